@@ -1,0 +1,118 @@
+"""The contract between completion/ and whatever generates: our engine, vLLM, llama.cpp, any OpenAI-style host."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal, Protocol
+
+from aix_lsp.fim.prompt import FimPrompt
+
+
+class Priority(IntEnum):
+    """Scheduling class of a request; a lower number goes first."""
+
+    INVOKED = 0
+    TYPED = 1
+    PREFETCH = 2
+    BACKGROUND = 3
+
+
+StopWhen = Literal["", "line", "block"]
+"""End decoding by structure: after the first line, or when the block that the cursor stands in ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest:
+    """One generation, of `n` candidates. Lengths are in tokens, times in milliseconds."""
+
+    prompt: FimPrompt
+    max_tokens: int = 64
+    temperature: float = 0.0
+    top_p: float = 1.0
+    n: int = 1
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    stop_when: StopWhen = ""
+    stream_key: str = ""
+    """A newer request with the same key supersedes this one in the engine; empty means never."""
+    priority: Priority = Priority.TYPED
+    deadline_ms: int | None = None
+    heal: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """More text of one candidate. `finish_reason` is set on its last delta: "stop", "length" or "cancelled"."""
+
+    text: str
+    index: int = 0
+    finish_reason: str | None = None
+    logprob: float | None = None
+    """Sum of the log-probabilities (nats) of the tokens behind `text`, where the backend tells."""
+    tokens: int = 0
+    """How many generated tokens stand behind `text`, where the backend tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a generation cost; the last event of a stream, where the backend tells."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    queue_ms: float = 0.0
+    first_token_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What the server needs to know of the model behind a backend."""
+
+    name: str
+    family: str = ""
+    """A name from fim/templates.py; empty where unknown."""
+    context_length: int = 2048
+    fim: bool = True
+    """False where the model only continues the prefix."""
+    device: str = ""
+    dtype: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendStatus:
+    """A backend's state, pushed to listeners as it changes."""
+
+    state: Literal["starting", "loading", "ready", "stopped", "error"]
+    message: str = ""
+    fraction: float | None = None
+    """Progress of loading, 0 to 1, where known."""
+    model: ModelInfo | None = None
+
+
+class BackendError(Exception):
+    """A generation could not be had. The message is for the user and names what mends it."""
+
+
+class BackendUnavailable(BackendError):
+    """Not now: still loading, restarting, or the queue is full. Asking again later is right."""
+
+
+class Backend(Protocol):
+    """A source of generations."""
+
+    @property
+    def status(self) -> BackendStatus: ...
+
+    def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
+        """Stream a generation. Closing the iterator (`aclose`) cancels it, down to the device.
+
+        Raises BackendUnavailable before the first item where nothing can be generated now, BackendError
+        where the request or the backend is at fault.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; a shared engine lives on for its other clients."""
+        ...

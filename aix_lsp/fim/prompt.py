@@ -1,0 +1,30 @@
+"""The parts of a fill-in-the-middle prompt, before any model family's template is applied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ContextFile:
+    """A piece of another file that helps to complete this one."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FimPrompt:
+    """Everything the model is told, as text.
+
+    `prefix` ends at the anchor, and `middle` is what stands between the anchor and the cursor. A model in SPM
+    order sees `prefix + middle` joined; a PSM model sees `middle` after its middle token, so that typing only
+    ever appends to the prompt. Without an anchor `middle` is empty.
+    """
+
+    prefix: str
+    suffix: str = ""
+    middle: str = ""
+    path: str = ""
+    language: str = ""
+    context: tuple[ContextFile, ...] = ()
