@@ -1,0 +1,53 @@
+# Two commands do all the set-up: `make demo` and `make test`. Everything lands in .venv and .cache.
+VENV   ?= .venv
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+             $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.installed
+
+.PHONY: demo test lint format types bench clean help
+
+help:
+	@echo "make demo    install, then watch the server complete a real file in the terminal"
+	@echo "make test    install, then lint, check types and run the tests"
+	@echo "make bench   the quick benchmarks; docs/benchmarks.md lists them all"
+	@echo "make format  let ruff mend what it can"
+	@echo "make clean   remove what these commands made"
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "aix-lsp needs Python 3.11 or newer: install it, or run 'make PYTHON=/path/to/python3 $(MAKECMDGOALS)'"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) --no-print-directory venv-module
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,editors]'
+	@touch $@
+
+# Debian and Ubuntu ship Python without the venv module.
+.PHONY: venv-module
+venv-module:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	   apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; \
+	 else echo "Python's venv module is missing: run 'sudo apt-get install python3-venv', then make again"; exit 1; fi
+
+demo: $(READY)
+	@$(BIN)/python -m benchmarks.demo
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+test: lint types
+	tests/editors/fetch_nvim.sh
+	$(BIN)/python -m pytest
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.keystrokes
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
