@@ -1,0 +1,60 @@
+"""What the engine process is started with, and what a loaded model is. Imports no torch and no transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aix_lsp.engine.step import Runner
+
+Progress = Callable[[str, float], None]
+"""Told the stage of loading ("weights", "quantize", …) and its fraction, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Which model is loaded, and how. Fields mean what the settings of the same name mean."""
+
+    model: str = "embedded"
+    device: str = "auto"
+    dtype: str = "auto"
+    threads: int = 0
+    kv_memory_mb: int = 0
+    trust_remote_code: bool = False
+    offline: bool = False
+    fim_family: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that is ready to run.
+
+    `tokenizer` is a fast transformers tokenizer (`PreTrainedTokenizerBase` with a `backend_tokenizer`).
+    `context_length` and the special ids are the model's own; `eos_token_ids` may be empty.
+    """
+
+    runner: Runner
+    tokenizer: Any
+    name: str
+    device: str
+    dtype: str
+    context_length: int
+    eos_token_ids: frozenset[int]
+
+
+class ModelError(Exception):
+    """A model cannot be used. The message is for the user and names the setting that mends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the engine listens and how long it stays. Either `uds` or `host` and `port` are used."""
+
+    uds: str = ""
+    host: str = ""
+    port: int = 0
+    token_file: str = ""
+    lock: str = ""
+    idle_exit_s: float = 600.0
+    """Seconds without a client before the engine leaves; 0 never leaves."""
