@@ -1,0 +1,121 @@
+"""A step laid out for the device: flat tokens and positions, and where each row's KV lies. No model, no
+sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+import torch
+from torch import Tensor
+
+from aix_lsp.engine.kv import KvPool, ShapeProbe, Slots
+from aix_lsp.engine.step import Row
+
+
+class Aborted(Exception):
+    """The step was asked to end early."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One row's place in the flat batch: rows `first` … `first + count - 1` are positions `start` … `length
+    - 1`, and `slots` says where the KV of positions 0 … `length - 1` lies."""
+
+    first: int
+    count: int
+    start: int
+    length: int
+    slots: Slots
+
+    def slots_from(self, low: int) -> Slots:
+        """The slots of positions `low` … `length - 1`."""
+        if low == 0:
+            return self.slots
+        if isinstance(self.slots, slice):
+            return slice(self.slots.start + low, self.slots.stop)
+        return self.slots[low:]
+
+
+@dataclass(slots=True)
+class Plan:
+    """All that a forward pass needs to know of a step.
+
+    `tokens` and `positions` are `[T]` int64; `writes` are the slots of the T new tokens; `wanted` are the
+    rows (of T) whose logits are wanted, in order. `masks` caches additive masks by (span's first row,
+    window) within the step.
+    """
+
+    tokens: Tensor
+    positions: Tensor
+    writes: Slots
+    wanted: Tensor
+    spans: list[Span]
+    store: KvPool | ShapeProbe
+    abort: Callable[[], bool]
+    masks: dict[tuple[int, int, torch.dtype], Tensor] = field(default_factory=dict)
+
+    def check_abort(self) -> None:
+        """Raise Aborted if the step is no longer wanted. Called once a layer."""
+        if self.abort():
+            raise Aborted
+
+
+def never() -> bool:
+    """An abort check that never says yes."""
+    return False
+
+
+def lay_out(
+    rows: Sequence[Row],
+    store: KvPool | ShapeProbe,
+    page_size: int,
+    device: torch.device,
+    abort: Callable[[], bool] = never,
+) -> Plan:
+    """The plan of a step over `rows`."""
+    spans: list[Span] = []
+    wanted: list[int] = []
+    first = 0
+    for row in rows:
+        count = len(row.tokens)
+        length = row.start + count
+        spans.append(Span(first, count, row.start, length, _slots(row.pages, length, page_size, device)))
+        first += count
+        wanted.extend(range(first - row.outputs, first))
+    tokens = list(chain.from_iterable(row.tokens for row in rows))
+    positions = list(chain.from_iterable(range(span.start, span.length) for span in spans))
+    packed = torch.tensor((tokens, positions), dtype=torch.int64, device=device)
+    return Plan(
+        tokens=packed[0],
+        positions=packed[1],
+        writes=_writes(spans),
+        wanted=torch.tensor(wanted, dtype=torch.int64, device=device),
+        spans=spans,
+        store=store,
+        abort=abort,
+    )
+
+
+def _slots(pages: Sequence[int], length: int, page_size: int, device: torch.device) -> Slots:
+    used = list(pages[: -(-length // page_size)])
+    head = used[0]
+    if used == list(range(head, head + len(used))):
+        return slice(head * page_size, head * page_size + length)
+    starts = torch.tensor(used, dtype=torch.int64, device=device).mul_(page_size)
+    offsets = torch.arange(page_size, dtype=torch.int64, device=device)
+    return (starts[:, None] + offsets).view(-1)[:length]
+
+
+def _writes(spans: Sequence[Span]) -> Slots:
+    parts = [span.slots_from(span.start) for span in spans]
+    if len(parts) == 1:
+        return parts[0]
+    device = next((part.device for part in parts if isinstance(part, Tensor)), None)
+    return torch.cat(
+        [
+            torch.arange(part.start, part.stop, device=device) if isinstance(part, slice) else part
+            for part in parts
+        ]
+    )
