@@ -1,0 +1,29 @@
+"""How the language server is started: the one value that the command line hands to `aix_lsp.lsp.main.run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """Transport, who may connect, and the settings given as flags."""
+
+    transport: Literal["stdio", "tcp", "ws"] = "stdio"
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0 takes a free port; the address is printed as one JSON line on standard output (never with stdio)."""
+    token: str = ""
+    """What clients must present on TCP and WebSocket; required where `host` is not a loopback address."""
+    origins: tuple[str, ...] = ()
+    """Origins of web pages that may open the WebSocket, such as "https://ide.example"; others are refused."""
+    parent_pid: int | None = None
+    """The server ends when this process does."""
+    max_message_bytes: int = 64 * MEBIBYTE
+    """A larger message is skipped and answered with an error."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings given as flags, by their external (camelCase) names; they go before every other source."""
