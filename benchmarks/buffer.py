@@ -34,6 +34,11 @@ class Buffer:
         self._starts = None
         return change
 
+    def accept(self, start: int, end: int, new: str) -> dict[str, Any]:
+        """Put a suggestion in; auto-inserted closers that it replaces are no longer waiting to be typed over."""
+        del self._auto_closed[len(self._auto_closed) - min(len(self._auto_closed), max(0, end - self.cursor)) :]
+        return self.replace(start, end, new)
+
     def move(self, offset: int) -> None:
         """Put the cursor elsewhere, as a click does: closers still pending are no longer typed over."""
         self.cursor = max(0, min(offset, len(self.text)))

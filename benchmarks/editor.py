@@ -156,7 +156,7 @@ class Editor:
         span = item.get("range")
         start = buffer.offset(span["start"]) if span else buffer.cursor
         end = buffer.offset(span["end"]) if span else buffer.cursor
-        self.changed(buffer, [buffer.replace(start, end, text)])
+        self.changed(buffer, [buffer.accept(start, end, text)])
         return text
 
     def complete(self, buffer: Buffer, trigger: Trigger = "invoked", *, partial: bool = False) -> Call:

@@ -1,0 +1,110 @@
+"""Asks for ghost text after each key, as VS Code does, and notes what each key cost. Knows no terminal."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.buffer import Buffer
+from benchmarks.editor import Editor
+from benchmarks.lsp import Trigger, inline_items, insert_text
+from benchmarks.wire import Call, ResponseError
+
+
+@dataclass(eq=False)
+class Keystroke:
+    """One request and what came of it. Times are milliseconds after it was sent."""
+
+    key: str
+    call: Call
+    item: dict[str, Any] | None = None
+    """The first item of the final answer; None where nothing was suggested."""
+    error: int | None = None
+    """JSON-RPC code where the answer was an error, such as -32800 for one that was cancelled."""
+    ghost: str = ""
+    """The suggestion so far."""
+    _settled: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def done(self) -> bool:
+        return self._settled is not None and self._settled.done()
+
+    @property
+    def first_text_ms(self) -> float | None:
+        """Until the first text that could be shown, streamed or not."""
+        for at, value in self.call.progress:
+            if value.get("text"):
+                return (at - self.call.sent_at) * 1000
+        return self.call.elapsed_ms if self.item else None
+
+    @property
+    def final_ms(self) -> float | None:
+        """Until the answer; None where it was an error."""
+        return self.call.elapsed_ms if self.done and self.error is None else None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Source and token counts, as the server tells them with the item."""
+        return dict(self.item.get("data") or {}) if self.item else {}
+
+    async def settled(self) -> None:
+        """Wait for the answer, whatever it is."""
+        assert self._settled is not None
+        await asyncio.shield(self._settled)
+
+    def watch(self) -> None:
+        """Begin to follow the answer."""
+        self._settled = asyncio.create_task(self._follow())
+
+    async def _follow(self) -> None:
+        try:
+            items = inline_items(await self.call.result())
+        except ResponseError as error:
+            self.error = error.code
+            return
+        if items and insert_text(items[0]):
+            self.item = items[0]
+            self.ghost = insert_text(items[0])
+
+
+class GhostTyping:
+    """Types into a buffer, with one streaming request after each key; the older one is cancelled."""
+
+    def __init__(self, editor: Editor, buffer: Buffer, *, auto_close: bool = False) -> None:
+        self.editor = editor
+        self.buffer = buffer
+        self.auto_close = auto_close
+        self.strokes: list[Keystroke] = []
+
+    @property
+    def last(self) -> Keystroke:
+        return self.strokes[-1]
+
+    def press(self, key: str) -> Keystroke:
+        """Press a key and ask."""
+        self.editor.key(self.buffer, key, auto_close=self.auto_close)
+        return self.ask(key)
+
+    def ask(self, key: str = "", trigger: Trigger = "automatic") -> Keystroke:
+        """Ask where the cursor is, cancelling what was asked before and not answered yet."""
+        if self.strokes and not self.last.done:
+            self.editor.wire.cancel(self.last.call)
+        stroke = Keystroke(key, self.editor.stream(self.buffer, trigger))
+        stroke.watch()
+        self.strokes.append(stroke)
+        return stroke
+
+    def shown(self) -> str:
+        """The ghost text that an editor would show now."""
+        if not self.strokes:
+            return ""
+        stroke = self.last
+        if not stroke.done and stroke.call.progress:
+            return str(stroke.call.progress[-1][1].get("text", ""))
+        return stroke.ghost
+
+    def tab(self) -> str:
+        """Accept the ghost text; returns what was inserted."""
+        assert self.last.item is not None, "nothing to accept"
+        return self.editor.accept(self.buffer, self.last.item)
