@@ -1,0 +1,155 @@
+"""One model family's fill-in-the-middle format as data, and how it lays out a prompt. No tokenizer here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from aix_lsp.fim.comments import comment, language_name
+from aix_lsp.fim.prompt import FimPrompt
+
+Part = Literal["marker", "context", "suffix", "prefix", "middle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of the prompt that is turned into tokens by itself.
+
+    A "special" segment is one token, looked up by its name. A "text" segment is tokenised with the parsing of
+    special tokens off, so that a marker in somebody's code stays text. Where `pad` is set, the text is
+    tokenised behind that character and the tokens of the character are dropped: SentencePiece then adds no
+    blank in front.
+    """
+
+    kind: Literal["special", "text"]
+    text: str
+    part: Part
+    pad: str = ""
+
+
+@dataclass(frozen=True)
+class Template:
+    """How a family of models wants its prompt.
+
+    `layout`, `repository`, `file` and `header` are sequences of pieces. A piece in braces is a slot, one
+    with a slot or a line ending inside is text, and any other is a marker: the name of a special token.
+    """
+
+    name: str
+    order: Literal["spm", "psm"]
+    """Suffix first (typing only appends to the prompt), or prefix first."""
+    layout: tuple[str, ...]
+    """Markers and the slots {context}, {header}, {suffix}, {prefix}, {middle}."""
+    repository: tuple[str, ...] = ()
+    """What opens the context, once, where there is any."""
+    file: tuple[str, ...] = ()
+    """One context file, of {path} and {text}; empty where the family was not trained on other files."""
+    header: tuple[str, ...] = ()
+    """What tells of the file being completed: {path}, or the comments {path_note} and {language_note}."""
+    header_alone: bool = False
+    """Whether the header also stands where there is no context."""
+    bos: str = ""
+    """A first token that the family's own code writes out; where empty, the tokenizer's habit is followed."""
+    pad: str = ""
+    """See Segment.pad; applies to the suffix."""
+    stop: tuple[str, ...] = ()
+    """Special tokens, besides the model's end tokens, that end a suggestion."""
+    reserved: tuple[str, ...] = ()
+    """Other special tokens of the family's tokenizers, which must not be parsed out of somebody's code."""
+    requires: tuple[str, ...] = ()
+    """Special tokens, besides the markers of the layout, by which the family is told from its neighbours."""
+    named: str = ""
+    """A pattern that the names of the family's models match, ignoring case."""
+    by_name: bool = False
+    """Whether the special tokens are another family's too, so that only the name tells."""
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """The special tokens without which the family's prompt cannot be built."""
+        return tuple(piece for piece in self.layout if _is_marker(piece))
+
+    @property
+    def takes_context(self) -> bool:
+        """Whether other files can be told to the model."""
+        return bool(self.file)
+
+    def segments(self, prompt: FimPrompt) -> list[Segment]:
+        """The prompt as a sequence of special tokens and texts, in the order that the model reads them."""
+        found = [Segment("special", self.bos, "marker")] if self.bos else []
+        for piece in self.layout:
+            if _is_marker(piece):
+                found.append(Segment("special", piece, "marker"))
+            else:
+                found.extend(segment for segment in self._slot(piece, prompt) if segment.text)
+        return found
+
+    def render(self, prompt: FimPrompt) -> str:
+        """The prompt as one string, for servers that take only text and parse special tokens out of it.
+
+        Markers inside the user's text get a blank before their last character, so that the server's tokenizer
+        does not take them for its own: there is no escape for them, and a blank is the smallest visible
+        change. The first token (`bos`) is left out because such servers add their own. Nothing is trimmed.
+        """
+        segments = self.segments(prompt)
+        if self.bos:
+            segments = segments[1:]
+        return "".join(s.text if s.kind == "special" else self.defuse(s.text) for s in segments)
+
+    def defuse(self, text: str) -> str:
+        """`text` with none of the family's special tokens left whole."""
+        return self._specials.sub(lambda match: f"{match[0][:-1]} {match[0][-1]}", text)
+
+    def _slot(self, slot: str, prompt: FimPrompt) -> Iterator[Segment]:
+        if slot == "{suffix}":
+            yield Segment("text", prompt.suffix, "suffix", self.pad)
+        elif slot == "{prefix}":
+            joined = prompt.prefix + prompt.middle if self.order == "spm" else prompt.prefix
+            yield Segment("text", joined, "prefix")
+        elif slot == "{middle}":
+            yield Segment("text", prompt.middle, "middle")
+        elif slot == "{context}":
+            yield from self._context(prompt)
+        elif slot == "{header}":
+            yield from self._header(prompt)
+
+    def _context(self, prompt: FimPrompt) -> Iterator[Segment]:
+        if not self.file or not prompt.context:
+            return
+        yield from _fill(self.repository, {})
+        for file in prompt.context:
+            text = file.text if file.text.endswith("\n") else file.text + "\n"
+            yield from _fill(self.file, {"path": file.path, "text": text})
+
+    def _header(self, prompt: FimPrompt) -> Iterator[Segment]:
+        in_company = bool(self.file and prompt.context)
+        if prompt.path and (self.header_alone or in_company):
+            notes = {
+                "path_note": comment(prompt.language, f"the file path is: {prompt.path}"),
+                "language_note": comment(
+                    prompt.language, f"the code file is written by {language_name(prompt.language)}"
+                ),
+            }
+            yield from _fill(self.header, {"path": prompt.path, **notes})
+
+    @cached_property
+    def _specials(self) -> re.Pattern[str]:
+        pieces = {*self.markers, *self.stop, *self.reserved, *self.requires}
+        pieces |= {p for p in (*self.repository, *self.file, *self.header) if _is_marker(p)}
+        if self.bos:
+            pieces.add(self.bos)
+        return re.compile("|".join(re.escape(p) for p in sorted(pieces, key=len, reverse=True)))
+
+
+def _is_marker(piece: str) -> bool:
+    return "{" not in piece and "\n" not in piece
+
+
+def _fill(pieces: tuple[str, ...], values: dict[str, str]) -> Iterator[Segment]:
+    for piece in pieces:
+        if _is_marker(piece):
+            yield Segment("special", piece, "marker")
+        else:
+            yield Segment("text", piece.format(**values), "context")

@@ -1,0 +1,260 @@
+"""The fill-in-the-middle formats of all model families, and which one a model speaks. No tokenizer here.
+
+Sources and what was checked against a real tokenizer: docs/models.md. Families that were trained on both
+orders are written suffix first, because typing then only appends to the prompt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from aix_lsp.fim.family import Segment, Template
+
+__all__ = ["FAMILIES", "Segment", "Template", "detect", "known"]
+
+_PIPES_PSM = ("<|fim_prefix|>", "{prefix}", "<|fim_suffix|>", "{suffix}", "<|fim_middle|>", "{middle}")
+_ANGLES_SPM = ("<fim_prefix>", "<fim_suffix>", "{suffix}", "<fim_middle>", "{prefix}")
+_ANGLES_PSM = ("<fim_prefix>", "{prefix}", "<fim_suffix>", "{suffix}", "<fim_middle>", "{middle}")
+_STARCODER_RESERVED = ("<|endoftext|>", "<fim_pad>", "<filename>", "<reponame>", "<gh_stars>")
+
+FAMILIES: tuple[Template, ...] = (
+    # The embedded model. It has seen neither other files nor paths: <|file|> is in its vocabulary for later
+    # ones.
+    Template(
+        name="aix",
+        order="spm",
+        layout=("<|fim_prefix|>", "<|fim_suffix|>", "{suffix}", "<|fim_middle|>", "{prefix}"),
+        stop=("<|file|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
+        reserved=("<|endoftext|>", "<|pad|>"),
+        requires=("<|file|>",),
+        named=r"\bembedded\b|\baix-lsp\b",
+    ),
+    Template(
+        name="aixcoder",
+        order="spm",
+        layout=(
+            "▁<AIX-SPAN-PRE>",
+            "▁<AIX-SPAN-POST>",
+            "{suffix}",
+            "▁<AIX-SPAN-MIDDLE>",
+            "{header}",
+            "{prefix}",
+        ),
+        header=("{path_note}{language_note}",),
+        header_alone=True,
+        bos="<s>",
+        pad="☺",
+        stop=("▁<AIX-SPAN-PRE>", "▁<AIX-SPAN-POST>", "▁<AIX-SPAN-MIDDLE>"),
+        reserved=("</s>",),
+        named=r"aixcoder",
+    ),
+    Template(
+        name="codestral",
+        order="spm",
+        layout=("[SUFFIX]", "{suffix}", "[PREFIX]", "{context}", "{header}", "{prefix}"),
+        file=("+++++ {path}\n{text}\n",),
+        header=("+++++ {path}\n",),
+        bos="<s>",
+        stop=("[PREFIX]", "[SUFFIX]"),
+        reserved=("</s>", "[MIDDLE]", "[INST]", "[/INST]"),
+        named=r"codestral|devstral",
+    ),
+    Template(
+        name="seed-coder",
+        order="spm",
+        layout=("<[fim-suffix]>", "{suffix}", "<[fim-prefix]>", "{prefix}", "<[fim-middle]>"),
+        stop=("<[fim-suffix]>", "<[fim-prefix]>", "<[fim-middle]>"),
+        reserved=("<[begin▁of▁sentence]>", "<[end▁of▁sentence]>"),
+        named=r"seed-?coder",
+    ),
+    Template(
+        name="deepseek",
+        order="psm",
+        layout=(
+            "<｜fim▁begin｜>",
+            "{context}",
+            "{header}",
+            "{prefix}",
+            "<｜fim▁hole｜>",
+            "{suffix}",
+            "<｜fim▁end｜>",
+            "{middle}",
+        ),
+        file=("#{path}\n{text}",),
+        header=("#{path}\n",),
+        stop=("<｜end▁of▁sentence｜>", "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),
+        reserved=("<｜begin▁of▁sentence｜>", "<|EOT|>"),
+        named=r"deepseek",
+    ),
+    Template(
+        name="codellama",
+        order="spm",
+        layout=("▁<PRE>", "▁<SUF>", "{suffix}", "▁<MID>", "{prefix}"),
+        bos="<s>",
+        pad="☺",
+        stop=("▁<EOT>",),
+        reserved=("</s>",),
+        named=r"code-?llama",
+    ),
+    Template(
+        name="santacoder",
+        order="spm",
+        layout=("<fim-prefix>", "<fim-suffix>", "{suffix}", "<fim-middle>", "{prefix}"),
+        stop=("<fim-prefix>", "<fim-suffix>", "<fim-middle>"),
+        reserved=("<|endoftext|>", "<fim-pad>"),
+        named=r"santacoder",
+    ),
+    Template(
+        name="starcoder2",
+        order="spm",
+        layout=(
+            "{context}",
+            "<fim_prefix>",
+            "<fim_suffix>",
+            "{suffix}",
+            "<fim_middle>",
+            "{header}",
+            "{prefix}",
+        ),
+        repository=("<repo_name>", "repository\n"),
+        file=("<file_sep>", "{path}\n{text}"),
+        header=("{path}\n",),
+        stop=("<file_sep>", "<repo_name>"),
+        reserved=("<|endoftext|>", "<fim_pad>"),
+        requires=("<file_sep>", "<repo_name>"),
+        named=r"starcoder-?2",
+    ),
+    # The next three share StarCoder's special tokens: only the name tells them apart.
+    Template(
+        name="mellum",
+        order="spm",
+        layout=(
+            "{context}",
+            "{header}",
+            "<fim_suffix>",
+            "{suffix}",
+            "<fim_prefix>",
+            "{prefix}",
+            "<fim_middle>",
+        ),
+        file=("<filename>", "{path}\n{text}"),
+        header=("<filename>", "{path}\n"),
+        header_alone=True,
+        stop=("<filename>",),
+        reserved=_STARCODER_RESERVED,
+        named=r"mellum",
+        by_name=True,
+    ),
+    Template(
+        name="stablecode",
+        order="psm",
+        layout=_ANGLES_PSM,
+        stop=("<filename>", "<file_sep>"),
+        reserved=_STARCODER_RESERVED,
+        named=r"stable-?code",
+        by_name=True,
+    ),
+    Template(
+        name="granite",
+        order="spm",
+        layout=_ANGLES_SPM,
+        stop=("<filename>", "<reponame>"),
+        reserved=_STARCODER_RESERVED,
+        named=r"granite-?(3b|8b|20b|34b|code)",
+        by_name=True,
+    ),
+    Template(
+        name="starcoder",
+        order="spm",
+        layout=_ANGLES_SPM,
+        stop=("<filename>", "<reponame>"),
+        reserved=_STARCODER_RESERVED,
+        named=r"starcoder(?!-?2)|refact|decicoder|octocoder|tiny_?starcoder",
+    ),
+    Template(
+        name="codegemma",
+        order="psm",
+        layout=("{context}", *_PIPES_PSM),
+        file=("{path}\n{text}", "<|file_separator|>"),
+        stop=("<|file_separator|>",),
+        reserved=("<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"),
+        requires=("<|file_separator|>",),
+        named=r"codegemma",
+    ),
+    Template(
+        name="qwen",
+        order="psm",
+        layout=("{context}", "{header}", *_PIPES_PSM),
+        repository=("<|repo_name|>", "repository\n"),
+        file=("<|file_sep|>", "{path}\n{text}"),
+        header=("<|file_sep|>", "{path}\n"),
+        stop=("<|file_sep|>", "<|repo_name|>", "<|fim_pad|>", "<|im_end|>", "<|cursor|>"),
+        reserved=("<|endoftext|>", "<|im_start|>"),
+        requires=("<|file_sep|>", "<|repo_name|>"),
+        named=r"qwen|zeta",
+    ),
+    Template(
+        name="granite4",
+        order="psm",
+        layout=_PIPES_PSM,
+        stop=("<|filename|>", "<|reponame|>", "<|fim_pad|>"),
+        reserved=("<|end_of_text|>", "<|start_of_role|>", "<|end_of_role|>"),
+        requires=("<|end_of_text|>",),
+        named=r"granite-?4",
+    ),
+    Template(
+        name="glm",
+        order="psm",
+        layout=("<|code_prefix|>", "{prefix}", "<|code_suffix|>", "{suffix}", "<|code_middle|>", "{middle}"),
+        stop=("<|user|>", "<|observation|>"),
+        reserved=("<|endoftext|>", "<|assistant|>", "<|system|>"),
+        named=r"glm|codegeex",
+    ),
+    # Qwen's markers and nothing else that tells the family: the order that such models share.
+    Template(
+        name="generic",
+        order="psm",
+        layout=_PIPES_PSM,
+        stop=("<|fim_pad|>",),
+        reserved=("<|endoftext|>",),
+    ),
+)
+
+
+def known() -> list[str]:
+    """The names that the setting `fimFamily` may have."""
+    return [template.name for template in FAMILIES]
+
+
+def detect(special_tokens: Collection[str], name: str = "", forced: str = "") -> Template | None:
+    """The format of a model with these special tokens, or None where it knows no fill-in-the-middle.
+
+    `special_tokens` may be empty where only the model's `name` is known, as with a remote server. `forced`
+    is the user's setting and wins; ValueError where it names no family, or one whose tokens the model
+    lacks.
+    """
+    present = frozenset(special_tokens)
+    if forced:
+        return _forced(forced, present)
+
+    def fits(template: Template) -> bool:
+        named = bool(template.named and re.search(template.named, name, re.IGNORECASE))
+        if not present or template.by_name:
+            return named and (not present or present.issuperset(template.markers))
+        return present.issuperset((*template.markers, *template.requires))
+
+    return next((template for template in FAMILIES if fits(template)), None)
+
+
+def _forced(name: str, present: frozenset[str]) -> Template:
+    template = next((t for t in FAMILIES if t.name == name.strip().lower()), None)
+    if template is None:
+        raise ValueError(f"fimFamily: no family is called {name!r}. Known: {', '.join(known())}.")
+    missing = [marker for marker in template.markers if present and marker not in present]
+    if missing:
+        raise ValueError(
+            f"fimFamily: the model has no token {missing[0]}, which {template.name!r} needs; "
+            "leave the setting empty to detect the family."
+        )
+    return template

@@ -1,0 +1,137 @@
+"""Where the program keeps its files: sockets, caches, logs, settings, state. Knows nothing of their content.
+
+`AIX_LSP_HOME` moves all of them, so that tests and several versions live side by side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+_APP = "aix-lsp"
+
+# sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, with the closing zero.
+_SOCKET_PATH_LIMIT = 100
+
+
+class UnsafeDirectory(OSError):
+    """The directory for sockets belongs to somebody else, so that it cannot be trusted."""
+
+
+def home() -> Path | None:
+    """The folder that AIX_LSP_HOME names, or None where it is not set."""
+    value = os.environ.get("AIX_LSP_HOME", "")
+    return Path(value).expanduser().absolute() if value else None
+
+
+def config_dir() -> Path:
+    """Where `config.toml` is looked for. It is not created."""
+    base = home()
+    if base is not None:
+        return base / "config"
+    from platformdirs import user_config_path
+
+    return user_config_path(_APP, appauthor=False)
+
+
+def cache_dir() -> Path:
+    """Files that can be made again; created where missing."""
+    base = home()
+    if base is not None:
+        return _private(base / "cache")
+    from platformdirs import user_cache_path
+
+    return _private(user_cache_path(_APP, appauthor=False))
+
+
+def state_dir() -> Path:
+    """What outlives a session, such as statistics; created where missing."""
+    base = home()
+    if base is not None:
+        return _private(base / "state")
+    from platformdirs import user_state_path
+
+    return _private(user_state_path(_APP, appauthor=False))
+
+
+def log_dir() -> Path:
+    """Log files; created where missing."""
+    base = home()
+    if base is not None:
+        return _private(base / "log")
+    from platformdirs import user_log_path
+
+    return _private(user_log_path(_APP, appauthor=False))
+
+
+def runtime_dir() -> Path:
+    """Sockets, locks and tokens of running processes: mode 0700, and owned by this user.
+
+    Raises UnsafeDirectory where another user has taken the directory's place.
+    """
+    base = home()
+    if base is not None:
+        return _private(base / "run")
+    session = _session_runtime_dir()
+    return _private(session / _APP) if session is not None else _temporary_runtime_dir()
+
+
+def socket_path(name: str) -> Path:
+    """A path for a Unix socket called `name`, short enough for the operating system.
+
+    It lies in `runtime_dir()`; where that is too deep, in a per-user folder under the system's temporary
+    one, with a digest of the deep folder in its name so that two homes never share a socket.
+    """
+    wanted = runtime_dir() / name
+    if len(os.fsencode(wanted)) <= _SOCKET_PATH_LIMIT:
+        return wanted
+    digest = hashlib.sha256(os.fsencode(wanted.parent)).hexdigest()[:10]
+    return _temporary_runtime_dir() / f"{digest}-{name}"
+
+
+def _session_runtime_dir() -> Path | None:
+    """The folder that the login session gives for sockets, where there is one that is ours."""
+    if sys.platform == "win32":
+        from platformdirs import user_runtime_path
+
+        return user_runtime_path(appauthor=False)
+    candidates = [os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.getuid()}"]
+    return next((Path(path) for path in candidates if path and _is_ours(Path(path))), None)
+
+
+def _temporary_runtime_dir() -> Path:
+    if sys.platform == "win32":
+        return _private(Path(tempfile.gettempdir()) / _APP)
+    name = f"{_APP}-{os.getuid()}"
+    preferred = Path(tempfile.gettempdir())
+    # TMPDIR may be as deep as anything else; /tmp is short on every Unix.
+    short = len(os.fsencode(preferred / name)) <= _SOCKET_PATH_LIMIT - 50
+    return _private((preferred if short else Path("/tmp")) / name)
+
+
+def _private(path: Path) -> Path:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if sys.platform == "win32":
+        return path
+    info = path.lstat()
+    if info.st_uid != os.getuid() or stat.S_ISLNK(info.st_mode):
+        if not _is_ours(path):
+            raise UnsafeDirectory(
+                f"{path} belongs to another user; set AIX_LSP_HOME to a folder of your own."
+            )
+        info = path.stat()
+    if stat.S_IMODE(info.st_mode) & 0o077:
+        path.chmod(0o700)
+    return path
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        info = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid()
