@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate, chain
 from typing import NamedTuple
+
+_BLOCK_LINES = 512
+"""An edit copies one block and the list of blocks; at this size both stay small up to millions of lines."""
+
+_Block = tuple[str, ...]
 
 
 class Position(NamedTuple):
@@ -18,33 +27,147 @@ class Text:
     There is always at least one line; a text that ends in a line ending has an empty last line.
     """
 
+    __slots__ = ("_blocks", "_count", "_starts")
+
+    def __init__(self, blocks: list[_Block], starts: list[int], count: int) -> None:
+        """For this class only; callers use `Text.of`. `starts[i]` is the line number of `blocks[i][0]`."""
+        self._blocks = blocks
+        self._starts = starts
+        self._count = count
+
     @classmethod
     def of(cls, string: str) -> Text:
-        raise NotImplementedError
+        """The text of a string."""
+        return cls._from_blocks(_pack(_split(string)))
+
+    @classmethod
+    def _from_blocks(cls, blocks: list[_Block]) -> Text:
+        starts = list(accumulate(map(len, blocks), initial=0))
+        return cls(blocks, starts, starts.pop())
 
     @property
     def line_count(self) -> int:
-        raise NotImplementedError
+        """Number of lines, at least 1."""
+        return self._count
+
+    @property
+    def end(self) -> Position:
+        """The place after the last character."""
+        last = self._count - 1
+        return Position(last, len(self.line(last)))
 
     def line(self, index: int) -> str:
         """Line `index` with its ending."""
-        raise NotImplementedError
+        if not 0 <= index < self._count:
+            raise IndexError(f"line {index} of a text with {self._count} lines")
+        block = bisect_right(self._starts, index) - 1
+        return self._blocks[block][index - self._starts[block]]
 
     def lines(self, start: int, stop: int) -> list[str]:
         """Lines `start` … `stop - 1` with their endings; out-of-range bounds are clamped."""
-        raise NotImplementedError
+        start, stop = max(start, 0), min(stop, self._count)
+        if start >= stop:
+            return []
+        first = bisect_right(self._starts, start) - 1
+        last = bisect_right(self._starts, stop - 1) - 1
+        offset = self._starts[first]
+        return list(chain.from_iterable(self._blocks[first : last + 1]))[start - offset : stop - offset]
 
     def clamp(self, position: Position) -> Position:
         """The nearest valid position; a column past the line's end becomes the end before the line ending."""
-        raise NotImplementedError
+        line, column = position
+        if line < 0:
+            return Position(0, 0)
+        if line >= self._count:
+            return self.end
+        return Position(line, min(max(column, 0), content_length(self.line(line))))
 
     def replace(self, start: Position, end: Position, new: str) -> Text:
         """This text with the span from `start` to `end` (clamped) replaced by `new`."""
-        raise NotImplementedError
+        start, end = self._span(start, end)
+        first = start.line
+        changed = self.line(first)[: start.column] + new + self.line(end.line)[end.column :]
+        if first and changed.startswith("\n") and self.line(first - 1).endswith("\r"):
+            first -= 1  # a lone \r and the new \n have become one line ending
+            changed = self.line(first) + changed
+        lines = _split(changed)
+        if end.line + 1 < self._count:
+            lines.pop()  # only the text's own end has an empty line after its last line ending
+        return self._with_lines(first, end.line + 1, lines)
 
     def slice(self, start: Position, end: Position) -> str:
         """The text from `start` to `end` (clamped)."""
-        raise NotImplementedError
+        start, end = self._span(start, end)
+        if start.line == end.line:
+            return self.line(start.line)[start.column : end.column]
+        lines = self.lines(start.line, end.line + 1)
+        lines[0] = lines[0][start.column :]
+        lines[-1] = lines[-1][: end.column]
+        return "".join(lines)
 
     def __str__(self) -> str:
-        raise NotImplementedError
+        return "".join(chain.from_iterable(self._blocks))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Text):
+            return NotImplemented
+        if self._count != other._count:
+            return False
+        mine, theirs = chain.from_iterable(self._blocks), chain.from_iterable(other._blocks)
+        return all(a == b for a, b in zip(mine, theirs, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # comparing by value costs too much for a key
+
+    def __repr__(self) -> str:
+        return f"Text(<{self._count} lines>)"
+
+    def _span(self, start: Position, end: Position) -> tuple[Position, Position]:
+        start, end = self.clamp(start), self.clamp(end)
+        return (start, end) if start <= end else (end, start)
+
+    def _with_lines(self, start: int, stop: int, new: list[str]) -> Text:
+        """Lines `start` … `stop - 1` (at least one) replaced by `new` lines."""
+        starts, blocks = self._starts, self._blocks
+        first = bisect_right(starts, start) - 1
+        last = bisect_right(starts, stop - 1) - 1
+        head = blocks[first][: start - starts[first]]
+        tail = blocks[last][stop - starts[last] :]
+        if len(head) + len(new) + len(tail) < _BLOCK_LINES // 4 and len(blocks) > last + 1:
+            last += 1  # keep blocks from becoming many and tiny under deletions
+            tail += blocks[last]
+        packed = _pack([*head, *new, *tail])
+        replaced = blocks.copy()
+        replaced[first : last + 1] = packed
+        delta = len(new) - (stop - start)
+        if delta == 0 and len(packed) == last + 1 - first == 1:
+            return Text(replaced, starts, self._count)
+        shifted = starts.copy()
+        if delta:
+            shifted[last + 1 :] = [line + delta for line in starts[last + 1 :]]
+        shifted[first : last + 1] = accumulate(map(len, packed[:-1]), initial=starts[first])
+        return Text(replaced, shifted, self._count + delta)
+
+
+def content_length(line: str) -> int:
+    """Length of a line without its ending, in code points."""
+    if line.endswith("\r\n"):
+        return len(line) - 2
+    return len(line) - (line[-1:] in ("\n", "\r"))
+
+
+def _split(string: str) -> list[str]:
+    """Lines with their endings; one more, empty, where the string is empty or ends in a line ending.
+
+    StringIO in this mode splits on exactly the three endings that LSP names, in C.
+    """
+    lines = io.StringIO(string, newline="").readlines()
+    if not lines or lines[-1][-1] in "\r\n":
+        lines.append("")
+    return lines
+
+
+def _pack(lines: Sequence[str]) -> list[_Block]:
+    """Lines cut into blocks; one block may be up to twice the usual size, so that typing rarely splits."""
+    if len(lines) <= 2 * _BLOCK_LINES:
+        return [tuple(lines)] if lines else []
+    return [tuple(lines[i : i + _BLOCK_LINES]) for i in range(0, len(lines), _BLOCK_LINES)]
