@@ -1,0 +1,123 @@
+"""The table as a JSON schema for editors and as the page docs/settings.md."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal, get_args, get_origin
+
+from aix_lsp.settings.names import SECTION, options, types
+from aix_lsp.settings.table import Settings
+
+_JSON_TYPES = {bool: "boolean", str: "string", int: "integer", float: "number"}
+
+_HEAD = """\
+# Settings
+
+This page is made from the table in `aix_lsp/settings/table.py` by `aix-lsp settings --markdown`.
+
+Where a setting is given twice, the later of these wins: the default, your own file (`config.toml`, whose
+folder `aix-lsp settings --where` prints), a project's `.aix-lsp.toml`, the editor's configuration (section
+`aix`), the client's `initializationOptions`, and flags (`aix-lsp --set maxTokens=128`). A wrong name or
+value is reported with the nearest right one, and what was valid before stays in force.
+
+Settings marked **user** decide which code is run and which server is contacted, so a project's file cannot
+set them. Those marked **language** may differ by language:
+
+```toml
+maxTokens = 96
+
+[languages.python]
+maxTokens = 128
+```
+"""
+
+
+def property_schema(name: str) -> dict[str, Any]:
+    """The JSON schema of one option."""
+    option = options()[name]
+    kind = types()[name]
+    schema: dict[str, Any] = {"description": option.metadata["doc"], "default": _default(name)}
+    if get_origin(kind) is Literal:
+        schema |= {"type": "string", "enum": list(get_args(kind))}
+    elif get_origin(kind) is list:
+        schema |= {"type": "array", "items": {"type": "string"}}
+    elif get_origin(kind) is dict:
+        schema |= {"type": "object", "additionalProperties": _language_schema()}
+    else:
+        schema["type"] = _JSON_TYPES[kind]
+    if option.metadata["minimum"] is not None:
+        schema["minimum"] = option.metadata["minimum"]
+    return schema
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema of a settings file, or of the section in an editor's configuration."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "aix-lsp settings",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: property_schema(name) for name in options()},
+    }
+
+
+def vscode_properties() -> dict[str, Any]:
+    """The options as VS Code's `contributes.configuration.properties`.
+
+    What only the user may set has the scope "machine", so that a workspace's settings cannot.
+    """
+    found = {}
+    for name, option in options().items():
+        user_only = option.metadata["scope"] == "user"
+        scope = "machine" if user_only else "language-overridable" if _simple(name) else "resource"
+        found[f"{SECTION}.{name}"] = property_schema(name) | {"scope": scope}
+    return found
+
+
+def markdown() -> str:
+    """The page docs/settings.md."""
+    lines = [_HEAD]
+    for name, option in options().items():
+        if option.metadata["group"]:
+            lines += [
+                f"\n## {option.metadata['group']}\n",
+                "| setting | type | default | | meaning |",
+                "|---|---|---|---|---|",
+            ]
+        lines.append(_row(name))
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str) -> str:
+    metadata = options()[name].metadata
+    marks = ["user"] * (metadata["scope"] == "user") + ["language"] * metadata["per_language"]
+    doc = metadata["doc"].replace("|", "\\|")
+    default = json.dumps(_default(name), ensure_ascii=False)
+    unit = f" {metadata['unit']}" if metadata["unit"] else ""
+    return f"| `{name}` | {_type_name(name)} | `{default}`{unit} | {', '.join(marks)} | {doc} |"
+
+
+def _type_name(name: str) -> str:
+    kind = types()[name]
+    if get_origin(kind) is Literal:
+        return " \\| ".join(f'`"{choice}"`' for choice in get_args(kind))
+    if get_origin(kind) is list:
+        return "list of texts"
+    if get_origin(kind) is dict:
+        return "table"
+    bound = options()[name].metadata["minimum"]
+    word = {bool: "boolean", str: "text", int: "whole number", float: "number"}[kind]
+    return word if bound is None else f"{word} ≥ {bound:g}"
+
+
+def _language_schema() -> dict[str, Any]:
+    inner = {name: property_schema(name) for name, o in options().items() if o.metadata["per_language"]}
+    return {"type": "object", "additionalProperties": False, "properties": inner}
+
+
+def _default(name: str) -> Any:
+    return getattr(Settings(), options()[name].name)
+
+
+def _simple(name: str) -> bool:
+    return bool(options()[name].metadata["per_language"])
