@@ -36,7 +36,9 @@ class Buffer:
 
     def accept(self, start: int, end: int, new: str) -> dict[str, Any]:
         """Put a suggestion in; auto-inserted closers that it replaces are no longer waiting to be typed over."""
-        del self._auto_closed[len(self._auto_closed) - min(len(self._auto_closed), max(0, end - self.cursor)) :]
+        del self._auto_closed[
+            len(self._auto_closed) - min(len(self._auto_closed), max(0, end - self.cursor)) :
+        ]
         return self.replace(start, end, new)
 
     def move(self, offset: int) -> None:

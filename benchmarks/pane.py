@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TextIO
 
 from benchmarks.buffer import Buffer
@@ -73,8 +73,8 @@ class View:
     buffer: Buffer
     title: str
     ghost: str = ""
-    accepted: tuple[int, int] = (0, 0)
-    """Offsets of text that a suggestion brought, shown in green."""
+    accepted: list[tuple[int, int]] = field(default_factory=list)
+    """Offsets from start to end of what suggestions brought, shown in green; in order, above the cursor."""
 
     def lines(self, screen: Screen) -> list[str]:
         """The block: a title, and the lines around the cursor with the ghost text spliced in."""
@@ -104,9 +104,7 @@ class View:
         ghost_rows = rest.split("\n")
         painted = "\n".join(f"{style.ghost}{row}{style.reset}" if row else "" for row in ghost_rows)
         right = after if self.ghost else after[1:]
-        return self._ghost_rows(
-            screen, number, f"{before}{style.cursor}{under}{style.reset}{painted}{right}"
-        )
+        return self._ghost_rows(screen, number, f"{before}{style.cursor}{under}{style.reset}{painted}{right}")
 
     def _ghost_rows(self, screen: Screen, number: int, text: str) -> list[str]:
         """The cursor's line, and unnumbered lines for the rest of a suggestion of several."""
@@ -114,10 +112,11 @@ class View:
         return [self._row(screen, number, head), *(self._row(screen, None, row) for row in more)]
 
     def _paint(self, row: str, offset: int, style: Style) -> str:
-        start, end = (min(max(edge - offset, 0), len(row)) for edge in self.accepted)
-        if start >= end:
-            return row
-        return f"{row[:start]}{style.green}{row[start:end]}{style.reset}{row[end:]}"
+        for span in reversed(self.accepted):
+            start, end = (min(max(edge - offset, 0), len(row)) for edge in span)
+            if start < end:
+                row = f"{row[:start]}{style.green}{row[start:end]}{style.reset}{row[end:]}"
+        return row
 
     def _row(self, screen: Screen, number: int | None, text: str) -> str:
         style = screen.style

@@ -1,0 +1,174 @@
+"""`make demo`: the real server, the real engine and the embedded model, at work in the terminal.
+
+It starts the server over stdio as an editor does, opens benchmarks/data/ledger.py, types into it with a person's
+rhythm, and shows the suggestions as they stream in. Exit status 0 only if suggestions came from the model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.demo_report import Outcome, figures, summary
+from benchmarks.editor import Editor
+from benchmarks.engine_watch import wait_until_gone
+from benchmarks.readiness import NotReady, wait_until_ready
+from benchmarks.ghost import GhostTyping, Keystroke
+from benchmarks.pane import Screen, View
+from benchmarks.typist import Typist
+
+SOURCE = Path(__file__).parent / "data" / "ledger.py"
+
+LEAST_ACCEPTED = 4
+"""Characters that a suggestion must save before a person reaches for Tab."""
+
+PATIENCE_S = 1.5
+"""How long a person waits for the end of a suggestion that looks right so far."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Something that a person sets out to type, right after a place in the file."""
+
+    after: str
+    goal: str
+
+
+STRETCHES = (
+    Stretch(
+        after="        self.transactions.append(transaction)\n",
+        goal="\n    def remove(self, transaction: Transaction) -> None:\n"
+        "        if not transaction.touches(self.name):\n"
+        '            raise LedgerError(f"{transaction.text!r} does not touch {self.name}")\n'
+        "        self.transactions.remove(transaction)\n",
+    ),
+    Stretch(
+        after="        return self.accounts[name]\n",
+        goal="\n    def close_account(self, name: str) -> Account:\n"
+        "        account = self.account(name)\n"
+        "        if account.balance() != 0:\n"
+        '            raise LedgerError(f"{name} is not empty")\n'
+        "        del self.accounts[name]\n"
+        "        return account\n",
+    ),
+    Stretch(
+        after="        return sum(self.balances().values(), Decimal(0))\n",
+        goal="\n    def names(self) -> list[str]:\n        return [account.name for account in self]\n",
+    ),
+    Stretch(
+        after='    return "\\n".join([ledger.name, "-" * (width + 14), *lines])\n',
+        goal='\n\nif __name__ == "__main__":\n    ledger = Ledger("club")\n    print(report(ledger))\n',
+    ),
+)
+
+
+class Demo:
+    """Types the stretches and shows what comes."""
+
+    def __init__(self, editor: Editor, screen: Screen) -> None:
+        self.editor = editor
+        self.screen = screen
+        self.rhythm = random.Random(7)
+        self.buffer = editor.open(SOURCE)
+        self.view = View(self.buffer, SOURCE.name)
+        self.footer: list[str] = []
+
+    async def run(self) -> list[Outcome]:
+        return [await self._stretch(stretch) for stretch in STRETCHES]
+
+    async def _stretch(self, stretch: Stretch) -> Outcome:
+        """Type one stretch; Tab wherever the suggestion is what the person had in mind."""
+        self.buffer.move(self.buffer.find(stretch.after, after=True))
+        typist = Typist(self.buffer, stretch.goal, auto_close=False)
+        typing = GhostTyping(self.editor, self.buffer)
+        outcome = Outcome(typing.strokes)
+        self.footer = []
+        while typist.remaining:
+            before = len(typist.remaining)
+            key, changes = typist.step()
+            self.editor.changed(self.buffer, changes)
+            outcome.typed += before - len(typist.remaining)
+            typing.ask(key)
+            await self._watch(typing, self.rhythm.uniform(0.03, 0.08) * (3 if key == "enter" else 1))
+            await self._accept_if_wanted(typing, typist, outcome)
+        await typing.last.settled()
+        if not outcome.tabs and outcome.suggested:
+            self.footer.append(figures(outcome.suggested[-1], "seen", self.screen))
+        self.view.ghost = ""
+        self.screen.keep([*self.view.lines(self.screen), *self.footer])
+        self.screen.say()
+        return outcome
+
+    async def _accept_if_wanted(self, typing: GhostTyping, typist: Typist, outcome: Outcome) -> None:
+        if not wanted(typing.shown(), typist.remaining):
+            return
+        end = time.monotonic() + PATIENCE_S
+        while not typing.last.done and wanted(typing.shown(), typist.remaining) and time.monotonic() < end:
+            await self._watch(typing, 0.02)
+        if typing.last.item is None or not wanted(typing.last.ghost, typist.remaining):
+            return
+        await self._watch(typing, 0.4)
+        start = self.buffer.cursor
+        text = typing.tab()
+        typist.took(len(text))
+        outcome.tabs += 1
+        outcome.accepted += len(text)
+        self.view.accepted.append((start, start + len(text)))
+        self.footer.append(figures(typing.last, "Tab", self.screen))
+        typing.ask("tab")
+        await self._watch(typing, 0.2)
+
+    async def _watch(self, typing: GhostTyping, seconds: float) -> None:
+        """Let time pass, showing the ghost text as it grows."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.view.ghost = typing.shown()
+            self.screen.redraw([*self.view.lines(self.screen), *self.footer])
+            await asyncio.sleep(min(left, 0.02))
+
+
+def wanted(ghost: str, remaining: str) -> bool:
+    """Whether a suggestion is worth a Tab: it is what was going to be typed, and not too short."""
+    return len(ghost) >= LEAST_ACCEPTED and remaining.startswith(ghost)
+
+
+async def demo(screen: Screen, home: Path) -> int:
+    """Run all of it; returns the exit status."""
+    style = screen.style
+    screen.say(
+        f"{style.bold}aix-lsp{style.reset}: the real server, engine and embedded model. Nothing is downloaded.\n"
+    )
+    started = time.perf_counter()
+    async with await Editor.start(home) as editor:
+        await editor.initialize(root=SOURCE.parent, options={"idleExitS": 1})
+        screen.say(f"  server  answered initialize after {(time.perf_counter() - started) * 1000:.0f} ms")
+        await wait_until_ready(editor, screen)
+        screen.say(f"  engine  ready {time.perf_counter() - started:.1f} s after the start\n")
+        outcomes = await Demo(editor, screen).run()
+    await wait_until_gone(home)
+    for line in summary(outcomes, screen):
+        screen.say(line)
+    return 0 if any(s.data.get("source") == "model" for o in outcomes for s in o.suggested) else 1
+
+
+def main() -> int:
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    screen = Screen(sys.stdout)
+    with tempfile.TemporaryDirectory(prefix="aix-demo-") as home:
+        try:
+            status = asyncio.run(demo(screen, Path(home)))
+        except NotReady as error:
+            screen.say(f"The engine did not get ready: {error}")
+            return 1
+    if status:
+        screen.say("No suggestion came from the model.")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""Looks at the engine behind a server from outside: its processes, its socket, its metrics. Sends it no work."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+POLL_S = 0.02
+
+
+def engine_pids(home: Path) -> list[int]:
+    """The engine processes whose files lie under `home`."""
+    return [pid for pid, command in _processes() if " engine" in command and _belongs(pid, command, home)]
+
+
+def socket_of(home: Path) -> Path | None:
+    """The engine's Unix socket, while there is one."""
+    found = [path for path in (home / "run").glob("*") if path.is_socket()]
+    return found[0] if found else None
+
+
+async def wait_until(condition: Callable[[], Any], within: float = 20.0, what: str = "the condition") -> Any:
+    """Poll until `condition()` is true; returns its value. Raises TimeoutError naming `what`."""
+    deadline = asyncio.get_running_loop().time() + within
+    while not (value := condition()):
+        if asyncio.get_running_loop().time() > deadline:
+            raise TimeoutError(f"{what} did not come true within {within} s")
+        await asyncio.sleep(POLL_S)
+    return value
+
+
+async def wait_until_gone(home: Path, within: float = 20.0) -> None:
+    """Wait until no engine runs for `home` and its socket is removed."""
+    await wait_until(lambda: not engine_pids(home), within, "the engine's leaving")
+    await wait_until(lambda: socket_of(home) is None, within, "the removal of the engine's socket")
+
+
+class EngineClient:
+    """HTTP to the engine of one home, as another client of it."""
+
+    def __init__(self, home: Path) -> None:
+        path = socket_of(home)
+        if path is None:
+            raise FileNotFoundError(f"no engine socket under {home / 'run'}")
+        self.session = aiohttp.ClientSession("http://engine", connector=aiohttp.UnixConnector(str(path)))
+
+    async def __aenter__(self) -> EngineClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.session.close()
+
+    async def health(self) -> dict[str, Any]:
+        async with self.session.get("/health") as answer:
+            return dict(await answer.json())
+
+    async def metrics(self) -> dict[str, float]:
+        """All samples of /metrics; the key is the name with its labels, as Prometheus writes it."""
+        async with self.session.get("/metrics") as answer:
+            return parse_metrics(await answer.text())
+
+
+def parse_metrics(text: str) -> dict[str, float]:
+    samples = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            samples[name] = float(value)
+    return samples
+
+
+def _processes() -> list[tuple[int, str]]:
+    """Process ids and command lines of this machine."""
+    if sys.platform == "linux":
+        return [(int(p.name), _proc(p / "cmdline")) for p in Path("/proc").iterdir() if p.name.isdigit()]
+    listing = subprocess.run(["ps", "-axww", "-o", "pid=,args="], capture_output=True, text=True, check=True)
+    rows = (line.strip().partition(" ") for line in listing.stdout.splitlines())
+    return [(int(pid), command) for pid, _, command in rows]
+
+
+def _belongs(pid: int, command: str, home: Path) -> bool:
+    return str(home) in command or f"AIX_LSP_HOME={home} " in _proc(Path(f"/proc/{pid}/environ")) + " "
+
+
+def _proc(path: Path) -> str:
+    try:
+        return path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+    except OSError:
+        return ""
