@@ -35,10 +35,9 @@ class Buffer:
         return change
 
     def accept(self, start: int, end: int, new: str) -> dict[str, Any]:
-        """Put a suggestion in; auto-inserted closers that it replaces are no longer waiting to be typed over."""
-        del self._auto_closed[
-            len(self._auto_closed) - min(len(self._auto_closed), max(0, end - self.cursor)) :
-        ]
+        """Put a suggestion in; auto-inserted closers that it replaces no longer wait to be typed over."""
+        waiting = max(0, len(self._auto_closed) - max(0, end - self.cursor))
+        del self._auto_closed[waiting:]
         return self.replace(start, end, new)
 
     def move(self, offset: int) -> None:

@@ -1,7 +1,7 @@
 """`make demo`: the real server, the real engine and the embedded model, at work in the terminal.
 
-It starts the server over stdio as an editor does, opens benchmarks/data/ledger.py, types into it with a person's
-rhythm, and shows the suggestions as they stream in. Exit status 0 only if suggestions came from the model.
+It starts the server over stdio as an editor does, opens benchmarks/data/ledger.py, types into it with a
+person's rhythm, and shows the suggestions as they stream in. Exit status 0 only if suggestions came from the model.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 from benchmarks.demo_report import Outcome, figures, summary
 from benchmarks.editor import Editor
 from benchmarks.engine_watch import wait_until_gone
-from benchmarks.readiness import NotReady, wait_until_ready
-from benchmarks.ghost import GhostTyping, Keystroke
+from benchmarks.ghost import GhostTyping
 from benchmarks.pane import Screen, View
+from benchmarks.readiness import NotReady, wait_until_ready
 from benchmarks.typist import Typist
 
 SOURCE = Path(__file__).parent / "data" / "ledger.py"
@@ -141,7 +141,7 @@ async def demo(screen: Screen, home: Path) -> int:
     """Run all of it; returns the exit status."""
     style = screen.style
     screen.say(
-        f"{style.bold}aix-lsp{style.reset}: the real server, engine and embedded model. Nothing is downloaded.\n"
+        f"{style.bold}aix-lsp{style.reset}: the real server, engine and model; nothing is downloaded.\n"
     )
     started = time.perf_counter()
     async with await Editor.start(home) as editor:

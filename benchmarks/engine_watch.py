@@ -1,4 +1,4 @@
-"""Looks at the engine behind a server from outside: its processes, its socket, its metrics. Sends it no work."""
+"""The engine behind a server, seen from outside: its processes, its socket, its metrics. Gives it no work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws a piece of a buffer with its ghost text in the terminal, in place where that can be done. No protocol."""
+"""Draws a piece of a buffer with its ghost text in a terminal, in place where that can be done."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Style:
 
 
 class Screen:
-    """Where the demo writes: lines that stay, and above the prompt one block that is redrawn until it stays."""
+    """Where the demo writes: lines that stay, and at the end one block that is redrawn until it stays."""
 
     def __init__(self, out: TextIO) -> None:
         self.out = out

@@ -14,8 +14,8 @@ from typing import Any
 TYPES = ("bf16", "q8_0", "f16", "f32")
 
 _PRE_TOKENIZER = "gpt-2"
-"""llama.cpp knows pre-tokenizers by name only. Of those it has, this one comes nearest to the embedded model's
-rule: 8 % more tokens on the Python standard library, which the benchmarks' reports state."""
+"""llama.cpp knows pre-tokenizers by name only. Of those it has, this one comes nearest to the embedded
+model's rule: 8 % more tokens on the Python standard library, which the benchmarks' reports state."""
 
 _BLOCK_NAMES = {
     "input_layernorm": "attn_norm",
