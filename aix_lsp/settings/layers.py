@@ -92,20 +92,23 @@ def _accept(layer: Layer, name: str, value: Any, chosen: Mapping[str, Any], prob
             "a project may not set this, because it decides what is run or contacted; "
             "put it into your own settings (`aix-lsp settings --where`)."
         )
-    accepted = _fitted(name, name, value, chosen)
+    accepted = _fitted(name, value, chosen)
     if name == "languages":
         return _accept_languages(layer, accepted, chosen.get(name, {}), problems)
+    if isinstance(accepted, list):
+        # A project's list of exclusions must not undo the user's.
+        return [*chosen.get(name, []), *accepted]
     return accepted
 
 
-def _fitted(name: str, shown: str, value: Any, chosen: Mapping[str, Any]) -> Any:
+def _fitted(name: str, value: Any, chosen: Mapping[str, Any]) -> Any:
     try:
         return fit(name, value)
     except Misfit as misfit:
         kept = chosen[name] if name in chosen else getattr(Settings(), options()[name].name)
         secret = options()[name].metadata["secret"]
         got, using = (_HIDDEN, _HIDDEN) if secret else (_short(value), _short(kept))
-        raise _Refused(f"{shown} must be {misfit}, not {got}; using {using}.") from None
+        raise _Refused(f"must be {misfit}, not {got}; using {using}.") from None
 
 
 def _accept_languages(
@@ -126,7 +129,7 @@ def _accept_languages(
                 problems.append(Problem(layer.source, place, "cannot differ by language; set it for all."))
             elif value is not None:
                 try:
-                    kept[name] = _fitted(name, name, value, kept)
+                    kept[name] = _fitted(name, value, kept)
                 except _Refused as refused:
                     problems.append(Problem(layer.source, place, str(refused)))
     return merged
