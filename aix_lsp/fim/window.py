@@ -1,0 +1,232 @@
+"""Which part of a document the model sees, chosen so that typing only appends to the prompt.
+
+Pure: a window follows from the one before, the text and the cursor. The prefix's left edge moves in steps
+with hysteresis; the suffix is a frozen snapshot, taken anew when it was edited or the cursor left its place,
+not when text was typed before it; the prefix ends at an anchor, and what was typed since is the head of the
+middle. Knows nothing of models, tokens or editors. Lengths are in characters (code points).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from aix_lsp.fim.closers import without_closers, without_leading
+from aix_lsp.fim.prompt import ContextFile, FimPrompt
+
+STEP_LINES = 32
+STEP_COLUMNS = 512
+_FULL = 0.75
+"""A new prefix takes this share of its budget, so that a while of typing fits before the edge moves again."""
+_KEEP_AT_LEAST = 0.25
+"""An edge nearer than this share of the budget is given up for a farther one, after a jump upwards."""
+
+_Place = tuple[int, int]
+
+
+class Lines(Protocol):
+    """What a window needs of a text; lines keep their endings."""
+
+    @property
+    def line_count(self) -> int: ...
+
+    def line(self, index: int) -> str: ...
+
+    def lines(self, start: int, stop: int) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a document goes into a prompt; columns of one huge line count as characters do."""
+
+    prefix_lines: int = 256
+    suffix_lines: int = 64
+    prefix_chars: int = 8192
+    suffix_chars: int = 2048
+    middle_lines: int = 32
+    middle_chars: int = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of a document around a cursor that a prompt is made of; all line endings are "\\n"."""
+
+    prefix: str
+    middle: str
+    suffix: str
+    left: _Place
+    """Where the prefix begins: line and column."""
+    head: str
+    """The text at `left`, to notice that lines above it came or went."""
+    line_count: int
+    whole_suffix: bool
+    """Whether the suffix reaches the document's end."""
+
+    def prompt(self, path: str = "", language: str = "", context: tuple[ContextFile, ...] = ()) -> FimPrompt:
+        """The window as the parts of a prompt."""
+        return FimPrompt(self.prefix, self.suffix, self.middle, path, language, context)
+
+
+def next_window(previous: Window | None, text: Lines, cursor: _Place, limits: Limits) -> Window:
+    """The window at `cursor`, a valid place of `text`, moved from `previous` as little as may be."""
+    left = _left(previous, text, cursor, limits)
+    before = _between(text, left, cursor)
+    after, whole = _after(text, cursor, limits)
+    suffix = after
+    if previous is not None and _still_there(previous, text, cursor):
+        suffix, whole = previous.suffix, previous.whole_suffix
+    anchor = _anchor(previous, before, limits)
+    head = text.line(left[0])[left[1] : left[1] + 64]
+    return Window(before[:anchor], before[anchor:], suffix, left, head, text.line_count, whole)
+
+
+# The left edge
+
+
+def _left(previous: Window | None, text: Lines, cursor: _Place, limits: Limits) -> _Place:
+    if previous is not None:
+        kept = _found_again(previous, text)
+        if kept is not None and kept <= cursor and _fits(text, kept, cursor, limits):
+            return kept
+    return _fresh_left(text, cursor, limits)
+
+
+def _found_again(previous: Window, text: Lines) -> _Place | None:
+    """The previous left edge, also where lines came or went above it."""
+    line, column = previous.left
+    if previous.left == (0, 0):
+        return previous.left
+    for candidate in (line, line + text.line_count - previous.line_count):
+        if 0 <= candidate < text.line_count and text.line(candidate).startswith(previous.head, column):
+            return candidate, column
+    return None
+
+
+def _fits(text: Lines, left: _Place, cursor: _Place, limits: Limits) -> bool:
+    lines = cursor[0] - left[0]
+    if lines > limits.prefix_lines:
+        return False
+    chars = _distance(text, left, cursor)
+    if chars > limits.prefix_chars:
+        return False
+    enough = lines >= limits.prefix_lines * _KEEP_AT_LEAST or chars >= limits.prefix_chars * _KEEP_AT_LEAST
+    return enough or left == (0, 0)
+
+
+def _fresh_left(text: Lines, cursor: _Place, limits: Limits) -> _Place:
+    budget = int(limits.prefix_chars * _FULL)
+    first, chars = cursor[0], cursor[1]
+    if chars > budget:
+        return cursor[0], _round_up(chars - budget, STEP_COLUMNS, chars)
+    lowest = max(0, cursor[0] - limits.prefix_lines)
+    while first > lowest and chars + len(text.line(first - 1)) <= budget:
+        first -= 1
+        chars += len(text.line(first))
+    if first > lowest and chars < budget // 2:  # a huge line above: its end is better than nothing
+        above = len(text.line(first - 1))
+        return first - 1, _round_up(above + chars - budget, STEP_COLUMNS, above)
+    return _aligned(text, first, cursor, chars)
+
+
+def _aligned(text: Lines, first: int, cursor: _Place, chars: int) -> _Place:
+    """The first line at or after `first` with a round number that leaves half of `chars` in the prefix."""
+    for step in (STEP_LINES, STEP_LINES // 4):
+        line = -(-first // step) * step
+        if line <= cursor[0] and 2 * _distance(text, (line, 0), cursor) >= chars:
+            return line, 0
+    return first, 0
+
+
+def _round_up(column: int, step: int, most: int) -> int:
+    return min(-(-column // step) * step, most)
+
+
+# The suffix
+
+
+def _after(text: Lines, cursor: _Place, limits: Limits) -> tuple[str, bool]:
+    """The text right of the cursor up to a round line number, and whether that is all there is."""
+    stop = cursor[0] + 1 + limits.suffix_lines
+    rounded = stop - stop % STEP_LINES
+    if rounded > cursor[0] + 1 + limits.suffix_lines // 2:
+        stop = rounded
+    after = _read(text, cursor, stop, limits.suffix_chars)
+    whole = stop >= text.line_count and len(after) < limits.suffix_chars
+    return _canonical(after), whole
+
+
+def _still_there(previous: Window, text: Lines, cursor: _Place) -> bool:
+    """Whether the frozen suffix is what stands right of the cursor, but for closers just paired."""
+    frozen = previous.suffix
+    if not frozen:
+        return False
+    # A line and a few characters more than the frozen text, so that a document that grew is seen.
+    stop = cursor[0] + frozen.count("\n") + 2
+    actual = _read(text, cursor, stop, len(frozen) + 8)
+    for form in (actual, *without_leading(actual)):
+        bare = without_closers(form)
+        if bare == frozen or (bare.startswith(frozen) and not previous.whole_suffix):
+            return True
+    return False
+
+
+def _canonical(after: str) -> str:
+    after = without_closers(after)
+    return after if after.strip() else ""
+
+
+# Reading
+
+
+def _anchor(previous: Window | None, before: str, limits: Limits) -> int:
+    """Where the middle begins in `before`: the previous anchor while it holds, else the cursor's line."""
+    if previous is not None and before.startswith(previous.prefix):
+        typed = before[len(previous.prefix) :]
+        if len(typed) <= limits.middle_chars and typed.count("\n") <= limits.middle_lines:
+            return len(previous.prefix)
+    line = before.rfind("\n") + 1
+    if len(before) - line > limits.middle_chars // 2:
+        return len(before) - len(before) % STEP_COLUMNS
+    return line
+
+
+def _distance(text: Lines, start: _Place, end: _Place) -> int:
+    """Characters between two places, with the document's own line endings."""
+    if start[0] == end[0]:
+        return end[1] - start[1]
+    return sum(map(len, text.lines(start[0], end[0]))) - start[1] + end[1]
+
+
+def _between(text: Lines, start: _Place, end: _Place) -> str:
+    if start[0] == end[0]:
+        return normalise(text.line(start[0])[start[1] : end[1]])
+    lines = text.lines(start[0], end[0])
+    lines[0] = lines[0][start[1] :]
+    return normalise("".join(lines) + text.line(end[0])[: end[1]])
+
+
+def _read(text: Lines, start: _Place, stop: int, limit: int) -> str:
+    """At most `limit` characters from `start` up to the end of line `stop - 1`."""
+    parts: list[str] = []
+    size = 0
+    for part in _pieces(text, start, stop, 2 * limit + 2):
+        parts.append(normalise(part))
+        size += len(parts[-1])
+        if size >= limit:
+            break
+    return "".join(parts)[:limit]
+
+
+def _pieces(text: Lines, start: _Place, stop: int, longest: int) -> Iterator[str]:
+    """Lines from `start` on, cut short: a line of many megabytes must not be copied for a few characters."""
+    yield text.line(start[0])[start[1] : start[1] + longest]
+    for index in range(start[0] + 1, min(stop, text.line_count)):
+        yield text.line(index)[:longest]
+
+
+def normalise(string: str) -> str:
+    """`string` with all line endings as "\\n", which is what models were trained on."""
+    if "\r" not in string:
+        return string
+    return string.replace("\r\n", "\n").replace("\r", "\n")
