@@ -1,7 +1,7 @@
 """`make demo`: the real server, the real engine and the embedded model, at work in the terminal.
 
 It starts the server over stdio as an editor does, opens benchmarks/data/ledger.py, types into it with a
-person's rhythm, and shows the suggestions as they stream in. Exit status 0 only if suggestions came from the model.
+person's rhythm, and shows the suggestions as they stream in. Exit status 0 only if some came from the model.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.demo_report import Outcome, figures, summary
 from benchmarks.editor import Editor
@@ -24,7 +25,7 @@ from benchmarks.typist import Typist
 
 SOURCE = Path(__file__).parent / "data" / "ledger.py"
 
-LEAST_ACCEPTED = 4
+LEAST_ACCEPTED = 6
 """Characters that a suggestion must save before a person reaches for Tab."""
 
 PATIENCE_S = 1.5
@@ -110,16 +111,18 @@ class Demo:
         end = time.monotonic() + PATIENCE_S
         while not typing.last.done and wanted(typing.shown(), typist.remaining) and time.monotonic() < end:
             await self._watch(typing, 0.02)
-        if typing.last.item is None or not wanted(typing.last.ghost, typist.remaining):
+        count = wanted(typing.last.ghost, typist.remaining)
+        if typing.last.item is None or not count:
             return
         await self._watch(typing, 0.4)
+        whole = count == len(typing.last.ghost)
+        self.footer.append(figures(typing.last, "Tab" if whole else "words", self.screen))
         start = self.buffer.cursor
-        text = typing.tab()
-        typist.took(len(text))
+        typing.tab(count)
+        typist.took(count)
         outcome.tabs += 1
-        outcome.accepted += len(text)
-        self.view.accepted.append((start, start + len(text)))
-        self.footer.append(figures(typing.last, "Tab", self.screen))
+        outcome.accepted += count
+        self.view.accepted.append((start, start + count))
         typing.ask("tab")
         await self._watch(typing, 0.2)
 
@@ -132,9 +135,26 @@ class Demo:
             await asyncio.sleep(min(left, 0.02))
 
 
-def wanted(ghost: str, remaining: str) -> bool:
-    """Whether a suggestion is worth a Tab: it is what was going to be typed, and not too short."""
-    return len(ghost) >= LEAST_ACCEPTED and remaining.startswith(ghost)
+def wanted(ghost: str, remaining: str) -> int:
+    """How many characters of a suggestion a person takes: what was going to be typed, in whole words."""
+    same = 0
+    while same < min(len(ghost), len(remaining)) and ghost[same] == remaining[same]:
+        same += 1
+    if same < len(ghost):
+        while same and ghost[same - 1].isalnum() and ghost[same].isalnum():
+            same -= 1
+        same = len(ghost[:same].rstrip())
+    return same if same >= LEAST_ACCEPTED else 0
+
+
+def show_loading(status: dict[str, Any], screen: Screen) -> None:
+    """The engine's state, with a bar where it tells how far it is."""
+    fraction = status.get("fraction")
+    bar = ""
+    if fraction is not None:
+        full = round(fraction * 24)
+        bar = f"{'━' * full}{screen.style.dim}{'━' * (24 - full)}{screen.style.reset} {fraction:4.0%} "
+    screen.redraw([f"  engine  {bar}{status.get('message') or status['state']}"])
 
 
 async def demo(screen: Screen, home: Path) -> int:
@@ -147,8 +167,9 @@ async def demo(screen: Screen, home: Path) -> int:
     async with await Editor.start(home) as editor:
         await editor.initialize(root=SOURCE.parent, options={"idleExitS": 1})
         screen.say(f"  server  answered initialize after {(time.perf_counter() - started) * 1000:.0f} ms")
-        await wait_until_ready(editor, screen)
-        screen.say(f"  engine  ready {time.perf_counter() - started:.1f} s after the start\n")
+        await wait_until_ready(editor, lambda status: show_loading(status, screen))
+        screen.keep([f"  engine  ready {time.perf_counter() - started:.1f} s after the start"])
+        screen.say()
         outcomes = await Demo(editor, screen).run()
     await wait_until_gone(home)
     for line in summary(outcomes, screen):

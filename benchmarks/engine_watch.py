@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,8 +76,9 @@ def parse_metrics(text: str) -> dict[str, float]:
 
 def _processes() -> list[tuple[int, str]]:
     """Process ids and command lines of this machine."""
-    if sys.platform == "linux":
-        return [(int(p.name), _proc(p / "cmdline")) for p in Path("/proc").iterdir() if p.name.isdigit()]
+    proc = Path("/proc")
+    if (proc / "self" / "cmdline").exists():
+        return [(int(p.name), _proc(p / "cmdline")) for p in proc.iterdir() if p.name.isdigit()]
     listing = subprocess.run(["ps", "-axww", "-o", "pid=,args="], capture_output=True, text=True, check=True)
     rows = (line.strip().partition(" ") for line in listing.stdout.splitlines())
     return [(int(pid), command) for pid, _, command in rows]

@@ -104,7 +104,11 @@ class GhostTyping:
             return str(stroke.call.progress[-1][1].get("text", ""))
         return stroke.ghost
 
-    def tab(self) -> str:
-        """Accept the ghost text; returns what was inserted."""
+    def tab(self, count: int | None = None) -> str:
+        """Accept the ghost text, or the first `count` characters of it; returns what was inserted."""
         assert self.last.item is not None, "nothing to accept"
-        return self.editor.accept(self.buffer, self.last.item)
+        if count is None or count == len(self.last.ghost):
+            return self.editor.accept(self.buffer, self.last.item)
+        part = self.last.ghost[:count]
+        self.editor.changed(self.buffer, [self.buffer.replace(self.buffer.cursor, self.buffer.cursor, part)])
+        return part
