@@ -1,4 +1,6 @@
-"""What the engine process is started with, and what a loaded model is. Imports no torch and no transformers."""
+"""What the engine process is started with, and what a loaded model is. Imports no torch and no
+transformers.
+"""
 
 from __future__ import annotations
 
