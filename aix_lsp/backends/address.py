@@ -1,0 +1,76 @@
+"""Where a completions server is: a Unix socket or an HTTP base address, and the URLs of its endpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from aix_lsp.backends.base import BackendError
+
+_COMPLETIONS = "/completions"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A server's root, such as `http://host:8000`, and the folder of its OpenAI-style endpoints below it.
+
+    `fixed` is a complete address of a completions endpoint, where the user gave one: such a server is asked
+    nothing else.
+    """
+
+    root: str
+    api: str = "/v1"
+    socket: str = ""
+    fixed: str = ""
+
+    @property
+    def completions(self) -> str:
+        return self.fixed or f"{self.root}{self.api}{_COMPLETIONS}"
+
+    @property
+    def models(self) -> str:
+        return f"{self.root}{self.api}/models"
+
+    def at(self, path: str) -> str:
+        """An endpoint outside the OpenAI-style folder, such as `/aix/events`."""
+        return self.root + path
+
+    def __str__(self) -> str:
+        return (
+            f"unix:{self.socket}" if self.socket else self.fixed or self.root + self.api.removesuffix("/v1")
+        )
+
+    @property
+    def local(self) -> bool:
+        """Whether what is sent stays on this machine."""
+        return bool(self.socket) or urlsplit(self.root).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def unix(path: str) -> Address:
+    """The server that listens on a Unix socket."""
+    return Address("http://localhost", socket=path)
+
+
+def parse(url: str) -> Address:
+    """What the setting `url` means: `unix:/path` or `http(s)://host[:port]`, with `/v1` or `/completions` too.
+
+    Raises BackendError where it is none of these.
+    """
+    if url.startswith("unix:"):
+        return unix("/" + url.removeprefix("unix:").lstrip("/"))
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise BackendError(
+            f"aix.url is {url!r}, but must be like http://localhost:8000 or unix:/path/of/socket."
+        )
+    path = parts.path.rstrip("/")
+    root = f"{parts.scheme}://{parts.netloc}"
+    if path.endswith(_COMPLETIONS):
+        return Address(root, path.removesuffix(_COMPLETIONS), fixed=url)
+    if path.endswith("/v1"):
+        return Address(root + path.removesuffix("/v1"))
+    return Address(root + path)

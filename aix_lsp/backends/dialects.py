@@ -1,0 +1,228 @@
+"""How different completions servers are asked, and how their answers are read. Pure: no connections.
+
+Which one a server speaks is found out in discovery.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aix_lsp.backends.address import Address
+from aix_lsp.backends.base import BackendError, Delta, GenerateRequest, Usage
+from aix_lsp.fim.family import Template
+
+MOST_STOPS = 4
+"""OpenAI's limit, which some servers enforce with an error."""
+
+
+class Dialect(Protocol):
+    """One way to ask for a completion."""
+
+    heals_itself: bool
+    """Whether the server does token healing (and stops, and deadlines) on its own."""
+
+    def url(self, address: Address) -> str: ...
+
+    def body(self, request: GenerateRequest) -> dict[str, Any]: ...
+
+    def read(self, event: Any) -> Iterator[Delta | Usage]:
+        """What one event of the answer says. Raises BackendError where it is an error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EngineDialect:
+    """Our own engine: everything apart, and laid out in tokens over there (docs/engine-api.md)."""
+
+    model: str = ""
+    heals_itself = True
+
+    def url(self, address: Address) -> str:
+        return address.completions
+
+    def body(self, request: GenerateRequest) -> dict[str, Any]:
+        prompt = request.prompt
+        extension = {
+            "path": prompt.path,
+            "language": prompt.language,
+            "context": [{"path": file.path, "text": file.text} for file in prompt.context],
+            "middle": prompt.middle,
+            "stream_key": request.stream_key,
+            "priority": int(request.priority),
+            "deadline_ms": request.deadline_ms,
+            "heal": request.heal,
+            "stop_when": request.stop_when,
+        }
+        return {
+            **_common(request, self.model, list(request.stop)),
+            "prompt": prompt.prefix,
+            "suffix": prompt.suffix,
+            "aix": {name: value for name, value in extension.items() if value not in (None, "", [])},
+        }
+
+    def read(self, event: Any) -> Iterator[Delta | Usage]:
+        return read_completion(event)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateDialect:
+    """A server that takes only text, whose model's format we know."""
+
+    template: Template
+    model: str = ""
+    shows_specials: bool = False
+    """vLLM leaves special tokens out of its text, where no stop string could find them, unless asked."""
+    heals_itself = False
+
+    def url(self, address: Address) -> str:
+        return address.completions
+
+    def body(self, request: GenerateRequest) -> dict[str, Any]:
+        stops = [*dict.fromkeys((*request.stop, *self.template.stop))][:MOST_STOPS]
+        extra = {"skip_special_tokens": False} if self.shows_specials else {}
+        rendered = self.template.render(request.prompt)
+        return {**_common(request, self.model, stops), **_INCLUDE_USAGE, **extra, "prompt": rendered}
+
+    def read(self, event: Any) -> Iterator[Delta | Usage]:
+        return read_completion(event)
+
+
+@dataclass(frozen=True, slots=True)
+class SuffixDialect:
+    """A server that knows its model's format itself, such as Ollama's, Mistral's and DeepSeek's."""
+
+    model: str = ""
+    with_suffix: bool = True
+    """False for a model without fill-in-the-middle, which only continues."""
+    heals_itself = False
+
+    def url(self, address: Address) -> str:
+        return address.completions
+
+    def body(self, request: GenerateRequest) -> dict[str, Any]:
+        prompt = request.prompt
+        suffix = {"suffix": prompt.suffix} if self.with_suffix and prompt.suffix else {}
+        stops = list(request.stop)[:MOST_STOPS]
+        return {**_common(request, self.model, stops), "prompt": prompt.prefix + prompt.middle, **suffix}
+
+    def read(self, event: Any) -> Iterator[Delta | Usage]:
+        return read_completion(event)
+
+
+@dataclass(frozen=True, slots=True)
+class InfillDialect:
+    """llama.cpp's own /infill, for a model whose format we do not know but its GGUF file does."""
+
+    heals_itself = False
+
+    def url(self, address: Address) -> str:
+        return address.at("/infill")
+
+    def body(self, request: GenerateRequest) -> dict[str, Any]:
+        prompt = request.prompt
+        return {
+            "input_prefix": prompt.prefix + prompt.middle,
+            "input_suffix": prompt.suffix,
+            "input_extra": [{"filename": file.path, "text": file.text} for file in prompt.context],
+            "prompt": "",
+            "n_predict": request.max_tokens,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "stop": list(request.stop),
+            "cache_prompt": True,
+            "stream": True,
+            **({} if request.seed is None else {"seed": request.seed}),
+        }
+
+    def read(self, event: Any) -> Iterator[Delta | Usage]:
+        return _read_infill(event)
+
+
+_INCLUDE_USAGE = {"stream_options": {"include_usage": True}}
+
+
+def _common(request: GenerateRequest, model: str, stops: list[str]) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "stream": True,
+    }
+    if model:
+        body["model"] = model
+    if request.n > 1:
+        body["n"] = request.n
+    if request.seed is not None:
+        body["seed"] = request.seed
+    if stops:
+        body["stop"] = stops
+    return body
+
+
+def read_completion(event: Any) -> Iterator[Delta | Usage]:
+    """An event in OpenAI's form, with `text`, or with the chat form's `delta` as Mistral's FIM endpoint has."""
+    if not isinstance(event, dict):
+        raise BackendError("The server answers with something that is not a completion; check aix.url.")
+    if event.get("error"):
+        raise BackendError(f"The server failed: {_error_text(event['error'])}")
+    for choice in event.get("choices") or ():
+        yield from _read_choice(choice)
+    if isinstance(event.get("usage"), dict):
+        yield _read_usage(event["usage"], event.get("aix") or {})
+
+
+def _read_choice(choice: Any) -> Iterator[Delta]:
+    said = choice.get("delta") or choice.get("message") or {}
+    text = choice.get("text") or said.get("content") or ""
+    reason = choice.get("finish_reason")
+    own = choice.get("aix") or {}
+    if text or reason:
+        yield Delta(
+            text=text,
+            index=choice.get("index") or 0,
+            finish_reason=_REASONS.get(reason, "stop") if reason else None,
+            logprob=own.get("logprob", _sum_logprobs(choice.get("logprobs"))),
+            tokens=own.get("tokens") or 0,
+        )
+
+
+_REASONS = {"stop": "stop", "length": "length", "cancelled": "cancelled", "abort": "cancelled"}
+
+
+def _sum_logprobs(logprobs: Any) -> float | None:
+    values = logprobs.get("token_logprobs") if isinstance(logprobs, dict) else None
+    return sum(value for value in values if value is not None) if values else None
+
+
+def _read_usage(usage: dict[str, Any], own: dict[str, Any]) -> Usage:
+    details = usage.get("prompt_tokens_details") or {}
+    return Usage(
+        prompt_tokens=usage.get("prompt_tokens") or 0,
+        cached_tokens=usage.get("cached_tokens") or details.get("cached_tokens") or 0,
+        completion_tokens=usage.get("completion_tokens") or 0,
+        queue_ms=own.get("queue_ms") or 0.0,
+        first_token_ms=own.get("first_token_ms") or 0.0,
+    )
+
+
+def _read_infill(event: Any) -> Iterator[Delta | Usage]:
+    if not isinstance(event, dict):
+        raise BackendError(
+            "The server answers with something that is not llama.cpp's; check aix.remoteFormat."
+        )
+    if event.get("error"):
+        raise BackendError(f"The server failed: {_error_text(event['error'])}")
+    ended = bool(event.get("stop"))
+    reason = ("length" if event.get("stop_type") == "limit" else "stop") if ended else None
+    if event.get("content") or ended:
+        yield Delta(event.get("content") or "", finish_reason=reason)
+    if ended:
+        # "tokens_cached" is what the slot holds afterwards; "cache_n" is what was reused.
+        reused = (event.get("timings") or {}).get("cache_n") or 0
+        yield Usage(event.get("tokens_evaluated") or 0, reused, event.get("tokens_predicted") or 0)
+
+
+def _error_text(error: Any) -> str:
+    return str(error.get("message", error) if isinstance(error, dict) else error)[:300]

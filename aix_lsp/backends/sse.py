@@ -1,0 +1,65 @@
+"""Server-sent events: bytes in, the data of each event out. Knows nothing of what the data means."""
+
+from __future__ import annotations
+
+import re
+
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_LARGEST_EVENT = 8 << 20
+
+
+class SseError(ValueError):
+    """What was received is not a stream of events."""
+
+
+class SseParser:
+    """Takes the stream in chunks of any size, cut anywhere, even inside a character.
+
+    Follows the WHATWG specification (HTML, section 9.2.6): the three line endings, comments, data over
+    several lines. Names and ids of events are skipped, for completions have none.
+    """
+
+    def __init__(self) -> None:
+        self._pending = b""
+        self._data: list[bytes] = []
+        self._size = 0
+        self._begun = False
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """The data of the events that `chunk` completes. Raises SseError where it is not UTF-8 or endless."""
+        lines = self._lines(chunk)
+        events = [event for line in lines if (event := self._line(line)) is not None]
+        if self._size + len(self._pending) > _LARGEST_EVENT:
+            raise SseError(f"an event of more than {_LARGEST_EVENT >> 20} MiB")
+        return events
+
+    def _lines(self, chunk: bytes) -> list[bytes]:
+        buffer = self._pending + chunk
+        if not self._begun and len(buffer) >= 3:
+            buffer = buffer.removeprefix(b"\xef\xbb\xbf")
+            self._begun = True
+        # A return at the very end may be half of a \r\n.
+        held = buffer[-1:] if buffer.endswith(b"\r") else b""
+        *lines, rest = _LINE_END.split(buffer[: len(buffer) - len(held)])
+        self._pending = rest + held
+        return lines
+
+    def _line(self, line: bytes) -> str | None:
+        if not line:
+            return self._dispatch()
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(value.removeprefix(b" "))
+            self._size += len(value)
+        return None
+
+    def _dispatch(self) -> str | None:
+        if not self._data:
+            return None
+        joined = b"\n".join(self._data)
+        self._data.clear()
+        self._size = 0
+        try:
+            return joined.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise SseError("an event that is not UTF-8") from error
