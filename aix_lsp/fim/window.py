@@ -8,12 +8,11 @@ middle. Knows nothing of models, tokens or editors. Lengths are in characters (c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from aix_lsp.fim.closers import without_closers, without_leading
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
+from aix_lsp.fim.reading import Lines, Place, between, distance, read
 
 STEP_LINES = 32
 STEP_COLUMNS = 512
@@ -21,19 +20,6 @@ _FULL = 0.75
 """A new prefix takes this share of its budget, so that a while of typing fits before the edge moves again."""
 _KEEP_AT_LEAST = 0.25
 """An edge nearer than this share of the budget is given up for a farther one, after a jump upwards."""
-
-_Place = tuple[int, int]
-
-
-class Lines(Protocol):
-    """What a window needs of a text; lines keep their endings."""
-
-    @property
-    def line_count(self) -> int: ...
-
-    def line(self, index: int) -> str: ...
-
-    def lines(self, start: int, stop: int) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +41,7 @@ class Window:
     prefix: str
     middle: str
     suffix: str
-    left: _Place
+    left: Place
     """Where the prefix begins: line and column."""
     head: str
     """The text at `left`, to notice that lines above it came or went."""
@@ -68,10 +54,10 @@ class Window:
         return FimPrompt(self.prefix, self.suffix, self.middle, path, language, context)
 
 
-def next_window(previous: Window | None, text: Lines, cursor: _Place, limits: Limits) -> Window:
+def next_window(previous: Window | None, text: Lines, cursor: Place, limits: Limits) -> Window:
     """The window at `cursor`, a valid place of `text`, moved from `previous` as little as may be."""
     left = _left(previous, text, cursor, limits)
-    before = _between(text, left, cursor)
+    before = between(text, left, cursor)
     after, whole = _after(text, cursor, limits)
     suffix = after
     if previous is not None and _still_there(previous, text, cursor):
@@ -84,7 +70,7 @@ def next_window(previous: Window | None, text: Lines, cursor: _Place, limits: Li
 # The left edge
 
 
-def _left(previous: Window | None, text: Lines, cursor: _Place, limits: Limits) -> _Place:
+def _left(previous: Window | None, text: Lines, cursor: Place, limits: Limits) -> Place:
     if previous is not None:
         kept = _found_again(previous, text)
         if kept is not None and kept <= cursor and _fits(text, kept, cursor, limits):
@@ -92,7 +78,7 @@ def _left(previous: Window | None, text: Lines, cursor: _Place, limits: Limits) 
     return _fresh_left(text, cursor, limits)
 
 
-def _found_again(previous: Window, text: Lines) -> _Place | None:
+def _found_again(previous: Window, text: Lines) -> Place | None:
     """The previous left edge, also where lines came or went above it."""
     line, column = previous.left
     if previous.left == (0, 0):
@@ -103,18 +89,18 @@ def _found_again(previous: Window, text: Lines) -> _Place | None:
     return None
 
 
-def _fits(text: Lines, left: _Place, cursor: _Place, limits: Limits) -> bool:
+def _fits(text: Lines, left: Place, cursor: Place, limits: Limits) -> bool:
     lines = cursor[0] - left[0]
     if lines > limits.prefix_lines:
         return False
-    chars = _distance(text, left, cursor)
+    chars = distance(text, left, cursor)
     if chars > limits.prefix_chars:
         return False
     enough = lines >= limits.prefix_lines * _KEEP_AT_LEAST or chars >= limits.prefix_chars * _KEEP_AT_LEAST
     return enough or left == (0, 0)
 
 
-def _fresh_left(text: Lines, cursor: _Place, limits: Limits) -> _Place:
+def _fresh_left(text: Lines, cursor: Place, limits: Limits) -> Place:
     budget = int(limits.prefix_chars * _FULL)
     first, chars = cursor[0], cursor[1]
     if chars > budget:
@@ -129,11 +115,11 @@ def _fresh_left(text: Lines, cursor: _Place, limits: Limits) -> _Place:
     return _aligned(text, first, cursor, chars)
 
 
-def _aligned(text: Lines, first: int, cursor: _Place, chars: int) -> _Place:
+def _aligned(text: Lines, first: int, cursor: Place, chars: int) -> Place:
     """The first line at or after `first` with a round number that leaves half of `chars` in the prefix."""
     for step in (STEP_LINES, STEP_LINES // 4):
         line = -(-first // step) * step
-        if line <= cursor[0] and 2 * _distance(text, (line, 0), cursor) >= chars:
+        if line <= cursor[0] and 2 * distance(text, (line, 0), cursor) >= chars:
             return line, 0
     return first, 0
 
@@ -145,25 +131,25 @@ def _round_up(column: int, step: int, most: int) -> int:
 # The suffix
 
 
-def _after(text: Lines, cursor: _Place, limits: Limits) -> tuple[str, bool]:
+def _after(text: Lines, cursor: Place, limits: Limits) -> tuple[str, bool]:
     """The text right of the cursor up to a round line number, and whether that is all there is."""
     stop = cursor[0] + 1 + limits.suffix_lines
     rounded = stop - stop % STEP_LINES
     if rounded > cursor[0] + 1 + limits.suffix_lines // 2:
         stop = rounded
-    after = _read(text, cursor, stop, limits.suffix_chars)
+    after = read(text, cursor, stop, limits.suffix_chars)
     whole = stop >= text.line_count and len(after) < limits.suffix_chars
     return _canonical(after), whole
 
 
-def _still_there(previous: Window, text: Lines, cursor: _Place) -> bool:
+def _still_there(previous: Window, text: Lines, cursor: Place) -> bool:
     """Whether the frozen suffix is what stands right of the cursor, but for closers just paired."""
     frozen = previous.suffix
     if not frozen:
         return False
     # A line and a few characters more than the frozen text, so that a document that grew is seen.
     stop = cursor[0] + frozen.count("\n") + 2
-    actual = _read(text, cursor, stop, len(frozen) + 8)
+    actual = read(text, cursor, stop, len(frozen) + 8)
     for form in (actual, *without_leading(actual)):
         bare = without_closers(form)
         if bare == frozen or (bare.startswith(frozen) and not previous.whole_suffix):
@@ -176,7 +162,7 @@ def _canonical(after: str) -> str:
     return after if after.strip() else ""
 
 
-# Reading
+# The anchor
 
 
 def _anchor(previous: Window | None, before: str, limits: Limits) -> int:
@@ -189,44 +175,3 @@ def _anchor(previous: Window | None, before: str, limits: Limits) -> int:
     if len(before) - line > limits.middle_chars // 2:
         return len(before) - len(before) % STEP_COLUMNS
     return line
-
-
-def _distance(text: Lines, start: _Place, end: _Place) -> int:
-    """Characters between two places, with the document's own line endings."""
-    if start[0] == end[0]:
-        return end[1] - start[1]
-    return sum(map(len, text.lines(start[0], end[0]))) - start[1] + end[1]
-
-
-def _between(text: Lines, start: _Place, end: _Place) -> str:
-    if start[0] == end[0]:
-        return normalise(text.line(start[0])[start[1] : end[1]])
-    lines = text.lines(start[0], end[0])
-    lines[0] = lines[0][start[1] :]
-    return normalise("".join(lines) + text.line(end[0])[: end[1]])
-
-
-def _read(text: Lines, start: _Place, stop: int, limit: int) -> str:
-    """At most `limit` characters from `start` up to the end of line `stop - 1`."""
-    parts: list[str] = []
-    size = 0
-    for part in _pieces(text, start, stop, 2 * limit + 2):
-        parts.append(normalise(part))
-        size += len(parts[-1])
-        if size >= limit:
-            break
-    return "".join(parts)[:limit]
-
-
-def _pieces(text: Lines, start: _Place, stop: int, longest: int) -> Iterator[str]:
-    """Lines from `start` on, cut short: a line of many megabytes must not be copied for a few characters."""
-    yield text.line(start[0])[start[1] : start[1] + longest]
-    for index in range(start[0] + 1, min(stop, text.line_count)):
-        yield text.line(index)[:longest]
-
-
-def normalise(string: str) -> str:
-    """`string` with all line endings as "\\n", which is what models were trained on."""
-    if "\r" not in string:
-        return string
-    return string.replace("\r\n", "\n").replace("\r", "\n")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import aix_lsp
 from aix_lsp.completion.text import Position, Text
-from aix_lsp.fim.window import Limits, Window, next_window, normalise
+from aix_lsp.fim.reading import normalise
+from aix_lsp.fim.window import Limits, Window, next_window
 
 SOURCES = [
     path for path in sorted(Path(aix_lsp.__file__).parent.rglob("*.py")) if path.stat().st_size > 2000
