@@ -1,0 +1,42 @@
+"""What tests of different folders share: one home, and so one engine, for all that drive the program."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.engine_watch import engine_pids
+
+
+def make_home() -> Path:
+    """A home with a path short enough for a Unix socket."""
+    return Path(tempfile.mkdtemp(prefix="aix-"))
+
+
+def remove_home(home: Path) -> None:
+    """Remove a home and whatever engine still runs for it."""
+    for pid in engine_pids(home):
+        os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def engine_home() -> Iterator[Path]:
+    """The home whose engine all ordinary tests share; the first that starts a server starts it."""
+    home = make_home()
+    yield home
+    remove_home(home)
+
+
+@pytest.fixture
+def fresh_home() -> Iterator[Path]:
+    """A home of this test alone, for what would disturb the others."""
+    home = make_home()
+    yield home
+    remove_home(home)

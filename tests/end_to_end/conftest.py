@@ -1,0 +1,45 @@
+"""Editors with a real server, for the tests of the whole way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+from benchmarks.editor import Editor
+from benchmarks.readiness import wait_until_ready
+
+SOURCE = """\
+class LedgerError(Exception):
+    pass
+
+
+class Ledger:
+    def __init__(self, name):
+        self.name = name
+        self.accounts = {}
+
+    def open_account(self, name):
+        if name in self.accounts:
+            raise LedgerError(f"{name} is open already")
+        self.accounts[name] = Account(name)
+        return self.accounts[name]
+
+    def account(self, name):
+        if name not in self.accounts:
+            raise LedgerError(f"there is no account {name}")
+        return self.accounts[name]
+
+    def close_account(self, name):
+        if name not in self."""
+"""A document in which a suggestion is all but certain: the last line repeats one above."""
+
+
+@pytest_asyncio.fixture
+async def editor(engine_home: Path) -> AsyncIterator[Editor]:
+    """An editor with a server of its own, joined to the shared engine, which is ready."""
+    async with await Editor.start(engine_home) as editor:
+        await editor.initialize()
+        await wait_until_ready(editor)
+        yield editor

@@ -1,0 +1,99 @@
+"""How the server starts: at once, without torch, showing what it waits for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+
+import aix_lsp
+from benchmarks.editor import Editor
+from benchmarks.engine_watch import engine_pids, wait_until, wait_until_gone
+from benchmarks.lsp import inline_items
+from benchmarks.readiness import wait_until_ready
+from tests.end_to_end.conftest import SOURCE
+
+
+def mapped_files(pid: int) -> str:
+    """The libraries that a process has loaded."""
+    return Path(f"/proc/{pid}/maps").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_the_server_never_loads_torch_and_the_engine_does(editor: Editor, engine_home: Path) -> None:
+    buffer = editor.open(None, SOURCE)
+    assert inline_items(await editor.inline(buffer, "invoked").result())
+    assert editor.process
+    assert "libtorch" not in mapped_files(editor.process.pid)
+    [engine] = engine_pids(engine_home)
+    assert "libtorch" in mapped_files(engine)
+
+
+async def test_initialize_declares_what_is_served(editor: Editor) -> None:
+    declared = editor.capabilities
+    assert declared["completionProvider"] is not None
+    assert declared["inlineCompletionProvider"]
+    assert "aix/inlineCompletion" in str(declared["experimental"])
+    assert declared["positionEncoding"] == "utf-16"
+    assert editor.server_info["name"] == "aix-lsp"
+    assert editor.server_info["version"] == aix_lsp.__version__
+
+
+def test_the_version_is_the_package_metadata_s() -> None:
+    try:
+        assert aix_lsp.__version__ == version("aix-lsp")
+    except PackageNotFoundError:
+        pytest.skip("aix-lsp is not installed here")
+
+
+async def test_a_first_start_shows_loading_answers_early_requests_empty_and_leaves(fresh_home: Path) -> None:
+    async with await Editor.start(fresh_home) as editor:
+        await editor.initialize(options={"idleExitS": 0.5})
+        buffer = editor.open(None, SOURCE)
+        early = await editor.inline(buffer).result()
+        assert inline_items(early) == []
+        await wait_until_ready(editor)
+        assert any(request.method == "window/workDoneProgress/create" for request in editor.wire.requests)
+        values = [n.params["value"] for n in editor.wire.notifications if n.method == "$/progress"]
+        kinds = [value["kind"] for value in values if "kind" in value]
+        assert kinds[0] == "begin"
+        await editor.wire.wait_for(
+            lambda: any(
+                n.params["value"].get("kind") == "end"
+                for n in editor.wire.notifications
+                if n.method == "$/progress"
+            )
+        )
+        assert inline_items(await editor.inline(buffer, "invoked").result())
+        server = editor.process
+        assert server
+        assert await editor.shutdown() == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(server.pid, 0)
+    await wait_until_gone(fresh_home)
+
+
+async def test_a_client_without_work_done_progress_is_sent_none(engine_home: Path) -> None:
+    async with await Editor.start(engine_home) as editor:
+        await editor.initialize({})
+        await wait_until_ready(editor)
+        assert not [r for r in editor.wire.requests if r.method == "window/workDoneProgress/create"]
+
+
+async def test_exit_without_shutdown_is_status_1(engine_home: Path) -> None:
+    async with await Editor.start(engine_home) as editor:
+        await editor.initialize()
+        editor.wire.notify("exit")
+        assert editor.process
+        assert await editor.process.wait() == 1
+
+
+async def test_the_server_leaves_when_the_editor_s_pipe_closes(engine_home: Path) -> None:
+    async with await Editor.start(engine_home) as editor:
+        await editor.initialize()
+        assert editor.process and editor.process.stdin
+        editor.process.stdin.close()
+        await wait_until(lambda: editor.process and editor.process.returncode is not None, what="the exit")

@@ -1,0 +1,110 @@
+"""Open, type, and get suggestions from the embedded model, in all the ways that the server offers."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from benchmarks.editor import Editor
+from benchmarks.lsp import inline_items, insert_text
+from tests.end_to_end.conftest import SOURCE
+
+
+def items_of(result: Any) -> list[dict[str, Any]]:
+    return list(result["items"]) if isinstance(result, dict) else list(result or [])
+
+
+async def test_inline_completion_comes_from_the_model(editor: Editor) -> None:
+    buffer = editor.open(None, SOURCE)
+    items = inline_items(await editor.inline(buffer, "invoked").result())
+    assert items
+    assert items[0]["data"]["source"] == "model"
+    assert items[0]["data"]["promptTokens"] > 100
+    assert insert_text(items[0]).startswith("accounts")
+
+
+async def test_accepting_puts_exactly_the_suggestion_into_the_buffer(editor: Editor) -> None:
+    buffer = editor.open(None, SOURCE)
+    item = inline_items(await editor.inline(buffer, "invoked").result())[0]
+    editor.accept(buffer, item)
+    assert buffer.text == SOURCE + insert_text(item)
+
+
+async def test_completion_has_an_item_with_a_range_that_fits(editor: Editor) -> None:
+    buffer = editor.open(None, SOURCE)
+    editor.type(buffer, "acc")
+    result = await editor.complete(buffer).result()
+    ours = items_of(result)
+    assert ours
+    edit = ours[0].get("textEdit") or {"range": result["itemDefaults"]["editRange"]}
+    span = edit.get("range") or edit["insert"]
+    span = span.get("insert", span)
+    covered = buffer.text[buffer.offset(span["start"]) : buffer.cursor]
+    text = ours[0].get("filterText") or ours[0]["label"]
+    assert text.startswith(covered)
+
+
+async def test_streaming_text_is_cumulative_and_ends_as_the_answer(editor: Editor) -> None:
+    buffer = editor.open(None, SOURCE + "accounts:\n            ")
+    call = editor.stream(buffer, "invoked")
+    items = inline_items(await call.result())
+    values = [value for _, value in call.progress]
+    assert items
+    assert [value["sequence"] for value in values] == sorted({value["sequence"] for value in values})
+    texts = [value["text"] for value in values]
+    assert len(texts) > 1
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts))
+    assert [value["done"] for value in values] == [False] * (len(values) - 1) + [True]
+    assert texts[-1] == insert_text(items[0])
+
+
+async def test_typing_along_is_answered_without_the_model(editor: Editor) -> None:
+    buffer = editor.open(None, SOURCE)
+    first = insert_text(inline_items(await editor.inline(buffer, "invoked").result())[0])
+    editor.type(buffer, first[:3])
+    items = inline_items(await editor.inline(buffer).result())
+    assert insert_text(items[0]) == first[3:]
+    assert items[0]["data"]["source"] == "reuse"
+
+
+async def test_the_next_keystroke_computes_a_handful_of_tokens(editor: Editor) -> None:
+    buffer = editor.open(None, SOURCE)
+    await editor.inline(buffer, "invoked").result()
+    editor.backspace(buffer, len("self."))
+    editor.type(buffer, "x")
+    items = inline_items(await editor.inline(buffer, "invoked").result())
+    if items:
+        data = items[0]["data"]
+        assert data["promptTokens"] - data["reusedTokens"] <= 8
+
+
+async def test_partial_results_of_the_popup_bring_each_item_once(editor: Editor) -> None:
+    buffer = editor.open(None, SOURCE)
+    call = editor.complete(buffer, partial=True)
+    result = items_of(await call.result())
+    streamed = [item for _, value in call.progress for item in items_of(value)]
+    assert streamed or result
+    assert not (streamed and result), "the final answer repeats what was streamed"
+    labels = [item["label"] for item in streamed]
+    assert len(labels) == len(set(labels))
+
+
+async def test_incremental_edits_mean_what_the_whole_text_means(engine_home: Any) -> None:
+    """After edits behind emoji and CJK, the answer is that of the same text opened afresh."""
+    for encoding in ("utf-8", "utf-16", "utf-32"):
+        async with await Editor.start(engine_home) as editor:
+            await editor.initialize({"general": {"positionEncodings": [encoding]}})
+            assert editor.encoding == encoding
+            edited = editor.open(None, SOURCE.replace("already", "🎉日本 already"))
+            edited.move(edited.find("🎉日本", after=True))
+            editor.type(edited, "é🐍x")
+            editor.backspace(edited, 2)
+            edited.move(len(edited.text))
+            fresh = editor.open(None, edited.text)
+            answers = [
+                inline_items(await editor.inline(buffer, "invoked").result()) for buffer in (edited, fresh)
+            ]
+            assert answers[0]
+            assert insert_text(answers[0][0]) == insert_text(answers[1][0])
+            editor.accept(edited, answers[0][0])
+            assert edited.text == fresh.text + insert_text(answers[0][0])
