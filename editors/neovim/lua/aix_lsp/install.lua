@@ -1,0 +1,59 @@
+--- Owns installing the server into an environment of the plugin's own. Runs only when asked to.
+local M = {}
+
+local function say(text, level)
+  vim.schedule(function()
+    vim.notify('aix-lsp: ' .. text, level or vim.log.levels.INFO)
+  end)
+end
+
+local function python()
+  for _, name in ipairs({ 'python3', 'python3.13', 'python3.12', 'python3.11', 'python' }) do
+    if vim.fn.executable(name) == 1 then
+      vim.fn.system({ name, '-c', 'import sys, venv; sys.exit(sys.version_info < (3, 11))' })
+      if vim.v.shell_error == 0 then
+        return name
+      end
+    end
+  end
+end
+
+--- Run commands one after the other; `done` is called with what failed, or nothing.
+local function chain(steps, done)
+  local step = table.remove(steps, 1)
+  if not step then
+    return done()
+  end
+  say(step.title)
+  vim.system(step.cmd, { text = true }, function(result)
+    if result.code ~= 0 then
+      return done(('%s failed:\n%s'):format(table.concat(step.cmd, ' '), result.stderr))
+    end
+    chain(steps, done)
+  end)
+end
+
+--- Make the environment and install into it; calls `done` when the server is there.
+---@param venv string folder of the environment
+---@param executable string the environment's Python
+---@param done fun()
+function M.run(venv, executable, done)
+  local base = python()
+  if not base then
+    say('Python 3.11 or newer with its venv module is needed', vim.log.levels.ERROR)
+    return
+  end
+  local pip = { executable, '-m', 'pip', 'install', '--upgrade', '--quiet', 'aix-lsp' }
+  chain({
+    { title = 'making an environment in ' .. venv, cmd = { base, '-m', 'venv', venv } },
+    { title = 'installing aix-lsp; torch is large, this takes minutes', cmd = pip },
+  }, function(failure)
+    if failure then
+      return say(failure, vim.log.levels.ERROR)
+    end
+    say('installed')
+    vim.schedule(done)
+  end)
+end
+
+return M

@@ -1,0 +1,47 @@
+--- Owns what the server last said of itself (`aix/status`), and the statusline component made of it.
+local M = {}
+
+---@class aix_lsp.Status
+---@field state "off"|"loading"|"ready"|"busy"|"inactive"|"error"
+---@field message string|nil
+---@field fraction number|nil of loading done, 0 to 1
+---@field model string|nil
+
+---@type aix_lsp.Status
+M.current = { state = 'off' }
+
+--- For a client's `handlers`.
+function M.on_status(_, params)
+  local was = M.current
+  M.current = params
+  if params.state == 'error' and (was.state ~= 'error' or was.message ~= params.message) then
+    vim.notify('aix-lsp: ' .. (params.message or 'error'), vim.log.levels.ERROR)
+  end
+  vim.api.nvim_exec_autocmds('User', { pattern = 'AixLspStatus', modeline = false, data = params })
+  vim.cmd.redrawstatus()
+end
+
+function M.on_exit()
+  M.current = { state = 'off' }
+  vim.schedule(function()
+    vim.cmd.redrawstatus()
+  end)
+end
+
+--- A short text for a statusline, such as "aix embedded" or "aix loading 40%"; empty without a server.
+---@return string
+function M.statusline()
+  local status = M.current
+  if status.state == 'off' then
+    return ''
+  elseif status.state == 'loading' and type(status.fraction) == 'number' then
+    return ('aix loading %d%%%%'):format(math.floor(status.fraction * 100))
+  elseif status.state == 'ready' or status.state == 'busy' then
+    local model = status.model
+    model = type(model) == 'table' and model.name or model
+    return 'aix ' .. (type(model) == 'string' and vim.fs.basename(model) or status.state)
+  end
+  return 'aix ' .. status.state
+end
+
+return M
