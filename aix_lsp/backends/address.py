@@ -52,7 +52,7 @@ def unix(path: str) -> Address:
 
 
 def parse(url: str) -> Address:
-    """What the setting `url` means: `unix:/path` or `http(s)://host[:port]`, with `/v1` or `/completions` too.
+    """What the setting `url` means: `unix:/path` or `http(s)://host[:port]`, also with `/v1` or more.
 
     Raises BackendError where it is none of these.
     """

@@ -1,4 +1,4 @@
-"""The contract between completion/ and whatever generates: our engine, vLLM, llama.cpp, any OpenAI-style host."""
+"""The contract between completion/ and whatever generates: our engine, vLLM, llama.cpp, any other host."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class GenerateRequest:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """More text of one candidate. `finish_reason` is set on its last delta: "stop", "length" or "cancelled"."""
+    """More text of one candidate. Its last delta has a `finish_reason`: "stop", "length" or "cancelled"."""
 
     text: str
     index: int = 0

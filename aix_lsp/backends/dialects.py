@@ -162,7 +162,7 @@ def _common(request: GenerateRequest, model: str, stops: list[str]) -> dict[str,
 
 
 def read_completion(event: Any) -> Iterator[Delta | Usage]:
-    """An event in OpenAI's form, with `text`, or with the chat form's `delta` as Mistral's FIM endpoint has."""
+    """An event in OpenAI's form: with `text`, or with the `delta` of chats as Mistral's FIM endpoint."""
     if not isinstance(event, dict):
         raise BackendError("The server answers with something that is not a completion; check aix.url.")
     if event.get("error"):

@@ -1,0 +1,88 @@
+"""Starting the engine's process so that it outlives the server, and finding out how it ended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import aix_lsp
+from aix_lsp.backends.rendezvous import Place
+from aix_lsp.settings.table import Settings
+
+ALREADY_RUNNING = 75
+"""The engine's exit status where another holds its lock (EX_TEMPFAIL)."""
+
+_LARGEST_CRASH_FILE = 1 << 20
+
+# Windows' way of keeping a process alive when its starter, the terminal or the editor goes.
+_DETACHED: int = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(
+    subprocess, "CREATE_NEW_PROCESS_GROUP", 0
+)
+
+
+class EngineProcess:
+    """An engine that this server has started."""
+
+    def __init__(self, settings: Settings, place: Place) -> None:
+        """Start it. Blocks for some milliseconds. Raises OSError where a process cannot be had."""
+        place.crashes.parent.mkdir(parents=True, exist_ok=True)
+        if place.crashes.exists() and place.crashes.stat().st_size > _LARGEST_CRASH_FILE:
+            place.crashes.replace(place.crashes.with_suffix(".err.old"))
+        self._crashes = place.crashes
+        with place.crashes.open("ab") as errors:
+            self._mark = errors.tell()
+            self._process = subprocess.Popen(
+                command(settings, place),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                cwd=place.lock.parent,
+                env=_environment(),
+                start_new_session=True,
+                creationflags=_DETACHED,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ended(self) -> int | None:
+        """Its exit status, or None while it runs. Must be asked now and then, lest a zombie stay."""
+        return self._process.poll()
+
+    def last_words(self) -> str:
+        """The last line that it wrote to standard error: why it could not start, or what killed it."""
+        try:
+            with self._crashes.open("rb") as errors:
+                errors.seek(self._mark)
+                lines = errors.read(_LARGEST_CRASH_FILE).decode("utf-8", "replace").strip().splitlines()
+        except OSError:
+            return ""
+        return lines[-1].strip() if lines else ""
+
+
+def command(settings: Settings, place: Place) -> list[str]:
+    """The command line of the engine for these settings."""
+    found = [sys.executable, "-m", "aix_lsp", "engine"]
+    for field in fields(settings):
+        if not field.metadata["engine"]:
+            continue
+        flag, value = "--" + field.name.replace("_", "-"), getattr(settings, field.name)
+        if value is True:
+            found.append(flag)
+        elif value is not False and value != "":
+            found += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    found += ["--lock", str(place.lock), "--log-file", str(place.log)]
+    if place.socket is not None:
+        return [*found, "--uds", str(place.socket)]
+    return [*found, "--host", "127.0.0.1", "--port", str(place.port), "--token-file", str(place.token_file)]
+
+
+def _environment() -> dict[str, str]:
+    """The environment, in which the engine finds the very package that starts it, installed or not."""
+    root = str(Path(aix_lsp.__file__).parent.parent)
+    others = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([root, others]) if others else root}

@@ -1,0 +1,196 @@
+"""Finds or starts the user's engine, follows its state, and starts it again when it dies.
+
+Holding the engine's event stream open is the lease that keeps it from leaving for idleness; the stream's
+end is how its death is noticed at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from typing import Any
+
+from aix_lsp.backends.base import BackendError, BackendStatus, BackendUnavailable, ModelInfo
+from aix_lsp.backends.client import Client
+from aix_lsp.backends.engine_process import ALREADY_RUNNING, EngineProcess
+from aix_lsp.backends.rendezvous import Place, forget, place
+from aix_lsp.backends.status import StatusBoard
+from aix_lsp.paths import log_dir
+from aix_lsp.settings.table import Settings
+
+log = logging.getLogger(__name__)
+
+_POLL_S = (0.02, 0.02, 0.05, 0.1, 0.2)
+_PATIENCE_S = 60.0
+"""How long a started engine may take until it listens: Python and its imports on a slow, busy machine."""
+_SILENCE_S = 45.0
+"""Three of the comment lines by which an engine shows that it lives."""
+_BACK_OFF_S = (0.0, 0.5, 2.0, 5.0, 15.0)
+_STEADY_S = 120.0
+"""An engine that has lived so long starts a new count of failures."""
+_LOOK_AGAIN_S = 30.0
+_RESTART = 'Use the command "restart the engine" afterwards.'
+
+
+class EngineFailed(Exception):
+    """The engine cannot run, and starting it again would not help. The message is for the user."""
+
+
+class EngineKeeper:
+    """One server's hold on the engine. `client` and `pid` are set while the engine can be reached."""
+
+    def __init__(self, settings: Settings, board: StatusBoard) -> None:
+        self._settings = settings
+        self._board = board
+        self._again = asyncio.Event()
+        self.client: Client | None = None
+        self.pid = 0
+
+    async def run(self) -> None:
+        """Keep an engine until cancelled."""
+        failures = 0
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                await self._one_life()
+            except EngineFailed as failure:
+                await self._rest(str(failure))
+                failures = 0
+                continue
+            except OSError as error:
+                await self._rest(f"The engine cannot be started: {error}")
+                continue
+            finally:
+                await self._let_go()
+            steady = asyncio.get_running_loop().time() - began > _STEADY_S
+            failures = 0 if steady else failures + 1
+            if failures > len(_BACK_OFF_S):
+                await self._rest(
+                    f"The engine has died {failures} times in a row; see {log_dir()}. {_RESTART}"
+                )
+                failures = 0
+                continue
+            self._board.set(BackendStatus("starting", "the engine has ended and is started again"))
+            await self._pause(_BACK_OFF_S[max(failures - 1, 0)])
+
+    def ask_again(self) -> None:
+        """Stop resting, or waiting to start again."""
+        self._again.set()
+
+    async def _one_life(self) -> None:
+        """Follow an engine, started where there is none, until it is gone. Raises EngineFailed, OSError."""
+        meeting = await asyncio.to_thread(place, self._settings)
+        self.client = Client(meeting.address, meeting.token, silence_s=_SILENCE_S)
+        if not await self._follow(self.client, meeting):
+            await self._start(self.client, meeting)
+
+    async def _start(self, client: Client, meeting: Place) -> None:
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + _PATIENCE_S
+        process = await asyncio.to_thread(EngineProcess, self._settings, meeting)
+        log.info("started an engine (pid %d, log %s)", process.pid, meeting.log)
+        for attempt in range(1_000_000):
+            await asyncio.sleep(_POLL_S[min(attempt, len(_POLL_S) - 1)])
+            if await self._follow(client, meeting):
+                process.ended()
+                return
+            status = process.ended()
+            if loop.time() > give_up:
+                raise EngineFailed(f"The engine does not answer; see {meeting.log}. {_RESTART}")
+            if status == ALREADY_RUNNING and attempt % 10 == 9:
+                # Whoever held the lock may have been about to leave.
+                process = await asyncio.to_thread(EngineProcess, self._settings, meeting)
+            elif status is not None and status != ALREADY_RUNNING:
+                self._judge(status, process.last_words(), meeting)
+                return
+
+    def _judge(self, status: int, words: str, meeting: Place) -> None:
+        """An engine ended before it was followed. Raises EngineFailed where a new one would end so too."""
+        log.warning("the engine ended with status %s: %s", status, words)
+        if status > 0:
+            raise EngineFailed(words or f"The engine ended with status {status}; see {meeting.log}.")
+
+    async def _follow(self, client: Client, meeting: Place) -> bool:
+        """Follow the engine's state to its end. False where there is no engine; raises EngineFailed."""
+        seen: BackendStatus | None = None
+        try:
+            async with aclosing(client.events(client.address.at("/aix/events"))) as events:
+                async for event in events:
+                    seen = self._told(event)
+        except BackendUnavailable as error:
+            log.debug("events ended: %s", error)
+        except BackendError as error:
+            forget(meeting)
+            raise EngineFailed(f"{error} Something else listens at {client.address}. {_RESTART}") from error
+        if seen is not None and seen.state == "error":
+            raise EngineFailed(seen.message)
+        return seen is not None
+
+    def _told(self, event: Any) -> BackendStatus:
+        if not isinstance(event, dict):
+            raise BackendError("The engine's events are not of this version.")
+        self.pid = event.get("pid") or self.pid
+        status = read_status(event)
+        self._board.set(status)
+        return status
+
+    async def _rest(self, message: str) -> None:
+        """Show `message` until asked to try again, or until somebody else has brought the engine up."""
+        log.error("%s", message)
+        self._board.set(BackendStatus("error", message))
+        while not await self._pause(_LOOK_AGAIN_S):
+            if await self._is_up():
+                break
+        self._board.set(BackendStatus("starting", "starting the engine"))
+
+    async def _is_up(self) -> bool:
+        """Whether an engine is there and not in trouble."""
+        meeting = await asyncio.to_thread(place, self._settings)
+        client = Client(meeting.address, meeting.token, silence_s=_SILENCE_S)
+        try:
+            async with aclosing(client.events(client.address.at("/aix/events"))) as events:
+                event = await anext(events, None)
+                return isinstance(event, dict) and event.get("state") in ("loading", "ready")
+        except BackendError:
+            return False
+        finally:
+            await client.close()
+
+    async def _pause(self, seconds: float) -> bool:
+        """Wait; True where the wait was ended by `ask_again`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._again.wait()
+        except TimeoutError:
+            return False
+        self._again.clear()
+        return True
+
+    async def _let_go(self) -> None:
+        client, self.client, self.pid = self.client, None, 0
+        if client is not None:
+            await client.close()
+
+
+def read_status(event: dict[str, Any]) -> BackendStatus:
+    """An event of `/aix/events` as a status (docs/engine-api.md)."""
+    state = event.get("state")
+    message = event.get("message") or event.get("stage") or ""
+    if state == "ready":
+        return BackendStatus("ready", model=_model(event.get("model") or {}))
+    if state == "error":
+        return BackendStatus("error", message or "The engine is in trouble and does not say why.")
+    return BackendStatus("loading", message, event.get("fraction"))
+
+
+def _model(told: dict[str, Any]) -> ModelInfo:
+    known = ModelInfo("")
+    return ModelInfo(
+        name=told.get("name") or "",
+        family=told.get("family") or "",
+        context_length=told.get("context_length") or known.context_length,
+        fim=told.get("fim", True),
+        device=told.get("device") or "",
+        dtype=told.get("dtype") or "",
+    )

@@ -1,0 +1,112 @@
+"""The backend that the settings ask for: a remote server, or the user's own engine, found or started."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+
+from aix_lsp.backends.base import (
+    BackendError,
+    BackendStatus,
+    BackendUnavailable,
+    Delta,
+    GenerateRequest,
+    Usage,
+)
+from aix_lsp.backends.dialects import EngineDialect
+from aix_lsp.backends.keeper import EngineKeeper
+from aix_lsp.backends.openai import OpenAIBackend
+from aix_lsp.backends.status import StatusBoard
+from aix_lsp.settings.table import Settings
+
+log = logging.getLogger(__name__)
+
+_DIALECT = EngineDialect()
+_POLITE_S = 5.0
+
+
+def connect(settings: Settings) -> LocalEngine | OpenAIBackend:
+    """The backend for these settings. Returns at once; what it finds is told by `status` and `on_status`.
+
+    To be called on a running event loop, which the backend then stays on.
+    """
+    return OpenAIBackend(settings) if settings.url else LocalEngine(settings)
+
+
+class LocalEngine:
+    """The user's engine, shared with all servers whose engine settings are the same."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._board = StatusBoard(BackendStatus("starting", "starting the engine"))
+        self._keeper = EngineKeeper(replace(settings, model=_absolute(settings.model)), self._board)
+        self._keeping = asyncio.create_task(self._keeper.run())
+
+    @property
+    def status(self) -> BackendStatus:
+        return self._board.status
+
+    @property
+    def pid(self) -> int:
+        """The engine's process, or 0 while there is none."""
+        return self._keeper.pid
+
+    def on_status(self, listener: Callable[[BackendStatus], None]) -> Callable[[], None]:
+        """Call `listener` at each change of status; the returned function ends that."""
+        return self._board.subscribe(listener)
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
+        """See Backend.generate."""
+        client, status = self._keeper.client, self._board.status
+        if status.state == "error":
+            raise BackendError(status.message)
+        if client is None or status.state != "ready":
+            raise BackendUnavailable(f"Not ready: {status.message or status.state}.")
+        url, body = _DIALECT.url(client.address), _DIALECT.body(request)
+        async with aclosing(client.events(url, body)) as events:
+            async for event in events:
+                for item in _DIALECT.read(event):
+                    yield item
+
+    async def restart(self) -> None:
+        """End the engine, for all servers that share it, and start it anew."""
+        pid = self._keeper.pid
+        if pid:
+            log.info("ending the engine (pid %d) to start it anew", pid)
+            await self._end(pid)
+        self._keeper.ask_again()
+
+    async def close(self) -> None:
+        """Give up the lease; the engine leaves by itself when nobody else holds one."""
+        self._keeping.cancel()
+        await asyncio.gather(self._keeping, return_exceptions=True)
+        self._board.set(BackendStatus("stopped"))
+
+    async def _end(self, pid: int) -> None:
+        gone = asyncio.Event()
+        unsubscribe = self.on_status(lambda _: gone.set())
+        try:
+            os.kill(pid, signal.SIGTERM)
+            async with asyncio.timeout(_POLITE_S):
+                while self._keeper.pid == pid:
+                    await gone.wait()
+                    gone.clear()
+        except ProcessLookupError:
+            pass
+        except TimeoutError:
+            if self._keeper.pid == pid and sys.platform != "win32":
+                os.kill(pid, signal.SIGKILL)
+        finally:
+            unsubscribe()
+
+
+def _absolute(model: str) -> str:
+    """A model's folder from the root on, for the engine works elsewhere; anything else unchanged."""
+    folder = Path(model).expanduser()
+    return str(folder.absolute()) if model != "embedded" and folder.is_dir() else model

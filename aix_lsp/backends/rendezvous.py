@@ -1,0 +1,115 @@
+"""Where the servers of one user meet the engine that they share: which engine, and by which files.
+
+Servers whose engine settings are the same meet at the same place; other settings, or another version of the
+program, mean another engine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import socket
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import aix_lsp
+from aix_lsp.backends.address import Address, unix
+from aix_lsp.paths import log_dir, runtime_dir, socket_path
+from aix_lsp.settings.table import Settings
+
+HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX") and sys.platform != "win32"
+
+# How long an engine lingers does not change what it answers.
+_NOT_IN_KEY = {"idle_exit_s"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The files of one engine. Without Unix sockets, `port` and `token_file` take the place of `socket`."""
+
+    key: str
+    lock: Path
+    log: Path
+    crashes: Path
+    """What the engine's process writes to standard error: mostly nothing, or why it could not start."""
+    socket: Path | None = None
+    port: int = 0
+    token_file: Path | None = None
+
+    @property
+    def address(self) -> Address:
+        if self.socket is not None:
+            return unix(str(self.socket))
+        return Address(f"http://127.0.0.1:{self.port}")
+
+    @property
+    def token(self) -> str:
+        return self.token_file.read_text("ascii") if self.token_file is not None else ""
+
+
+def engine_key(settings: Settings) -> str:
+    """A short digest of all that makes one engine differ from another."""
+    parts: dict[str, object] = {
+        field.name: getattr(settings, field.name)
+        for field in fields(settings)
+        if field.metadata["engine"] and field.name not in _NOT_IN_KEY
+    }
+    parts |= {"version": aix_lsp.__version__, "python": sys.executable}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def place(settings: Settings) -> Place:
+    """The files of the engine for these settings, and its address. Makes folders, and a token where needed."""
+    key = engine_key(settings)
+    runtime, logs = runtime_dir(), log_dir()
+    lock, log, crashes = runtime / f"{key}.lock", logs / f"engine-{key}.log", logs / f"engine-{key}.err"
+    if HAS_UNIX_SOCKETS:
+        return Place(key, lock, log, crashes, socket=socket_path(f"{key}.sock"))
+    port, token_file = _loopback(runtime / f"{key}.address")
+    return Place(key, lock, log, crashes, port=port, token_file=token_file)
+
+
+def _loopback(address_file: Path) -> tuple[int, Path]:
+    """A port and a token that all servers agree on: the first to come writes them down.
+
+    Another program may take the port while no engine runs; then the file is removed by whoever finds out
+    (`forget`), and a new port is drawn.
+    """
+    token_file = address_file.with_suffix(".token")
+    for _ in range(3):
+        try:
+            return int(address_file.read_text("ascii")), token_file
+        except (OSError, ValueError):
+            _write_once(token_file, secrets.token_urlsafe(32))
+            address_file.unlink(missing_ok=True)
+            _write_once(address_file, str(_free_port()))
+    raise OSError(f"{address_file} cannot be written")
+
+
+def forget(place: Place) -> None:
+    """Draw another port the next time, because something else listens on this one."""
+    if place.token_file is not None:
+        place.token_file.with_suffix(".address").unlink(missing_ok=True)
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _write_once(path: Path, content: str) -> None:
+    """Write `path` whole or not at all; where it is there already, that one counts."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_text(content, "ascii")
+    try:
+        if not path.exists():
+            draft.rename(path)
+    except OSError:
+        pass
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,144 @@
+"""The command line: `aix-lsp` serves an editor, and its subcommands are loaded when they are called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from aix_lsp import __version__
+
+_SUBCOMMANDS = {
+    "engine": "Run the process that holds the model.",
+    "complete": "Complete a file at a place and print the text.",
+    "doctor": "Check this installation and say what to mend.",
+    "init": "Print the configuration for an editor.",
+    "models": "List model families and models on this machine.",
+    "settings": "Show the settings in force, or all that exist.",
+    "stats": "Show how suggestions fared.",
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command only to run it: the server must start at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _SUBCOMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"aix_lsp.commands.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_SUBCOMMANDS.items()))
+
+
+def parse_assignments(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """`name=value` pairs as settings. Raises click.BadParameter naming what is wrong."""
+    if not pairs:
+        return {}
+    from aix_lsp.settings.validate import Misfit, parse, unknown
+
+    values = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        try:
+            if not equals:
+                raise click.BadParameter(f"{pair!r} is not of the form name=value.")
+            values[name] = parse(name, text)
+        except KeyError:
+            raise click.BadParameter(f"{name}: {unknown(name)}") from None
+        except Misfit as misfit:
+            raise click.BadParameter(f"{name} must be {misfit}, not {text!r}.") from None
+    return values
+
+
+@click.group(
+    cls=_LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Without a command, aix-lsp is a language server for an editor.",
+)
+@click.version_option(__version__, prog_name="aix-lsp", message="%(prog)s %(version)s")
+@click.option("--stdio", is_flag=True, help="Serve on standard input and output (the default).")
+@click.option("--tcp", is_flag=True, help="Serve TCP clients, each with a session of its own.")
+@click.option("--ws", is_flag=True, help="Serve WebSocket clients.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address for --tcp and --ws.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port for --tcp and --ws; 0 takes a free one."
+)
+@click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the token that --tcp and --ws clients must present (or AIX_LSP_TOKEN).",
+)
+@click.option("--origin", "origins", multiple=True, help="A web page's origin that may use --ws; repeatable.")
+@click.option("--parent-pid", "--clientProcessId", type=int, help="Leave when this process ends.")
+@click.option(
+    "--log-file", type=click.Path(dir_okay=False, path_type=Path), help="Log here, not to standard error."
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log everything.")
+@click.option("--model", help='A folder, a Hugging Face id, or "embedded".')
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any setting; repeatable.")
+@click.pass_context
+def cli(context: click.Context, /, **options: Any) -> None:
+    """Code completion from a local model, for every editor that speaks the Language Server Protocol."""
+    if context.invoked_subcommand is None:
+        _serve(options)
+
+
+def _serve(options: dict[str, Any]) -> None:
+    if options["tcp"] + options["ws"] + options["stdio"] > 1:
+        raise click.UsageError("--stdio, --tcp and --ws exclude one another.")
+    values = parse_assignments(options["assignments"])
+    if options["model"] is not None:
+        values["model"] = options["model"]
+    if options["verbose"]:
+        values["logLevel"] = "debug"
+
+    from aix_lsp import logs
+    from aix_lsp.lsp.main import run
+    from aix_lsp.lsp.options import ServeOptions
+
+    logs.configure(values.get("logLevel", "info"), options["log_file"])
+    sys.exit(
+        run(
+            ServeOptions(
+                transport="tcp" if options["tcp"] else "ws" if options["ws"] else "stdio",
+                host=options["host"],
+                port=options["port"],
+                token=_token(options["token_file"]),
+                origins=options["origins"],
+                parent_pid=options["parent_pid"],
+                settings=values,
+            )
+        )
+    )
+
+
+def _token(file: Path | None) -> str:
+    if file is not None:
+        return file.read_text("utf-8").strip()
+    return os.environ.get("AIX_LSP_TOKEN", "")
+
+
+def main() -> NoReturn:
+    """The entry point: an interrupt or a closed pipe ends it without a traceback."""
+    try:
+        sys.exit(cli.main(prog_name="aix-lsp", standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader is gone; Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
