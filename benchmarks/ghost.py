@@ -39,6 +39,16 @@ class Keystroke:
         return self.call.elapsed_ms if self.item else None
 
     @property
+    def first_line_ms(self) -> float | None:
+        """Until the first line of the suggestion was complete; None where there is none."""
+        if self.item is None:
+            return None
+        for at, value in self.call.progress:
+            if "\n" in value.get("text", ""):
+                return (at - self.call.sent_at) * 1000
+        return self.final_ms
+
+    @property
     def final_ms(self) -> float | None:
         """Until the answer; None where it was an error."""
         return self.call.elapsed_ms if self.done and self.error is None else None

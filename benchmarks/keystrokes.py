@@ -1,0 +1,143 @@
+"""Replays typing through the real server and prints what a keystroke costs; with a peer, both in one run.
+
+`python -m benchmarks.keystrokes [--keys 300] [--llama-server PATH [--gguf PATH]] [--json]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import aix_lsp
+from benchmarks.editor import Editor
+from benchmarks.engine_watch import EngineClient, wait_until_gone
+from benchmarks.ghost import GhostTyping
+from benchmarks.keystroke_report import Run, Stroke, compare, summarise, verbose_line
+from benchmarks.peers.gguf_file import write_gguf
+from benchmarks.peers.llama_server import HOW_TO_BUILD, LlamaServer
+from benchmarks.peers.windows import Windows
+from benchmarks.readiness import wait_until_ready
+from benchmarks.replay import Moment, Script, scripts
+
+EMBEDDED = Path(aix_lsp.__file__).parent / "embedded"
+
+MAX_TOKENS = 64
+"""Longest suggestion, the server's default; the peers are asked for as many."""
+
+
+async def replay_ours(
+    editor: Editor, script: Script, interval_s: float | None
+) -> tuple[list[Stroke], list[Moment]]:
+    """Type a script into the real server; after each key wait for the answer, or only `interval_s`."""
+    buffer = editor.open(f"file:///replay/{script.name}", script.beginning())
+    typing = GhostTyping(editor, buffer, auto_close=True)
+    moments = []
+    for typist in script.typists(buffer):
+        while typist.remaining:
+            key, changes = typist.step()
+            editor.changed(buffer, changes)
+            stroke = typing.ask(key)
+            moments.append(Moment(script.name, buffer.text, buffer.cursor, key))
+            await (stroke.settled() if interval_s is None else asyncio.sleep(interval_s))
+    await typing.last.settled()
+    editor.close(buffer)
+    return [Stroke.ours(stroke) for stroke in typing.strokes], moments
+
+
+async def replay_peer(peer: LlamaServer, moments: Sequence[Moment]) -> list[Stroke]:
+    """Ask a peer for the same keys, with the same windows."""
+    windows = Windows()
+    strokes = []
+    for moment in moments:
+        answer = await peer.infill(windows.at(moment), MAX_TOKENS)
+        strokes.append(Stroke.peer(moment.key, answer))
+    return strokes
+
+
+@asynccontextmanager
+async def our_server(home: Path, options: dict[str, object]) -> AsyncIterator[Editor]:
+    """The real server with a ready engine of its own."""
+    async with await Editor.start(home) as editor:
+        await editor.initialize(options={"idleExitS": 1, "maxTokens": MAX_TOKENS, "popup": False, **options})
+        await wait_until_ready(editor)
+        yield editor
+    await wait_until_gone(home)
+
+
+async def run(options: argparse.Namespace) -> list[Run]:
+    """Our run first, then each peer's, file by file, so that the machine's mood is shared."""
+    chosen = scripts(options.keys, options.seed, options.source)
+    engine = json.loads(options.engine) if options.engine else {}
+    async with AsyncExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aix-keys-")))
+        editor = await stack.enter_async_context(our_server(home, engine))
+        probe = await stack.enter_async_context(EngineClient(home))
+        peers = [await stack.enter_async_context(peer) for peer in peers_of(options, home)]
+        runs = [Run("aix-lsp"), *(Run(peer.name) for peer in peers)]
+        interval = options.interval_ms / 1000 if options.interval_ms else None
+        before = await probe.metrics()
+        for script in chosen:
+            strokes, moments = await replay_ours(editor, script, interval)
+            runs[0].strokes += strokes
+            for own, peer in zip(runs[1:], peers, strict=True):
+                own.strokes += await replay_peer(peer, moments)
+        runs[0].engine = {
+            name: value - before.get(name, 0) for name, value in (await probe.metrics()).items()
+        }
+        return runs
+
+
+def peers_of(options: argparse.Namespace, folder: Path) -> list[LlamaServer]:
+    """llama.cpp as its users run it, and with the order that suits typing."""
+    if options.llama_server is None:
+        return []
+    weights = options.gguf or write_gguf(EMBEDDED, folder / "embedded.gguf", "q8_0")
+    threads = options.threads or os.cpu_count() or 1
+    return [
+        LlamaServer(options.llama_server, weights, spm=spm, slots=1, threads=threads, context=4096)
+        for spm in (False, True)
+    ]
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.keystrokes", description=__doc__)
+    parser.add_argument("--keys", type=int, default=300, help="at least so many keystrokes")
+    parser.add_argument("--seed", type=int, default=1, help="chooses files and pieces")
+    parser.add_argument("--source", type=Path, help="folder of Python files (default: the standard library)")
+    parser.add_argument("--interval-ms", type=float, help="type on without waiting for the answers")
+    parser.add_argument("--engine", help='settings of the server as JSON, such as \'{"dtype": "float32"}\'')
+    parser.add_argument("--llama-server", type=Path, metavar="PATH", help="llama.cpp's server, as a peer")
+    parser.add_argument("--gguf", type=Path, help="weights for it (default: written from the embedded model)")
+    parser.add_argument("--threads", type=int, help="the peer's threads (default: all cores)")
+    parser.add_argument("--verbose", action="store_true", help="a line for each keystroke")
+    parser.add_argument("--json", action="store_true", help="everything as JSON")
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    options = parse()
+    runs = asyncio.run(run(options))
+    if options.json:
+        print(json.dumps([asdict(run) | {"summary": run.summary()} for run in runs], indent=1))
+        return 0
+    for run_ in runs:
+        if options.verbose:
+            print("\n".join([run_.name, *map(verbose_line, run_.strokes)]))
+        print("\n".join(summarise(run_)))
+    if len(runs) > 1:
+        print("\n".join(compare(runs[0], runs[1:])))
+    else:
+        print(f"no peer in this run: {HOW_TO_BUILD}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
