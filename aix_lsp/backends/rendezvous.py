@@ -61,7 +61,7 @@ def engine_key(settings: Settings) -> str:
 
 
 def place(settings: Settings) -> Place:
-    """The files of the engine for these settings, and its address. Makes folders, and a token where needed."""
+    """The files of the engine for these settings, and its address. Makes folders, and a token if needed."""
     key = engine_key(settings)
     runtime, logs = runtime_dir(), log_dir()
     lock, log, crashes = runtime / f"{key}.lock", logs / f"engine-{key}.log", logs / f"engine-{key}.err"

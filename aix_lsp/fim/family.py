@@ -34,7 +34,7 @@ class Segment:
 class Template:
     """How a family of models wants its prompt.
 
-    `layout`, `repository`, `file` and `header` are sequences of pieces. A piece in braces is a slot, one
+    `layout` and the fields of its slots are sequences of pieces. A piece in braces is a slot, one
     with a slot or a line ending inside is text, and any other is a marker: the name of a special token.
     """
 
@@ -47,6 +47,8 @@ class Template:
     """What opens the context, once, where there is any."""
     file: tuple[str, ...] = ()
     """One context file, of {path} and {text}; empty where the family was not trained on other files."""
+    after_files: tuple[str, ...] = ()
+    """What ends the context, once, where there is any."""
     header: tuple[str, ...] = ()
     """What tells of the file being completed: {path}, or the comments {path_note} and {language_note}."""
     header_alone: bool = False
@@ -122,6 +124,7 @@ class Template:
         for file in prompt.context:
             text = file.text if file.text.endswith("\n") else file.text + "\n"
             yield from _fill(self.file, {"path": file.path, "text": text})
+        yield from _fill(self.after_files, {})
 
     def _header(self, prompt: FimPrompt) -> Iterator[Segment]:
         in_company = bool(self.file and prompt.context)
@@ -137,7 +140,9 @@ class Template:
     @cached_property
     def _specials(self) -> re.Pattern[str]:
         pieces = {*self.markers, *self.stop, *self.reserved, *self.requires}
-        pieces |= {p for p in (*self.repository, *self.file, *self.header) if _is_marker(p)}
+        pieces |= {
+            p for p in (*self.repository, *self.file, *self.after_files, *self.header) if _is_marker(p)
+        }
         if self.bos:
             pieces.add(self.bos)
         return re.compile("|".join(re.escape(p) for p in sorted(pieces, key=len, reverse=True)))

@@ -119,6 +119,7 @@ FAMILIES: tuple[Template, ...] = (
         ),
         repository=("<repo_name>", "repository\n"),
         file=("<file_sep>", "{path}\n{text}"),
+        after_files=("<file_sep>",),
         header=("{path}\n",),
         stop=("<file_sep>", "<repo_name>"),
         reserved=("<|endoftext|>", "<fim_pad>"),
