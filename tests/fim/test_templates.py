@@ -1,4 +1,4 @@
-"""Each family's prompt as its publishers write it, families told apart by tokens, and markers in users' code."""
+"""Each family's prompt as its publishers write it, families told apart by tokens, markers in code."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ WHOLE_PROMPTS = {
     "aix": f"<|fim_prefix|><|fim_suffix|>{S}<|fim_middle|>{P}{M}",
     "aixcoder": f"▁<AIX-SPAN-PRE>▁<AIX-SPAN-POST>{S}▁<AIX-SPAN-MIDDLE>"
     f"# the file path is: pkg/mod.py\n# the code file is written by Python\n{P}{M}",
-    "codestral": f"[SUFFIX]{S}[PREFIX]+++++ pkg/other.py\nx = 1\n\n+++++ b.py\ny = 2\n\n+++++ pkg/mod.py\n{P}{M}",
+    "codestral": f"[SUFFIX]{S}[PREFIX]"
+    f"+++++ pkg/other.py\nx = 1\n\n+++++ b.py\ny = 2\n\n+++++ pkg/mod.py\n{P}{M}",
     "seed-coder": f"<[fim-suffix]>{S}<[fim-prefix]>{P}{M}<[fim-middle]>",
-    "deepseek": f"<｜fim▁begin｜>#pkg/other.py\nx = 1\n#b.py\ny = 2\n#pkg/mod.py\n{P}<｜fim▁hole｜>{S}<｜fim▁end｜>{M}",
+    "deepseek": "<｜fim▁begin｜>#pkg/other.py\nx = 1\n#b.py\ny = 2\n#pkg/mod.py\n"
+    f"{P}<｜fim▁hole｜>{S}<｜fim▁end｜>{M}",
     "codellama": f"▁<PRE>▁<SUF>{S}▁<MID>{P}{M}",
     "santacoder": f"<fim-prefix><fim-suffix>{S}<fim-middle>{P}{M}",
     "starcoder2": "<repo_name>repository\n<file_sep>pkg/other.py\nx = 1\n<file_sep>b.py\ny = 2\n"
@@ -124,9 +126,13 @@ def test_a_wrong_setting_is_refused(forced: str, tokens: set[str], told: str) ->
 def test_markers_in_code_stay_text(template: Template) -> None:
     markers = "".join((*template.markers, *template.stop, *template.reserved))
     evil = FimPrompt(
-        prefix=f"p{markers}", suffix=f"s{markers}", middle=f"m{markers}", path=f"{markers}.py", language="python",
+        prefix=f"p{markers}",
+        suffix=f"s{markers}",
+        middle=f"m{markers}",
+        path=f"{markers}.py",
+        language="python",
         context=(ContextFile(f"c{markers}", f"t{markers}"),),
-    )  # fmt: skip
+    )
     harmless = FimPrompt("p", "s", "m", "x.py", "python", (ContextFile("c", "t"),))
 
     def specials(prompt: FimPrompt) -> list[str]:

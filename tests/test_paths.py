@@ -1,0 +1,88 @@
+"""Where files lie: one folder moves all, sockets stay short, nobody else's folder is used."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aix_lsp import paths
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix permissions and sockets")
+
+
+@pytest.fixture
+def no_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An environment without AIX_LSP_HOME, whose temporary folder is empty and has a short name."""
+    monkeypatch.delenv("AIX_LSP_HOME", raising=False)
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", f"{folder}/gone")
+        monkeypatch.setattr("tempfile.tempdir", folder)
+        yield Path(folder)
+
+
+def test_home_moves_everything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
+    found = [paths.config_dir(), paths.cache_dir(), paths.state_dir(), paths.log_dir(), paths.runtime_dir()]
+    assert len(set(found)) == 5
+    assert all(path.is_relative_to(tmp_path / "home") for path in found)
+
+
+def test_folders_are_private(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir(mode=0o777)
+    (tmp_path / "run").chmod(0o777)
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path))
+    for folder in (paths.runtime_dir(), paths.state_dir(), paths.cache_dir(), paths.log_dir()):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
+
+
+def test_config_folder_is_not_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path))
+    assert not paths.config_dir().exists()
+
+
+def test_session_folder_is_used(no_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = no_home / "session"
+    session.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(session))
+    assert paths.runtime_dir() == session / "aix-lsp"
+
+
+@pytest.mark.parametrize("depth", [0, 1, 5, 30])
+def test_sockets_can_be_bound_however_deep_the_home(
+    depth: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path.joinpath(*["folder"] * depth)))
+    path = paths.socket_path("0123456789ab.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+    path.unlink()
+
+
+def test_deep_homes_do_not_share_sockets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = set()
+    for name in ("a" * 90, "b" * 90):
+        monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / name))
+        found.add(paths.socket_path("engine.sock"))
+    assert len(found) == 2
+
+
+def test_folder_of_another_user_is_refused(no_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anyone can make a folder in /tmp: what matters is whose it is, also behind a link."""
+    monkeypatch.setattr(paths, "_session_runtime_dir", lambda: None)
+    (no_home / f"aix-lsp-{os.getuid()}").symlink_to("/usr" if os.getuid() else _foreign(no_home))
+    with pytest.raises(paths.UnsafeDirectory, match="AIX_LSP_HOME"):
+        paths.runtime_dir()
+
+
+def _foreign(folder: Path) -> Path:
+    other = folder / "foreign"
+    other.mkdir()
+    os.chown(other, 65534, 65534)
+    return other
