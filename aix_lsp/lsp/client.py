@@ -1,0 +1,98 @@
+"""What the connected client says it can do, read from its `initialize` params.
+
+Read by hand instead of through lsprotocol's types: a wrong value in a corner that is none of ours (editors do
+send some) must not keep the server from starting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aix_lsp.lsp.positions import DEFAULT_ENCODING, Encoding, negotiate
+
+_SHOWS_UNKNOWN_NOTIFICATIONS = {"emacs"}
+"""Clients (by `clientInfo.name`) that show their user a warning for each notification they do not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client's name and abilities; everything absent or malformed counts as not supported."""
+
+    name: str = ""
+    process_id: int | None = None
+    encoding: Encoding = DEFAULT_ENCODING
+    configuration: bool = False
+    """Answers `workspace/configuration`."""
+    registers_configuration: bool = False
+    registers_watched_files: bool = False
+    work_done_progress: bool = False
+    status: bool = True
+    """Wants `aix/status` notifications."""
+    insert_replace: bool = False
+    label_details: bool = False
+    markdown: bool = False
+    as_is_insertion: bool = False
+    """Knows `InsertTextMode.asIs`, so that it leaves our indentation alone."""
+    lazy_documentation: bool = False
+    """Fetches an item's documentation by `completionItem/resolve`."""
+    item_defaults: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_initialize(cls, params: Mapping[str, Any]) -> Client:
+        """Read the raw params of `initialize`."""
+        capabilities = _Tree(params.get("capabilities"))
+        text, workspace = capabilities.at("textDocument"), capabilities.at("workspace")
+        item = text.at("completion", "completionItem")
+        name = _Tree(params.get("clientInfo")).text("name")
+        process_id = params.get("processId")
+        wants_status = capabilities.at("experimental", "aix").value("status")
+        if wants_status is None:
+            wants_status = name.lower() not in _SHOWS_UNKNOWN_NOTIFICATIONS
+        return cls(
+            name=name,
+            process_id=process_id if isinstance(process_id, int) and process_id > 0 else None,
+            encoding=negotiate(capabilities.at("general").texts("positionEncodings")),
+            configuration=workspace.flag("configuration"),
+            registers_configuration=workspace.at("didChangeConfiguration").flag("dynamicRegistration"),
+            registers_watched_files=workspace.at("didChangeWatchedFiles").flag("dynamicRegistration"),
+            work_done_progress=capabilities.at("window").flag("workDoneProgress"),
+            status=bool(wants_status),
+            insert_replace=item.flag("insertReplaceSupport"),
+            label_details=item.flag("labelDetailsSupport"),
+            markdown="markdown" in item.texts("documentationFormat"),
+            as_is_insertion=1 in item.at("insertTextModeSupport").values("valueSet"),
+            lazy_documentation="documentation" in item.at("resolveSupport").texts("properties"),
+            item_defaults=frozenset(text.at("completion", "completionList").texts("itemDefaults")),
+        )
+
+
+class _Tree:
+    """Nested JSON in which anything may be missing or of the wrong type."""
+
+    def __init__(self, value: Any) -> None:
+        self._map: Mapping[str, Any] = value if isinstance(value, Mapping) else {}
+
+    def at(self, *names: str) -> _Tree:
+        tree = self
+        for name in names:
+            tree = _Tree(tree._map.get(name))
+        return tree
+
+    def value(self, name: str) -> Any:
+        return self._map.get(name)
+
+    def flag(self, name: str) -> bool:
+        return self._map.get(name) is True
+
+    def text(self, name: str) -> str:
+        value = self._map.get(name)
+        return value if isinstance(value, str) else ""
+
+    def values(self, name: str) -> list[Any]:
+        value = self._map.get(name)
+        return value if isinstance(value, list) else []
+
+    def texts(self, name: str) -> list[str]:
+        return [value for value in self.values(name) if isinstance(value, str)]

@@ -1,0 +1,72 @@
+"""Parsed JSON to lsprotocol's types and back: strict about types, lenient about unknown enum values."""
+
+from __future__ import annotations
+
+import enum
+from functools import cache
+from typing import Any
+
+from cattrs import Converter, transform_error
+from cattrs.errors import BaseValidationError
+from lsprotocol import types
+from pygls.protocol import default_converter
+
+_UINTEGER_MAX = 2**31 - 1
+
+_FALLBACK: dict[type[enum.Enum], enum.Enum] = {
+    types.CompletionTriggerKind: types.CompletionTriggerKind.Invoked,
+    # Drafts of LSP 3.18, and VS Code's own interface, counted from 0.
+    types.InlineCompletionTriggerKind: types.InlineCompletionTriggerKind.Invoked,
+    types.TraceValue: types.TraceValue.Off,
+    types.NotebookCellKind: types.NotebookCellKind.Code,
+}
+
+
+@cache
+def shared_converter() -> Converter:
+    """The converter of all sessions; what it has compiled for one client serves the next."""
+    converter: Converter = default_converter()  # type: ignore[no-untyped-call]
+    converter.register_structure_hook(str, _string)
+    converter.register_structure_hook(int, _integer)
+    for kind, fallback in _FALLBACK.items():
+        converter.register_structure_hook(kind, _lenient(kind, fallback))
+    converter.register_structure_hook(types.Position, _position)
+    return converter
+
+
+def reason(error: Exception) -> str:
+    """Why params could not be read, for the client's developer."""
+    if isinstance(error, BaseValidationError):
+        return "; ".join(transform_error(error, "params"))[:500]
+    return str(error)[:500]
+
+
+def _string(value: Any, _: type) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a string, not {type(value).__name__}")
+    return value
+
+
+def _integer(value: Any, _: type) -> int:
+    whole = isinstance(value, float) and value.is_integer()
+    if isinstance(value, bool) or not (isinstance(value, int) or whole):
+        raise TypeError(f"expected an integer, not {type(value).__name__}")
+    return int(value)
+
+
+def _lenient(kind: type[enum.Enum], fallback: enum.Enum) -> Any:
+    def structure(value: Any, _: type) -> enum.Enum:
+        try:
+            return kind(value)
+        except ValueError:
+            return fallback
+
+    return structure
+
+
+def _position(value: Any, _: type) -> types.Position:
+    """Clients say "the end" with whatever their largest number is; LSP's own largest means the same here."""
+    if not isinstance(value, dict):
+        raise TypeError("expected a position")
+    line, character = (_integer(value.get(name), int) for name in ("line", "character"))
+    return types.Position(min(line, _UINTEGER_MAX), min(character, _UINTEGER_MAX))

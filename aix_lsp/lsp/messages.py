@@ -1,0 +1,109 @@
+"""What a message body is, by JSON-RPC 2.0 and the LSP base protocol. Pure; knows no methods."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+SERVER_NOT_INITIALIZED = -32002
+REQUEST_FAILED = -32803
+SERVER_CANCELLED = -32802
+CONTENT_MODIFIED = -32801
+REQUEST_CANCELLED = -32800
+
+Id = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    id: Id
+    method: str
+    params: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    method: str
+    params: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    id: Id | None
+    result: Any = None
+    error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """Not a message. To be answered with `code`, to `id` where one could be read."""
+
+    code: int
+    reason: str
+    id: Id | None = None
+
+
+Message = Request | Notification | Response | Invalid
+
+
+def read(body: bytes) -> list[Message]:
+    """The message in a body.
+
+    LSP has no batches: an array is refused, one answer for each request in it, so that nobody waits for ever.
+    """
+    try:
+        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        return [Invalid(PARSE_ERROR, f"the body is not JSON: {error}")]
+    if not isinstance(value, list):
+        return [_classify(value)]
+    refusal = "batches are not part of LSP; send one message at a time"
+    requests = [item for item in map(_classify, value) if isinstance(item, Request)]
+    return [Invalid(INVALID_REQUEST, refusal, item.id) for item in requests] or [
+        Invalid(INVALID_REQUEST, refusal)
+    ]
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _classify(value: Any) -> Message:
+    if not isinstance(value, dict):
+        return Invalid(INVALID_REQUEST, "a message is an object")
+    id = _id(value.get("id"))
+    if value.get("jsonrpc") != "2.0":
+        answerable = id if "method" in value else None
+        return Invalid(INVALID_REQUEST, 'a message has "jsonrpc": "2.0"', answerable)
+    if "method" in value:
+        return _call(value, id)
+    if "result" not in value and "error" not in value:
+        return Invalid(INVALID_REQUEST, "a message has a method, a result or an error")
+    error = value.get("error")
+    return Response(id, value.get("result"), error if isinstance(error, dict) else None)
+
+
+def _call(value: dict[str, Any], id: Id | None) -> Message:
+    method, params = value["method"], value.get("params")
+    if not isinstance(method, str):
+        return Invalid(INVALID_REQUEST, "the method is a string", id)
+    if "id" in value and id is None:
+        return Invalid(INVALID_REQUEST, "an id is an integer or a string")
+    if params is not None and not isinstance(params, dict | list):
+        return Invalid(INVALID_REQUEST, "params are an object or an array", id)
+    return Notification(method, params) if id is None else Request(id, method, params)
+
+
+def _id(value: Any) -> Id | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # editors whose numbers are all floating point
+    return value if isinstance(value, str | int) else None

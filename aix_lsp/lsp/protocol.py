@@ -1,0 +1,231 @@
+"""JSON-RPC with one client, as the specification has it: every request gets exactly one answer.
+
+Builds on pygls' protocol for dispatch and typed calls to the client; replaces what falls short: reading,
+answers to bad messages, order of receipt, late answers. Knows nothing of what methods do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import enum
+import json
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, cast
+
+from cattrs import Converter
+from lsprotocol.types import METHOD_TO_TYPES
+from pygls.exceptions import JsonRpcException, JsonRpcMethodNotFound
+from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol
+
+from aix_lsp.lsp import messages, outbox
+from aix_lsp.lsp.calls import Calls
+from aix_lsp.lsp.converter import reason
+from aix_lsp.lsp.messages import Id, Invalid, Notification, Request, Response
+
+logger = logging.getLogger(__name__)
+
+MAX_RUNNING = 1000
+"""More unanswered requests of one client than this are refused."""
+
+
+class Phase(enum.Enum):
+    """Where a connection stands in the lifecycle that the specification prescribes."""
+
+    CONNECTED = enum.auto()
+    INITIALIZED = enum.auto()
+    SHUT_DOWN = enum.auto()
+
+
+class Protocol(LanguageServerProtocol):
+    """One client's connection. Used on the event loop's thread only."""
+
+    def __init__(self, server: LanguageServer, converter: Converter) -> None:
+        super().__init__(server, converter)
+        self.phase = Phase.CONNECTED
+        self.outbox: outbox.Outbox | None = None
+        self.at_receipt: Callable[[Any, Any], None] = lambda params, raw: None
+        """Called with a request's params, typed and raw, when it is received, in its handler's context."""
+        self.custom_params: dict[str, Any] = {}
+        """Params types of methods that the specification lacks, or that are read otherwise; None is raw."""
+        self._calls = Calls()
+
+    def _register_builtin_features(self) -> None:
+        """None of pygls': its document store loses step with the client (see documents.py)."""
+
+    def receive(self, body: bytes) -> None:
+        """Take in a message body. Never raises: what is wrong with it is answered or logged."""
+        for message in messages.read(body):
+            # Each message has a context of its own, so that nothing of one request is seen by another.
+            contextvars.copy_context().run(self._take, message)
+
+    def _take(self, message: messages.Message) -> None:
+        try:
+            match message:
+                case Invalid(code, why, id):
+                    self.refuse(id, code, why)
+                case Response(id, result, error):
+                    self._calls.answer(id, result, error)
+                case Notification(method, params):
+                    self._take_notification(method, params)
+                case Request(id, method, params):
+                    self._take_request(id, method, params)
+        except Exception:
+            logger.exception("a message could not be handled")
+            if isinstance(message, Request):
+                self.refuse(message.id, messages.INTERNAL_ERROR, "the server failed; its log says more")
+
+    def _take_request(self, id: Id, method: str, params: Any) -> None:
+        refusal = self._lifecycle_refusal(method)
+        if refusal:
+            self.refuse(id, *refusal)
+        elif id in self._running():
+            self.refuse(id, messages.INVALID_REQUEST, f"id {id!r} is in use by an unanswered request")
+        elif len(self._running()) >= MAX_RUNNING:
+            self.refuse(id, messages.REQUEST_FAILED, f"more than {MAX_RUNNING} requests are unanswered")
+        elif not self._is_known(method):
+            self.refuse(id, messages.METHOD_NOT_FOUND, f"method not found: {method}")
+        else:
+            try:
+                structured = self._structure(method, params)
+            except Exception as error:
+                self.refuse(id, messages.INVALID_PARAMS, f"invalid params: {reason(error)}")
+            else:
+                # pygls starts a handler on a later turn of the loop; the documents must be caught now.
+                self.at_receipt(structured, params)
+                self._handle_request(id, method, structured)
+
+    def _take_notification(self, method: str, params: Any) -> None:
+        if method == "exit":
+            self._handle_notification(method, None)
+        elif method == "$/cancelRequest":
+            self._cancel(params)
+        elif self.phase is not Phase.INITIALIZED:
+            logger.debug("%s was dropped: the server is not running", method)
+        elif not self._is_known(method):
+            logger.debug("%s is not a method of this server", method)
+        else:
+            try:
+                structured = self._structure(method, params)
+            except Exception as error:
+                logger.warning("%s was ignored: invalid params: %s", method, reason(error))
+            else:
+                self._handle_notification(method, structured)
+
+    def _lifecycle_refusal(self, method: str) -> tuple[int, str] | None:
+        if self.phase is Phase.SHUT_DOWN:
+            return messages.INVALID_REQUEST, "the server has been shut down"
+        if method == "initialize":
+            again = self.phase is not Phase.CONNECTED
+            return (messages.INVALID_REQUEST, "the server is initialized already") if again else None
+        if self.phase is Phase.CONNECTED:
+            return messages.SERVER_NOT_INITIALIZED, "the server is not initialized"
+        return None
+
+    def _is_known(self, method: str) -> bool:
+        return method in self.fm.features
+
+    def _structure(self, method: str, params: Any) -> Any:
+        kind: Any = self.custom_params[method] if method in self.custom_params else METHOD_TO_TYPES[method][2]
+        if kind is None:
+            return params
+        return self._converter.structure({} if params is None else params, kind)
+
+    def _cancel(self, params: Any) -> None:
+        id = params.get("id") if isinstance(params, dict) else None
+        running = self._running().get(id) if isinstance(id, str | int) else None
+        if running is not None and not running.cancelling():
+            running.cancel()  # the answer, -32800, is sent when the handler has ended
+
+    def _send_handler_result(self, future: Future[Any], *, msg_id: Id) -> None:
+        self._running().pop(msg_id, None)
+        if future.cancelled():
+            self.refuse(msg_id, messages.REQUEST_CANCELLED, "cancelled")
+            return
+        error = future.exception()
+        if error is None:
+            self._answer(msg_id, future.result())
+        elif isinstance(error, JsonRpcException):
+            self.refuse(msg_id, error.code, error.message)
+        else:
+            logger.error("request %r failed", msg_id, exc_info=error)
+            self.refuse(msg_id, messages.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+
+    def _check_handler_result(self, future: Future[Any]) -> None:
+        if not future.cancelled() and (error := future.exception()) is not None:
+            logger.error("a notification's handler failed", exc_info=error)
+
+    def _answer(self, id: Id, result: Any) -> None:
+        try:
+            body = self._encode({"jsonrpc": "2.0", "id": id, "result": result})
+        except Exception:
+            logger.exception("the result of request %r cannot be serialised", id)
+            self.refuse(id, messages.INTERNAL_ERROR, "the result cannot be serialised")
+        else:
+            self._write(body)
+
+    def refuse(self, id: Id | None, code: int, why: str) -> None:
+        """Answer with an error; to `id` None where the request's own is not known."""
+        logger.debug("refused %r: %d %s", id, code, why)
+        self._write(self._encode({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": why}}))
+
+    def _get_handler(self, feature_name: str) -> Any:
+        handler = self.fm.features.get(feature_name)
+        if handler is None:
+            raise JsonRpcMethodNotFound.of(feature_name)
+        return handler
+
+    def notify(self, method: str, params: Any = None, *, droppable: bool = False) -> None:
+        """Send a notification; a `droppable` one only while the client keeps up with reading."""
+        if droppable and self.outbox is not None and self.outbox.unread > outbox.SLOW_BYTES:
+            return
+        self._write(self._encode({"jsonrpc": "2.0", "method": method, "params": params}))
+
+    def send_request(
+        self,
+        method: str,
+        params: Any = None,
+        callback: Callable[[Any], None] | None = None,
+        msg_id: Id | None = None,
+    ) -> Future[Any]:
+        """Call the client. The future has the raw result, or raises JsonRpcException."""
+        id, future = self._calls.open()
+        if callback is not None:
+            future.add_done_callback(lambda done: None if _failed(done) else callback(done.result()))
+        self._write(self._encode({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))
+        return future
+
+    def _encode(self, message: dict[str, Any]) -> bytes:
+        if message.get("params", self) is None:
+            del message["params"]
+        # ASCII output, so that no string can be unencodable; NaN is not JSON.
+        plain = self._converter.unstructure(message)
+        return json.dumps(plain, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+    def _write(self, body: bytes) -> None:
+        if self.outbox is None:
+            return
+        self.outbox.write(body)
+        if self.outbox.unread > outbox.STUCK_BYTES:
+            logger.error("the client does not read its messages; closing the connection")
+            self.outbox.abort()
+
+    async def cancel_all(self) -> None:
+        """Cancel every running request and every unanswered call, and wait for the handlers to end."""
+        self._calls.cancel_all()
+        running = [task for task in self._running().values() if not task.done()]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=5)
+
+    def _running(self) -> dict[Id, asyncio.Task[Any]]:
+        """Unanswered requests of the client. All our handlers are coroutines, so their futures are tasks."""
+        return cast("dict[Id, asyncio.Task[Any]]", self._request_futures)
+
+
+def _failed(future: Future[Any]) -> bool:
+    return future.cancelled() or future.exception() is not None

@@ -1,0 +1,100 @@
+"""`textDocument/completion` and `completionItem/resolve`."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Any
+
+from lsprotocol import types
+
+from aix_lsp.completion.suggestion import Ask, Suggestion, Trigger, Update
+from aix_lsp.lsp.received import Received, received
+from aix_lsp.lsp.requests.asking import Place, updates
+from aix_lsp.lsp.requests.popup_items import PopupItems, documentation, first_line
+from aix_lsp.lsp.session import Session
+
+_PAUSE_S = 1.0
+"""A request this long after the last edit was made by hand; clients send one kind for both."""
+
+
+async def completion(session: Session, params: types.CompletionParams) -> types.CompletionList:
+    at = received.get()
+    if at.target is None:
+        return types.CompletionList(False, [])
+    settings = session.settings_for(at.target.document)
+    if not (settings.enabled and settings.popup):
+        return types.CompletionList(False, [])
+    place = Place.of(session, at.target, params.position)
+    trigger = _trigger(params.context, at)
+    ask = Ask(
+        document=at.target.whole,
+        cursor=at.target.into_whole(place.cursor),
+        trigger=trigger,
+        channel="popup",
+        candidates=settings.candidates if trigger == "invoked" else 1,
+    )
+    items = PopupItems(place, session.client, settings.popup_first)
+    answer = _Answer(session, items, params.partial_result_token)
+    async with aclosing(updates(place, ask)) as stream:
+        async for update in stream:
+            answer.add(update)
+    return answer.final()
+
+
+async def resolve(session: Session, item: types.CompletionItem) -> types.CompletionItem:
+    """Add the documentation, where the suggestion is still known."""
+    id = item.data.get("id") if isinstance(item.data, dict) else None
+    shown = session.shown.get(id) if isinstance(id, str) else None
+    if shown is not None and item.documentation is None:
+        item.documentation = documentation(shown.text, shown.language, session.client)
+    return item
+
+
+class _Answer:
+    """The answer as it grows. With a partial result token, items go out as soon as they will not change.
+
+    A partial result can only append, so a text that is still growing shows its first line, once complete, as
+    an item of its own.
+    """
+
+    def __init__(self, session: Session, items: PopupItems, token: Any) -> None:
+        self._session = session
+        self._items = items
+        self._token = token
+        self._sent: list[str] = []
+        self._last = Update((), False)
+
+    def add(self, update: Update) -> None:
+        self._last = update
+        if self._token is None or not update.suggestions:
+            return
+        fixed = update.suggestions if update.done else ()
+        lines = (first_line(suggestion) for suggestion in update.suggestions)
+        self._send([*(line for line in lines if line is not None), *fixed])
+
+    def final(self) -> types.CompletionList:
+        """The whole list, or an empty one after partial results."""
+        suggestions = () if self._sent else self._last.suggestions
+        made = [self._make(suggestion, rank) for rank, suggestion in enumerate(suggestions)]
+        # More typing, or a model that has not finished, can always bring other suggestions.
+        return self._items.complete_list(made, incomplete=True)
+
+    def _send(self, suggestions: list[Suggestion]) -> None:
+        fresh = [s for s in suggestions if s.text not in self._sent]
+        if not fresh:
+            return
+        first = not self._sent
+        made = [self._make(suggestion, len(self._sent) + i) for i, suggestion in enumerate(fresh)]
+        self._sent += [s.text for s in fresh]
+        # The first partial result is a list, which alone can say "incomplete"; the others append to it.
+        value = self._items.complete_list(made, incomplete=True) if first else made
+        self._session.protocol.notify("$/progress", {"token": self._token, "value": value})
+
+    def _make(self, suggestion: Suggestion, rank: int) -> types.CompletionItem:
+        self._session.remember(suggestion.id, suggestion.text, self._items.place.language)
+        return self._items.item(suggestion, rank)
+
+
+def _trigger(context: types.CompletionContext | None, at: Received) -> Trigger:
+    by_hand = context is not None and context.trigger_kind is types.CompletionTriggerKind.Invoked
+    return "invoked" if by_hand and at.since_edit_s > _PAUSE_S else "automatic"

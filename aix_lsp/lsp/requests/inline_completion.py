@@ -1,0 +1,141 @@
+"""`textDocument/inlineCompletion` (LSP 3.18) and `aix/inlineCompletion`, which streams a growing text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Any
+
+from lsprotocol import types
+
+from aix_lsp.completion.suggestion import Ask, SelectedCompletion, Suggestion, Update
+from aix_lsp.lsp.received import Target, received
+from aix_lsp.lsp.requests.asking import Place, updates
+from aix_lsp.lsp.requests.popup_items import ACCEPT
+from aix_lsp.lsp.session import Session
+
+
+async def inline_completion(session: Session, params: types.InlineCompletionParams) -> Any:
+    """The standard request. A partial result token, which newer clients send, gets the finished items."""
+    at = received.get()
+    if at.target is None or not session.settings_for(at.target.document).enabled:
+        return {"items": []}
+    place, ask = _ask(session, at.target, params, "inline")
+    last = await _last_update(place, ask)
+    items = [_item(place, ask, suggestion) for suggestion in last.suggestions]
+    token = _partial_token(at.raw)
+    if token is None or not items:
+        return {"items": items}
+    session.protocol.notify("$/progress", {"token": token, "value": items})
+    return {"items": []}
+
+
+async def stream_inline_completion(session: Session, params: types.InlineCompletionParams) -> Any:
+    """Our own: each progress value has the whole text so far, since ghost text grows in place."""
+    at = received.get()
+    if at.target is None or not session.settings_for(at.target.document).enabled:
+        return {"items": []}
+    place, ask = _ask(session, at.target, params, "stream")
+    progress = _TextProgress(session, _partial_token(at.raw))
+    last = Update((), True)
+    async with aclosing(updates(place, ask)) as stream:
+        async for update in stream:
+            progress.report(_text(ask, update.suggestions), done=False)
+            last = update
+    progress.report(_text(ask, last.suggestions), done=True)
+    return {"items": [_item(place, ask, s) | {"data": _cost(s)} for s in last.suggestions]}
+
+
+async def _last_update(place: Place, ask: Ask) -> Update:
+    last = Update((), True)
+    async with aclosing(updates(place, ask)) as stream:
+        async for update in stream:
+            last = update
+    return last
+
+
+def _ask(
+    session: Session, target: Target, params: types.InlineCompletionParams, channel: str
+) -> tuple[Place, Ask]:
+    place = Place.of(session, target, params.position)
+    invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
+    settings = session.settings_for(target.document)
+    ask = Ask(
+        document=target.whole,
+        cursor=target.into_whole(place.cursor),
+        trigger="invoked" if invoked else "automatic",
+        channel=channel,
+        candidates=settings.candidates if invoked else 1,
+        selected=_selected(place, params.context.selected_completion_info),
+    )
+    return place, ask
+
+
+def _selected(place: Place, info: types.SelectedCompletionInfo | None) -> SelectedCompletion | None:
+    """The popup's selected entry; one whose range does not end at the cursor's line says nothing usable."""
+    if info is None:
+        return None
+    wire = info.range.start
+    start = place.session.documents.from_wire(place.target.document.text, (wire.line, wire.character))
+    if start > place.cursor or start.line != place.cursor.line:
+        return None
+    return SelectedCompletion(place.target.into_whole(start), info.text)
+
+
+def _item(place: Place, ask: Ask, suggestion: Suggestion) -> dict[str, Any]:
+    """An item whose range starts where the selected popup entry does, else at the cursor."""
+    start, text = place.cursor, suggestion.text
+    if ask.selected is not None:
+        start = place.target.out_of_whole(ask.selected.start)
+        text = ask.selected.text + text
+    place.session.remember(suggestion.id, suggestion.text, place.language)
+    arguments = [suggestion.id, len(suggestion.text)]
+    return {
+        "insertText": text,
+        "range": place.range(start, place.right_of(suggestion.replace_right)),
+        "command": types.Command("Accepted", ACCEPT, arguments=arguments),
+    }
+
+
+def _text(ask: Ask, suggestions: Sequence[Suggestion]) -> str:
+    if not suggestions:
+        return ""
+    return (ask.selected.text if ask.selected else "") + suggestions[0].text
+
+
+def _cost(suggestion: Suggestion) -> dict[str, Any]:
+    return {
+        "id": suggestion.id,
+        "source": suggestion.source,
+        "promptTokens": suggestion.prompt_tokens,
+        "reusedTokens": suggestion.reused_tokens,
+        "completionTokens": suggestion.completion_tokens,
+        "firstTextMs": round(suggestion.first_text_ms, 3),
+        "totalMs": round(suggestion.total_ms, 3),
+    }
+
+
+def _partial_token(raw: Any) -> str | int | None:
+    """The token that lsprotocol's params drop."""
+    token = raw.get("partialResultToken") if isinstance(raw, dict) else None
+    return token if isinstance(token, str | int) else None
+
+
+class _TextProgress:
+    """Sends the text each time that it has changed, numbered so that a client can tell a gap."""
+
+    def __init__(self, session: Session, token: str | int | None) -> None:
+        self._session = session
+        self._token = token
+        self._sequence = 0
+        self._text = ""
+
+    def report(self, text: str, *, done: bool) -> None:
+        if self._token is None or (text == self._text and not done):
+            return
+        value = {"text": text, "sequence": self._sequence, "done": done}
+        self._session.protocol.notify(
+            "$/progress", {"token": self._token, "value": value}, droppable=not done
+        )
+        self._sequence += 1
+        self._text = text

@@ -1,0 +1,65 @@
+"""`initialize`, `initialized`, `shutdown`, `exit`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from aix_lsp import __version__
+from aix_lsp.lsp.capabilities import server_capabilities
+from aix_lsp.lsp.client import Client
+from aix_lsp.lsp.messages import INVALID_PARAMS
+from aix_lsp.lsp.protocol import Phase
+from aix_lsp.lsp.session import Session
+
+logger = logging.getLogger(__name__)
+
+
+def initialize(session: Session, params: Any) -> types.InitializeResult:
+    """Answer at once with what we can do; everything slow starts at `initialized`."""
+    if not isinstance(params, Mapping):
+        raise JsonRpcException("invalid params: expected an object", INVALID_PARAMS)
+    session.client = Client.from_initialize(params)
+    session.documents.encoding = session.client.encoding
+    for uri, name in _folders(params):
+        session.workspace.add(uri, name)
+    session.configuration.set_options(params.get("initializationOptions"))
+    session.protocol.phase = Phase.INITIALIZED
+    logger.info("a session with %s began", session.client.name or "a client without a name")
+    info = types.ServerInfo("aix-lsp", __version__)
+    return types.InitializeResult(server_capabilities(session.client.encoding, []), info)
+
+
+def initialized(session: Session, _: Any) -> None:
+    session.start()
+
+
+def shutdown(session: Session, _: Any) -> None:
+    session.protocol.phase = Phase.SHUT_DOWN
+    session.run_soon(session.protocol.cancel_all())
+
+
+def exit_(session: Session, _: Any) -> None:
+    session.disconnected()
+
+
+def _folders(params: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Workspace folders, or the root of clients from before there were several."""
+    folders = params.get("workspaceFolders")
+    if isinstance(folders, list):
+        named = [(f.get("uri"), f.get("name")) for f in folders if isinstance(f, Mapping)]
+        return [(uri, name if isinstance(name, str) else "") for uri, name in named if isinstance(uri, str)]
+    root = params.get("rootUri")
+    if isinstance(root, str) and root:
+        return [(root, "")]
+    path = params.get("rootPath")
+    if isinstance(path, str) and path:
+        from pygls.uris import from_fs_path
+
+        uri = from_fs_path(path)
+        return [(uri, "")] if uri else []
+    return []

@@ -1,0 +1,137 @@
+"""Suggestions as entries of the completion popup. Pure: from a place and suggestions to LSP items."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from lsprotocol import types
+
+from aix_lsp.completion.document import Position
+from aix_lsp.completion.suggestion import Suggestion
+from aix_lsp.lsp.client import Client
+from aix_lsp.lsp.requests.asking import Place
+
+ACCEPT = "aix.accept"
+
+_WORD_BEFORE = re.compile(r"\w*\Z")
+_LABEL_LENGTH = 60
+_LAST = "\uffff"
+_FIRST = "!"
+
+
+@dataclass(frozen=True, slots=True)
+class PopupItems:
+    """Makes items for one place and client. `first` lets them stand above those of other servers."""
+
+    place: Place
+    client: Client
+    first: bool
+
+    @property
+    def word(self) -> str:
+        """The part of a word left of the cursor, which the item replaces so that clients can filter by it."""
+        found = _WORD_BEFORE.search(self.place.line[: self.place.cursor.column])
+        return found[0] if found else ""
+
+    def complete_list(self, items: Sequence[types.CompletionItem], incomplete: bool) -> types.CompletionList:
+        """A list with what its items share said once, where the client knows that."""
+        return types.CompletionList(incomplete, list(items), item_defaults=self._defaults())
+
+    def item(self, suggestion: Suggestion, rank: int) -> types.CompletionItem:
+        """One suggestion as an item; `rank` orders it among ours."""
+        text, client = suggestion.text, self.client
+        item = types.CompletionItem(
+            label=_label(self.word + text),
+            kind=types.CompletionItemKind.Text,
+            detail=_detail(text),
+            sort_text=f"{_FIRST if self.first else _LAST}{rank:04d}",
+            filter_text=self._filter_text(text),
+            preselect=True if self.first and rank == 0 else None,
+            command=types.Command("Accepted", ACCEPT, arguments=[suggestion.id, len(text)]),
+            data={"id": suggestion.id},
+        )
+        if client.label_details:
+            item.label_details = types.CompletionItemLabelDetails(description="aix")
+        if not client.lazy_documentation:
+            item.documentation = documentation(text, self.place.language, client)
+        self._set_edit(item, suggestion)
+        return item
+
+    def _set_edit(self, item: types.CompletionItem, suggestion: Suggestion) -> None:
+        defaults, text = self.client.item_defaults, self.word + suggestion.text
+        if "editRange" in defaults and not suggestion.replace_right:
+            item.text_edit_text = text
+        else:
+            item.text_edit = self._edit(text, suggestion.replace_right)
+        if self.client.as_is_insertion and "insertTextMode" not in defaults:
+            item.insert_text_mode = types.InsertTextMode.AsIs
+
+    def _edit(self, text: str, replace_right: int) -> types.TextEdit | types.InsertReplaceEdit:
+        # What is replaced right of the cursor are closers that the text brings itself: they must go in either
+        # mode. A word's rest stays in either mode, since the text was written to stand before it.
+        span = self._span(replace_right)
+        if self.client.insert_replace:
+            return types.InsertReplaceEdit(text, span, span)
+        return types.TextEdit(span, text)
+
+    def _span(self, replace_right: int) -> types.Range:
+        cursor = self.place.cursor
+        return self.place.range(
+            Position(cursor.line, cursor.column - len(self.word)), self.place.right_of(replace_right)
+        )
+
+    def _defaults(self) -> types.CompletionItemDefaults | None:
+        known = self.client.item_defaults
+        if not known:
+            return None
+        defaults = types.CompletionItemDefaults()
+        if "editRange" in known:
+            span = self._span(0)
+            defaults.edit_range = (
+                types.EditRangeWithInsertReplace(span, span) if self.client.insert_replace else span
+            )
+        if "insertTextMode" in known:
+            defaults.insert_text_mode = types.InsertTextMode.AsIs
+        return defaults
+
+    def _filter_text(self, text: str) -> str:
+        """What the client matches typed characters with: the first line that is not blank."""
+        return next((line for line in _lines(self.word + text) if line.strip()), self.word)
+
+
+def first_line(suggestion: Suggestion) -> Suggestion | None:
+    """A suggestion of several lines cut after its first; None where it has one only, or the first is blank.
+
+    What is replaced right of the cursor belongs to the whole text, so the cut one replaces nothing.
+    """
+    head = _lines(suggestion.text)[0]
+    if not head.strip() or head == suggestion.text:
+        return None
+    return replace(suggestion, text=head, replace_right=0)
+
+
+def _lines(text: str) -> list[str]:
+    return re.split(r"\r\n|\r|\n", text)
+
+
+def documentation(text: str, language: str, client: Client) -> types.MarkupContent:
+    """A preview of the text: a code fence where the client shows markdown."""
+    if not client.markdown:
+        return types.MarkupContent(types.MarkupKind.PlainText, text)
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return types.MarkupContent(types.MarkupKind.Markdown, f"{fence}{language}\n{text}\n{fence}")
+
+
+def _label(text: str) -> str:
+    """The first line that is not blank, at a length that fits a popup."""
+    lines = _lines(text.strip())
+    shown = lines[0] if len(lines[0]) <= _LABEL_LENGTH else lines[0][: _LABEL_LENGTH - 1] + "…"
+    return shown + (" ⏎" if len(lines) > 1 else "")
+
+
+def _detail(text: str) -> str:
+    count = len(_lines(text))
+    return "aix" if count == 1 else f"aix · {count} lines"

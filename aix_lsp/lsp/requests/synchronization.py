@@ -1,0 +1,42 @@
+"""`textDocument/didOpen`, `didChange`, `didSave`, `didClose`: handled at once, in receipt order."""
+
+from __future__ import annotations
+
+from lsprotocol import types
+
+from aix_lsp.lsp.documents import WireChange
+from aix_lsp.lsp.session import Session
+from aix_lsp.settings.files import PROJECT_FILE
+
+
+def did_open(session: Session, params: types.DidOpenTextDocumentParams) -> None:
+    item = params.text_document
+    if session.documents.get(item.uri) is not None:
+        session.closed(item.uri)
+    session.opened(session.documents.open(item.uri, item.language_id, item.version, item.text))
+
+
+def did_change(session: Session, params: types.DidChangeTextDocumentParams) -> None:
+    identifier = params.text_document
+    changes = [wire_change(change) for change in params.content_changes]
+    change = session.documents.change(identifier.uri, identifier.version, changes)
+    if change is not None:
+        session.changed(change)
+
+
+def did_save(session: Session, params: types.DidSaveTextDocumentParams) -> None:
+    if params.text_document.uri.endswith("/" + PROJECT_FILE):
+        session.run_soon(session.reconfigure(ask=False))
+
+
+def did_close(session: Session, params: types.DidCloseTextDocumentParams) -> None:
+    if session.documents.close(params.text_document.uri) is not None:
+        session.closed(params.text_document.uri)
+
+
+def wire_change(change: types.TextDocumentContentChangeEvent) -> WireChange:
+    """A content change of LSP as the document store takes it."""
+    if isinstance(change, types.TextDocumentContentChangePartial):
+        start, end = change.range.start, change.range.end
+        return WireChange(change.text, ((start.line, start.character), (end.line, end.character)))
+    return WireChange(change.text)

@@ -1,0 +1,59 @@
+"""Builds the server side of one connection: a session, and which function handles which method."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+
+from aix_lsp import __version__
+from aix_lsp.lsp.converter import shared_converter
+from aix_lsp.lsp.outbox import Outbox
+from aix_lsp.lsp.protocol import Protocol
+from aix_lsp.lsp.requests import completion, inline_completion, lifecycle, synchronization
+from aix_lsp.lsp.session import Parts, Session
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[..., Any]
+
+HANDLERS: dict[str, Handler] = {
+    "initialize": lifecycle.initialize,
+    "initialized": lifecycle.initialized,
+    "shutdown": lifecycle.shutdown,
+    "exit": lifecycle.exit_,
+    "textDocument/didOpen": synchronization.did_open,
+    "textDocument/didChange": synchronization.did_change,
+    "textDocument/didSave": synchronization.did_save,
+    "textDocument/didClose": synchronization.did_close,
+    "textDocument/completion": completion.completion,
+    "completionItem/resolve": completion.resolve,
+    "textDocument/inlineCompletion": inline_completion.inline_completion,
+    "aix/inlineCompletion": inline_completion.stream_inline_completion,
+}
+"""Requests are coroutines, so that they can be cancelled; notifications are not, to keep their order."""
+
+CUSTOM_PARAMS: dict[str, Any] = {
+    "initialize": None,
+    "initialized": None,
+    "aix/inlineCompletion": types.InlineCompletionParams,
+}
+"""How params are read of methods that LSP does not have, or that are read by hand (None)."""
+
+
+def build(parts: Parts, outbox: Outbox) -> Session:
+    """A session that answers into `outbox`; feed message bodies to its `protocol.receive`."""
+    server = LanguageServer("aix-lsp", __version__, protocol_cls=Protocol, converter_factory=shared_converter)
+    protocol = server.protocol
+    assert isinstance(protocol, Protocol)
+    session = Session(protocol, parts)
+    protocol.outbox = outbox
+    protocol.custom_params = CUSTOM_PARAMS
+    for method, handler in HANDLERS.items():
+        # Not by pygls' decorator: it inspects signatures at length, which was most of a connection's time.
+        protocol.fm.features[method] = partial(handler, session)
+    return session

@@ -1,0 +1,100 @@
+"""The language server on standard input and output, for the one editor that started it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+from io import FileIO
+
+from aix_lsp.lsp.inlet import Inlet
+from aix_lsp.lsp.outbox import Outbox, StreamOutbox, ThreadOutbox
+from aix_lsp.lsp.server import build
+from aix_lsp.lsp.session import Parts
+
+logger = logging.getLogger(__name__)
+
+_CHUNK = 1 << 16
+_FLUSH_S = 2.0
+
+
+def claim_stdout() -> int:
+    """Take standard output for the protocol alone; what anything else writes there goes to standard error.
+
+    Gives the file descriptor that leads to the client.
+    """
+    sys.stdout.flush()
+    channel = os.dup(1)
+    os.dup2(2, 1)  # reaches also what C code and child processes write
+    sys.stdout = sys.stderr
+    return channel
+
+
+async def serve(parts: Parts, channel: int) -> int:
+    """Serve the client on standard input and `channel` until it leaves; gives the exit status."""
+    writing = _Writing()
+    outbox = await _open_outbox(channel, writing)
+    session = build(parts, outbox)
+    writing.lost.add_done_callback(lambda _: session.disconnected())
+    await _open_inlet(Inlet(session, parts.options.max_message_bytes))
+    status = await session.finished
+    await session.close()
+    outbox.close()
+    try:
+        await asyncio.wait_for(outbox.closed(), _FLUSH_S)
+    except TimeoutError:
+        logger.warning("the client did not read all of its messages")
+        outbox.abort()
+    return status
+
+
+class _Writing(asyncio.BaseProtocol):
+    def __init__(self) -> None:
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+
+class _Reading(asyncio.Protocol):
+    def __init__(self, inlet: Inlet) -> None:
+        self._inlet = inlet
+
+    def data_received(self, data: bytes) -> None:
+        self._inlet.feed(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._inlet.end()
+
+
+async def _open_outbox(channel: int, writing: _Writing) -> Outbox:
+    file = FileIO(channel, "w")
+    try:
+        transport, _ = await asyncio.get_running_loop().connect_write_pipe(lambda: writing, file)
+    except (ValueError, OSError, NotImplementedError):
+        return ThreadOutbox(file)  # a redirection, or Windows
+    outbox = StreamOutbox(transport)
+    writing.lost.add_done_callback(lambda _: outbox.note_closed())
+    return outbox
+
+
+async def _open_inlet(inlet: Inlet) -> None:
+    loop = asyncio.get_running_loop()
+    file = FileIO(os.dup(0), "r")
+    try:
+        await loop.connect_read_pipe(lambda: _Reading(inlet), file)
+    except (ValueError, OSError, NotImplementedError):
+        threading.Thread(target=_read, args=(file, inlet, loop), name="stdin", daemon=True).start()
+
+
+def _read(file: FileIO, inlet: Inlet, loop: asyncio.AbstractEventLoop) -> None:
+    """Pass on what comes, on a thread, where the event loop cannot watch the file."""
+    try:
+        while data := file.read(_CHUNK):
+            loop.call_soon_threadsafe(inlet.feed, data)
+        loop.call_soon_threadsafe(inlet.end)
+    except (OSError, RuntimeError) as error:
+        logger.info("standard input ended: %s", error)
