@@ -118,7 +118,7 @@ def summarise(run: Run) -> list[str]:
         p50, p95, model_p50, model_p95 = values
         rows.append(f"  {label:18} {p50:8.1f} {p95:8.1f}       {model_p50:8.1f} {model_p95:8.1f}  ms")
     rows.append(
-        f"  prompt tokens computed per model keystroke: p50 {f['computed_p50']:.0f}, p95 {f['computed_p95']:.0f}; "
+        f"  prompt tokens computed for a key: p50 {f['computed_p50']:.0f}, p95 {f['computed_p95']:.0f}; "
         f"reused {f['reuse_share']:.1%} of {f['prompt_tokens']:.0f}"
     )
     return rows

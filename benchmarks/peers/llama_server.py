@@ -66,7 +66,9 @@ class LlamaServer:
             stderr=asyncio.subprocess.PIPE,
         )
         self._reading = asyncio.create_task(self._read_log())
-        self._session = aiohttp.ClientSession(f"http://127.0.0.1:{self._port}")
+        # It closes its connections between streamed answers without saying so: take a new one each time.
+        connector = aiohttp.TCPConnector(force_close=True)
+        self._session = aiohttp.ClientSession(f"http://127.0.0.1:{self._port}", connector=connector)
         try:
             await self._wait_until_healthy()
         except BaseException:
