@@ -76,7 +76,7 @@ def vscode_properties() -> dict[str, Any]:
 
 def markdown() -> str:
     """The page docs/settings.md."""
-    lines = [_HEAD]
+    lines = [_HEAD.rstrip("\n")]
     for name, option in options().items():
         if option.metadata["group"]:
             lines += [

@@ -1,0 +1,65 @@
+"""`aix-lsp settings`: the settings in force here, and the table in the forms that editors and docs want."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command("settings")
+@click.option("--where", "form", flag_value="where", help="Print the paths of the settings files.")
+@click.option("--json-schema", "form", flag_value="schema", help="Print the JSON schema of a settings file.")
+@click.option("--vscode", "form", flag_value="vscode", help="Print VS Code's configuration properties.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print the page docs/settings.md.")
+@click.option("--language", default="", help="Show the settings as they hold for this language id.")
+@click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def command(form: str | None, language: str, folder: Path) -> None:
+    """Show the settings in force for the project in FOLDER, as far as files set them."""
+    printers = {"where": _where, "schema": _schema, "vscode": _vscode, "markdown": _markdown}
+    if form is not None:
+        click.echo(printers[form](folder))
+        return
+    from aix_lsp.settings import for_language, project_layer, resolve, user_layer
+    from aix_lsp.settings.names import options
+
+    settings, problems = resolve([user_layer(), project_layer(folder)])
+    settings = for_language(settings, language)
+    for name, option in options().items():
+        value = getattr(settings, option.name)
+        shown = "(set)" if option.metadata["secret"] and value else json.dumps(value, ensure_ascii=False)
+        click.echo(f"{name} = {shown}")
+    for problem in problems:
+        click.echo(f"! {problem}", err=True)
+    if problems:
+        raise click.exceptions.Exit(1)
+
+
+def _where(folder: Path) -> str:
+    from aix_lsp.settings.files import PROJECT_FILE, user_file
+
+    return "\n".join(str(path) for path in (user_file(), (folder / PROJECT_FILE).absolute()))
+
+
+def _schema(_: Path) -> str:
+    from aix_lsp.settings.schema import json_schema
+
+    return _pretty(json_schema())
+
+
+def _vscode(_: Path) -> str:
+    from aix_lsp.settings.schema import vscode_properties
+
+    return _pretty(vscode_properties())
+
+
+def _markdown(_: Path) -> str:
+    from aix_lsp.settings.schema import markdown
+
+    return markdown().rstrip("\n")
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
