@@ -1,0 +1,180 @@
+/** Owns the ghost text: when the server is asked, what VS Code is given, and how it grows without flicker. */
+import * as vscode from "vscode";
+import type { LanguageClient } from "vscode-languageclient/node";
+import { Stream, type Item } from "./stream";
+import { type Candidate, type Place, remaining, shrinks, typedSince } from "./suggestion";
+
+/** VS Code drops an automatic request at about 750 ms; what comes later is shown by triggering again. */
+const PATIENCE_MS = 600;
+/** Each growth makes VS Code ask again: no more often than the eye can follow. */
+const GROWTH_MS = 60;
+
+/** What the ghost text tells of its use. */
+export interface Feedback {
+  shown(item: Item): void;
+  streaming(running: boolean): void;
+}
+
+export class GhostText implements vscode.InlineCompletionItemProvider, vscode.Disposable {
+  private stream: Stream | undefined;
+  /** Set while a request of VS Code's is one that we triggered, to show what has grown. */
+  private growing = false;
+  private given = "";
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly client: LanguageClient,
+    private readonly feedback: Feedback,
+  ) {}
+
+  async provideInlineCompletionItems(
+    document: vscode.TextDocument,
+    position: vscode.Position,
+    context: vscode.InlineCompletionContext,
+    token: vscode.CancellationToken,
+  ): Promise<vscode.InlineCompletionItem[]> {
+    const now = placeOf(document, position);
+    if (this.growing) {
+      this.growing = false;
+      return this.items(document, now);
+    }
+    const invoked = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
+    const kept = context.selectedCompletionInfo || invoked ? [] : this.items(document, now);
+    const stream = this.ask(document, now, context);
+    if (kept.length > 0) {
+      return kept;
+    }
+    if (invoked || !streams()) {
+      await stream.finished(token);
+    } else {
+      await stream.firstText(PATIENCE_MS, token);
+    }
+    return token.isCancellationRequested ? [] : this.items(document, now);
+  }
+
+  /** End what is being generated, and show nothing of it. */
+  dismiss(): void {
+    this.stream?.cancel();
+    this.stream = undefined;
+    clearTimeout(this.timer);
+    void vscode.commands.executeCommand("editor.action.inlineSuggest.hide");
+    this.feedback.streaming(false);
+  }
+
+  dispose(): void {
+    clearTimeout(this.timer);
+    this.stream?.cancel();
+  }
+
+  /** The older request is ended after the new one is sent, so that the server can go on with a generation that
+   * the typing agrees with. */
+  private ask(document: vscode.TextDocument, now: Place, context: vscode.InlineCompletionContext): Stream {
+    const older = this.stream;
+    const kept = older && this.fitting(document, older, now);
+    const stream = new Stream(this.client, document, now, context, (grown) => this.grew(grown));
+    // Until the new request has text, what the older one has shown stays.
+    stream.candidates = context.selectedCompletionInfo ? [] : (kept ?? []);
+    this.stream = stream;
+    older?.cancel();
+    this.feedback.streaming(true);
+    return stream;
+  }
+
+  private grew(stream: Stream): void {
+    if (stream !== this.stream) {
+      return;
+    }
+    if (stream.done) {
+      this.feedback.streaming(false);
+    }
+    if (this.timer === undefined) {
+      this.timer = setTimeout(() => this.showGrown(), stream.done ? 0 : GROWTH_MS);
+    }
+  }
+
+  private showGrown(): void {
+    this.timer = undefined;
+    const editor = vscode.window.activeTextEditor;
+    if (!editor || !this.stream || !streams()) {
+      return;
+    }
+    const now = placeOf(editor.document, editor.selection.active);
+    const next = this.fitting(editor.document, this.stream, now)?.[0]?.text ?? "";
+    const unchanged = next === this.given || (!this.stream.done && shrinks(this.given, next));
+    if (unchanged || (next === "" && !this.stream.done)) {
+      return;
+    }
+    this.growing = true;
+    void vscode.commands.executeCommand("editor.action.inlineSuggest.trigger");
+  }
+
+  /** What is left of a stream's candidates at the cursor. */
+  private fitting(document: vscode.TextDocument, stream: Stream, now: Place): Candidate[] {
+    const typed = typedIn(document, stream.place, now);
+    if (typed === undefined) {
+      return [];
+    }
+    const left = stream.candidates.map((candidate) => remaining(candidate, typed));
+    return left.filter((candidate) => candidate !== undefined);
+  }
+
+  private items(document: vscode.TextDocument, now: Place): vscode.InlineCompletionItem[] {
+    const stream = this.stream;
+    if (!stream) {
+      return [];
+    }
+    const selected = stream.context.selectedCompletionInfo;
+    const at = new vscode.Position(now.line, now.character);
+    if (selected && !same(stream.place, now)) {
+      return [];
+    }
+    const left = selected ? stream.candidates : this.fitting(document, stream, now);
+    this.given = left[0]?.text ?? "";
+    return left.map((candidate, index) => {
+      const start = selected ? selected.range.start : at;
+      const item = new vscode.InlineCompletionItem(
+        candidate.text,
+        new vscode.Range(start, at.translate(0, candidate.replaced)),
+      );
+      item.command = this.accepted(stream, index);
+      return item;
+    });
+  }
+
+  private accepted(stream: Stream, index: number): vscode.Command {
+    const item = stream.items[index];
+    if (item && index === 0) {
+      this.feedback.shown(item);
+    }
+    return { title: "Accepted", command: "aix-lsp.accepted", arguments: [item] };
+  }
+}
+
+function streams(): boolean {
+  return vscode.workspace.getConfiguration("aix").get<boolean>("ghost.streaming", true);
+}
+
+function placeOf(document: vscode.TextDocument, position: vscode.Position): Place {
+  const line = document.lineAt(position.line).text;
+  return {
+    uri: document.uri.toString(),
+    line: position.line,
+    character: position.character,
+    head: line.slice(0, position.character),
+    tail: line.slice(position.character),
+  };
+}
+
+function same(a: Place, b: Place): boolean {
+  return a.uri === b.uri && a.line === b.line && a.head === b.head && a.tail === b.tail;
+}
+
+function typedIn(document: vscode.TextDocument, place: Place, now: Place): string | undefined {
+  if (place.line >= document.lineCount) {
+    return undefined;
+  }
+  const head = document.lineAt(place.line).text.slice(0, place.character);
+  const between = (): string =>
+    document.getText(new vscode.Range(place.line, place.character, now.line, now.character));
+  return typedSince(place, now, head, between);
+}
