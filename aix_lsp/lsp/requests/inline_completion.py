@@ -40,9 +40,9 @@ async def stream_inline_completion(session: Session, params: types.InlineComplet
     last = Update((), True)
     async with aclosing(updates(place, ask)) as stream:
         async for update in stream:
-            progress.report(_text(ask, update.suggestions), done=False)
+            progress.report(_growth(place, ask, update.suggestions), done=False)
             last = update
-    progress.report(_text(ask, last.suggestions), done=True)
+    progress.report(_growth(place, ask, last.suggestions), done=True)
     return {"items": [_item(place, ask, s) | {"data": _cost(s)} for s in last.suggestions]}
 
 
@@ -83,24 +83,31 @@ def _selected(place: Place, info: types.SelectedCompletionInfo | None) -> Select
 
 
 def _item(place: Place, ask: Ask, suggestion: Suggestion) -> dict[str, Any]:
-    """An item whose range starts where the selected popup entry does, else at the cursor."""
-    start, text = place.cursor, suggestion.text
-    if ask.selected is not None:
-        start = place.target.out_of_whole(ask.selected.start)
-        text = ask.selected.text + text
+    text, span = _span(place, ask, suggestion)
     place.session.remember(suggestion.id, suggestion.text, place.language)
     arguments = [suggestion.id, len(suggestion.text)]
     return {
         "insertText": text,
-        "range": place.range(start, place.right_of(suggestion.replace_right)),
+        "range": span,
         "command": types.Command("Accepted", ACCEPT, arguments=arguments),
     }
 
 
-def _text(ask: Ask, suggestions: Sequence[Suggestion]) -> str:
+def _growth(place: Place, ask: Ask, suggestions: Sequence[Suggestion]) -> dict[str, Any]:
+    """The best candidate so far. Its range, as in the answer, lets a client take it before the answer comes."""
     if not suggestions:
-        return ""
-    return (ask.selected.text if ask.selected else "") + suggestions[0].text
+        return {"text": ""}
+    text, span = _span(place, ask, suggestions[0])
+    return {"text": text, "range": span}
+
+
+def _span(place: Place, ask: Ask, suggestion: Suggestion) -> tuple[str, types.Range]:
+    """Text and range, which start where the selected popup entry does, else at the cursor."""
+    start, text = place.cursor, suggestion.text
+    if ask.selected is not None:
+        start = place.target.out_of_whole(ask.selected.start)
+        text = ask.selected.text + text
+    return text, place.range(start, place.right_of(suggestion.replace_right))
 
 
 def _cost(suggestion: Suggestion) -> dict[str, Any]:
@@ -130,10 +137,11 @@ class _TextProgress:
         self._sequence = 0
         self._text = ""
 
-    def report(self, text: str, *, done: bool) -> None:
+    def report(self, growth: dict[str, Any], *, done: bool) -> None:
+        text = growth["text"]
         if self._token is None or (text == self._text and not done):
             return
-        value = {"text": text, "sequence": self._sequence, "done": done}
+        value = growth | {"sequence": self._sequence, "done": done}
         self._session.protocol.notify(
             "$/progress", {"token": self._token, "value": value}, droppable=not done
         )
