@@ -94,7 +94,7 @@ def _item(place: Place, ask: Ask, suggestion: Suggestion) -> dict[str, Any]:
 
 
 def _growth(place: Place, ask: Ask, suggestions: Sequence[Suggestion]) -> dict[str, Any]:
-    """The best candidate so far. Its range, as in the answer, lets a client take it before the answer comes."""
+    """The best candidate so far, with its range, so that a client can take it before the answer comes."""
     if not suggestions:
         return {"text": ""}
     text, span = _span(place, ask, suggestions[0])
