@@ -21,18 +21,19 @@ class Answer:
 
     @property
     def complete(self) -> bool:
-        """Whether every candidate has ended, so that nothing more need be read."""
-        return self._ended == self._awaited
+        """Whether every candidate has ended."""
+        return sum(candidate.ended for candidate in self._candidates.values()) == self._awaited
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether every candidate has ended, one by our doing, so that the server works for nothing."""
+        return self.complete and any(candidate.cut for candidate in self._candidates.values())
 
     @property
     def useless(self) -> bool:
         """Whether every candidate began with another word than the one at the cursor."""
         failed = sum(candidate.healer.failed for candidate in self._candidates.values())
         return failed == self._awaited
-
-    @property
-    def _ended(self) -> int:
-        return sum(candidate.ended for candidate in self._candidates.values())
 
     def take(self, delta: Delta) -> Delta | None:
         """What of `delta` is for the user; None where that is nothing."""
@@ -60,6 +61,8 @@ class _Candidate:
     def __init__(self, healer: Healer, stops: StopFilter, one_line: bool) -> None:
         self.healer = healer
         self.ended = False
+        self.cut = False
+        """Whether it ended before the server said so."""
         self._stops = stops
         self._one_line = one_line
         self._inked = False
@@ -76,6 +79,7 @@ class _Candidate:
         elif reason:
             text += self._stops.flush()
         self.ended = bool(reason)
+        self.cut = self.ended and not delta.finish_reason
         if not text and not reason:
             return None
         return replace(delta, text=text, finish_reason=reason)

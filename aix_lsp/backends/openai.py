@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 _ASK_AGAIN_S = 10.0
+_SUFFIX = re.compile(r"\bsuffix\b", re.IGNORECASE)
 
 
 class OpenAIBackend:
@@ -101,7 +103,11 @@ class OpenAIBackend:
     def _without_suffix(self, server: Server, error: BackendError) -> bool:
         """Whether the server takes no suffix; then, from now on, the prefix alone is sent to be continued."""
         dialect = server.dialect
-        if not isinstance(dialect, SuffixDialect) or not dialect.with_suffix or "suffix" not in str(error):
+        if (
+            not isinstance(dialect, SuffixDialect)
+            or not dialect.with_suffix
+            or not _SUFFIX.search(str(error))
+        ):
             return False
         log.warning(
             "%s takes no suffix, so suggestions will not know what follows the cursor. "
@@ -169,7 +175,7 @@ async def _heal(
     It ends when the event loop's clock shows `until`.
     """
     async with aclosing(_ask(client, dialect, request)) as events:
-        while not answer.complete:
+        while not answer.cut_short:
             try:
                 async with asyncio.timeout_at(until):
                     event = await anext(events)

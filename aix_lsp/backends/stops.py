@@ -19,10 +19,11 @@ class StopFilter:
         if self.stopped or not self._stops:
             return "" if self.stopped else text
         buffer = self._held + text
-        found = [at for stop in self._stops if (at := buffer.find(stop)) >= 0]
+        # The first to be whole counts, so that it does not matter how the stream was cut.
+        found = [(at + len(stop), at) for stop in self._stops if (at := buffer.find(stop)) >= 0]
         if found:
             self.stopped, self._held = True, ""
-            return buffer[: min(found)]
+            return buffer[: min(found)[1]]
         keep = self._possible_start(buffer)
         self._held = buffer[len(buffer) - keep :]
         return buffer[: len(buffer) - keep]

@@ -1,0 +1,115 @@
+"""A completions server on a real socket, whose behaviour the test writes down."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+Reply = Callable[[dict[str, Any]], AsyncIterator[bytes]]
+
+
+def event(text: str, index: int = 0, reason: str | None = None) -> bytes:
+    """An event of a streamed completion."""
+    choice = {"index": index, "text": text, "finish_reason": reason}
+    return f"data: {json.dumps({'choices': [choice]})}\n\n".encode()
+
+
+def usage(prompt: int, cached: int, completion: int) -> bytes:
+    told = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "prompt_tokens_details": {"cached_tokens": cached},
+    }
+    return f"data: {json.dumps({'choices': [], 'usage': told})}\n\n".encode()
+
+
+DONE = b"data: [DONE]\n\n"
+
+
+def says(*texts: str) -> Reply:
+    """A model that always answers the same."""
+
+    async def reply(_: dict[str, Any]) -> AsyncIterator[bytes]:
+        for text in texts:
+            yield event(text)
+        yield event("", reason="stop")
+        yield usage(10, 4, len(texts))
+        yield DONE
+
+    return reply
+
+
+class CompletionsServer:
+    """What it was asked, whether the last stream was closed by the client, and how it answers."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+        self.models: Any = {"data": [{"id": "some-model", "owned_by": "vllm", "max_model_len": 4096}]}
+        self.extra: dict[str, Any] = {}
+        self.bodies: list[dict[str, Any]] = []
+        self.paths: list[str] = []
+        self.headers: dict[str, str] = {}
+        self.closed_by_client = asyncio.Event()
+        self.refusal: tuple[int, Any] | None = None
+        self.key = ""
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.paths.append(request.path)
+        self.headers = dict(request.headers)
+        if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
+            return web.json_response({"error": {"message": "bad key"}}, status=401)
+        if request.path.endswith("/models"):
+            return web.json_response(self.models)
+        if request.path in self.extra:
+            return web.json_response(self.extra[request.path])
+        if request.method == "POST" and request.path.endswith(("/completions", "/infill")):
+            return await self._complete(request)
+        return web.json_response({"error": {"message": "no such endpoint"}}, status=404)
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        self.bodies.append(await request.json())
+        if self.refusal is not None:
+            status, told = self.refusal
+            return web.json_response(told, status=status)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        try:
+            async for chunk in self.reply(self.bodies[-1]):
+                await response.write(chunk)
+        except (asyncio.CancelledError, ConnectionError):
+            self.closed_by_client.set()
+            raise
+        return response
+
+
+@asynccontextmanager
+async def serving(
+    server: CompletionsServer, *, socket: Path | None = None
+) -> AsyncIterator[CompletionsServer]:
+    """Run the server on a Unix socket or a free loopback port."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", server.handle)
+    # Without this aiohttp lets handlers run on when their client has gone.
+    runner = web.AppRunner(app, handler_cancellation=True)
+    await runner.setup()
+    site: web.BaseSite
+    if socket is not None:
+        site = web.UnixSite(runner, str(socket))
+        await site.start()
+        server.url = f"unix:{socket}"
+    else:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        assert isinstance(runner.addresses[0], tuple)
+        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield server
+    finally:
+        await runner.cleanup()
