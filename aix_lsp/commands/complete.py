@@ -1,0 +1,84 @@
+"""`aix-lsp complete`: one completion, streamed to the terminal, on the way that editors' completions take."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from aix_lsp import logs
+from aix_lsp.backends.base import BackendError
+from aix_lsp.backends.launch import connect
+from aix_lsp.backends.waiting import ready
+from aix_lsp.commands.effective import effective
+from aix_lsp.commands.printers import JsonPrinter, Printer, ProgressLine, TextPrinter
+from aix_lsp.commands.source import place, read
+from aix_lsp.completion.service import CompletionService
+from aix_lsp.completion.suggestion import Ask
+from aix_lsp.settings import Settings
+
+_LOADING_S = 600.0
+"""A large model from a slow disk."""
+
+
+@click.command("complete")
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+@click.option(
+    "--at",
+    required=True,
+    metavar="LINE:COL",
+    help="The cursor: line and column from 1, the column in characters. Without :COL, the line's end.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the text.")
+@click.option("--candidates", default=1, type=click.IntRange(1, 10), help="How many, for --json.")
+@click.option("--language", default="", help="LSP language id; without it, by the file's name.")
+@click.option("--model", help='A folder, a Hugging Face id, or "embedded".')
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any setting; repeatable.")
+@click.option("-v", "--verbose", is_flag=True, help="Log everything to standard error.")
+def command(
+    file: Path,
+    at: str,
+    as_json: bool,
+    candidates: int,
+    language: str,
+    model: str | None,
+    assignments: tuple[str, ...],
+    verbose: bool,
+) -> None:
+    """Complete FILE ("-" is standard input) at a place and print the text that belongs there.
+
+    The status is 0 where there is a suggestion and 1 where there is none.
+    """
+    logs.configure("debug" if verbose else "error")
+    document = read(file, language)
+    ask = Ask(document, place(at, document), trigger="invoked", candidates=candidates)
+    folder = Path.cwd() if str(file) == "-" else file.absolute().parent
+    settings = effective(folder, assignments, model)
+    printer = JsonPrinter() if as_json else TextPrinter()
+    if not asyncio.run(_complete(ask, settings, printer)):
+        raise click.exceptions.Exit(1)
+
+
+async def _complete(ask: Ask, settings: Settings, printer: Printer) -> bool:
+    # Nobody is typing: the model may take its time.
+    settings = replace(settings, deadline_ms=int(_LOADING_S * 1000))
+    backend, progress = connect(settings), ProgressLine()
+    try:
+        model = await ready(backend, _LOADING_S, progress.show)
+        progress.clear()
+        service = CompletionService(backend, lambda _: settings)
+        try:
+            async with aclosing(service.suggest(ask)) as updates:
+                async for update in updates:
+                    printer.show(update.suggestions)
+        finally:
+            await service.close()
+        return printer.finish(model.name)
+    except BackendError as error:
+        progress.clear()
+        raise click.ClickException(str(error)) from None
+    finally:
+        await backend.close()

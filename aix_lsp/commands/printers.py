@@ -1,0 +1,94 @@
+"""How a completion is shown in a terminal or handed to a script."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+import click
+
+from aix_lsp.backends.base import BackendStatus
+from aix_lsp.completion.suggestion import Suggestion
+
+
+class Printer(Protocol):
+    """Takes the suggestions as they grow."""
+
+    def show(self, suggestions: Sequence[Suggestion]) -> None: ...
+
+    def finish(self, model: str) -> bool:
+        """End the output; whether there was a suggestion."""
+        ...
+
+
+class TextPrinter:
+    """Writes the first suggestion's text as it grows, and nothing else, to standard output."""
+
+    def __init__(self) -> None:
+        self._shown = ""
+
+    def show(self, suggestions: Sequence[Suggestion]) -> None:
+        text = suggestions[0].text if suggestions else self._shown
+        if not text.startswith(self._shown):
+            # A filter has thought better of it: what is written cannot be taken back, so begin again.
+            click.echo()
+            self._shown = ""
+        click.echo(text[len(self._shown) :], nl=False)
+        self._shown = text
+
+    def finish(self, model: str) -> bool:
+        if self._shown:
+            click.echo()
+            return True
+        click.echo(f"{model} suggests nothing here.", err=True)
+        return False
+
+
+class JsonPrinter:
+    """Writes one JSON object when all is there."""
+
+    def __init__(self) -> None:
+        self._last: Sequence[Suggestion] = ()
+
+    def show(self, suggestions: Sequence[Suggestion]) -> None:
+        self._last = suggestions
+
+    def finish(self, model: str) -> bool:
+        told = {"model": model, "suggestions": [_told(suggestion) for suggestion in self._last]}
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return bool(self._last)
+
+
+def _told(suggestion: Suggestion) -> dict[str, object]:
+    return {
+        "text": suggestion.text,
+        "replaceRight": suggestion.replace_right,
+        "source": suggestion.source,
+        "promptTokens": suggestion.prompt_tokens,
+        "reusedTokens": suggestion.reused_tokens,
+        "completionTokens": suggestion.completion_tokens,
+        "firstTextMs": round(suggestion.first_text_ms, 2),
+        "totalMs": round(suggestion.total_ms, 2),
+        "meanLogprob": suggestion.mean_logprob,
+    }
+
+
+class ProgressLine:
+    """One line on standard error that says what is being waited for; only where a person looks at it."""
+
+    def __init__(self) -> None:
+        self._seen = sys.stderr.isatty()
+        self._written = False
+
+    def show(self, status: BackendStatus) -> None:
+        if self._seen and status.state != "ready":
+            share = "" if status.fraction is None else f" {status.fraction:.0%}"
+            click.echo(f"\r\x1b[K{status.message or status.state}{share}", nl=False, err=True)
+            self._written = True
+
+    def clear(self) -> None:
+        if self._written:
+            click.echo("\r\x1b[K", nl=False, err=True)
+            self._written = False
