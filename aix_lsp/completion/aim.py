@@ -1,0 +1,66 @@
+"""An ask worked out: the text with the popup's entry in it, the scene there, and what is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+
+from aix_lsp.backends.base import ModelInfo
+from aix_lsp.completion.document import DocumentSnapshot, Position
+from aix_lsp.completion.extent import Extent, extent
+from aix_lsp.completion.scene import Scene
+from aix_lsp.completion.suggestion import Ask
+from aix_lsp.completion.tracking import after
+from aix_lsp.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What an ask comes to. Positions are valid."""
+
+    ask: Ask
+    settings: Settings
+    document: DocumentSnapshot
+    """The ask's document with the selected entry of the popup inserted."""
+    cursor: Position
+    """The cursor in `document`."""
+    scene: Scene
+    extent: Extent
+    shape: Hashable
+    """What must be the same for a generation to be used again, besides the place."""
+    wanted: int
+    """How many candidates."""
+
+    @property
+    def real_start(self) -> Position:
+        """Where in the ask's own document the popup's entry would go; its cursor without one."""
+        ask = self.ask
+        start = ask.selected.start if ask.selected else ask.cursor
+        return ask.document.text.clamp(min(start, ask.cursor))
+
+    @property
+    def real_cursor(self) -> Position:
+        """The cursor in the ask's own document."""
+        return self.ask.document.text.clamp(self.ask.cursor)
+
+    @property
+    def head(self) -> str:
+        """The selected entry of the popup."""
+        return self.ask.selected.text if self.ask.selected else ""
+
+
+def aim(ask: Ask, settings: Settings, model: ModelInfo | None) -> Aim | None:
+    """Work an ask out; None where nothing is to be suggested: switched off, or not a text."""
+    document, cursor = ask.document, ask.document.text.clamp(ask.cursor)
+    if not settings.enabled:
+        return None
+    if ask.selected is not None:
+        start = document.text.clamp(min(ask.selected.start, cursor))
+        document = replace(document, text=document.text.replace(start, cursor, ask.selected.text))
+        cursor = after(start, ask.selected.text)
+    scene = Scene.of(document, cursor)
+    if "\0" in scene.before or "\0" in scene.after:
+        return None
+    shape = (settings.max_tokens, settings.multiline, settings.temperature, model.name if model else "")
+    wanted = max(1, ask.candidates) if ask.trigger == "invoked" else 1
+    return Aim(ask, settings, document, cursor, scene, extent(scene, settings.multiline), shape, wanted)

@@ -1,0 +1,101 @@
+"""Brackets and quotes of a piece of code that have no partner in it, strings and comments left out.
+
+A reader of tokens, not a parser: it is used on fragments, which no parser takes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from aix_lsp.completion.languages import Language, language_of
+
+PAIRS = {")": "(", "]": "[", "}": "{"}
+LINE_COMMENT = "line comment"
+BLOCK_COMMENT = "block comment"
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """A bracket or quote and its place in the text that was read."""
+
+    char: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaired:
+    """What a fragment leaves open and what it closes that was open before it."""
+
+    openers: tuple[Bracket, ...]
+    closers: tuple[Bracket, ...]
+    state: str
+    """At its end: "" in code, a quote in a string, or LINE_COMMENT or BLOCK_COMMENT."""
+
+    @property
+    def in_string(self) -> bool:
+        return self.state not in ("", LINE_COMMENT, BLOCK_COMMENT)
+
+
+@lru_cache(maxsize=128)
+def unpaired(text: str, language_id: str, state: str = "") -> Unpaired:
+    """Read `text`, which begins in `state`."""
+    language = language_of(language_id)
+    openers: list[Bracket] = []
+    closers: list[Bracket] = []
+    began_in = state
+    for match in _pattern(language).finditer(text):
+        token = match.group()
+        if state:
+            if token == state == began_in:
+                closers.append(Bracket(token, match.start()))
+            state = _leave(state, token)
+            began_in = began_in if state else ""
+        elif token in PAIRS:
+            _close(token, match.start(), openers, closers)
+        elif token in "([{":
+            openers.append(Bracket(token, match.start()))
+        else:
+            state = _enter(token, language)
+    return Unpaired(tuple(openers), tuple(closers), state)
+
+
+def _close(token: str, at: int, openers: list[Bracket], closers: list[Bracket]) -> None:
+    if openers and openers[-1].char == PAIRS[token]:
+        openers.pop()
+    else:
+        closers.append(Bracket(token, at))
+
+
+def _enter(token: str, language: Language) -> str:
+    if token == "/*":
+        return BLOCK_COMMENT
+    if token == language.line_comment:
+        return LINE_COMMENT
+    return token if token[0] in language.quotes else ""
+
+
+def _leave(state: str, token: str) -> str:
+    """The state after `token` was read in `state`."""
+    if state == BLOCK_COMMENT:
+        return "" if token == "*/" else state
+    if state == LINE_COMMENT:
+        return "" if token == "\n" else state
+    if token == state:
+        return ""
+    # A quote left open ends with its line, but for those that may span lines.
+    return "" if token == "\n" and len(state) == 1 and state != "`" else state
+
+
+@lru_cache(maxsize=64)
+def _pattern(language: Language) -> re.Pattern[str]:
+    parts = [r"\\.", r"\n"]
+    if language.triple:
+        parts.append("|".join(quote * 3 for quote in language.quotes if quote != "`"))
+    if language.block_comments:
+        parts.append(r"/\*|\*/")
+    if language.line_comment:
+        parts.append(re.escape(language.line_comment))
+    parts.append(f"[{re.escape(language.quotes)}()\\[\\]{{}}]")
+    return re.compile("|".join(parts), re.DOTALL)

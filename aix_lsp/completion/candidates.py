@@ -1,0 +1,67 @@
+"""From a generation's tracks to the suggestions that an ask is given: trimmed, fitted, ranked, each once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aix_lsp.completion import filters
+from aix_lsp.completion.generation import Generation, Track
+from aix_lsp.completion.line_endings import with_ending
+from aix_lsp.completion.scene import Scene
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One distinct text to insert; `index` is its track's."""
+
+    index: int
+    text: str
+    replace_right: int
+    mean_logprob: float | None
+
+
+def candidates(generation: Generation, typed: str, scene: Scene) -> list[Candidate]:
+    """What is left of a generation once `typed` has been typed, for the cursor of `scene`; best first."""
+    found: dict[str, Candidate] = {}
+    for index, track in enumerate(generation.tracks):
+        fitted = filters.fit(rest(track, typed), scene)
+        if fitted.text.strip():
+            text = with_ending(fitted.text, scene.ending)
+            candidate = Candidate(index, text, fitted.replace_right, _mean_logprob(track))
+            found.setdefault("".join(text.split()), candidate)
+    return sorted(found.values(), key=_rank)
+
+
+def rest(track: Track, typed: str) -> str:
+    """What a track shows beyond what was typed; empty where it says something else, or nothing more."""
+    return track.shown[len(typed) :] if track.shown.startswith(typed) else ""
+
+
+def contradicts(generation: Generation, typed: str) -> bool:
+    """Whether no track will ever go on from what was typed."""
+    return not any(_agrees(track, typed) for track in generation.tracks)
+
+
+def exhausted(generation: Generation, typed: str) -> bool:
+    """Whether everything that was generated has been typed, or accepted."""
+    return (
+        generation.finished
+        and bool(typed)
+        and not any(rest(track, typed).strip() for track in generation.tracks)
+    )
+
+
+def _agrees(track: Track, typed: str) -> bool:
+    if track.stopped:
+        return track.shown.startswith(typed)
+    return track.raw.startswith(typed) or typed.startswith(track.raw)
+
+
+def _rank(candidate: Candidate) -> tuple[bool, float, int]:
+    """The likeliest choice first: the first track, which is the model's own; then by likelihood a token."""
+    logprob = candidate.mean_logprob
+    return candidate.index > 0, -logprob if logprob is not None else 0.0, candidate.index
+
+
+def _mean_logprob(track: Track) -> float | None:
+    return track.logprob / track.tokens if track.logprob is not None and track.tokens else None

@@ -1,0 +1,38 @@
+"""From what a model wrote to what is shown: small pure functions that work on a text as it streams in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aix_lsp.completion.extent import Extent
+from aix_lsp.completion.filters.above import above
+from aix_lsp.completion.filters.below import below
+from aix_lsp.completion.filters.cut import Cut
+from aix_lsp.completion.filters.fit import Fitted, fit
+from aix_lsp.completion.filters.markers import markers
+from aix_lsp.completion.filters.one_line import one_line
+from aix_lsp.completion.filters.overlap import overlap
+from aix_lsp.completion.filters.repetition import repetition
+from aix_lsp.completion.filters.scope import scope
+from aix_lsp.completion.filters.trailing import trailing
+from aix_lsp.completion.scene import Scene
+
+__all__ = ["Cut", "Fitted", "apply", "fit"]
+
+Filter = Callable[[str, Scene, bool], Cut]
+
+_LINE: tuple[Filter, ...] = (markers, one_line, overlap, above, below, repetition, trailing)
+_BLOCK: tuple[Filter, ...] = (markers, scope, above, below, repetition, trailing)
+
+
+def apply(text: str, scene: Scene, extent: Extent, done: bool) -> Cut:
+    """What of `text`, all that was generated so far at the scene's cursor, may be shown.
+
+    `done` says that nothing will be added. `stop` in the answer says that nothing added would be shown.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    stopped = False
+    for each in _LINE if extent == "line" else _BLOCK:
+        text, stop = each(text, scene, done or stopped)
+        stopped = stopped or stop
+    return Cut(text, stopped)

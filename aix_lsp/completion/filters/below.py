@@ -1,0 +1,37 @@
+"""Ends a suggestion before it writes again what stands below the cursor."""
+
+from __future__ import annotations
+
+from aix_lsp.completion.filters.cut import Cut
+from aix_lsp.completion.filters.likeness import alike, significant
+from aix_lsp.completion.languages import closes_block
+from aix_lsp.completion.scene import Scene
+
+
+def below(text: str, scene: Scene, done: bool) -> Cut:
+    """Cut before a line that is the next one in the document.
+
+    A short line, such as a closing bracket, must also have the same indentation.
+    """
+    following = scene.lines_below(1)
+    if not following:
+        return Cut(text)
+    target = following[0].rstrip()
+    lines = text.split("\n")
+    for index, line in enumerate(lines):
+        whole = scene.line_before + line if index == 0 else line
+        if index == 0 and not line.strip():
+            continue
+        if index == len(lines) - 1 and not done:
+            undecided = bool(whole.strip()) and target.lstrip().startswith(whole.strip())
+            return Cut("\n".join(lines[:index])) if undecided and index else Cut(text)
+        if _repeats(whole, target, fresh=index > 0 or not scene.line_before.strip()):
+            return Cut("\n".join(lines[:index]), stop=True)
+    return Cut(text)
+
+
+def _repeats(line: str, target: str, fresh: bool) -> bool:
+    """Whether `line` is the line below; `fresh` where the suggestion wrote all of it."""
+    if line.rstrip() == target:
+        return significant(target) or (fresh and closes_block(target))
+    return significant(target) and alike(line.strip(), target.strip())

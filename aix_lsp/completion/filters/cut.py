@@ -1,0 +1,17 @@
+"""What a filter gives back."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Cut(NamedTuple):
+    """The part of a generated text that may be shown, and whether nothing further ever will be.
+
+    Filters see the whole text so far, and work on streams: what they show of a text's beginning is the
+    beginning of what they show of the whole. What is undecided is held back until more text, or the end,
+    decides.
+    """
+
+    text: str
+    stop: bool = False

@@ -1,0 +1,174 @@
+"""One place's generation: a running backend stream (or two), filtered as it comes, that many asks can watch.
+
+Ends its streams as soon as nothing further would be shown. Knows no documents and no asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aix_lsp.backends.base import Backend, BackendError, Delta, GenerateRequest, Usage
+from aix_lsp.completion import filters
+from aix_lsp.completion.extent import Extent
+from aix_lsp.completion.scene import Scene
+
+log = logging.getLogger(__name__)
+
+Failed = Callable[[BackendError], None]
+
+
+@dataclass(slots=True)
+class Track:
+    """One candidate as it grows."""
+
+    raw: str = ""
+    shown: str = ""
+    """What the filters let through so far."""
+    stopped: bool = False
+    """Nothing further will be shown: the filters said so, or the model ended."""
+    finish_reason: str | None = None
+    logprob: float | None = None
+    tokens: int = 0
+
+
+class Generation:
+    """What a model writes at one place."""
+
+    def __init__(
+        self, name: str, scene: Scene, extent: Extent, clock: Callable[[], float], grew: Callable[[], None]
+    ) -> None:
+        """`clock` gives seconds; `grew` is called at each change, as the watchers are."""
+        self.name = name
+        self.scene = scene
+        self.extent = extent
+        self.tracks: list[Track] = []
+        self.usage = Usage()
+        self.started = clock()
+        self.first_text: float | None = None
+        self.ended: float | None = None
+        self.error: BackendError | None = None
+        self.cancelled = False
+        self.diverged = False
+        """Whether the document was edited so that what is written here is of no use."""
+        self.typed_along = False
+        """Whether text was typed along since the last ask came to watch."""
+        self.watchers: set[Callable[[], None]] = set()
+        """The asks that wait for this; called at each change."""
+        self._clock = clock
+        self._grew = grew
+        self._running: set[asyncio.Task[None]] = set()
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will come."""
+        return bool(self.tracks) and not self._running
+
+    @property
+    def complete(self) -> bool:
+        """Whether it came to its own end, so that asking again would bring nothing else."""
+        return self.finished and not self.cancelled and self.error is None
+
+    @property
+    def completion_tokens(self) -> int:
+        """Tokens generated, where the backend tells."""
+        return max(self.usage.completion_tokens, sum(track.tokens for track in self.tracks))
+
+    def start(self, backend: Backend, request: GenerateRequest, failed: Failed) -> None:
+        """Add the stream of `request`; its candidates follow those already there."""
+        first = len(self.tracks)
+        self.tracks += [Track() for _ in range(request.n)]
+        task = asyncio.create_task(self._run(backend, request, first, failed))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def cancel(self) -> None:
+        """Close the streams now. What was shown stays, but is no longer `complete`."""
+        for task in self._running:
+            self.cancelled = True
+            task.cancel()
+
+    async def closed(self) -> None:
+        """Wait for the streams to be closed."""
+        if self._running:
+            await asyncio.wait(set(self._running))
+
+    async def _run(self, backend: Backend, request: GenerateRequest, first: int, failed: Failed) -> None:
+        mine = self.tracks[first : first + request.n]
+        try:
+            async with _closing(backend.generate(request)) as events:
+                async for event in events:
+                    self._take(event, mine)
+                    if all(track.stopped for track in mine) and not _ends_itself(mine):
+                        break
+        except BackendError as error:
+            self.error = error
+            failed(error)
+        except Exception as error:
+            log.exception("the backend failed in an unforeseen way")
+            self.error = BackendError(f"{type(error).__name__}: {error}")
+        finally:
+            for track in mine:
+                self._end(track, "cancelled" if self.cancelled else "stop")
+
+    def _take(self, event: Delta | Usage, mine: list[Track]) -> None:
+        if isinstance(event, Usage):
+            self.usage = event
+            return
+        if not 0 <= event.index < len(mine):
+            return
+        track = mine[event.index]
+        track.tokens += event.tokens
+        if event.logprob is not None:
+            track.logprob = (track.logprob or 0.0) + event.logprob
+        if event.finish_reason is not None:
+            track.finish_reason = event.finish_reason
+            self.cancelled = self.cancelled or event.finish_reason == "cancelled"
+        if track.stopped:
+            return
+        track.raw += event.text
+        before = track.shown
+        track.shown, track.stopped = filters.apply(track.raw, self.scene, self.extent, done=False)
+        if event.finish_reason is not None:
+            self._end(track, event.finish_reason)
+        if track.shown != before or track.stopped:
+            self._announce()
+
+    def _end(self, track: Track, reason: str) -> None:
+        track.finish_reason = track.finish_reason or reason
+        if not track.stopped:
+            track.shown, _ = filters.apply(track.raw, self.scene, self.extent, done=True)
+            track.stopped = True
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if self.finished:
+            self.ended = self._clock()
+        self._announce()
+
+    def _announce(self) -> None:
+        if self.first_text is None and any(track.shown for track in self.tracks):
+            self.first_text = self._clock()
+        self._grew()
+        for watcher in list(self.watchers):
+            watcher()
+
+
+def _ends_itself(tracks: list[Track]) -> bool:
+    """Whether the backend has ended all candidates, so that only the usage is still to come."""
+    return all(track.finish_reason is not None for track in tracks)
+
+
+@asynccontextmanager
+async def _closing(events: AsyncIterator[Any]) -> AsyncIterator[AsyncIterator[Any]]:
+    """Close a stream at the end, however it ends; one that cannot be closed is let go."""
+    try:
+        yield events
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()

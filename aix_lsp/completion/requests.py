@@ -1,0 +1,76 @@
+"""What a backend is asked for: the window around the cursor as a prompt, and the limits of the generation."""
+
+from __future__ import annotations
+
+import hashlib
+
+from aix_lsp.backends.base import GenerateRequest, ModelInfo, Priority
+from aix_lsp.completion.aim import Aim
+from aix_lsp.fim.prompt import FimPrompt
+from aix_lsp.fim.window import Limits
+from aix_lsp.settings import Settings
+
+_CHARS_PER_TOKEN = 2.6
+"""Low for code (3 to 4 is usual), so that a prompt fits; the engine cuts what does not."""
+_SUFFIX_SHARE = 0.25
+_MOST_CHARS = 32768
+_LONGEST_MS = 15_000
+"""A generation that goes on for re-attachment after its ask's deadline ends by then."""
+_VARIED = 0.7
+"""Temperature of further candidates, which at 0 would all be the same."""
+
+
+def limits(settings: Settings, model: ModelInfo | None) -> Limits:
+    """How much of a document fits the model and the settings."""
+    context_length = model.context_length if model is not None else 2048
+    tokens = max(64, context_length - settings.max_tokens - settings.context_tokens - 32)
+    chars = min(_MOST_CHARS, int(tokens * _CHARS_PER_TOKEN))
+    suffix = int(chars * _SUFFIX_SHARE)
+    return Limits(
+        prefix_lines=settings.prefix_lines,
+        suffix_lines=settings.suffix_lines,
+        prefix_chars=chars - suffix,
+        suffix_chars=suffix,
+        middle_chars=(chars - suffix) // 4,
+    )
+
+
+def request(prompt: FimPrompt, aim: Aim, stream_key: str) -> GenerateRequest:
+    """The request for the first candidate."""
+    settings = aim.settings
+    return GenerateRequest(
+        prompt=prompt,
+        max_tokens=settings.max_tokens,
+        temperature=settings.temperature,
+        stop_when=aim.extent,
+        stream_key=stream_key,
+        priority=Priority.INVOKED if aim.ask.trigger == "invoked" else Priority.TYPED,
+        deadline_ms=max(_LONGEST_MS, settings.deadline_ms),
+    )
+
+
+def stream_key(session: str, uri: str) -> str:
+    """The engine's name for a document's stream; it tells a remote server nothing of the path."""
+    digest = hashlib.blake2s(uri.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    return f"{session}:{digest}"
+
+
+def varied_temperature(settings: Settings) -> float:
+    """The temperature of further candidates."""
+    return max(_VARIED, settings.temperature)
+
+
+def encodable(prompt: FimPrompt) -> FimPrompt:
+    """The prompt without lone surrogates, which JSON lets in and UTF-8 does not."""
+
+    def clean(string: str) -> str:
+        return string.encode("utf-8", "replace").decode("utf-8")
+
+    return FimPrompt(
+        clean(prompt.prefix),
+        clean(prompt.suffix),
+        clean(prompt.middle),
+        clean(prompt.path),
+        prompt.language,
+        prompt.context,
+    )

@@ -1,0 +1,100 @@
+"""Generations by the place they began at, found again by looking back from the cursor.
+
+What was typed since a generation began is the head of its text, so the place is found without knowing how the
+cursor came there: by typing, accepting a part, backspacing or undoing. Knows nothing of backends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import Generic, NamedTuple, TypeVar
+
+from cachetools import TTLCache
+
+from aix_lsp.completion.scene import BEFORE, Scene
+from aix_lsp.completion.tracking import AHEAD
+from aix_lsp.fim.closers import without_closers, without_leading
+
+NEAR_BEFORE = 256
+"""Characters before a place that must be the same; fewer at a document's start."""
+NEAR_AFTER = 64
+LOOK_BACK = BEFORE - NEAR_BEFORE
+"""The longest text that can have been typed along."""
+
+T = TypeVar("T")
+
+
+class Place(NamedTuple):
+    """What makes two places the same: file, language, near text on both sides, settings of generation."""
+
+    uri: str
+    language: str
+    before: str
+    after: str
+    shape: Hashable
+
+
+class Hit(NamedTuple, Generic[T]):
+    """A stored value, and what was typed since its place."""
+
+    value: T
+    typed: str
+
+
+def place(scene: Scene, shape: Hashable = None) -> Place:
+    """The place at a scene's cursor."""
+    return Place(scene.uri, scene.language, scene.before[-NEAR_BEFORE:], near_after(scene.after), shape)
+
+
+def near_after(after: str) -> str:
+    """The part of the text right of a cursor that must be the same, without an editor's closers."""
+    return without_closers(after[: 2 * NEAR_AFTER])[:NEAR_AFTER]
+
+
+def near_after_forms(after: str) -> list[str]:
+    """`near_after`, also as it was before the editor paired a bracket in mid-line; most likely first."""
+    near = after[: 2 * NEAR_AFTER]
+    return list(dict.fromkeys(map(near_after, (near, *without_leading(near)))))
+
+
+class ReuseStore(Generic[T]):
+    """A bounded store of values by place; the least recently used go first, and all after an idle while."""
+
+    def __init__(self, clock: Callable[[], float], size: int = 512, seconds: float = 900.0) -> None:
+        self._entries: TTLCache[Place, T] = TTLCache(size, seconds, clock)
+        self._longest = AHEAD
+
+    def put(self, at: Place, value: T) -> None:
+        """Store a value at a place, instead of what was there."""
+        self._entries[at] = value
+
+    def grew(self, length: int) -> None:
+        """Say that some value's text has this many characters; lookups go back as far as the longest."""
+        self._longest = min(LOOK_BACK, max(self._longest, length + AHEAD))
+
+    def look_back(self, scene: Scene, shape: Hashable = None) -> Iterator[Hit[T]]:
+        """What was stored at the scene's place and at those before it, nearest first.
+
+        Whether what was typed since is the head of the value's text is for the caller to see.
+        """
+        if not self._entries:
+            return
+        before = scene.before
+        forms = near_after_forms(scene.after)
+        for back in range(min(self._longest, len(before)) + 1):
+            end = len(before) - back
+            near = before[max(0, end - NEAR_BEFORE) : end]
+            for after in forms:
+                value = self._entries.get(Place(scene.uri, scene.language, near, after, shape))
+                if value is not None:
+                    yield Hit(value, before[end:])
+
+    def forget(self, uri: str) -> None:
+        """Drop what belongs to one document."""
+        for at in [at for at in self._entries if at.uri == uri]:
+            self._entries.pop(at, None)
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._entries.clear()
+        self._longest = AHEAD

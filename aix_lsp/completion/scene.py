@@ -1,0 +1,56 @@
+"""What stands around a cursor, as filters, reuse and generations look at it. All line endings are "\\n"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aix_lsp.completion.document import DocumentSnapshot, Position
+from aix_lsp.completion.line_endings import line_ending
+from aix_lsp.fim.reading import read, read_back
+
+BEFORE = 4096
+AFTER = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The text around a cursor: at most `BEFORE` characters left of it and `AFTER` right of it."""
+
+    uri: str
+    language: str
+    before: str
+    after: str
+    ending: str = "\n"
+    """The document's line ending around the cursor."""
+
+    @classmethod
+    def of(cls, document: DocumentSnapshot, cursor: Position) -> Scene:
+        """The scene at `cursor`, a valid position of `document`."""
+        text = document.text
+        return cls(
+            document.uri,
+            document.language,
+            read_back(text, cursor, BEFORE),
+            read(text, cursor, text.line_count, AFTER),
+            line_ending(text, cursor.line),
+        )
+
+    @property
+    def line_before(self) -> str:
+        """The cursor's line, left of the cursor."""
+        return self.before[self.before.rfind("\n") + 1 :]
+
+    @property
+    def line_after(self) -> str:
+        """The cursor's line, right of the cursor."""
+        return self.after.partition("\n")[0]
+
+    def lines_below(self, count: int = 3) -> list[str]:
+        """The first lines below the cursor's that are not blank."""
+        below = self.after.partition("\n")[2]
+        return [line for line in below.split("\n") if line.strip()][:count]
+
+    def line_above(self) -> str:
+        """The nearest line above the cursor's that is not blank; empty where there is none."""
+        above = self.before[: self.before.rfind("\n") + 1].rstrip()
+        return above[above.rfind("\n") + 1 :]

@@ -1,0 +1,224 @@
+"""From a document and a cursor to a stream of suggestions: reuse, re-attachment, or a new generation.
+
+Knows no LSP, no tokens and no sockets. Runs on one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from aix_lsp.backends.base import Backend
+from aix_lsp.completion.aim import Aim, aim
+from aix_lsp.completion.asking import Asking
+from aix_lsp.completion.candidates import Candidate, candidates
+from aix_lsp.completion.document import DocumentSnapshot, Edit
+from aix_lsp.completion.generation import Generation
+from aix_lsp.completion.live import LiveDocument
+from aix_lsp.completion.sources import Source, Sources
+from aix_lsp.completion.suggestion import Ask, ContentModified, Suggestion, Superseded, Update
+from aix_lsp.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LINGER_S = 0.1
+"""How long a cancelled ask's generation waits for the next ask, where text was typed along meanwhile: some
+editors send the change, then the cancellation, then the new request."""
+_NOTHING = Update((), done=True)
+_UNOPENED = 32
+
+
+class CompletionService:
+    """Suggestions for the documents of one client."""
+
+    def __init__(self, backend: Backend, settings: Callable[[str], Settings]) -> None:
+        """`settings` gives the effective settings of a language id. Made on a running event loop."""
+        self._backend = backend
+        self._settings = settings
+        self._clock = asyncio.get_running_loop().time
+        self._sources = Sources(backend, self._clock)
+        self._live: dict[str, LiveDocument] = {}
+        self._opened: set[str] = set()
+
+    # Asking
+
+    def suggest(self, ask: Ask) -> AsyncGenerator[Update, None]:
+        """Suggestions for an ask, each update cumulative; exactly one, the last, is `done`, by the deadline.
+
+        With a selected popup entry, the suggestions are what comes after its text. Raises Superseded where a
+        newer ask of the same document and channel comes, ContentModified where an edit made the answer
+        useless. Closing the iterator before its last update cancels.
+        """
+        settings = self._settings(ask.document.language)
+        live = self._live_document(ask.document.uri)
+        asking = Asking(self._clock, settings.deadline_ms / 1000)
+        older = live.asks.get(ask.channel)
+        if older is not None:
+            older.supersede()
+        live.asks[ask.channel] = asking
+        return self._answer(ask, asking, settings, live)
+
+    async def _answer(
+        self, ask: Ask, asking: Asking, settings: Settings, live: LiveDocument
+    ) -> AsyncGenerator[Update, None]:
+        ended = False
+        try:
+            async with aclosing(self._updates(ask, asking, settings, live)) as updates:
+                async for update in updates:
+                    ended = update.done
+                    yield update
+        except (Superseded, ContentModified):
+            ended = True
+            raise
+        except Exception:
+            log.exception("a suggestion failed in an unforeseen way")
+            if not ended:
+                ended = True
+                yield _NOTHING
+        finally:
+            asking.leave()
+            if live.asks.get(ask.channel) is asking:
+                del live.asks[ask.channel]
+            if not ended:
+                self._abandon(asking.generation)
+
+    async def _updates(
+        self, ask: Ask, asking: Asking, settings: Settings, live: LiveDocument
+    ) -> AsyncGenerator[Update, None]:
+        asking.check()
+        goal = aim(ask, settings, self._backend.status.model)
+        if goal is None:
+            yield _NOTHING
+            return
+        source = self._sources.find(goal, live) or await self._begin(goal, asking, live)
+        asking.watch(source.generation)
+        live.drop_strays(keep=source.generation)
+        answer = _Answer(goal, asking)
+        while True:
+            asking.check()
+            if self._sources.fails(source, goal) and not asking.late:
+                source = self._sources.begin(goal, live)
+                asking.watch(source.generation)
+            done = source.generation.finished or asking.late
+            changed = answer.take(source)
+            if done or changed:
+                yield Update(answer.suggestions, done)
+                if done:
+                    return
+            else:
+                await asking.wait(asking.deadline)
+
+    async def _begin(self, goal: Aim, asking: Asking, live: LiveDocument) -> Source:
+        """Ask the model, after a pause where typing is fast."""
+        if goal.ask.trigger == "automatic":
+            pause = live.rhythm.wait(self._sources.latency.value, goal.settings.wait_ms / 1000)
+            if pause:
+                await asking.wait(min(self._clock() + pause, asking.deadline))
+                asking.check()
+        return self._sources.begin(goal, live)
+
+    def _abandon(self, generation: Generation | None) -> None:
+        """The client cancelled: end the generation, unless others watch it or its next ask is on its way."""
+        if generation is None or generation.watchers:
+            return
+        if not generation.typed_along:
+            generation.cancel()
+            return
+        loop = asyncio.get_running_loop()
+        loop.call_later(LINGER_S, _cancel_unwatched, generation)
+
+    # Documents
+
+    def document_opened(self, snapshot: DocumentSnapshot) -> None:
+        """Take note of a document that will be edited."""
+        self._drop(snapshot.uri)
+        self._opened.add(snapshot.uri)
+
+    def document_changed(
+        self, before: DocumentSnapshot, after: DocumentSnapshot, edits: Sequence[Edit]
+    ) -> None:
+        """Follow an edit: a generation that the new text goes along with goes on, any other ends now."""
+        live = self._live_document(after.uri)
+        live.rhythm.typed(self._clock())
+        live.change(before, after, edits)
+
+    def document_closed(self, uri: str) -> None:
+        """Forget a document, and end what is generated for it."""
+        self._opened.discard(uri)
+        self._drop(uri)
+
+    def _drop(self, uri: str) -> None:
+        live = self._live.pop(uri, None)
+        if live is not None:
+            live.cancel_all()
+        self._sources.forget(uri)
+
+    def _live_document(self, uri: str) -> LiveDocument:
+        live = self._live.get(uri)
+        if live is None:
+            idle = [other for other, state in self._live.items() if other not in self._opened and state.idle]
+            for other in idle[:-_UNOPENED]:
+                del self._live[other]
+            live = self._live[uri] = LiveDocument()
+        return live
+
+    # Feedback and upkeep
+
+    def feedback(self, suggestion_id: str, event: str, accepted_chars: int = 0) -> None:
+        """What became of a suggestion: "shown", "accepted", "partly" (with its characters) or "rejected"."""
+
+    def statistics(self) -> dict[str, Any]:
+        """Counts and times of this session."""
+        return {}
+
+    def clear(self) -> None:
+        """Forget every finished generation."""
+        self._sources.clear()
+
+    async def close(self) -> None:
+        """End everything that runs."""
+        for live in self._live.values():
+            live.cancel_all()
+        await self._sources.close()
+
+
+class _Answer:
+    """The suggestions of one ask as they grow."""
+
+    def __init__(self, goal: Aim, asking: Asking) -> None:
+        self.suggestions: tuple[Suggestion, ...] = ()
+        self._goal = goal
+        self._asking = asking
+        self._first_ms = 0.0
+
+    def take(self, source: Source) -> bool:
+        """Look at the source again; whether a text has changed."""
+        found = candidates(source.generation, source.typed, self._goal.scene)[: self._goal.wanted]
+        if found and not self._first_ms:
+            self._first_ms = self._asking.elapsed_ms
+        old = [(suggestion.text, suggestion.replace_right) for suggestion in self.suggestions]
+        self.suggestions = tuple(self._suggestion(candidate, source) for candidate in found)
+        return old != [(candidate.text, candidate.replace_right) for candidate in found]
+
+    def _suggestion(self, candidate: Candidate, source: Source) -> Suggestion:
+        generation = source.generation
+        return Suggestion(
+            id=f"{generation.name}.{candidate.index}",
+            text=candidate.text,
+            replace_right=candidate.replace_right,
+            source="reuse" if source.reused else "model",
+            prompt_tokens=0 if source.reused else generation.usage.prompt_tokens,
+            reused_tokens=0 if source.reused else generation.usage.cached_tokens,
+            completion_tokens=0 if source.reused else generation.completion_tokens,
+            first_text_ms=self._first_ms,
+            total_ms=self._asking.elapsed_ms,
+            mean_logprob=candidate.mean_logprob,
+        )
+
+
+def _cancel_unwatched(generation: Generation) -> None:
+    if not generation.watchers:
+        generation.cancel()

@@ -1,0 +1,148 @@
+"""Which generation answers an ask: one that is finished, one that is running, or a new one.
+
+Owns the generations. Knows nothing of how answers are put together.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable
+from aix_lsp.completion import requests
+from aix_lsp.completion.aim import Aim
+from aix_lsp.completion.candidates import contradicts, exhausted
+from aix_lsp.completion.generation import Generation
+from aix_lsp.completion.live import LiveDocument
+from aix_lsp.completion.reuse import ReuseStore, place
+from aix_lsp.completion.wait import Mean
+from aix_lsp.fim.window import next_window
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The generation that answers an ask, and what was typed since it began."""
+
+    generation: Generation
+    typed: str
+    reused: bool
+    """Whether it was finished when it was found."""
+
+
+class Sources:
+    """The generations of one client's documents."""
+
+    def __init__(self, backend: Backend, clock: Callable[[], float]) -> None:
+        self.latency = Mean()
+        """Seconds to the first text of a new generation."""
+        self._backend = backend
+        self._clock = clock
+        self._session = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
+        self._store: ReuseStore[Generation] = ReuseStore(clock)
+        self._generations: set[Generation] = set()
+        self._complaint = ""
+
+    def find(self, aim: Aim, live: LiveDocument) -> Source | None:
+        """A generation that goes along with what was typed since it began."""
+        for generation, typed in self._store.look_back(aim.scene, aim.shape):
+            if generation.cancelled or generation.error is not None or contradicts(generation, typed):
+                continue
+            if aim.wanted > len(generation.tracks):
+                if typed:
+                    continue
+                self._vary(generation, aim, live)
+            if exhausted(generation, typed) and not _ended_its_line(generation, aim):
+                continue
+            return Source(generation, typed, reused=generation.finished)
+        return None
+
+    def fails(self, source: Source, aim: Aim) -> bool:
+        """Whether a generation that was found running has turned out other than what was typed, or shorter."""
+        generation, typed = source.generation, source.typed
+        if not typed or source.reused or generation.error is not None:
+            return False
+        if contradicts(generation, typed):
+            return True
+        return generation.complete and exhausted(generation, typed) and not _ended_its_line(generation, aim)
+
+    def begin(self, aim: Aim, live: LiveDocument) -> Source:
+        """Begin a generation. Raises ContentModified where the document went on otherwise."""
+        name = f"{self._session}-{next(self._numbers)}"
+        generation = Generation(
+            name, aim.scene, aim.extent, self._clock, lambda: self._grew(generation, live)
+        )
+        live.begin(generation, aim.ask.document, aim.real_start, aim.real_cursor, aim.head)
+        live.drop_strays(keep=generation)
+        self._generations.add(generation)
+        self._generate(generation, aim, live, 1)
+        if aim.wanted > 1:
+            self._vary(generation, aim, live)
+        self._store.put(place(aim.scene, aim.shape), generation)
+        return Source(generation, "", reused=False)
+
+    def forget(self, uri: str) -> None:
+        """Drop what is stored of a document."""
+        self._store.forget(uri)
+
+    def clear(self) -> None:
+        """Drop what is stored."""
+        self._store.clear()
+
+    async def close(self) -> None:
+        """End every generation."""
+        running = list(self._generations)
+        for generation in running:
+            generation.cancel()
+        for generation in running:
+            await generation.closed()
+
+    def _vary(self, generation: Generation, aim: Aim, live: LiveDocument) -> None:
+        """Ask for further candidates at a generation's place, beside the first."""
+        self._generate(generation, aim, live, aim.wanted - len(generation.tracks))
+
+    def _generate(self, generation: Generation, aim: Aim, live: LiveDocument, count: int) -> None:
+        document = aim.document
+        limits = requests.limits(aim.settings, self._backend.status.model)
+        window = next_window(live.window, document.text, aim.cursor, limits)
+        if aim.ask.selected is None:
+            live.window = window
+        prompt = requests.encodable(window.prompt(document.path, document.language))
+        key = requests.stream_key(self._session, document.uri)
+        request = requests.request(prompt, aim, key)
+        if generation.tracks:
+            temperature = requests.varied_temperature(aim.settings)
+            request = replace(request, n=count, temperature=temperature, stream_key=f"{key}:more")
+        generation.start(self._backend, request, self._failed)
+
+    def _grew(self, generation: Generation, live: LiveDocument) -> None:
+        self._store.grew(max(len(track.raw) for track in generation.tracks))
+        live.grew(generation)
+        if generation.finished:
+            self._generations.discard(generation)
+            if generation.first_text is not None:
+                self.latency.add(generation.first_text - generation.started)
+            if generation.complete:
+                self._complaint = ""
+
+    def _failed(self, error: BackendError) -> None:
+        """Say once what is wrong; while it stays so, only whoever debugs wants to hear it again."""
+        level = logging.INFO if isinstance(error, BackendUnavailable) else logging.WARNING
+        if str(error) == self._complaint:
+            level = logging.DEBUG
+        self._complaint = str(error)
+        log.log(level, "no suggestion: %s", error)
+
+
+def _ended_its_line(generation: Generation, aim: Aim) -> bool:
+    """Whether the model ended its line here, so that asking for the line's rest would bring nothing."""
+    return (
+        generation.extent == aim.extent == "line"
+        and aim.ask.trigger == "automatic"
+        and all(track.finish_reason == "stop" for track in generation.tracks)
+    )

@@ -1,0 +1,153 @@
+"""A backend whose every word is given by the test, and an editor that types into one document."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from aix_lsp.backends.base import (
+    BackendStatus,
+    Delta,
+    GenerateRequest,
+    ModelInfo,
+    Usage,
+)
+from aix_lsp.completion.document import DocumentSnapshot, Edit, Position, Text
+from aix_lsp.completion.service import CompletionService
+from aix_lsp.completion.suggestion import Ask, Trigger, Update
+from aix_lsp.completion.tracking import after
+
+URI = "file:///project/a.py"
+
+
+class Call:
+    """One generation that was asked for; the test says what comes out of it."""
+
+    def __init__(self, request: GenerateRequest) -> None:
+        self.request = request
+        self.closed = asyncio.Event()
+        self._events: asyncio.Queue[Delta | Usage | Exception | None] = asyncio.Queue()
+
+    def write(self, text: str, index: int = 0, finish_reason: str | None = None) -> None:
+        self._events.put_nowait(Delta(text, index, finish_reason, logprob=-0.1, tokens=1))
+
+    def end(self, reason: str = "stop", usage: Usage | None = None) -> None:
+        """Finish all candidates and the stream."""
+        for index in range(self.request.n):
+            self.write("", index, reason)
+        if usage is not None:
+            self._events.put_nowait(usage)
+        self._events.put_nowait(None)
+
+    def fail(self, error: Exception) -> None:
+        self._events.put_nowait(error)
+
+    async def stream(self) -> AsyncIterator[Delta | Usage]:
+        try:
+            while (event := await self._events.get()) is not None:
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+        finally:
+            self.closed.set()
+
+
+class ScriptedBackend:
+    """Implements Backend. Calls are kept in order; `called` waits for the next."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.status = BackendStatus("ready", model=ModelInfo("scripted"))
+        self._arrived = asyncio.Condition()
+        self._seen = 0
+
+    def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
+        call = Call(request)
+        self.calls.append(call)
+        return call.stream()
+
+    async def close(self) -> None:
+        return None
+
+    async def called(self) -> Call:
+        """The next call that this has not returned yet; it is made within a few turns of the loop."""
+        for _ in range(50):
+            if len(self.calls) > self._seen:
+                self._seen += 1
+                return self.calls[self._seen - 1]
+            await asyncio.sleep(0)
+        raise AssertionError("the backend was not called")
+
+    async def not_called(self) -> None:
+        """Nothing has been asked for since the last call."""
+        await turns()
+        assert len(self.calls) == self._seen
+
+
+async def turns(count: int = 30) -> None:
+    """Let the event loop go round, so that all that can happen has happened."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+@dataclass
+class Editor:
+    """Types into one document, tells the service, and asks."""
+
+    service: CompletionService
+    text: Text
+    cursor: Position
+    language: str = "python"
+    uri: str = URI
+    version: int = 1
+    channel: str = "inline"
+    watching: list[asyncio.Task[list[Update]]] = field(default_factory=list)
+
+    @classmethod
+    def at(cls, service: CompletionService, source: str, language: str = "python", uri: str = URI) -> Editor:
+        """An editor with `source`, in which "|" marks the cursor, and the document opened."""
+        before, _, behind = source.partition("|")
+        editor = cls(service, Text.of(before + behind), after(Position(0, 0), before), language, uri)
+        service.document_opened(editor.snapshot)
+        return editor
+
+    @property
+    def snapshot(self) -> DocumentSnapshot:
+        return DocumentSnapshot(self.uri, self.version, self.language, "a.py", self.text)
+
+    def edit(self, start: Position, end: Position, text: str, cursor: Position | None = None) -> None:
+        old = self.snapshot
+        self.text = self.text.replace(start, end, text)
+        self.version += 1
+        self.cursor = cursor if cursor is not None else after(start, text)
+        self.service.document_changed(old, self.snapshot, [Edit(start, end, text)])
+
+    def type(self, text: str) -> None:
+        self.edit(self.cursor, self.cursor, text)
+
+    def pair(self, both: str) -> None:
+        """Type an opener that the editor closes."""
+        inside = Position(self.cursor.line, self.cursor.column + 1)
+        self.edit(self.cursor, self.cursor, both, inside)
+
+    def backspace(self, count: int = 1) -> None:
+        start = Position(self.cursor.line, self.cursor.column - count)
+        self.edit(start, self.cursor, "")
+
+    def ask(self, trigger: Trigger = "automatic", candidates: int = 1, channel: str = "inline") -> Ask:
+        return Ask(self.snapshot, self.cursor, trigger, channel, candidates)
+
+    def watch(self, ask: Ask | None = None) -> asyncio.Task[list[Update]]:
+        """Ask, and collect the updates in a task."""
+        stream = self.service.suggest(ask or self.ask())
+        return asyncio.create_task(_collect(stream))
+
+
+async def _collect(stream: AsyncIterator[Update]) -> list[Update]:
+    return [update async for update in stream]
+
+
+def texts(updates: list[Update]) -> list[str]:
+    """The first suggestion's text of each update, "" where there was none."""
+    return [update.suggestions[0].text if update.suggestions else "" for update in updates]
