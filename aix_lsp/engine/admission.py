@@ -28,7 +28,9 @@ class Admission:
 
     def enqueue(self, request: Request) -> None:
         """Queue a request's sequences."""
-        self.waiting.extend(request.sequences)
+        for sequence in request.sequences:
+            sequence.state = State.WAITING
+            self.waiting.append(sequence)
         self._unchanged = False
 
     def finish(self, sequence: Sequence) -> None:

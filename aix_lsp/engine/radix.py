@@ -43,8 +43,8 @@ class Match:
     node: Node
 
 
-def common_length(left: Sequence[int], right: Sequence[int]) -> int:
-    """Length of the common head, by bisection over slice comparisons (C speed on lists)."""
+def common_length(left: Sequence[object], right: Sequence[object]) -> int:
+    """Length of the common head, by bisection over slice comparisons (C speed on lists and strings)."""
     low, high = 0, min(len(left), len(right))
     if left[:high] == right[:high]:
         return high

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
 from enum import Enum
@@ -14,6 +13,7 @@ from itertools import count
 from typing import Protocol
 
 from aix_lsp.engine.draft import TokenIndex
+from aix_lsp.engine.events import Piece, Reason
 from aix_lsp.engine.radix import Node
 from aix_lsp.engine.step import GREEDY, Sampled, Sampling
 
@@ -32,11 +32,11 @@ class Output(Protocol):
         """Take the next token. True where the candidate is complete; the token may then be no part of it."""
         ...
 
-    def take(self) -> object | None:
+    def take(self) -> Piece | None:
         """What can be told to the listener since the last call, if anything."""
         ...
 
-    def close(self, reason: str) -> object:
+    def close(self, reason: Reason) -> Piece:
         """End a candidate, complete or not, and give the last that can be told. `reason` counts if it is
         not.
         """
@@ -46,12 +46,13 @@ class Output(Protocol):
 class State(Enum):
     """Where a sequence is on its way."""
 
+    NEW = "new"
     WAITING = "waiting"
     RUNNING = "running"
     DONE = "done"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Sequence:
     """One candidate. `tokens` is the prompt and what was generated; the KV of the first `computed` is in
     `pages`. A sequence whose every token is computed would have nothing to do, so at least one always is
@@ -68,7 +69,7 @@ class Sequence:
     computed: int = 0
     reused: int = -1
     """Prompt tokens whose KV was cached when it first ran; -1 until then."""
-    state: State = State.WAITING
+    state: State = State.NEW
     pages: list[int] = field(default_factory=list)
     writes_from: int = 0
     """Index into `pages` from which on this sequence may write."""
@@ -76,6 +77,9 @@ class Sequence:
     """The locked node up to which the tree has this sequence."""
     served_at: float = 0.0
     """When a step last computed some of its tokens; 0 until then."""
+    last_token_at: float = 0.0
+    first_step: bool = True
+    """Whether no step has computed any of its tokens yet."""
     index_of_tokens: TokenIndex | None = None
     """For finding drafts; made when first needed."""
 
@@ -90,11 +94,12 @@ class Sequence:
         return len(self.tokens) - self.computed
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Request:
     """Sequences that share a prompt, a client and a fate. Times are of `time.monotonic`, in seconds."""
 
     client: str = ""
+    stream_key: str = ""
     namespace: str = ""
     priority: int = 1
     deadline: float = math.inf
@@ -110,7 +115,9 @@ class Request:
     first_token_at: float = 0.0
     finished: bool = False
     number: int = field(default_factory=lambda: next(_numbers))
-    listener: Callable[[object], None] = lambda event: None
+    completion_tokens: int = 0
+    closed: int = 0
+    """How many of its candidates have been told to the end."""
     parts: tuple[tuple[str, int], ...] = ()
     """The prompt's parts in order, with their lengths in tokens: what reuse is counted by."""
 

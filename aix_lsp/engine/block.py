@@ -1,0 +1,119 @@
+"""Ends a generation where it leaves the block that the cursor stands in, judged by indentation. Pure text.
+
+Where the cursor's line has text, its block is what is indented deeper. A closing line at its own depth
+(`}`, `end`) still belongs to it: it is shown whole and ends the block, unless it opens the next part (`}
+else {`). Where the cursor's line is blank, its block is what is indented as much as the cursor, up to a
+blank line after something deeper.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+
+_TAB = 4
+_CLOSES = re.compile(r"[)\]}]|</|(?:end|done|fi|esac|endif|endfunction|endwhile|endfor)\b")
+_CONTINUES = re.compile(
+    r"(?:else|elif|elsif|elseif|except|finally|catch|rescue|ensure|case|default|when)\b"
+    r"|[)\]}]+\s*(?:else|catch|finally|while|then|until|or|and)\b"
+)
+_OPENS = re.compile(r"(?:[{(\[:,]|\bdo|\bthen|=>|\|)\s*$")
+_WORD = re.compile(r"[A-Za-z_]+$")
+_BREAK = re.compile(r"\r\n?|\n")
+
+
+def indentation(line: str) -> int:
+    """Columns before a line's text, a tab going to the next multiple of four."""
+    return len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(_TAB))
+
+
+class _Place(Enum):
+    """Where a line lies with regard to the block."""
+
+    INSIDE = auto()
+    CLOSING = auto()
+    OUTSIDE = auto()
+    UNSURE = auto()
+
+
+class BlockEnd:
+    """The Stop of text.py for blocks. `line_head` is the cursor's line up to the cursor."""
+
+    def __init__(self, line_head: str) -> None:
+        self._head = line_head
+        self._blank_head = not line_head.strip()
+        self._depth = indentation(line_head)
+        self._opened = False
+        self._gap = False
+        self._text = ""
+        self._line = 0
+        self._good = 0
+        self._shown = 0
+        self._first = True
+
+    def feed(self, text: str) -> tuple[str, bool]:
+        """See Stop."""
+        self._text += text
+        stopped = False
+        while not stopped:
+            end = _BREAK.search(self._text, self._line)
+            # A lone \r at the very end may be half of \r\n.
+            complete = end is not None and (end.end() < len(self._text) or end[0] != "\r")
+            line = self._text[self._line : end.start() if end else None]
+            stopped = self._judge(line, complete)
+            if stopped or not complete or end is None:
+                break
+            self._line = end.end()
+        shown = self._text[self._shown : self._good]
+        self._shown = max(self._shown, self._good)
+        return shown, stopped
+
+    def _judge(self, line: str, complete: bool) -> bool:
+        """Advance over one line as far as it may be shown. True where the block ends here."""
+        if self._first:
+            self._good = self._line + len(line)
+            if complete:
+                self._leave_first(self._head + line)
+            return False
+        if not line.strip():
+            self._gap = self._gap or complete
+            return False
+        place = self._place(line, complete)
+        if place is _Place.OUTSIDE:
+            return True
+        if place is not _Place.UNSURE:
+            self._good = self._line + len(line)
+        if complete:
+            self._gap = False
+        return complete and place is _Place.CLOSING and not self._goes_on(line.strip())
+
+    def _leave_first(self, line: str) -> None:
+        self._first = False
+        self._opened = bool(_OPENS.search(line))
+        if self._blank_head and line.strip():
+            # The model may indent the first line of the block itself.
+            self._depth = max(self._depth, indentation(line))
+
+    def _place(self, line: str, complete: bool) -> _Place:
+        depth = indentation(line)
+        if depth > self._depth:
+            self._opened = True
+            return _Place.INSIDE
+        if depth < self._depth:
+            return _Place.OUTSIDE
+        if self._blank_head:
+            return _Place.OUTSIDE if self._gap and self._opened else _Place.INSIDE
+        if not self._opened:
+            return _Place.OUTSIDE
+        words = line.strip()
+        if not complete and _WORD.match(words):
+            return _Place.UNSURE
+        return _Place.CLOSING if _CLOSES.match(words) or _CONTINUES.match(words) else _Place.OUTSIDE
+
+    @staticmethod
+    def _goes_on(words: str) -> bool:
+        return bool(_CONTINUES.match(words) or _OPENS.search(words))
+
+    def flush(self) -> str:
+        """See Stop. Line breaks and blanks that nothing followed are not worth showing."""
+        return ""

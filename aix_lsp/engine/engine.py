@@ -1,0 +1,186 @@
+"""The engine as the rest of its process sees it: requests in, event streams out. Knows no HTTP, no text, no
+torch.
+
+One thread owns the scheduler and the runner. Others put requests into its inbox and set their `cancelled`
+flag, which is looked at when the inbox is read, when a step is planned, between the model's layers, and
+before anything is told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from functools import partial
+
+from aix_lsp.engine.events import Event, Failed, Finished
+from aix_lsp.engine.metrics import EngineMetrics
+from aix_lsp.engine.schedule import BACKGROUND, Limits
+from aix_lsp.engine.sequence import Request
+from aix_lsp.engine.step import Runner
+from aix_lsp.engine.stepper import Signals, Stepper
+from aix_lsp.engine.stream import EventStream, Outbox
+
+log = logging.getLogger(__name__)
+
+_STUCK_S = 30.0
+_LONGEST_WAIT_S = 0.25
+
+
+class QueueFull(Exception):
+    """Too many requests wait already. The message is for the user."""
+
+
+class EngineStopped(Exception):
+    """The engine takes no more requests."""
+
+
+class Engine:
+    """One model's requests. `submit` and `cancel` may be called from any event loop."""
+
+    def __init__(
+        self, runner: Runner, metrics: EngineMetrics | None = None, limits: Limits | None = None
+    ) -> None:
+        self.metrics = metrics or EngineMetrics()
+        self.capacity = min(runner.context_length, (runner.page_count - 1) * runner.page_size)
+        """How many tokens, prompt and generated, a sequence may have."""
+        self._limits = limits or Limits()
+        self._signals = Signals()
+        self._stepper = Stepper(runner, self._tell, self._signals, self.metrics, self._limits)
+        self._inbox: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._outbox = Outbox()
+        self._lock = threading.Lock()
+        self._streams: dict[Request, EventStream] = {}
+        self._per_client: dict[str, int] = {}
+        self._newest: dict[tuple[str, str], Request] = {}
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="engine-steps", daemon=True)
+
+    def start(self) -> None:
+        """Begin to run steps."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End all requests and the thread."""
+        self.cancel_all()
+        self._inbox.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def cancel_all(self) -> None:
+        """Take no more requests and cancel those that are here."""
+        with self._lock:
+            self._stopped = True
+        for request in list(self._streams):
+            self.cancel(request)
+
+    @property
+    def active(self) -> int:
+        """How many requests have not ended."""
+        return len(self._streams)
+
+    def stuck_seconds(self) -> float:
+        """How long the step in flight has been running, where that is too long to be right; else 0."""
+        started = self._stepper.step_started
+        elapsed = time.monotonic() - started if started is not None else 0.0
+        return elapsed if elapsed > _STUCK_S else 0.0
+
+    def submit(self, request: Request, stream_key: str = "") -> EventStream:
+        """Queue a request; one of the same client and `stream_key` that has not ended is cancelled for it.
+
+        Must be called on the event loop that will read the stream. Raises QueueFull, EngineStopped.
+        """
+        stream = EventStream(partial(self.cancel, request))
+        with self._lock:
+            if self._stopped:
+                raise EngineStopped("the engine is leaving; ask again")
+            older = self._newest.get((request.client, stream_key)) if stream_key else None
+            self._check_room(request.client, older)
+            self._streams[request] = stream
+            self._per_client[request.client] = self._per_client.get(request.client, 0) + 1
+            if stream_key:
+                request.stream_key = stream_key
+                self._newest[request.client, stream_key] = request
+            if request.priority < BACKGROUND:
+                self._signals.foreground += 1
+                self._signals.raised += 1
+        if older is not None:
+            self.cancel(older)
+        self._inbox.put(request)
+        return stream
+
+    def _check_room(self, client: str, older: Request | None) -> None:
+        replaced = older is not None
+        limits = self._limits
+        if len(self._streams) - replaced >= limits.waiting + limits.running:
+            raise QueueFull("the engine has too many requests waiting; ask again in a moment")
+        if self._per_client.get(client, 0) - replaced >= limits.client_waiting + limits.client_running:
+            raise QueueFull("this client has too many requests waiting; ask again in a moment")
+
+    def cancel(self, request: Request) -> None:
+        """End a request as soon as can be. Its stream still gets its terminal event."""
+        if request.cancelled or request.finished:
+            return
+        request.cancelled_at = time.monotonic()
+        request.cancelled = True
+        self._signals.raised += 1
+        self._inbox.put(request)
+
+    def metrics_text(self) -> bytes:
+        """All figures, for Prometheus."""
+        self._stepper.publish()
+        return self.metrics.text()
+
+    # On the engine's thread
+
+    def _run(self) -> None:
+        while not (self._stopped and not self._streams):
+            try:
+                self._turn()
+            except Exception:
+                log.exception("the scheduler failed; all requests are ended and the cache is emptied")
+                self._stepper.fail_all("the engine failed and has started afresh; ask again")
+            self._outbox.flush()
+
+    def _turn(self) -> None:
+        """Read the inbox and run a step; wait for mail where there is nothing to run."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._take(self._inbox.get_nowait())
+        if self._stepper.run_once():
+            return
+        self._outbox.flush()
+        wait = min(self._stepper.next_deadline - time.monotonic(), _LONGEST_WAIT_S)
+        if self._stepper.idle:
+            self._stepper.check_idle()
+            wait = _LONGEST_WAIT_S
+        with contextlib.suppress(queue.Empty):
+            self._take(self._inbox.get(timeout=max(wait, 0.001)))
+
+    def _take(self, request: Request | None) -> None:
+        if request is None or request.finished:
+            return
+        if request.cancelled:
+            self._stepper.end(request, "cancelled")
+        else:
+            self._stepper.add(request)
+
+    def _tell(self, request: Request, event: Event) -> None:
+        """Called by the stepper for each event."""
+        self._outbox.post(self._streams[request], event)
+        if isinstance(event, Finished | Failed):
+            self._forget(request)
+
+    def _forget(self, request: Request) -> None:
+        with self._lock:
+            del self._streams[request]
+            left = self._per_client[request.client] - 1
+            if left:
+                self._per_client[request.client] = left
+            else:
+                del self._per_client[request.client]
+            key = (request.client, request.stream_key)
+            if self._newest.get(key) is request:
+                del self._newest[key]

@@ -1,0 +1,64 @@
+"""What the engine tells of a request, in order: pieces of text, then exactly one end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Reason: TypeAlias = Literal["stop", "length", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One generated token with its log-probability (nats) and the likeliest others."""
+
+    text: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """More text of one candidate, from `tokens` tokens whose log-probabilities (nats) sum up to `logprob`.
+
+    `reason` is set on the candidate's last piece.
+    """
+
+    index: int
+    text: str
+    tokens: int
+    logprob: float
+    reason: Reason | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+    def joined(self, later: Piece) -> Piece:
+        """This piece and the next of the same candidate as one."""
+        return Piece(
+            self.index,
+            self.text + later.text,
+            self.tokens + later.tokens,
+            self.logprob + later.logprob,
+            later.reason,
+            self.logprobs + later.logprobs,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A request's end, and what it cost. Times in milliseconds since it was submitted."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    queue_ms: float
+    first_token_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A request's end by an error. The message is for the user."""
+
+    message: str
+
+
+Event: TypeAlias = Piece | Finished | Failed

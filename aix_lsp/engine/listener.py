@@ -1,0 +1,88 @@
+"""Opens the engine's listening socket: private where it is a Unix socket. Knows no HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+from pathlib import Path
+
+from aix_lsp.engine.options import Listen
+
+
+class CannotListen(Exception):
+    """The address cannot be used. The message is for the user."""
+
+
+class AlreadyServed(Exception):
+    """Another engine answers at this address."""
+
+
+def open_socket(listen: Listen, owned: bool) -> tuple[socket.socket, str]:
+    """A listening socket, and its URL as clients are told.
+
+    `owned` says that a lock is held, so that a socket file found here can only be a dead engine's.
+    Raises CannotListen, AlreadyServed.
+    """
+    try:
+        return _unix(Path(listen.uds), owned) if listen.uds else _tcp(listen.host, listen.port)
+    except OSError as error:
+        where = f"--uds {listen.uds}" if listen.uds else f"--host {listen.host} --port {listen.port}"
+        raise CannotListen(f"cannot listen at {where}: {error}; name another address") from error
+
+
+def _unix(path: Path, owned: bool) -> tuple[socket.socket, str]:
+    if not hasattr(socket, "AF_UNIX"):
+        raise CannotListen("this system has no Unix sockets; use --host 127.0.0.1 with --token-file")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _clear(path, owned)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Nobody else may connect in the moment between bind and chmod.
+    mask = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(mask)
+    path.chmod(0o600)
+    listener.listen(128)
+    listener.setblocking(False)
+    return listener, f"unix:{path}"
+
+
+def _clear(path: Path, owned: bool) -> None:
+    """Remove what a killed engine left; never a socket that somebody answers at, nor another kind of file."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise CannotListen(f"{path} is there and is no socket; remove it or name another with --uds")
+    except FileNotFoundError:
+        return
+    if not owned and _answers(path):
+        raise AlreadyServed
+    path.unlink(missing_ok=True)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(str(path)) == 0
+
+
+def _tcp(host: str, port: int) -> tuple[socket.socket, str]:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    if os.name == "posix":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(address)
+    listener.listen(128)
+    listener.setblocking(False)
+    shown = f"[{host}]" if ":" in host else host
+    return listener, f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    with contextlib.suppress(OSError):
+        found = {info[4][0] for info in socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)}
+        return all(str(address).startswith("127.") or address == "::1" for address in found)
+    return False

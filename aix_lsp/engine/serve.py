@@ -1,0 +1,264 @@
+"""The engine process from start to end: lock, socket, server, loading, leaving. Knows no tokens and no HTTP
+routes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import importlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+import uvicorn
+from filelock import FileLock, Timeout
+
+from aix_lsp.engine.api import Service, make_app
+from aix_lsp.engine.listener import AlreadyServed, CannotListen, is_loopback, open_socket
+from aix_lsp.engine.metrics import EngineMetrics
+from aix_lsp.engine.options import EngineOptions, Listen, LoadedModel, ModelError, Progress
+from aix_lsp.engine.served import ServedModel
+from aix_lsp.engine.state import Presence, StateBoard
+
+log = logging.getLogger(__name__)
+
+ALREADY_RUNNING = 75
+"""Exit status (EX_TEMPFAIL) of an engine that found another one at its place."""
+_SWITCH_INTERVAL_S = 0.0005
+_ERROR_SHOWN_S = 3.0
+_LOOK_EVERY_S = 0.5
+_KEEP_ALIVE_S = 600
+_GRACE_S = 2
+
+Load = Callable[[EngineOptions, Progress], LoadedModel]
+
+
+def run(options: EngineOptions, listen: Listen, load: Load | None = None) -> int:
+    """Serve until idle, told to stop, or unable to; returns the exit status. `load` replaces the usual
+    loader.
+    """
+    # The step thread computes in Python between operations; at the default of 5 ms the event loop would wait
+    # for it.
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    try:
+        token = _token(listen)
+        with _lock(listen.lock):
+            listener, url = open_socket(listen, owned=bool(listen.lock))
+            with listener:
+                process = _Process(options, listen, url, token, load or _load)
+                status = _run_loop(process, listener)
+            if listen.uds:
+                Path(listen.uds).unlink(missing_ok=True)
+    except (Timeout, AlreadyServed):
+        log.info("another engine runs here already")
+        return ALREADY_RUNNING
+    except CannotListen as error:
+        log.error("%s", error)
+        return 1
+    if process.loading.is_alive():
+        # Python cannot end a thread that is deep in an import or a download; waiting for it would take
+        # minutes.
+        logging.shutdown()
+        os._exit(status)
+    return status
+
+
+def _load(options: EngineOptions, progress: Progress) -> LoadedModel:
+    """The usual loader, imported here because torch takes seconds to import."""
+    progress("libraries", 0.0)
+    loader = importlib.import_module("aix_lsp.engine.loader")
+    model: LoadedModel = loader.load(options, progress)
+    return model
+
+
+def _token(listen: Listen) -> str:
+    if listen.token_file:
+        try:
+            token = Path(listen.token_file).read_text("utf-8").strip()
+        except OSError as error:
+            raise CannotListen(f"--token-file {listen.token_file} cannot be read: {error}") from error
+        if not token:
+            raise CannotListen(f"--token-file {listen.token_file} is empty")
+        return token
+    if listen.host and not is_loopback(listen.host):
+        raise CannotListen(f"--host {listen.host} can be reached from other machines; give a --token-file")
+    return ""
+
+
+@contextlib.contextmanager
+def _lock(path: str) -> Iterator[None]:
+    """Hold the lock file, if there is one. Raises filelock.Timeout where another process holds it."""
+    if not path:
+        yield
+        return
+    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with FileLock(path, timeout=0):
+        yield
+
+
+def _run_loop(process: _Process, listener: socket) -> int:
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ImportError:
+        factory = None
+    else:
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(process.serve(listener))
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us: uvicorn would raise them again after its end, and the status would not be 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Process:
+    """One run of the engine process, on its event loop."""
+
+    def __init__(self, options: EngineOptions, listen: Listen, url: str, token: str, load: Load) -> None:
+        self._options = options
+        self._listen = listen
+        self._url = url
+        self._token = token
+        self._load = load
+        self._status = 0
+        self.loading = threading.Thread(target=self._load_model, name="engine-load", daemon=True)
+
+    async def serve(self, listener: socket) -> int:
+        """Serve on `listener` until it is time to leave; returns the exit status."""
+        self._loop = asyncio.get_running_loop()
+        self._metrics = EngineMetrics()
+        self._board = StateBoard(self._progress_state("start", 0.0))
+        self._presence = Presence()
+        self._service = Service(self._board, self._presence, self._metrics)
+        self._server = _Server(self._config())
+        with self._signals():
+            watching = asyncio.create_task(self._watch())
+            self.loading.start()
+            await self._server.serve(sockets=[listener])
+            watching.cancel()
+        if self._service.served:
+            await asyncio.to_thread(self._service.served.engine.stop)
+        return self._status
+
+    def _config(self) -> uvicorn.Config:
+        return uvicorn.Config(
+            make_app(self._service, self._token),
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        known = [signal.SIGTERM, signal.SIGINT]
+
+        def told(number: int, frame: object) -> None:
+            self._loop.call_soon_threadsafe(self._leave, f"signal {number}")
+
+        before = {number: signal.signal(number, told) for number in known}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _leave(self, why: str, status: int = 0) -> None:
+        if not self._server.should_exit:
+            log.info("leaving: %s", why)
+            self._status = status
+            self._server.should_exit = True
+            self._board.close()
+            if self._service.served:
+                self._service.served.engine.cancel_all()
+
+    async def _watch(self) -> None:
+        """Leave when nobody has come for long; say when a step is stuck."""
+        warned = False
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            served = self._service.served
+            stuck = served.engine.stuck_seconds() if served else 0.0
+            if stuck and not warned:
+                log.error("a step has been running for %.0f s; where each thread is:", stuck)
+                faulthandler.dump_traceback(sys.stderr)
+            warned = bool(stuck)
+            limit = self._listen.idle_exit_s
+            if limit and served and self._presence.idle_seconds() >= limit:
+                self._leave(f"no clients for {limit:g} s")
+
+    # Loading, on its own thread
+
+    def _load_model(self) -> None:
+        started = time.monotonic()
+        try:
+            model = self._load(self._options, self._tell_progress)
+            served = ServedModel(model, self._options.fim_family, self._metrics)
+            served.engine.start()
+        except ModelError as error:
+            self._call(self._fail, str(error))
+        except Exception as error:
+            log.exception("loading %s failed", self._options.model)
+            message = (
+                f"the model {self._options.model} cannot be loaded ({error}); choose another (setting model)"
+            )
+            self._call(self._fail, message)
+        else:
+            self._metrics.load_seconds.set(time.monotonic() - started)
+            self._call(self._ready, served)
+
+    def _call(self, function: Callable[..., None], *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _tell_progress(self, stage: str, fraction: float) -> None:
+        self._call(self._progress, stage, fraction)
+
+    # On the loop
+
+    def _progress_state(self, stage: str, fraction: float) -> dict[str, Any]:
+        return {
+            "state": "loading",
+            "stage": stage,
+            "fraction": round(fraction, 3),
+            "message": f"loading {self._options.model}",
+            "pid": os.getpid(),
+        }
+
+    def _progress(self, stage: str, fraction: float) -> None:
+        if self._board.current["state"] == "loading":
+            self._board.publish(self._progress_state(stage, fraction))
+
+    def _ready(self, served: ServedModel) -> None:
+        self._service.served = served
+        # Idle time counts from here, not from before a long load.
+        with self._presence.here():
+            pass
+        self._board.publish({"state": "ready", "model": served.card.json(), "pid": os.getpid()})
+        line = {"ready": True, "url": self._url, "model": served.card.name, "pid": os.getpid()}
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            sys.stdout.write(json.dumps(line) + "\n")
+            sys.stdout.flush()
+
+    def _fail(self, message: str) -> None:
+        log.error("%s", message)
+        self._board.publish({"state": "error", "message": message, "pid": os.getpid()})
+        self._loop.call_later(_ERROR_SHOWN_S, self._leave, "no model", 1)

@@ -1,0 +1,138 @@
+"""A loaded model in service: from a sound completion request to a running one. Knows text and tokens; no
+HTTP.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+import time
+from dataclasses import asdict, dataclass
+
+from aix_lsp.engine.candidate import Candidate, stops_for
+from aix_lsp.engine.encoder import TextEncoder
+from aix_lsp.engine.engine import Engine
+from aix_lsp.engine.layout import Layout, Prompt, PromptTooLong
+from aix_lsp.engine.metrics import EngineMetrics
+from aix_lsp.engine.options import LoadedModel, ModelError
+from aix_lsp.engine.requests import CompletionRequest
+from aix_lsp.engine.schedule import Limits
+from aix_lsp.engine.sequence import Request, Sequence
+from aix_lsp.engine.step import Sampling
+from aix_lsp.engine.stream import EventStream
+from aix_lsp.engine.vocabulary import Vocabulary
+from aix_lsp.fim.family import Template
+from aix_lsp.fim.templates import detect
+
+log = logging.getLogger(__name__)
+
+_LEAST_PROMPT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What clients are told of the model."""
+
+    name: str
+    family: str
+    context_length: int
+    fim: bool
+    device: str
+    dtype: str
+
+    def json(self) -> dict[str, object]:
+        """As docs/engine-api.md has it."""
+        return asdict(self)
+
+
+class ServedModel:
+    """One model with its text side and its engine."""
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        fim_family: str = "",
+        metrics: EngineMetrics | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        tokenizer = model.tokenizer
+        known: dict[str, int] = tokenizer.get_vocab()
+        template = _template(known, model.name, fim_family)
+        stops = [known[stop] for stop in template.stop if stop in known] if template else []
+        markers = [known[marker] for marker in template.markers] if template else []
+        ends = model.eos_token_ids.union(stops)
+        self._vocabulary = Vocabulary(tokenizer, model.runner.vocab_size, ends, markers)
+        encoder = TextEncoder(tokenizer, self._vocabulary)
+        self._layout = Layout(encoder, self._vocabulary, template, tokenizer)
+        self.engine = Engine(model.runner, metrics, limits)
+        self.card = ModelCard(
+            model.name,
+            template.name if template else "",
+            self.engine.capacity,
+            template is not None,
+            model.device,
+            model.dtype,
+        )
+
+    def complete(self, completion: CompletionRequest) -> EventStream:
+        """Start a completion; must be called on an event loop. Raises PromptTooLong, QueueFull,
+        EngineStopped.
+        """
+        arrival = time.monotonic()
+        room = self.engine.capacity - completion.max_tokens
+        if room < _LEAST_PROMPT:
+            raise PromptTooLong(
+                f"max_tokens ({completion.max_tokens}) leaves no room for a prompt: the model has "
+                f"{self.engine.capacity} tokens for both; lower max_tokens (setting maxTokens)"
+            )
+        prompt = self._layout.lay_out(completion.prompt, room, completion.heal)
+        request = self._request(completion, prompt, arrival)
+        return self.engine.submit(request, completion.stream_key)
+
+    def _request(self, completion: CompletionRequest, prompt: Prompt, arrival: float) -> Request:
+        deadline = math.inf if completion.deadline_ms is None else arrival + completion.deadline_ms / 1e3
+        request = Request(
+            client=completion.client,
+            namespace=completion.tenant,
+            priority=completion.priority,
+            deadline=deadline,
+            arrival=arrival,
+            banned=self._vocabulary.banned,
+            top_logprobs=completion.logprobs or 0,
+            parts=prompt.parts,
+        )
+        seed = secrets.randbits(31) if completion.seed is None else completion.seed
+        request.sequences = [
+            Sequence(
+                request,
+                index,
+                list(prompt.tokens),
+                len(prompt.tokens),
+                len(prompt.tokens) + prompt.healed + completion.max_tokens,
+                self._candidate(index, completion, prompt),
+                Sampling(
+                    completion.temperature, completion.top_k, completion.top_p, completion.min_p, seed + index
+                ),
+            )
+            for index in range(completion.n)
+        ]
+        return request
+
+    def _candidate(self, index: int, completion: CompletionRequest, prompt: Prompt) -> Candidate:
+        parts = completion.prompt
+        before = parts.prefix + parts.middle
+        line_head = before[max(before.rfind("\n"), before.rfind("\r")) + 1 :]
+        at_line_end = not parts.suffix.split("\n", 1)[0].strip()
+        stops = stops_for(completion.stop, completion.stop_when, line_head, at_line_end)
+        return Candidate(index, self._vocabulary, prompt.typed, stops, completion.logprobs is not None)
+
+
+def _template(known: dict[str, int], name: str, forced: str) -> Template | None:
+    try:
+        template = detect(known, name, forced)
+    except ValueError as error:
+        raise ModelError(str(error)) from error
+    if template is None:
+        log.warning("%s has no fill-in-the-middle tokens: it continues the text before the cursor only", name)
+    return template

@@ -1,0 +1,73 @@
+"""ASGI answers of the engine: JSON, and server-sent events that notice a client who leaves. No models
+here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from starlette.types import Receive, Send
+
+DONE = b"data: [DONE]\n\n"
+BEAT = b": here\n\n"
+
+
+def frame(value: object) -> bytes:
+    """One server-sent event."""
+    return b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+
+
+async def send_json(send: Send, status: int, value: object, headers: dict[str, str] | None = None) -> None:
+    """Answer with JSON."""
+    body = json.dumps(value, ensure_ascii=False).encode()
+    fields = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
+    encoded = [(name.encode(), content.encode()) for name, content in fields.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})
+
+
+def error_json(message: str, kind: str, code: str) -> dict[str, Any]:
+    """An error as OpenAI's interface has it."""
+    return {"error": {"message": message, "type": kind, "code": code}}
+
+
+async def send_error(
+    send: Send, status: int, message: str, code: str, headers: dict[str, str] | None = None
+) -> None:
+    """Answer with an error."""
+    kind = "invalid_request_error" if status < 500 and status != 429 else "server_error"
+    await send_json(send, status, error_json(message, kind, code), headers)
+
+
+async def gone(receive: Receive) -> None:
+    """Wait until the client has closed its connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def send_events(
+    frames: AsyncIterator[bytes], leave: Callable[[], None], receive: Receive, send: Send
+) -> None:
+    """Answer with a stream. `leave` is called when it ends or the client goes; the frames should then end
+    soon.
+    """
+    headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    watcher = asyncio.create_task(_watch(receive, leave))
+    try:
+        async for data in frames:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except OSError:  # the client left between two frames
+        return
+    finally:
+        watcher.cancel()
+        leave()
+
+
+async def _watch(receive: Receive, leave: Callable[[], None]) -> None:
+    await gone(receive)
+    leave()

@@ -1,0 +1,94 @@
+"""One request's events, from the engine's thread to a coroutine. Knows event loops; no scheduling, no
+text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+
+from aix_lsp.engine.events import Event, Failed, Finished, Piece
+
+
+class EventStream(AsyncIterator[Event]):
+    """Events of one request in order, ended after the terminal one (Finished or Failed).
+
+    Pieces of a candidate that are ready together come as one. Closing the stream cancels the request; the
+    terminal event then still comes, to whoever iterates on.
+    """
+
+    def __init__(self, cancel: Callable[[], None]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._cancel = cancel
+        self._events: deque[Event] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = False
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Add events. Called on the loop."""
+        for event in events:
+            last = self._events[-1] if self._events else None
+            if isinstance(event, Piece) and isinstance(last, Piece) and last.index == event.index:
+                self._events[-1] = last.joined(event)
+            else:
+                self._events.append(event)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def batch(self) -> list[Event]:
+        """All events that are there, at least one. Must not be called after the terminal one."""
+        while not self._events:
+            self._waiter = self.loop.create_future()
+            await self._waiter
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    async def __anext__(self) -> Event:
+        if self._ended:
+            raise StopAsyncIteration
+        if not self._events:
+            self._events.extend(await self.batch())
+        event = self._events.popleft()
+        self._ended = isinstance(event, Finished | Failed)
+        return event
+
+    def cancel(self) -> None:
+        """End the request as soon as can be; harmless where it has ended."""
+        self._cancel()
+
+    async def aclose(self) -> None:
+        """Cancel and let go."""
+        self.cancel()
+        self._ended = True
+
+
+class Outbox:
+    """Collects what a step has to tell and wakes each loop once for all of it."""
+
+    def __init__(self) -> None:
+        self._events: dict[EventStream, list[Event]] = {}
+
+    def post(self, stream: EventStream, event: Event) -> None:
+        """Have `event` told at the next flush."""
+        self._events.setdefault(stream, []).append(event)
+
+    def flush(self) -> None:
+        """Hand everything over."""
+        if not self._events:
+            return
+        batches: dict[asyncio.AbstractEventLoop, list[tuple[EventStream, list[Event]]]] = {}
+        for stream, events in self._events.items():
+            batches.setdefault(stream.loop, []).append((stream, events))
+        self._events = {}
+        for loop, batch in batches.items():
+            try:
+                loop.call_soon_threadsafe(_deliver, batch)
+            except RuntimeError:  # the loop is closed: nobody listens any more
+                continue
+
+
+def _deliver(batch: list[tuple[EventStream, list[Event]]]) -> None:
+    for stream, events in batch:
+        stream.feed(events)

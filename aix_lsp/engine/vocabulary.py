@@ -1,0 +1,126 @@
+"""What each token is in bytes. Knows the tokenizer's files; no prompts, no text of users."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+_SPACE = "▁"
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """The printable characters that byte-level BPE writes bytes as (Radford et al. 2019, GPT-2)."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in set(printable)]
+    alphabet = {chr(byte): byte for byte in printable}
+    alphabet.update({chr(256 + at): byte for at, byte in enumerate(others)})
+    return alphabet
+
+
+class Vocabulary:
+    """Bytes of every token, and tokens by their bytes.
+
+    `markers` are the special tokens and all others that stand for no text: their bytes are empty, they are
+    found by no search, and `banned` lists those of them that the model must not write.
+    """
+
+    def __init__(
+        self, tokenizer: Any, size: int, ends: Iterable[int] = (), markers: Iterable[int] = ()
+    ) -> None:
+        self.size = size
+        self.ends = frozenset(ends)
+        """Tokens that end a generation."""
+        backend = json.loads(tokenizer.backend_tokenizer.to_str())
+        pieces = _pieces(backend["model"])
+        self._table = [b""] * size
+        decode = _decoder(backend)
+        for piece, token in pieces:
+            if token < size:
+                self._table[token] = decode(piece)
+        for added in backend["added_tokens"]:
+            if added["id"] < size:
+                marker = is_marker(added["content"], added["special"])
+                self._table[added["id"]] = b"" if marker else added["content"].encode()
+        for token in (*self.ends, *markers):
+            if token < size:
+                self._table[token] = b""
+        self.markers = frozenset(token for token, data in enumerate(self._table) if not data)
+        self.banned = tuple(sorted(self.markers - self.ends))
+        found = sorted((data, token) for token, data in enumerate(self._table) if data)
+        self._sorted = [data for data, _ in found]
+        self._tokens = [token for _, token in found]
+
+    def bytes_of(self, token: int) -> bytes:
+        """The bytes that a token stands for; empty for a marker."""
+        return self._table[token] if token < self.size else b""
+
+    def beginning_with(self, data: bytes) -> list[int]:
+        """Tokens whose bytes begin with `data`, which must not be empty."""
+        low = bisect_left(self._sorted, data)
+        above = data.rstrip(b"\xff")
+        high = (
+            bisect_left(self._sorted, above[:-1] + bytes([above[-1] + 1]), low)
+            if above
+            else len(self._sorted)
+        )
+        return self._tokens[low:high]
+
+    def equal_to(self, data: bytes) -> list[int]:
+        """Tokens whose bytes are `data`."""
+        low = bisect_left(self._sorted, data)
+        high = low
+        while high < len(self._sorted) and self._sorted[high] == data:
+            high += 1
+        return self._tokens[low:high]
+
+    @lru_cache(maxsize=64)  # noqa: B019 - one vocabulary lives as long as its process
+    def spelling(self, data: bytes) -> tuple[int, ...]:
+        """Tokens that may come first in a text whose bytes begin with `data`: its heads and its
+        extensions.
+        """
+        found = self.beginning_with(data)
+        for length in range(1, len(data)):
+            found += self.equal_to(data[:length])
+        return tuple(found)
+
+
+def is_marker(content: str, special: bool) -> bool:
+    """Whether an added token is there for structure, not for text.
+
+    Some tokenizers do not flag their fill-in-the-middle markers as special, and some add runs of blanks,
+    which are text.
+    """
+    bare = content.strip(" ▁")
+    return special or (bare[:1] in ("<", "[") and bare[-1:] in (">", "]") and len(bare) > 2)
+
+
+def _pieces(model: dict[str, Any]) -> list[tuple[str, int]]:
+    vocabulary = model["vocab"]
+    if isinstance(vocabulary, dict):
+        return list(vocabulary.items())
+    return [(entry[0], token) for token, entry in enumerate(vocabulary)]
+
+
+def _decoder(backend: dict[str, Any]) -> Any:
+    kinds = json.dumps(backend.get("decoder") or {})
+    if '"ByteLevel"' in kinds:
+        alphabet = _byte_alphabet()
+
+        def byte_level(piece: str) -> bytes:
+            try:
+                return bytes([alphabet[character] for character in piece])
+            except KeyError:
+                return piece.encode()
+
+        return byte_level
+    bytes_for_unknown = bool(backend["model"].get("byte_fallback")) or '"ByteFallback"' in kinds
+
+    def sentence_piece(piece: str) -> bytes:
+        if bytes_for_unknown and len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
+            return bytes([int(piece[3:5], 16)])
+        return piece.replace(_SPACE, " ").encode()
+
+    return sentence_piece
