@@ -30,6 +30,14 @@ def configure(level: str = "info", file: Path | None = None) -> None:
         logging.getLogger(__name__).warning("%s", problem)
 
 
+def add_errors_on_stderr() -> None:
+    """Say errors on standard error too, each as one plain line: for whoever has started us."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.ERROR)
+    handler.addFilter(lambda record: not record.exc_info)
+    logging.getLogger().addHandler(handler)
+
+
 def set_level(level: str) -> None:
     """Hold back what is less than `level` ("debug", "info", "warning" or "error")."""
     logging.getLogger().setLevel(level.upper())

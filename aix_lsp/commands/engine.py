@@ -58,6 +58,8 @@ def command(log_file: Path | None, verbose: bool, **options: Any) -> None:
     from aix_lsp.engine.serve import run
 
     logs.configure("debug" if verbose else "info", log_file)
+    if log_file is not None:
+        logs.add_errors_on_stderr()
     sys.exit(run(EngineOptions(**options), listen))
 
 

@@ -1,0 +1,164 @@
+"""What `aix-lsp doctor` looks at before it starts an engine. Torch is tried in a process apart."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aix_lsp
+from aix_lsp import paths
+from aix_lsp.backends.rendezvous import HAS_UNIX_SOCKETS
+from aix_lsp.settings import Problem, Settings
+
+_TORCH_S = 120.0
+_EDITORS = {
+    "nvim": "neovim",
+    "code": "vscode",
+    "codium": "vscode",
+    "emacs": "emacs",
+    "hx": "helix",
+    "helix": "helix",
+    "vim": "vim-ale",
+    "kate": "kate",
+    "subl": "sublime",
+}
+_LOOK_AT_TORCH = """
+import json, torch, transformers
+mps = torch.backends.mps.is_available()
+cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+print(json.dumps([torch.__version__, transformers.__version__, cuda, mps, torch.get_num_threads()]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `mend` says what to do where something is wrong, else it is empty."""
+
+    subject: str
+    found: str
+    mend: str = ""
+    fatal: bool = False
+    """Whether looking further is of no use."""
+
+
+def python() -> Finding:
+    version = platform.python_version()
+    text = f"{version} on {platform.system()} {platform.machine()} ({sys.executable})"
+    return Finding("Python", text, "" if sys.version_info >= (3, 11) else "Install Python 3.11 or newer.")
+
+
+def package() -> Finding:
+    where = Path(aix_lsp.__file__).parent
+    found = shutil.which("aix-lsp")
+    mend = (
+        "" if found else "No `aix-lsp` on the PATH: name its path in the editor (`aix-lsp init` prints it)."
+    )
+    return Finding("aix-lsp", f"{aix_lsp.__version__} in {where}, command {found or 'not on the PATH'}", mend)
+
+
+def settings_files(problems: list[Problem]) -> Iterator[Finding]:
+    if not problems:
+        yield Finding("settings", "no problems")
+    for problem in problems:
+        yield Finding("settings", str(problem), "Mend the file; `aix-lsp settings` shows what is in force.")
+
+
+def torch() -> Finding:
+    """Whether torch and transformers can be imported, and what they see."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _LOOK_AT_TORCH],
+            capture_output=True,
+            text=True,
+            timeout=_TORCH_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Finding("torch", f"not imported within {_TORCH_S:g} s", "Look at the disk and the load.", True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        return Finding("torch", last, f"{sys.executable} -m pip install --upgrade torch transformers", True)
+    torch_version, transformers_version, cuda, mps, threads = json.loads(done.stdout.splitlines()[-1])
+    devices = ", ".join([*cuda, *(["Apple GPU"] if mps else []), f"CPU with {threads} threads"])
+    return Finding("torch", f"{torch_version}, transformers {transformers_version}; {devices}")
+
+
+def memory() -> Finding:
+    """Free memory, where the system tells."""
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        meminfo = Path("/proc/meminfo")
+        if meminfo.exists():
+            line = next(s for s in meminfo.read_text("ascii").splitlines() if s.startswith("MemAvailable"))
+            free = int(line.split()[1]) << 10
+    except (OSError, ValueError, AttributeError, StopIteration):
+        return Finding("memory", "not known on this system")
+    low = free < 1 << 30
+    return Finding(
+        "memory",
+        f"{free / (1 << 30):.1f} GiB free",
+        "Close something, or lower kvMemoryMb; torch alone takes about 0.4 GiB." if low else "",
+    )
+
+
+def folders() -> Iterator[Finding]:
+    """Whether the program's files can be written, and a socket bound."""
+    for name, folder in (("logs", paths.log_dir), ("state", paths.state_dir), ("sockets", paths.runtime_dir)):
+        try:
+            path = folder()
+            probe = path / f".doctor-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            yield Finding(name, str(error), "Set AIX_LSP_HOME to a folder that you can write.", True)
+        else:
+            yield Finding(name, str(path))
+    if HAS_UNIX_SOCKETS:
+        yield _socket()
+
+
+def model(settings: Settings) -> Finding:
+    """Whether the model can be where the settings say."""
+    folder = Path(settings.model).expanduser()
+    if settings.model == "embedded":
+        folder = Path(aix_lsp.__file__).parent / "embedded"
+        if not (folder / "config.json").exists():
+            return Finding("model", f"{folder} is incomplete", "Install aix-lsp again.", True)
+    elif not folder.is_dir():
+        return Finding("model", f"{settings.model} (a Hugging Face id)")
+    missing = [name for name in ("config.json", "tokenizer_config.json") if not (folder / name).exists()]
+    if missing:
+        return Finding(
+            "model", f"{folder} has no {missing[0]}", "Set model to a folder saved by transformers.", True
+        )
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    return Finding("model", f"{folder} ({size / (1 << 20):.0f} MiB of weights)")
+
+
+def editors() -> Iterator[Finding]:
+    """Editors on this machine, and how each is set up."""
+    found = {name: where for name in _EDITORS if (where := shutil.which(name))}
+    for name, where in found.items():
+        yield Finding("editor", f"{where}: `aix-lsp init {_EDITORS[name]}`")
+    if not found:
+        yield Finding("editor", "none of the known ones on the PATH; `aix-lsp init --help` lists them")
+
+
+def _socket() -> Finding:
+    path = paths.socket_path(f"doctor-{os.getpid()}.sock")
+    try:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+    except OSError as error:
+        return Finding("socket", f"{path}: {error}", "Set AIX_LSP_HOME to a folder on a local disk.", True)
+    finally:
+        path.unlink(missing_ok=True)
+    return Finding("socket", f"{path.parent} takes sockets")

@@ -1,0 +1,77 @@
+"""`aix-lsp models`: the model families that are known, and the models that lie on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aix_lsp.fim.templates import FAMILIES, detect
+
+
+@click.command("models")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(as_json: bool) -> None:
+    """List model families and the models on this machine.
+
+    Any of the models listed, or a folder that transformers can load, is a value for the setting "model".
+    """
+    models = [{"id": "embedded", "family": "aix"}, *_cached()]
+    if as_json:
+        families = [{"name": t.name, "order": t.order, "context": t.takes_context} for t in FAMILIES]
+        click.echo(json.dumps({"families": families, "models": models}))
+        return
+    click.echo("Families, for the setting fimFamily where the family is not found by itself:")
+    for template in FAMILIES:
+        order = "suffix first" if template.order == "spm" else "prefix first"
+        context = ", takes other files" if template.takes_context else ""
+        click.echo(f"  {template.name:<12} {order}{context}")
+    click.echo("\nModels on this machine:")
+    for model in models:
+        click.echo(f"  {model['id']:<44} {model['family'] or 'no fill-in-the-middle'}")
+
+
+def hub_cache() -> Path:
+    """Where huggingface_hub keeps models; found without importing it."""
+    home = os.environ.get("HF_HOME") or str(
+        Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
+    )
+    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
+
+
+def special_tokens(folder: Path) -> frozenset[str]:
+    """The special tokens that a model's folder names, without loading its tokenizer; empty where unknown."""
+    found: set[str] = set()
+    for name in ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"):
+        try:
+            found |= set(_token_names(json.loads((folder / name).read_text("utf-8"))))
+        except (OSError, ValueError):
+            continue
+    return frozenset(found)
+
+
+def _cached() -> Iterator[dict[str, str]]:
+    for folder in sorted(hub_cache().glob("models--*")):
+        name = folder.name.removeprefix("models--").replace("--", "/")
+        for snapshot in sorted(folder.glob("snapshots/*")):
+            if (snapshot / "config.json").exists() and any(snapshot.glob("*.safetensors")):
+                template = detect(special_tokens(snapshot), name)
+                yield {"id": name, "family": template.name if template else ""}
+                break
+
+
+def _token_names(value: Any) -> Iterator[str]:
+    """Every text in a tokenizer's files that may be the name of a token."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _token_names(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _token_names(inner)
