@@ -7,12 +7,13 @@ answers to bad messages, order of receipt, late answers. Knows nothing of what m
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import enum
+import inspect
 import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, cast
 
 from cattrs import Converter
@@ -47,8 +48,6 @@ class Protocol(LanguageServerProtocol):
         super().__init__(server, converter)
         self.phase = Phase.CONNECTED
         self.outbox: outbox.Outbox | None = None
-        self.at_receipt: Callable[[Any, Any], None] = lambda params, raw: None
-        """Called with a request's params, typed and raw, when it is received, in its handler's context."""
         self.custom_params: dict[str, Any] = {}
         """Params types of methods that the specification lacks, or that are read otherwise; None is raw."""
         self._calls = Calls()
@@ -59,8 +58,7 @@ class Protocol(LanguageServerProtocol):
     def receive(self, body: bytes) -> None:
         """Take in a message body. Never raises: what is wrong with it is answered or logged."""
         for message in messages.read(body):
-            # Each message has a context of its own, so that nothing of one request is seen by another.
-            contextvars.copy_context().run(self._take, message)
+            self._take(message)
 
     def _take(self, message: messages.Message) -> None:
         try:
@@ -94,9 +92,23 @@ class Protocol(LanguageServerProtocol):
             except Exception as error:
                 self.refuse(id, messages.INVALID_PARAMS, f"invalid params: {reason(error)}")
             else:
-                # pygls starts a handler on a later turn of the loop; the documents must be caught now.
-                self.at_receipt(structured, params)
                 self._handle_request(id, method, structured)
+
+    def _handle_request(self, msg_id: Id, method_name: str, params: Any) -> None:
+        """Call the handler now, so that it sees the documents as they are; what it returns may be awaitable.
+
+        pygls would start a coroutine on a later turn of the loop, after messages that came later.
+        """
+        try:
+            outcome = self._get_handler(method_name)(params)
+        except Exception as error:
+            self._fail(msg_id, error)
+            return
+        if inspect.isawaitable(outcome):
+            task = self._running()[msg_id] = asyncio.ensure_future(outcome)
+            task.add_done_callback(partial(self._send_handler_result, msg_id=msg_id))
+        else:
+            self._answer(msg_id, outcome)
 
     def _take_notification(self, method: str, params: Any) -> None:
         if method == "exit":
@@ -148,15 +160,19 @@ class Protocol(LanguageServerProtocol):
         error = future.exception()
         if error is None:
             self._answer(msg_id, future.result())
-        elif isinstance(error, JsonRpcException):
-            self.refuse(msg_id, error.code, error.message)
         else:
-            logger.error("request %r failed", msg_id, exc_info=error)
-            self.refuse(msg_id, messages.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            self._fail(msg_id, error)
 
     def _check_handler_result(self, future: Future[Any]) -> None:
         if not future.cancelled() and (error := future.exception()) is not None:
             logger.error("a notification's handler failed", exc_info=error)
+
+    def _fail(self, id: Id, error: BaseException) -> None:
+        if isinstance(error, JsonRpcException):
+            self.refuse(id, error.code, error.message)
+        else:
+            logger.error("request %r failed", id, exc_info=error)
+            self.refuse(id, messages.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
 
     def _answer(self, id: Id, result: Any) -> None:
         try:
@@ -223,7 +239,7 @@ class Protocol(LanguageServerProtocol):
             await asyncio.wait(running, timeout=5)
 
     def _running(self) -> dict[Id, asyncio.Task[Any]]:
-        """Unanswered requests of the client. All our handlers are coroutines, so their futures are tasks."""
+        """Unanswered requests of the client; whatever pygls calls futures are tasks here."""
         return cast("dict[Id, asyncio.Task[Any]]", self._request_futures)
 
 

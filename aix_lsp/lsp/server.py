@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from aix_lsp import __version__
@@ -35,12 +34,14 @@ HANDLERS: dict[str, Handler] = {
     "textDocument/inlineCompletion": inline_completion.inline_completion,
     "aix/inlineCompletion": inline_completion.stream_inline_completion,
 }
-"""Requests are coroutines, so that they can be cancelled; notifications are not, to keep their order."""
+"""Called when the message is received, so that all see the documents as they were; requests may return a
+coroutine for what takes time."""
 
 CUSTOM_PARAMS: dict[str, Any] = {
     "initialize": None,
     "initialized": None,
-    "aix/inlineCompletion": types.InlineCompletionParams,
+    "textDocument/inlineCompletion": inline_completion.Params,
+    "aix/inlineCompletion": inline_completion.Params,
 }
 """How params are read of methods that LSP does not have, or that are read by hand (None)."""
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cachetools import LRUCache
 from pygls.exceptions import JsonRpcException
@@ -19,13 +19,10 @@ from aix_lsp.lsp.documents import Change, DocumentStore
 from aix_lsp.lsp.engines import EnginePool
 from aix_lsp.lsp.options import ServeOptions
 from aix_lsp.lsp.protocol import Phase, Protocol
-from aix_lsp.lsp.received import Received, Target, received
 from aix_lsp.lsp.scopes import MakeService, Scope, Scopes
+from aix_lsp.lsp.target import Target
 from aix_lsp.lsp.workspace import Workspace
 from aix_lsp.settings import Settings
-
-if TYPE_CHECKING:
-    from aix_lsp.completion.service import CompletionService
 
 logger = logging.getLogger(__name__)
 
@@ -72,20 +69,15 @@ class Session:
         self._homes: dict[str, Scope] = {}
         self._edited_at: dict[str, float] = {}
         self._background: set[asyncio.Task[Any]] = set()
-        protocol.at_receipt = self._note_receipt
-
-    def _note_receipt(self, params: Any, raw: Any) -> None:
-        uri = getattr(getattr(params, "text_document", None), "uri", None)
-        if uri is None:
-            received.set(Received(raw))
-        else:
-            since = time.monotonic() - self._edited_at.get(uri, float("-inf"))
-            received.set(Received(raw, self.target(uri), since))
 
     def target(self, uri: str) -> Target | None:
         """The document as it is now; None where the client has not opened it."""
         document = self.documents.get(uri)
         return None if document is None else Target(document, document)
+
+    def since_edit(self, uri: str) -> float:
+        """Seconds since a document's last change; infinite where there was none."""
+        return time.monotonic() - self._edited_at.get(uri, float("-inf"))
 
     def settings_for(self, document: DocumentSnapshot) -> Settings:
         """The settings that hold for a document; the defaults before the session has started."""
@@ -122,16 +114,14 @@ class Session:
         folder = self.workspace.folder_of(uri)
         return self.scopes.get(folder.uri if folder else "")
 
-    async def service_for(self, uri: str, within_s: float) -> CompletionService | None:
-        """The completion service for a document; None where settings are not known in time."""
-        if not self.started.is_set():
-            self.start()  # some clients never say `initialized`
-            try:
-                await asyncio.wait_for(self.started.wait(), within_s)
-            except TimeoutError:
-                return None
-        scope = self.scope_of(uri)
-        return scope.service if scope else None
+    async def wait_for_start(self, within_s: float) -> bool:
+        """Whether the session has started, or does so in time."""
+        self.start()  # some clients never say `initialized`
+        try:
+            await asyncio.wait_for(self.started.wait(), within_s)
+        except TimeoutError:
+            return False
+        return True
 
     def start(self) -> None:
         """Read the settings and bring the engine up, in the background. Again does nothing."""

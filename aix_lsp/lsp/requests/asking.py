@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import cast
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -12,8 +13,9 @@ from pygls.exceptions import JsonRpcException
 from aix_lsp.completion.document import Position
 from aix_lsp.completion.suggestion import Ask, ContentModified, Superseded, Update
 from aix_lsp.lsp.messages import CONTENT_MODIFIED, SERVER_CANCELLED
-from aix_lsp.lsp.received import Target
 from aix_lsp.lsp.session import Session
+from aix_lsp.lsp.target import Target
+from aix_lsp.settings import Settings
 
 NOTHING = Update((), True)
 
@@ -50,19 +52,29 @@ class Place:
         return Position(self.cursor.line, self.cursor.column + characters)
 
 
-async def updates(place: Place, ask: Ask) -> AsyncGenerator[Update, None]:
+def updates(place: Place, ask: Ask) -> AsyncGenerator[Update, None]:
     """The service's updates, the last one with `done`; closing this ends the generation.
 
-    Raises JsonRpcException where the request was superseded or the document has changed.
+    The service learns of the ask at once, so that a change that the client sends next finds it there.
+    Iterating raises JsonRpcException where the request was superseded or the document has changed.
     """
-    settings = place.session.settings_for(place.target.document)
-    service = await place.session.service_for(ask.document.uri, settings.deadline_ms / 1000)
-    if service is None:
-        yield NOTHING
-        return
+    scope = place.session.scope_of(ask.document.uri)
+    return _updates(place.session, ask, scope.service.suggest(ask) if scope else None)
+
+
+async def _updates(
+    session: Session, ask: Ask, stream: AsyncIterator[Update] | None
+) -> AsyncGenerator[Update, None]:
+    if stream is None:
+        started = await session.wait_for_start(Settings().deadline_ms / 1000)
+        scope = session.scope_of(ask.document.uri) if started else None
+        if scope is None:
+            yield NOTHING
+            return
+        stream = scope.service.suggest(ask)
     try:
-        async with aclosing(service.suggest(ask)) as stream:
-            async for update in stream:
+        async with aclosing(cast("AsyncGenerator[Update, None]", stream)) as closing:
+            async for update in closing:
                 yield update
     except Superseded as error:
         raise JsonRpcException("a newer request took this one's place", SERVER_CANCELLED) from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from typing import Any
 
 from lsprotocol import types
 
 from aix_lsp.completion.suggestion import Ask, Suggestion, Trigger, Update
-from aix_lsp.lsp.received import Received, received
 from aix_lsp.lsp.requests.asking import Place, updates
 from aix_lsp.lsp.requests.popup_items import PopupItems, documentation, first_line
 from aix_lsp.lsp.session import Session
@@ -17,31 +17,33 @@ _PAUSE_S = 1.0
 """A request this long after the last edit was made by hand; clients send one kind for both."""
 
 
-async def completion(session: Session, params: types.CompletionParams) -> types.CompletionList:
-    at = received.get()
-    if at.target is None:
-        return types.CompletionList(False, [])
-    settings = session.settings_for(at.target.document)
+_NOTHING = types.CompletionList(is_incomplete=False, items=[])
+
+
+def completion(
+    session: Session, params: types.CompletionParams
+) -> types.CompletionList | Awaitable[types.CompletionList]:
+    target = session.target(params.text_document.uri)
+    if target is None:
+        return _NOTHING
+    settings = session.settings_for(target.document)
     if not (settings.enabled and settings.popup):
-        return types.CompletionList(False, [])
-    place = Place.of(session, at.target, params.position)
-    trigger = _trigger(params.context, at)
+        return _NOTHING
+    place = Place.of(session, target, params.position)
+    trigger = _trigger(session, params)
     ask = Ask(
-        document=at.target.whole,
-        cursor=at.target.into_whole(place.cursor),
+        document=target.whole,
+        cursor=target.into_whole(place.cursor),
         trigger=trigger,
         channel="popup",
         candidates=settings.candidates if trigger == "invoked" else 1,
     )
     items = PopupItems(place, session.client, settings.popup_first)
     answer = _Answer(session, items, params.partial_result_token)
-    async with aclosing(updates(place, ask)) as stream:
-        async for update in stream:
-            answer.add(update)
-    return answer.final()
+    return answer.collect(updates(place, ask))
 
 
-async def resolve(session: Session, item: types.CompletionItem) -> types.CompletionItem:
+def resolve(session: Session, item: types.CompletionItem) -> types.CompletionItem:
     """Add the documentation, where the suggestion is still known."""
     id = item.data.get("id") if isinstance(item.data, dict) else None
     shown = session.shown.get(id) if isinstance(id, str) else None
@@ -64,7 +66,13 @@ class _Answer:
         self._sent: list[str] = []
         self._last = Update((), False)
 
-    def add(self, update: Update) -> None:
+    async def collect(self, stream: AsyncGenerator[Update, None]) -> types.CompletionList:
+        async with aclosing(stream):
+            async for update in stream:
+                self._add(update)
+        return self._final()
+
+    def _add(self, update: Update) -> None:
         self._last = update
         if self._token is None or not update.suggestions:
             return
@@ -72,7 +80,7 @@ class _Answer:
         lines = (first_line(suggestion) for suggestion in update.suggestions)
         self._send([*(line for line in lines if line is not None), *fixed])
 
-    def final(self) -> types.CompletionList:
+    def _final(self) -> types.CompletionList:
         """The whole list, or an empty one after partial results."""
         suggestions = () if self._sent else self._last.suggestions
         made = [self._make(suggestion, rank) for rank, suggestion in enumerate(suggestions)]
@@ -95,6 +103,8 @@ class _Answer:
         return self._items.item(suggestion, rank)
 
 
-def _trigger(context: types.CompletionContext | None, at: Received) -> Trigger:
+def _trigger(session: Session, params: types.CompletionParams) -> Trigger:
+    context = params.context
     by_hand = context is not None and context.trigger_kind is types.CompletionTriggerKind.Invoked
-    return "invoked" if by_hand and at.since_edit_s > _PAUSE_S else "automatic"
+    paused = session.since_edit(params.text_document.uri) > _PAUSE_S
+    return "invoked" if by_hand and paused else "automatic"

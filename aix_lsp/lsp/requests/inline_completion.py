@@ -2,43 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
+import attrs
 from lsprotocol import types
 
 from aix_lsp.completion.suggestion import Ask, SelectedCompletion, Suggestion, Update
-from aix_lsp.lsp.received import Target, received
 from aix_lsp.lsp.requests.asking import Place, updates
 from aix_lsp.lsp.requests.popup_items import ACCEPT
 from aix_lsp.lsp.session import Session
 
 
-async def inline_completion(session: Session, params: types.InlineCompletionParams) -> Any:
-    """The standard request. A partial result token, which newer clients send, gets the finished items."""
-    at = received.get()
-    if at.target is None or not session.settings_for(at.target.document).enabled:
-        return {"items": []}
-    place, ask = _ask(session, at.target, params, "inline")
-    last = await _last_update(place, ask)
+@attrs.define
+class Params(types.InlineCompletionParams):
+    """With the partial result token, which LSP 3.18 has and lsprotocol's type lacks."""
+
+    partial_result_token: types.ProgressToken | None = attrs.field(default=None)
+
+
+def inline_completion(session: Session, params: Params) -> Any:
+    """The standard request. A partial result token gets the finished items, the answer then none."""
+    asked = _ask(session, params, "inline")
+    return {"items": []} if asked is None else _inline(*asked, params.partial_result_token)
+
+
+def stream_inline_completion(session: Session, params: Params) -> Any:
+    """Our own: each progress value has the whole text so far, since ghost text grows in place."""
+    asked = _ask(session, params, "stream")
+    return {"items": []} if asked is None else _stream(*asked, params.partial_result_token)
+
+
+_Stream = AsyncGenerator[Update, None]
+
+
+async def _inline(place: Place, ask: Ask, stream: _Stream, token: Any) -> Any:
+    last = Update((), True)
+    async with aclosing(stream):
+        async for update in stream:
+            last = update
     items = [_item(place, ask, suggestion) for suggestion in last.suggestions]
-    token = _partial_token(at.raw)
     if token is None or not items:
         return {"items": items}
-    session.protocol.notify("$/progress", {"token": token, "value": items})
+    place.session.protocol.notify("$/progress", {"token": token, "value": items})
     return {"items": []}
 
 
-async def stream_inline_completion(session: Session, params: types.InlineCompletionParams) -> Any:
-    """Our own: each progress value has the whole text so far, since ghost text grows in place."""
-    at = received.get()
-    if at.target is None or not session.settings_for(at.target.document).enabled:
-        return {"items": []}
-    place, ask = _ask(session, at.target, params, "stream")
-    progress = _TextProgress(session, _partial_token(at.raw))
+async def _stream(place: Place, ask: Ask, stream: _Stream, token: Any) -> Any:
+    progress = _TextProgress(place.session, token)
     last = Update((), True)
-    async with aclosing(updates(place, ask)) as stream:
+    async with aclosing(stream):
         async for update in stream:
             progress.report(_growth(place, ask, update.suggestions), done=False)
             last = update
@@ -46,20 +60,16 @@ async def stream_inline_completion(session: Session, params: types.InlineComplet
     return {"items": [_item(place, ask, s) | {"data": _cost(s)} for s in last.suggestions]}
 
 
-async def _last_update(place: Place, ask: Ask) -> Update:
-    last = Update((), True)
-    async with aclosing(updates(place, ask)) as stream:
-        async for update in stream:
-            last = update
-    return last
-
-
-def _ask(
-    session: Session, target: Target, params: types.InlineCompletionParams, channel: str
-) -> tuple[Place, Ask]:
+def _ask(session: Session, params: Params, channel: str) -> tuple[Place, Ask, _Stream] | None:
+    """Ask the service; None where there is nothing to complete."""
+    target = session.target(params.text_document.uri)
+    if target is None:
+        return None
+    settings = session.settings_for(target.document)
+    if not settings.enabled:
+        return None
     place = Place.of(session, target, params.position)
     invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
-    settings = session.settings_for(target.document)
     ask = Ask(
         document=target.whole,
         cursor=target.into_whole(place.cursor),
@@ -68,7 +78,7 @@ def _ask(
         candidates=settings.candidates if invoked else 1,
         selected=_selected(place, params.context.selected_completion_info),
     )
-    return place, ask
+    return place, ask, updates(place, ask)
 
 
 def _selected(place: Place, info: types.SelectedCompletionInfo | None) -> SelectedCompletion | None:
@@ -122,16 +132,10 @@ def _cost(suggestion: Suggestion) -> dict[str, Any]:
     }
 
 
-def _partial_token(raw: Any) -> str | int | None:
-    """The token that lsprotocol's params drop."""
-    token = raw.get("partialResultToken") if isinstance(raw, dict) else None
-    return token if isinstance(token, str | int) else None
-
-
 class _TextProgress:
     """Sends the text each time that it has changed, numbered so that a client can tell a gap."""
 
-    def __init__(self, session: Session, token: str | int | None) -> None:
+    def __init__(self, session: Session, token: types.ProgressToken | None) -> None:
         self._session = session
         self._token = token
         self._sequence = 0
