@@ -1,0 +1,364 @@
+"""Requests through the stepper over the fake runner: right tokens, one end each, nothing lost, whatever
+happens.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from aix_lsp.engine.events import Event, Failed, Finished, Piece
+from aix_lsp.engine.metrics import EngineMetrics
+from aix_lsp.engine.schedule import Limits
+from aix_lsp.engine.sequence import Request
+from aix_lsp.engine.step import OutOfMemory, Row
+from aix_lsp.engine.stepper import Signals, Stepper
+from tests.engine.fakes import FakeRunner, expected, request
+
+
+class Bench:
+    """A stepper with what it told, by request."""
+
+    def __init__(self, runner: FakeRunner | None = None, **limits: object) -> None:
+        self.runner = runner or FakeRunner()
+        self.told: dict[Request, list[Event]] = {}
+        self.signals = Signals()
+        self.metrics = EngineMetrics()
+        self.stepper = Stepper(
+            self.runner,
+            self.tell,
+            self.signals,
+            self.metrics,
+            Limits(**limits),  # type: ignore[arg-type]
+        )
+
+    def tell(self, to: Request, event: Event) -> None:
+        events = self.told.setdefault(to, [])
+        assert not any(isinstance(e, Finished | Failed) for e in events), "told after its end"
+        events.append(event)
+
+    def add(self, *requests: Request) -> None:
+        for one in requests:
+            self.told[one] = []
+            if one.priority < 3:
+                self.signals.foreground += 1
+            self.stepper.add(one)
+
+    def run(self, most: int = 10_000) -> None:
+        for _ in range(most):
+            if not self.stepper.run_once():
+                return
+        raise AssertionError("does not come to an end")
+
+    def end_cancelled(self) -> None:
+        for one in self.told:
+            if one.cancelled and not one.finished:
+                self.stepper.end(one, "cancelled")
+
+    def texts(self, of: Request) -> list[list[int]]:
+        found: list[list[int]] = [[] for _ in of.sequences]
+        for event in self.told[of]:
+            if isinstance(event, Piece):
+                found[event.index] += map(int, event.text.split())
+        return found
+
+    def end(self, of: Request) -> Event:
+        return self.told[of][-1]
+
+    def check_clean(self) -> None:
+        scheduler = self.stepper.scheduler
+        scheduler.check_integrity()
+        assert scheduler.idle and scheduler.cache.pool.held == 0
+        scheduler.cache.tree.clear()
+        assert scheduler.cache.pool.free == self.runner.page_count
+        for events in self.told.values():
+            assert sum(isinstance(e, Finished | Failed) for e in events) == 1
+
+
+def reasons(events: Sequence[Event]) -> list[str]:
+    return [e.reason for e in events if isinstance(e, Piece) and e.reason]
+
+
+def test_a_request_gets_the_models_tokens_and_one_end() -> None:
+    bench = Bench()
+    one = request(range(9), new=12)
+    bench.add(one)
+    bench.run()
+    assert bench.texts(one) == [expected(one.sequences[0], 11, None)]
+    assert reasons(bench.told[one]) == ["length"]
+    end = bench.end(one)
+    assert isinstance(end, Finished)
+    assert (end.prompt_tokens, end.cached_tokens, end.completion_tokens) == (9, 0, 12)
+    bench.check_clean()
+
+
+def test_the_next_keystroke_computes_only_what_is_new() -> None:
+    bench = Bench(FakeRunner(page_size=16))
+    first, second = request(range(100), new=3), request([*range(100), 7], new=3)
+    bench.add(first)
+    bench.run()
+    bench.add(second)
+    bench.run()
+    end = bench.end(second)
+    assert isinstance(end, Finished) and end.cached_tokens == 100
+    bench.check_clean()
+
+
+def test_candidates_share_their_prompts_pages() -> None:
+    bench = Bench(FakeRunner(pages=64, page_size=4), smallest_chunk=8, step_tokens=16)
+    many = request([1, 2, 3, 4, 5] * 8, new=6, n=4, temperature=1.0)
+    bench.add(many)
+    bench.run()
+    assert bench.texts(many) == [expected(s, 11, None) for s in many.sequences]
+    assert [s.reused for s in many.sequences] == [0, 39, 39, 39]
+    bench.check_clean()
+
+
+def test_two_requests_for_one_prompt_at_once_compute_it_once() -> None:
+    bench = Bench(FakeRunner(page_size=4), step_tokens=16, smallest_chunk=8)
+    prompt = [*range(11)] * 4
+    one, two = request(prompt), request([*prompt, 3])
+    bench.add(one, two)
+    bench.run()
+    assert two.sequences[0].reused >= len(prompt) - 1
+    assert bench.texts(two) == [expected(two.sequences[0], 11, None)]
+
+
+def test_a_full_pool_preempts_and_loses_nothing() -> None:
+    bench = Bench(FakeRunner(pages=12, page_size=4))
+    crowd = [request([k, k + 1, k + 2] * 2, new=20) for k in range(5)]
+    bench.add(*crowd)
+    bench.run()
+    for one in crowd:
+        assert bench.texts(one) == [expected(one.sequences[0], 11, None)]
+    assert bench.stepper.scheduler.sequences.preemptions > 0
+    bench.check_clean()
+
+
+def test_cancelled_midway_its_prompt_stays_cached() -> None:
+    bench = Bench()
+    one = request(range(20), new=50)
+    bench.add(one)
+    for _ in range(5):
+        bench.stepper.run_once()
+    one.cancelled = True
+    bench.stepper.end(one, "cancelled")
+    assert reasons(bench.told[one]) == ["cancelled"]
+    again = request(range(20), new=2)
+    bench.add(again)
+    bench.run()
+    end = bench.end(again)
+    assert isinstance(end, Finished) and end.cached_tokens == 19
+    bench.check_clean()
+
+
+def test_a_request_that_died_during_the_step_is_told_nothing_of_it() -> None:
+    bench = Bench()
+    one, other = request(range(8), new=9), request(range(3, 9), new=9)
+    bench.add(one, other)
+
+    def die(rows: Sequence[Row]) -> None:
+        one.cancelled = True
+
+    bench.runner.before = die
+    bench.stepper.run_once()
+    assert not bench.told[one] and bench.told[other]
+    bench.stepper.end(one, "cancelled")
+    bench.run()
+    assert bench.texts(other) == [expected(other.sequences[0], 11, None)]
+    bench.check_clean()
+
+
+def test_a_step_that_nobody_wants_ends_between_layers() -> None:
+    bench = Bench()
+    one = request(range(8), new=9)
+    bench.add(one)
+    layers: list[int] = []
+
+    def die(rows: Sequence[Row]) -> None:
+        layers.append(1)
+        one.cancelled = True
+        bench.signals.raised += 1
+
+    bench.runner.before = die
+    bench.stepper.run_once()
+    assert len(layers) == 1
+    bench.stepper.end(one, "cancelled")
+    bench.check_clean()
+
+
+def test_background_work_yields_between_layers_to_who_comes() -> None:
+    bench = Bench()
+    warm, typed = request(range(8), priority=3), request(range(20, 30), priority=1)
+    bench.add(warm)
+
+    def come(rows: Sequence[Row]) -> None:
+        bench.signals.foreground += 1
+        bench.signals.raised += 1
+
+    bench.runner.before = come
+    bench.stepper.run_once()
+    assert warm.sequences[0].computed == 0
+    bench.runner.before = lambda rows: None
+    bench.told[typed] = []
+    bench.stepper.add(typed)
+    bench.run()
+    ends = [of for of in bench.told if isinstance(bench.end(of), Finished)]
+    assert len(ends) == 2
+    assert bench.texts(warm) == [expected(warm.sequences[0], 11, None)]
+
+
+def test_its_deadline_ends_it_with_what_it_has() -> None:
+    bench = Bench(FakeRunner(pages=6000))
+    one = request(range(8), new=20_000, deadline=time.monotonic() + 0.05)
+    queued = request(range(8), deadline=time.monotonic() - 1)
+    bench.add(one, queued)
+    bench.run(100_000)
+    assert reasons(bench.told[one]) == ["length"] and reasons(bench.told[queued]) == ["length"]
+    assert 0 < len(bench.texts(one)[0]) < 20_000
+    bench.check_clean()
+
+
+def test_out_of_memory_shrinks_the_step_and_tries_again() -> None:
+    bench = Bench(FakeRunner(pages=100))
+
+    def short(rows: Sequence[Row]) -> None:
+        if sum(len(row.tokens) for row in rows) > 64:
+            raise OutOfMemory
+
+    bench.runner.before = short
+    one = request([*range(11)] * 9)
+    bench.add(one)
+    bench.run()
+    assert bench.texts(one) == [expected(one.sequences[0], 11, None)]
+    assert bench.stepper.scheduler.step_tokens < 64
+    bench.check_clean()
+
+
+def test_out_of_memory_again_fails_these_requests_only() -> None:
+    bench = Bench()
+
+    def short(rows: Sequence[Row]) -> None:
+        if any(row.pages and row.tokens[0] == 7 for row in rows):
+            raise OutOfMemory
+
+    bench.runner.before = short
+    bad, later = request([7, 8, 9]), request([1, 2, 3])
+    bench.add(bad)
+    bench.run()
+    bench.add(later)
+    bench.run()
+    failed = bench.end(bad)
+    assert isinstance(failed, Failed) and "memory" in failed.message
+    assert isinstance(bench.end(later), Finished)
+    bench.check_clean()
+
+
+def test_a_failing_step_fails_its_requests_and_the_next_works() -> None:
+    bench = Bench()
+
+    def fail(rows: Sequence[Row]) -> None:
+        raise RuntimeError("a kernel broke")
+
+    one, later = request(range(6)), request(range(6))
+    bench.runner.before = fail
+    bench.add(one)
+    bench.run()
+    bench.runner.before = lambda rows: None
+    bench.add(later)
+    bench.run()
+    assert isinstance(bench.end(one), Failed)
+    assert bench.texts(later) == [expected(later.sequences[0], 11, None)]
+    bench.check_clean()
+
+
+def test_what_can_never_fit_fails_instead_of_waiting_for_ever() -> None:
+    bench = Bench(FakeRunner(pages=3, page_size=4))
+    huge = request(range(40))
+    bench.add(huge)
+    bench.run()
+    failed = bench.end(huge)
+    assert isinstance(failed, Failed) and "kvMemoryMb" in failed.message
+
+
+def test_metrics_count_reuse_by_part() -> None:
+    bench = Bench()
+    parts = (("suffix", 12), ("prefix", 8))
+    for _ in range(2):
+        one = request(range(20))
+        one.parts = parts
+        bench.add(one)
+        bench.run()
+    text = bench.metrics.text().decode()
+    assert 'aix_prompt_tokens_reused_total{part="suffix"} 12.0' in text
+    assert 'aix_prompt_tokens_reused_total{part="prefix"} 7.0' in text
+    assert 'aix_prompt_tokens_computed_total{part="prefix"} 9.0' in text
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_fuzz(seed: int) -> None:
+    """Thousands of steps of submitting, cancelling, failing: right tokens, the invariant, one end each."""
+    rng = random.Random(seed)
+    size = rng.choice((1, 2, 4, 16))
+    runner = FakeRunner(
+        pages=rng.choice((160 // size, 600 // size)), page_size=size, vocab=rng.choice((3, 11))
+    )
+    bench = Bench(
+        runner,
+        running=rng.choice((1, 3, 16)),
+        step_tokens=rng.choice((8, 64)),
+        smallest_chunk=rng.choice((1, 8)),
+    )
+    stems = [[rng.randrange(runner.vocab_size) for _ in range(60)] for _ in range(3)]
+    end = rng.choice((None, 1))
+    broken: set[Request] = set()
+
+    def weather(rows: Sequence[Row]) -> None:
+        if rng.random() < 0.004:
+            broken.update(s.request for s in bench.stepper.scheduler.sequences.running)
+            raise rng.choice((OutOfMemory("no"), RuntimeError("no")))
+        live = [r for r in bench.told if not r.finished]
+        if live and rng.random() < 0.02:
+            rng.choice(live).cancelled = True
+            bench.signals.raised += 1
+
+    runner.before = weather
+    for step in range(600):
+        if rng.random() < 0.25 and len(bench.stepper.scheduler.sequences.waiting) < 20:
+            stem = rng.choice(stems)[: rng.randrange(1, 60)]
+            prompt = stem + [rng.randrange(runner.vocab_size) for _ in range(rng.randrange(4))]
+            bench.add(
+                request(
+                    prompt,
+                    new=rng.randrange(1, 30),
+                    n=rng.choice((1, 1, 3)),
+                    end=end,
+                    temperature=rng.choice((0.0, 1.0)),
+                    priority=rng.randrange(4),
+                    namespace=rng.choice(("", "b")),
+                    client=rng.choice("xyz"),
+                )
+            )
+        bench.stepper.run_once()
+        bench.end_cancelled()
+        if step % 5 == 0:
+            bench.stepper.scheduler.check_integrity()
+    runner.before = lambda rows: None
+    bench.run()
+    complete = 0
+    for one in bench.told:
+        if isinstance(bench.end(one), Failed):
+            assert one in broken
+            continue
+        for sequence, tokens in zip(one.sequences, bench.texts(one), strict=True):
+            whole = expected(sequence, runner.vocab_size, end)
+            if one.cancelled:
+                assert tokens == whole[: len(tokens)]
+            else:
+                assert tokens == whole
+                complete += 1
+    assert complete > 20
+    bench.check_clean()
