@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aix_lsp.completion.filters.cut import Cut
-from aix_lsp.completion.filters.likeness import alike, significant
+from aix_lsp.completion.filters.likeness import alike, may_become_alike, significant
 from aix_lsp.completion.languages import closes_block
 from aix_lsp.completion.scene import Scene
 
@@ -20,12 +20,12 @@ def below(text: str, scene: Scene, done: bool) -> Cut:
     lines = text.split("\n")
     for index, line in enumerate(lines):
         whole = scene.line_before + line if index == 0 else line
-        if index == 0 and not line.strip():
+        fresh = index > 0 or not scene.line_before.strip()
+        if not line.strip():
             continue
         if index == len(lines) - 1 and not done:
-            undecided = bool(whole.strip()) and target.lstrip().startswith(whole.strip())
-            return Cut("\n".join(lines[:index])) if undecided and index else Cut(text)
-        if _repeats(whole, target, fresh=index > 0 or not scene.line_before.strip()):
+            return Cut("\n".join(lines[:index]) if _may_repeat(whole, target, fresh) else text)
+        if _repeats(whole, target, fresh):
             return Cut("\n".join(lines[:index]), stop=True)
     return Cut(text)
 
@@ -34,4 +34,11 @@ def _repeats(line: str, target: str, fresh: bool) -> bool:
     """Whether `line` is the line below; `fresh` where the suggestion wrote all of it."""
     if line.rstrip() == target:
         return significant(target) or (fresh and closes_block(target))
-    return significant(target) and alike(line.strip(), target.strip())
+    return fresh and significant(target) and alike(line.strip(), target.strip())
+
+
+def _may_repeat(head: str, target: str, fresh: bool) -> bool:
+    """Whether a line that begins with `head` may yet come to repeat the line below."""
+    if target.startswith(head.rstrip()):
+        return True
+    return fresh and significant(target) and may_become_alike(head.strip(), target.strip())

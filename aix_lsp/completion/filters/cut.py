@@ -10,7 +10,7 @@ class Cut(NamedTuple):
 
     Filters see the whole text so far, and work on streams: what they show of a text's beginning is the
     beginning of what they show of the whole. What is undecided is held back until more text, or the end,
-    decides.
+    decides. (`repetition` is the exception.)
     """
 
     text: str

@@ -15,38 +15,38 @@ def significant(line: str) -> bool:
 
 
 def alike(one: str, other: str) -> bool:
-    """Whether two lines differ in less than a tenth of their characters, and in no digit.
+    """Whether `one` differs from `other` in less than a tenth of that one's characters, and in no digit.
 
     Lines that differ in a number only (`x1 = 1`, `x2 = 2`) are what people write below each other.
     """
-    longest = max(len(one), len(other))
-    most = int(longest * _SMALL)
-    if abs(len(one) - len(other)) > most or _digits(one) != _digits(other):
-        return False
-    return one == other or _distance(one, other, most) <= most
+    most = int(len(other) * _SMALL)
+    return _digits(one) == _digits(other) and _distances(one, other, most)[-1] <= most
+
+
+def may_become_alike(head: str, other: str) -> bool:
+    """Whether a line that begins with `head` may be `alike` to `other` in the end."""
+    most = int(len(other) * _SMALL)
+    return _digits(other).startswith(_digits(head)) and min(_distances(head, other, most)) <= most
 
 
 def _digits(line: str) -> str:
     return "".join(filter(str.isdigit, line))
 
 
-def _distance(one: str, other: str, most: int) -> int:
-    """Levenshtein distance; any number above `most` where it is larger (the band of Ukkonen, 1985)."""
-    if most == 0:
-        return 0 if one == other else 1
-    row = list(range(len(other) + 1))
+def _distances(one: str, other: str, most: int) -> list[int]:
+    """Levenshtein distance of `one` to each head of `other`, or some number above `most` where it is larger.
+
+    Only a band around the diagonal is computed (Ukkonen, 1985).
+    """
+    far = most + 1
+    row = [at if at <= most else far for at in range(len(other) + 1)]
     for i, char in enumerate(one, 1):
-        low, high = max(1, i - most), min(len(other), i + most)
-        diagonal, row[0] = row[0], i
-        if low > 1:
-            diagonal, row[low - 1] = row[low - 1], most + 1
-        best = row[0]
-        for j in range(low, high + 1):
-            cost = min(diagonal + (char != other[j - 1]), row[j] + 1, row[j - 1] + 1)
-            diagonal, row[j] = row[j], cost
-            best = min(best, cost)
-        if high < len(other):
-            row[high + 1] = most + 1
-        if best > most and low > 1:
-            return most + 1
-    return row[len(other)]
+        above, row = row, [far] * (len(other) + 1)
+        if i <= most:
+            row[0] = i
+        for j in range(max(1, i - most), min(len(other), i + most) + 1):
+            changed = above[j - 1] + (char != other[j - 1])
+            row[j] = min(changed, above[j] + 1, row[j - 1] + 1, far)
+        if min(row[max(0, i - most) :][: 2 * most + 1], default=far) > most:
+            break
+    return row

@@ -10,7 +10,7 @@ from aix_lsp.completion.scene import Scene
 from aix_lsp.fim.templates import FAMILIES
 
 # A marker that is also ordinary code, such as "[PREFIX]" or "</s>", must not end a suggestion.
-_UNMISTAKABLE = re.compile(r"[|｜]|fim|SPAN|<file_sep>|<repo_?name>|<gh_stars>|▁<")
+_UNMISTAKABLE = re.compile(r"[|｜]|fim|SPAN|<file_sep>|<repo_?name>|<gh_stars>")
 
 
 def markers(text: str, scene: Scene, done: bool) -> Cut:

@@ -1,4 +1,7 @@
-"""Ends a suggestion that runs in circles: a line, a block of lines or a piece of a line again and again."""
+"""Ends a suggestion that runs in circles: a line, a block of lines or a piece of a line again and again.
+
+The one filter that takes back what was shown: a circle is known as one only after some rounds.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,49 @@
+"""What every filter promises of a stream: nothing shown is taken back, and "stop" means stop."""
+
+from __future__ import annotations
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from aix_lsp.completion.filters import apply
+from aix_lsp.completion.filters.repetition import repetition
+from aix_lsp.completion.scene import Scene
+
+pieces = st.sampled_from(
+    ["x = 1", "return x", "if a:", "else:", "}", ")", "\n", "\n    ", "\n        ", "\n\n", " ", "foo(a, b)",
+     "<|fim_", "middle|>", "<", "é", "😀", "\r\n", "for i in range(10):", "pass", "# note", '"', "(", "{", "abc" * 5]
+)  # fmt: skip
+code = st.lists(pieces, max_size=12).map("".join)
+scenes = st.builds(
+    Scene,
+    st.just("file:///a"),
+    st.sampled_from(["python", "c", "ruby", ""]),
+    code,
+    code.map(lambda t: t.replace("\r", "")),
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(scenes, st.lists(pieces, max_size=14), st.sampled_from(["line", "block"]))
+def test_what_is_shown_is_never_taken_back(scene: Scene, parts: list[str], extent: str) -> None:
+    text = "".join(parts)
+    assume(not repetition(text, scene, True).stop)
+    whole = apply(text, scene, extent, True)  # type: ignore[arg-type]
+    so_far = shown = ""
+    for part in parts:
+        so_far += part
+        cut = apply(so_far, scene, extent, False)  # type: ignore[arg-type]
+        assert cut.text.startswith(shown), (so_far, shown, cut)
+        shown = cut.text
+        if cut.stop:
+            assert cut.text == whole.text
+            return
+    assert whole.text.startswith(shown), (text, shown, whole)
+
+
+@settings(max_examples=300, deadline=None)
+@given(scenes, code, st.sampled_from(["line", "block"]))
+def test_what_is_shown_is_the_head_of_what_was_written(scene: Scene, text: str, extent: str) -> None:
+    shown = apply(text, scene, extent, True).text  # type: ignore[arg-type]
+    assert text.replace("\r\n", "\n").startswith(shown)
+    assert shown == "" or shown.strip()

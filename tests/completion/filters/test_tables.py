@@ -1,0 +1,200 @@
+"""Each filter with its table of cases: where the cursor stands, what the model wrote, what is shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from aix_lsp.completion.extent import extent
+from aix_lsp.completion.filters import apply
+from aix_lsp.completion.filters.above import above
+from aix_lsp.completion.filters.below import below
+from aix_lsp.completion.filters.markers import markers
+from aix_lsp.completion.filters.overlap import overlap
+from aix_lsp.completion.filters.repetition import repetition
+from aix_lsp.completion.filters.scope import scope
+from aix_lsp.completion.filters.trailing import trailing
+from tests.completion.filters.scenes import scene
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "shown"),
+    [
+        ("|", "foo()<|fim_middle|>bar", "foo()"),
+        ("|", "foo()<｜fim▁hole｜>bar", "foo()"),
+        ("|", "<fim_prefix>", ""),
+        ("|", "if a < b and c <| d", "if a < b and c <| d"),
+        ("|", "<s>bold</s>", "<s>bold</s>"),
+        ("|", "config[PREFIX]", "config[PREFIX]"),
+        ('MARK = "<|fim_middle|>"\nx = |', 'y.split("<|fim_middle|>")', 'y.split("<|fim_middle|>")'),
+    ],
+)
+def test_markers(source: str, text: str, shown: str) -> None:
+    assert markers(text, scene(source), True).text == shown
+
+
+def test_the_beginning_of_a_marker_is_held_back() -> None:
+    assert markers("foo()<|fim_mid", scene("|"), False).text == "foo()"
+    assert markers("a <", scene("|"), False).text == "a "
+    assert markers("a < b", scene("|"), False).text == "a < b"
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "shown"),
+    [
+        # the next line again
+        ("def f():\n    |\n    return x\n", "x = 1\n    return x", "x = 1"),
+        ("def f():\n    |\n    return x + y\n", "x = 1\n    return x + y\n\ndef g():", "x = 1"),
+        ("a = 1\n|\nfor item in items:\n", "for item in items:\n    pass", ""),
+        ("a = 1\nfor |\nfor item in items:\n", "item in items:", ""),
+        # nearly the next line
+        ("|\nraise ValueError('no such file')\n", "x = 1\nraise ValueError('no such fila')", "x = 1"),
+        # a number apart is not the same
+        ("x1 = compute(1)\n|\nx3 = compute(3)\n", "x2 = compute(2)", "x2 = compute(2)"),
+        # short lines, at another depth
+        ("if a:\n    |\nreturn\n", "pass\n    return", "pass\n    return"),
+        ("f(\n    |\n)\n", "a,\n)", "a,"),
+        ("f(\n    |\n)\n", "g(\n        1\n    )", "g(\n        1\n    )"),
+        # nothing below
+        ("x = |", "1", "1"),
+        ("x = |\n\n\n", "1", "1"),
+    ],
+)
+def test_below(source: str, text: str, shown: str) -> None:
+    assert below(text, scene(source), True).text.rstrip() == shown
+
+
+def test_a_line_that_may_become_the_next_one_is_held_back() -> None:
+    here = scene("def f():\n    |\n    return value\n")
+    assert below("x = 1\n    ret", here, False).text == "x = 1"
+    assert below("x = 1\n    return other_", here, False).text == "x = 1\n    return other_"
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "shown"),
+    [
+        ("x = compute(1)\n|", "x = compute(1)", ""),
+        ("x = compute(1)\nx = |", "compute(1)\ny = 2", ""),
+        ("x = compute(1)\n|", "x = compute(12)", "x = compute(12)"),
+        ("x = compute(1)\n    |", "x = compute(1)", "x = compute(1)"),
+        ("}\n|", "}", "}"),
+        ("    0,\n    |", "0,", "0,"),
+    ],
+)
+def test_above(source: str, text: str, shown: str) -> None:
+    assert above(text, scene(source), True).text == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("self.a.self.a.self.a.self.a.self.a.self.a", "self.a."),
+        ("x = x + 1; x = x + 1; x = x + 1; x = x + 1", "x = x + 1; "),
+        ("0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0", "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0"),
+        ("=" * 60, "=" * 60),
+        ("# " + "-" * 60, "# " + "-" * 60),
+        ("a[0], a[1], a[2], a[3], a[4], a[5]", "a[0], a[1], a[2], a[3], a[4], a[5]"),
+        ("print(x)\nprint(x)\nprint(x)\n", "print(x)"),
+        (
+            "    [0, 0, 0],\n    [0, 0, 0],\n    [0, 0, 0],\n",
+            "    [0, 0, 0],\n    [0, 0, 0],\n    [0, 0, 0],\n",
+        ),
+        ("    }\n    }\n}\n", "    }\n    }\n}\n"),
+        ("if a:\n    foo(arg)\nif a:\n    foo(arg)\n", "if a:\n    foo(arg)"),
+        ("a = read()\nb = read()\n", "a = read()\nb = read()\n"),
+    ],
+)
+def test_repetition(text: str, shown: str) -> None:
+    assert repetition(text, scene("|"), True).text == shown
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "shown"),
+    [
+        ("foo(|, baz)", "bar, baz)", "bar"),
+        ("x = | + bar", "foo + bar", "foo"),
+        ("x = | + bar", "foo + ba", "foo"),
+        ("if |value:", "not value:", "not "),
+        ("if x |value:", "== value:", "== "),
+        ("f(|x)", "a, ", "a, "),
+        ("return | or None", "self.x", "self.x"),
+        ("foo(|)", "a)", "a)"),
+        ("|e = 1", "nam", "nam"),
+    ],
+)
+def test_overlap(source: str, text: str, shown: str) -> None:
+    assert overlap(text, scene(source), True).text == shown
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "shown", "language"),
+    [
+        # under an opener
+        ("def f(x):|", "\n    y = x\n    return y\n\n\ndef g():\n    pass", "\n    y = x\n    return y", "python"),
+        ("if x:|", "\n    a()\nelse:\n    b()\nc()", "\n    a()\nelse:\n    b()", "python"),
+        ("    for x in y:|", "\n        z(x)\n    return z", "\n        z(x)", "python"),
+        ("function f() {|", "\n  a();\n}\n\nfunction g() {", "\n  a();\n}", "javascript"),
+        ("if (x) {|", "\n  a();\n} else {\n  b();\n}\nc();", "\n  a();\n} else {\n  b();\n}", "javascript"),
+        ("def f|", "\n  a\nend\n\ndef g", "\n  a\nend", "ruby"),
+        ("foo(|", "\n    a,\n    b,\n)\nbar()", "\n    a,\n    b,\n)", "python"),
+        # on an empty line
+        ("def f():\n    |", "a = 1\n    b = 2\n\n    c = 3", "a = 1\n    b = 2", "python"),
+        ("def f():\n    |", "a = 1\n    return a\ndef g():", "a = 1\n    return a", "python"),
+        ("|", "def f():\n    return 1\n\ndef g():\n    return 2", "def f():\n    return 1", "python"),
+        ("|", "@cache\ndef f():\n    return 1\nx = 2", "@cache\ndef f():\n    return 1", "python"),
+        ("    |", "if a:\n        b()\n    else:\n        c()\n    d()", "if a:\n        b()\n    else:\n        c()", "python"),
+        ("    |", "for (;;) {\n        a();\n    }\n    b();", "for (;;) {\n        a();\n    }", "c"),
+        ("\t|", "if a {\n\t\tb()\n\t}\n\tc()", "if a {\n\t\tb()\n\t}", "go"),
+    ],
+)  # fmt: skip
+def test_scope(source: str, text: str, shown: str, language: str) -> None:
+    assert scope(text, scene(source, language), True).text.rstrip() == shown
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "shown"),
+    [
+        ("|", "foo()  \n\n", "foo()"),
+        ("|", " \n\t", ""),
+        ("|", ")", ")"),
+        ("x|y", " or ", " or "),
+        ("x|)", " or ", " or"),
+    ],
+)
+def test_trailing(source: str, text: str, shown: str) -> None:
+    assert trailing(text, scene(source), True).text == shown
+
+
+@pytest.mark.parametrize(
+    ("source", "multiline", "wanted", "language"),
+    [
+        ("x = |", "auto", "line", "python"),
+        ("|", "auto", "block", "python"),
+        ("def f():|", "auto", "block", "python"),
+        ("def f():|\n    return 1", "auto", "line", "python"),
+        ("def f():\n    |", "auto", "block", "python"),
+        ("f(|)", "auto", "line", "python"),
+        ("f(|, 1)", "always", "line", "python"),
+        ("x = |", "always", "block", "python"),
+        ("def f():|", "never", "line", "python"),
+        ("if (x) {|}", "auto", "block", "javascript"),
+        ("if (x) {|", "auto", "block", "javascript"),
+        ("x => |", "auto", "block", "javascript"),
+        ("items.each do |", "auto", "block", "ruby"),
+    ],
+)
+def test_extent(source: str, multiline: str, wanted: str, language: str) -> None:
+    assert extent(scene(source, language), multiline) == wanted  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "shown"),
+    [
+        ("def area(r):\n    return |\n", "math.pi * r ** 2\n\n\ndef", "math.pi * r ** 2"),
+        ("x = f(a|\ny = 1\n", ")", ")"),
+        ("x = 1|\ny = 2\n", "\ny = 2\n", ""),
+        ("    |\n", "\n\n\n", ""),
+    ],
+)
+def test_together(source: str, text: str, shown: str) -> None:
+    here = scene(source)
+    assert apply(text, here, extent(here, "auto"), True).text == shown
