@@ -26,6 +26,7 @@ _PATIENCE_S = 60.0
 """How long a started engine may take until it listens: Python and its imports on a slow, busy machine."""
 _SILENCE_S = 45.0
 """Three of the comment lines by which an engine shows that it lives."""
+_FIRST_EVENT_S = 15.0
 _BACK_OFF_S = (0.0, 0.5, 2.0, 5.0, 15.0)
 _STEADY_S = 120.0
 """An engine that has lived so long starts a new count of failures."""
@@ -33,8 +34,15 @@ _LOOK_AGAIN_S = 30.0
 _RESTART = 'Use the command "restart the engine" afterwards.'
 
 
+_STARTING = BackendStatus("starting", "starting the engine")
+
+
 class EngineFailed(Exception):
     """The engine cannot run, and starting it again would not help. The message is for the user."""
+
+
+class _PortTaken(Exception):
+    """Another program listens where the engine should; the next place has another port."""
 
 
 class EngineKeeper:
@@ -50,40 +58,43 @@ class EngineKeeper:
     async def run(self) -> None:
         """Keep an engine until cancelled."""
         failures = 0
+        clock = asyncio.get_running_loop().time
         while True:
-            began = asyncio.get_running_loop().time()
-            try:
-                await self._one_life()
-            except EngineFailed as failure:
-                await self._rest(str(failure))
+            began = clock()
+            trouble = await self._one_life()
+            failures = 0 if clock() - began > _STEADY_S else failures + 1
+            if not trouble and failures > len(_BACK_OFF_S):
+                trouble = f"The engine has died {failures} times in a row; see {log_dir()}. {_RESTART}"
+            if trouble:
+                await self._rest(trouble)
                 failures = 0
-                continue
-            except OSError as error:
-                await self._rest(f"The engine cannot be started: {error}")
-                continue
-            finally:
-                await self._let_go()
-            steady = asyncio.get_running_loop().time() - began > _STEADY_S
-            failures = 0 if steady else failures + 1
-            if failures > len(_BACK_OFF_S):
-                await self._rest(
-                    f"The engine has died {failures} times in a row; see {log_dir()}. {_RESTART}"
-                )
-                failures = 0
-                continue
-            self._board.set(BackendStatus("starting", "the engine has ended and is started again"))
-            await self._pause(_BACK_OFF_S[max(failures - 1, 0)])
+            else:
+                self._board.set(BackendStatus("starting", "the engine has ended and is started again"))
+                await self._pause(_BACK_OFF_S[max(failures - 1, 0)])
 
     def ask_again(self) -> None:
         """Stop resting, or waiting to start again."""
+        if self._board.status.state == "error":
+            self._board.set(_STARTING)
         self._again.set()
 
-    async def _one_life(self) -> None:
-        """Follow an engine, started where there is none, until it is gone. Raises EngineFailed, OSError."""
-        meeting = await asyncio.to_thread(place, self._settings)
-        self.client = Client(meeting.address, meeting.token, silence_s=_SILENCE_S)
-        if not await self._follow(self.client, meeting):
-            await self._start(self.client, meeting)
+    async def _one_life(self) -> str:
+        """Follow an engine, started where there is none, to its end; why another would fare no better."""
+        self._again.clear()
+        try:
+            meeting = await asyncio.to_thread(place, self._settings)
+            self.client = Client(meeting.address, meeting.token, silence_s=_SILENCE_S)
+            if not await self._follow(self.client, meeting):
+                await self._start(self.client, meeting)
+        except _PortTaken:
+            log.info("another program has the engine's port: taking a new one")
+        except EngineFailed as failure:
+            return str(failure)
+        except OSError as error:
+            return f"The engine cannot be started: {error}"
+        finally:
+            await self._let_go()
+        return ""
 
     async def _start(self, client: Client, meeting: Place) -> None:
         loop = asyncio.get_running_loop()
@@ -108,6 +119,8 @@ class EngineKeeper:
     def _judge(self, status: int, words: str, meeting: Place) -> None:
         """An engine ended before it was followed. Raises EngineFailed where a new one would end so too."""
         log.warning("the engine ended with status %s: %s", status, words)
+        if forget(meeting):
+            raise _PortTaken
         if status > 0:
             raise EngineFailed(words or f"The engine ended with status {status}; see {meeting.log}.")
 
@@ -116,13 +129,16 @@ class EngineKeeper:
         seen: BackendStatus | None = None
         try:
             async with aclosing(client.events(client.address.at("/aix/events"))) as events:
+                async with asyncio.timeout(_FIRST_EVENT_S):
+                    seen = self._told(await anext(events))
                 async for event in events:
                     seen = self._told(event)
-        except BackendUnavailable as error:
+        except (BackendUnavailable, StopAsyncIteration, TimeoutError) as error:
             log.debug("events ended: %s", error)
         except BackendError as error:
-            forget(meeting)
-            raise EngineFailed(f"{error} Something else listens at {client.address}. {_RESTART}") from error
+            if forget(meeting):
+                raise _PortTaken from error
+            raise EngineFailed(f"Something else listens at {client.address}: {error} {_RESTART}") from error
         if seen is not None and seen.state == "error":
             raise EngineFailed(seen.message)
         return seen is not None
@@ -142,7 +158,7 @@ class EngineKeeper:
         while not await self._pause(_LOOK_AGAIN_S):
             if await self._is_up():
                 break
-        self._board.set(BackendStatus("starting", "starting the engine"))
+        self._board.set(_STARTING)
 
     async def _is_up(self) -> bool:
         """Whether an engine is there and not in trouble."""

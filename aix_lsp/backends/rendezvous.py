@@ -88,10 +88,12 @@ def _loopback(address_file: Path) -> tuple[int, Path]:
     raise OSError(f"{address_file} cannot be written")
 
 
-def forget(place: Place) -> None:
-    """Draw another port the next time, because something else listens on this one."""
-    if place.token_file is not None:
-        place.token_file.with_suffix(".address").unlink(missing_ok=True)
+def forget(place: Place) -> bool:
+    """Draw another port the next time, because something else has this one; False where there is no port."""
+    if place.token_file is None:
+        return False
+    place.token_file.with_suffix(".address").unlink(missing_ok=True)
+    return True
 
 
 def _free_port() -> int:

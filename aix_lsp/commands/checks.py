@@ -58,10 +58,8 @@ def python() -> Finding:
 def package() -> Finding:
     where = Path(aix_lsp.__file__).parent
     found = shutil.which("aix-lsp")
-    mend = (
-        "" if found else "No `aix-lsp` on the PATH: name its path in the editor (`aix-lsp init` prints it)."
-    )
-    return Finding("aix-lsp", f"{aix_lsp.__version__} in {where}, command {found or 'not on the PATH'}", mend)
+    command = found or "not on the PATH, so editors need its path: `aix-lsp init` prints it"
+    return Finding("aix-lsp", f"{aix_lsp.__version__} in {where}, command {command}")
 
 
 def settings_files(problems: list[Problem]) -> Iterator[Finding]:

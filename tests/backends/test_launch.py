@@ -1,0 +1,265 @@
+"""Finding, starting, sharing and losing the real engine with the embedded model."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aix_lsp
+from aix_lsp.backends import rendezvous
+from aix_lsp.backends.base import (
+    BackendError,
+    BackendStatus,
+    BackendUnavailable,
+    GenerateRequest,
+    ModelInfo,
+    Usage,
+)
+from aix_lsp.backends.client import Client
+from aix_lsp.backends.launch import LocalEngine, connect
+from aix_lsp.backends.waiting import ready
+from aix_lsp.fim.prompt import FimPrompt
+from aix_lsp.settings import Settings
+from benchmarks.engine_watch import engine_pids, socket_of, wait_until, wait_until_gone
+
+READY_S = 100.0
+REQUEST = GenerateRequest(FimPrompt("def add(a, b):\n    return a", "\n"), max_tokens=4)
+LONG = GenerateRequest(FimPrompt("values = [1, 2, 3, 4, 5, 6, 7, 8, ", "\n"), max_tokens=1500)
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def home(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("AIX_LSP_HOME", str(fresh_home))
+    return fresh_home
+
+
+@pytest.fixture
+def shared_home(engine_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home whose engine may run already; tests with it leave the engine as they found it."""
+    monkeypatch.setenv("AIX_LSP_HOME", str(engine_home))
+    return engine_home
+
+
+@asynccontextmanager
+async def engine(**settings: Any) -> AsyncIterator[LocalEngine]:
+    found = connect(Settings(threads=1, **settings))
+    assert isinstance(found, LocalEngine)
+    try:
+        yield found
+    finally:
+        await found.close()
+
+
+async def text_of(found: LocalEngine, request: GenerateRequest = REQUEST) -> str:
+    return "".join([item.text async for item in found.generate(request) if not isinstance(item, Usage)])
+
+
+async def state(found: LocalEngine, *wanted: str) -> BackendStatus:
+    await wait_until(lambda: found.status.state in wanted, READY_S, f"{wanted}, not {found.status}")
+    return found.status
+
+
+async def test_ready_and_generating(shared_home: Path) -> None:
+    states: list[str] = []
+    async with engine() as found:
+        found.on_status(lambda status: states.append(status.state))
+        with pytest.raises(BackendUnavailable):
+            await text_of(found)
+        info = await ready(found, READY_S)
+        assert (info.name, info.family, info.fim) == ("embedded", "aix", True)
+        assert states[-1] == "ready"
+        assert await text_of(found)
+        assert engine_pids(shared_home) == [found.pid]
+    assert states[-1] == "stopped"
+
+
+async def test_a_second_server_joins_and_the_first_may_leave(shared_home: Path) -> None:
+    async with engine() as second:
+        async with engine() as first:
+            await asyncio.gather(ready(first, READY_S), ready(second, READY_S))
+            assert first.pid == second.pid
+        assert await text_of(second)
+    assert len(engine_pids(shared_home)) == 1
+
+
+async def test_usage_tells_what_was_kept(shared_home: Path) -> None:
+    async with engine() as found:
+        await ready(found, READY_S)
+        await text_of(found)
+        usages = [item async for item in found.generate(REQUEST) if isinstance(item, Usage)]
+        assert usages[0].prompt_tokens > 5
+        assert usages[0].cached_tokens > 0
+
+
+async def test_closing_a_stream_frees_the_engine(shared_home: Path) -> None:
+    async with engine() as found:
+        await ready(found, READY_S)
+        stream = found.generate(LONG)
+        await anext(stream)
+        await stream.aclose()
+        assert await text_of(found)
+
+
+async def test_servers_of_two_processes_that_start_together_end_with_one_engine(home: Path) -> None:
+    code = (
+        "import asyncio\n"
+        "from aix_lsp.backends.launch import connect\n"
+        "from aix_lsp.backends.waiting import ready\n"
+        "from aix_lsp.settings import Settings\n"
+        "async def main():\n"
+        "    engine = connect(Settings(threads=1))\n"
+        f"    await ready(engine, {READY_S})\n"
+        "    print(engine.pid)\n"
+        "    await engine.close()\n"
+        "asyncio.run(main())\n"
+    )
+    servers = [
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            code,
+            stdout=asyncio.subprocess.PIPE,
+            cwd=Path(aix_lsp.__file__).parent.parent,
+        )
+        for _ in range(3)
+    ]
+    told = {(await server.communicate())[0].strip() for server in servers}
+    pids = engine_pids(home)
+    assert told == {str(pids[0]).encode()}
+    assert len(pids) == 1
+
+
+async def test_killed_in_mid_stream_and_back(home: Path) -> None:
+    async with engine() as found:
+        await ready(found, READY_S)
+        first = found.pid
+        stream = found.generate(LONG)
+        await anext(stream)
+        os.kill(first, signal.SIGKILL)
+        with pytest.raises(BackendUnavailable):
+            async for _ in stream:
+                pass
+        await wait_until(lambda: found.pid not in (0, first), READY_S, "another engine")
+        await ready(found, READY_S)
+        assert await text_of(found)
+
+
+async def test_a_stale_socket_is_no_obstacle(home: Path) -> None:
+    place = rendezvous.place(Settings(threads=1))
+    assert place.socket is not None
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(place.socket))
+    assert place.socket.exists()
+    async with engine() as found:
+        await ready(found, READY_S)
+        assert await text_of(found)
+
+
+async def test_restart_makes_a_new_engine_for_all(home: Path) -> None:
+    async with engine() as one, engine() as other:
+        await asyncio.gather(ready(one, READY_S), ready(other, READY_S))
+        first = one.pid
+        await one.restart()
+        for found in (one, other):
+            await wait_until(lambda found=found: found.pid not in (0, first), READY_S, "another engine")
+            await ready(found, READY_S)
+        assert one.pid == other.pid
+        assert await text_of(other)
+
+
+async def test_the_engine_leaves_when_nobody_needs_it(home: Path) -> None:
+    async with engine(idle_exit_s=0.5) as found:
+        await ready(found, READY_S)
+        await asyncio.sleep(1.5)
+        assert await text_of(found), "an engine with a client must not leave"
+    await wait_until_gone(home)
+    assert not [path for path in (home / "run").iterdir() if path.suffix == ".sock"]
+
+
+async def test_a_model_that_cannot_be_loaded_is_told_once_and_mended(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    async with engine(model=str(folder)) as found:
+        status = await state(found, "error")
+        assert str(folder) in status.message
+        with pytest.raises(BackendError) as raised:
+            await text_of(found)
+        assert not isinstance(raised.value, BackendUnavailable)
+        await wait_until_gone(home)
+        assert found.status.state == "error"
+        for part in (Path(aix_lsp.__file__).parent / "embedded").iterdir():
+            shutil.copy(part, folder)
+        await found.restart()
+        assert (await ready(found, READY_S)).name
+        assert await text_of(found)
+
+
+async def test_settings_decide_which_engine(home: Path) -> None:
+    base = Settings(threads=1)
+    same = [
+        Settings(threads=1, max_tokens=5),
+        Settings(threads=1, idle_exit_s=3),
+        Settings(threads=1, api_key="k"),
+    ]
+    other = [Settings(threads=2), Settings(threads=1, model="x"), Settings(threads=1, fim_family="qwen")]
+    assert {rendezvous.engine_key(settings) for settings in [base, *same]} == {rendezvous.engine_key(base)}
+    assert len({rendezvous.engine_key(settings) for settings in [base, *other]}) == 4
+
+
+async def test_over_loopback_with_a_token(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way of systems without Unix sockets."""
+    monkeypatch.setattr(rendezvous, "HAS_UNIX_SOCKETS", False)
+    async with engine() as one, engine() as other:
+        await asyncio.gather(ready(one, READY_S), ready(other, READY_S))
+        assert one.pid == other.pid
+        assert await text_of(other)
+        place = rendezvous.place(Settings(threads=1))
+        stranger = Client(place.address)
+        with pytest.raises(BackendError, match="401"):
+            await stranger.get(place.address.models)
+        await stranger.close()
+    assert place.token_file is not None
+    assert place.token_file.stat().st_mode & 0o077 == 0
+    assert socket_of(home) is None
+
+
+async def test_another_program_on_the_chosen_port(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendezvous, "HAS_UNIX_SOCKETS", False)
+    place = rendezvous.place(Settings(threads=1))
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", place.port), engine() as found:
+        await ready(found, READY_S)
+        assert await text_of(found)
+        assert rendezvous.place(Settings(threads=1)).port != place.port
+
+
+async def test_ready_gives_up_in_words() -> None:
+    class Never:
+        status = BackendStatus("loading", "counting sheep")
+
+        def on_status(self, listener: Callable[[BackendStatus], None], /) -> Callable[[], None]:
+            return lambda: None
+
+        def generate(self, request: GenerateRequest) -> Any:
+            raise NotImplementedError
+
+        async def close(self) -> None: ...
+
+    with pytest.raises(BackendUnavailable, match="counting sheep"):
+        await ready(Never(), 0.01)
+    assert ModelInfo("").fim
