@@ -65,6 +65,16 @@ class EngineClient:
             return parse_metrics(await answer.text())
 
 
+async def engine_idle(engine: EngineClient, within: float = 20.0) -> None:
+    """Wait until nothing runs or waits in the engine. Raises TimeoutError."""
+    async with asyncio.timeout(within):
+        while True:
+            metrics = await engine.metrics()
+            if not metrics["aix_running_sequences"] and not metrics["aix_waiting_sequences"]:
+                return
+            await asyncio.sleep(POLL_S)
+
+
 def parse_metrics(text: str) -> dict[str, float]:
     samples = {}
     for line in text.splitlines():

@@ -1,0 +1,112 @@
+"""An engine process of a benchmark's own, asked over its HTTP interface as any client would."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from benchmarks.editor import environment
+from benchmarks.engine_watch import parse_metrics
+
+
+class OwnEngine:
+    """A running engine. Use `own_engine` to get one."""
+
+    def __init__(self, process: asyncio.subprocess.Process, session: aiohttp.ClientSession) -> None:
+        self.process = process
+        self.session = session
+
+    @asynccontextmanager
+    async def completion(self, body: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """The events of a streamed completion; leaving the context closes the stream, which cancels."""
+        async with self.session.post("/v1/completions", json={**body, "stream": True}) as answer:
+            if answer.status != 200:
+                raise RuntimeError(f"{answer.status}: {await answer.text()}")
+            yield events(answer)
+
+    async def metrics(self) -> dict[str, float]:
+        async with self.session.get("/metrics") as answer:
+            return parse_metrics(await answer.text())
+
+    def memory_mib(self) -> float:
+        """Resident memory of the process (Linux), else NaN."""
+        status = Path(f"/proc/{self.process.pid}/status")
+        if not status.exists():
+            return float("nan")
+        [line] = [line for line in status.read_text().splitlines() if line.startswith("VmRSS")]
+        return int(line.split()[1]) / 1024
+
+
+async def events(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
+    """The events of a stream; `{"done": True}` stands for its last line."""
+    async for line in answer.content:
+        if line == b"data: [DONE]\n":
+            yield {"done": True}
+        elif line.startswith(b"data: "):
+            yield json.loads(line[6:])
+
+
+@asynccontextmanager
+async def own_engine(*args: str, within: float = 180.0) -> AsyncIterator[OwnEngine]:
+    """Start an engine and wait until it serves; it ends with the context.
+
+    Raises RuntimeError with its log where it does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="aix-engine-") as folder:
+        home = Path(folder)
+        log = home / "engine.log"
+        listen = ("--uds", str(home / "e.sock")) if sys.platform != "win32" else ("--host", "127.0.0.1")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "aix_lsp", "engine", *listen, "--log-file", str(log), *args),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            env=environment(home),
+        )
+        try:
+            assert process.stdout
+            async with asyncio.timeout(within):
+                ready = await process.stdout.readline()
+            if not ready:
+                raise RuntimeError(f"the engine did not start:\n{log.read_text() if log.exists() else ''}")
+            async with session_for(json.loads(ready)["url"]) as session:
+                yield OwnEngine(process, session)
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
+
+
+def session_for(url: str) -> aiohttp.ClientSession:
+    """An HTTP session with an engine's address, a Unix socket's or a TCP one."""
+    if url.startswith("unix:"):
+        connector = aiohttp.UnixConnector(url.removeprefix("unix:"), limit=0)
+        return aiohttp.ClientSession("http://engine", connector=connector)
+    return aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0))
+
+
+def completion_body(prefix: str, suffix: str, max_tokens: int, **extension: Any) -> dict[str, Any]:
+    """A request in the engine's own form; `extension` is the `aix` object."""
+    return {"prompt": prefix, "suffix": suffix, "max_tokens": max_tokens, "temperature": 0, "aix": extension}
+
+
+def ends(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, int]:
+    """How many requests ended how, between two readings of the metrics."""
+    name = 'aix_requests_total{end="'
+    return {
+        key.removeprefix(name).removesuffix('"}'): int(value - before.get(key, 0))
+        for key, value in after.items()
+        if key.startswith(name)
+    }
+
+
+def texts(pieces: Sequence[Mapping[str, Any]]) -> str:
+    """The text of a stream's events."""
+    return "".join(choice["text"] for event in pieces for choice in event.get("choices", ()))
