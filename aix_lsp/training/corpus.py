@@ -1,0 +1,85 @@
+"""Documents to learn from: gathered from folders, without copies, kept as JSON lines. Knows no tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from aix_lsp.training.duplicates import Seen
+from aix_lsp.training.sourcefiles import SKIPPED_FOLDERS, language_of, read
+
+# Bytes that one package may give of these, so that prose and data don't crowd out code.
+_SMALL_SHARES = {"markdown": 120_000, "json": 40_000, "yaml": 60_000, "toml": 40_000, "shell": 150_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file: what it belongs to, its path there, and its text."""
+
+    package: str
+    language: str
+    path: str
+    text: str
+
+
+def gather(
+    root: Path, package: str, cap: int, seen: Seen, skipped: frozenset[str] = SKIPPED_FOLDERS
+) -> Iterator[Document]:
+    """The documents under a folder, at most `cap` bytes of them, none of them seen before."""
+    total: Counter[str] = Counter()
+    for path, language in _candidates(root, package, skipped):
+        text = read(path, language)
+        if text is None:
+            continue
+        size = len(text.encode())
+        limit = _SMALL_SHARES.get(language, cap)
+        if total[language] + size > limit or total.total() + size > cap or not seen.add(text):
+            continue
+        total[language] += size
+        yield Document(package, language, path.relative_to(root).as_posix(), text)
+
+
+def _candidates(root: Path, package: str, skipped: frozenset[str]) -> list[tuple[Path, str]]:
+    """Source files in an order that does not depend on their names: sources, then what was made from them."""
+    found = []
+    for path in root.rglob("*"):
+        relative = path.relative_to(root)
+        language = language_of(relative)
+        if (
+            language is None
+            or not path.is_file()
+            or path.is_symlink()
+            or skipped.intersection(relative.parts[:-1])
+        ):
+            continue
+        spread = hashlib.sha256(f"{package}/{relative.as_posix()}".encode()).digest()
+        found.append((_rank(relative), spread, path, language))
+    return [(path, language) for _, _, path, language in sorted(found, key=lambda item: item[:2])]
+
+
+def _rank(relative: Path) -> int:
+    if relative.name.endswith(".d.ts"):
+        return 2
+    return 0 if "src" in relative.parts else 1
+
+
+def write(path: Path, documents: Iterable[Document]) -> int:
+    """Write JSON lines, whole or not at all; return how many."""
+    count = 0
+    draft = path.with_suffix(".part")
+    with draft.open("w", encoding="utf-8") as file:
+        for document in documents:
+            file.write(json.dumps(asdict(document), ensure_ascii=False) + "\n")
+            count += 1
+    draft.replace(path)
+    return count
+
+
+def load(path: Path) -> list[Document]:
+    """The documents of a file that `write` made."""
+    with path.open(encoding="utf-8") as file:
+        return [Document(**json.loads(line)) for line in file]

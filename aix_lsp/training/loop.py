@@ -1,0 +1,181 @@
+"""The training loop: rows in, weights out, from a checkpoint or anew. Knows no files but the checkpoint's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aix_lsp.training import loss as losses
+from aix_lsp.training.checkpoint import Checkpoint
+from aix_lsp.training.corpus import Document
+from aix_lsp.training.model import Llama, Shape
+from aix_lsp.training.optimizer import Optimizers
+from aix_lsp.training.recipe import Recipe
+from aix_lsp.training.samples import Stream
+from aix_lsp.training.vocabulary import Codec
+from aix_lsp.training.workers import Workers
+
+_SAVE_EVERY = 180.0  # seconds
+_NOTE_EVERY = 20  # steps
+_SCORE_EVERY = 1_000_000  # tokens
+_SCORED_ROWS, _SCORED_LENGTH = 64, 512
+_AVERAGE_EVERY = 5  # steps
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a run learns from."""
+
+    train: Sequence[Document]
+    held_out: Sequence[Document]
+    tokenizer: Path
+    start: dict[str, Tensor] | None = None
+    """Weights to start from; None for fresh ones."""
+
+
+class Trainer:
+    """One worker's share of a run."""
+
+    def __init__(self, workers: Workers, shape: Shape, recipe: Recipe, inputs: Inputs, folder: Path) -> None:
+        torch.manual_seed(recipe.seed)
+        self.workers, self.recipe, self.shape = workers, recipe, shape
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        codec = Codec.load(inputs.tokenizer)
+        self.stream = Stream(inputs.train, codec, recipe.shares, recipe.seed, workers.rank, workers.count)
+        held_out = Stream(inputs.held_out, codec, seed=1)
+        rows = [held_out.row(_SCORED_LENGTH) for _ in range(_SCORED_ROWS)]
+        self._scored = self._tensors(rows[workers.rank :: workers.count])
+        self.model = Llama(shape)
+        if inputs.start is not None:
+            self.model.load_state_dict(inputs.start)
+        self.model.to(self.device)
+        self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        self.optimizers = Optimizers(self.model, recipe.matrix_rate, recipe.other_rate)
+        self.checkpoint = Checkpoint(folder)
+        self.step = self.tokens = 0
+        self._resume()
+        losses.compile_chunks()
+        self._forward: Callable[[Tensor], Tensor] = torch.compile(self.model, dynamic=False)
+
+    def run(self, progress: Callable[[int, float], None] | None = None) -> None:
+        """Train until the recipe's tokens are seen; `progress` is told tokens and loss after each step."""
+        saved = noted = time.monotonic()
+        noted_tokens, recent = self.tokens, []
+        while self.tokens < self.recipe.tokens:
+            recent.append(self._step())
+            if progress is not None:
+                progress(self.tokens, recent[-1])
+            if self.step % _NOTE_EVERY == 0:
+                speed = (self.tokens - noted_tokens) / (time.monotonic() - noted)
+                noted, noted_tokens = time.monotonic(), self.tokens
+                self._note(loss=sum(recent) / len(recent), tokens_per_second=round(speed))
+                recent = []
+            if self.tokens // _SCORE_EVERY > (self.tokens - self.recipe.batch) // _SCORE_EVERY:
+                self._note(held_out=self.score(), held_out_average=self.score(self.average))
+            # The first worker's clock decides for all: saving gathers every worker's position.
+            if self.workers.largest(int(self.workers.first and time.monotonic() - saved > _SAVE_EVERY)):
+                self._save()
+                saved = time.monotonic()
+        self._note(held_out=self.score(), held_out_average=self.score(self.average), finished=True)
+        self._save()
+
+    def score(self, weights: dict[str, Tensor] | None = None) -> float:
+        """Nats a token on held-out rows, of the current weights or the given ones."""
+        current = (
+            {name: value.clone() for name, value in self.model.state_dict().items()} if weights else None
+        )
+        if weights is not None:
+            self.model.load_state_dict(weights)
+        total = torch.zeros(2)
+        tokens, wanted = self._scored
+        with torch.no_grad():
+            for start in range(0, len(tokens), 8):
+                loss, weight = self._loss(tokens[start : start + 8], wanted[start : start + 8])
+                total += torch.tensor([float(loss), float(weight)])
+        self.workers.add_up([total])
+        if current is not None:
+            self.model.load_state_dict(current)
+        return float(total[0] / total[1])
+
+    def _step(self) -> float:
+        recipe, length = self.recipe, self.recipe.length(self.tokens)
+        share = recipe.batch // self.workers.count
+        total = torch.zeros(2)
+        for _ in range(max(1, share // recipe.micro_batch)):
+            count = min(share, recipe.micro_batch) // length
+            loss, weight = self._loss(*self._tensors([self.stream.row(length) for _ in range(count)]))
+            (loss / recipe.batch).backward()
+            total += torch.tensor([float(loss.detach()), float(weight)])
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        self.workers.add_up([*gradients, total])
+        self.optimizers.step(recipe.rate(self.tokens))
+        self.step += 1
+        self.tokens += recipe.batch
+        if self.step % _AVERAGE_EVERY == 0:
+            self._update_average()
+        return float(total[0] / total[1])
+
+    def _loss(self, tokens: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Weighted sum of nats, and the sum of the weights; both are [rows, length + 1]."""
+        with torch.autocast(self.device.type, torch.bfloat16):
+            hidden = self._forward(tokens[:, :-1])
+        flat = hidden.reshape(-1, hidden.shape[-1]).bfloat16()
+        wanted = weights[:, 1:].reshape(-1)
+        return losses.weighted_cross_entropy(
+            flat, self.model.head, tokens[:, 1:].reshape(-1), wanted
+        ), wanted.sum()
+
+    def _tensors(self, rows: Sequence[Any]) -> tuple[Tensor, Tensor]:
+        tokens = torch.tensor([row.ids for row in rows], device=self.device)
+        return tokens, torch.tensor([row.weights for row in rows], device=self.device)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        # Young averages must not remember the first, random weights.
+        keep = min(self.recipe.average**_AVERAGE_EVERY, self.step / (self.step + 50))
+        for name, value in self.model.state_dict().items():
+            self.average[name].lerp_(value, 1 - keep)
+
+    def _note(self, **values: Any) -> None:
+        if self.workers.first:
+            rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()}
+            self.checkpoint.note(step=self.step, tokens=self.tokens, **rounded)
+
+    def _save(self) -> None:
+        position = self.workers.largest(self.stream.position)
+        if self.workers.first:
+            self.checkpoint.save(
+                {
+                    "model": self.model.state_dict(),
+                    "average": self.average,
+                    "optimizers": self.optimizers.state(),
+                    "step": self.step,
+                    "tokens": self.tokens,
+                    "piece": position * self.workers.count,
+                    "shape": asdict(self.shape),
+                    "recipe": self.recipe.as_dict(),
+                }
+            )
+
+    def _resume(self) -> None:
+        state = self.checkpoint.load()
+        if state is None:
+            return
+        self.model.load_state_dict(state["model"])
+        self.optimizers.load(state["optimizers"])
+        for name, value in state["average"].items():
+            self.average[name].copy_(value)
+        self.step, self.tokens = state["step"], state["tokens"]
+        self.stream.position = state["piece"] // self.workers.count
+        self._note(resumed=True)
+
+
+def train(workers: Workers, shape: Shape, recipe: Recipe, inputs: Callable[[], Inputs], folder: Path) -> None:
+    """A worker's whole task; `inputs` is called in each worker, since documents are large to send."""
+    Trainer(workers, shape, recipe, inputs(), folder).run()

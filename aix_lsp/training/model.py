@@ -1,0 +1,175 @@
+"""A Llama for training: its parameters bear transformers' names, its steps are few and large. Knows no text.
+
+transformers' own forward spends half of a CPU's step outside of matrix products; this one joins the projections
+and works on the attention in blocks, and torch.compile fuses what lies between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The sizes of a Llama model, in transformers' terms. `heads` is a multiple of `kv_heads`."""
+
+    vocabulary: int
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    intermediate: int
+    context: int = 2048
+    rope_base: float = 10_000.0
+    norm_epsilon: float = 1e-5
+    head_size: int = 64
+
+
+class Llama(nn.Module):
+    """Token ids in, last hidden states out; `head` is the embedding's matrix, tied.
+
+    `state_dict` is the one of transformers' `LlamaForCausalLM` with tied embeddings.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.model = nn.Module()
+        self.model.embed_tokens = nn.Embedding(shape.vocabulary, shape.hidden)
+        self.model.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.model.norm = nn.RMSNorm(shape.hidden, eps=shape.norm_epsilon)
+        cosine, sine = _rotations(shape)
+        self.register_buffer("cosine", cosine, persistent=False)
+        self.register_buffer("sine", sine, persistent=False)
+        self.apply(self._initialise)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """`tokens` int64 [batch, length] → float [batch, length, hidden]."""
+        length = tokens.shape[1]
+        x = self.model.embed_tokens(tokens)
+        for layer in self.model.layers:
+            x = layer(x, self.cosine[:length], self.sine[:length])
+        normed: Tensor = self.model.norm(x)
+        return normed
+
+    @property
+    def head(self) -> Tensor:
+        """The matrix [vocabulary, hidden] that turns hidden states into logits."""
+        weight: Tensor = self.model.embed_tokens.weight
+        return weight
+
+    def _initialise(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02)
+
+
+class Layer(nn.Module):
+    """One decoder layer: attention and a gated MLP, each behind a norm."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.input_layernorm = nn.RMSNorm(shape.hidden, eps=shape.norm_epsilon)
+        self.self_attn = Attention(shape)
+        self.post_attention_layernorm = nn.RMSNorm(shape.hidden, eps=shape.norm_epsilon)
+        self.mlp = Mlp(shape)
+
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), cosine, sine)
+        out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
+        return out
+
+
+class Attention(nn.Module):
+    """Causal attention of grouped queries with rotary positions."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.heads, self.kv_heads, self.head_size = shape.heads, shape.kv_heads, shape.head_size
+        wide, narrow = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
+        self.q_proj = nn.Linear(shape.hidden, wide, bias=False)
+        self.k_proj = nn.Linear(shape.hidden, narrow, bias=False)
+        self.v_proj = nn.Linear(shape.hidden, narrow, bias=False)
+        self.o_proj = nn.Linear(wide, shape.hidden, bias=False)
+
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        batch, length, _ = x.shape
+        weight = torch.cat([self.q_proj.weight, self.k_proj.weight, self.v_proj.weight])
+        heads = F.linear(x, weight).view(batch, length, -1, self.head_size).transpose(1, 2)
+        q, k, v = heads.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
+        mixed = causal_attention(_rotate(q, cosine, sine), _rotate(k, cosine, sine), v)
+        out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(batch, length, -1))
+        return out
+
+
+class Mlp(nn.Module):
+    """The gated MLP of Llama (SwiGLU: Shazeer 2020)."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(shape.hidden, shape.intermediate, bias=False)
+        self.up_proj = nn.Linear(shape.hidden, shape.intermediate, bias=False)
+        self.down_proj = nn.Linear(shape.intermediate, shape.hidden, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        both = F.linear(x, torch.cat([self.gate_proj.weight, self.up_proj.weight]))
+        gate, up = both.chunk(2, dim=-1)
+        out: Tensor = self.down_proj(F.silu(gate) * up)
+        return out
+
+
+_BLOCK = 128  # rows of queries a block: the products stay in the cache, and 3/8 of the square above the diagonal is skipped
+
+
+def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """q [batch, heads, length, size], k and v [batch, kv_heads, length, size] → like q.
+
+    On CUDA torch's fused kernel; on a CPU blocks of queries against all keys before their end, with a group's
+    query heads folded into rows, since torch's fused backward pass takes longer there than all other products.
+    """
+    if q.is_cuda:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+    batch, heads, length, size = q.shape
+    group = heads // k.shape[1]
+    rows = [
+        _block(
+            q[:, :, start : start + _BLOCK],
+            k[:, :, : start + _BLOCK],
+            v[:, :, : start + _BLOCK],
+            group,
+            start,
+        )
+        for start in range(0, length, _BLOCK)
+    ]
+    return torch.cat(rows, dim=2)
+
+
+def _block(q: Tensor, k: Tensor, v: Tensor, group: int, start: int) -> Tensor:
+    batch, heads, rows, size = q.shape
+    columns = k.shape[2]
+    folded = q.reshape(batch * heads // group, group * rows, size)
+    k, v = k.reshape(-1, columns, size), v.reshape(-1, columns, size)
+    scores = torch.bmm(folded, k.transpose(1, 2)).view(-1, group, rows, columns).float() * size**-0.5
+    later = (
+        torch.arange(columns, device=q.device) > torch.arange(start, start + rows, device=q.device)[:, None]
+    )
+    weights = torch.softmax(scores.masked_fill(later, -torch.inf), dim=-1).to(v.dtype)
+    return torch.bmm(weights.view(-1, group * rows, columns), v).view(batch, heads, rows, size)
+
+
+def _rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Rotary positions (Su et al. 2021), pairing the two halves of a head as transformers does."""
+    first, second = x.chunk(2, dim=-1)
+    turned = torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
+    return turned.to(x.dtype)
+
+
+def _rotations(shape: Shape) -> tuple[Tensor, Tensor]:
+    frequencies = shape.rope_base ** (
+        -torch.arange(0, shape.head_size, 2, dtype=torch.float64) / shape.head_size
+    )
+    angles = torch.outer(torch.arange(shape.context, dtype=torch.float64), frequencies)
+    return angles.cos().float(), angles.sin().float()

@@ -1,0 +1,57 @@
+"""The numbers of a training run, and what they make of the tokens seen so far. Knows no torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """From `since`, a share of all tokens, rows have this length."""
+
+    since: float
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a model is trained; everything that decides its result but the documents, tokenizer and shape."""
+
+    tokens: int
+    """Tokens to see in all."""
+    batch: int = 16_384
+    """Tokens a step, of all workers together."""
+    micro_batch: int = 4_096
+    """Tokens of one forward and backward pass."""
+    matrix_rate: float = 0.02
+    other_rate: float = 3e-3
+    warmup: int = 1_000_000
+    """Tokens over which the learning rates rise to their full height."""
+    flat_until: float = 0.6
+    """Share of the tokens after which the rates fall, linearly, to `last_rate`."""
+    last_rate: float = 0.02
+    phases: tuple[Phase, ...] = (Phase(0.0, 512), Phase(0.72, 1024), Phase(0.93, 2048))
+    shares: dict[str, float] = field(default_factory=dict)
+    """How often a language's text comes in an epoch, where not once."""
+    seed: int = 0
+    average: float = 0.995
+    """Decay a step of the running average of the weights, which is what is exported."""
+
+    def rate(self, tokens: int) -> float:
+        """The factor on both learning rates after so many tokens."""
+        flat_end = self.flat_until * self.tokens
+        if tokens < self.warmup:
+            return max(tokens, self.batch) / self.warmup
+        if tokens <= flat_end:
+            return 1.0
+        left = max(0.0, (self.tokens - tokens) / (self.tokens - flat_end))
+        return self.last_rate + (1.0 - self.last_rate) * left
+
+    def length(self, tokens: int) -> int:
+        """The length of rows after so many tokens."""
+        return [p.length for p in self.phases if tokens >= p.since * self.tokens][-1]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For logs and checkpoints."""
+        return asdict(self)

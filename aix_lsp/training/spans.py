@@ -1,0 +1,123 @@
+"""Where a middle begins and ends: the spans that editors ask for. Pure functions of a text and a random source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from random import Random
+
+Span = tuple[int, int]
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_CLOSER = {"(": ")", "[": "]", "{": "}"}
+_LONGEST = 600  # characters of a middle
+
+
+def choose_span(rng: Random, text: str, low: int, high: int) -> Span:
+    """A middle as [start, end) whose start lies in [low, high), of the kinds in the shares of `_KINDS`.
+
+    A kind that finds nothing to cut at the place falls back to the rest of a line.
+    """
+    (kind,) = rng.choices([k for k, _ in _KINDS], [share for _, share in _KINDS])
+    place = rng.randrange(low, max(high, low + 1))
+    start, end = kind(rng, text, place) or _rest_of_line(rng, text, place)
+    return start, min(end, start + _LONGEST)
+
+
+def _line(text: str, place: int) -> Span:
+    """The line around a place, without its line end; the next one that is not blank, where there is one."""
+    start = text.rfind("\n", 0, place) + 1
+    while True:
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        if text[start:end].strip() or end == len(text):
+            return start, end
+        start = end + 1
+
+
+def _rest_of_line(rng: Random, text: str, place: int) -> Span:
+    start, end = _line(text, place)
+    first = start + len(text[start:end]) - len(text[start:end].lstrip())
+    return rng.randrange(first, max(end, first + 1)), end
+
+
+def _several_lines(rng: Random, text: str, place: int) -> Span:
+    start, end = _rest_of_line(rng, text, place)
+    for _ in range(rng.randint(1, 6)):
+        following = text.find("\n", end + 1)
+        if following < 0:
+            break
+        end = following
+    return start, end
+
+
+def _after_newline(rng: Random, text: str, place: int) -> Span:
+    """A whole line or two, from its indentation on: what is asked for after Enter."""
+    start, end = _line(text, place)
+    if rng.random() < 0.3:
+        following = text.find("\n", end + 1)
+        end = following if following > 0 else end
+    first = start + len(text[start:end]) - len(text[start:end].lstrip())
+    return first, end
+
+
+def _block(rng: Random, text: str, place: int) -> Span | None:
+    """The deeper indented lines below a line, as a function's body below its head."""
+    start, end = _line(text, place)
+    depth = _depth(text[start:end])
+    last = end
+    while last < len(text) and last - end < _LONGEST:
+        following = text.find("\n", last + 1)
+        following = len(text) if following < 0 else following
+        line = text[last + 1 : following]
+        if line.strip() and _depth(line) <= depth:
+            break
+        last = following
+    body = text[end:last].rstrip()
+    if not body:
+        return None
+    # The cursor stands at the head's end, or on the first line after the editor has indented it.
+    inner = end + len(body) - len(body.lstrip())
+    return (end if rng.random() < 0.5 else inner), end + len(body)
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _inside_brackets(rng: Random, text: str, place: int) -> Span | None:
+    """From somewhere inside a pair of brackets to its closing one."""
+    opener = next((i for i in range(place, min(place + 400, len(text))) if text[i] in _CLOSER), None)
+    if opener is None:
+        return None
+    depth = 0
+    for i in range(opener, min(opener + _LONGEST, len(text))):
+        depth += (text[i] in "([{") - (text[i] in ")]}")
+        if depth == 0:
+            start = opener + 1 if rng.random() < 0.6 else rng.randint(opener + 1, i)
+            return (start, i) if start < i else None
+    return None
+
+
+def _inside_word(rng: Random, text: str, place: int) -> Span | None:
+    """From inside a word to its end, or to the end of the expression's next few words."""
+    word = _WORD.search(text, place, place + 300)
+    if word is None:
+        return None
+    start = rng.randrange(word.start(), word.end())
+    end = word.end()
+    line_end = text.find("\n", end)
+    line_end = len(text) if line_end < 0 else line_end
+    for _ in range(rng.choice((0, 0, 1, 2))):
+        following = _WORD.search(text, end, line_end)
+        end = following.end() if following else end
+    return start, end
+
+
+_KINDS: list[tuple[Callable[[Random, str, int], Span | None], float]] = [
+    (_rest_of_line, 0.45),
+    (_several_lines, 0.13),
+    (_after_newline, 0.14),
+    (_block, 0.09),
+    (_inside_brackets, 0.10),
+    (_inside_word, 0.09),
+]

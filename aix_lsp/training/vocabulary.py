@@ -1,0 +1,95 @@
+"""The tokenizer: how it is trained, and the special tokens every part of the pipeline agrees on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+END, PREFIX, SUFFIX, MIDDLE, FILE, PAD, REPOSITORY = (
+    "<|endoftext|>",
+    "<|fim_prefix|>",
+    "<|fim_suffix|>",
+    "<|fim_middle|>",
+    "<|file|>",
+    "<|pad|>",
+    "<|repo|>",
+)
+SPECIALS = (END, PREFIX, SUFFIX, MIDDLE, FILE, PAD, REPOSITORY)
+
+# Line ends with the indentation after them, words with one blank before them, single digits, runs of signs, blanks.
+# Identifiers are cut at underscores and humps, so that a cursor inside one leaves few bytes to heal, and its parts
+# are the same tokens in every identifier.
+SPLIT = (
+    r"\n+[ \t]*| ?_*(?:[A-Z]?[a-z]+|[A-Z]+(?![a-z]))| ?_+|[^\W\d_A-Za-z]+| ?\d| ?[^\s\w]+|\s+(?!\S)|\s+|\w"
+)
+
+
+def train_tokenizer(texts: Iterable[str], size: int, split: str = SPLIT) -> Tokenizer:
+    """A byte-level BPE of `size` entries; every byte is one of them, so that any text comes back exactly."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(split), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=list(SPECIALS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+    """Write it as `AutoTokenizer.from_pretrained` expects it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    about = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": END,
+        "pad_token": PAD,
+        "additional_special_tokens": [PREFIX, SUFFIX, MIDDLE, FILE, REPOSITORY],
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": 2048,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(about, indent=2) + "\n")
+
+
+class Codec:
+    """Text to ids and back, where a special token's name inside a text stays text."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        tokenizer.encode_special_tokens = True
+        self.size: int = tokenizer.get_vocab_size()
+        ids = {name: tokenizer.token_to_id(name) for name in SPECIALS}
+        self.end, self.prefix, self.suffix = ids[END], ids[PREFIX], ids[SUFFIX]
+        self.middle, self.file, self.pad, self.repository = ids[MIDDLE], ids[FILE], ids[PAD], ids[REPOSITORY]
+
+    @classmethod
+    def load(cls, folder: Path) -> Codec:
+        """From a folder with a `tokenizer.json`."""
+        from tokenizers import Tokenizer
+
+        return cls(Tokenizer.from_file(str(folder / "tokenizer.json")))
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text; none of them is special."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def decode(self, ids: list[int]) -> str:
+        """The text of ids; special ones give nothing."""
+        text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
+        return text

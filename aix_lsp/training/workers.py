@@ -1,0 +1,95 @@
+"""Several training processes that act as one: gradients and sums are added up between them. Knows no model.
+
+On a CPU one process a core, with one thread each, beats one process with threads: nothing waits for the other core
+within a step, which counts twice where other programs take part of a core.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, multiprocessing
+
+log = logging.getLogger(__name__)
+
+
+class Workers:
+    """This process's place among the workers."""
+
+    def __init__(self, rank: int = 0, count: int = 1) -> None:
+        self.rank, self.count = rank, count
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes logs and checkpoints."""
+        return self.rank == 0
+
+    def add_up(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each tensor by its sum over the workers."""
+        if self.count == 1:
+            return
+        listed = list(tensors)
+        flat = torch.cat([tensor.reshape(-1) for tensor in listed])
+        distributed.all_reduce(flat)
+        start = 0
+        for tensor in listed:
+            tensor.copy_(flat[start : start + tensor.numel()].view_as(tensor))
+            start += tensor.numel()
+
+    def largest(self, value: int) -> int:
+        """The largest of the workers' values."""
+        if self.count == 1:
+            return value
+        held = torch.tensor(value)
+        distributed.all_reduce(held, distributed.ReduceOp.MAX)
+        return int(held)
+
+
+def run(count: int, rendezvous: Path, task: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """Call `task(workers, *arguments)` in `count` processes, this one being the first.
+
+    Stopping this process (SIGSTOP) makes the others wait; when it dies, they end.
+    """
+    if count == 1:
+        task(Workers(), *arguments)
+        return
+    rendezvous.unlink(missing_ok=True)
+    context = multiprocessing.get_context("spawn")
+    others = [
+        context.Process(target=_join, args=(rank, count, rendezvous, task, arguments), daemon=True)
+        for rank in range(1, count)
+    ]
+    for other in others:
+        other.start()
+    _join(0, count, rendezvous, task, arguments)
+    for other in others:
+        other.join()
+
+
+def _join(
+    rank: int, count: int, rendezvous: Path, task: Callable[..., None], arguments: tuple[Any, ...]
+) -> None:
+    torch.set_num_threads(1)
+    # A day: somebody may stop the first worker for as long as a benchmark takes.
+    distributed.init_process_group(
+        "gloo",
+        init_method=rendezvous.absolute().as_uri(),
+        rank=rank,
+        world_size=count,
+        timeout=datetime.timedelta(days=1),
+    )
+    try:
+        task(Workers(rank, count), *arguments)
+    except RuntimeError as error:
+        if rank == 0:
+            raise
+        log.warning("worker %d ends: %s", rank, error)
+        os._exit(1)
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,78 @@
+"""`python -m training`: makes the embedded model, stage after stage, going on where an earlier call was ended."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import click
+
+from aix_lsp import paths
+from training import recipe
+
+log = logging.getLogger("training")
+
+
+def _default_work() -> Path:
+    return paths.cache_dir() / "training"
+
+
+@click.group(invoke_without_command=True)
+@click.option("--work", type=click.Path(path_type=Path, file_okay=False), help="Where everything is kept.")
+@click.pass_context
+def main(context: click.Context, work: Path | None) -> None:
+    """Make the embedded model. Without a command: all stages, from packages to the evaluation."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    context.obj = (work or _default_work()).absolute()
+    context.obj.mkdir(parents=True, exist_ok=True)
+    if context.invoked_subcommand is None:
+        for stage in (collect, tokenizer, train, export):
+            context.invoke(stage)
+
+
+@main.command()
+@click.pass_obj
+def collect(work: Path) -> None:
+    """Fetch the packages of sources.toml and gather their documents."""
+    from training import collect as stage
+    from training import fetch
+
+    if (work / "train.jsonl").exists():
+        return
+    fetch.prepare_apt(work)
+    stage.collect(work, fetch.fetch(work))
+
+
+@main.command()
+@click.pass_obj
+def tokenizer(work: Path) -> None:
+    """Train the tokenizer on a sample of the documents."""
+    if not (work / "tokenizer" / "tokenizer.json").exists():
+        recipe.make_tokenizer(work)
+
+
+@main.command()
+@click.option("--workers", type=int, default=0, help="Processes; 0 for one a core, or one for a GPU.")
+@click.option("--pid-file", type=click.Path(path_type=Path), help="Stopping this process pauses the run.")
+@click.pass_obj
+def train(work: Path, workers: int, pid_file: Path | None) -> None:
+    """Train, or go on training, until the recipe's tokens are seen."""
+    for file in (pid_file, work / "train.pid"):
+        if file is not None:
+            file.write_text(f"{os.getpid()}\n")
+    recipe.run(work, workers)
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), help="A folder; by default `model` in the work folder.")
+@click.pass_obj
+def export(work: Path, out: Path | None) -> None:
+    """Write the averaged weights of the last checkpoint as a folder that transformers loads."""
+    from aix_lsp.training.export import export_checkpoint
+
+    export_checkpoint(recipe.run_folder(work), work / "tokenizer", out or work / "model")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The embedded model's own recipe: its shape, its share of each language, its tokens."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from random import Random
+
+from aix_lsp.training import corpus, vocabulary
+from aix_lsp.training.loop import Inputs
+from aix_lsp.training.loop import train as train_worker
+from aix_lsp.training.model import Shape
+from aix_lsp.training.recipe import Recipe
+
+VOCABULARY = 8192
+_TOKENIZER_BYTES = 40_000_000  # of text: more of it changes no entry worth having
+
+SHAPE = Shape(vocabulary=VOCABULARY, hidden=320, layers=5, heads=5, kv_heads=1, intermediate=832)
+RECIPE = Recipe(
+    tokens=80_000_000,
+    shares={"python": 1.0},
+)
+
+
+def run_folder(work: Path) -> Path:
+    """Where the run's checkpoint and log lie."""
+    return work / "run"
+
+
+def make_tokenizer(work: Path) -> None:
+    """Train it on whole documents, drawn at random, of all languages as the corpus has them."""
+    documents = corpus.load(work / "train.jsonl")
+    Random(0).shuffle(documents)
+    texts, size = [], 0
+    for document in documents:
+        if size < _TOKENIZER_BYTES:
+            texts.append(document.text)
+            size += len(document.text)
+    trained = vocabulary.train_tokenizer(texts, VOCABULARY)
+    vocabulary.save_tokenizer(trained, work / "tokenizer")
+
+
+def inputs(work: Path) -> Inputs:
+    """What the run learns from and is scored on."""
+    return Inputs(corpus.load(work / "train.jsonl"), corpus.load(work / "heldout.jsonl"), work / "tokenizer")
+
+
+def run(work: Path, count: int) -> None:
+    """Train with `count` workers; 0 chooses."""
+    import torch
+
+    from aix_lsp.training import workers
+
+    chosen = count or (1 if torch.cuda.is_available() else os.cpu_count() or 1)
+    arguments = (SHAPE, RECIPE, partial(inputs, work), run_folder(work))
+    workers.run(chosen, work / "rendezvous", train_worker, arguments)
