@@ -47,7 +47,12 @@ async def _serve_stdio(options: ServeOptions, channel: int) -> int:
 
 def default_parts(options: ServeOptions) -> Parts:
     """The real backends and completion service, imported when the first session has been answered."""
-    return Parts(options, EnginePool(_connect), _make_service)
+    return Parts(options, EnginePool(_connect), _make_service, _warm_up)
+
+
+def _warm_up() -> None:
+    import aix_lsp.backends.launch
+    import aix_lsp.completion.service  # noqa: F401
 
 
 def _connect(settings: Settings) -> LiveBackend:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from aix_lsp.lsp.engines import EnginePool
 from aix_lsp.lsp.options import ServeOptions
 from aix_lsp.lsp.protocol import Phase, Protocol
 from aix_lsp.lsp.scopes import MakeService, Scope, Scopes
+from aix_lsp.lsp.status import StatusReporter
 from aix_lsp.lsp.target import Target
 from aix_lsp.lsp.workspace import Workspace
 from aix_lsp.settings import Settings
@@ -37,6 +38,8 @@ class Parts:
     options: ServeOptions
     pool: EnginePool
     make_service: MakeService
+    warm_up: Callable[[], None] = lambda: None
+    """Imports what `pool` and `make_service` need; called on a thread before their first use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Session:
         self.documents = DocumentStore(self.workspace)
         self.configuration = Configuration(parts.options.settings)
         self.scopes = Scopes(parts.pool, parts.make_service)
+        self.status = StatusReporter(protocol)
         self.started = asyncio.Event()
         """Set when settings are known, so that there are scopes."""
         self.finished: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -127,7 +131,16 @@ class Session:
         """Read the settings and bring the engine up, in the background. Again does nothing."""
         if not self._starting:
             self._starting = True
-            self.run_soon(self.reconfigure())
+            self.run_soon(self._start())
+
+    async def _start(self) -> None:
+        try:
+            # Elsewhere than on the loop: what backends import takes longer than a request may wait.
+            await asyncio.to_thread(self.parts.warm_up)
+            await self.reconfigure()
+        except Exception as error:
+            self.status.fail(f"the server could not start its engine: {error}")
+            raise
 
     def disconnected(self) -> None:
         """The client is gone without a word, which is an error unless it had said `shutdown`."""
@@ -144,6 +157,8 @@ class Session:
             self.protocol.notify("window/showMessage", {"type": 2, "message": f"aix-lsp: {problem}"})
         self.scopes.apply(settings)
         self._rehome()
+        if (scope := self.scopes.get("")) is not None:
+            self.status.follow(scope.lease.backend)
         self.started.set()
 
     def _rehome(self) -> None:
@@ -183,6 +198,7 @@ class Session:
         """Let go of everything, whatever state the session is in."""
         for task in list(self._background):
             task.cancel()
+        self.status.stop()
         await self.protocol.cancel_all()
         await self.scopes.close()
         self._homes.clear()

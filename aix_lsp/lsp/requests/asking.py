@@ -13,6 +13,7 @@ from pygls.exceptions import JsonRpcException
 from aix_lsp.completion.document import Position
 from aix_lsp.completion.suggestion import Ask, ContentModified, Superseded, Update
 from aix_lsp.lsp.messages import CONTENT_MODIFIED, SERVER_CANCELLED
+from aix_lsp.lsp.scopes import Scope
 from aix_lsp.lsp.session import Session
 from aix_lsp.lsp.target import Target
 from aix_lsp.settings import Settings
@@ -59,23 +60,26 @@ def updates(place: Place, ask: Ask) -> AsyncGenerator[Update, None]:
     Iterating raises JsonRpcException where the request was superseded or the document has changed.
     """
     scope = place.session.scope_of(ask.document.uri)
-    return _updates(place.session, ask, scope.service.suggest(ask) if scope else None)
+    return _updates(place.session, ask, scope, scope.service.suggest(ask) if scope else None)
 
 
 async def _updates(
-    session: Session, ask: Ask, stream: AsyncIterator[Update] | None
+    session: Session, ask: Ask, scope: Scope | None, stream: AsyncIterator[Update] | None
 ) -> AsyncGenerator[Update, None]:
     if stream is None:
         started = await session.wait_for_start(Settings().deadline_ms / 1000)
         scope = session.scope_of(ask.document.uri) if started else None
-        if scope is None:
-            yield NOTHING
-            return
-        stream = scope.service.suggest(ask)
+        stream = scope.service.suggest(ask) if scope else None
+    if scope is None or stream is None:
+        yield NOTHING
+        return
+    session.status.follow(scope.lease.backend)
+    closing = aclosing(cast("AsyncGenerator[Update, None]", stream))
     try:
-        async with aclosing(cast("AsyncGenerator[Update, None]", stream)) as closing:
-            async for update in closing:
-                yield update
+        with session.status.asking():
+            async with closing as suggestions:
+                async for update in suggestions:
+                    yield update
     except Superseded as error:
         raise JsonRpcException("a newer request took this one's place", SERVER_CANCELLED) from error
     except ContentModified as error:

@@ -28,6 +28,8 @@ def initialize(session: Session, params: Any) -> types.InitializeResult:
     for uri, name in _folders(params):
         session.workspace.add(uri, name)
     session.configuration.set_options(params.get("initializationOptions"))
+    session.status.notifies = session.client.status
+    session.status.shows_progress = session.client.work_done_progress
     session.protocol.phase = Phase.INITIALIZED
     logger.info("a session with %s began", session.client.name or "a client without a name")
     info = types.ServerInfo("aix-lsp", __version__)

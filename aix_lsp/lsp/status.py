@@ -1,0 +1,198 @@
+"""What the client is told of the engine's state: `aix/status` notifications and work-done progress."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pygls.exceptions import JsonRpcException
+
+from aix_lsp.backends.base import BackendStatus
+from aix_lsp.lsp.engines import LiveBackend
+from aix_lsp.lsp.protocol import Protocol
+
+logger = logging.getLogger(__name__)
+
+BUSY_AFTER_S = 0.15
+"""Shorter work is not worth a flickering icon."""
+PROGRESS_AFTER_S = 0.3
+"""An engine that runs already is joined sooner than this."""
+
+_STATES = {
+    "starting": "loading",
+    "loading": "loading",
+    "ready": "ready",
+    "stopped": "error",
+    "error": "error",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The params of `aix/status`."""
+
+    state: str = "loading"
+    message: str = ""
+    fraction: float | None = None
+    model: str = ""
+
+    def as_params(self) -> dict[str, Any]:
+        return {
+            "state": self.state,
+            "message": self.message,
+            "fraction": self.fraction,
+            "model": self.model,
+        }
+
+
+class StatusReporter:
+    """Follows one backend at a time: that of the document which the user works in."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.notifies = False
+        """Whether the client gets `aix/status`."""
+        self.shows_progress = False
+        """Whether the client supports work-done progress."""
+        self.engine = Status()
+        self.loading = Loading(protocol)
+        self._protocol = protocol
+        self._backend: LiveBackend | None = None
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self._inactive = ""
+        self._asking = 0
+        self._sent: Status | None = None
+        self._busy_timer: asyncio.TimerHandle | None = None
+
+    def follow(self, backend: LiveBackend) -> None:
+        """Report on this backend from now on."""
+        if backend is self._backend:
+            return
+        self._unsubscribe()
+        self._backend = backend
+        self._unsubscribe = backend.on_status(self._note)
+        self._note(backend.status)
+
+    def stop(self, reason: str = "") -> None:
+        """Follow nothing; say why where there is a reason."""
+        self._unsubscribe()
+        self._unsubscribe, self._backend = lambda: None, None
+        self.loading.end()
+        if reason:
+            self.engine = Status("inactive", reason)
+            self._report()
+
+    def set_inactive(self, reason: str) -> None:
+        """Say that the document at hand gets no suggestions, and why; empty says that it does."""
+        if reason != self._inactive:
+            self._inactive = reason
+            self._report()
+
+    def fail(self, message: str) -> None:
+        """Say that there will be no suggestions until something is mended."""
+        self.engine = Status("error", message)
+        self._report()
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """While within, the state is busy, if that takes a while."""
+        self._asking += 1
+        if self._busy_timer is None:
+            self._busy_timer = asyncio.get_running_loop().call_later(BUSY_AFTER_S, self._report)
+        try:
+            yield
+        finally:
+            self._asking -= 1
+            if not self._asking:
+                self._busy_timer.cancel()
+                self._busy_timer = None
+                self._report()
+
+    def _note(self, status: BackendStatus) -> None:
+        fraction = None if status.fraction is None else round(status.fraction, 2)
+        model = status.model.name if status.model else ""
+        self.engine = Status(_STATES[status.state], status.message, fraction, model)
+        if self.engine.state == "error":
+            logger.error("no suggestions: %s", status.message)
+        if self.shows_progress:
+            self.loading.follow(self.engine)
+        self._report()
+
+    def _current(self) -> Status:
+        if self.engine.state != "ready":
+            return self.engine
+        if self._inactive:
+            return Status("inactive", self._inactive, model=self.engine.model)
+        timer = self._busy_timer
+        if self._asking and timer is not None and timer.when() <= asyncio.get_running_loop().time():
+            return Status("busy", "", model=self.engine.model)
+        return self.engine
+
+    def _report(self) -> None:
+        current = self._current()
+        if self.notifies and current != self._sent:
+            self._sent = current
+            self._protocol.notify("aix/status", current.as_params())
+
+
+class Loading:
+    """A progress bar of the client's, shown while the engine loads for longer than a moment."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.token = ""
+        """The token of the bar that is shown; empty where none is."""
+        self._protocol = protocol
+        self._numbers = itertools.count(1)
+        self._status = Status()
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def follow(self, status: Status) -> None:
+        """Begin, go on or end, as the state says."""
+        self._status = status
+        self._changed.set()
+        if status.state == "loading" and self._task is None:
+            self._task = asyncio.ensure_future(self._show())
+            self._task.add_done_callback(self._shown)
+
+    def end(self) -> None:
+        """Take the bar away."""
+        self.follow(Status("inactive"))
+
+    def _shown(self, task: asyncio.Task[None]) -> None:
+        self._task, self.token = None, ""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("showing progress failed", exc_info=error)
+
+    async def _show(self) -> None:
+        await asyncio.sleep(PROGRESS_AFTER_S)
+        if self._status.state != "loading" or not await self._create():
+            return
+        self._send({"kind": "begin", "title": "aix-lsp", "cancellable": True} | self._details())
+        while self._status.state == "loading":
+            self._changed.clear()
+            await self._changed.wait()
+            if self._status.state == "loading":
+                self._send({"kind": "report", "cancellable": True} | self._details())
+        self._send({"kind": "end", "message": self._status.message or self._status.state})
+
+    async def _create(self) -> bool:
+        self.token = f"aix-loading-{next(self._numbers)}"
+        call = self._protocol.send_request_async("window/workDoneProgress/create", {"token": self.token})
+        try:
+            await asyncio.wait_for(call, 5)
+        except (TimeoutError, JsonRpcException):
+            return False
+        return True
+
+    def _details(self) -> dict[str, Any]:
+        fraction = self._status.fraction
+        details: dict[str, Any] = {"message": self._status.message} if self._status.message else {}
+        return details if fraction is None else details | {"percentage": round(100 * fraction)}
+
+    def _send(self, value: dict[str, Any]) -> None:
+        self._protocol.notify("$/progress", {"token": self.token, "value": value})
