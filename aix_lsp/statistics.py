@@ -1,0 +1,125 @@
+"""Counts of how suggestions fared, kept on this machine by day. Holds numbers only, no texts and no names.
+
+Several servers write at the same time: each adds what it has counted since it last did. Nothing of this ever
+leaves the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final
+
+from aix_lsp.paths import state_dir
+
+log = logging.getLogger(__name__)
+
+COUNTS: Final = {
+    "requests": "requests for suggestions",
+    "answered": "requests answered with a suggestion",
+    "reused": "requests answered without asking the model",
+    "shown": "suggestions shown",
+    "accepted": "suggestions accepted whole",
+    "partly": "suggestions accepted in part",
+    "rejected": "suggestions rejected",
+    "shown_characters": "characters shown",
+    "kept_characters": "characters accepted",
+    "prompt_tokens": "prompt tokens",
+    "cached_tokens": "prompt tokens that were in the cache",
+    "completion_tokens": "tokens generated",
+    "wasted_tokens": "tokens generated for nothing",
+}
+"""What is counted, by the name it is counted under."""
+
+EDGES_MS: Final = (5, 20, 50, 100, 200, 400, 750, 1500, 5000)
+"""Upper edges of the ranges in which times to the first text are counted; slower ones under "slow"."""
+
+_DAYS_KEPT = 365
+_LOCK_S = 5.0
+
+
+def latency_name(milliseconds: float) -> str:
+    """The name under which one time to the first text is counted."""
+    edge = next((edge for edge in EDGES_MS if milliseconds <= edge), None)
+    return "first_text_slow" if edge is None else f"first_text_{edge}"
+
+
+def file() -> Path:
+    """Where the counts are kept."""
+    return state_dir() / "statistics.json"
+
+
+def add(counts: Mapping[str, float]) -> None:
+    """Add to today's counts. Blocks for some milliseconds; a file that cannot be written is only logged."""
+    from filelock import FileLock, Timeout
+
+    if not any(counts.values()):
+        return
+    path = file()
+    try:
+        with FileLock(path.with_suffix(".lock"), timeout=_LOCK_S):
+            days = read()
+            today = days.setdefault(date.today().isoformat(), {})
+            for name, count in counts.items():
+                today[name] = today.get(name, 0) + count
+            _write(path, days)
+    except (OSError, Timeout) as error:
+        log.warning("statistics are not kept: %s", error)
+
+
+def read() -> dict[str, dict[str, float]]:
+    """All counts, by day (ISO date). A damaged file counts as empty."""
+    try:
+        days = json.loads(file().read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(days, dict):
+        return {}
+    return {day: _numbers(counts) for day, counts in days.items() if isinstance(counts, dict)}
+
+
+def total(days: int | None = None) -> dict[str, float]:
+    """The counts of the last `days` days together, today among them; of all where None."""
+    first = "" if days is None else (date.today() - timedelta(days=days - 1)).isoformat()
+    found: dict[str, float] = {}
+    for day, counts in read().items():
+        if day >= first:
+            for name, count in counts.items():
+                found[name] = found.get(name, 0) + count
+    return found
+
+
+def quantile(counts: Mapping[str, float], share: float) -> float | None:
+    """The time to the first text (ms) that `share` of the requests stayed below, to the edge of its range.
+
+    None where nothing was counted, infinite where it is slower than the last edge.
+    """
+    ranges = [(float(edge), counts.get(f"first_text_{edge}", 0)) for edge in EDGES_MS]
+    ranges.append((float("inf"), counts.get("first_text_slow", 0)))
+    wanted = share * sum(count for _, count in ranges)
+    if not wanted:
+        return None
+    for edge, count in ranges:
+        wanted -= count
+        if wanted <= 0:
+            return edge
+    return float("inf")
+
+
+def clear() -> None:
+    """Forget everything."""
+    file().unlink(missing_ok=True)
+
+
+def _numbers(counts: Mapping[str, object]) -> dict[str, float]:
+    return {name: value for name, value in counts.items() if isinstance(value, int | float)}
+
+
+def _write(path: Path, days: dict[str, dict[str, float]]) -> None:
+    kept = dict(sorted(days.items())[-_DAYS_KEPT:])
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps(kept), "utf-8")
+    draft.replace(path)
