@@ -50,10 +50,8 @@ class Aim:
 
 
 def aim(ask: Ask, settings: Settings, model: ModelInfo | None) -> Aim | None:
-    """Work an ask out; None where nothing is to be suggested: switched off, or not a text."""
+    """Work an ask out; None where there is no text to go on with, but binary data."""
     document, cursor = ask.document, ask.document.text.clamp(ask.cursor)
-    if not settings.enabled:
-        return None
     if ask.selected is not None:
         start = document.text.clamp(min(ask.selected.start, cursor))
         document = replace(document, text=document.text.replace(start, cursor, ask.selected.text))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 from aix_lsp.backends.base import GenerateRequest, ModelInfo, Priority
 from aix_lsp.completion.aim import Aim
+from aix_lsp.completion.secrets import redact
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.fim.window import Limits
 from aix_lsp.settings import Settings
@@ -60,17 +62,21 @@ def varied_temperature(settings: Settings) -> float:
     return max(_VARIED, settings.temperature)
 
 
-def encodable(prompt: FimPrompt) -> FimPrompt:
-    """The prompt without lone surrogates, which JSON lets in and UTF-8 does not."""
-
-    def clean(string: str) -> str:
-        return string.encode("utf-8", "replace").decode("utf-8")
-
-    return FimPrompt(
-        clean(prompt.prefix),
-        clean(prompt.suffix),
-        clean(prompt.middle),
-        clean(prompt.path),
-        prompt.language,
-        prompt.context,
+def clean(prompt: FimPrompt) -> tuple[FimPrompt, tuple[str, ...]]:
+    """The prompt as it may be sent, without secrets; and what stands in their place."""
+    before = redact(_encodable(prompt.prefix + prompt.middle))
+    suffix = redact(_encodable(prompt.suffix))
+    anchor = len(prompt.prefix)
+    sent = replace(
+        prompt,
+        prefix=before.text[:anchor],
+        middle=before.text[anchor:],
+        suffix=suffix.text,
+        path=_encodable(prompt.path),
     )
+    return sent, before.placeholders + suffix.placeholders
+
+
+def _encodable(string: str) -> str:
+    """The string without lone surrogates, which JSON lets in and UTF-8 does not."""
+    return string.encode("utf-8", "replace").decode("utf-8")

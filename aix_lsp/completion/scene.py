@@ -22,6 +22,8 @@ class Scene:
     after: str
     ending: str = "\n"
     """The document's line ending around the cursor."""
+    placeholders: tuple[str, ...] = ()
+    """What stands in the prompt in place of secrets."""
 
     @classmethod
     def of(cls, document: DocumentSnapshot, cursor: Position) -> Scene:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 from aix_lsp.backends.base import Backend
@@ -18,6 +19,7 @@ from aix_lsp.completion.candidates import Candidate, candidates
 from aix_lsp.completion.document import DocumentSnapshot, Edit
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.live import LiveDocument
+from aix_lsp.completion.privacy import Privacy
 from aix_lsp.completion.sources import Source, Sources
 from aix_lsp.completion.suggestion import Ask, ContentModified, Suggestion, Superseded, Update
 from aix_lsp.settings import Settings
@@ -34,11 +36,20 @@ _UNOPENED = 32
 class CompletionService:
     """Suggestions for the documents of one client."""
 
-    def __init__(self, backend: Backend, settings: Callable[[str], Settings]) -> None:
-        """`settings` gives the effective settings of a language id. Made on a running event loop."""
+    def __init__(
+        self,
+        backend: Backend,
+        settings: Callable[[str], Settings],
+        roots: Callable[[], Sequence[Path]] = tuple,
+    ) -> None:
+        """`settings` gives the effective settings of a language id, `roots` the workspace folders.
+
+        Made on a running event loop, and used on that only.
+        """
         self._backend = backend
         self._settings = settings
         self._clock = asyncio.get_running_loop().time
+        self._privacy = Privacy(roots)
         self._sources = Sources(backend, self._clock)
         self._live: dict[str, LiveDocument] = {}
         self._opened: set[str] = set()
@@ -89,6 +100,9 @@ class CompletionService:
         self, ask: Ask, asking: Asking, settings: Settings, live: LiveDocument
     ) -> AsyncGenerator[Update, None]:
         asking.check()
+        if self.inactive_reason(ask.document.uri, ask.document.language) is not None:
+            yield _NOTHING
+            return
         goal = aim(ask, settings, self._backend.status.model)
         if goal is None:
             yield _NOTHING
@@ -129,6 +143,13 @@ class CompletionService:
             return
         loop = asyncio.get_running_loop()
         loop.call_later(LINGER_S, _cancel_unwatched, generation)
+
+    def inactive_reason(self, uri: str, language: str) -> str | None:
+        """Why there are no suggestions in a document, for its user to read; None where there are."""
+        settings = self._settings(language)
+        if not settings.enabled:
+            return 'switched off by the setting "aix.enabled"'
+        return self._privacy.inactive_reason(uri, settings)
 
     # Documents
 

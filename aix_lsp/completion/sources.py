@@ -19,6 +19,7 @@ from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.live import LiveDocument
 from aix_lsp.completion.reuse import ReuseStore, place
 from aix_lsp.completion.wait import Mean
+from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.fim.window import next_window
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Sources:
         return None
 
     def fails(self, source: Source, aim: Aim) -> bool:
-        """Whether a generation that was found running has turned out other than what was typed, or shorter."""
+        """Whether a generation found running has turned out other than what was typed, or shorter."""
         generation, typed = source.generation, source.typed
         if not typed or source.reused or generation.error is not None:
             return False
@@ -72,15 +73,15 @@ class Sources:
         return generation.complete and exhausted(generation, typed) and not _ended_its_line(generation, aim)
 
     def begin(self, aim: Aim, live: LiveDocument) -> Source:
-        """Begin a generation. Raises ContentModified where the document went on otherwise."""
+        """Begin a generation. Raises ContentModified where the text went on otherwise."""
         name = f"{self._session}-{next(self._numbers)}"
-        generation = Generation(
-            name, aim.scene, aim.extent, self._clock, lambda: self._grew(generation, live)
-        )
+        prompt, placeholders = self._prompt(aim, live)
+        scene = replace(aim.scene, placeholders=placeholders)
+        generation = Generation(name, scene, aim.extent, self._clock, lambda: self._grew(generation, live))
         live.begin(generation, aim.ask.document, aim.real_start, aim.real_cursor, aim.head)
         live.drop_strays(keep=generation)
         self._generations.add(generation)
-        self._generate(generation, aim, live, 1)
+        generation.start(self._backend, requests.request(prompt, aim, self._key(aim)), self._failed)
         if aim.wanted > 1:
             self._vary(generation, aim, live)
         self._store.put(place(aim.scene, aim.shape), generation)
@@ -104,21 +105,24 @@ class Sources:
 
     def _vary(self, generation: Generation, aim: Aim, live: LiveDocument) -> None:
         """Ask for further candidates at a generation's place, beside the first."""
-        self._generate(generation, aim, live, aim.wanted - len(generation.tracks))
-
-    def _generate(self, generation: Generation, aim: Aim, live: LiveDocument, count: int) -> None:
-        document = aim.document
-        limits = requests.limits(aim.settings, self._backend.status.model)
-        window = next_window(live.window, document.text, aim.cursor, limits)
-        if aim.ask.selected is None:
-            live.window = window
-        prompt = requests.encodable(window.prompt(document.path, document.language))
-        key = requests.stream_key(self._session, document.uri)
-        request = requests.request(prompt, aim, key)
-        if generation.tracks:
-            temperature = requests.varied_temperature(aim.settings)
-            request = replace(request, n=count, temperature=temperature, stream_key=f"{key}:more")
+        prompt, _ = self._prompt(aim, live)
+        request = replace(
+            requests.request(prompt, aim, f"{self._key(aim)}:more"),
+            n=aim.wanted - len(generation.tracks),
+            temperature=requests.varied_temperature(aim.settings),
+        )
         generation.start(self._backend, request, self._failed)
+
+    def _prompt(self, aim: Aim, live: LiveDocument) -> tuple[FimPrompt, tuple[str, ...]]:
+        """The prompt for the ask's place, and what stands in it for secrets."""
+        limits = requests.limits(aim.settings, self._backend.status.model)
+        window = next_window(live.window, aim.document.text, aim.cursor, limits)
+        if aim.ask.selected is None:  # else the text is not the document's
+            live.window = window
+        return requests.clean(window.prompt(aim.document.path, aim.document.language))
+
+    def _key(self, aim: Aim) -> str:
+        return requests.stream_key(self._session, aim.document.uri)
 
     def _grew(self, generation: Generation, live: LiveDocument) -> None:
         self._store.grew(max(len(track.raw) for track in generation.tracks))

@@ -52,7 +52,7 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """The suggestions so far, best first; each candidate's text is cumulative. `done` marks the last update."""
+    """The suggestions so far, best first; each candidate's text is cumulative. `done` marks the last."""
 
     suggestions: tuple[Suggestion, ...]
     done: bool

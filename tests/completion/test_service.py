@@ -543,3 +543,43 @@ async def test_an_invoked_ask_gets_several_distinct_candidates(
     suggestions = (await answer)[-1].suggestions
     assert [suggestion.text for suggestion in suggestions] == ["foo( 1)", "bar"]
     assert len({suggestion.id for suggestion in suggestions}) == 2
+
+
+# What is never sent
+
+
+async def test_a_file_that_may_hold_secrets_is_inactive(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
+    editor = Editor.at(service, "TOKEN=|\n", uri="file:///project/.env")
+    assert texts(await editor.watch()) == [""]
+    await backend.not_called()
+    assert ".env may hold secrets" in (service.inactive_reason(editor.uri, "dotenv") or "")
+
+
+async def test_a_pasted_key_is_neither_sent_nor_is_its_stand_in_shown(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
+    key = "ghp_" + "aB3dE5" * 6
+    editor = Editor.at(service, f"token = '{key}'\nx = |\nother = '{key}'\n")
+    answer = editor.watch()
+    call = await backend.called()
+    prompt = call.request.prompt
+    stand_in = "ghp_" + "xX0xX0" * 6
+    assert prompt.prefix + prompt.middle == f"token = '{stand_in}'\nx = "
+    assert prompt.suffix == f"\nother = '{stand_in}'\n"
+    call.write(f"f('{stand_in}')")
+    call.end()
+    assert texts(await answer)[-1] == "f('ghp_"
+
+
+async def test_a_lone_surrogate_does_not_stop_anything(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
+    editor = Editor.at(service, "s = '\ud83d'\nx = |\n")
+    answer = editor.watch()
+    call = await backend.called()
+    call.request.prompt.prefix.encode()
+    call.write("1")
+    call.end()
+    assert texts(await answer)[-1] == "1"

@@ -12,6 +12,7 @@ from aix_lsp.completion.filters.fit import Fitted, fit
 from aix_lsp.completion.filters.markers import markers
 from aix_lsp.completion.filters.one_line import one_line
 from aix_lsp.completion.filters.overlap import overlap
+from aix_lsp.completion.filters.placeholders import placeholders
 from aix_lsp.completion.filters.repetition import repetition
 from aix_lsp.completion.filters.scope import scope
 from aix_lsp.completion.filters.trailing import trailing
@@ -21,8 +22,8 @@ __all__ = ["Cut", "Fitted", "apply", "fit"]
 
 Filter = Callable[[str, Scene, bool], Cut]
 
-_LINE: tuple[Filter, ...] = (markers, one_line, overlap, above, below, repetition, trailing)
-_BLOCK: tuple[Filter, ...] = (markers, scope, above, below, repetition, trailing)
+_LINE: tuple[Filter, ...] = (markers, placeholders, one_line, overlap, above, below, repetition, trailing)
+_BLOCK: tuple[Filter, ...] = (markers, placeholders, scope, above, below, repetition, trailing)
 
 
 def apply(text: str, scene: Scene, extent: Extent, done: bool) -> Cut:

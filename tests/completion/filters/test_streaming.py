@@ -10,17 +10,38 @@ from aix_lsp.completion.filters.repetition import repetition
 from aix_lsp.completion.scene import Scene
 
 pieces = st.sampled_from(
-    ["x = 1", "return x", "if a:", "else:", "}", ")", "\n", "\n    ", "\n        ", "\n\n", " ", "foo(a, b)",
-     "<|fim_", "middle|>", "<", "é", "😀", "\r\n", "for i in range(10):", "pass", "# note", '"', "(", "{", "abc" * 5]
-)  # fmt: skip
-code = st.lists(pieces, max_size=12).map("".join)
-scenes = st.builds(
-    Scene,
-    st.just("file:///a"),
-    st.sampled_from(["python", "c", "ruby", ""]),
-    code,
-    code.map(lambda t: t.replace("\r", "")),
+    [
+        "x = 1",
+        "return x",
+        "if a:",
+        "else:",
+        "}",
+        ")",
+        "\n",
+        "\n    ",
+        "\n        ",
+        "\n\n",
+        " ",
+        "foo(a, b)",
+        "<|fim_",
+        "middle|>",
+        "<",
+        "é",
+        "😀",
+        "\r\n",
+        "for i in range(10):",
+        "pass",
+        "# note",
+        '"',
+        "(",
+        "{",
+        "abc" * 5,
+    ]
 )
+code = st.lists(pieces, max_size=12).map("".join)
+before = code.map(lambda text: text.replace("\r", ""))
+language = st.sampled_from(["python", "c", "ruby", ""])
+scenes = st.builds(Scene, st.just("file:///a"), language, before, before)
 
 
 @settings(max_examples=600, deadline=None)

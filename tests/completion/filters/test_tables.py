@@ -129,7 +129,12 @@ def test_overlap(source: str, text: str, shown: str) -> None:
     ("source", "text", "shown", "language"),
     [
         # under an opener
-        ("def f(x):|", "\n    y = x\n    return y\n\n\ndef g():\n    pass", "\n    y = x\n    return y", "python"),
+        (
+            "def f(x):|",
+            "\n    y = x\n    return y\n\n\ndef g():\n    pass",
+            "\n    y = x\n    return y",
+            "python",
+        ),
         ("if x:|", "\n    a()\nelse:\n    b()\nc()", "\n    a()\nelse:\n    b()", "python"),
         ("    for x in y:|", "\n        z(x)\n    return z", "\n        z(x)", "python"),
         ("function f() {|", "\n  a();\n}\n\nfunction g() {", "\n  a();\n}", "javascript"),
@@ -141,11 +146,16 @@ def test_overlap(source: str, text: str, shown: str) -> None:
         ("def f():\n    |", "a = 1\n    return a\ndef g():", "a = 1\n    return a", "python"),
         ("|", "def f():\n    return 1\n\ndef g():\n    return 2", "def f():\n    return 1", "python"),
         ("|", "@cache\ndef f():\n    return 1\nx = 2", "@cache\ndef f():\n    return 1", "python"),
-        ("    |", "if a:\n        b()\n    else:\n        c()\n    d()", "if a:\n        b()\n    else:\n        c()", "python"),
+        (
+            "    |",
+            "if a:\n        b()\n    else:\n        c()\n    d()",
+            "if a:\n        b()\n    else:\n        c()",
+            "python",
+        ),
         ("    |", "for (;;) {\n        a();\n    }\n    b();", "for (;;) {\n        a();\n    }", "c"),
         ("\t|", "if a {\n\t\tb()\n\t}\n\tc()", "if a {\n\t\tb()\n\t}", "go"),
     ],
-)  # fmt: skip
+)
 def test_scope(source: str, text: str, shown: str, language: str) -> None:
     assert scope(text, scene(source, language), True).text.rstrip() == shown
 

@@ -1,0 +1,103 @@
+"""Pasted keys: what is replaced in prompts, what is left alone."""
+
+from __future__ import annotations
+
+import random
+import string
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aix_lsp.completion.secrets import redact
+
+generator = random.Random(3)
+
+
+def made(length: int, alphabet: str = string.ascii_letters + string.digits) -> str:
+    """A key that never was one; written out, a scanner of repositories would take it for real."""
+    return "aB3" + "".join(generator.choice(alphabet) for _ in range(length - 3))
+
+
+UPPER = string.ascii_uppercase + string.digits
+
+
+@pytest.mark.parametrize(
+    ("before", "secret", "behind"),
+    [
+        ('key = "AKIA', "B3C" + "".join(generator.choice(UPPER) for _ in range(13)), '"'),
+        ("token: ghp_", made(36), ""),
+        ("# github_pat_", made(60), " is mine"),
+        ("https://gitlab.example/?t=glpat-", made(20), ""),
+        ('slack("xoxb-', made(40), '")'),
+        ("stripe.api_key = 'sk_live_", made(24), "'"),
+        ('"AIza', made(35), '"'),
+        ("ANTHROPIC=sk-ant-", made(40), ""),
+        ("hf_", made(34), ""),
+        ("Bearer eyJ", f"{made(20)}.{made(40)}.{made(43)}", ""),
+        ("postgres://admin:", "hunter2!", "@db/main"),
+        ('password = "', "Tr0ub4dor&3", '"'),
+        ("'client_secret': '", made(30), "',"),
+        ('API_KEY := "', made(20), '"'),
+        ('data = "', made(64), '"'),
+        ("-----BEGIN RSA PRIVATE KEY-----", "\nMIIEow\nIBAAKC\n", "-----END RSA PRIVATE KEY-----\n"),
+        ("-----BEGIN PRIVATE KEY-----", "\nMIIEow\nIBAAKC\nstill typing", ""),
+    ],
+)
+def test_secrets_are_replaced_by_something_like_them(before: str, secret: str, behind: str) -> None:
+    text = f"x = 1\n{before}{secret}{behind}"
+    redacted = redact(text)
+    assert secret not in redacted.text
+    assert redacted.text.startswith(f"x = 1\n{before}")
+    assert redacted.text.endswith(behind)
+    assert len(redacted.text) == len(text)
+    assert [len(line) for line in redacted.text.split("\n")] == [len(line) for line in text.split("\n")]
+    assert redacted.placeholders
+    assert redact(redacted.text).text == redacted.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'password = os.environ["PASSWORD"]',
+        'password = "changeme"',
+        'token = "<your token here>"',
+        'api_key = "${API_KEY}"',
+        "def get_token(self, name): return self.tokens[name]",
+        'token_type = "bearer_token"',
+        'path = "src/components/buttons/primary/PrimaryButton.tsx"',
+        'integrity = "sha512-' + made(80) + '"',
+        'digest = "' + "0123456789abcdef" * 4 + '"',
+        'url = "https://example.org/a/b/c?d=e"',
+        'alphabet = "abcdefghijklmnopqrstuvwxyz"',
+        'secret_name = "database-credentials"',
+        'assert tokens == ["identifier", "operator", "number"]',
+        "-----BEGIN CERTIFICATE-----\nMIID\n-----END CERTIFICATE-----",
+        "",
+    ],
+)
+def test_ordinary_code_is_left_alone(text: str) -> None:
+    assert redact(text) == (text, ())
+
+
+@given(st.text(max_size=200))
+def test_any_text_keeps_its_shape(text: str) -> None:
+    redacted = redact(text)
+    assert len(redacted.text) == len(text)
+    assert redacted.text.count("\n") == text.count("\n")
+
+
+def test_a_long_text_without_structure_does_not_take_long() -> None:
+    texts = [
+        "a" * 30_000,
+        "token=" * 5_000,
+        "://a:" * 6_000,
+        "_" * 30_000,
+        "-----BEGIN PRIVATE KEY-----" * 1000,
+    ]
+    before = time.process_time()
+    for text in texts:
+        redact(text)
+    # Quadratic matching would take minutes; this is no measurement.
+    assert time.process_time() - before < 20
