@@ -12,13 +12,26 @@ import re
 from enum import Enum, auto
 
 _TAB = 4
-_CLOSES = re.compile(r"[)\]}]|</|(?:end|done|fi|esac|endif|endfunction|endwhile|endfor)\b")
+_CLOSING_WORDS = ("end", "done", "fi", "esac", "endif", "endfunction", "endwhile", "endfor")
+_NEXT_WORDS = (
+    "else",
+    "elif",
+    "elsif",
+    "elseif",
+    "except",
+    "finally",
+    "catch",
+    "rescue",
+    "ensure",
+    "case",
+    "default",
+    "when",
+)
+_CLOSES = re.compile(rf"[)\]}}]|</|(?:{'|'.join(_CLOSING_WORDS)})\b")
 _CONTINUES = re.compile(
-    r"(?:else|elif|elsif|elseif|except|finally|catch|rescue|ensure|case|default|when)\b"
-    r"|[)\]}]+\s*(?:else|catch|finally|while|then|until|or|and)\b"
+    rf"(?:{'|'.join(_NEXT_WORDS)})\b|[)\]}}]+\s*(?:else|catch|finally|while|then|until|or|and)\b"
 )
 _OPENS = re.compile(r"(?:[{(\[:,]|\bdo|\bthen|=>|\|)\s*$")
-_WORD = re.compile(r"[A-Za-z_]+$")
 _BREAK = re.compile(r"\r\n?|\n")
 
 
@@ -106,7 +119,7 @@ class BlockEnd:
         if not self._opened:
             return _Place.OUTSIDE
         words = line.strip()
-        if not complete and _WORD.match(words):
+        if not complete and any(word.startswith(words) for word in _CLOSING_WORDS + _NEXT_WORDS):
             return _Place.UNSURE
         return _Place.CLOSING if _CLOSES.match(words) or _CONTINUES.match(words) else _Place.OUTSIDE
 

@@ -18,6 +18,7 @@ from aix_lsp.engine.vocabulary import Vocabulary, is_marker
 log = logging.getLogger(__name__)
 
 _KEPT = 64
+_LONG_WORD = 8
 _PAD = "☺"
 _LAST_WORD = re.compile(r" ?\w+\Z| ?[^\w\s]+\Z|\s+\Z")
 _SAMPLES = (
@@ -105,15 +106,11 @@ class TextEncoder:
         words = encoding.word_ids if self._has_words else None
         skipped = len(self._backend.encode(pad, add_special_tokens=False).ids) if pad else 0
         shift = start - len(pad)
-        safe_at, safe_tokens = [], []
-        for at in range(skipped, len(starts)):
-            place = starts[at] + shift
-            if place > 0 and text[place] in "\r\n" and not text[place - 1].isspace():
-                new_word = at == skipped or words is None or words[at] != words[at - 1]
-                if new_word and (at == 0 or starts[at - 1] + shift < place):
-                    safe_at.append(place)
-                    safe_tokens.append(at - skipped)
-        word = _last_word(text, [s + shift for s in starts[skipped:]], words and words[skipped:])
+        safe = _safe_places(text, starts, words, skipped, shift)
+        safe_at = [starts[at] + shift for at in safe]
+        safe_tokens = [at - skipped for at in safe]
+        pre_tokens = words[skipped:] if words is not None and not self._leads else None
+        word = _last_word(text, [at + shift for at in starts[skipped:]], pre_tokens)
         return Encoded(text, encoding.ids[skipped:], word, safe_at, safe_tokens)
 
     def _cuts_well(self, sample: str) -> bool:
@@ -133,20 +130,48 @@ class TextEncoder:
         return head, b"".join(map(self._vocabulary.bytes_of, tail))
 
 
+def _safe_places(
+    text: str, starts: list[int], words: list[int | None] | None, first: int, shift: int
+) -> list[int]:
+    """Indices of tokens before which the text may be cut: at a line break after visible text, or behind the
+    line breaks that a word of visible characters takes with it.
+    """
+    found = []
+    word_start = first
+    for at in range(first, len(starts)):
+        place = starts[at] + shift
+        new_word = at == first or words is None or words[at] != words[at - 1]
+        if not new_word:
+            continue
+        if place > 0 and (at == first or starts[at - 1] < starts[at]):
+            here, before = text[place], text[place - 1]
+            if here in "\r\n":
+                safe = not before.isspace()
+            else:
+                word = text[starts[word_start] + shift : place]
+                safe = before == "\n" and words is not None and not word.isspace()
+            if safe:
+                found.append(at)
+        word_start = at
+    return found
+
+
 def _last_word(text: str, starts: list[int], words: list[int | None] | None) -> int:
-    """Index of the token with which the last word begins."""
+    """Index of the token with which the last word begins: the tokenizer's word where it has any that are
+    short, else what looks like one.
+    """
     if not starts:
         return 0
-    index = 0
+    by_words = 0
     if words is not None:
-        index = next((at + 1 for at in range(len(words) - 2, -1, -1) if words[at] != words[-1]), 0)
+        by_words = next((at + 1 for at in range(len(words) - 2, -1, -1) if words[at] != words[-1]), 0)
+        if len(words) - by_words <= _LONG_WORD:
+            return by_words
     found = _LAST_WORD.search(text, max(len(text) - 256, 0))
-    if found:
-        by_text = max(bisect_right(starts, found.start()) - 1, 0)
-        while by_text > 0 and starts[by_text - 1] == starts[by_text]:
-            by_text -= 1
-        index = max(index, by_text)
-    return index
+    by_text = max(bisect_right(starts, found.start() if found else len(text) - 1) - 1, 0)
+    while by_text > 0 and starts[by_text - 1] == starts[by_text]:
+        by_text -= 1
+    return max(by_words, by_text)
 
 
 def _plain_text_backend(tokenizer: Any) -> Any:

@@ -53,6 +53,7 @@ class Engine:
         self._outbox = Outbox()
         self._lock = threading.Lock()
         self._streams: dict[Request, EventStream] = {}
+        self._wanted: set[Request] = set()
         self._per_client: dict[str, int] = {}
         self._newest: dict[tuple[str, str], Request] = {}
         self._stopped = False
@@ -97,8 +98,9 @@ class Engine:
             if self._stopped:
                 raise EngineStopped("the engine is leaving; ask again")
             older = self._newest.get((request.client, stream_key)) if stream_key else None
-            self._check_room(request.client, older)
+            self._check_room(request.client, older in self._wanted)
             self._streams[request] = stream
+            self._wanted.add(request)
             self._per_client[request.client] = self._per_client.get(request.client, 0) + 1
             if stream_key:
                 request.stream_key = stream_key
@@ -111,22 +113,39 @@ class Engine:
         self._inbox.put(request)
         return stream
 
-    def _check_room(self, client: str, older: Request | None) -> None:
-        replaced = older is not None
+    def _check_room(self, client: str, replaces: bool) -> None:
         limits = self._limits
-        if len(self._streams) - replaced >= limits.waiting + limits.running:
+        if len(self._wanted) - replaces >= limits.waiting + limits.running:
             raise QueueFull("the engine has too many requests waiting; ask again in a moment")
-        if self._per_client.get(client, 0) - replaced >= limits.client_waiting + limits.client_running:
+        if self._per_client.get(client, 0) - replaces >= limits.client_waiting + limits.client_running:
             raise QueueFull("this client has too many requests waiting; ask again in a moment")
 
     def cancel(self, request: Request) -> None:
         """End a request as soon as can be. Its stream still gets its terminal event."""
-        if request.cancelled or request.finished:
-            return
-        request.cancelled_at = time.monotonic()
-        request.cancelled = True
-        self._signals.raised += 1
+        with self._lock:
+            if request.cancelled or request.finished:
+                return
+            request.cancelled_at = time.monotonic()
+            request.cancelled = True
+            self._no_longer_wanted(request)
+            self._signals.raised += 1
         self._inbox.put(request)
+
+    def _no_longer_wanted(self, request: Request) -> None:
+        """Let a request not count against the limits; one that is cancelled must not keep its successors
+        out.
+        """
+        if request not in self._wanted:
+            return
+        self._wanted.remove(request)
+        left = self._per_client[request.client] - 1
+        if left:
+            self._per_client[request.client] = left
+        else:
+            del self._per_client[request.client]
+        key = (request.client, request.stream_key)
+        if self._newest.get(key) is request:
+            del self._newest[key]
 
     def metrics_text(self) -> bytes:
         """All figures, for Prometheus."""
@@ -171,16 +190,6 @@ class Engine:
         """Called by the stepper for each event."""
         self._outbox.post(self._streams[request], event)
         if isinstance(event, Finished | Failed):
-            self._forget(request)
-
-    def _forget(self, request: Request) -> None:
-        with self._lock:
-            del self._streams[request]
-            left = self._per_client[request.client] - 1
-            if left:
-                self._per_client[request.client] = left
-            else:
-                del self._per_client[request.client]
-            key = (request.client, request.stream_key)
-            if self._newest.get(key) is request:
-                del self._newest[key]
+            with self._lock:
+                del self._streams[request]
+                self._no_longer_wanted(request)

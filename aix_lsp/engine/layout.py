@@ -19,7 +19,8 @@ from aix_lsp.fim.prompt import FimPrompt
 _CHARACTERS_A_TOKEN = 16
 """More than any text has on average: longer texts are cut before they are tokenised."""
 _HEALED_BYTES = 64
-_STEP = 64
+_STEPS = 16
+"""Cuts move by this part of the room."""
 
 
 class PromptTooLong(Exception):
@@ -93,7 +94,8 @@ class Layout:
 
     def _fit(self, prompt: FimPrompt, room: int) -> list[_Piece]:
         bare = self._pieces(replace(prompt, context=()))
-        spare = (room - _size(bare)) // _STEP * _STEP
+        step = _step(room)
+        spare = (room - _size(bare)) // step * step
         for kept in range(len(prompt.context) - 1, 0, -1) if spare > 0 else ():
             pieces = self._pieces(replace(prompt, context=prompt.context[:kept]))
             if _size(pieces) - _size(bare) <= spare:
@@ -137,6 +139,10 @@ def _size(pieces: list[_Piece]) -> int:
     return sum(len(piece.tokens) for piece in pieces)
 
 
+def _step(room: int) -> int:
+    return max(room // _STEPS, 1)
+
+
 def _shorten(prompt: FimPrompt, characters: int) -> FimPrompt:
     """Texts so long that most of them cannot fit are cut first, because tokenising megabytes takes
     seconds.
@@ -152,13 +158,14 @@ def _shorten(prompt: FimPrompt, characters: int) -> FimPrompt:
 def _cut_suffix(pieces: list[_Piece], room: int) -> list[_Piece]:
     """Shorten the suffix as far as needed, but leave it an eighth of the room."""
     length = sum(len(piece.tokens) for piece in pieces if piece.part == "suffix")
-    spare = (room - _size(pieces) + length) // _STEP * _STEP
+    step = _step(room)
+    spare = (room - _size(pieces) + length) // step * step
     kept = max(spare, min(length, room // 8), 0)
     return [_Piece(piece.part, piece.tokens[:kept]) if piece.part == "suffix" else piece for piece in pieces]
 
 
 def _cut_prefix(pieces: list[_Piece], room: int) -> list[_Piece]:
-    step = max(_STEP, room // 8)
+    step = 2 * _step(room)
     dropped = -(-(_size(pieces) - room) // step) * step
     cut = []
     for piece in pieces:

@@ -114,6 +114,7 @@ def test_candidates_share_their_prompts_pages() -> None:
     bench.run()
     assert bench.texts(many) == [expected(s, 11, None) for s in many.sequences]
     assert [s.reused for s in many.sequences] == [0, 39, 39, 39]
+    assert max(bench.runner.rows) == 4
     bench.check_clean()
 
 

@@ -1,0 +1,220 @@
+"""The engine's thread and its streams: order, cancelling from outside, superseding, back-pressure,
+recovery.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import pytest
+
+from aix_lsp.engine.engine import Engine, EngineStopped, QueueFull
+from aix_lsp.engine.events import Event, Failed, Finished, Piece
+from aix_lsp.engine.schedule import Limits
+from aix_lsp.engine.step import Row
+from aix_lsp.engine.stream import EventStream
+from tests.engine.fakes import FakeRunner, expected, request
+
+
+class Gate:
+    """Holds the runner's steps between two layers until it is opened."""
+
+    def __init__(self, runner: FakeRunner) -> None:
+        self.reached = threading.Event()
+        self.open = threading.Event()
+        runner.before = self
+
+    def __call__(self, rows: Sequence[Row]) -> None:
+        self.reached.set()
+        assert self.open.wait(10)
+
+
+@pytest.fixture
+async def runner() -> FakeRunner:
+    return FakeRunner(pages=200)
+
+
+@pytest.fixture
+async def engine(runner: FakeRunner) -> AsyncIterator[Engine]:
+    engine = Engine(runner, limits=Limits(waiting=4, running=4, client_waiting=2, client_running=2))
+    engine.start()
+    yield engine
+    engine.stop()
+    assert engine.active == 0
+    assert not engine._thread.is_alive()
+    scheduler = engine._stepper.scheduler
+    scheduler.check_integrity()
+    assert scheduler.cache.pool.held == 0
+
+
+async def events_of(stream: EventStream) -> list[Event]:
+    async with asyncio.timeout(20):
+        return [event async for event in stream]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.001)
+
+
+def tokens_in(events: list[Event]) -> list[int]:
+    return [int(t) for e in events if isinstance(e, Piece) for t in e.text.split()]
+
+
+def last_reason(events: list[Event]) -> str | None:
+    return [e.reason for e in events if isinstance(e, Piece)][-1]
+
+
+async def test_streams_tokens_and_ends(engine: Engine) -> None:
+    one = request(range(8), new=20)
+    events = await events_of(engine.submit(one))
+    assert tokens_in(events) == expected(one.sequences[0], 11, None)
+    assert isinstance(events[-1], Finished)
+
+
+async def test_cancel_in_mid_step_ends_the_step_and_the_stream(engine: Engine, runner: FakeRunner) -> None:
+    gate = Gate(runner)
+    stream = engine.submit(request(range(8), new=20))
+    await asyncio.to_thread(gate.reached.wait, 10)
+    stream.cancel()
+    gate.open.set()
+    events = await events_of(stream)
+    assert last_reason(events) == "cancelled" and tokens_in(events) == []
+    assert isinstance(events[-1], Finished)
+    assert runner.steps == 1
+    assert b"aix_aborted_steps_total 1.0" in engine.metrics_text()
+
+
+async def test_closing_a_stream_cancels(engine: Engine, runner: FakeRunner) -> None:
+    stream = engine.submit(request(range(8), new=300))
+    await anext(stream)
+    await stream.aclose()
+    await until(lambda: not engine.active)
+    assert b'aix_requests_total{end="cancelled"} 1.0' in engine.metrics_text()
+
+
+async def test_cancelled_before_it_was_seen(engine: Engine, runner: FakeRunner) -> None:
+    gate = Gate(runner)
+    first = engine.submit(request(range(8), client="a"))
+    await asyncio.to_thread(gate.reached.wait, 10)
+    second = engine.submit(request(range(9), client="b"))
+    second.cancel()
+    gate.open.set()
+    assert last_reason(await events_of(second)) == "cancelled"
+    assert last_reason(await events_of(first)) == "length"
+
+
+async def test_a_newer_request_of_the_same_stream_supersedes(engine: Engine) -> None:
+    streams = [engine.submit(request(range(8 + k), new=500), stream_key="doc") for k in range(20)]
+    other = engine.submit(request(range(5), new=500, client="else"), stream_key="doc")
+    streams[-1].loop.call_later(0.05, streams[-1].cancel)
+    told = [await events_of(stream) for stream in streams]
+    assert [last_reason(events) for events in told[:-1]] == ["cancelled"] * 19
+    other.cancel()
+    await events_of(other)
+
+
+async def test_a_full_queue_answers_at_once(engine: Engine, runner: FakeRunner) -> None:
+    gate = Gate(runner)
+    streams = [engine.submit(request([k], client="a")) for k in range(4)]
+    with pytest.raises(QueueFull, match="this client"):
+        engine.submit(request([9], client="a"))
+    streams += [engine.submit(request([k], client="b")) for k in range(4)]
+    with pytest.raises(QueueFull, match="too many"):
+        engine.submit(request([9], client="c"))
+    gate.open.set()
+    for stream in streams:
+        assert isinstance((await events_of(stream))[-1], Finished)
+    await events_of(engine.submit(request([9], client="a")))
+
+
+async def test_stopping_ends_what_runs(engine: Engine, runner: FakeRunner) -> None:
+    stream = engine.submit(request(range(8), new=500))
+    await anext(stream)
+    engine.stop()
+    assert last_reason(await events_of(stream)) == "cancelled"
+    with pytest.raises(EngineStopped):
+        engine.submit(request([1]))
+
+
+async def test_a_broken_scheduler_fails_its_requests_and_serves_on(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*anything: object) -> None:
+        raise AssertionError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine._stepper.scheduler, "plan", broken)
+        events = await events_of(engine.submit(request(range(8))))
+    assert isinstance(events[-1], Failed)
+    one = request(range(8))
+    assert tokens_in(await events_of(engine.submit(one))) == expected(one.sequences[0], 11, None)
+
+
+async def test_a_stuck_step_is_noticed(
+    engine: Engine, runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aix_lsp.engine.engine._STUCK_S", 0.01)
+    gate = Gate(runner)
+    stream = engine.submit(request(range(8)))
+    await until(lambda: engine.stuck_seconds() > 0)
+    gate.open.set()
+    await events_of(stream)
+    assert engine.stuck_seconds() == 0
+
+
+async def test_what_is_ready_together_comes_together(engine: Engine, runner: FakeRunner) -> None:
+    stream = engine.submit(request(range(8), new=30))
+    while engine.active:
+        pass  # the loop does not run, so nothing is read meanwhile
+    events = await stream.batch()
+    assert len(events) == 2 and isinstance(events[0], Piece) and events[0].tokens == 30
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_fuzz_from_many_clients(seed: int) -> None:
+    """Clients that submit, cancel, leave and type over each other, for thousands of steps."""
+    rng = random.Random(seed)
+    runner = FakeRunner(pages=120)
+    engine = Engine(runner, limits=Limits(running=6))
+    engine.start()
+    stem = [rng.randrange(11) for _ in range(80)]
+    ends = {"whole": 0, "cancelled": 0}
+
+    async def client(name: str) -> None:
+        chance = random.Random(f"{seed}{name}")
+        for _ in range(60):
+            prompt = stem[: chance.randrange(1, 80)] + [chance.randrange(11) for _ in range(3)]
+            one = request(
+                prompt,
+                chance.randrange(1, 40),
+                n=chance.choice((1, 1, 2)),
+                client=name,
+                priority=chance.randrange(4),
+            )
+            stream = engine.submit(one, stream_key=chance.choice(("", "doc")))
+            if chance.random() < 0.3:
+                await asyncio.sleep(chance.random() * 0.01)
+                stream.cancel()
+            if chance.random() < 0.2:
+                await stream.aclose()
+                continue
+            events = await events_of(stream)
+            assert isinstance(events[-1], Finished)
+            if one.cancelled:
+                ends["cancelled"] += 1
+            elif len(one.sequences) == 1:
+                assert tokens_in(events) == expected(one.sequences[0], 11, None)
+                ends["whole"] += 1
+
+    await asyncio.gather(*(client(f"c{k}") for k in range(8)))
+    engine.stop()
+    scheduler = engine._stepper.scheduler
+    scheduler.check_integrity()
+    assert engine.active == 0 and scheduler.idle and scheduler.cache.pool.held == 0
+    assert ends["whole"] > 50 and ends["cancelled"] > 50
+    assert runner.steps > 1000
