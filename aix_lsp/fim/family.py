@@ -11,6 +11,9 @@ from typing import Literal
 from aix_lsp.fim.comments import comment, language_name
 from aix_lsp.fim.prompt import FimPrompt
 
+_REPOSITORY = "repository"
+"""What every repository is called: its real name would tell the model little, and others perhaps much."""
+
 Part = Literal["marker", "context", "suffix", "prefix", "middle"]
 
 
@@ -44,7 +47,7 @@ class Template:
     layout: tuple[str, ...]
     """Markers and the slots {context}, {header}, {suffix}, {prefix}, {middle}."""
     repository: tuple[str, ...] = ()
-    """What opens the context, once, where there is any."""
+    """What opens the context, once, where there is any; may name the {repository}."""
     file: tuple[str, ...] = ()
     """One context file, of {path} and {text}; empty where the family was not trained on other files."""
     after_files: tuple[str, ...] = ()
@@ -120,7 +123,7 @@ class Template:
     def _context(self, prompt: FimPrompt) -> Iterator[Segment]:
         if not self.file or not prompt.context:
             return
-        yield from _fill(self.repository, {})
+        yield from _fill(self.repository, {"repository": _REPOSITORY})
         for file in prompt.context:
             text = file.text if file.text.endswith("\n") else file.text + "\n"
             yield from _fill(self.file, {"path": file.path, "text": text})

@@ -30,7 +30,7 @@ WHOLE_PROMPTS = {
     f"{P}<｜fim▁hole｜>{S}<｜fim▁end｜>{M}",
     "codellama": f"▁<PRE>▁<SUF>{S}▁<MID>{P}{M}",
     "santacoder": f"<fim-prefix><fim-suffix>{S}<fim-middle>{P}{M}",
-    "starcoder2": "<repo_name>repository\n<file_sep>pkg/other.py\nx = 1\n<file_sep>b.py\ny = 2\n"
+    "starcoder2": "<repo_name>repository<file_sep>pkg/other.py\nx = 1\n<file_sep>b.py\ny = 2\n"
     f"<file_sep><fim_prefix><fim_suffix>{S}<fim_middle>pkg/mod.py\n{P}{M}",
     "mellum": "<filename>pkg/other.py\nx = 1\n<filename>b.py\ny = 2\n"
     f"<filename>pkg/mod.py\n<fim_suffix>{S}<fim_prefix>{P}{M}<fim_middle>",
