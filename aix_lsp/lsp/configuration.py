@@ -21,7 +21,7 @@ class Configuration:
         self._flags = Layer("the command line", flags)
         self._options: Mapping[str, Any] = {}
         self._pulled: Mapping[str, Mapping[str, Any]] = {}
-        self._chosen: dict[str, Any] = {}
+        self._chosen: dict[str, dict[str, Any]] = {"": {}}
         self._told: set[str] = set()
 
     def set_options(self, options: Any) -> None:
@@ -38,13 +38,14 @@ class Configuration:
         if isinstance(settings, Mapping) and isinstance(settings.get(SECTION), Mapping):
             self._pulled = {"": settings[SECTION]}
 
-    def choose(self, name: str, value: Any) -> None:
-        """Take a setting that the user has changed by a command, for this session."""
-        self._chosen[name] = value
-
-    def chosen(self, name: str) -> Any:
-        """What a command has set; None where none has."""
-        return self._chosen.get(name)
+    def choose(self, name: str, value: Any, *, language: str = "", folder: str = "") -> None:
+        """Take a setting that a command has changed: for this session, a folder, or a language."""
+        values = self._chosen.setdefault(folder, {})
+        if not language:
+            values[name] = value
+            return
+        languages = values.setdefault("languages", {})
+        values["languages"] = languages | {language: languages.get(language, {}) | {name: value}}
 
     def resolve(self, folders: Iterable[Folder]) -> tuple[dict[str, Settings], list[Problem]]:
         """Settings by folder URI ("" is everything outside of folders), and problems not yet told of."""
@@ -63,5 +64,7 @@ class Configuration:
             yield project_layer(Path(path))
         yield Layer("the editor's settings", self._pulled.get(uri) or self._pulled.get("", {}))
         yield Layer("initializationOptions", self._options)
-        yield Layer("commands", self._chosen)
         yield self._flags
+        yield Layer("commands", self._chosen[""])
+        if uri in self._chosen and uri:
+            yield Layer("commands", self._chosen[uri])

@@ -6,9 +6,13 @@ import logging
 
 from aix_lsp.lsp.framing import BadFrame, FrameParser
 from aix_lsp.lsp.messages import INVALID_REQUEST
+from aix_lsp.lsp.protocol import Phase
 from aix_lsp.lsp.session import Session
 
 logger = logging.getLogger(__name__)
+
+FIRST_MESSAGE_BYTES = 1 << 20
+"""The longest `initialize`; with its options it has some kilobytes."""
 
 
 class Inlet:
@@ -16,17 +20,27 @@ class Inlet:
 
     def __init__(self, session: Session, max_message_bytes: int) -> None:
         self._session = session
-        self._parser = FrameParser(max_message_bytes)
+        self._max_message_bytes = max_message_bytes
+        self._parser = FrameParser(self._limit())
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the client."""
         for frame in self._parser.feed(data):
-            if self._session.finished.done():
-                return
-            if isinstance(frame, bytes):
-                self._session.protocol.receive(frame)
-            else:
-                self._refuse(frame)
+            self._feed(frame)
+            self._parser.max_body = self._limit()
+
+    def _feed(self, frame: bytes | BadFrame) -> None:
+        if self._session.finished.done():
+            return
+        if isinstance(frame, bytes):
+            self._session.protocol.receive(frame)
+        else:
+            self._refuse(frame)
+
+    def _limit(self) -> int:
+        """Little before the client has introduced itself: it may be anybody."""
+        introduced = self._session.protocol.phase is not Phase.CONNECTED
+        return self._max_message_bytes if introduced else min(self._max_message_bytes, FIRST_MESSAGE_BYTES)
 
     def end(self) -> None:
         """The client's side is closed."""

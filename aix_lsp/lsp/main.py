@@ -1,28 +1,32 @@
-"""Runs the language server until its client, or the person who started it, ends it."""
+"""Runs the language server until its client, its parent process, or the person who started it ends it."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import json
 import logging
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 from aix_lsp.lsp.engines import EnginePool, LiveBackend
+from aix_lsp.lsp.lobby import Lobby
 from aix_lsp.lsp.options import ServeOptions
+from aix_lsp.lsp.parent import wait_for_end
 from aix_lsp.lsp.session import Parts
 from aix_lsp.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aix_lsp.backends.base import Backend
     from aix_lsp.completion.service import CompletionService
 
 logger = logging.getLogger(__name__)
 
-
-class UnsafeAddress(ValueError):
-    """The server would be open to other machines without a token."""
+_USAGE = 2
+"""Exit status of a command line that cannot be served."""
 
 
 def run(options: ServeOptions) -> int:
@@ -30,19 +34,61 @@ def run(options: ServeOptions) -> int:
     if options.transport == "stdio":
         from aix_lsp.lsp import stdio
 
-        channel = stdio.claim_stdout()
-        return asyncio.run(_serve_stdio(options, channel))
-    raise NotImplementedError
+        return asyncio.run(_serve_stdio(options, stdio.claim_stdout()))
+    if not options.token and not is_loopback(options.host):
+        logger.error(
+            "%s can be reached from other machines, so that clients must present a token: "
+            "name a file with it (--token-file), or set AIX_LSP_TOKEN.",
+            options.host,
+        )
+        return _USAGE
+    return asyncio.run(_serve_sockets(options))
 
 
 async def _serve_stdio(options: ServeOptions, channel: int) -> int:
     from aix_lsp.lsp import stdio
 
     parts = default_parts(options)
-    try:
-        return await stdio.serve(parts, channel)
-    finally:
-        await parts.pool.close()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(parts.pool.close)
+        return await stdio.serve(parts, channel, lambda end: _end_with(stack, options, end))
+
+
+async def _serve_sockets(options: ServeOptions) -> int:
+    if options.transport == "tcp":
+        from aix_lsp.lsp.tcp import listening
+    else:
+        from aix_lsp.lsp.websocket import listening
+
+    parts, lobby, ended = default_parts(options), Lobby(), asyncio.Event()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(parts.pool.close)
+        _end_with(stack, options, ended.set)
+        try:
+            url = await stack.enter_async_context(listening(parts, lobby))
+        except OSError as error:
+            logger.error(
+                "cannot listen on %s:%d (%s); choose another --port", options.host, options.port, error
+            )
+            return 1
+        stack.push_async_callback(lobby.close)
+        sys.stdout.write(json.dumps({"ready": True, "url": url}) + "\n")
+        sys.stdout.flush()
+        await ended.wait()
+    return 0
+
+
+def _end_with(stack: AsyncExitStack, options: ServeOptions, end: Callable[[], None]) -> None:
+    """Call `end` when the parent process ends or a signal asks for it; until the stack is left."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError):  # Windows ends the process by itself
+            loop.add_signal_handler(number, end)
+            stack.callback(loop.remove_signal_handler, number)
+    if options.parent_pid is not None:
+        watching = asyncio.ensure_future(wait_for_end(options.parent_pid))
+        watching.add_done_callback(lambda task: None if task.cancelled() else end())
+        stack.callback(watching.cancel)
 
 
 def default_parts(options: ServeOptions) -> Parts:

@@ -60,6 +60,13 @@ def units_of(line: str, column: int, encoding: Encoding) -> int:
     return len(line[:column].encode("utf-16-le")) // 2
 
 
+def characters_in(string: str, units: int, encoding: Encoding) -> int:
+    """How many whole characters of `string`, which may have several lines, fit into `units` code units."""
+    if encoding == "utf-32":
+        return max(0, min(units, len(string)))
+    return _column_in_piece(string, max(0, units), encoding)
+
+
 def from_wire(text: Text, line: int, units: int, encoding: Encoding) -> Position:
     """A client's position, clamped into the text; past the last line it is the text's end."""
     if line < 0:

@@ -73,6 +73,12 @@ class Scopes:
         for scope in {id(s): s for s in before.values() if id(s) not in kept}.values():
             self._retire(scope)
 
+    def clear(self) -> None:
+        """Retire every scope; `apply` makes new ones."""
+        for scope in list(self):
+            self._retire(scope)
+        self._by_folder = {}
+
     def _reusable(
         self, before: Mapping[str, Scope], kept: Mapping[int, Scope], folder: str, wanted: Settings
     ) -> Scope:
@@ -91,5 +97,5 @@ class Scopes:
 
     async def close(self) -> None:
         """Close every scope, at the session's end."""
-        scopes, self._by_folder = list(self), {}
-        await asyncio.gather(*(scope.close() for scope in scopes), *self._closing)
+        self.clear()
+        await asyncio.gather(*self._closing)

@@ -13,7 +13,16 @@ from aix_lsp import __version__
 from aix_lsp.lsp.converter import shared_converter
 from aix_lsp.lsp.outbox import Outbox
 from aix_lsp.lsp.protocol import Protocol
-from aix_lsp.lsp.requests import completion, inline_completion, lifecycle, synchronization
+from aix_lsp.lsp.requests import (
+    commands,
+    completion,
+    configuration,
+    feedback,
+    inline_completion,
+    lifecycle,
+    notebooks,
+    synchronization,
+)
 from aix_lsp.lsp.session import Parts, Session
 
 logger = logging.getLogger(__name__)
@@ -29,10 +38,24 @@ HANDLERS: dict[str, Handler] = {
     "textDocument/didChange": synchronization.did_change,
     "textDocument/didSave": synchronization.did_save,
     "textDocument/didClose": synchronization.did_close,
+    "notebookDocument/didOpen": notebooks.did_open,
+    "notebookDocument/didChange": notebooks.did_change,
+    "notebookDocument/didSave": notebooks.did_save,
+    "notebookDocument/didClose": notebooks.did_close,
     "textDocument/completion": completion.completion,
     "completionItem/resolve": completion.resolve,
     "textDocument/inlineCompletion": inline_completion.inline_completion,
     "aix/inlineCompletion": inline_completion.stream_inline_completion,
+    "workspace/executeCommand": commands.execute_command,
+    "workspace/didChangeConfiguration": configuration.did_change_configuration,
+    "workspace/didChangeWatchedFiles": configuration.did_change_watched_files,
+    "workspace/didChangeWorkspaceFolders": configuration.did_change_workspace_folders,
+    "window/workDoneProgress/cancel": configuration.work_done_progress_cancel,
+    "$/setTrace": configuration.set_trace,
+    "aix/didShow": feedback.did_show,
+    "aix/didAccept": feedback.did_accept,
+    "aix/didPartiallyAccept": feedback.did_partially_accept,
+    "aix/didReject": feedback.did_reject,
 }
 """Called when the message is received, so that all see the documents as they were; requests may return a
 coroutine for what takes time."""
@@ -40,6 +63,12 @@ coroutine for what takes time."""
 CUSTOM_PARAMS: dict[str, Any] = {
     "initialize": None,
     "initialized": None,
+    "$/setTrace": None,
+    "workspace/didChangeConfiguration": None,
+    "aix/didShow": None,
+    "aix/didAccept": None,
+    "aix/didPartiallyAccept": None,
+    "aix/didReject": None,
     "textDocument/inlineCompletion": inline_completion.Params,
     "aix/inlineCompletion": inline_completion.Params,
 }

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cachetools import LRUCache
 from pygls.exceptions import JsonRpcException
 
 from aix_lsp.completion.document import DocumentSnapshot
+from aix_lsp.completion.suggestion import Suggestion
 from aix_lsp.lsp.client import Client
 from aix_lsp.lsp.configuration import SECTION, Configuration
-from aix_lsp.lsp.documents import Change, DocumentStore
 from aix_lsp.lsp.engines import EnginePool
+from aix_lsp.lsp.open_documents import OpenDocuments
 from aix_lsp.lsp.options import ServeOptions
 from aix_lsp.lsp.protocol import Phase, Protocol
+from aix_lsp.lsp.registration import registrations
 from aix_lsp.lsp.scopes import MakeService, Scope, Scopes
 from aix_lsp.lsp.status import StatusReporter
 from aix_lsp.lsp.target import Target
 from aix_lsp.lsp.workspace import Workspace
 from aix_lsp.settings import Settings
+
+if TYPE_CHECKING:
+    from aix_lsp.completion.service import CompletionService
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +52,7 @@ class Shown:
 
     text: str
     language: str
+    service: CompletionService
 
 
 class Session:
@@ -58,7 +63,7 @@ class Session:
         self.parts = parts
         self.client = Client()
         self.workspace = Workspace()
-        self.documents = DocumentStore(self.workspace)
+        self.documents = OpenDocuments(self.workspace, self.scope_of)
         self.configuration = Configuration(parts.options.settings)
         self.scopes = Scopes(parts.pool, parts.make_service)
         self.status = StatusReporter(protocol)
@@ -67,51 +72,23 @@ class Session:
         self.finished: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         """The exit status, when the client has said `exit`."""
         self.shown: LRUCache[str, Shown] = LRUCache(maxsize=256)
-        """Suggestions lately given, by id, for the requests that come back to them."""
+        """Suggestions lately given, by id."""
         self.required_token = ""
+        """What the client must present in `initialize`; empty where its transport has seen to that."""
         self._starting = False
-        self._homes: dict[str, Scope] = {}
-        self._edited_at: dict[str, float] = {}
+        self._reconfiguring = asyncio.Lock()
         self._background: set[asyncio.Task[Any]] = set()
-
-    def target(self, uri: str) -> Target | None:
-        """The document as it is now; None where the client has not opened it."""
-        document = self.documents.get(uri)
-        return None if document is None else Target(document, document)
-
-    def since_edit(self, uri: str) -> float:
-        """Seconds since a document's last change; infinite where there was none."""
-        return time.monotonic() - self._edited_at.get(uri, float("-inf"))
 
     def settings_for(self, document: DocumentSnapshot) -> Settings:
         """The settings that hold for a document; the defaults before the session has started."""
         scope = self.scope_of(document.uri)
         return scope.settings_for(document.language) if scope else Settings()
 
-    def remember(self, id: str, text: str, language: str) -> None:
-        """Keep a suggestion that was given to the client."""
-        self.shown[id] = Shown(text, language)
-
-    def opened(self, document: DocumentSnapshot) -> None:
-        """Pass on that a document was opened."""
-        scope = self.scope_of(document.uri)
+    def remember(self, target: Target, suggestion: Suggestion) -> None:
+        """Keep a suggestion that is given to the client, for the requests that come back to it."""
+        scope = self.scope_of(target.whole.uri)
         if scope is not None:
-            self._homes[document.uri] = scope
-            scope.service.document_opened(document)
-
-    def changed(self, change: Change) -> None:
-        """Pass on, at once, that a document was changed."""
-        self._edited_at[change.after.uri] = time.monotonic()
-        home = self._homes.get(change.after.uri)
-        if home is not None:
-            home.service.document_changed(change.before, change.after, change.edits)
-
-    def closed(self, uri: str) -> None:
-        """Pass on that a document was closed."""
-        self._edited_at.pop(uri, None)
-        home = self._homes.pop(uri, None)
-        if home is not None:
-            home.service.document_closed(uri)
+            self.shown[suggestion.id] = Shown(suggestion.text, target.document.language, scope.service)
 
     def scope_of(self, uri: str) -> Scope | None:
         """Where a document's settings and service are; None before the session has started."""
@@ -138,6 +115,7 @@ class Session:
             # Elsewhere than on the loop: what backends import takes longer than a request may wait.
             await asyncio.to_thread(self.parts.warm_up)
             await self.reconfigure()
+            self.run_soon(self._register())
         except Exception as error:
             self.status.fail(f"the server could not start its engine: {error}")
             raise
@@ -149,26 +127,45 @@ class Session:
 
     async def reconfigure(self, *, ask: bool = True) -> None:
         """Read all sources of settings again and act on what has changed."""
-        if ask and self.client.configuration:
-            await self._pull()
+        async with self._reconfiguring:
+            if ask and self.client.configuration:
+                await self._pull()
+            self._apply()
+
+    def _apply(self) -> None:
         settings, problems = self.configuration.resolve(self.workspace.folders)
         for problem in problems:
             logger.warning("%s", problem)
             self.protocol.notify("window/showMessage", {"type": 2, "message": f"aix-lsp: {problem}"})
         self.scopes.apply(settings)
-        self._rehome()
+        self.documents.audience.resettle()
         if (scope := self.scopes.get("")) is not None:
             self.status.follow(scope.lease.backend)
         self.started.set()
 
-    def _rehome(self) -> None:
-        """Move each document to the service that its settings now say."""
-        for document in self.documents:
-            home, before = self.scope_of(document.uri), self._homes.get(document.uri)
-            if home is not before:
-                if before is not None:
-                    before.service.document_closed(document.uri)
-                self.opened(document)
+    async def _register(self) -> None:
+        wanted = registrations(self.client)
+        if wanted:
+            params = {"registrations": wanted}
+            await self.protocol.send_request_async("client/registerCapability", params)
+
+    def folders_changed(self) -> None:
+        """Name documents and find settings anew after the workspace's folders have changed."""
+        self.documents.rename_paths()
+        self.run_soon(self.reconfigure())
+
+    async def restart_engine(self) -> None:
+        """Start the engines afresh; ones that were given up are taken again."""
+        if not list(self.scopes):
+            await self.reconfigure(ask=False)
+        for backend in {id(scope.lease.backend): scope.lease.backend for scope in self.scopes}.values():
+            await backend.restart()
+
+    def give_up_loading(self) -> None:
+        """Let the engines go, and suggest nothing until they are asked for again."""
+        self.scopes.clear()
+        self.documents.audience.resettle()
+        self.status.stop("loading was cancelled; the command aix.restartEngine takes it up again")
 
     async def _pull(self) -> None:
         folders = ["", *(folder.uri for folder in self.workspace.folders)]
@@ -201,4 +198,3 @@ class Session:
         self.status.stop()
         await self.protocol.cancel_all()
         await self.scopes.close()
-        self._homes.clear()

@@ -7,9 +7,11 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from io import FileIO
 
 from aix_lsp.lsp.inlet import Inlet
+from aix_lsp.lsp.lobby import flush
 from aix_lsp.lsp.outbox import Outbox, StreamOutbox, ThreadOutbox
 from aix_lsp.lsp.server import build
 from aix_lsp.lsp.session import Parts
@@ -17,7 +19,6 @@ from aix_lsp.lsp.session import Parts
 logger = logging.getLogger(__name__)
 
 _CHUNK = 1 << 16
-_FLUSH_S = 2.0
 
 
 def claim_stdout() -> int:
@@ -32,21 +33,20 @@ def claim_stdout() -> int:
     return channel
 
 
-async def serve(parts: Parts, channel: int) -> int:
-    """Serve the client on standard input and `channel` until it leaves; gives the exit status."""
+async def serve(parts: Parts, channel: int, on_start: Callable[[Callable[[], None]], None]) -> int:
+    """Serve the client on standard input and `channel` until it leaves; gives the exit status.
+
+    `on_start` is given what ends the session from outside.
+    """
     writing = _Writing()
     outbox = await _open_outbox(channel, writing)
     session = build(parts, outbox)
     writing.lost.add_done_callback(lambda _: session.disconnected())
     await _open_inlet(Inlet(session, parts.options.max_message_bytes))
+    on_start(session.disconnected)
     status = await session.finished
     await session.close()
-    outbox.close()
-    try:
-        await asyncio.wait_for(outbox.closed(), _FLUSH_S)
-    except TimeoutError:
-        logger.warning("the client did not read all of its messages")
-        outbox.abort()
+    await flush(outbox)
     return status
 
 

@@ -32,7 +32,7 @@ class Place:
     @classmethod
     def of(cls, session: Session, target: Target, position: types.Position) -> Place:
         wire = (position.line, position.character)
-        return cls(session, target, session.documents.from_wire(target.document.text, wire))
+        return cls(session, target, session.documents.store.from_wire(target.document.text, wire))
 
     @property
     def language(self) -> str:
@@ -45,7 +45,7 @@ class Place:
 
     def range(self, start: Position, end: Position) -> types.Range:
         """A span of the client's document as the client counts."""
-        text, to_wire = self.target.document.text, self.session.documents.to_wire
+        text, to_wire = self.target.document.text, self.session.documents.store.to_wire
         return types.Range(types.Position(*to_wire(text, start)), types.Position(*to_wire(text, end)))
 
     def right_of(self, characters: int) -> Position:

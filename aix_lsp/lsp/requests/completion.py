@@ -23,7 +23,7 @@ _NOTHING = types.CompletionList(is_incomplete=False, items=[])
 def completion(
     session: Session, params: types.CompletionParams
 ) -> types.CompletionList | Awaitable[types.CompletionList]:
-    target = session.target(params.text_document.uri)
+    target = session.documents.target(params.text_document.uri)
     if target is None:
         return _NOTHING
     settings = session.settings_for(target.document)
@@ -99,12 +99,12 @@ class _Answer:
         self._session.protocol.notify("$/progress", {"token": self._token, "value": value})
 
     def _make(self, suggestion: Suggestion, rank: int) -> types.CompletionItem:
-        self._session.remember(suggestion.id, suggestion.text, self._items.place.language)
+        self._session.remember(self._items.place.target, suggestion)
         return self._items.item(suggestion, rank)
 
 
 def _trigger(session: Session, params: types.CompletionParams) -> Trigger:
     context = params.context
     by_hand = context is not None and context.trigger_kind is types.CompletionTriggerKind.Invoked
-    paused = session.since_edit(params.text_document.uri) > _PAUSE_S
+    paused = session.documents.since_edit(params.text_document.uri) > _PAUSE_S
     return "invoked" if by_hand and paused else "automatic"

@@ -62,7 +62,7 @@ async def _stream(place: Place, ask: Ask, stream: _Stream, token: Any) -> Any:
 
 def _ask(session: Session, params: Params, channel: str) -> tuple[Place, Ask, _Stream] | None:
     """Ask the service; None where there is nothing to complete."""
-    target = session.target(params.text_document.uri)
+    target = session.documents.target(params.text_document.uri)
     if target is None:
         return None
     settings = session.settings_for(target.document)
@@ -86,7 +86,7 @@ def _selected(place: Place, info: types.SelectedCompletionInfo | None) -> Select
     if info is None:
         return None
     wire = info.range.start
-    start = place.session.documents.from_wire(place.target.document.text, (wire.line, wire.character))
+    start = place.session.documents.store.from_wire(place.target.document.text, (wire.line, wire.character))
     if start > place.cursor or start.line != place.cursor.line:
         return None
     return SelectedCompletion(place.target.into_whole(start), info.text)
@@ -94,7 +94,7 @@ def _selected(place: Place, info: types.SelectedCompletionInfo | None) -> Select
 
 def _item(place: Place, ask: Ask, suggestion: Suggestion) -> dict[str, Any]:
     text, span = _span(place, ask, suggestion)
-    place.session.remember(suggestion.id, suggestion.text, place.language)
+    place.session.remember(place.target, suggestion)
     arguments = [suggestion.id, len(suggestion.text)]
     return {
         "insertText": text,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +13,12 @@ from pygls.exceptions import JsonRpcException
 from aix_lsp import __version__
 from aix_lsp.lsp.capabilities import server_capabilities
 from aix_lsp.lsp.client import Client
-from aix_lsp.lsp.messages import INVALID_PARAMS
+from aix_lsp.lsp.messages import INVALID_PARAMS, INVALID_REQUEST
+from aix_lsp.lsp.parent import wait_for_end
 from aix_lsp.lsp.protocol import Phase
+from aix_lsp.lsp.requests.commands import COMMANDS
 from aix_lsp.lsp.session import Session
+from aix_lsp.settings import unwrap
 
 logger = logging.getLogger(__name__)
 
@@ -24,16 +28,19 @@ def initialize(session: Session, params: Any) -> types.InitializeResult:
     if not isinstance(params, Mapping):
         raise JsonRpcException("invalid params: expected an object", INVALID_PARAMS)
     session.client = Client.from_initialize(params)
-    session.documents.encoding = session.client.encoding
+    session.documents.store.encoding = session.client.encoding
     for uri, name in _folders(params):
         session.workspace.add(uri, name)
     session.configuration.set_options(params.get("initializationOptions"))
+    _check_token(session, params.get("initializationOptions"))
     session.status.notifies = session.client.status
     session.status.shows_progress = session.client.work_done_progress
     session.protocol.phase = Phase.INITIALIZED
+    if session.client.process_id is not None and session.parts.options.transport == "stdio":
+        session.run_soon(_leave_with(session, session.client.process_id))
     logger.info("a session with %s began", session.client.name or "a client without a name")
     info = types.ServerInfo("aix-lsp", __version__)
-    return types.InitializeResult(server_capabilities(session.client.encoding, []), info)
+    return types.InitializeResult(server_capabilities(session.client.encoding, list(COMMANDS)), info)
 
 
 def initialized(session: Session, _: Any) -> None:
@@ -46,6 +53,21 @@ def shutdown(session: Session, _: Any) -> None:
 
 
 def exit_(session: Session, _: Any) -> None:
+    session.disconnected()
+
+
+def _check_token(session: Session, options: Any) -> None:
+    """Turn away a client of a socket that does not know the token."""
+    wanted = session.required_token
+    given = unwrap(options).get("token", "")
+    if wanted and not (isinstance(given, str) and hmac.compare_digest(given.encode(), wanted.encode())):
+        session.disconnected()
+        raise JsonRpcException("initializationOptions.token is not this server's token", INVALID_REQUEST)
+
+
+async def _leave_with(session: Session, pid: int) -> None:
+    """A server whose editor has crashed is of no use to anybody."""
+    await wait_for_end(pid)
     session.disconnected()
 
 

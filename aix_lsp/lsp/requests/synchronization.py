@@ -11,17 +11,13 @@ from aix_lsp.settings.files import PROJECT_FILE
 
 def did_open(session: Session, params: types.DidOpenTextDocumentParams) -> None:
     item = params.text_document
-    if session.documents.get(item.uri) is not None:
-        session.closed(item.uri)
-    session.opened(session.documents.open(item.uri, item.language_id, item.version, item.text))
+    session.documents.open(item.uri, item.language_id, item.version, item.text)
 
 
 def did_change(session: Session, params: types.DidChangeTextDocumentParams) -> None:
     identifier = params.text_document
     changes = [wire_change(change) for change in params.content_changes]
-    change = session.documents.change(identifier.uri, identifier.version, changes)
-    if change is not None:
-        session.changed(change)
+    session.documents.change(identifier.uri, identifier.version, changes)
 
 
 def did_save(session: Session, params: types.DidSaveTextDocumentParams) -> None:
@@ -30,8 +26,7 @@ def did_save(session: Session, params: types.DidSaveTextDocumentParams) -> None:
 
 
 def did_close(session: Session, params: types.DidCloseTextDocumentParams) -> None:
-    if session.documents.close(params.text_document.uri) is not None:
-        session.closed(params.text_document.uri)
+    session.documents.close(params.text_document.uri)
 
 
 def wire_change(change: types.TextDocumentContentChangeEvent) -> WireChange:

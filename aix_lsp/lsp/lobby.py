@@ -1,0 +1,74 @@
+"""The sessions of a server with many clients: from their first message to the last trace of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from aix_lsp.lsp.outbox import Outbox
+from aix_lsp.lsp.protocol import Phase
+from aix_lsp.lsp.session import Session
+
+logger = logging.getLogger(__name__)
+
+MAX_CLIENTS = 1000
+INTRODUCTION_S = 30.0
+"""A client that has not said `initialize` (with the token, where one is required) by then is sent away."""
+FLUSH_S = 2.0
+
+
+class Lobby:
+    """Keeps a task for each session, which cleans up after it."""
+
+    def __init__(self, introduction_s: float = INTRODUCTION_S) -> None:
+        self._introduction_s = introduction_s
+        self._tasks: dict[asyncio.Task[None], Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    @property
+    def sessions(self) -> list[Session]:
+        return list(self._tasks.values())
+
+    def receive(self, session: Session, outbox: Outbox) -> asyncio.Task[None]:
+        """Take in a session whose connection is open; the task ends when nothing of it is left."""
+        if len(self._tasks) >= MAX_CLIENTS:
+            logger.error("more than %d clients; a connection was refused", MAX_CLIENTS)
+            session.disconnected()
+        task = asyncio.ensure_future(self._attend(session, outbox))
+        self._tasks[task] = session
+        task.add_done_callback(self._tasks.pop)
+        return task
+
+    async def _attend(self, session: Session, outbox: Outbox) -> None:
+        timer = asyncio.get_running_loop().call_later(self._introduction_s, self._check, session)
+        try:
+            await session.finished
+        finally:
+            timer.cancel()
+            await session.close()
+            await flush(outbox)
+
+    def _check(self, session: Session) -> None:
+        if session.protocol.phase is Phase.CONNECTED:
+            logger.warning("a client that never said `initialize` was sent away")
+            session.disconnected()
+
+    async def close(self) -> None:
+        """Send everybody away and wait until they are gone."""
+        tasks = list(self._tasks)
+        for session in self.sessions:
+            session.disconnected()
+        if tasks:
+            await asyncio.wait(tasks, timeout=10)
+
+
+async def flush(outbox: Outbox) -> None:
+    """Close, giving the client a moment to read what has been sent."""
+    outbox.close()
+    try:
+        await asyncio.wait_for(outbox.closed(), FLUSH_S)
+    except TimeoutError:
+        logger.warning("a client did not read all of its messages")
+        outbox.abort()

@@ -1,0 +1,76 @@
+"""Notices when another process ends, so that a server whose editor has crashed does not stay behind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 2.0
+"""Where the system cannot tell us of the end, we ask this often."""
+
+
+async def wait_for_end(pid: int) -> None:
+    """Return when the process ends.
+
+    Never returns for a process that cannot be seen from the start: an editor outside of our container has an
+    id that means nothing here, and closes its end of the connection anyway.
+    """
+    if not _is_alive(pid):
+        logger.info("process %d cannot be seen from here; its end will not be noticed", pid)
+        await asyncio.get_running_loop().create_future()
+    descriptor = _process_descriptor(pid)
+    if descriptor is None:
+        while _is_alive(pid):  # noqa: ASYNC110 - there is nothing else to wait for
+            await asyncio.sleep(POLL_S)
+    else:
+        await _until_readable(descriptor)
+    logger.info("process %d has ended", pid)
+
+
+def _process_descriptor(pid: int) -> int | None:
+    """A file descriptor that becomes readable at the process's end (Linux); it also rules out a reused id."""
+    opening = getattr(os, "pidfd_open", None)
+    try:
+        return None if opening is None else int(opening(pid))
+    except OSError:
+        return None
+
+
+async def _until_readable(descriptor: int) -> None:
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def _is_alive(pid: int) -> bool:
+    if sys.platform == "win32":
+        return _is_alive_windows(pid)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # it is there, and somebody else's
+    return True
+
+
+def _is_alive_windows(pid: int) -> bool:
+    import ctypes
+
+    synchronize, timed_out = 0x00100000, 0x00000102
+    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
+    handle = kernel.OpenProcess(synchronize, False, pid)
+    if not handle:
+        return False
+    try:
+        return bool(kernel.WaitForSingleObject(handle, 0) == timed_out)
+    finally:
+        kernel.CloseHandle(handle)

@@ -1,0 +1,67 @@
+"""What became of a suggestion: shown, accepted, partly accepted, rejected. All stays here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pygls.exceptions import JsonRpcException
+
+from aix_lsp.lsp.messages import INVALID_PARAMS
+from aix_lsp.lsp.positions import characters_in
+from aix_lsp.lsp.session import Session
+
+Event = Literal["shown", "accepted", "partly", "rejected"]
+
+
+def did_show(session: Session, params: Any) -> None:
+    _note_each(session, "shown", params)
+
+
+def did_accept(session: Session, params: Any) -> None:
+    _note_each(session, "accepted", params)
+
+
+def did_partially_accept(session: Session, params: Any) -> None:
+    _note_each(session, "partly", params)
+
+
+def did_reject(session: Session, params: Any) -> None:
+    _note_each(session, "rejected", params)
+
+
+def note(session: Session, event: Event, id: Any, length: Any = None) -> None:
+    """Pass on one event. `length` is how much was accepted, in the client's units; absent, it is all.
+
+    A suggestion that is forgotten, or was never given, is not worth an error.
+    """
+    if not isinstance(id, str):
+        raise JsonRpcException("expected the suggestion's id", INVALID_PARAMS)
+    shown = session.shown.get(id)
+    if shown is None:
+        return
+    accepted = len(shown.text) if event == "accepted" else 0
+    if isinstance(length, int) and event in ("accepted", "partly"):
+        accepted = characters_in(shown.text, length, session.client.encoding)
+    shown.service.feedback(id, event, accepted)
+
+
+def _note_each(session: Session, event: Event, params: Any) -> None:
+    """Params: `{id}`, `{ids}` or `{item}` with an item as it was given, and `acceptedLength`."""
+    if not isinstance(params, Mapping):
+        return
+    ids = params.get("ids")
+    for id in ids if isinstance(ids, list) else [params.get("id") or _id_of(params.get("item"))]:
+        if isinstance(id, str):
+            note(session, event, id, params.get("acceptedLength"))
+
+
+def _id_of(item: Any) -> Any:
+    """The id that an item carries, in its data or as its command's first argument."""
+    if not isinstance(item, Mapping):
+        return None
+    data, command = item.get("data"), item.get("command")
+    if isinstance(data, Mapping) and "id" in data:
+        return data["id"]
+    arguments = command.get("arguments") if isinstance(command, Mapping) else None
+    return arguments[0] if isinstance(arguments, list) and arguments else None

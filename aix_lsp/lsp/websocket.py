@@ -1,0 +1,153 @@
+"""The language server behind a WebSocket, for clients in a browser: one message a frame, without headers."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from aix_lsp.lsp.lobby import Lobby
+from aix_lsp.lsp.server import build
+from aix_lsp.lsp.session import Parts
+
+logger = logging.getLogger(__name__)
+
+SUBPROTOCOL = Subprotocol("aix-lsp")
+TOKEN_PREFIX = "aix-lsp.token."
+"""Browsers cannot set headers, so they send the token as a further subprotocol that is never chosen."""
+
+
+@asynccontextmanager
+async def listening(parts: Parts, lobby: Lobby) -> AsyncIterator[str]:
+    """Accept clients while inside; gives the URL. Raises OSError where the address cannot be had."""
+    door = _Door(parts, lobby)
+    options = parts.options
+    async with serve(
+        door.attend,
+        options.host,
+        options.port,
+        process_request=door.check,
+        select_subprotocol=_select,
+        max_size=options.max_message_bytes,
+        compression=None,  # a few bytes a keystroke are not worth a compressor's memory for each client
+        server_header=None,
+        close_timeout=2,
+    ) as server:
+        host, port = next(iter(server.sockets)).getsockname()[:2]
+        yield f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
+
+
+class _Door:
+    """Lets clients in, each into a session of its own."""
+
+    def __init__(self, parts: Parts, lobby: Lobby) -> None:
+        self._parts = parts
+        self._lobby = lobby
+
+    def check(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Refuse web pages that are not allowed (any page could reach our port), and wrong tokens."""
+        origins = request.headers.get_all("Origin")
+        if any(origin not in self._parts.options.origins for origin in origins):
+            logger.warning("a page of %s was refused; --origin allows it", ", ".join(origins))
+            return connection.respond(HTTPStatus.FORBIDDEN, "This origin is not allowed; see --origin.\n")
+        wanted = self._parts.options.token
+        if wanted and not any(hmac.compare_digest(t.encode(), wanted.encode()) for t in _tokens(request)):
+            return connection.respond(
+                HTTPStatus.UNAUTHORIZED, f"Offer the subprotocols {SUBPROTOCOL} and {TOKEN_PREFIX}<token>.\n"
+            )
+        return None
+
+    async def attend(self, connection: ServerConnection) -> None:
+        """Serve one client until it leaves."""
+        outbox = WebSocketOutbox(connection)
+        session = build(self._parts, outbox)
+        attended = self._lobby.receive(session, outbox)
+        listening = asyncio.ensure_future(_listen(connection, session.protocol.receive))
+        listening.add_done_callback(lambda _: session.disconnected())
+        await attended
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+async def _listen(connection: ServerConnection, receive: object) -> None:
+    assert callable(receive)
+    try:
+        while True:
+            receive(await connection.recv(decode=False))
+    except ConnectionClosed as closed:
+        logger.info("a client has left: %s", closed)
+
+
+def _tokens(request: Request) -> list[str]:
+    """What the client offers as its token."""
+    offered = [
+        name.strip()
+        for value in request.headers.get_all("Sec-WebSocket-Protocol")
+        for name in value.split(",")
+    ]
+    tokens = [name.removeprefix(TOKEN_PREFIX) for name in offered if name.startswith(TOKEN_PREFIX)]
+    for value in request.headers.get_all("Authorization"):
+        scheme, _, token = value.partition(" ")
+        if scheme.lower() == "bearer":
+            tokens.append(token.strip())
+    return tokens
+
+
+def _select(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return SUBPROTOCOL if SUBPROTOCOL in offered else None
+
+
+class WebSocketOutbox:
+    """Messages in the order written; a task sends them, since a WebSocket's sending waits for its reader."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._more = asyncio.Event()
+        self._closing = False
+        self._task = asyncio.ensure_future(self._send())
+
+    @property
+    def unread(self) -> int:
+        return self._waiting_bytes + self._connection.transport.get_write_buffer_size()
+
+    def write(self, body: bytes) -> None:
+        if not self._closing:
+            self._waiting.append(body)
+            self._waiting_bytes += len(body)
+            self._more.set()
+
+    def close(self) -> None:
+        self._closing = True
+        self._more.set()
+
+    def abort(self) -> None:
+        self._closing = True
+        self._connection.transport.abort()
+
+    async def closed(self) -> None:
+        await asyncio.wait([self._task])
+
+    async def _send(self) -> None:
+        try:
+            while self._waiting or not self._closing:
+                if not self._waiting:
+                    self._more.clear()
+                    await self._more.wait()
+                    continue
+                body = self._waiting.popleft()
+                await self._connection.send(body.decode("ascii"))  # text frames: what browsers parse as JSON
+                self._waiting_bytes -= len(body)
+            await self._connection.close()
+        except ConnectionClosed:
+            self._closing = True
