@@ -1,4 +1,4 @@
-"""Fill-in-the-middle as pure text: what a prompt is made of, how each model family writes it, where it is cut.
+"""Fill-in-the-middle as pure text: what a prompt is made of, how each family writes it, where it is cut.
 
 Used by the server and by the engine; imports nothing else of the package.
 """

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+import aix_lsp
 from aix_lsp.backends import rendezvous
-from aix_lsp.backends.base import Delta, GenerateRequest, Priority, Usage
+from aix_lsp.backends.base import BackendError, Delta, GenerateRequest, Priority, Usage
 from aix_lsp.backends.launch import LocalEngine, connect
 from aix_lsp.backends.openai import OpenAIBackend
 from aix_lsp.backends.waiting import ready
@@ -91,3 +96,31 @@ async def test_closing_the_stream_empties_the_scheduler(engine: LocalEngine, eng
             name: count for name, count in (await watch.metrics()).items() if "aix_requests_total" in name
         }
         assert any("cancel" in name for name in ends), ends
+
+
+async def test_an_engine_run_by_hand_for_others(fresh_home: Path) -> None:
+    """What docs/remote.md tells a team to do."""
+    token = fresh_home / "token"
+    token.write_text("a-secret\n")
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "aix_lsp", "engine", "--host", "127.0.0.1", "--threads", "1"],
+        *["--token-file", str(token)],
+        stdout=asyncio.subprocess.PIPE,
+        cwd=Path(aix_lsp.__file__).parent.parent,
+        env={**os.environ, "AIX_LSP_HOME": str(fresh_home)},
+    )
+    assert process.stdout is not None
+    try:
+        line = json.loads(await process.stdout.readline())
+        assert line["ready"]
+        friend = OpenAIBackend(Settings(url=line["url"], api_key="a-secret"))
+        await ready(friend, READY_S)
+        assert text(await collect(friend, GenerateRequest(PROMPT, max_tokens=4)))
+        await friend.close()
+        stranger = OpenAIBackend(Settings(url=line["url"]))
+        with pytest.raises(BackendError, match=r"aix\.apiKey"):
+            await ready(stranger, READY_S)
+        await stranger.close()
+    finally:
+        process.terminate()
+        assert await process.wait() == 0
