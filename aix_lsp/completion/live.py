@@ -57,6 +57,15 @@ class LiveDocument:
         """Whether nothing is going on."""
         return not self._running and not self.asks
 
+    @property
+    def text(self) -> Text | None:
+        """The newest text known."""
+        return self._latest.text if self._latest is not None else None
+
+    def open(self, document: DocumentSnapshot) -> None:
+        """Begin with a document as it was opened."""
+        self._latest = document
+
     def change(self, before: DocumentSnapshot, after: DocumentSnapshot, edits: Sequence[Edit]) -> None:
         """Follow an edit; generations that it makes useless are cancelled at once."""
         change = _Change(before, after, tuple(edits))

@@ -14,14 +14,15 @@ from typing import Any
 
 from aix_lsp.backends.base import Backend
 from aix_lsp.completion.aim import Aim, aim
+from aix_lsp.completion.answer import Answer
 from aix_lsp.completion.asking import Asking
-from aix_lsp.completion.candidates import Candidate, candidates
-from aix_lsp.completion.document import DocumentSnapshot, Edit
+from aix_lsp.completion.document import DocumentSnapshot, Edit, Text
 from aix_lsp.completion.generation import Generation
+from aix_lsp.completion.ledger import Ledger
 from aix_lsp.completion.live import LiveDocument
 from aix_lsp.completion.privacy import Privacy
 from aix_lsp.completion.sources import Source, Sources
-from aix_lsp.completion.suggestion import Ask, ContentModified, Suggestion, Superseded, Update
+from aix_lsp.completion.suggestion import Ask, ContentModified, Superseded, Update
 from aix_lsp.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,8 @@ class CompletionService:
         self._settings = settings
         self._clock = asyncio.get_running_loop().time
         self._privacy = Privacy(roots)
-        self._sources = Sources(backend, self._clock)
+        self._ledger = Ledger(self._latest)
+        self._sources = Sources(backend, self._clock, self._ledger.generated)
         self._live: dict[str, LiveDocument] = {}
         self._opened: set[str] = set()
 
@@ -110,7 +112,7 @@ class CompletionService:
         source = self._sources.find(goal, live) or await self._begin(goal, asking, live)
         asking.watch(source.generation)
         live.drop_strays(keep=source.generation)
-        answer = _Answer(goal, asking)
+        answer = Answer(goal, asking)
         while True:
             asking.check()
             if self._sources.fails(source, goal) and not asking.late:
@@ -118,6 +120,8 @@ class CompletionService:
                 asking.watch(source.generation)
             done = source.generation.finished or asking.late
             changed = answer.take(source)
+            if done:
+                self._ledger.answered(goal, source, answer.suggestions)
             if done or changed:
                 yield Update(answer.suggestions, done)
                 if done:
@@ -157,6 +161,7 @@ class CompletionService:
         """Take note of a document that will be edited."""
         self._drop(snapshot.uri)
         self._opened.add(snapshot.uri)
+        self._live_document(snapshot.uri).open(snapshot)
 
     def document_changed(
         self, before: DocumentSnapshot, after: DocumentSnapshot, edits: Sequence[Edit]
@@ -172,6 +177,7 @@ class CompletionService:
         self._drop(uri)
 
     def _drop(self, uri: str) -> None:
+        self._ledger.look_again(uri)
         live = self._live.pop(uri, None)
         if live is not None:
             live.cancel_all()
@@ -190,54 +196,27 @@ class CompletionService:
 
     def feedback(self, suggestion_id: str, event: str, accepted_chars: int = 0) -> None:
         """What became of a suggestion: "shown", "accepted", "partly" (with its characters) or "rejected"."""
+        self._ledger.feedback(suggestion_id, event, accepted_chars)
 
     def statistics(self) -> dict[str, Any]:
-        """Counts and times of this session."""
-        return {}
+        """The figures of this session; see completion/figures.py."""
+        return self._ledger.session()
 
     def clear(self) -> None:
         """Forget every finished generation."""
         self._sources.clear()
 
     async def close(self) -> None:
-        """End everything that runs."""
+        """End everything that runs, and save the statistics."""
+        self._ledger.look_again()
         for live in self._live.values():
             live.cancel_all()
         await self._sources.close()
+        await self._ledger.close()
 
-
-class _Answer:
-    """The suggestions of one ask as they grow."""
-
-    def __init__(self, goal: Aim, asking: Asking) -> None:
-        self.suggestions: tuple[Suggestion, ...] = ()
-        self._goal = goal
-        self._asking = asking
-        self._first_ms = 0.0
-
-    def take(self, source: Source) -> bool:
-        """Look at the source again; whether a text has changed."""
-        found = candidates(source.generation, source.typed, self._goal.scene)[: self._goal.wanted]
-        if found and not self._first_ms:
-            self._first_ms = self._asking.elapsed_ms
-        old = [(suggestion.text, suggestion.replace_right) for suggestion in self.suggestions]
-        self.suggestions = tuple(self._suggestion(candidate, source) for candidate in found)
-        return old != [(candidate.text, candidate.replace_right) for candidate in found]
-
-    def _suggestion(self, candidate: Candidate, source: Source) -> Suggestion:
-        generation = source.generation
-        return Suggestion(
-            id=f"{generation.name}.{candidate.index}",
-            text=candidate.text,
-            replace_right=candidate.replace_right,
-            source="reuse" if source.reused else "model",
-            prompt_tokens=0 if source.reused else generation.usage.prompt_tokens,
-            reused_tokens=0 if source.reused else generation.usage.cached_tokens,
-            completion_tokens=0 if source.reused else generation.completion_tokens,
-            first_text_ms=self._first_ms,
-            total_ms=self._asking.elapsed_ms,
-            mean_logprob=candidate.mean_logprob,
-        )
+    def _latest(self, uri: str) -> Text | None:
+        live = self._live.get(uri)
+        return live.text if live is not None else None
 
 
 def _cancel_unwatched(generation: Generation) -> None:

@@ -18,6 +18,7 @@ from aix_lsp.completion.candidates import contradicts, exhausted
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.live import LiveDocument
 from aix_lsp.completion.reuse import ReuseStore, place
+from aix_lsp.completion.statistics import Outcome
 from aix_lsp.completion.wait import Mean
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.fim.window import next_window
@@ -31,18 +32,22 @@ class Source:
 
     generation: Generation
     typed: str
-    reused: bool
-    """Whether it was finished when it was found."""
+    outcome: Outcome
+    """How the ask came to it."""
 
 
 class Sources:
     """The generations of one client's documents."""
 
-    def __init__(self, backend: Backend, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, backend: Backend, clock: Callable[[], float], ended: Callable[[Generation], None]
+    ) -> None:
+        """`ended` is told of each generation that has ended."""
         self.latency = Mean()
         """Seconds to the first text of a new generation."""
         self._backend = backend
         self._clock = clock
+        self._ended = ended
         self._session = secrets.token_hex(4)
         self._numbers = itertools.count(1)
         self._store: ReuseStore[Generation] = ReuseStore(clock)
@@ -60,13 +65,13 @@ class Sources:
                 self._vary(generation, aim, live)
             if exhausted(generation, typed) and not _ended_its_line(generation, aim):
                 continue
-            return Source(generation, typed, reused=generation.finished)
+            return Source(generation, typed, "reused" if generation.finished else "joined")
         return None
 
     def fails(self, source: Source, aim: Aim) -> bool:
         """Whether a generation found running has turned out other than what was typed, or shorter."""
         generation, typed = source.generation, source.typed
-        if not typed or source.reused or generation.error is not None:
+        if not typed or source.outcome == "reused" or generation.error is not None:
             return False
         if contradicts(generation, typed):
             return True
@@ -85,7 +90,7 @@ class Sources:
         if aim.wanted > 1:
             self._vary(generation, aim, live)
         self._store.put(place(aim.scene, aim.shape), generation)
-        return Source(generation, "", reused=False)
+        return Source(generation, "", "generated")
 
     def forget(self, uri: str) -> None:
         """Drop what is stored of a document."""
@@ -127,8 +132,9 @@ class Sources:
     def _grew(self, generation: Generation, live: LiveDocument) -> None:
         self._store.grew(max(len(track.raw) for track in generation.tracks))
         live.grew(generation)
-        if generation.finished:
+        if generation.finished and generation in self._generations:
             self._generations.discard(generation)
+            self._ended(generation)
             if generation.first_text is not None:
                 self.latency.add(generation.first_text - generation.started)
             if generation.complete:

@@ -75,7 +75,7 @@ async def test_the_prompt_is_what_stands_around_the_cursor(
 
 
 async def test_the_deadline_brings_the_best_so_far_and_generation_goes_on(backend: ScriptedBackend) -> None:
-    service = CompletionService(backend, lambda language: Settings(deadline_ms=10))
+    service = CompletionService(backend, lambda language: Settings(deadline_ms=500))
     editor = Editor.at(service, "x = |\n")
     answer = editor.watch()
     call = await backend.called()
