@@ -8,8 +8,9 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aix_lsp.lsp.engines import EnginePool, LiveBackend
@@ -107,10 +108,12 @@ def _connect(settings: Settings) -> LiveBackend:
     return connect(settings)
 
 
-def _make_service(backend: Backend, settings: Callable[[str], Settings]) -> CompletionService:
+def _make_service(
+    backend: Backend, settings: Callable[[str], Settings], roots: Callable[[], Sequence[Path]]
+) -> CompletionService:
     from aix_lsp.completion.service import CompletionService
 
-    return CompletionService(backend, settings)
+    return CompletionService(backend, settings, roots)
 
 
 def is_loopback(host: str) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aix_lsp.backends.base import Backend
@@ -16,16 +17,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MakeService = Callable[[Backend, Callable[[str], Settings]], "CompletionService"]
+Roots = Callable[[], Sequence[Path]]
+MakeService = Callable[[Backend, Callable[[str], Settings], Roots], "CompletionService"]
 
 
 class Scope:
     """Settings, and the service and backend that work by them."""
 
-    def __init__(self, settings: Settings, lease: Lease, make_service: MakeService) -> None:
+    def __init__(self, settings: Settings, lease: Lease, make_service: MakeService, roots: Roots) -> None:
         self.settings = settings
         self.lease = lease
-        self.service = make_service(lease.backend, self.settings_for)
+        self.service = make_service(lease.backend, self.settings_for, roots)
 
     def settings_for(self, language: str) -> Settings:
         """The settings for documents of a language (LSP id), as they are now."""
@@ -43,7 +45,8 @@ class Scope:
 class Scopes:
     """Which scope each workspace folder (by URI; "" is everything outside of them) has."""
 
-    def __init__(self, pool: EnginePool, make_service: MakeService) -> None:
+    def __init__(self, pool: EnginePool, make_service: MakeService, roots: Roots) -> None:
+        self._roots = roots
         self._pool = pool
         self._make_service = make_service
         self._by_folder: dict[str, Scope] = {}
@@ -88,7 +91,7 @@ class Scopes:
             if id(scope) not in kept and scope.lease.key == key:
                 scope.settings = wanted
                 return scope
-        return Scope(wanted, self._pool.lease(wanted), self._make_service)
+        return Scope(wanted, self._pool.lease(wanted), self._make_service, self._roots)
 
     def _retire(self, scope: Scope) -> None:
         task = asyncio.ensure_future(scope.close())

@@ -65,7 +65,7 @@ class Session:
         self.workspace = Workspace()
         self.documents = OpenDocuments(self.workspace, self.scope_of)
         self.configuration = Configuration(parts.options.settings)
-        self.scopes = Scopes(parts.pool, parts.make_service)
+        self.scopes = Scopes(parts.pool, parts.make_service, self.workspace.roots)
         self.status = StatusReporter(protocol)
         self.started = asyncio.Event()
         """Set when settings are known, so that there are scopes."""
@@ -83,6 +83,15 @@ class Session:
         """The settings that hold for a document; the defaults before the session has started."""
         scope = self.scope_of(document.uri)
         return scope.settings_for(document.language) if scope else Settings()
+
+    def is_active(self, target: Target) -> bool:
+        """Whether a document may have suggestions; where not, the client is told why."""
+        scope = self.scope_of(target.whole.uri)
+        if scope is None:
+            return True
+        reason = scope.service.inactive_reason(target.whole.uri, target.document.language)
+        self.status.set_inactive(reason or "")
+        return reason is None
 
     def remember(self, target: Target, suggestion: Suggestion) -> None:
         """Keep a suggestion that is given to the client, for the requests that come back to it."""

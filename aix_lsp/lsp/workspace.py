@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.parse
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from pygls.uris import to_fs_path
 
@@ -27,6 +27,10 @@ class Workspace:
     @property
     def folders(self) -> tuple[Folder, ...]:
         return tuple(self._folders.values())
+
+    def roots(self) -> list[Path]:
+        """The folders that are on this machine's file system."""
+        return [Path(folder.path) for folder in self._folders.values() if folder.path]
 
     def add(self, uri: str, name: str = "") -> Folder:
         folder = Folder(uri, file_path(uri), name)

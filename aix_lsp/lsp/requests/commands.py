@@ -33,22 +33,11 @@ def _clear_caches(session: Session, arguments: list[Any]) -> None:
 
 
 def _statistics(session: Session, arguments: list[Any]) -> dict[str, Any]:
-    """Numbers of this session; those of several workspace folders are added up."""
-    total: dict[str, Any] = {}
-    for scope in session.scopes:
-        _add(total, scope.service.statistics())
-    return total
-
-
-def _add(total: dict[str, Any], more: Mapping[str, Any]) -> None:
-    for name, value in more.items():
-        before = total.get(name)
-        if isinstance(value, Mapping):
-            _add(total.setdefault(name, {}), value)
-        elif isinstance(value, int | float) and isinstance(before, int | float):
-            total[name] = before + value
-        else:
-            total[name] = value
+    """The session's figures; where folders have services of their own, theirs are listed under "others"."""
+    figures = [scope.service.statistics() for scope in session.scopes]
+    if not figures:
+        return {}
+    return figures[0] | ({"others": figures[1:]} if len(figures) > 1 else {})
 
 
 def _enabling(enabled: bool) -> Callable[[Session, list[Any]], Any]:

@@ -24,10 +24,10 @@ def completion(
     session: Session, params: types.CompletionParams
 ) -> types.CompletionList | Awaitable[types.CompletionList]:
     target = session.documents.target(params.text_document.uri)
-    if target is None:
+    if target is None or not session.is_active(target):
         return _NOTHING
     settings = session.settings_for(target.document)
-    if not (settings.enabled and settings.popup):
+    if not settings.popup:
         return _NOTHING
     place = Place.of(session, target, params.position)
     trigger = _trigger(session, params)

@@ -9,6 +9,7 @@ from pygls.exceptions import JsonRpcException
 
 from aix_lsp.lsp.messages import INVALID_PARAMS
 from aix_lsp.lsp.positions import characters_in
+from aix_lsp.lsp.requests.popup_items import FIRST_LINE
 from aix_lsp.lsp.session import Session
 
 Event = Literal["shown", "accepted", "partly", "rejected"]
@@ -31,7 +32,7 @@ def did_reject(session: Session, params: Any) -> None:
 
 
 def note(session: Session, event: Event, id: Any, length: Any = None) -> None:
-    """Pass on one event. `length` is how much was accepted, in the client's units; absent, it is all.
+    """Pass on one event. `length` is how much was accepted, in UTF-16 units; absent, it is all.
 
     A suggestion that is forgotten, or was never given, is not worth an error.
     """
@@ -42,8 +43,8 @@ def note(session: Session, event: Event, id: Any, length: Any = None) -> None:
         return
     accepted = len(shown.text) if event == "accepted" else 0
     if isinstance(length, int) and event in ("accepted", "partly"):
-        accepted = characters_in(shown.text, length, session.client.encoding)
-    shown.service.feedback(id, event, accepted)
+        accepted = characters_in(shown.text, length, "utf-16")
+    shown.service.feedback(id.removesuffix(FIRST_LINE), event, accepted)
 
 
 def _note_each(session: Session, event: Event, params: Any) -> None:

@@ -11,7 +11,7 @@ from lsprotocol import types
 
 from aix_lsp.completion.suggestion import Ask, SelectedCompletion, Suggestion, Update
 from aix_lsp.lsp.requests.asking import Place, updates
-from aix_lsp.lsp.requests.popup_items import ACCEPT
+from aix_lsp.lsp.requests.popup_items import accepted
 from aix_lsp.lsp.session import Session
 
 
@@ -63,11 +63,9 @@ async def _stream(place: Place, ask: Ask, stream: _Stream, token: Any) -> Any:
 def _ask(session: Session, params: Params, channel: str) -> tuple[Place, Ask, _Stream] | None:
     """Ask the service; None where there is nothing to complete."""
     target = session.documents.target(params.text_document.uri)
-    if target is None:
+    if target is None or not session.is_active(target):
         return None
     settings = session.settings_for(target.document)
-    if not settings.enabled:
-        return None
     place = Place.of(session, target, params.position)
     invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
     ask = Ask(
@@ -95,11 +93,10 @@ def _selected(place: Place, info: types.SelectedCompletionInfo | None) -> Select
 def _item(place: Place, ask: Ask, suggestion: Suggestion) -> dict[str, Any]:
     text, span = _span(place, ask, suggestion)
     place.session.remember(place.target, suggestion)
-    arguments = [suggestion.id, len(suggestion.text)]
     return {
         "insertText": text,
         "range": span,
-        "command": types.Command("Accepted", ACCEPT, arguments=arguments),
+        "command": accepted(suggestion),
     }
 
 

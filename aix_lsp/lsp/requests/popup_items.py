@@ -11,9 +11,12 @@ from lsprotocol import types
 from aix_lsp.completion.document import Position
 from aix_lsp.completion.suggestion import Suggestion
 from aix_lsp.lsp.client import Client
+from aix_lsp.lsp.positions import units_of
 from aix_lsp.lsp.requests.asking import Place
 
 ACCEPT = "aix.accept"
+FIRST_LINE = ":line"
+"""Ends the id of a suggestion's first line, given as a suggestion of its own."""
 
 _WORD_BEFORE = re.compile(r"\w*\Z")
 _LABEL_LENGTH = 60
@@ -49,7 +52,7 @@ class PopupItems:
             sort_text=f"{_FIRST if self.first else _LAST}{rank:04d}",
             filter_text=self._filter_text(text),
             preselect=True if self.first and rank == 0 else None,
-            command=types.Command("Accepted", ACCEPT, arguments=[suggestion.id, len(text)]),
+            command=accepted(suggestion),
             data={"id": suggestion.id},
         )
         if client.label_details:
@@ -109,11 +112,17 @@ def first_line(suggestion: Suggestion) -> Suggestion | None:
     head = _lines(suggestion.text)[0]
     if not head.strip() or head == suggestion.text:
         return None
-    return replace(suggestion, text=head, replace_right=0)
+    return replace(suggestion, id=suggestion.id + FIRST_LINE, text=head, replace_right=0)
 
 
 def _lines(text: str) -> list[str]:
     return re.split(r"\r\n|\r|\n", text)
+
+
+def accepted(suggestion: Suggestion) -> types.Command:
+    """What the client runs when the suggestion has been inserted."""
+    length = units_of(suggestion.text, len(suggestion.text), "utf-16")
+    return types.Command("Accepted", ACCEPT, arguments=[suggestion.id, length])
 
 
 def documentation(text: str, language: str, client: Client) -> types.MarkupContent:
