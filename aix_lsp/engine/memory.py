@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from aix_lsp.engine.options import ModelError
 
 MIB = 1 << 20
-_DEFAULT_SHARE = 0.10
-_DEFAULT_LIMIT = 512 * MIB
+_MIN_PAGES = 16
 
 
 def available_bytes() -> int | None:
@@ -61,29 +61,42 @@ def _cgroup_available() -> int | None:
     return None if limit == "max" else max(0, int(limit) - used)
 
 
-def kv_page_count(
-    token_bytes: int, page_size: int, context_length: int, kv_memory_mb: int, free: int | None
-) -> int:
-    """Pages of the pool: what `kv_memory_mb` holds, or by default a tenth of the free memory up to 512 MiB,
-    and at least two full contexts where those fit in half of it. Raises ModelError where one context does
-    not fit."""
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the KV pool may take: `megabytes` as set (0 for not set), else `share` of the `free` bytes (None
+    if unknown) up to `limit` bytes."""
+
+    megabytes: int
+    free: int | None
+    share: float = 0.10
+    limit: int = 512 * MIB
+
+
+def kv_page_count(budget: Budget, token_bytes: int, page_size: int, context_length: int) -> int:
+    """Pages of the pool. Without a setting it grows beyond the budget's share to hold two full contexts,
+    where those fit in half of the free memory. Raises ModelError where nothing useful fits."""
     page_bytes = token_bytes * page_size
     context = -(-context_length // page_size)
-    if kv_memory_mb:
-        pages = kv_memory_mb * MIB // page_bytes
-        if pages < 2:
+    if budget.megabytes:
+        pages = budget.megabytes * MIB // page_bytes
+        if pages < _MIN_PAGES:
             raise ModelError(
-                f"kvMemoryMb is {kv_memory_mb}, and one page of this model's KV cache takes "
-                f"{page_bytes / MIB:.1f} MiB; set kvMemoryMb to at least {_mib(page_bytes * context)}"
+                f"kvMemoryMb is {budget.megabytes}, too little for this model; a full context of "
+                f"{context_length} tokens takes {_mib(page_bytes * context)}"
+            )
+        if budget.free is not None and pages * page_bytes > budget.free:
+            raise ModelError(
+                f"kvMemoryMb is {budget.megabytes}, and {_mib(budget.free)} MB are free; lower it, or close "
+                "other programs"
             )
         return pages
-    if free is None:
-        return max(_DEFAULT_LIMIT // page_bytes, 2)
-    pages = int(min(free * _DEFAULT_SHARE, _DEFAULT_LIMIT)) // page_bytes
-    pages = max(pages, min(2 * context, free // 2 // page_bytes))
-    if pages < 2:
+    if budget.free is None:
+        return max(budget.limit // page_bytes, _MIN_PAGES)
+    pages = int(min(budget.free * budget.share, budget.limit)) // page_bytes
+    pages = max(pages, min(2 * context, budget.free // 2 // page_bytes))
+    if pages < _MIN_PAGES:
         raise ModelError(
-            f"no free memory for the KV cache ({_mib(free)} MiB free); close other programs, choose a "
+            f"no free memory for the KV cache ({_mib(budget.free)} MB free); close other programs, choose a "
             "smaller model (setting model), or set kvMemoryMb to what may be used"
         )
     return pages

@@ -43,8 +43,7 @@ class Plan:
     """All that a forward pass needs to know of a step.
 
     `tokens` and `positions` are `[T]` int64; `writes` are the slots of the T new tokens; `wanted` are the
-    rows (of T) whose logits are wanted, in order. `masks` caches additive masks by (span's first row,
-    window) within the step.
+    rows (of T) whose logits are wanted, in order.
     """
 
     tokens: Tensor
@@ -54,7 +53,26 @@ class Plan:
     spans: list[Span]
     store: KvPool | ShapeProbe
     abort: Callable[[], bool]
-    masks: dict[tuple[int, int, torch.dtype], Tensor] = field(default_factory=dict)
+    _masks: dict[tuple[int, int, torch.dtype], Tensor] = field(default_factory=dict)
+
+    def keep_wanted(self, rows: Tensor) -> Tensor:
+        """Of `rows` `[T, …]` those whose logits are wanted."""
+        return rows if self.wanted.shape[0] == rows.shape[0] else rows.index_select(0, self.wanted)
+
+    def mask(self, span: Span, low: int, window: int, dtype: torch.dtype) -> Tensor:
+        """The additive mask `[count, length - low]` of a row that hides later positions and those `window`
+        or more before; the same for all layers of a kind, so kept for the step."""
+        found = self._masks.get((span.first, window, dtype))
+        if found is None:
+            device = self.tokens.device
+            here = torch.arange(span.start, span.length, device=device)[:, None]
+            there = torch.arange(low, span.length, device=device)
+            unseen = there > here
+            if window:
+                unseen |= there <= here - window
+            found = torch.zeros(unseen.shape, dtype=dtype, device=device).masked_fill_(unseen, -torch.inf)
+            self._masks[span.first, window, dtype] = found
+        return found
 
     def check_abort(self) -> None:
         """Raise Aborted if the step is no longer wanted. Called once a layer."""

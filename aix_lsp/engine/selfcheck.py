@@ -3,7 +3,7 @@ policy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from aix_lsp.engine.step import Row
 
 _PAGE_SIZE = 4
 _LENGTHS = (21, 13)
+_STEPS = (((0, 0, 10),), ((1, 0, 7), (0, 10, 11)), ((0, 11, 21), (1, 7, 8)), ((1, 8, 13),))
+"""Chunks (sequence, start, end) of each step of the check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ def eager_reference(model: Any) -> Reference:
         tuple((7 + 31 * number + 997 * at * (at + 3)) % vocab for at in range(length))
         for number, length in enumerate(_LENGTHS)
     )
-    model.set_attn_implementation("eager")
+    if model._can_set_attn_implementation():
+        model.set_attn_implementation("eager")
     device = model.get_input_embeddings().weight.device
     logits = tuple(
         model(input_ids=torch.tensor([sequence], device=device), use_cache=False).logits[0].float()
@@ -49,46 +52,38 @@ def eager_reference(model: Any) -> Reference:
 
 
 @torch.inference_mode()
-def probe_shapes(forward: Callable[[Plan], Tensor], device: torch.device) -> dict[int, LayerShape]:
-    """The KV shapes of all layers that call our attention, seen in a first forward pass; empty if none
-    does."""
+def probe_layers(forward: Callable[[Plan], Tensor], device: torch.device) -> ShapeProbe:
+    """What a first forward pass shows of the layers that call our attention; empty if none does."""
     probe = ShapeProbe()
     forward(lay_out([Row(tokens=[0, 1], start=0, pages=[0])], probe, _PAGE_SIZE, device))
-    return probe.shapes
+    return probe
 
 
 @torch.inference_mode()
 def worst_error(
     forward: Callable[[Plan], Tensor],
     reference: Reference,
-    shapes: dict[int, LayerShape],
+    shapes: Mapping[int, LayerShape],
     dtype: torch.dtype,
     device: torch.device,
 ) -> float:
-    """The largest difference of logits over their standard deviation, computed in interleaved chunks over
-    scattered pages, as the scheduler would."""
+    """How far the logits are from the reference, computed in interleaved chunks over scattered pages as the
+    scheduler would: of all positions the largest root mean square difference, over the reference's
+    deviation."""
     pool = KvPool(shapes, 16, _PAGE_SIZE, dtype, device)
-    first, second = reference.sequences
     pages = ([9, 2, 11, 4, 15, 0], [5, 6, 7, 8])
-    steps = [
-        [(0, 0, 10)],
-        [(1, 0, 7), (0, 10, 11)],
-        [(0, 11, len(first)), (1, 7, 8)],
-        [(1, 8, len(second))],
-    ]
     worst = 0.0
-    for step in steps:
+    for step in _STEPS:
         rows = [
             Row(reference.sequences[n][start:end], start, pages[n], outputs=end - start)
             for n, start, end in step
         ]
         expected = torch.cat([reference.logits[n][start:end] for n, start, end in step])
-        found = forward(lay_out(rows, pool, _PAGE_SIZE, device)).float()
-        worst = max(worst, _error(found, expected))
+        worst = max(worst, _error(forward(lay_out(rows, pool, _PAGE_SIZE, device)).float(), expected))
     return worst
 
 
 def _error(found: Tensor, expected: Tensor) -> float:
     if found.shape != expected.shape or not bool(found.isfinite().all()):
         return float("inf")
-    return float((found - expected).abs().max() / expected.std().clamp_min(1e-6))
+    return float((found - expected).square().mean(-1).sqrt().max() / expected.std().clamp_min(1e-6))

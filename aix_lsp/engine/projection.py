@@ -1,0 +1,65 @@
+"""A linear layer with the RMS norm in front of it, in floating point. Knows weights, no model's structure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Project: TypeAlias = Callable[[Tensor], Tensor]
+"""From rows `[M, in]` to rows `[M, out]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RmsNorm:
+    """Root-mean-square normalisation: `x / sqrt(mean(x²) + eps) * weight` (Zhang and Sennrich, 2019)."""
+
+    weight: Tensor
+    eps: float
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return F.rms_norm(rows, rows.shape[-1:], self.weight, self.eps)
+
+
+class FloatProjection:
+    """`norm(rows) @ weight.T + bias` in the dtype of `weight` `[out, in]`.
+
+    The norm belongs to the projection, since a quantised one can fold it into its weights and scales.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None, norm: RmsNorm | None = None) -> None:
+        self.weight = weight
+        self.bias = bias
+        self.norm = norm
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return F.linear(rows if self.norm is None else self.norm(rows), self.weight, self.bias)
+
+
+class PackedBfloat16Projection:
+    """The same on a CPU in bfloat16, with the weight in oneDNN's own layout.
+
+    oneDNN reorders a plain weight at each call: one row of 896 → 9,728 takes 1.9 ms plain and 1.0 ms packed.
+    """
+
+    def __init__(self, plain: FloatProjection) -> None:
+        self._norm = plain.norm
+        self._bias = plain.bias
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(plain.weight.contiguous(), None)
+        self._linear = torch.ops.mkldnn._linear_pointwise.default
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        if self._norm is not None:
+            rows = self._norm(rows)
+        out: Tensor = self._linear(rows, self._packed, self._bias, "none", [], "")
+        return out
+
+
+def packs_bfloat16() -> bool:
+    """Whether this torch can pack bfloat16 weights."""
+    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return available and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
