@@ -1,4 +1,4 @@
-"""`python -m training`: makes the embedded model, stage after stage, going on where an earlier call was ended."""
+"""`python -m training` makes the embedded model, stage after stage, going on where it was ended."""
 
 from __future__ import annotations
 
@@ -65,13 +65,32 @@ def train(work: Path, workers: int, pid_file: Path | None) -> None:
 
 
 @main.command()
-@click.option("--out", type=click.Path(path_type=Path), help="A folder; by default `model` in the work folder.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="A folder; by default `model` in the work folder."
+)
 @click.pass_obj
 def export(work: Path, out: Path | None) -> None:
     """Write the averaged weights of the last checkpoint as a folder that transformers loads."""
     from aix_lsp.training.export import export_checkpoint
 
     export_checkpoint(recipe.run_folder(work), work / "tokenizer", out or work / "model")
+
+
+@main.command()
+@click.option(
+    "--model", "models", multiple=True, metavar="NAME=FOLDER", help="Another model to set beside it."
+)
+@click.option("--quick", is_flag=True, help="A quarter of the samples.")
+@click.option("--ngram/--no-ngram", default=True, help="Set an n-gram model of the same data beside it.")
+@click.pass_obj
+def evaluate(work: Path, models: tuple[str, ...], quick: bool, ngram: bool) -> None:
+    """Compare the exported model with others on the held-out packages, and print the table."""
+    from aix_lsp.training.evaluation.report import Extent
+    from training.evaluate import compare
+
+    folders = {"new": work / "model"} | {name: Path(path) for name, path in (m.split("=", 1) for m in models)}
+    extent = Extent(lines=80, other_lines=40, blocks=20, replays=6, pieces=20) if quick else Extent()
+    click.echo(compare(work, folders, extent, ngram))
 
 
 if __name__ == "__main__":

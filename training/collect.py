@@ -16,7 +16,7 @@ MANIFEST = Path(__file__).with_name("manifest.tsv")
 
 
 def collect(work: Path, packages: list[Package]) -> None:
-    """Write `train.jsonl` and `heldout.jsonl`. Held-out packages come first, so that their copies are not trained on."""
+    """Write `train.jsonl` and `heldout.jsonl`; held-out packages first; no copy of them is trained on."""
     _, caps, _ = read_sources()
     seen = Seen()
     rows = ["kind\tpackage\tversion\tlicence\tuse\tfiles\tbytes"]
@@ -29,7 +29,9 @@ def collect(work: Path, packages: list[Package]) -> None:
             documents += found
             size = sum(len(d.text.encode()) for d in found)
             use = "held out" if held_out else "trained on"
-            rows.append(f"{package.kind}\t{package.name}\t{package.version}\t{package.licence}\t{use}\t{len(found)}\t{size}")
+            rows.append(
+                f"{package.kind}\t{package.name}\t{package.version}\t{package.licence}\t{use}\t{len(found)}\t{size}"
+            )
             for document in found:
                 shares[f"{use} {document.language}"] += len(document.text.encode())
         corpus.write(work / ("heldout.jsonl" if held_out else "train.jsonl"), documents)

@@ -1,4 +1,4 @@
-"""Brings the packages of `sources.toml` into the work folder, unpacked. Knows nothing of what is in their files.
+"""Brings the packages of `sources.toml` into the work folder, unpacked. Knows nothing of what files hold.
 
 Packages that the running environment has installed are taken from there; the others come from the registries'
 ordinary clients: pip, npm, apt-get. Nothing of a package is run.
@@ -148,7 +148,7 @@ def _debian_source(name: str, place: Path, scratch: Path) -> tuple[str, str]:
 
 
 def _source_lists(work: Path) -> list[str]:
-    """Options by which apt-get reads an index of sources made for us, so that the machine's own stays as it is."""
+    """Options by which apt-get reads an index of sources made for us; the machine's own stays as it is."""
     folder = work / "apt"
     lists = folder / "lists"
     options = ["-o", f"Dir::Etc::SourceParts={folder}/parts", "-o", f"Dir::State::Lists={lists}"]

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from importlib.metadata import PackageMetadata
 
 # A package under one of these is left out even where another licence is named beside it: better one too few.
-_REFUSED = re.compile(r"\b(?:A?GPL|LGPL|GNU|MPL|EPL|CDDL|EUPL|SSPL|BUSL|Commons Clause|non-?commercial)", re.I)
+_REFUSED = re.compile(
+    r"\b(?:A?GPL|LGPL|GNU|MPL|EPL|CDDL|EUPL|SSPL|BUSL|Commons Clause|non-?commercial)", re.I
+)
 
 
 def is_allowed(licence: str, allowed: Sequence[str]) -> bool:

@@ -19,7 +19,16 @@ _TOKENIZER_BYTES = 40_000_000  # of text: more of it changes no entry worth havi
 SHAPE = Shape(vocabulary=VOCABULARY, hidden=320, layers=5, heads=5, kv_heads=1, intermediate=832)
 RECIPE = Recipe(
     tokens=80_000_000,
-    shares={"python": 1.0},
+    shares={
+        "typescript": 1.4,
+        "c": 0.5,
+        "java": 0.6,
+        "go": 0.8,
+        "rust": 0.7,
+        "yaml": 3.0,
+        "toml": 3.0,
+        "shell": 3.0,
+    },
 )
 
 

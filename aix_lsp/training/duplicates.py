@@ -18,7 +18,7 @@ class Seen:
         self._texts = 0
 
     def add(self, text: str) -> bool:
-        """Remember a text; False where it is a copy, or nearly one, of an earlier one, which is then not kept."""
+        """Remember a text; False where it is a copy of an earlier one, or nearly, and is not kept."""
         sketch = _sketch(text)
         shared = Counter(holder for value in sketch for holder in self._holders.get(value, ()))
         if any(count >= _NEAR * len(sketch) for count in shared.values()):

@@ -39,7 +39,7 @@ def write_model(weights: dict[str, Tensor], shape: Shape, tokenizer: Path, out: 
 
 
 def read_model(folder: Path) -> tuple[dict[str, Tensor], Shape]:
-    """The weights in float32 and the shape of a model that `write_model` wrote, or any Llama with tied embeddings.
+    """The weights in float32 and the shape of a Llama with tied embeddings, such as `write_model` writes.
 
     ValueError where the folder holds another architecture.
     """

@@ -110,7 +110,7 @@ class Trainer:
         for _ in range(max(1, share // recipe.micro_batch)):
             count = min(share, recipe.micro_batch) // length
             loss, weight = self._loss(*self._tensors([self.stream.row(length) for _ in range(count)]))
-            (loss / recipe.batch).backward()
+            (loss / recipe.batch).backward()  # type: ignore[no-untyped-call]
             total += torch.tensor([float(loss.detach()), float(weight)])
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         self.workers.add_up([*gradients, total])

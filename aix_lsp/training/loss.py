@@ -11,7 +11,7 @@ _ROWS = 1024  # logits of so many positions at a time: 16 MB in bf16 at a vocabu
 
 
 class _FusedCrossEntropy(torch.autograd.Function):
-    """The gradients are computed along with the loss, a chunk of rows at a time, so the logits need not be kept."""
+    """Gradients are computed along with the loss, a chunk of rows at a time; no logits are kept."""
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -62,5 +62,7 @@ def weighted_cross_entropy(hidden: Tensor, head: Tensor, targets: Tensor, weight
 
     hidden [positions, width], head [vocabulary, width], targets int64 and weights float32 [positions].
     """
-    loss: Tensor = _FusedCrossEntropy.apply(hidden, head, targets, weights)
+    loss: Tensor = _FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        hidden, head, targets, weights
+    )
     return loss

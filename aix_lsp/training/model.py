@@ -1,7 +1,7 @@
 """A Llama for training: its parameters bear transformers' names, its steps are few and large. Knows no text.
 
-transformers' own forward spends half of a CPU's step outside of matrix products; this one joins the projections
-and works on the attention in blocks, and torch.compile fuses what lies between.
+transformers' own forward spends half of a CPU's step outside of matrix products; this one joins the
+projections and works on the attention in blocks, and torch.compile fuses what lies between.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class Llama(nn.Module):
     `state_dict` is the one of transformers' `LlamaForCausalLM` with tied embeddings.
     """
 
+    cosine: Tensor
+    sine: Tensor
+
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
-        self.model = nn.Module()
-        self.model.embed_tokens = nn.Embedding(shape.vocabulary, shape.hidden)
-        self.model.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
-        self.model.norm = nn.RMSNorm(shape.hidden, eps=shape.norm_epsilon)
+        self.model = Decoder(shape)
         cosine, sine = _rotations(shape)
         self.register_buffer("cosine", cosine, persistent=False)
         self.register_buffer("sine", sine, persistent=False)
@@ -50,21 +50,34 @@ class Llama(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """`tokens` int64 [batch, length] → float [batch, length, hidden]."""
         length = tokens.shape[1]
-        x = self.model.embed_tokens(tokens)
-        for layer in self.model.layers:
-            x = layer(x, self.cosine[:length], self.sine[:length])
-        normed: Tensor = self.model.norm(x)
-        return normed
+        hidden: Tensor = self.model(tokens, self.cosine[:length], self.sine[:length])
+        return hidden
 
     @property
     def head(self) -> Tensor:
         """The matrix [vocabulary, hidden] that turns hidden states into logits."""
-        weight: Tensor = self.model.embed_tokens.weight
-        return weight
+        return self.model.embed_tokens.weight
 
     def _initialise(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear | nn.Embedding):
             nn.init.normal_(module.weight, std=0.02)
+
+
+class Decoder(nn.Module):
+    """Embedding, layers and the last norm; apart from Llama only for its parameters' names."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(shape.vocabulary, shape.hidden)
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.norm = nn.RMSNorm(shape.hidden, eps=shape.norm_epsilon)
+
+    def forward(self, tokens: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        x = self.embed_tokens(tokens)
+        for layer in self.layers:
+            x = layer(x, cosine, sine)
+        normed: Tensor = self.norm(x)
+        return normed
 
 
 class Layer(nn.Module):
@@ -99,7 +112,7 @@ class Attention(nn.Module):
         batch, length, _ = x.shape
         weight = torch.cat([self.q_proj.weight, self.k_proj.weight, self.v_proj.weight])
         heads = F.linear(x, weight).view(batch, length, -1, self.head_size).transpose(1, 2)
-        q, k, v = heads.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
+        q, k, v = torch.split(heads, [self.heads, self.kv_heads, self.kv_heads], dim=1)
         mixed = causal_attention(_rotate(q, cosine, sine), _rotate(k, cosine, sine), v)
         out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(batch, length, -1))
         return out
@@ -121,19 +134,19 @@ class Mlp(nn.Module):
         return out
 
 
-_BLOCK = 128  # rows of queries a block: the products stay in the cache, and 3/8 of the square above the diagonal is skipped
+# Rows of queries a block: its products stay cached; most of what lies above the diagonal is skipped.
+_BLOCK = 128
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """q [batch, heads, length, size], k and v [batch, kv_heads, length, size] → like q.
 
     On CUDA torch's fused kernel; on a CPU blocks of queries against all keys before their end, with a group's
-    query heads folded into rows, since torch's fused backward pass takes longer there than all other products.
+    heads folded into rows: torch's fused backward pass takes longer there than all other products together.
     """
     if q.is_cuda:
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
-    batch, heads, length, size = q.shape
-    group = heads // k.shape[1]
+    length, group = q.shape[2], q.shape[1] // k.shape[1]
     rows = [
         _block(
             q[:, :, start : start + _BLOCK],

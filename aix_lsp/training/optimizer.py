@@ -1,4 +1,4 @@
-"""Muon for matrices, AdamW for embeddings and norms, behind one step. Knows no model beyond its parameters' names."""
+"""Muon for matrices, AdamW for embeddings and norms, behind one step. Of a model it knows the names."""
 
 from __future__ import annotations
 

@@ -41,8 +41,8 @@ class Sample:
 class Stream:
     """An endless, repeatable sequence of rows; `position` is all that a checkpoint must hold.
 
-    Every piece of every document begins one sample an epoch, in an order made from the seed. Of several workers
-    each takes every `workers`-th piece, starting with its `rank`.
+    Every piece of every document begins one sample an epoch, in an order made from the seed. Of several
+    workers each takes every `workers`-th piece, starting with its `rank`.
     """
 
     def __init__(
@@ -97,10 +97,9 @@ class Stream:
         if start or rng.random() < 0.4:  # most first pieces keep the file's head, which holds its imports
             start = document.text.rfind("\n", 0, start + rng.randrange(_PIECE // 2)) + 1
         kind = rng.random()
-        if kind < _SPM + _PSM and room > _SMALLEST:
-            if self._add_cut(rng, document.text, start, room, kind >= _SPM, sample):
-                return sample
-        self._add_plain(document.text, start, room, sample)
+        cut = kind < _SPM + _PSM and room > _SMALLEST
+        if not cut or not self._add_cut(rng, document.text, start, room, kind >= _SPM, sample):
+            self._add_plain(document.text, start, room, sample)
         return sample
 
     def _add_plain(self, text: str, start: int, room: int, sample: Sample) -> None:
@@ -129,12 +128,14 @@ class Stream:
         if over > len(before) // 2:
             return False
         before = before[max(over, 0) :]
+        parts: list[list[int]]
         if psm:
             parts = [[codec.prefix], before, [codec.suffix], after, [codec.middle], middle]
         else:
             parts = [[codec.prefix, codec.suffix], after, [codec.middle], before + middle]
+        markers = (codec.prefix, codec.suffix, codec.middle)
         for part in parts:
-            sample.add(part, 0.0 if part and part[0] in (codec.prefix, codec.suffix, codec.middle) else 1.0)
+            sample.add(part, 0.0 if part and part[0] in markers else 1.0)
         sample.add([codec.end], _END_WEIGHT)
         return True
 
@@ -185,7 +186,7 @@ def _piece_of_lines(rng: Random, text: str) -> str:
 
 
 def _pieces(documents: Sequence[Document], shares: dict[str, float], seed: int) -> list[tuple[int, int]]:
-    """(document, first character); a language's share says how often its pieces come in an epoch, 1 if not given."""
+    """(document, first character); a language's share says how often its pieces come in an epoch."""
     rng = Random(f"{seed}/pieces")
     found: list[tuple[int, int]] = []
     for index, document in enumerate(documents):

@@ -1,4 +1,4 @@
-"""Where a middle begins and ends: the spans that editors ask for. Pure functions of a text and a random source."""
+"""Where a middle begins and ends: the spans that editors ask for. Pure; knows no tokens."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def _after_newline(rng: Random, text: str, place: int) -> Span:
     return first, end
 
 
-def _block(rng: Random, text: str, place: int) -> Span | None:
-    """The deeper indented lines below a line, as a function's body below its head."""
+def block_span(text: str, place: int) -> Span | None:
+    """The deeper indented lines below the line at a place, from that line's end on, if any."""
     start, end = _line(text, place)
     depth = _depth(text[start:end])
     last = end
@@ -73,11 +73,17 @@ def _block(rng: Random, text: str, place: int) -> Span | None:
             break
         last = following
     body = text[end:last].rstrip()
-    if not body:
-        return None
-    # The cursor stands at the head's end, or on the first line after the editor has indented it.
-    inner = end + len(body) - len(body.lstrip())
-    return (end if rng.random() < 0.5 else inner), end + len(body)
+    return (end, end + len(body)) if body else None
+
+
+def _block(rng: Random, text: str, place: int) -> Span | None:
+    """A function's body below its head, or the like."""
+    span = block_span(text, place)
+    if span is None or rng.random() < 0.5:
+        return span
+    # The cursor stands on the first line, which the editor has indented already.
+    body = text[slice(*span)]
+    return span[1] - len(body.lstrip()), span[1]
 
 
 def _depth(line: str) -> int:

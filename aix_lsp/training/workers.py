@@ -1,7 +1,7 @@
 """Several training processes that act as one: gradients and sums are added up between them. Knows no model.
 
-On a CPU one process a core, with one thread each, beats one process with threads: nothing waits for the other core
-within a step, which counts twice where other programs take part of a core.
+On a CPU one process a core, with one thread each, beats one process with threads: within a step nothing waits
+for the other core, which counts most where other programs take part of one.
 """
 
 from __future__ import annotations

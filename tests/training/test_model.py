@@ -26,7 +26,9 @@ def one_thread() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("length", [7, 128, 200])
-def test_exported_model_computes_what_transformers_computes(shape: Shape, length: int, tmp_path: Path) -> None:
+def test_exported_model_computes_what_transformers_computes(
+    shape: Shape, length: int, tmp_path: Path
+) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = vocabulary.train_tokenizer(["def f(x):\n    return x\n"] * 3, 300)
@@ -72,7 +74,9 @@ def test_a_few_steps_learn_a_repeated_sequence() -> None:
     seen = []
     for _ in range(30):
         hidden = model(tokens[:, :-1]).reshape(-1, shape.hidden)
-        value = loss.weighted_cross_entropy(hidden, model.head, tokens[:, 1:].reshape(-1), torch.ones(156) / 156)
+        value = loss.weighted_cross_entropy(
+            hidden, model.head, tokens[:, 1:].reshape(-1), torch.ones(156) / 156
+        )
         value.backward()
         optimizers.step(1.0)
         seen.append(float(value.detach()))

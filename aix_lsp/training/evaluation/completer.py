@@ -1,0 +1,121 @@
+"""Completions as the engine makes them, greedy, with its layout and healing. Knows no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aix_lsp.engine.encoder import TextEncoder
+from aix_lsp.engine.healing import Healing
+from aix_lsp.engine.layout import Layout
+from aix_lsp.engine.vocabulary import Vocabulary
+from aix_lsp.fim.family import Template
+from aix_lsp.fim.prompt import FimPrompt
+from aix_lsp.fim.templates import detect
+from aix_lsp.training.vocabulary import FILE, REPOSITORY
+
+Logits = NDArray[np.float32]
+
+
+class NextToken(Protocol):
+    """A model that scores the next token of one sequence at a time."""
+
+    name: str
+    tokenizer: Any
+    """A fast transformers tokenizer."""
+    context: int
+    """Tokens that a sequence may have."""
+
+    def start(self, tokens: Sequence[int]) -> Logits:
+        """Begin a sequence; scores [vocabulary] of the token after it, up to a constant."""
+        ...
+
+    def add(self, token: int) -> Logits:
+        """Append a token to the sequence; scores of the one after it."""
+        ...
+
+    def nats(self, tokens: Sequence[int]) -> float:
+        """Negative log-likelihood of `tokens[1:]`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model wrote, and whether it ended by itself."""
+
+    text: str
+    ended: bool
+
+
+class Completer:
+    """One model with its prompt format."""
+
+    def __init__(self, model: NextToken) -> None:
+        self.model = model
+        known: dict[str, int] = model.tokenizer.get_vocab()
+        template = template_of(known)
+        stops = {known[name] for name in template.stop if name in known}
+        ends = stops | {model.tokenizer.eos_token_id}
+        self._vocabulary = Vocabulary(model.tokenizer, len(known), ends, [known[m] for m in template.markers])
+        self._banned = np.array(self._vocabulary.banned, dtype=np.int64)
+        self._layout = Layout(
+            TextEncoder(model.tokenizer, self._vocabulary), self._vocabulary, template, model.tokenizer
+        )
+
+    def complete(self, prompt: FimPrompt, limit: int, line: bool, heal: bool = True) -> Completion:
+        """At most `limit` tokens, to the model's end or, with `line`, to the first line end."""
+        laid = self._layout.lay_out(prompt, self.model.context - limit - 32, heal)
+        healing, written = Healing(self._vocabulary, laid.typed), b""
+        logits = self.model.start(laid.tokens)
+        for _ in range(limit + laid.healed):
+            token = self._choose(logits, healing)
+            if token in self._vocabulary.ends:
+                return Completion(written.decode(errors="replace"), ended=True)
+            written += healing.accept(self._vocabulary.bytes_of(token))
+            if line and b"\n" in written:
+                return Completion(written.partition(b"\n")[0].decode(errors="replace"), ended=False)
+            logits = self.model.add(token)
+        return Completion(written.decode(errors="replace"), ended=False)
+
+    def _choose(self, logits: Logits, healing: Healing) -> int:
+        allowed = healing.allowed
+        if allowed is not None:
+            return int(allowed[int(np.argmax(logits[list(allowed)]))])
+        scores = logits.copy()
+        scores[self._banned] = -np.inf
+        return int(np.argmax(scores))
+
+
+def template_of(known: dict[str, int]) -> Template:
+    """The format of a tokenizer's model. ValueError where it knows no fill-in-the-middle."""
+    template = detect(known)
+    if template is None:
+        raise ValueError("the model's tokenizer has no fill-in-the-middle tokens: it cannot complete code")
+    if REPOSITORY in known and FILE in known and not template.file:
+        return with_files(template)
+    return template
+
+
+def with_files(template: Template) -> Template:
+    """The format of models trained by this package: other files and paths before the markers."""
+    return replace(
+        template,
+        layout=("{context}", "{header}", *template.layout),
+        repository=(REPOSITORY,),
+        file=(FILE, "{path}\n{text}"),
+        header=(FILE, "{path}\n"),
+        header_alone=True,
+        stop=(*template.stop, REPOSITORY),
+    )
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer as the engine sees it."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True)

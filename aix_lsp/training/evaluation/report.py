@@ -1,0 +1,110 @@
+"""All figures of several models on the same samples, as data and as a table. Knows no training."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aix_lsp.training.corpus import Document
+from aix_lsp.training.evaluation import cursors, scores
+from aix_lsp.training.evaluation.completer import Completer, NextToken
+from aix_lsp.training.evaluation.scores import mean
+
+log = logging.getLogger(__name__)
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many samples are drawn for each figure."""
+
+    lines: int = 300
+    other_lines: int = 150
+    """Line cursors of each group of languages but the first."""
+    blocks: int = 80
+    replays: int = 24
+    pieces: int = 60
+
+
+GROUPS = {
+    "Python": ("python",),
+    "TypeScript, JavaScript": ("typescript", "javascript"),
+    "Go, Rust, C": ("go", "rust", "c"),
+}
+
+
+def evaluate(model: NextToken, documents: Sequence[Document], extent: Extent | None = None) -> Figures:
+    """Every figure of one model, and some of its answers."""
+    extent = extent or Extent()
+    completer, figures = Completer(model), Figures(model=model.name)
+    for number, (group, languages) in enumerate(GROUPS.items()):
+        held = cursors.of_language(documents, *languages)
+        if len(held) < 3:
+            continue
+        started = time.monotonic()
+        figures[group] = _group(completer, held, extent, extent.other_lines if number else extent.lines)
+        log.info("%s, %s: %.0f s", model.name, group, time.monotonic() - started)
+    return figures
+
+
+def _group(completer: Completer, held: Sequence[Document], extent: Extent, count: int) -> Figures:
+    places = cursors.lines(held, count)
+    with_suffix = scores.answers(completer, places)
+    blocks = scores.answers(completer, cursors.blocks(held, extent.blocks))
+    parsed = [a.parses for a in (*with_suffix, *blocks) if a.parses is not None]
+    kinds = ("mid-word", "after a sign", "line start")
+    return {
+        "bits per byte": scores.bits_per_byte(completer, held, extent.pieces),
+        "line exact": mean(a.exact for a in with_suffix),
+        **{
+            f"line exact, {kind}": mean(a.exact for a in with_suffix if a.cursor.kind == kind)
+            for kind in kinds
+        },
+        "line similarity": mean(a.similarity for a in with_suffix),
+        "line exact, no suffix": mean(a.exact for a in scores.answers(completer, places, suffix=False)),
+        "line exact, no healing": mean(a.exact for a in scores.answers(completer, places, heal=False)),
+        "line ended": scores.ended_lines(completer, places[: count // 2]),
+        "block exact": mean(a.exact for a in blocks),
+        "block similarity": mean(a.similarity for a in blocks),
+        "block ended": mean(a.ended_right for a in blocks),
+        "block repeats": mean(a.repeats for a in blocks),
+        "parses": mean(map(float, parsed)),
+        "keystrokes saved": scores.keystrokes_saved(completer, cursors.lines(held, extent.replays, seed=7)),
+        "samples": [_sample(a) for a in (*with_suffix[:24], *blocks[:12])],
+    }
+
+
+def _sample(answer: scores.Answer) -> Figures:
+    start = answer.cursor.start
+    text = answer.cursor.document.text
+    return {
+        "path": answer.cursor.document.path,
+        "before": text[max(0, start - 200) : start],
+        "wanted": answer.cursor.wanted,
+        "written": answer.completion.text,
+        "ended": answer.completion.ended,
+    }
+
+
+def table(all_figures: Sequence[Figures]) -> str:
+    """A Markdown table: one row a figure, one column a model, for each group of languages."""
+    rows = ["| | " + " | ".join(str(f["model"]) for f in all_figures) + " |"]
+    rows.append("|---" * (len(all_figures) + 1) + "|")
+    for group in GROUPS:
+        names: Figures = next((f[group] for f in all_figures if group in f), {})
+        rows += [f"| **{group}** |" + " |" * len(all_figures)] if names else []
+        for name in names:
+            if name != "samples":
+                values = [_shown(name, f.get(group, {}).get(name, float("nan"))) for f in all_figures]
+                rows.append(f"| {name} | " + " | ".join(values) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def _shown(name: str, value: float) -> str:
+    if value != value:
+        return "–"
+    return f"{value:.3f}" if name == "bits per byte" else f"{value:.1%}"

@@ -1,0 +1,69 @@
+"""A model folder that transformers loads, as a scorer of next tokens. Knows no prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aix_lsp.training.evaluation.completer import Logits, load_tokenizer
+
+
+class TransformerModel:
+    """transformers' own forward pass in float32: weights are compared, not engines."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        from transformers import AutoModelForCausalLM
+
+        self.name = name
+        self.tokenizer = load_tokenizer(folder)
+        self._model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True
+        ).eval()
+        self.context = int(self._model.config.max_position_embeddings)
+        self._tokens: list[int] = []
+        self._cache: Any = None
+
+    def start(self, tokens: Sequence[int]) -> Logits:
+        """See NextToken. What the sequence shares with the one before is not computed again."""
+        shared = _shared(self._tokens, tokens)
+        if self._cache is None or shared == 0:
+            self._cache, shared = None, 0
+        else:
+            # One token at least must be computed, to have scores for the next.
+            shared = min(shared, len(tokens) - 1)
+            self._cache.crop(shared)
+        self._tokens = list(tokens)
+        return self._compute(tokens[shared:])
+
+    def add(self, token: int) -> Logits:
+        """See NextToken."""
+        self._tokens.append(token)
+        return self._compute([token])
+
+    def _compute(self, tokens: Sequence[int]) -> Logits:
+        with torch.no_grad():
+            out = self._model(
+                torch.tensor([list(tokens)]), past_key_values=self._cache, use_cache=True, logits_to_keep=1
+            )
+        self._cache = out.past_key_values
+        scores: Logits = out.logits[0, -1].float().numpy()
+        return scores
+
+    def nats(self, tokens: Sequence[int]) -> float:
+        """See NextToken."""
+        ids = torch.tensor([list(tokens)])
+        with torch.no_grad():
+            logits = self._model(ids[:, :-1], use_cache=False).logits[0]
+        return float(torch.nn.functional.cross_entropy(logits.float(), ids[0, 1:], reduction="sum"))
+
+
+def _shared(first: Sequence[int], second: Sequence[int]) -> int:
+    count = 0
+    for a, b in zip(first, second, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count

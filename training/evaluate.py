@@ -1,0 +1,68 @@
+"""Compares the model in the making with the interim one and an n-gram model, on held-out packages."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+from aix_lsp.training import corpus
+from aix_lsp.training.evaluation.completer import NextToken, load_tokenizer
+from aix_lsp.training.evaluation.ngram import NgramModel
+from aix_lsp.training.evaluation.report import Extent, Figures, evaluate, table
+from aix_lsp.training.evaluation.transformer import TransformerModel
+from aix_lsp.training.vocabulary import Codec
+
+log = logging.getLogger(__name__)
+
+_NGRAM_TOKENS = 25_000_000  # of the documents, drawn at random: what 2 GB of memory hold
+
+
+def compare(work: Path, folders: dict[str, Path], extent: Extent, ngram: bool) -> str:
+    """Evaluate each model that has no figures yet for its weights; write them and return the table.
+
+    Figures lie in `<work>/figures/<name>.json`; delete one to have it made again.
+    """
+    documents = corpus.load(work / "heldout.jsonl")
+    found: list[Figures] = []
+    for name, model in _models(work, folders, ngram):
+        file = work / "figures" / f"{name}.json"
+        if not file.exists():
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(json.dumps(evaluate(model(), documents, extent), indent=1))
+        found.append(json.loads(file.read_text()))
+    shown = table(found)
+    (work / "figures" / "table.md").write_text(shown)
+    return shown
+
+
+def _models(work: Path, folders: dict[str, Path], ngram: bool) -> Iterator[tuple[str, _Loader]]:
+    for name, folder in folders.items():
+        yield name, _Loader(name, folder, work)
+    if ngram:
+        yield "n-gram", _Loader("n-gram", None, work)
+
+
+class _Loader:
+    """Loads a model when it is called, so that those with figures need not be."""
+
+    def __init__(self, name: str, folder: Path | None, work: Path) -> None:
+        self._name, self._folder, self._work = name, folder, work
+
+    def __call__(self) -> NextToken:
+        if self._folder is not None:
+            return TransformerModel(self._folder, self._name)
+        return NgramModel(self._tokens(), load_tokenizer(self._work / "tokenizer"))
+
+    def _tokens(self) -> list[int]:
+        codec = Codec.load(self._work / "tokenizer")
+        documents = corpus.load(self._work / "train.jsonl")
+        Random(0).shuffle(documents)
+        ids: list[int] = []
+        for document in documents:
+            if len(ids) > _NGRAM_TOKENS:
+                break
+            ids += [*codec.encode(document.text), codec.end]
+        return ids
