@@ -82,7 +82,7 @@ def build(parts: Parts, outbox: Outbox) -> Session:
     assert isinstance(protocol, Protocol)
     session = Session(protocol, parts)
     protocol.outbox = outbox
-    protocol.custom_params = CUSTOM_PARAMS
+    protocol.custom_params = dict(CUSTOM_PARAMS)
     for method, handler in HANDLERS.items():
         # Not by pygls' decorator: it inspects signatures at length, which was most of a connection's time.
         protocol.fm.features[method] = partial(handler, session)

@@ -1,0 +1,45 @@
+"""Servers of every kind for the tests of the editor's side. All write under a home of their own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from aix_lsp.lsp.session import Parts
+from tests.lsp.peer import DirectPeer
+from tests.lsp.scripted import ScriptedBackend, echo, parts
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "home"
+    monkeypatch.setenv("AIX_LSP_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+async def backend() -> ScriptedBackend:
+    return ScriptedBackend(echo)
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Callable[[Parts], DirectPeer]]:
+    """Makes clients of sessions in this process, and checks that nothing of them is left in the end."""
+    made: list[DirectPeer] = []
+
+    def connect(of: Parts) -> DirectPeer:
+        made.append(DirectPeer(of))
+        return made[-1]
+
+    yield connect
+    for peer in made:
+        await peer.session.close()
+        await peer.session.parts.pool.close()
+
+
+@pytest.fixture
+async def peer(connect: Callable[[Parts], DirectPeer], backend: ScriptedBackend) -> DirectPeer:
+    """A client of a session with `backend`, not initialized."""
+    return connect(parts(backend))

@@ -1,0 +1,116 @@
+"""A backend whose words are given by the test, and the parts of a server around it; all else is real."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+from aix_lsp.backends.base import (
+    Backend,
+    BackendStatus,
+    Delta,
+    GenerateRequest,
+    ModelInfo,
+    Usage,
+)
+from aix_lsp.completion.service import CompletionService
+from aix_lsp.lsp.engines import EnginePool
+from aix_lsp.lsp.options import ServeOptions
+from aix_lsp.lsp.session import Parts
+from aix_lsp.settings import Settings
+
+READY = BackendStatus("ready", model=ModelInfo("scripted"))
+Say = Callable[[GenerateRequest], Sequence[str]]
+
+
+class Generation:
+    """One request to the backend: what was asked, and how it ended."""
+
+    def __init__(self, request: GenerateRequest) -> None:
+        self.request = request
+        self.gate = asyncio.Event()
+        """Nothing (more) is said before this is set, where the backend holds back."""
+        self.ended = asyncio.Event()
+        self.cancelled = False
+
+
+class ScriptedBackend:
+    """A LiveBackend that says what `say` gives, piece by piece."""
+
+    def __init__(self, say: Say, *, hold: bool = False, status: BackendStatus = READY) -> None:
+        self.say = say
+        self.hold = hold
+        self.status = status
+        self.generations: list[Generation] = []
+        self.restarts = 0
+        self.closed = False
+        self._listeners: list[Callable[[BackendStatus], None]] = []
+
+    @property
+    def running(self) -> list[Generation]:
+        return [generation for generation in self.generations if not generation.ended.is_set()]
+
+    @property
+    def listeners(self) -> int:
+        return len(self._listeners)
+
+    def become(self, status: BackendStatus) -> None:
+        self.status = status
+        for listener in tuple(self._listeners):
+            listener(status)
+
+    def on_status(self, listener: Callable[[BackendStatus], None], /) -> Callable[[], None]:
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    async def restart(self) -> None:
+        self.restarts += 1
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
+        generation = Generation(request)
+        self.generations.append(generation)
+        return self._stream(generation)
+
+    async def _stream(self, generation: Generation) -> AsyncIterator[Delta | Usage]:
+        try:
+            for piece in self.say(generation.request):
+                await asyncio.sleep(0)
+                yield Delta(piece, tokens=1)
+                if self.hold:
+                    await generation.gate.wait()
+            for index in range(generation.request.n):
+                yield Delta("", index, "stop")
+            yield Usage(prompt_tokens=10, cached_tokens=4, completion_tokens=2)
+        except (asyncio.CancelledError, GeneratorExit):
+            generation.cancelled = True
+            raise
+        finally:
+            generation.ended.set()
+
+
+def echo(request: GenerateRequest) -> Sequence[str]:
+    """Says what came last before the cursor, so that each answer tells whom it is for."""
+    last = (request.prompt.prefix + request.prompt.middle).rsplit("\n", 1)[-1]
+    return [f"{last.strip(' =')}_done"]
+
+
+def parts(
+    backend: ScriptedBackend | None = None,
+    *,
+    connect: Callable[[Settings], ScriptedBackend] | None = None,
+    linger_s: float = 0.0,
+    **options: object,
+) -> Parts:
+    """A server's parts around one backend, or one for each settings."""
+    made = connect or (lambda settings: backend if backend is not None else ScriptedBackend(echo))
+    return Parts(ServeOptions(**options), EnginePool(made, linger_s), _service)  # type: ignore[arg-type]
+
+
+def _service(
+    backend: Backend, settings: Callable[[str], Settings], roots: Callable[[], Sequence[Path]]
+) -> CompletionService:
+    return CompletionService(backend, settings, roots)
