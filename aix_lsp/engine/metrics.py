@@ -27,6 +27,8 @@ class EngineMetrics:
             return Gauge(f"aix_{name}", doc, labels, registry=registry)
 
         self.requests = counter("requests", "Requests by how they ended", ("end",))
+        for end in ("complete", "length", "cancelled", "failed"):
+            self.requests.labels(end)
         self.first_token = histogram(
             "time_to_first_token_seconds", "From submission to first token", _SECONDS
         )
