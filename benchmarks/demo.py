@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.demo_report import Outcome, figures, summary
+from benchmarks.demo_report import Outcome, figures, header, summary
 from benchmarks.editor import Editor
-from benchmarks.engine_watch import wait_until_gone
-from benchmarks.ghost import GhostTyping
+from benchmarks.engine_watch import EngineClient, wait_until_gone
+from benchmarks.ghost import GhostTyping, Keystroke
 from benchmarks.pane import Screen, View
 from benchmarks.readiness import NotReady, wait_until_ready
 from benchmarks.typist import Typist
@@ -99,7 +99,8 @@ class Demo:
             await self._accept_if_wanted(typing, typist, outcome)
         await typing.last.settled()
         if not outcome.tabs and outcome.suggested:
-            self.footer.append(figures(outcome.suggested[-1], "seen", self.screen))
+            seen = outcome.suggested[-1]
+            self._note(seen, "seen", seen.ghost)
         self.view.ghost = ""
         self.screen.keep([*self.view.lines(self.screen), *self.footer])
         self.screen.say()
@@ -116,7 +117,7 @@ class Demo:
             return
         await self._watch(typing, 0.4)
         whole = count == len(typing.last.ghost)
-        self.footer.append(figures(typing.last, "Tab" if whole else "words", self.screen))
+        self._note(typing.last, "Tab" if whole else "Ctrl+→", typing.last.ghost[:count])
         start = self.buffer.cursor
         typing.tab(count)
         typist.took(count)
@@ -125,6 +126,11 @@ class Demo:
         self.view.accepted.append((start, start + count))
         typing.ask("tab")
         await self._watch(typing, 0.2)
+
+    def _note(self, stroke: Keystroke, label: str, text: str) -> None:
+        if not self.footer:
+            self.footer.append(header(self.screen))
+        self.footer.append(figures(stroke, label, text, self.screen))
 
     async def _watch(self, typing: GhostTyping, seconds: float) -> None:
         """Let time pass, showing the ghost text as it grows."""
@@ -147,14 +153,44 @@ def wanted(ghost: str, remaining: str) -> int:
     return same if same >= LEAST_ACCEPTED else 0
 
 
-def show_loading(status: dict[str, Any], screen: Screen) -> None:
-    """The engine's state, with a bar where it tells how far it is."""
-    fraction = status.get("fraction")
-    bar = ""
-    if fraction is not None:
-        full = round(fraction * 24)
-        bar = f"{'━' * full}{screen.style.dim}{'━' * (24 - full)}{screen.style.reset} {fraction:4.0%} "
-    screen.redraw([f"  engine  {bar}{status.get('message') or status['state']}"])
+class Loading:
+    """Shows how far the engine is, and for how long it has been at it."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self.status: dict[str, Any] = {"state": "starting"}
+        self.began = time.perf_counter()
+
+    def note(self, status: dict[str, Any]) -> None:
+        self.status = status
+
+    async def tick(self) -> None:
+        """Redraw until cancelled."""
+        while True:
+            self.screen.redraw([self.line()])
+            await asyncio.sleep(0.1)
+
+    def line(self) -> str:
+        style, fraction = self.screen.style, self.status.get("fraction")
+        bar = ""
+        if fraction is not None:
+            full = round(fraction * 24)
+            bar = f"{'━' * full}{style.dim}{'━' * (24 - full)}{style.reset} {fraction:4.0%}  "
+        what = self.status.get("message") or self.status["state"]
+        return f"  engine  {bar}{what} {style.dim}{time.perf_counter() - self.began:.1f} s{style.reset}"
+
+
+async def load(editor: Editor, screen: Screen) -> None:
+    """Wait for the engine, showing its progress."""
+    loading = Loading(screen)
+    ticking = asyncio.create_task(loading.tick())
+    try:
+        status = await wait_until_ready(editor, loading.note)
+    finally:
+        ticking.cancel()
+    seconds = time.perf_counter() - loading.began
+    screen.keep([f"  engine  ready after {seconds:.1f} s: model {status['model']}, in a process of its own"])
+    screen.say()
 
 
 async def demo(screen: Screen, home: Path) -> int:
@@ -166,13 +202,19 @@ async def demo(screen: Screen, home: Path) -> int:
     started = time.perf_counter()
     async with await Editor.start(home) as editor:
         await editor.initialize(root=SOURCE.parent, options={"idleExitS": 1})
-        screen.say(f"  server  answered initialize after {(time.perf_counter() - started) * 1000:.0f} ms")
-        await wait_until_ready(editor, lambda status: show_loading(status, screen))
-        screen.keep([f"  engine  ready {time.perf_counter() - started:.1f} s after the start"])
-        screen.say()
+        milliseconds = (time.perf_counter() - started) * 1000
+        screen.say(f"  server  answered initialize {milliseconds:.0f} ms after its start")
+        await load(editor, screen)
+        screen.say(
+            "  Somebody types into a Python file; the model suggests how it goes on. What fits is taken:"
+        )
+        green = f"{style.green}green{style.reset} text" if screen.live else "some text"
+        screen.say(f"  {green} came by Tab (all of a suggestion) or Ctrl+→ (its first words).\n")
         outcomes = await Demo(editor, screen).run()
+        async with EngineClient(home) as engine:
+            metrics = await engine.metrics()
     await wait_until_gone(home)
-    for line in summary(outcomes, screen):
+    for line in summary(outcomes, metrics, screen):
         screen.say(line)
     return 0 if any(s.data.get("source") == "model" for o in outcomes for s in o.suggested) else 1
 

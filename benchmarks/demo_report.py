@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from benchmarks.ghost import Keystroke
 from benchmarks.pane import Screen
@@ -27,21 +28,39 @@ class Outcome:
         return [stroke for stroke in self.strokes if stroke.item is not None]
 
 
-def figures(stroke: Keystroke, label: str, screen: Screen) -> str:
-    """One suggestion: how it went, when its text came, and what it cost."""
+def header(screen: Screen) -> str:
+    """The names of the columns that `figures` fills."""
+    style = screen.style
+    columns = f"{'first text':>11}{'all':>8}{'prompt':>9}{'computed':>10}{'reused':>8}"
+    return f"{style.dim}{'':9}{'suggestion':{text_width(screen)}}{columns}{style.reset}"
+
+
+def figures(stroke: Keystroke, label: str, text: str, screen: Screen) -> str:
+    """One suggestion: what was taken of it, when it came, and what its prompt cost."""
     style, data = screen.style, stroke.data
+    width = text_width(screen)
+    shown = text.strip().replace("\n", "⏎")
+    shown = shown if len(shown) < width else shown[: width - 2] + "…"
+    times = f"{stroke.first_text_ms:8.0f} ms{stroke.final_ms:5.0f} ms"
+    return f"{style.green}{label:>7}{style.reset}  {shown:{width}}{times}{cost(data)}"
+
+
+def cost(data: Mapping[str, Any]) -> str:
+    """A suggestion's prompt, in tokens."""
     prompt, reused = data.get("promptTokens", 0), data.get("reusedTokens", 0)
     if data.get("source") == "reuse":
-        cost = "reused, the model was not asked"
-    else:
-        cost = f"prompt {prompt} tokens, {prompt - reused} computed, {reused} from the KV cache"
-    times = f"first text {stroke.first_text_ms:.0f} ms · all {stroke.final_ms:.0f} ms"
-    mark = f"{style.green}{label:>7}{style.reset}" if label == "Tab" else f"{label:>7}"
-    return f"{mark}  {times} · {style.dim}{cost}{style.reset}"
+        return f"{'no model call needed':>27}"
+    if not prompt:
+        return f"{'still being written':>27}"
+    return f"{prompt:9}{prompt - reused:10}{reused:8}"
 
 
-def summary(outcomes: Sequence[Outcome], screen: Screen) -> list[str]:
-    """What all suggestions come to."""
+def text_width(screen: Screen) -> int:
+    return max(16, screen.width - 9 - 46)
+
+
+def summary(outcomes: Sequence[Outcome], engine: Mapping[str, float], screen: Screen) -> list[str]:
+    """What all suggestions come to; `engine` is its metrics."""
     strokes = [stroke for outcome in outcomes for stroke in outcome.suggested]
     model = [stroke for stroke in strokes if stroke.data.get("source") == "model"]
     typed = sum(outcome.typed for outcome in outcomes)
@@ -49,20 +68,24 @@ def summary(outcomes: Sequence[Outcome], screen: Screen) -> list[str]:
     tabs = sum(outcome.tabs for outcome in outcomes)
     first = [stroke.first_text_ms for stroke in strokes if stroke.first_text_ms is not None]
     final = [stroke.final_ms for stroke in strokes if stroke.final_ms is not None]
-    prompt = sum(stroke.data.get("promptTokens", 0) for stroke in model)
-    reused = sum(stroke.data.get("reusedTokens", 0) for stroke in model)
+    computed = total(engine, "aix_prompt_tokens_computed_total")
+    reused = total(engine, "aix_prompt_tokens_reused_total")
     rows = [
         ("suggestions", f"{len(strokes)}: {len(model)} from the model, {len(strokes) - len(model)} reused"),
-        ("accepted", f"{tabs} with Tab: {accepted} of {typed + accepted} characters were not typed"),
+        ("accepted", f"{tabs} times: {accepted} of {typed + accepted} characters were not typed by hand"),
     ]
     if strokes:
-        rows.append(("first text", spread(first)))
-        rows.append(("finished", spread(final)))
-    if prompt:
-        share = f"{reused / prompt:.1%} from the KV cache"
-        rows.append(("prompts", f"{prompt} tokens, {share}, {prompt - reused} computed"))
+        rows += [("first text", spread(first)), ("finished", spread(final))]
+    if computed:
+        share = f"{reused / (computed + reused):.1%} from the KV cache"
+        rows.append(("prompts", f"{computed + reused:.0f} tokens, {share}, {computed:.0f} computed"))
     style = screen.style
     return [f"  {style.bold}{name:<12}{style.reset} {value}" for name, value in rows]
+
+
+def total(metrics: Mapping[str, float], name: str) -> float:
+    """A counter's sum over its labels."""
+    return sum(value for key, value in metrics.items() if key.partition("{")[0] == name)
 
 
 def spread(values: Sequence[float]) -> str:

@@ -1,0 +1,33 @@
+"""A Llama-shaped model with random weights, saved as a folder: for speed, where what it says does not matter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+SHAPE: dict[str, Any] = {
+    "vocab_size": 32_000,
+    "hidden_size": 896,
+    "intermediate_size": 4864,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 14,
+    "num_key_value_heads": 2,
+    "head_dim": 64,
+    "max_position_embeddings": 4096,
+    "tie_word_embeddings": True,
+}
+"""About 390 M parameters, 365 M of them in matrices that each token passes through."""
+
+
+def write_random_llama(folder: Path, tokenizer_from: Path) -> Path:
+    """Write the model in bfloat16 with the tokenizer of another folder, unless it is there already."""
+    if (folder / "model.safetensors").is_file():
+        return folder
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(**SHAPE, bos_token_id=None, eos_token_id=0)).to(torch.bfloat16)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tokenizer_from).save_pretrained(folder)
+    return folder
