@@ -22,9 +22,11 @@ _VARIED = 0.7
 """Temperature of further candidates, which at 0 would all be the same."""
 
 
-def limits(settings: Settings, model: ModelInfo | None) -> Limits:
-    """How much of a document fits the model and the settings."""
+def limits(settings: Settings, model: ModelInfo | None, longest: int | None = None) -> Limits:
+    """How much of a document fits the model, the settings, and the tokens read in bearable time."""
     context_length = model.context_length if model is not None else 2048
+    if longest is not None:
+        context_length = min(context_length, longest + settings.max_tokens)
     tokens = max(64, context_length - settings.max_tokens - settings.context_tokens - 32)
     chars = min(_MOST_CHARS, int(tokens * _CHARS_PER_TOKEN))
     suffix = int(chars * _SUFFIX_SHARE)

@@ -17,6 +17,7 @@ from aix_lsp.completion.aim import Aim
 from aix_lsp.completion.candidates import contradicts, exhausted
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.live import LiveDocument
+from aix_lsp.completion.pace import Pace
 from aix_lsp.completion.reuse import ReuseStore, place
 from aix_lsp.completion.statistics import Outcome
 from aix_lsp.completion.wait import Mean
@@ -45,6 +46,7 @@ class Sources:
         """`ended` is told of each generation that has ended."""
         self.latency = Mean()
         """Seconds to the first text of a new generation."""
+        self._pace = Pace()
         self._backend = backend
         self._clock = clock
         self._ended = ended
@@ -120,7 +122,7 @@ class Sources:
 
     def _prompt(self, aim: Aim, live: LiveDocument) -> tuple[FimPrompt, tuple[str, ...]]:
         """The prompt for the ask's place, and what stands in it for secrets."""
-        limits = requests.limits(aim.settings, self._backend.status.model)
+        limits = requests.limits(aim.settings, self._backend.status.model, self._pace.longest)
         window = next_window(live.window, aim.document.text, aim.cursor, limits)
         if aim.ask.selected is None:  # else the text is not the document's
             live.window = window
@@ -134,6 +136,7 @@ class Sources:
         live.grew(generation)
         if generation.finished and generation in self._generations:
             self._generations.discard(generation)
+            self._pace.add(generation.usage)
             self._ended(generation)
             if generation.first_text is not None:
                 self.latency.add(generation.first_text - generation.started)

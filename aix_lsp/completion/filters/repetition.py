@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from aix_lsp.completion.brackets import unpaired
 from aix_lsp.completion.filters.cut import Cut
 from aix_lsp.completion.filters.likeness import significant
 from aix_lsp.completion.scene import Scene
@@ -15,22 +16,42 @@ _PIECES = re.compile(r"(.{3,40}?)\1{4,}")
 """Five times the same is a circle; three times are an ordinary row."""
 _LONG_PIECES = re.compile(r"(.{10,80}?)\1{2,}")
 _LARGEST_BLOCK = 6
+_STRING_PREFIX = re.compile(r"\b[A-Za-z]{1,2}\Z")
+_OPEN_END = re.compile(r"[\s,.+\-*/%=<>&|^:!?]+\Z")
 
 
 def repetition(text: str, scene: Scene, done: bool) -> Cut:
-    """Cut after the first round."""
-    in_line = _in_line(text)
-    over_lines = _over_lines(text)
-    at = min(in_line, over_lines)
-    return Cut(text[:at], stop=True) if at < len(text) else Cut(text)
+    """Cut after the first of repeated lines, but before the first of repeated pieces: those are no code."""
+    in_line, over_lines = _in_line(text), _over_lines(text)
+    if in_line < over_lines:
+        return Cut(_tidied(text[:in_line], scene), stop=True)
+    return Cut(text[:over_lines], stop=over_lines < len(text))
 
 
 def _in_line(text: str) -> int:
-    for pattern in (_PIECES, _LONG_PIECES):
-        for match in pattern.finditer(text):
-            if any(char.isalpha() for char in match.group(1)):
-                return match.end(1)
-    return len(text)
+    """Where a piece that is repeated begins; the text's length where there is none."""
+    starts = [
+        match.start()
+        for pattern in (_PIECES, _LONG_PIECES)
+        for match in pattern.finditer(text)
+        if _no_row(match[1])
+    ]
+    return min(starts, default=len(text))
+
+
+def _no_row(piece: str) -> bool:
+    """Whether a piece is none of which people write rows: `0, 0, 0`, `-----`, `=-=-=-`."""
+    if any(map(str.isalpha, piece)):
+        return True
+    return not any(map(str.isdigit, piece)) and len(set(piece) - {" "}) > 2
+
+
+def _tidied(text: str, scene: Scene) -> str:
+    """The text without the string or the operator that the cut has left open at its end."""
+    left = unpaired(text, scene.language, unpaired(scene.before, scene.language).state)
+    if left.in_string and left.state in text:
+        text = _STRING_PREFIX.sub("", text[: text.rfind(left.state)])
+    return _OPEN_END.sub("", text)
 
 
 def _over_lines(text: str) -> int:

@@ -87,8 +87,12 @@ def test_above(source: str, text: str, shown: str) -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("self.a.self.a.self.a.self.a.self.a.self.a", "self.a."),
-        ("x = x + 1; x = x + 1; x = x + 1; x = x + 1", "x = x + 1; "),
+        ("self.a.self.a.self.a.self.a.self.a.self.a", ""),
+        ("f(1, x.y.z.x.y.z.x.y.z.x.y.z.x.y.z.x.y.z", "f(1"),
+        ("x = x + 1; x = x + 1; x = x + 1; x = x + 1", ""),
+        ('f("start", f"end", f"end", f"end", f"end", f"end", f"end")', "f("),
+        ("$%^&$%^&$%^&$%^&$%^&$%^&", ""),
+        ("=-=-=-=-=-=-=-=-=-=-", "=-=-=-=-=-=-=-=-=-=-"),
         ("0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0", "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0"),
         ("=" * 60, "=" * 60),
         ("# " + "-" * 60, "# " + "-" * 60),
