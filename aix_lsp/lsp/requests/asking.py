@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -13,12 +13,11 @@ from pygls.exceptions import JsonRpcException
 from aix_lsp.completion.document import Position
 from aix_lsp.completion.suggestion import Ask, ContentModified, Superseded, Update
 from aix_lsp.lsp.messages import CONTENT_MODIFIED, SERVER_CANCELLED
-from aix_lsp.lsp.scopes import Scope
 from aix_lsp.lsp.session import Session
 from aix_lsp.lsp.target import Target
 from aix_lsp.settings import Settings
 
-NOTHING = Update((), True)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,18 @@ class Place:
         return Position(self.cursor.line, self.cursor.column + characters)
 
 
+def once_started(session: Session, go: Callable[[], T | Awaitable[T]], nothing: T) -> T | Awaitable[T]:
+    """What `go` gives: now, or when the settings are known; `nothing` where that takes too long."""
+    return go() if session.started.is_set() else _later(session, go, nothing)
+
+
+async def _later(session: Session, go: Callable[[], T | Awaitable[T]], nothing: T) -> T:
+    if not await session.wait_for_start(Settings().deadline_ms / 1000):
+        return nothing
+    outcome = go()
+    return await outcome if isinstance(outcome, Awaitable) else outcome
+
+
 def updates(place: Place, ask: Ask) -> AsyncGenerator[Update, None]:
     """The service's updates, the last one with `done`; closing this ends the generation.
 
@@ -60,24 +71,20 @@ def updates(place: Place, ask: Ask) -> AsyncGenerator[Update, None]:
     Iterating raises JsonRpcException where the request was superseded or the document has changed.
     """
     scope = place.session.scope_of(ask.document.uri)
-    return _updates(place.session, ask, scope, scope.service.suggest(ask) if scope else None)
+    if scope is None:
+        return _nothing()  # the user has cancelled the model's loading
+    place.session.status.follow(scope.lease.backend)
+    return _updates(place.session, scope.service.suggest(ask))
 
 
-async def _updates(
-    session: Session, ask: Ask, scope: Scope | None, stream: AsyncIterator[Update] | None
-) -> AsyncGenerator[Update, None]:
-    if stream is None:
-        started = await session.wait_for_start(Settings().deadline_ms / 1000)
-        scope = session.scope_of(ask.document.uri) if started else None
-        stream = scope.service.suggest(ask) if scope else None
-    if scope is None or stream is None:
-        yield NOTHING
-        return
-    session.status.follow(scope.lease.backend)
-    closing = aclosing(cast("AsyncGenerator[Update, None]", stream))
+async def _nothing() -> AsyncGenerator[Update, None]:
+    yield Update((), True)
+
+
+async def _updates(session: Session, stream: AsyncGenerator[Update, None]) -> AsyncGenerator[Update, None]:
     try:
         with session.status.asking():
-            async with closing as suggestions:
+            async with aclosing(stream) as suggestions:
                 async for update in suggestions:
                     yield update
     except Superseded as error:

@@ -9,9 +9,10 @@ from typing import Any
 from lsprotocol import types
 
 from aix_lsp.completion.suggestion import Ask, Suggestion, Trigger, Update
-from aix_lsp.lsp.requests.asking import Place, updates
+from aix_lsp.lsp.requests.asking import Place, once_started, updates
 from aix_lsp.lsp.requests.popup_items import PopupItems, documentation, first_line
 from aix_lsp.lsp.session import Session
+from aix_lsp.lsp.target import Target
 
 _PAUSE_S = 1.0
 """A request this long after the last edit was made by hand; clients send one kind for both."""
@@ -24,7 +25,15 @@ def completion(
     session: Session, params: types.CompletionParams
 ) -> types.CompletionList | Awaitable[types.CompletionList]:
     target = session.documents.target(params.text_document.uri)
-    if target is None or not session.is_active(target):
+    if target is None:
+        return _NOTHING
+    return once_started(session, lambda: _complete(session, params, target), _NOTHING)
+
+
+def _complete(
+    session: Session, params: types.CompletionParams, target: Target
+) -> types.CompletionList | Awaitable[types.CompletionList]:
+    if not session.is_active(target):
         return _NOTHING
     settings = session.settings_for(target.document)
     if not settings.popup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -10,7 +10,7 @@ import attrs
 from lsprotocol import types
 
 from aix_lsp.completion.suggestion import Ask, SelectedCompletion, Suggestion, Update
-from aix_lsp.lsp.requests.asking import Place, updates
+from aix_lsp.lsp.requests.asking import Place, once_started, updates
 from aix_lsp.lsp.requests.popup_items import accepted
 from aix_lsp.lsp.session import Session
 
@@ -24,16 +24,15 @@ class Params(types.InlineCompletionParams):
 
 def inline_completion(session: Session, params: Params) -> Any:
     """The standard request. A partial result token gets the finished items, the answer then none."""
-    asked = _ask(session, params, "inline")
-    return {"items": []} if asked is None else _inline(*asked, params.partial_result_token)
+    return _answer(session, params, "inline", _inline)
 
 
 def stream_inline_completion(session: Session, params: Params) -> Any:
     """Our own: each progress value has the whole text so far, since ghost text grows in place."""
-    asked = _ask(session, params, "stream")
-    return {"items": []} if asked is None else _stream(*asked, params.partial_result_token)
+    return _answer(session, params, "stream", _stream)
 
 
+_NOTHING: dict[str, Any] = {"items": []}
 _Stream = AsyncGenerator[Update, None]
 
 
@@ -60,23 +59,32 @@ async def _stream(place: Place, ask: Ask, stream: _Stream, token: Any) -> Any:
     return {"items": [_item(place, ask, s) | {"data": _cost(s)} for s in last.suggestions]}
 
 
-def _ask(session: Session, params: Params, channel: str) -> tuple[Place, Ask, _Stream] | None:
-    """Ask the service; None where there is nothing to complete."""
+def _answer(session: Session, params: Params, channel: str, collect: Callable[..., Awaitable[Any]]) -> Any:
     target = session.documents.target(params.text_document.uri)
-    if target is None or not session.is_active(target):
-        return None
-    settings = session.settings_for(target.document)
-    place = Place.of(session, target, params.position)
-    invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
-    ask = Ask(
-        document=target.whole,
-        cursor=target.into_whole(place.cursor),
+    if target is None:
+        return _NOTHING
+
+    def go() -> Any:
+        if not session.is_active(target):
+            return _NOTHING
+        place = Place.of(session, target, params.position)
+        ask = _ask(place, params.context, channel)
+        return collect(place, ask, updates(place, ask), params.partial_result_token)
+
+    return once_started(session, go, _NOTHING)
+
+
+def _ask(place: Place, context: types.InlineCompletionContext, channel: str) -> Ask:
+    invoked = context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
+    settings = place.session.settings_for(place.target.document)
+    return Ask(
+        document=place.target.whole,
+        cursor=place.target.into_whole(place.cursor),
         trigger="invoked" if invoked else "automatic",
         channel=channel,
         candidates=settings.candidates if invoked else 1,
-        selected=_selected(place, params.context.selected_completion_info),
+        selected=_selected(place, context.selected_completion_info),
     )
-    return place, ask, updates(place, ask)
 
 
 def _selected(place: Place, info: types.SelectedCompletionInfo | None) -> SelectedCompletion | None:
