@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from aix_lsp.backends.base import BackendError
 
 _COMPLETIONS = "/completions"
+_USER = re.compile(r"//[^/@]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,9 @@ class Address:
         return self.root + path
 
     def __str__(self) -> str:
-        return (
-            f"unix:{self.socket}" if self.socket else self.fixed or self.root + self.api.removesuffix("/v1")
-        )
+        """The address as messages show it: without a password that may stand in it."""
+        shown = self.fixed or self.root + self.api.removesuffix("/v1")
+        return f"unix:{self.socket}" if self.socket else _USER.sub("//", shown)
 
     @property
     def local(self) -> bool:
@@ -64,8 +66,9 @@ def parse(url: str) -> Address:
     except ValueError:
         usable = False
     if not usable:
+        shown = _USER.sub("//", url)
         raise BackendError(
-            f"aix.url is {url!r}, but must be like http://localhost:8000 or unix:/path/of/socket."
+            f"aix.url is {shown!r}, but must be like http://localhost:8000 or unix:/path/of/socket."
         )
     path = parts.path.rstrip("/")
     root = f"{parts.scheme}://{parts.netloc}"

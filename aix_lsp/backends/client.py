@@ -86,7 +86,6 @@ class Client:
             ClientConnectorError,
             ClientError,
             ClientOSError,
-            InvalidURL,
             ServerDisconnectedError,
         )
 
@@ -101,7 +100,7 @@ class Client:
                 # A kept connection may die of age just as it is used; nothing has been answered yet.
                 if attempt == 2:
                     raise unreachable(error, self.address) from error
-            except (InvalidURL, ClientError, OSError) as error:
+            except (ValueError, ClientError, OSError) as error:
                 raise unreachable(error, self.address) from error
         if response.status >= 400:
             try:

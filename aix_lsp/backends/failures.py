@@ -31,7 +31,7 @@ def unreachable(error: Exception, address: Address) -> BackendError:
             f"The certificate of {address} is not trusted. Name its authority in SSL_CERT_FILE. ({error})"
         )
     if isinstance(error, ValueError):
-        return BackendError(f"{address} is not an address; check aix.url.")
+        return BackendError(f"{address} cannot be asked ({error}); check aix.url.")
     why = str(error) or type(error).__name__
     mend = "" if address.socket else " Start the server there, or change aix.url."
     return BackendUnavailable(f"{address} cannot be reached: {why}.{mend}")

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 _ASK_AGAIN_S = 10.0
+_LOOKING = BackendStatus("starting", "looking for the server at aix.url")
 _SUFFIX = re.compile(r"\bsuffix\b", re.IGNORECASE)
 
 
@@ -42,7 +43,7 @@ class OpenAIBackend:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._board = StatusBoard(BackendStatus("starting", f"looking for {settings.url}"))
+        self._board = StatusBoard(_LOOKING)
         self._server: Server | None = None
         self._client: Client | None = None
         self._search: asyncio.Task[None] | None = None
@@ -64,7 +65,7 @@ class OpenAIBackend:
     async def restart(self) -> None:
         """Look for the server afresh; it may have changed its model."""
         self._server = None
-        self._board.set(BackendStatus("starting", f"looking for {self._settings.url}"))
+        self._board.set(_LOOKING)
         self._search_again()
 
     async def close(self) -> None:
@@ -112,7 +113,7 @@ class OpenAIBackend:
         log.warning(
             "%s takes no suffix, so suggestions will not know what follows the cursor. "
             "Set aix.fimFamily to the family of the model.",
-            self._settings.url,
+            server.model.name or "The server",
         )
         model = replace(server.model, fim=False)
         self._server = Server(replace(dialect, with_suffix=False), model)
@@ -207,4 +208,4 @@ def _key(settings: Settings) -> str:
 
 def _warn_of_open_key(client: Client, settings: Settings) -> None:
     if _key(settings) and client.address.root.startswith("http:") and not client.address.local:
-        log.warning("The key for %s travels unencrypted: use https.", settings.url)
+        log.warning("The key for %s travels unencrypted: use https.", client.address)

@@ -74,7 +74,7 @@ async def _try(settings: Settings) -> int:
         info = await ready(backend, _READY_S, progress.show)
         progress.clear()
         waited = time.perf_counter() - began
-        where = f"process {backend.pid}" if isinstance(backend, LocalEngine) else settings.url
+        where = f"process {backend.pid}" if isinstance(backend, LocalEngine) else "remote"
         fim = (
             info.family or "family unknown"
             if info.fim

@@ -262,6 +262,20 @@ async def test_wrong_urls(url: str) -> None:
     await found.close()
 
 
+async def test_a_password_in_the_url_is_not_shown(server: CompletionsServer) -> None:
+    url = server.url.replace("http://", "http://me:sesame@")
+    async with backend(server, url=url) as found:
+        assert (await collect(found))[0] == "42"
+        server.refusal = (500, "oops")
+        with pytest.raises(BackendError) as raised:
+            await collect(found)
+        assert "sesame" not in str(raised.value)
+    async with backend(server, url=url, api_key="k") as found:
+        assert found.status.state == "error"
+        assert "aix.url" in found.status.message
+        assert "sesame" not in found.status.message
+
+
 async def test_found_again_when_it_comes_up_late(tmp_path: Path) -> None:
     found = OpenAIBackend(Settings(url=f"unix:{tmp_path}/s"))
     async with serving(CompletionsServer(says("42")), socket=tmp_path / "s"):

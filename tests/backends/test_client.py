@@ -1,0 +1,181 @@
+"""Connections that die at the worst moment, servers that fall silent, certificates that nobody knows."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from aix_lsp.backends.address import Address, parse, unix
+from aix_lsp.backends.base import BackendError, BackendUnavailable
+from aix_lsp.backends.client import Client
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def raw(handler: Handler, context: ssl.SSLContext | None = None) -> AsyncIterator[Address]:
+    """A server that speaks bytes, not HTTP."""
+    server = await asyncio.start_server(handler, "127.0.0.1", 0, ssl=context)
+    scheme = "http" if context is None else "https"
+    async with server:
+        yield parse(f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}")
+
+
+async def request_of(reader: asyncio.StreamReader) -> bytes:
+    return await reader.readuntil(b"\r\n\r\n")
+
+
+ADDRESSES = [
+    ("http://h:1", "http://h:1/v1/completions", "http://h:1/v1/models", "http://h:1"),
+    ("http://h:1/", "http://h:1/v1/completions", "http://h:1/v1/models", "http://h:1"),
+    ("http://h/v1", "http://h/v1/completions", "http://h/v1/models", "http://h"),
+    ("https://h/api/v1/", "https://h/api/v1/completions", "https://h/api/v1/models", "https://h/api"),
+    ("https://h/v1/fim/completions", "https://h/v1/fim/completions", "https://h/v1/fim/models", "https://h/v1/fim/completions"),
+    ("http://[::1]:8/v1", "http://[::1]:8/v1/completions", "http://[::1]:8/v1/models", "http://[::1]:8"),
+    ("unix:/run/s", "http://localhost/v1/completions", "http://localhost/v1/models", "unix:/run/s"),
+    ("unix:///run/s", "http://localhost/v1/completions", "http://localhost/v1/models", "unix:/run/s"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("url", "completions", "models", "shown"), ADDRESSES)
+def test_addresses(url: str, completions: str, models: str, shown: str) -> None:
+    address = parse(url)
+    assert (address.completions, address.models, str(address)) == (completions, models, shown)
+
+
+async def test_a_kept_connection_that_dies_is_no_trouble() -> None:
+    """The server closes it after the first answer, just as the second request comes in."""
+    connections = 0
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await request_of(reader)
+        writer.write(OK)
+        await writer.drain()
+        await request_of(reader)
+        writer.close()
+
+    async with raw(handler) as address:
+        client = Client(address)
+        assert await client.get(address.models) == {}
+        assert await client.get(address.models) == {}
+        assert connections == 2
+        await client.close()
+
+
+async def test_a_server_that_always_hangs_up_is_given_up() -> None:
+    asked = 0
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        await request_of(reader)
+        asked += 1
+        writer.close()
+
+    async with raw(handler) as address:
+        client = Client(address)
+        with pytest.raises(BackendUnavailable):
+            await anext(client.events(address.completions, {}))
+        assert asked == 2
+        await client.close()
+
+
+@pytest.mark.parametrize("begun", [b"", OK[:-2]])
+async def test_a_silent_server_is_given_up(begun: bytes) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(begun)
+        await writer.drain()
+        await reader.read()
+
+    async with raw(handler) as address:
+        client = Client(address, silence_s=0.2)
+        async with asyncio.timeout(10):
+            with pytest.raises(BackendUnavailable):
+                await client.get(address.models)
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    "answer", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", b"\0" * 99]
+)
+async def test_something_else_listens_there(answer: bytes) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async with raw(handler) as address:
+        client = Client(address)
+        with pytest.raises(BackendError):
+            await client.get(address.models)
+        await client.close()
+
+
+async def test_no_socket_there(tmp_path: Path) -> None:
+    client = Client(unix(str(tmp_path / "s")))
+    with pytest.raises(BackendUnavailable, match="cannot be reached"):
+        await client.get(client.address.models)
+    await client.close()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    file = tmp_path / "both.pem"
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost", "-keyout", file, "-out", file.with_suffix(".crt")],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    if made.returncode:
+        pytest.skip("no openssl command")
+    file.write_bytes(file.read_bytes() + file.with_suffix(".crt").read_bytes())
+    return file
+
+
+async def test_certificates(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(OK)
+        await writer.drain()
+        writer.close()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    async with raw(handler, context) as address:
+        doubtful = Client(address)
+        with pytest.raises(BackendError, match="SSL_CERT_FILE"):
+            await doubtful.get(address.models)
+        await doubtful.close()
+        for variable in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+            with monkeypatch.context() as patch:
+                patch.setenv(variable, str(certificate.with_suffix(".crt")))
+                trusting = Client(address)
+                assert await trusting.get(address.models) == {}
+                await trusting.close()
+
+
+async def test_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bytes] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await request_of(reader))
+        writer.write(OK)
+        await writer.drain()
+
+    async with raw(handler) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.root)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        client = Client(parse("http://models.example"))
+        assert await client.get(client.address.models) == {}
+        await client.close()
+    assert seen[0].startswith(b"GET http://models.example/v1/models ")

