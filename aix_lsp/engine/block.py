@@ -63,10 +63,16 @@ class BlockEnd:
         self._good = 0
         self._shown = 0
         self._first = True
+        self._flowing = False
+        """Whether all that comes until the next line break may be shown."""
 
     def feed(self, text: str) -> tuple[str, bool]:
         """See Stop."""
         self._text += text
+        if self._flowing and "\n" not in text and "\r" not in text:
+            self._good = self._shown = len(self._text)
+            return text, False
+        self._flowing = False
         stopped = False
         while not stopped:
             end = _BREAK.search(self._text, self._line)
@@ -75,6 +81,7 @@ class BlockEnd:
             line = self._text[self._line : end.start() if end else None]
             stopped = self._judge(line, complete)
             if stopped or not complete or end is None:
+                self._flowing = self._flowing and end is None
                 break
             self._line = end.end()
         shown = self._text[self._shown : self._good]
@@ -85,6 +92,7 @@ class BlockEnd:
         """Advance over one line as far as it may be shown. True where the block ends here."""
         if self._first:
             self._good = self._line + len(line)
+            self._flowing = not complete
             if complete:
                 self._leave_first(self._head + line)
             return False
@@ -96,6 +104,7 @@ class BlockEnd:
             return True
         if place is not _Place.UNSURE:
             self._good = self._line + len(line)
+            self._flowing = place is _Place.INSIDE and not complete
         if complete:
             self._gap = False
         return complete and place is _Place.CLOSING and not self._goes_on(line.strip())

@@ -160,7 +160,7 @@ class Engine:
                 self._turn()
             except Exception:
                 log.exception("the scheduler failed; all requests are ended and the cache is emptied")
-                self._stepper.fail_all("the engine failed and has started afresh; ask again")
+                self._stepper.start_afresh()
             self._outbox.flush()
 
     def _turn(self) -> None:
@@ -171,7 +171,7 @@ class Engine:
         if self._stepper.run_once():
             return
         self._outbox.flush()
-        wait = min(self._stepper.next_deadline - time.monotonic(), _LONGEST_WAIT_S)
+        wait = min(self._stepper.requests.next_deadline - time.monotonic(), _LONGEST_WAIT_S)
         if self._stepper.idle:
             self._stepper.check_idle()
             wait = _LONGEST_WAIT_S
@@ -182,9 +182,9 @@ class Engine:
         if request is None or request.finished:
             return
         if request.cancelled:
-            self._stepper.end(request, "cancelled")
+            self._stepper.requests.end(request, "cancelled")
         else:
-            self._stepper.add(request)
+            self._stepper.requests.add(request)
 
     def _tell(self, request: Request, event: Event) -> None:
         """Called by the stepper for each event."""

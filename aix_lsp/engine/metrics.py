@@ -1,79 +1,144 @@
-"""What the engine measures of itself, for Prometheus. Knows names and buckets; is told everything else."""
+"""What the engine measures of itself, for Prometheus. Is told everything; knows names and buckets.
+
+The figures are plain numbers that the engine's thread adds to: an observation costs a tenth of what the
+client library's own, locked ones cost, and at sixteen rows a step that matters. The library writes them out.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-_ROWS = (1, 2, 4, 8, 16, 32, 64)
-_TOKENS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-_RATIO = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+_FINE_SECONDS = (2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3)
+_ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+_TOKENS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
+
+
+class Distribution:
+    """A histogram of one figure."""
+
+    def __init__(self, doc: str, bounds: tuple[float, ...] = _SECONDS) -> None:
+        self.doc = doc
+        self.total = 0.0
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+
+    def observe(self, value: float) -> None:
+        """Add one observation."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self.total += value
+
+    @property
+    def count(self) -> int:
+        """How many observations there were."""
+        return sum(self._counts)
+
+    def family(self, name: str) -> Metric:
+        """As Prometheus has it: cumulative counts by upper bound."""
+        buckets: list[tuple[str, float]] = []
+        seen = 0
+        for bound, count in zip((*map(str, self._bounds), "+Inf"), self._counts, strict=True):
+            seen += count
+            buckets.append((bound, seen))
+        return HistogramMetricFamily(name, self.doc, buckets=buckets, sum_value=self.total)
+
+
+class Tally:
+    """A counter, by one label where it has one."""
+
+    def __init__(self, doc: str, label: str = "", known: tuple[str, ...] = ("",)) -> None:
+        self.doc = doc
+        self.counts: Counter[str] = Counter(dict.fromkeys(known, 0))
+        self._label = label
+
+    def add(self, count: int = 1, label: str = "") -> None:
+        """Count `count` more."""
+        self.counts[label] += count
+
+    def reach(self, total: int) -> None:
+        """Take over a count that is kept elsewhere."""
+        self.counts[""] = total
+
+    def family(self, name: str) -> Metric:
+        """As Prometheus has it."""
+        family = CounterMetricFamily(name, self.doc, labels=[self._label] if self._label else [])
+        for label, count in list(self.counts.items()):
+            family.add_metric([label] if self._label else [], count)
+        return family
+
+
+class Level:
+    """A figure that goes up and down, by one label where it has one."""
+
+    def __init__(self, doc: str, label: str = "") -> None:
+        self.doc = doc
+        self._label = label
+        self._values: dict[str, float] = {}
+
+    def set(self, value: float, label: str = "") -> None:
+        """Say what it is now."""
+        self._values[label] = value
+
+    def family(self, name: str) -> Metric:
+        """As Prometheus has it."""
+        family = GaugeMetricFamily(name, self.doc, labels=[self._label] if self._label else [])
+        for label, value in list(self._values.items()):
+            family.add_metric([label] if self._label else [], value)
+        return family
 
 
 class EngineMetrics:
-    """All figures of one engine, in their own registry. Histograms are in seconds unless named otherwise."""
+    """All figures of one engine; an attribute's name, behind `aix_`, is the figure's. Times in seconds."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        self._totals: dict[str, int] = {}
+        ends = ("complete", "length", "cancelled", "failed")
+        self.requests = Tally("Requests by how they ended", "end", ends)
+        self.time_to_first_token_seconds = Distribution("From submission to the first token")
+        self.inter_token_seconds = Distribution("Between tokens of a candidate")
+        self.queue_seconds = Distribution("From submission to the first step")
+        self.step_seconds = Distribution("One forward step")
+        self.schedule_seconds = Distribution("Planning a step and taking in its tokens", _FINE_SECONDS)
+        self.step_rows = Distribution("Sequences in a step", _ROWS)
+        self.step_tokens = Distribution("Tokens in a step", _TOKENS)
+        self.prompt_tokens_computed = Tally("Prompt tokens computed, by part", "part", ())
+        self.prompt_tokens_reused = Tally("Prompt tokens found cached, by part", "part", ())
+        self.generated_tokens = Tally("Tokens generated")
+        self.wasted_tokens = Tally("Tokens generated for requests that were then cancelled")
+        self.tokens_after_cancel = Tally("Tokens that steps yielded for requests cancelled meanwhile")
+        self.cancel_to_free_seconds = Distribution("From cancel to pages let go")
+        self.aborted_steps = Tally("Steps ended early because nobody wanted them")
+        self.failed_steps = Tally("Steps that raised, by kind", "kind", ("memory", "error"))
+        self.evicted_pages = Tally("Pages evicted from the cache")
+        self.preemptions = Tally("Sequences sent back to the queue")
+        self.draft_tokens_proposed = Tally("Tokens drafted")
+        self.draft_tokens_accepted = Tally("Drafted tokens that were right")
+        self.pool_pages = Level("KV pages by state", "state")
+        self.running_sequences = Level("Sequences running")
+        self.waiting_sequences = Level("Sequences waiting")
+        self.cost_model_relative_error = Level("Mean relative error of predicted step times")
+        self.load_seconds = Level("How long loading the model took")
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
 
-        def histogram(name: str, doc: str, buckets: tuple[float, ...]) -> Histogram:
-            return Histogram(f"aix_{name}", doc, buckets=buckets, registry=registry)
-
-        def counter(name: str, doc: str, labels: tuple[str, ...] = ()) -> Counter:
-            return Counter(f"aix_{name}", doc, labels, registry=registry)
-
-        def gauge(name: str, doc: str, labels: tuple[str, ...] = ()) -> Gauge:
-            return Gauge(f"aix_{name}", doc, labels, registry=registry)
-
-        self.requests = counter("requests", "Requests by how they ended", ("end",))
-        for end in ("complete", "length", "cancelled", "failed"):
-            self.requests.labels(end)
-        self.first_token = histogram(
-            "time_to_first_token_seconds", "From submission to first token", _SECONDS
-        )
-        self.inter_token = histogram("inter_token_seconds", "Between tokens of a candidate", _SECONDS)
-        self.queue = histogram("queue_seconds", "From submission to the first planned step", _SECONDS)
-        self.step = histogram("step_seconds", "One forward step", _SECONDS)
-        self.schedule = histogram("schedule_seconds", "Planning a step and taking in its tokens", _SECONDS)
-        self.rows = histogram("step_rows", "Sequences in a step", _ROWS)
-        self.step_tokens = histogram("step_tokens", "Tokens in a step", _TOKENS)
-        self.prompt_computed = counter("prompt_tokens_computed", "Prompt tokens computed, by part", ("part",))
-        self.prompt_reused = counter("prompt_tokens_reused", "Prompt tokens found cached, by part", ("part",))
-        self.generated = counter("generated_tokens", "Tokens generated")
-        self.wasted = counter("wasted_tokens", "Tokens generated for requests that were then cancelled")
-        self.late = counter("tokens_after_cancel", "Tokens a step yielded for requests cancelled meanwhile")
-        self.cancel_to_free = histogram("cancel_to_free_seconds", "From cancel to pages let go", _SECONDS)
-        self.aborted_steps = counter("aborted_steps", "Steps ended early because nobody wanted them")
-        self.failed_steps = counter("failed_steps", "Steps that raised, by kind", ("kind",))
-        self.evictions = counter("evicted_pages", "Pages evicted from the cache")
-        self.preemptions = counter("preemptions", "Sequences sent back to the queue for want of room")
-        self.drafts_proposed = counter("draft_tokens_proposed", "Tokens drafted")
-        self.drafts_accepted = counter("draft_tokens_accepted", "Drafted tokens that were right")
-        self.pages = gauge("pool_pages", "KV pages by state", ("state",))
-        self.running = gauge("running_sequences", "Sequences running")
-        self.waiting = gauge("waiting_sequences", "Sequences waiting")
-        self.cost_error = gauge("cost_model_relative_error", "Mean relative error of predicted step times")
-        self.load_seconds = gauge("load_seconds", "How long loading the model took")
+    def collect(self) -> Iterator[Metric]:
+        """For the client library's registry."""
+        for name, figure in vars(self).items():
+            if isinstance(figure, Distribution | Tally | Level):
+                yield figure.family(f"aix_{name}")
 
     def text(self) -> bytes:
         """All figures in Prometheus' text format."""
-        return generate_latest(self.registry)
-
-    def totals(self, **totals: int) -> None:
-        """Bring counters, named as the attributes above, to what others have counted so far."""
-        for name, total in totals.items():
-            known = self._totals.get(name, 0)
-            # A count that fell was begun anew.
-            getattr(self, name).inc(total - known if total >= known else total)
-            self._totals[name] = total
+        return generate_latest(self._registry)
 
     def prompt(self, parts: tuple[tuple[str, int], ...], reused: int) -> None:
         """Count a prompt's tokens as computed or reused, part by part; the first `reused` were cached."""
         for part, length in parts:
             cached = min(max(reused, 0), length)
             reused -= length
-            if cached:
-                self.prompt_reused.labels(part).inc(cached)
-            if length > cached:
-                self.prompt_computed.labels(part).inc(length - cached)
+            self.prompt_tokens_reused.add(cached, part)
+            self.prompt_tokens_computed.add(length - cached, part)

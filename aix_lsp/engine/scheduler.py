@@ -63,16 +63,14 @@ class Scheduler:
         return Plan(planned, [part.row() for part in planned], spent.work, foreground)
 
     def _choose(self) -> tuple[list[Sequence], bool]:
-        """Running sequences in order, background ones only where nothing else runs."""
+        """Running sequences in order, background ones only where nothing else runs; whether others do."""
         running = self.sequences.running
-        if len(running) < 2:
-            return list(running), any(s.request.priority < BACKGROUND for s in running)
-        ordered = self._order.sorted(running)
-        if self._order.rank(ordered[0]) >= BACKGROUND:
-            return ordered, False
-        if self._order.rank(ordered[-1]) >= BACKGROUND:
-            ordered = [s for s in ordered if self._order.rank(s) < BACKGROUND]
-        return ordered, True
+        foreground = [s for s in running if self._order.rank(s) < BACKGROUND]
+        chosen = foreground or running
+        # Each decoding row gets its token anyhow: only prefills compete.
+        if len(chosen) > 1 and any(s.pending > 1 for s in chosen):
+            chosen = self._order.sorted(chosen)
+        return list(chosen), bool(foreground)
 
     def _plan_decodes(self, chosen: list[Sequence], planned: list[Planned], spent: Spent) -> None:
         decoding = [s for s in chosen if s.pending == 1]

@@ -41,7 +41,8 @@ class StopStrings:
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(stop for stop in stops if stop)
         self._any = re.compile("|".join(map(re.escape, self._stops)))
-        self._longest = max(map(len, self._stops), default=0)
+        heads = {stop[:length] for stop in self._stops for length in range(1, len(stop))}
+        self._heads = tuple(sorted(heads, key=len, reverse=True))
         self._kept = ""
 
     def feed(self, text: str) -> tuple[str, bool]:
@@ -59,10 +60,9 @@ class StopStrings:
 
     def _possible(self, text: str) -> int:
         """How many characters at the end may be the beginning of a stop string."""
-        for length in range(min(self._longest - 1, len(text)), 0, -1):
-            if any(stop.startswith(text[-length:]) for stop in self._stops):
-                return length
-        return 0
+        if not text.endswith(self._heads):
+            return 0
+        return next(len(head) for head in self._heads if text.endswith(head))
 
     def flush(self) -> str:
         """See Stop."""
