@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import pytest
 
 import aix_lsp
 from aix_lsp.settings import Settings
+from tests.backends.servers import CompletionsServer, says, serving
 
 ROOT = Path(aix_lsp.__file__).parent.parent
 PROGRAM = [sys.executable, "-m", "aix_lsp"]
@@ -263,3 +265,12 @@ def test_doctor_says_what_to_mend(fresh_home: Path, tmp_path: Path) -> None:
 def test_defaults_of_the_engine_are_those_of_the_table(tmp_path: Path) -> None:
     told = run(tmp_path, "engine", "--help").stdout
     assert f"[default: {Settings().model}]" in " ".join(told.split())
+
+
+async def test_complete_tells_why_a_server_failed(tmp_path: Path, source: Path) -> None:
+    async with serving(CompletionsServer(says("x"))) as server:
+        server.refusal = (500, {"error": {"message": "out of memory"}})
+        arguments = ["complete", str(source), "--at", CURSOR, "--set", f"url={server.url}"]
+        done = await asyncio.to_thread(run, tmp_path, *arguments)
+    assert done.returncode == 1
+    assert "out of memory" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import click
 
 from aix_lsp import logs
-from aix_lsp.backends.base import BackendError
+from aix_lsp.backends.base import Backend, BackendError, BackendStatus, Delta, GenerateRequest, Usage
 from aix_lsp.backends.launch import connect
 from aix_lsp.backends.waiting import ready
 from aix_lsp.commands.effective import effective
@@ -62,6 +63,33 @@ def command(
         raise click.exceptions.Exit(1)
 
 
+class _Witness:
+    """Remembers why a generation failed, which the service hides from people who are typing."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.error: BackendError | None = None
+
+    @property
+    def status(self) -> BackendStatus:
+        return self._backend.status
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
+        events = self._backend.generate(request)
+        try:
+            async for event in events:
+                yield event
+        except BackendError as error:
+            self.error = error
+            raise
+        finally:
+            if isinstance(events, AsyncGenerator):
+                await events.aclose()
+
+    async def close(self) -> None:
+        await self._backend.close()
+
+
 async def _complete(ask: Ask, settings: Settings, printer: Printer) -> bool:
     # Nobody is typing: the model may take its time.
     settings = replace(settings, deadline_ms=int(_LOADING_S * 1000))
@@ -69,13 +97,16 @@ async def _complete(ask: Ask, settings: Settings, printer: Printer) -> bool:
     try:
         model = await ready(backend, _LOADING_S, progress.show)
         progress.clear()
-        service = CompletionService(backend, lambda _: settings)
+        witness = _Witness(backend)
+        service = CompletionService(witness, lambda _: settings)
         try:
             async with aclosing(service.suggest(ask)) as updates:
                 async for update in updates:
                     printer.show(update.suggestions)
         finally:
             await service.close()
+        if witness.error is not None:
+            raise witness.error
         return printer.finish(model.name)
     except BackendError as error:
         progress.clear()
