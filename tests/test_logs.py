@@ -1,0 +1,69 @@
+"""Logs stay bounded, and trouble with them is no trouble for the program."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aix_lsp import logs
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level, loud = root.handlers[:], root.level, logging.raiseExceptions
+    yield
+    for handler in root.handlers:
+        if handler not in handlers:
+            handler.close()
+    root.handlers[:], logging.raiseExceptions = handlers, loud
+    root.setLevel(level)
+
+
+def test_a_log_file_does_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_LARGEST", 10_000)
+    logs.configure("info", tmp_path / "deep" / "aix.log")
+    for number in range(2_000):
+        logging.getLogger("aix_lsp.some").info("line %d", number)
+    files = list((tmp_path / "deep").iterdir())
+    assert sum(file.stat().st_size for file in files) <= 30_000
+    assert "line 1999" in (tmp_path / "deep" / "aix.log").read_text()
+
+
+def test_a_log_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", tmp_path)
+    logging.getLogger("aix_lsp.some").info("still told")
+    told = capsys.readouterr()
+    assert "--log-file" in told.err
+    assert "still told" in told.err
+    assert told.out == ""
+
+
+def test_levels(tmp_path: Path) -> None:
+    logs.configure("warning", tmp_path / "log")
+    some, noisy = logging.getLogger("aix_lsp.some"), logging.getLogger("asyncio")
+    some.info("one")
+    logs.set_level("debug")
+    some.debug("two")
+    noisy.debug("three")
+    text = (tmp_path / "log").read_text()
+    assert ["one" in text, "two" in text, "three" in text] == [False, True, False]
+
+
+def test_errors_reach_the_starter_as_plain_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", tmp_path / "log")
+    logs.add_errors_on_stderr()
+    logging.getLogger("aix_lsp.some").info("quiet")
+    logging.getLogger("aix_lsp.some").error("no such model")
+    assert capsys.readouterr().err == "no such model\n"
+
+
+def test_a_closed_standard_error_is_survived(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with (tmp_path / "stderr").open("w") as gone:
+        monkeypatch.setattr(sys, "stderr", gone)
+        logs.configure("info")
+    logging.getLogger("aix_lsp.some").error("to nobody")
