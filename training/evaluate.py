@@ -23,18 +23,19 @@ _NGRAM_TOKENS = 25_000_000  # of the documents, drawn at random: what 2 GB of me
 def compare(work: Path, folders: dict[str, Path], extent: Extent, ngram: bool) -> str:
     """Evaluate each model that has no figures yet for its weights; write them and return the table.
 
-    Figures lie in `<work>/figures/<name>.json`; delete one to have it made again.
+    Figures lie in `<work>/figures/<name>.json`, or `figures-quick`; delete one to have it made again.
     """
+    place = work / ("figures" if extent == Extent() else "figures-quick")
+    place.mkdir(exist_ok=True)
     documents = corpus.load(work / "heldout.jsonl")
     found: list[Figures] = []
     for name, model in _models(work, folders, ngram):
-        file = work / "figures" / f"{name}.json"
+        file = place / f"{name}.json"
         if not file.exists():
-            file.parent.mkdir(exist_ok=True)
             file.write_text(json.dumps(evaluate(model(), documents, extent), indent=1))
         found.append(json.loads(file.read_text()))
     shown = table(found)
-    (work / "figures" / "table.md").write_text(shown)
+    (place / "table.md").write_text(shown)
     return shown
 
 

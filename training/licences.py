@@ -23,12 +23,12 @@ def is_allowed(licence: str, allowed: Sequence[str]) -> bool:
 
 def of_python(metadata: PackageMetadata) -> str:
     """From `License-Expression`, else the classifiers, else the first line of `License`."""
-    expression = metadata.get("License-Expression")
+    expression = metadata.get_all("License-Expression")
     if expression:
-        return str(expression)
+        return str(expression[0])
     classifiers = [c for c in metadata.get_all("Classifier") or [] if c.startswith("License ::")]
     named = [c.rsplit(" :: ", 1)[-1] for c in classifiers if not c.endswith("OSI Approved")]
-    first = str(metadata.get("License") or "").strip().partition("\n")[0]
+    first = str((metadata.get_all("License") or [""])[0]).strip().partition("\n")[0]
     return " AND ".join(named) or first
 
 

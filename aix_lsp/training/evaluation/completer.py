@@ -67,10 +67,16 @@ class Completer:
             TextEncoder(model.tokenizer, self._vocabulary), self._vocabulary, template, model.tokenizer
         )
 
-    def complete(self, prompt: FimPrompt, limit: int, line: bool, heal: bool = True) -> Completion:
-        """At most `limit` tokens, to the model's end or, with `line`, to the first line end."""
+    def complete(
+        self, prompt: FimPrompt, limit: int, line: bool, heal: bool = True, expected: str | None = None
+    ) -> Completion:
+        """At most `limit` tokens, to the model's end or, with `line`, to the first line end.
+
+        Where only agreement with `expected` counts, nothing is written beyond the first token that departs.
+        """
         laid = self._layout.lay_out(prompt, self.model.context - limit - 32, heal)
         healing, written = Healing(self._vocabulary, laid.typed), b""
+        wanted = None if expected is None else expected.encode() + b"\n"
         logits = self.model.start(laid.tokens)
         for _ in range(limit + laid.healed):
             token = self._choose(logits, healing)
@@ -79,6 +85,8 @@ class Completer:
             written += healing.accept(self._vocabulary.bytes_of(token))
             if line and b"\n" in written:
                 return Completion(written.partition(b"\n")[0].decode(errors="replace"), ended=False)
+            if wanted is not None and not wanted.startswith(written):
+                break
             logits = self.model.add(token)
         return Completion(written.decode(errors="replace"), ended=False)
 

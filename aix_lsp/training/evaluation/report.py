@@ -65,8 +65,8 @@ def _group(completer: Completer, held: Sequence[Document], extent: Extent, count
             for kind in kinds
         },
         "line similarity": mean(a.similarity for a in with_suffix),
-        "line exact, no suffix": mean(a.exact for a in scores.answers(completer, places, suffix=False)),
-        "line exact, no healing": mean(a.exact for a in scores.answers(completer, places, heal=False)),
+        "line exact, no suffix": scores.exact_lines(completer, places, suffix=False),
+        "line exact, no healing": scores.exact_lines(completer, places, heal=False),
         "line ended": scores.ended_lines(completer, places[: count // 2]),
         "block exact": mean(a.exact for a in blocks),
         "block similarity": mean(a.similarity for a in blocks),

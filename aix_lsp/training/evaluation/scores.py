@@ -65,19 +65,26 @@ def _parses(text: str) -> bool:
     return True
 
 
-def answers(
-    completer: Completer, cursors: Iterable[Cursor], suffix: bool = True, heal: bool = True
-) -> list[Answer]:
-    """The model's answers at the cursors; without `suffix` it is told only what stands before them."""
+def answers(completer: Completer, cursors: Iterable[Cursor]) -> list[Answer]:
+    """The model's answers at the cursors, as an editor would get them."""
     found = []
     for cursor in cursors:
-        prompt = cursor.prompt()
-        if not suffix:
-            prompt = replace(prompt, suffix="")
         line = cursor.kind != "block"
         limit = LINE_TOKENS if line else BLOCK_TOKENS
-        found.append(Answer(cursor, completer.complete(prompt, limit, line, heal)))
+        found.append(Answer(cursor, completer.complete(cursor.prompt(), limit, line)))
     return found
+
+
+def exact_lines(
+    completer: Completer, cursors: Iterable[Cursor], suffix: bool = True, heal: bool = True
+) -> float:
+    """Share of line cursors answered exactly; without `suffix` only what stands before them is told."""
+    right = []
+    for cursor in cursors:
+        prompt = cursor.prompt() if suffix else replace(cursor.prompt(), suffix="")
+        done = completer.complete(prompt, LINE_TOKENS, line=True, heal=heal, expected=cursor.wanted)
+        right.append(Answer(cursor, done).exact)
+    return mean(right)
 
 
 def ended_lines(completer: Completer, cursors: Iterable[Cursor]) -> float:

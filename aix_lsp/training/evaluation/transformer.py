@@ -34,7 +34,8 @@ class TransformerModel:
         else:
             # One token at least must be computed, to have scores for the next.
             shared = min(shared, len(tokens) - 1)
-            self._cache.crop(shared)
+            if shared < len(self._tokens):
+                self._cache.crop(shared - len(self._tokens))
         self._tokens = list(tokens)
         return self._compute(tokens[shared:])
 
