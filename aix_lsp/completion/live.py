@@ -154,6 +154,8 @@ def _advance(running: _Running, change: _Change) -> None:
 
 
 def _same_place(running: _Running, span: Span, text: Text) -> bool:
+    if text.clamp(span.start) != span.start or text.clamp(span.end) != span.end:
+        return False  # a "\n" typed behind a lone "\r" joins it, and no line is added
     if read_back(text, span.start, NEAR_BEFORE) != running.near_before:
         return False
     return running.near_after in near_after_forms(read(text, span.end, text.line_count, 2 * NEAR_AFTER))

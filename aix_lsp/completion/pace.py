@@ -15,7 +15,7 @@ _SLACK = 1.25
 
 
 class Pace:
-    """The longest prompt, in tokens, as a round number with hysteresis: each change of it makes a cold prompt."""
+    """The longest prompt in tokens, a round number with hysteresis: each change of it makes a cold prompt."""
 
     def __init__(self) -> None:
         self._tokens_per_ms = Mean()

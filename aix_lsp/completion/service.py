@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 LINGER_S = 0.1
 """How long a cancelled ask's generation waits for the next ask, where text was typed along meanwhile: some
 editors send the change, then the cancellation, then the new request."""
+STREAM_S = 15.0
+"""A streaming ask shows its text as it comes: no deadline has to cut it, this only ends one that hangs."""
 _NOTHING = Update((), done=True)
 _UNOPENED = 32
 
@@ -67,7 +69,7 @@ class CompletionService:
         """
         settings = self._settings(ask.document.language)
         live = self._live_document(ask.document.uri)
-        asking = Asking(self._clock, settings.deadline_ms / 1000)
+        asking = Asking(self._clock, STREAM_S if ask.channel == "stream" else settings.deadline_ms / 1000)
         older = live.asks.get(ask.channel)
         if older is not None:
             older.supersede()
@@ -169,7 +171,11 @@ class CompletionService:
         """Follow an edit: a generation that the new text goes along with goes on, any other ends now."""
         live = self._live_document(after.uri)
         live.rhythm.typed(self._clock())
-        live.change(before, after, edits)
+        try:
+            live.change(before, after, edits)
+        except Exception:
+            log.exception("an edit could not be followed")
+            live.cancel_all()
 
     def document_closed(self, uri: str) -> None:
         """Forget a document, and end what is generated for it."""

@@ -1,0 +1,70 @@
+"""Small readers of code and text: scenes, line endings, unpaired brackets."""
+
+from __future__ import annotations
+
+import pytest
+
+from aix_lsp.completion.brackets import LINE_COMMENT, unpaired
+from aix_lsp.completion.document import DocumentSnapshot, Position, Text
+from aix_lsp.completion.line_endings import line_ending, with_ending
+from aix_lsp.completion.scene import AFTER, BEFORE, Scene
+
+
+@pytest.mark.parametrize(
+    ("text", "ending"),
+    [
+        ("", "\n"),
+        ("a", "\n"),
+        ("a\nb\n", "\n"),
+        ("a\r\nb\r\n", "\r\n"),
+        ("a\rb\r", "\r"),
+        ("a\r\nb\nc\r\n", "\r\n"),
+    ],
+)
+def test_line_ending(text: str, ending: str) -> None:
+    assert line_ending(Text.of(text), 0) == ending
+    assert with_ending("x\ny", ending) == f"x{ending}y"
+
+
+def test_the_ending_near_the_cursor_counts() -> None:
+    text = Text.of("a\n" * 500 + "b\r\n" * 500)
+    assert line_ending(text, 10) == "\n"
+    assert line_ending(text, 900) == "\r\n"
+
+
+def test_a_scene_is_bounded_and_normalised() -> None:
+    text = Text.of("a😀\r\n" * 100_000)
+    scene = Scene.of(DocumentSnapshot("file:///a", 1, "python", "a", text), Position(50_000, 1))
+    assert (len(scene.before), len(scene.after)) == (BEFORE, AFTER)
+    assert scene.before.endswith("😀\na")
+    assert scene.after.startswith("😀\na😀\n")
+    assert (scene.line_before, scene.line_after, scene.ending) == ("a", "😀", "\r\n")
+    assert scene.lines_below(2) == ["a😀", "a😀"]
+    assert scene.line_above() == "a😀"
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "state", "openers", "closers", "after"),
+    [
+        ("f(a, [b", "python", "", "([", "", ""),
+        ("a) + b]", "python", "", "", ")]", ""),
+        ("f(')')", "python", "", "", "", ""),
+        ("f('it\\'s (')", "python", "", "", "", ""),
+        ("# (", "python", "", "", "", LINE_COMMENT),
+        ("# (\nf(", "python", "", "(", "", ""),
+        ("// (\n/* ( */ {", "c", "", "{", "", ""),
+        ("s = '''(", "python", "", "", "", "'''"),
+        ("(''' + x)", "python", "'''", "", "')", ""),
+        ('hello")', "python", '"', "", '")', ""),
+        ("fn f<'a>(x: &'a str", "rust", "", "(", "", ""),
+        ("`${x}` + `(", "javascript", "", "", "", "`"),
+        ("it's (fine", "markdown", "", "(", "", ""),
+        ('"left open\n(', "python", "", "(", "", ""),
+        (")(", "python", "", "(", ")", ""),
+    ],
+)
+def test_unpaired(text: str, language: str, state: str, openers: str, closers: str, after: str) -> None:
+    found = unpaired(text, language, state)
+    assert "".join(bracket.char for bracket in found.openers) == openers
+    assert "".join(bracket.char[0] for bracket in found.closers) == closers
+    assert found.state == after

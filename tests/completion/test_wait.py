@@ -1,0 +1,35 @@
+"""The pause before a model is asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from aix_lsp.completion.wait import Rhythm
+
+
+@pytest.mark.parametrize(
+    ("gaps", "latency", "longest", "waits"),
+    [
+        # off, unknown, at a first keystroke
+        ([0.1] * 9, 0.5, 0.0, 0.0),
+        ([0.1] * 9, None, 1.0, 0.0),
+        ([], 0.5, 1.0, 0.0),
+        ([5.0], 0.5, 1.0, 0.0),
+        # text comes sooner than the next keystroke
+        ([0.3] * 9, 0.1, 1.0, 0.0),
+        # typed faster than answered
+        ([0.1] * 9, 0.5, 1.0, 0.15),
+        ([0.1] * 9, 0.5, 0.05, 0.05),
+        # a pause ends the rush
+        ([0.1] * 9 + [2.0], 0.5, 1.0, 0.0),
+        ([0.1] * 9 + [2.0, 0.1], 0.5, 1.0, 0.15),
+    ],
+)
+def test_wait(gaps: list[float], latency: float | None, longest: float, waits: float) -> None:
+    rhythm = Rhythm()
+    now = 100.0
+    rhythm.typed(now)
+    for gap in gaps:
+        now += gap
+        rhythm.typed(now)
+    assert rhythm.wait(latency, longest) == pytest.approx(waits)
