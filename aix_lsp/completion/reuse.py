@@ -18,6 +18,7 @@ from aix_lsp.fim.closers import without_closers, without_leading
 NEAR_BEFORE = 256
 """Characters before a place that must be the same; fewer at a document's start."""
 NEAR_AFTER = 64
+_TAIL = 12
 LOOK_BACK = BEFORE - NEAR_BEFORE
 """The longest text that can have been typed along."""
 
@@ -63,10 +64,19 @@ class ReuseStore(Generic[T]):
     def __init__(self, clock: Callable[[], float], size: int = 512, seconds: float = 900.0) -> None:
         self._entries: TTLCache[Place, T] = TTLCache(size, seconds, clock)
         self._longest = AHEAD
+        # What is in the cache, and the last characters before each place. Hundreds of places are looked at for
+        # a keystroke, and asking the cache about each takes 20 µs, where these take a fifth of one.
+        self._known: set[Place] = set()
+        self._tails: set[str] = set()
 
     def put(self, at: Place, value: T) -> None:
         """Store a value at a place, instead of what was there."""
         self._entries[at] = value
+        if len(self._known) > 2 * self._entries.maxsize:
+            self._known = set(self._entries)
+            self._tails = {kept.before[-_TAIL:] for kept in self._known}
+        self._known.add(at)
+        self._tails.add(at.before[-_TAIL:])
 
     def grew(self, length: int) -> None:
         """Say that some value's text has this many characters; lookups go back as far as the longest."""
@@ -83,10 +93,12 @@ class ReuseStore(Generic[T]):
         forms = near_after_forms(scene.after)
         for back in range(min(self._longest, len(before)) + 1):
             end = len(before) - back
+            if before[max(0, end - _TAIL) : end] not in self._tails:
+                continue
             near = before[max(0, end - NEAR_BEFORE) : end]
             for after in forms:
-                value = self._entries.get(Place(scene.uri, scene.language, near, after, shape))
-                if value is not None:
+                at = Place(scene.uri, scene.language, near, after, shape)
+                if at in self._known and (value := self._entries.get(at)) is not None:
                     yield Hit(value, before[end:])
 
     def forget(self, uri: str) -> None:
@@ -97,4 +109,6 @@ class ReuseStore(Generic[T]):
     def clear(self) -> None:
         """Drop everything."""
         self._entries.clear()
+        self._known.clear()
+        self._tails.clear()
         self._longest = AHEAD
