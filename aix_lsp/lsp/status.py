@@ -64,6 +64,7 @@ class StatusReporter:
         self._backend: LiveBackend | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self._inactive = ""
+        self._complaints: set[str] = set()
         self._asking = 0
         self._sent: Status | None = None
         self._busy_timer: asyncio.TimerHandle | None = None
@@ -95,6 +96,7 @@ class StatusReporter:
     def fail(self, message: str) -> None:
         """Say that there will be no suggestions until something is mended."""
         self.engine = Status("error", message)
+        self._complain(message)
         self._report()
 
     @contextmanager
@@ -117,10 +119,17 @@ class StatusReporter:
         model = status.model.name if status.model else ""
         self.engine = Status(_STATES[status.state], status.message, fraction, model)
         if self.engine.state == "error":
-            logger.error("no suggestions: %s", status.message)
+            self._complain(status.message)
         if self.shows_progress:
             self.loading.follow(self.engine)
         self._report()
+
+    def _complain(self, message: str) -> None:
+        """Show the user an error, but not again each time that the engine is tried once more."""
+        logger.error("no suggestions: %s", message)
+        if message and message not in self._complaints:
+            self._complaints.add(message)
+            self._protocol.notify("window/showMessage", {"type": 1, "message": f"aix-lsp: {message}"})
 
     def _current(self) -> Status:
         if self.engine.state != "ready":

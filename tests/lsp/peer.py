@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from aix_lsp.lsp.framing import FrameParser
@@ -83,7 +84,8 @@ class Peer:
                 if self._closed:
                     raise EOFError("the server has closed the connection")
                 self._news.clear()
-                await self._news.wait()
+                with suppress(TimeoutError):  # the condition may be about more than messages
+                    await asyncio.wait_for(self._news.wait(), 0.02)
         return value
 
     async def initialize(self, capabilities: Any = None, **more: Any) -> dict[str, Any]:

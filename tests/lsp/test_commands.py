@@ -1,0 +1,146 @@
+"""`workspace/executeCommand` and the notifications of what became of suggestions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from aix_lsp.lsp import messages
+from tests.lsp.peer import DirectPeer
+from tests.lsp.places import INLINE, POPUP, STREAM, URI, at
+from tests.lsp.scripted import ScriptedBackend
+
+
+async def run(peer: DirectPeer, command: str, *arguments: Any) -> Any:
+    return await peer.ask("workspace/executeCommand", {"command": command, "arguments": list(arguments)})
+
+
+async def suggestion(peer: DirectPeer, method: str = STREAM, source: str = "x = |") -> dict[str, Any]:
+    text, params = at(source)
+    peer.open(URI, text)
+    item: dict[str, Any] = (await peer.ask(method, params))["items"][0]
+    return item
+
+
+async def started(peer: DirectPeer) -> None:
+    await peer.initialize()
+    await peer.wait(lambda: peer.session.started.is_set())
+
+
+async def test_all_commands_are_declared(peer: DirectPeer) -> None:
+    declared = (await peer.initialize())["capabilities"]["executeCommandProvider"]["commands"]
+    assert set(declared) == {
+        "aix.accept",
+        "aix.clearCaches",
+        "aix.statistics",
+        "aix.enable",
+        "aix.disable",
+        "aix.restartEngine",
+        "aix.switchModel",
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("aix.unknown", []),
+        ("aix.accept", []),
+        ("aix.accept", [5]),
+        ("aix.switchModel", []),
+        ("aix.switchModel", [None]),
+        ("aix.enable", [5]),
+        ("aix.disable", [{"language": 3}]),
+    ],
+)
+async def test_what_cannot_be_run(peer: DirectPeer, command: str, arguments: list[Any]) -> None:
+    await started(peer)
+    params = {"command": command, "arguments": arguments}
+    assert await peer.error("workspace/executeCommand", params) == messages.INVALID_PARAMS
+
+
+@pytest.mark.parametrize("method", [STREAM, INLINE, POPUP])
+async def test_accepting_by_the_items_own_command(peer: DirectPeer, method: str) -> None:
+    await started(peer)
+    item = await suggestion(peer, method)
+    await run(peer, item["command"]["command"], *item["command"]["arguments"])
+    figures = await run(peer, "aix.statistics")
+    assert (figures["accepted"], figures["accepted_chars"]) == (1, len("x_done"))
+
+
+@pytest.mark.parametrize("method", [STREAM, INLINE])
+async def test_notifications_with_the_item(peer: DirectPeer, backend: ScriptedBackend, method: str) -> None:
+    backend.say = lambda request: ["😀ab"]
+    await started(peer)
+    item = await suggestion(peer, method)
+    peer.notify("aix/didShow", {"item": item})
+    peer.notify("aix/didPartiallyAccept", {"item": item, "acceptedLength": 3})
+    figures = await run(peer, "aix.statistics")
+    assert (figures["shown"], figures["partly_accepted"], figures["accepted_chars"]) == (1, 1, 2)
+
+
+async def test_notifications_with_ids(peer: DirectPeer) -> None:
+    await started(peer)
+    item = await suggestion(peer)
+    id = item["data"]["id"]
+    peer.notify("aix/didShow", {"id": id})
+    peer.notify("aix/didReject", {"ids": [id, "unknown", 5]})
+    figures = await run(peer, "aix.statistics")
+    assert (figures["shown"], figures["rejected"], figures["accepted"]) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    "params", [None, [], {}, {"id": 5}, {"item": 5}, {"item": {"data": 1, "command": {}}}, {"ids": 7}]
+)
+async def test_feedback_that_says_nothing(peer: DirectPeer, params: Any) -> None:
+    await started(peer)
+    for method in ("aix/didShow", "aix/didAccept", "aix/didPartiallyAccept", "aix/didReject"):
+        peer.notify(method, params)
+    assert (await run(peer, "aix.statistics"))["shown"] == 0
+
+
+async def test_clearing_the_caches(peer: DirectPeer, backend: ScriptedBackend) -> None:
+    await started(peer)
+    assert (await suggestion(peer))["data"]["source"] == "model"
+    params = at("x = |")[1]
+    assert (await peer.ask(STREAM, params))["items"][0]["data"]["source"] == "reuse"
+    await run(peer, "aix.clearCaches")
+    assert (await peer.ask(STREAM, params))["items"][0]["data"]["source"] == "model"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "python", "go"),
+    [([], False, False), (["python"], False, True), ([{"language": "go"}], True, False)],
+)
+async def test_switching_off_and_on(peer: DirectPeer, arguments: list[Any], python: bool, go: bool) -> None:
+    await started(peer)
+
+    async def suggests(language: str) -> bool:
+        uri = f"file:///w/a.{language}"
+        text, params = at("x = |", uri=uri)
+        peer.open(uri, text, language)
+        return bool((await peer.ask(STREAM, params))["items"])
+
+    await run(peer, "aix.disable", *arguments)
+    assert (await suggests("python"), await suggests("go")) == (python, go)
+    await run(peer, "aix.enable", *arguments)
+    assert (await suggests("python"), await suggests("go")) == (True, True)
+
+
+async def test_switching_off_a_folder(peer: DirectPeer) -> None:
+    folder = {"uri": "file:///w", "name": "w"}
+    await peer.initialize(workspaceFolders=[folder])
+    await peer.wait(lambda: peer.session.started.is_set())
+    await run(peer, "aix.disable", {"workspace": "file:///w"})
+    text, params = at("x = |")
+    peer.open(URI, text)
+    assert (await peer.ask(STREAM, params))["items"] == []
+    text, params = at("x = |", uri="file:///v/a.py")
+    peer.open("file:///v/a.py", text)
+    assert (await peer.ask(STREAM, params))["items"]
+
+
+async def test_restarting_the_engine(peer: DirectPeer, backend: ScriptedBackend) -> None:
+    await started(peer)
+    await run(peer, "aix.restartEngine")
+    assert backend.restarts == 1

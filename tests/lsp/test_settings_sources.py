@@ -1,0 +1,224 @@
+"""Where a session's settings come from, that they take effect, and that mistakes are told once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aix_lsp.lsp.session import Parts
+from aix_lsp.settings import Settings
+from tests.lsp.peer import DirectPeer
+from tests.lsp.places import STREAM, at
+from tests.lsp.scripted import ScriptedBackend, echo, parts
+
+Connect = Callable[[Parts], DirectPeer]
+ASKS = {"workspace": {"configuration": True}}
+
+
+def warnings(peer: DirectPeer) -> list[str]:
+    return [note["message"] for note in peer.notifications("window/showMessage")]
+
+
+async def started(peer: DirectPeer, capabilities: Any = None, **more: Any) -> None:
+    await peer.initialize(capabilities, **more)
+    await peer.wait(lambda: peer.session.started.is_set())
+
+
+def settings(peer: DirectPeer, folder: str = "") -> Settings:
+    scope = peer.session.scopes.get(folder)
+    assert scope is not None
+    return scope.settings
+
+
+async def test_defaults(peer: DirectPeer) -> None:
+    await started(peer)
+    assert settings(peer) == Settings()
+
+
+@pytest.mark.parametrize("options", [{"maxTokens": 5}, {"aix": {"maxTokens": 5}}])
+async def test_initialization_options(peer: DirectPeer, options: Any) -> None:
+    await started(peer, initializationOptions=options)
+    assert settings(peer).max_tokens == 5
+    assert not warnings(peer)
+
+
+@pytest.mark.parametrize("options", [None, 5, "x", [], {"token": "t"}])
+async def test_options_that_are_none(peer: DirectPeer, options: Any) -> None:
+    await started(peer, initializationOptions=options)
+    assert settings(peer) == Settings()
+    assert not warnings(peer)
+
+
+async def test_the_client_is_asked(peer: DirectPeer) -> None:
+    peer.calls["workspace/configuration"] = lambda params: [{"maxTokens": 7}]
+    await started(peer, ASKS)
+    assert settings(peer).max_tokens == 7
+
+
+@pytest.mark.parametrize("answer", [None, [], [None], [5], ["x"], {}, [[]]])
+async def test_strange_answers(peer: DirectPeer, answer: Any) -> None:
+    peer.calls["workspace/configuration"] = lambda params: answer
+    await started(peer, ASKS)
+    assert settings(peer) == Settings()
+
+
+async def test_a_client_that_does_not_answer(peer: DirectPeer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aix_lsp.lsp.session.CONFIGURATION_WAIT_S", 0.01)
+    peer.silent = True
+    await started(peer, ASKS, initializationOptions={"maxTokens": 5})
+    assert settings(peer).max_tokens == 5
+
+
+async def test_the_order_of_sources(home: Path, connect: Connect, tmp_path: Path) -> None:
+    (home / "config").mkdir(parents=True)
+    (home / "config" / "config.toml").write_text(
+        "maxTokens = 1\ncandidates = 1\nwaitMs = 1\ndeadlineMs = 11\n"
+    )
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / ".aix-lsp.toml").write_text("maxTokens = 2\ncandidates = 2\nwaitMs = 2\ntemperature = 0.5\n")
+    peer = connect(parts(settings={"maxTokens": 4}))
+    peer.calls["workspace/configuration"] = lambda params: (
+        [{"maxTokens": 3, "candidates": 3}] * len(params["items"])
+    )
+    folders = [{"uri": project.as_uri(), "name": "project"}]
+    await started(peer, ASKS, workspaceFolders=folders)
+    made = settings(peer, project.as_uri())
+    assert (made.max_tokens, made.candidates, made.wait_ms, made.deadline_ms, made.temperature) == (
+        4,
+        3,
+        2,
+        11,
+        0.5,
+    )
+    assert settings(peer).temperature == 0.0
+
+
+async def test_a_mistake_is_told_once_and_the_default_used(peer: DirectPeer) -> None:
+    peer.calls["workspace/configuration"] = lambda params: [{"maxTokns": 3, "waitMs": "soon"}]
+    await started(peer, ASKS)
+    assert settings(peer) == Settings()
+    told = warnings(peer)
+    assert len(told) == 2
+    assert any("maxTokns" in message and "maxTokens" in message for message in told)
+    assert any("waitMs" in message for message in told)
+    peer.notify("workspace/didChangeConfiguration", {"settings": None})
+    await peer.ask("aix/inlineCompletion", at("|")[1])
+    assert warnings(peer) == told
+
+
+async def test_a_change_is_pulled(peer: DirectPeer) -> None:
+    peer.calls["workspace/configuration"] = lambda params: [{"maxTokens": 7}]
+    await started(peer, ASKS)
+    peer.calls["workspace/configuration"] = lambda params: [{"maxTokens": 8}]
+    peer.notify("workspace/didChangeConfiguration", {"settings": None})
+    await peer.wait(lambda: settings(peer).max_tokens == 8)
+
+
+@pytest.mark.parametrize("pushed", [{"aix": {"maxTokens": 9}, "python": {"maxTokens": 1}}])
+async def test_a_change_is_pushed(peer: DirectPeer, pushed: Any) -> None:
+    await started(peer)
+    peer.notify("workspace/didChangeConfiguration", {"settings": {"other": {"maxTokens": 1}}})
+    peer.notify("workspace/didChangeConfiguration", {"settings": pushed})
+    peer.notify("workspace/didChangeConfiguration", {})
+    peer.notify("workspace/didChangeConfiguration", 5)
+    await peer.error("still/there")
+    await peer.wait(lambda: settings(peer).max_tokens == 9)
+
+
+async def test_changes_are_registered_for(peer: DirectPeer) -> None:
+    dynamic = {"dynamicRegistration": True}
+    asked: list[Any] = []
+    peer.calls["client/registerCapability"] = asked.append
+    await started(peer, {"workspace": {"didChangeConfiguration": dynamic, "didChangeWatchedFiles": dynamic}})
+    await peer.wait(lambda: asked)
+    methods = {each["method"] for each in asked[0]["registrations"]}
+    assert methods == {"workspace/didChangeConfiguration", "workspace/didChangeWatchedFiles"}
+
+
+@pytest.mark.parametrize("how", ["saved", "watched"])
+async def test_a_projects_file_is_read_again(peer: DirectPeer, tmp_path: Path, how: str) -> None:
+    file = tmp_path / ".aix-lsp.toml"
+    await started(peer, workspaceFolders=[{"uri": tmp_path.as_uri(), "name": "p"}])
+    file.write_text("maxTokens = 6\n")
+    if how == "saved":
+        peer.notify("textDocument/didSave", {"textDocument": {"uri": file.as_uri()}})
+    else:
+        change = {"uri": file.as_uri(), "type": 1}
+        peer.notify("workspace/didChangeWatchedFiles", {"changes": [change]})
+    await peer.wait(lambda: settings(peer, tmp_path.as_uri()).max_tokens == 6)
+
+
+async def test_a_language_has_its_own(peer: DirectPeer, backend: ScriptedBackend) -> None:
+    await started(peer, initializationOptions={"languages": {"python": {"enabled": False}}})
+    text, params = at("x = |")
+    peer.open(params["textDocument"]["uri"], text, "python")
+    assert (await peer.ask(STREAM, params))["items"] == []
+    text, params = at("x = |", uri="file:///w/b.go")
+    peer.open("file:///w/b.go", text, "go")
+    assert (await peer.ask(STREAM, params))["items"]
+
+
+async def test_folders_with_different_settings(connect: Connect, tmp_path: Path) -> None:
+    """Two projects, one switched off, one backend for both, since the engine's settings are the same."""
+    made: list[ScriptedBackend] = []
+
+    def connecting(settings: Settings) -> ScriptedBackend:
+        made.append(ScriptedBackend(echo))
+        return made[-1]
+
+    peer = connect(parts(connect=connecting))
+    folders = []
+    for name, enabled in (("on", "true"), ("off", "false")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".aix-lsp.toml").write_text(f"enabled = {enabled}\n")
+        folders.append({"uri": (tmp_path / name).as_uri(), "name": name})
+    await started(peer, workspaceFolders=folders)
+    answers = {}
+    for name in ("on", "off"):
+        uri = (tmp_path / name / "a.py").as_uri()
+        text, params = at("x = |", uri=uri)
+        peer.open(uri, text)
+        answers[name] = bool((await peer.ask(STREAM, params))["items"])
+    assert answers == {"on": True, "off": False}
+    assert len(made) == 1
+
+
+async def test_folders_come_and_go(peer: DirectPeer, tmp_path: Path) -> None:
+    await started(peer)
+    uri = (tmp_path / "src" / "a.py").as_uri()
+    text, params = at("x = |", uri=uri)
+    peer.open(uri, text)
+    (tmp_path / ".aix-lsp.toml").write_text("enabled = false\n")
+    folder = {"uri": tmp_path.as_uri(), "name": "p"}
+    method = "workspace/didChangeWorkspaceFolders"
+    peer.notify(method, {"event": {"added": [folder], "removed": []}})
+    await peer.wait(lambda: not settings(peer, folder["uri"]).enabled)
+    document = peer.session.documents.store.get(uri)
+    assert document is not None and document.path == "src/a.py"
+    assert (await peer.ask(STREAM, params))["items"] == []
+    peer.notify(method, {"event": {"added": [], "removed": [folder]}})
+    await peer.wait(lambda: settings(peer, folder["uri"]).enabled)
+    assert (await peer.ask(STREAM, params))["items"]
+
+
+async def test_another_model_is_another_backend(connect: Connect) -> None:
+    made: dict[str, ScriptedBackend] = {}
+
+    def connecting(settings: Settings) -> ScriptedBackend:
+        made[settings.model] = ScriptedBackend(lambda request: [settings.model])
+        return made[settings.model]
+
+    peer = connect(parts(connect=connecting))
+    await started(peer)
+    text, params = at("x = |")
+    peer.open(params["textDocument"]["uri"], text)
+    assert (await peer.ask(STREAM, params))["items"][0]["insertText"] == "embedded"
+    await peer.ask("workspace/executeCommand", {"command": "aix.switchModel", "arguments": ["other"]})
+    assert (await peer.ask(STREAM, params))["items"][0]["insertText"] == "other"
+    await peer.wait(lambda: made["embedded"].closed)
+    assert made["embedded"].listeners == 0 and not made["other"].closed
+    assert len(peer.session.parts.pool) == 1
