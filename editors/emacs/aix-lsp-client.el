@@ -27,7 +27,8 @@
   "What the server last said of itself: a plist of :state :message :model.")
 
 (defvar aix-lsp-client-functions nil
-  "Functions that return the buffer's client, or nil; the first answer counts.")
+  "Functions that return the buffer's client, nil, or `pending' before it is there.
+The first answer counts; where it is nil, the buffer gets our own connection.")
 
 (defvar aix-lsp-client--listeners (make-hash-table :test #'equal)
   "Who waits for the progress of a token.")
@@ -51,7 +52,7 @@ ON-ANSWER gets the result as plists and vectors, or `failed'.  Return an id.")
   "The URI of the buffer as CLIENT names it.")
 
 (defun aix-lsp-client-of-buffer ()
-  "The buffer's client, nil where there is none yet."
+  "The buffer's client, nil where there is none, `pending' where one will be."
   (run-hook-with-args-until-success 'aix-lsp-client-functions))
 
 (defun aix-lsp-client--units (text encoding)

@@ -51,7 +51,7 @@
                 :didChangeConfiguration (:dynamicRegistration :json-false))
     :window (:workDoneProgress :json-false)
     :textDocument (:synchronization (:didSave t) :inlineCompletion nil)
-    :experimental (:aixInlineCompletion t :aixStatus t)))
+    :experimental (:aix (:status t))))
 
 (defun aix-lsp-connection--on-request (_connection method params)
   "Answer the server's METHOD with PARAMS."

@@ -18,6 +18,8 @@
 
 (declare-function eglot--signal-textDocument/didChange "eglot")
 
+(defvar aix-lsp-eglot--modes nil "Modes whose Eglot server is aix-lsp.")
+
 (defclass aix-lsp-eglot-server (eglot-lsp-server) ()
   :documentation "aix-lsp as Eglot's server.")
 
@@ -25,26 +27,28 @@
 (defun aix-lsp-eglot-setup (&rest modes)
   "Make aix-lsp the Eglot server of MODES that have no better one."
   (dolist (mode modes)
+    (cl-pushnew mode aix-lsp-eglot--modes)
     (add-to-list 'eglot-server-programs
                  (cons mode (lambda (&rest _)
                               (cons 'aix-lsp-eglot-server aix-lsp-command)))))
   (add-hook 'aix-lsp-client-functions #'aix-lsp-eglot-client))
 
 (defun aix-lsp-eglot-client ()
-  "The buffer's Eglot server, if it is aix-lsp."
-  (let ((server (eglot-current-server)))
-    (and (cl-typep server 'aix-lsp-eglot-server)
-         (jsonrpc-running-p server)
-         server)))
+  "The buffer's Eglot server, if it is aix-lsp; `pending' before it is there."
+  (let ((server (and (eglot-managed-p) (eglot-current-server))))
+    (cond ((and (cl-typep server 'aix-lsp-eglot-server) (jsonrpc-running-p server))
+           server)
+          ((and (not server) (apply #'derived-mode-p aix-lsp-eglot--modes))
+           'pending))))
 
 (cl-defmethod eglot-initialization-options ((_server aix-lsp-eglot-server))
   "The settings of aix-lsp."
   (or aix-lsp-settings eglot--{}))
 
 (cl-defmethod eglot-client-capabilities ((_server aix-lsp-eglot-server))
-  "What Eglot can, and streaming."
-  (append (cl-call-next-method)
-          '(:experimental (:aixInlineCompletion t :aixStatus t))))
+  "What Eglot can, and the server's status."
+  (plist-put (copy-sequence (cl-call-next-method))
+             :experimental '(:aix (:status t))))
 
 (cl-defmethod eglot-handle-notification
   ((_server aix-lsp-eglot-server) (_method (eql $/progress)) &key token value)

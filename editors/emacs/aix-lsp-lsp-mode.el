@@ -66,7 +66,7 @@
     :priority -2
     :multi-root t
     :initialization-options (lambda () (or aix-lsp-settings (make-hash-table)))
-    :custom-capabilities '((experimental . ((aixInlineCompletion . t) (aixStatus . t))))
+    :custom-capabilities '((experimental . ((aix . ((status . t))))))
     :notification-handlers
     (let ((handlers (make-hash-table :test #'equal)))
       (puthash "$/progress" #'aix-lsp-lsp-mode--on-progress handlers)
@@ -78,15 +78,15 @@
   (add-hook 'aix-lsp-client-functions #'aix-lsp-lsp-mode-client))
 
 (defun aix-lsp-lsp-mode-client ()
-  "The buffer's aix-lsp workspace as a client, nil if there is none."
+  "The buffer's aix-lsp workspace as a client; `pending' before it is there."
   (when (bound-and-true-p lsp-mode)
-    (when-let* ((workspace
-                 (cl-find-if (lambda (each)
-                               (and (eq (lsp--client-server-id (lsp--workspace-client each))
-                                        'aix-lsp)
-                                    (eq (lsp--workspace-status each) 'initialized)))
-                             (lsp-workspaces))))
-      (make-aix-lsp-lsp-client :workspace workspace))))
+    (let ((workspace
+           (cl-find-if (lambda (each)
+                         (and (eq (lsp--client-server-id (lsp--workspace-client each))
+                                  'aix-lsp)
+                              (eq (lsp--workspace-status each) 'initialized)))
+                       (lsp-workspaces))))
+      (if workspace (make-aix-lsp-lsp-client :workspace workspace) 'pending))))
 
 (cl-defmethod aix-lsp-client-flush ((_client aix-lsp-lsp-client))
   "Do nothing: lsp-mode flushes before each request.")

@@ -70,10 +70,12 @@
 
 (defun aix-lsp--client ()
   "The buffer's client: Eglot's or lsp-mode's where set up so, else our own."
-  (or (aix-lsp-client-of-buffer)
-      (let ((connection (aix-lsp-connection-get)))
-        (aix-lsp-connection-open)
-        (and aix-lsp-connection--version connection))))
+  (pcase (aix-lsp-client-of-buffer)
+    ('pending nil)
+    ('nil (let ((connection (aix-lsp-connection-get)))
+            (aix-lsp-connection-open)
+            (and aix-lsp-connection--version connection)))
+    (client client)))
 
 (defun aix-lsp--tell (method item &rest more)
   "Tell the server METHOD of ITEM, with MORE params."

@@ -188,6 +188,14 @@ function M.inserting()
   return api.nvim_get_mode().mode:sub(1, 1) == 'i'
 end
 
+--- Ask again where somebody has typed while the model was loading.
+function M.model_ready()
+  local ghost = M.of()
+  if ghost and M.inserting() then
+    ghost:ask(false)
+  end
+end
+
 --- Whether ghost text stands in the buffer.
 function M.shown(bufnr)
   return #api.nvim_buf_get_extmarks(bufnr, render.namespace, 0, -1, { limit = 1 }) > 0

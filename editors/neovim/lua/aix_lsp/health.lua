@@ -31,7 +31,7 @@ local function check_server()
   if not cmd then
     return health.error(problem)
   end
-  local found = vim.system({ cmd[1], unpack(cmd[1]:match('python') and { '-m', 'aix_lsp' } or {}) , '--version' }, { text = true }):wait(20000)
+  local found = vim.system(vim.list_extend({ unpack(cmd) }, { '--version' }), { text = true }):wait(20000)
   if found.code == 0 then
     health.ok(('%s: %s'):format(table.concat(cmd, ' '), vim.trim(found.stdout)))
   else

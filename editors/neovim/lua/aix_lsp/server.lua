@@ -52,7 +52,7 @@ end
 
 local function capabilities()
   local made = vim.lsp.protocol.make_client_capabilities()
-  made.experimental = vim.tbl_extend('force', made.experimental or {}, { aixInlineCompletion = true, aixStatus = true })
+  made.experimental = vim.tbl_extend('force', made.experimental or {}, { aix = { status = true } })
   return made
 end
 

