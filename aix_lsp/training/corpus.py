@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,11 +27,16 @@ class Document:
 
 
 def gather(
-    root: Path, package: str, cap: int, seen: Seen, skipped: frozenset[str] = SKIPPED_FOLDERS
+    root: Path, package: str, cap: int, seen: Seen, ignored: Callable[[str], bool] = lambda path: False
 ) -> Iterator[Document]:
-    """The documents under a folder, at most `cap` bytes of them, none of them seen before."""
+    """The documents under a folder, at most `cap` bytes of them, none of them seen before.
+
+    `ignored` is asked for paths relative to the folder.
+    """
     total: Counter[str] = Counter()
-    for path, language in _candidates(root, package, skipped):
+    for path, language in _candidates(root, package):
+        if ignored(path.relative_to(root).as_posix()):
+            continue
         text = read(path, language)
         if text is None:
             continue
@@ -43,7 +48,7 @@ def gather(
         yield Document(package, language, path.relative_to(root).as_posix(), text)
 
 
-def _candidates(root: Path, package: str, skipped: frozenset[str]) -> list[tuple[Path, str]]:
+def _candidates(root: Path, package: str) -> list[tuple[Path, str]]:
     """Source files in an order that does not depend on their names: sources, then what was made from them."""
     found = []
     for path in root.rglob("*"):
@@ -53,7 +58,7 @@ def _candidates(root: Path, package: str, skipped: frozenset[str]) -> list[tuple
             language is None
             or not path.is_file()
             or path.is_symlink()
-            or skipped.intersection(relative.parts[:-1])
+            or SKIPPED_FOLDERS.intersection(relative.parts[:-1])
         ):
             continue
         spread = hashlib.sha256(f"{package}/{relative.as_posix()}".encode()).digest()

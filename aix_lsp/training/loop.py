@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -23,9 +25,12 @@ from aix_lsp.training.workers import Workers
 
 _SAVE_EVERY = 180.0  # seconds
 _NOTE_EVERY = 20  # steps
-_SCORE_EVERY = 1_000_000  # tokens
+_SCORE_EVERY = 2_000_000  # tokens
 _SCORED_ROWS, _SCORED_LENGTH = 64, 512
 _AVERAGE_EVERY = 5  # steps
+
+Progress = Callable[[int, float], None]
+"""Told the tokens seen and the last loss in nats a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,12 @@ class Trainer:
         self.checkpoint = Checkpoint(folder)
         self.step = self.tokens = 0
         self._resume()
-        losses.compile_chunks()
-        self._forward: Callable[[Tensor], Tensor] = torch.compile(self.model, dynamic=False)
+        self._forward: Callable[[Tensor], Tensor] = self.model
+        if recipe.compiled and can_compile():
+            losses.compile_chunks()
+            self._forward = torch.compile(self.model, dynamic=False)
 
-    def run(self, progress: Callable[[int, float], None] | None = None) -> None:
+    def run(self, progress: Progress | None = None) -> None:
         """Train until the recipe's tokens are seen; `progress` is told tokens and loss after each step."""
         saved = noted = time.monotonic()
         noted_tokens, recent = self.tokens, []
@@ -176,6 +183,19 @@ class Trainer:
         self._note(resumed=True)
 
 
-def train(workers: Workers, shape: Shape, recipe: Recipe, inputs: Callable[[], Inputs], folder: Path) -> None:
+def can_compile() -> bool:
+    """Whether torch.compile finds the C++ compiler that it needs on a CPU."""
+    wanted = os.environ.get("CXX", "")
+    return torch.cuda.is_available() or any(map(shutil.which, filter(None, (wanted, "g++", "clang++", "cl"))))
+
+
+def train(
+    workers: Workers,
+    shape: Shape,
+    recipe: Recipe,
+    inputs: Callable[[], Inputs],
+    folder: Path,
+    progress: Progress | None = None,
+) -> None:
     """A worker's whole task; `inputs` is called in each worker, since documents are large to send."""
-    Trainer(workers, shape, recipe, inputs(), folder).run()
+    Trainer(workers, shape, recipe, inputs(), folder).run(progress if workers.first else None)

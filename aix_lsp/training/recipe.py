@@ -35,6 +35,8 @@ class Recipe:
     shares: dict[str, float] = field(default_factory=dict)
     """How often a language's text comes in an epoch, where not once."""
     seed: int = 0
+    compiled: bool = True
+    """Whether torch.compile is worth its minute or two."""
     average: float = 0.995
     """Decay a step of the running average of the weights, which is what is exported."""
 

@@ -89,10 +89,12 @@ class Stream:
 
     def _sample(self, rng: Random, document: Document, start: int, room: int) -> Sample:
         sample = Sample([], [])
-        if room > 250 and rng.random() < _WITH_CONTEXT:
-            self._add_context(rng, document, start, int(room * 0.45), sample)
-        if sample.ids or rng.random() < _WITH_PATH:
-            self._add_file(shown_path(rng, document.path), sample)
+        with_context, with_path = rng.random() < _WITH_CONTEXT, rng.random() < _WITH_PATH
+        if self._codec.knows_files:
+            if with_context and room > 250:
+                self._add_context(rng, document, start, int(room * 0.45), sample)
+            if with_path or sample.ids:
+                self._add_file(shown_path(rng, document.path), sample)
         room -= len(sample.ids)
         if start or rng.random() < 0.4:  # most first pieces keep the file's head, which holds its imports
             start = document.text.rfind("\n", 0, start + rng.randrange(_PIECE // 2)) + 1

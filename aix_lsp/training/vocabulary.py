@@ -77,6 +77,8 @@ class Codec:
         ids: dict[str, int] = {name: tokenizer.token_to_id(name) or 0 for name in SPECIALS}
         self.end, self.prefix, self.suffix = ids[END], ids[PREFIX], ids[SUFFIX]
         self.middle, self.file, self.pad, self.repository = ids[MIDDLE], ids[FILE], ids[PAD], ids[REPOSITORY]
+        self.knows_files = tokenizer.token_to_id(REPOSITORY) is not None
+        """Whether the model is told paths and other files; the first embedded one was not."""
 
     @classmethod
     def load(cls, folder: Path) -> Codec:

@@ -1,0 +1,111 @@
+"""`aix-lsp train`: the embedded model, or another small one, learns a folder's code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aix_lsp import logs
+
+if TYPE_CHECKING:
+    from aix_lsp.training.adapt import Adaptation
+
+
+@click.command("train")
+@click.option(
+    "--source",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="The folder with the code to learn.",
+)
+@click.option("--model", default="embedded", show_default=True, help='The folder of a Llama, or "embedded".')
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("aix-model"),
+    show_default=True,
+    help="Where the new model is written.",
+)
+@click.option(
+    "--passes",
+    type=click.FloatRange(0, min_open=True),
+    default=2.0,
+    show_default=True,
+    help="Times over the text.",
+)
+def command(source: Path, model: str, out: Path, passes: float) -> None:
+    """Go on training a small model with your own code, and compare it before and after.
+
+    Interrupted, the same command goes on where it was.
+    """
+    logs.configure("warning")
+    from aix_lsp.training.adapt import Adaptation, CannotTrain, languages
+
+    base = Path(__file__).parent.parent / "embedded" if model == "embedded" else Path(model)
+    try:
+        adaptation = Adaptation(source.absolute(), base, out.absolute(), passes)
+    except CannotTrain as error:
+        raise click.ClickException(str(error)) from error
+    found = ", ".join(f"{count} {name}" for name, count in languages(adaptation.material.train).items())
+    click.echo(f"{adaptation.material.size:,} bytes to learn from ({found} files); ", nl=False)
+    click.echo(f"{len(adaptation.material.held_out)} files are kept out, to compare on.")
+    if adaptation.resumes:
+        click.echo(
+            f"Going on with the training that was interrupted; remove {out / 'training'} to begin anew."
+        )
+    before = adaptation.evaluate(base)
+    click.echo(f"{adaptation.recipe.tokens:,} tokens to read, {passes:g} times over the text.")
+    _run(adaptation)
+    _tell(before, adaptation.evaluate(out))
+    click.echo(f"Use it with: aix-lsp --model {out.absolute()}  (or the setting model)")
+
+
+def _run(adaptation: Adaptation) -> None:
+    bar = _Bar(adaptation.recipe.tokens)
+    try:
+        adaptation.run(bar)
+    except KeyboardInterrupt:
+        raise click.ClickException("stopped; the same command goes on from the last checkpoint.") from None
+    except OSError as error:
+        raise click.ClickException(
+            f"{error}. The last checkpoint is kept; the same command goes on."
+        ) from error
+    finally:
+        bar.close()
+
+
+class _Bar:
+    """A progress bar with the time left; empty until it is told of the first step, so that it can be sent."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._seen = total, 0
+        self._bar: Any = None
+
+    def __call__(self, tokens: int, loss: float) -> None:
+        if self._bar is None:
+            self._bar = click.progressbar(
+                length=self._total, label="training", item_show_func=lambda item: item
+            )
+            self._bar.__enter__()
+        self._bar.update(tokens - self._seen, f"loss {loss:.2f}")
+        self._seen = tokens
+
+    def close(self) -> None:
+        """Leave the line."""
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+
+
+def _tell(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """The figures that matter to a user, before and after."""
+    from aix_lsp.training.evaluation.report import GROUPS
+
+    wanted = ("bits per byte", "line exact", "keystrokes saved", "block exact")
+    for group in (name for name in GROUPS if name in after):
+        click.echo(f"\n{group}, on the files that were kept out:")
+        for name in wanted:
+            old, new = before[group][name], after[group][name]
+            shown = (f"{old:.3f}", f"{new:.3f}") if name == "bits per byte" else (f"{old:.1%}", f"{new:.1%}")
+            click.echo(f"  {name:<18} {shown[0]:>7} → {shown[1]:>7}")

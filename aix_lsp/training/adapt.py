@@ -1,0 +1,156 @@
+"""Training goes on with somebody's own code: what is learned from, for how long, and what comes of it.
+
+Knows no terminal. The files that are kept out of training are what the model is compared on before and after.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import pathspec
+import torch
+
+from aix_lsp.training import corpus, workers
+from aix_lsp.training.corpus import Document
+from aix_lsp.training.duplicates import Seen
+from aix_lsp.training.evaluation.report import Extent, Figures, evaluate
+from aix_lsp.training.evaluation.transformer import TransformerModel
+from aix_lsp.training.export import export_checkpoint, read_model
+from aix_lsp.training.loop import Inputs, Progress
+from aix_lsp.training.loop import train as train_worker
+from aix_lsp.training.recipe import Phase, Recipe
+from aix_lsp.training.vocabulary import Codec
+
+_LEAST_TEXT = 50_000  # bytes: less teaches nothing that a prompt's context would not tell
+_MOST_TEXT = 400_000_000  # bytes, which are held in memory
+_HELD_OUT = 12  # one file in so many
+_WORTH_COMPILING = 3_000_000  # tokens
+_EXTENT = Extent(lines=60, other_lines=60, blocks=15, replays=4, pieces=30)
+
+
+class CannotTrain(Exception):
+    """Nothing can be learned from what was given. The message is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A folder's documents, in part kept out of training."""
+
+    train: list[Document]
+    held_out: list[Document]
+
+    @property
+    def size(self) -> int:
+        """Bytes of text to train on."""
+        return sum(len(document.text.encode()) for document in self.train)
+
+
+def gather(source: Path) -> Material:
+    """The folder's source files without copies and without what its .gitignore names. Raises CannotTrain."""
+    ignore = source / ".gitignore"
+    lines = ignore.read_text("utf-8", "replace").splitlines() if ignore.is_file() else []
+    ignored = pathspec.PathSpec.from_lines("gitignore", lines)
+    found = list(corpus.gather(source, source.name, _MOST_TEXT, Seen(), ignored.match_file))
+    if not found:
+        raise CannotTrain(
+            f"{source} holds no source files to learn from: files count that are text in a known language, "
+            "between 200 bytes and 250 kB, not minified or generated. Name another folder with --source."
+        )
+    order = sorted(found, key=lambda d: sha256(d.path.encode()).digest())
+    held = max(1, len(order) // _HELD_OUT)
+    material = Material(order[held:], order[:held])
+    if material.size < _LEAST_TEXT:
+        raise CannotTrain(
+            f"{source} holds {material.size:,} bytes of source text to train on, of {_LEAST_TEXT:,} that are "
+            "needed. Name a folder with more code with --source."
+        )
+    return material
+
+
+def check_disk(folder: Path, parameters: int) -> None:
+    """Raise CannotTrain where the checkpoint (two copies, four values a parameter) would not fit."""
+    needed = parameters * 4 * 4 * 2 + 50_000_000
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise CannotTrain(
+            f"{folder} has {free / 1e6:,.0f} MB of free disk; training needs {needed / 1e6:,.0f} MB. "
+            "Free some, or name a folder on another disk with --out."
+        )
+
+
+class Adaptation:
+    """One model that learns one folder. Interrupted, it goes on where it was when made again."""
+
+    def __init__(self, source: Path, base: Path, out: Path, passes: float) -> None:
+        self.material = gather(source)
+        try:
+            self._weights, self.shape = read_model(base)
+        except (OSError, KeyError, ValueError) as error:
+            raise CannotTrain(f"{base} cannot be trained on: {error} Name another with --model.") from error
+        self.base, self.out, self._state = base, out, out / "training"
+        out.mkdir(parents=True, exist_ok=True)
+        check_disk(out, sum(value.numel() for value in self._weights.values()))
+        self.recipe = self._recipe(passes)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether an earlier run with the same folder was interrupted."""
+        return (self._state / "state.pt").exists()
+
+    def evaluate(self, folder: Path) -> Figures:
+        """Figures of a model on the files that are kept out of training."""
+        return evaluate(TransformerModel(folder, folder.name), self.material.held_out, _EXTENT)
+
+    def run(self, progress: Progress | None = None) -> Path:
+        """Train and write the model; returns its folder."""
+        count = 1 if torch.cuda.is_available() else os.cpu_count() or 1
+        self._state.mkdir(exist_ok=True)
+        inputs = _Given(Inputs(self.material.train, self.material.held_out, self.base, self._weights))
+        arguments = (self.shape, self.recipe, inputs, self._state, progress)
+        workers.run(count, self._state / "rendezvous", train_worker, arguments)
+        export_checkpoint(self._state, self.base, self.out)
+        shutil.rmtree(self._state)
+        return self.out
+
+    def _recipe(self, passes: float) -> Recipe:
+        """A fifth of the rates that weights are made with: they are to move, not to begin anew."""
+        codec = Codec.load(self.base)
+        sample = "".join(d.text[:4000] for d in self.material.train[:50])
+        tokens = int(passes * self.material.size * len(codec.encode(sample)) / len(sample.encode()))
+        batch = 8192
+        tokens = max(tokens // batch, 1) * batch
+        return Recipe(
+            tokens=tokens,
+            batch=batch,
+            micro_batch=4096,
+            matrix_rate=0.004,
+            other_rate=6e-4,
+            warmup=max(tokens // 20, 1),
+            flat_until=0.2,
+            phases=(Phase(0.0, min(1024, self.shape.context)),),
+            average=0.98,
+            compiled=tokens > _WORTH_COMPILING,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """Inputs that are at hand already, as the function that workers call."""
+
+    inputs: Inputs
+
+    def __call__(self) -> Inputs:
+        return self.inputs
+
+
+def languages(documents: Sequence[Document]) -> dict[str, int]:
+    """Files of each language, the most frequent first."""
+    counts: dict[str, int] = {}
+    for document in documents:
+        counts[document.language] = counts.get(document.language, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))

@@ -1,0 +1,142 @@
+"""What models are shown: text comes back from tokens, samples are whole, and streams repeat."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aix_lsp.fim.family import Template
+from aix_lsp.fim.prompt import ContextFile, FimPrompt
+from aix_lsp.fim.templates import detect
+from aix_lsp.training.corpus import Document
+from aix_lsp.training.evaluation.completer import with_files
+from aix_lsp.training.samples import Stream
+from aix_lsp.training.spans import block_span, choose_span
+from aix_lsp.training.vocabulary import SPECIALS, Codec, train_tokenizer
+
+_PYTHON = "\n\n".join(
+    f"def area_{n}(width: int, height: int) -> int:\n    total = width * height + {n}\n"
+    f"    for item in range(total):\n        print(item, [width, height], 'text {n}')\n    return total\n"
+    for n in range(60)
+)
+_DOCUMENTS = [Document("shapes", "python", f"src/shapes/area{n}.py", _PYTHON[n * 40 :]) for n in range(4)]
+_CODEC = Codec(train_tokenizer([_PYTHON, "camelCaseName HTTPServer __init__ ünï 世界 12345\t\r\n"], 600))
+
+
+@given(st.text() | st.text(alphabet="aZ_09 \t\n\r(){}é世\u0300\u00a0"))
+@settings(max_examples=300, deadline=None)
+def test_any_text_comes_back(text: str) -> None:
+    assert _CODEC.decode(_CODEC.encode(text)) == text
+
+
+@pytest.mark.parametrize("special", SPECIALS)
+def test_a_marker_in_code_stays_text(special: str) -> None:
+    ids = _CODEC.encode(f"x = '{special}'")
+    assert min(ids) >= len(SPECIALS)
+    assert _CODEC.decode(ids) == f"x = '{special}'"
+
+
+def test_digits_stand_alone_and_identifiers_are_cut_at_humps() -> None:
+    codec = Codec(train_tokenizer(["camelCaseName snake_case_name 2024 2024"] * 50, 600))
+    pieces = [codec.decode([token]) for token in codec.encode("camelCaseName snake_case_name 2024")]
+    assert pieces == ["camel", "Case", "Name", " snake", "_case", "_name", " 2", "0", "2", "4"]
+
+
+@given(st.integers(0, 10_000), st.integers(0, len(_PYTHON) - 1))
+@settings(max_examples=300, deadline=None)
+def test_spans_lie_in_the_text_and_end_where_editors_end(seed: int, place: int) -> None:
+    start, end = choose_span(Random(seed), _PYTHON, place, place + 50)
+    assert 0 <= start <= end <= len(_PYTHON)
+    assert end - start <= 600
+
+
+def test_a_block_is_what_lies_deeper() -> None:
+    text = "if a:\n    b()\n\n    c()\nd()\n"
+    assert text[slice(*(block_span(text, 2) or (0, 0)))] == "\n    b()\n\n    c()"
+    assert block_span(text, text.index("d()")) is None
+
+
+def _samples(length: int = 300, rows: int = 60) -> list[list[int]]:
+    """The samples of some rows, cut behind each end token."""
+    stream, found = Stream(_DOCUMENTS, _CODEC, seed=3), []
+    for _ in range(rows):
+        ids = stream.row(length).ids
+        while _CODEC.end in ids:
+            at = ids.index(_CODEC.end)
+            found.append(ids[:at])
+            ids = ids[at + 1 :]
+    return found
+
+
+def test_rows_are_full_and_markers_cost_nothing() -> None:
+    stream = Stream(_DOCUMENTS, _CODEC)
+    for _ in range(40):
+        row = stream.row(200)
+        assert len(row.ids) == len(row.weights) == 201
+        for token, weight in zip(row.ids, row.weights, strict=True):
+            if token in (_CODEC.pad, _CODEC.prefix, _CODEC.suffix, _CODEC.middle, _CODEC.file):
+                assert weight == 0
+        assert sum(row.weights) > 100
+
+
+def test_a_cut_document_is_whole_again_when_put_together() -> None:
+    orders = {"spm": 0, "psm": 0}
+    for sample in _samples():
+        if _CODEC.middle not in sample or sample.count(_CODEC.prefix) != 1:
+            continue
+        body = sample[sample.index(_CODEC.prefix) + 1 :]
+        middle = body.index(_CODEC.middle)
+        if body[0] == _CODEC.suffix:
+            orders["spm"] += 1
+            text = _CODEC.decode(body[middle + 1 :]) + _CODEC.decode(body[1:middle])
+        else:
+            orders["psm"] += 1
+            cut = body.index(_CODEC.suffix)
+            after = _CODEC.decode(body[cut + 1 : middle])
+            text = _CODEC.decode(body[:cut]) + _CODEC.decode(body[middle + 1 :]) + after
+        assert text in _PYTHON
+    assert orders["spm"] > orders["psm"] > 0
+
+
+def _template() -> Template:
+    template = detect(set(SPECIALS))
+    assert template is not None
+    return template if template.file else with_files(template)
+
+
+def test_samples_are_laid_out_as_the_engine_lays_out_prompts() -> None:
+    prompt = FimPrompt("before", "after", path="a.py", context=(ContextFile("b.py", "other\n"),))
+    ids = {name: _CODEC.encode(name) for name in ("after", "before", "a.py\n", "b.py\n", "other\n")}
+    wanted = [_CODEC.repository, _CODEC.file, *ids["b.py\n"], *ids["other\n"], _CODEC.file, *ids["a.py\n"]]
+    wanted += [_CODEC.prefix, _CODEC.suffix, *ids["after"], _CODEC.middle, *ids["before"]]
+    got: list[int] = []
+    for segment in _template().segments(prompt):
+        special = segment.kind == "special"
+        got += [SPECIALS.index(segment.text)] if special else _CODEC.encode(segment.text)
+    # The path and the text of a context file are one segment, and may share no token across the line end.
+    assert _CODEC.decode(got) == _CODEC.decode(wanted)
+    assert [i for i in got if i < len(SPECIALS)] == [i for i in wanted if i < len(SPECIALS)]
+    orders = [[i for i in sample if i < len(SPECIALS)] for sample in _samples()]
+    assert [i for i in got if i < len(SPECIALS)] in orders
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_stream_goes_on_from_its_position(seed: int) -> None:
+    whole, head = Stream(_DOCUMENTS, _CODEC, seed=seed), Stream(_DOCUMENTS, _CODEC, seed=seed)
+    rows = [whole.row(150).ids for _ in range(12)]
+    assert [head.row(150).ids for _ in range(5)] == rows[:5]
+    tail = Stream(_DOCUMENTS, _CODEC, seed=seed)
+    tail.position = head.position
+    assert [tail.row(150).ids for _ in range(7)] == rows[5:]
+
+
+def test_workers_share_an_epoch() -> None:
+    streams = [Stream(_DOCUMENTS, _CODEC, rank=rank, workers=2) for rank in range(2)]
+    assert streams[0].row(150).ids != streams[1].row(150).ids
+
+
+def test_a_language_may_come_more_often() -> None:
+    assert len(Stream(_DOCUMENTS, _CODEC, {"python": 2.0})) == 2 * len(Stream(_DOCUMENTS, _CODEC))
