@@ -1,7 +1,8 @@
-"""How fast the runner decodes and prefills, against transformers' generate and llama.cpp, as ratios in one run.
+"""How fast the runner decodes and prefills, against transformers' generate and llama.cpp, as ratios in one
+run.
 
-`python -m benchmarks.engine_decode [--llama-server PATH] [--json]`. Contenders take turns, a few tokens each, so that
-whatever else the machine does meets all of them alike; ratios are medians over the rounds.
+`python -m benchmarks.engine_decode [--llama-server PATH] [--json]`. Contenders take turns, a few tokens
+each, so that whatever else the machine does meets all of them alike; ratios are medians over the rounds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""A Llama-shaped model with random weights, saved as a folder: for speed, where what it says does not matter."""
+"""A Llama-shaped model with random weights, saved as a folder: for speed, where what it says does not
+matter."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from aix_lsp.engine.generic import TransformersForward
 from aix_lsp.engine.kv import LayerShape, ShapeProbe
 from aix_lsp.engine.lean import LeanForward
 from aix_lsp.engine.precision import Precision
-from aix_lsp.engine.projection import FloatProjection, PackedBfloat16Projection, Project, packs_bfloat16
-from aix_lsp.engine.quantize import int8_projection, quantize_linears
+from aix_lsp.engine.projection import PackedBfloat16Projection, packs_bfloat16
+from aix_lsp.engine.quantize import CACHED, int8_projection, quantize_linears
 from aix_lsp.engine.recompute import RecomputeForward
 from aix_lsp.engine.runner import Forward
 from aix_lsp.engine.selfcheck import Reference, eager_reference, probe_layers, worst_error
@@ -99,7 +99,8 @@ def _lean(
     forward = LeanForward(lean)
     check(forward, lean.dtype, _TOLERANCE[lean.dtype], "the lean path")
     if precision.int8:
-        lean.convert(_int8)
+        cached = lean.weight_count() <= CACHED
+        lean.convert(lambda plain: int8_projection(plain.weight, plain.bias, plain.norm, cached))
         lean.dtype = precision.run
         check(forward, lean.dtype, _INT8_TOLERANCE, "the lean path in int8")
     elif lean.dtype is torch.bfloat16 and check.device.type == "cpu" and packs_bfloat16():
@@ -119,7 +120,3 @@ def _generic(
         except (AttributeError, TypeError, RuntimeError) as error:
             raise Unfit(f"its layers cannot be quantised: {error}") from error
     return forward, dtype
-
-
-def _int8(plain: FloatProjection) -> Project:
-    return int8_projection(plain.weight, plain.bias, plain.norm)

@@ -35,7 +35,7 @@ def bytes_per_token(shapes: Mapping[int, LayerShape], dtype: torch.dtype) -> int
 
 
 class KvPool:
-    """Keys `[heads, slots, key_size]` and values `[heads, slots, value_size]` of each layer.
+    """Keys `[1, heads, slots, key_size]` and values `[1, heads, slots, value_size]` of each layer.
 
     Slot `p * page_size + i` is token `i` of page `p`. Heads come first so that one head's keys of a run of
     pages are one contiguous block, which a CPU reads up to 2.5 times faster than token-major ones (2 heads
@@ -55,55 +55,54 @@ class KvPool:
         self.page_count = page_count
         self.page_size = page_size
         self.dtype = dtype
-        self._buffers: dict[int, Tensor] = {}
+        self._joint: dict[int, Tensor] = {}
         self._keys: dict[int, Tensor] = {}
         self._values: dict[int, Tensor] = {}
         slots = page_count * page_size
         for layer, shape in shapes.items():
             buffer = torch.empty(slots * shape.width, dtype=dtype, device=device)
             split = slots * shape.heads * shape.key_size
-            self._buffers[layer] = buffer
-            self._keys[layer] = buffer[:split].view(shape.heads, slots, shape.key_size)
-            self._values[layer] = buffer[split:].view(shape.heads, slots, shape.value_size)
+            self._keys[layer] = buffer[:split].view(1, shape.heads, slots, shape.key_size)
+            self._values[layer] = buffer[split:].view(1, shape.heads, slots, shape.value_size)
+            if shape.key_size == shape.value_size:
+                self._joint[layer] = buffer.view(1, 2 * shape.heads, slots, shape.key_size)
 
     @property
     def nbytes(self) -> int:
         """Bytes that all buffers take."""
-        return sum(buffer.nbytes for buffer in self._buffers.values())
+        return sum(part.nbytes for part in (*self._keys.values(), *self._values.values()))
 
     def write(self, layer: int, slots: Slots, key: Tensor, value: Tensor) -> None:
-        """Store keys `[heads, tokens, key_size]` and values `[heads, tokens, value_size]` at `slots`."""
+        """Store keys `[1, heads, tokens, key_size]` and values `[1, heads, tokens, value_size]` at
+        `slots`."""
         _store(self._keys[layer], slots, key)
         _store(self._values[layer], slots, value)
 
     def write_joint(self, layer: int, slots: Slots, joint: Tensor) -> None:
-        """Store `[2 * heads, tokens, size]`, keys then values of one size, at `slots`."""
-        shape = self.shapes[layer]
-        _store(self._buffers[layer].view(2 * shape.heads, -1, shape.key_size), slots, joint)
+        """Store `[1, 2 * heads, tokens, size]`, keys then values of one size, at `slots`."""
+        _store(self._joint[layer], slots, joint)
 
     def read(self, layer: int, slots: Slots) -> tuple[Tensor, Tensor]:
-        """Keys `[heads, tokens, key_size]` and values `[heads, tokens, value_size]` at `slots`: views of
-        the pool where the run is contiguous, else gathered copies."""
-        return _load(self._keys[layer], slots), _load(self._values[layer], slots)
+        """Keys `[1, heads, tokens, key_size]` and values `[1, heads, tokens, value_size]` at `slots`: views
+        of the pool where the run is contiguous, else gathered copies."""
+        keys, values = self._keys[layer], self._values[layer]
+        if isinstance(slots, slice):
+            start, count = slots.start, slots.stop - slots.start
+            return keys.narrow(2, start, count), values.narrow(2, start, count)
+        return keys.index_select(2, slots), values.index_select(2, slots)
 
     def copy(self, source: int, target: int, tokens: int) -> None:
         """Copy the first `tokens` slots of page `source` to page `target`."""
         from_, to = source * self.page_size, target * self.page_size
         for part in (*self._keys.values(), *self._values.values()):
-            part[:, to : to + tokens] = part[:, from_ : from_ + tokens]
+            part[:, :, to : to + tokens] = part[:, :, from_ : from_ + tokens]
 
 
 def _store(part: Tensor, slots: Slots, rows: Tensor) -> None:
     if isinstance(slots, slice):
-        part.narrow(1, slots.start, slots.stop - slots.start).copy_(rows)
+        part.narrow(2, slots.start, slots.stop - slots.start).copy_(rows)
     else:
-        part.index_copy_(1, slots, rows.to(part.dtype))
-
-
-def _load(part: Tensor, slots: Slots) -> Tensor:
-    if isinstance(slots, slice):
-        return part.narrow(1, slots.start, slots.stop - slots.start)
-    return part.index_select(1, slots)
+        part.index_copy_(2, slots, rows.to(part.dtype))
 
 
 class ShapeProbe:
@@ -117,7 +116,7 @@ class ShapeProbe:
 
     def write(self, layer: int, slots: Slots, key: Tensor, value: Tensor) -> None:
         """Note the shapes and keep the tensors; `slots` must be all positions from 0."""
-        self.shapes[layer] = LayerShape(key.shape[0], key.shape[2], value.shape[2])
+        self.shapes[layer] = LayerShape(key.shape[1], key.shape[3], value.shape[3])
         self._kept[layer] = (key, value)
 
     def write_joint(self, layer: int, slots: Slots, joint: Tensor) -> None:
@@ -127,4 +126,4 @@ class ShapeProbe:
     def read(self, layer: int, slots: Slots) -> tuple[Tensor, Tensor]:
         """The keys and values at `slots`."""
         key, value = self._kept[layer]
-        return key[:, slots], value[:, slots]
+        return key[:, :, slots], value[:, :, slots]

@@ -46,7 +46,7 @@ def take_apart(model: Any, forms: dict[int, Form], positions: int) -> LeanModel:
     turns = _turns(inner.rotary_emb, embedding.device, positions, size)
     layers = []
     for index in range(len(inner.layers)):
-        layers.append(_layer(inner.layers[index], forms[index], size, config.model_type))
+        layers.append(_layer(inner.layers[index], forms[index], size, config))
         inner.layers[index] = Identity()
     return LeanModel(
         embedding=embedding,
@@ -58,16 +58,18 @@ def take_apart(model: Any, forms: dict[int, Form], positions: int) -> LeanModel:
         query_heads=config.num_attention_heads,
         key_heads=config.num_key_value_heads,
         head_size=size,
+        middle_size=config.intermediate_size,
         activation=_activation(config),
         dtype=embedding.dtype,
         embedding_scale=_embedding_scale(config),
-        residual_scale=float(getattr(config, "residual_multiplier", 1.0)),
         logit_scale=1.0 / float(getattr(config, "logits_scaling", 1.0)),
     )
 
 
-def _layer(block: Any, form: Form, size: int, family: str) -> LeanLayer:
+def _layer(block: Any, form: Form, size: int, config: Any) -> LeanLayer:
     attention, mlp = block.self_attn, block.mlp
+    family = config.model_type
+    residual = float(getattr(config, "residual_multiplier", 1.0))
     return LeanLayer(
         qkv=_fused(
             (attention.q_proj, attention.k_proj, attention.v_proj),
@@ -75,9 +77,9 @@ def _layer(block: Any, form: Form, size: int, family: str) -> LeanLayer:
             2,
             size,
         ),
-        out=FloatProjection(attention.o_proj.weight.detach(), _bias(attention.o_proj)),
+        out=_scaled(attention.o_proj, residual),
         gate_up=_fused((mlp.gate_proj, mlp.up_proj), _norm(block.post_attention_layernorm, family)),
-        down=FloatProjection(mlp.down_proj.weight.detach(), _bias(mlp.down_proj)),
+        down=_scaled(mlp.down_proj, residual),
         form=form,
         rotary=bool(getattr(attention, "use_rope", True)),
         query_norm=_head_norm(getattr(attention, "q_norm", None)),
@@ -102,6 +104,14 @@ def _fused(linears: tuple[Any, ...], norm: RmsNorm, turned: int = 0, size: int =
             ]
         )
     return FloatProjection(torch.cat(weights), bias, norm)
+
+
+def _scaled(linear: Any, scale: float) -> Project:
+    """A projection back to the residual stream, with Granite's multiplier inside."""
+    weight, bias = linear.weight.detach(), _bias(linear)
+    if scale != 1.0:
+        weight, bias = weight * scale, None if bias is None else bias * scale
+    return FloatProjection(weight, bias)
 
 
 def _interleaved(weight: Tensor, size: int) -> Tensor:

@@ -53,6 +53,7 @@ class Plan:
     spans: list[Span]
     store: KvPool | ShapeProbe
     abort: Callable[[], bool]
+    decoding: bool
     _masks: dict[tuple[int, int, torch.dtype], Tensor] = field(default_factory=dict)
 
     def keep_wanted(self, rows: Tensor) -> Tensor:
@@ -113,6 +114,7 @@ def lay_out(
         spans=spans,
         store=store,
         abort=abort,
+        decoding=len(tokens) == len(spans),
     )
 
 

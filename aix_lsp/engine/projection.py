@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Project: TypeAlias = Callable[[Tensor], Tensor]
-"""From rows `[M, in]` to rows `[M, out]`."""
+
+class Project(Protocol):
+    """From rows `[M, in]` to rows `[M, out]`, written to `out` where it is given (of any float dtype)."""
+
+    def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,9 @@ class FloatProjection:
         self.bias = bias
         self.norm = norm
 
-    def __call__(self, rows: Tensor) -> Tensor:
-        return F.linear(rows if self.norm is None else self.norm(rows), self.weight, self.bias)
+    def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
+        found = F.linear(rows if self.norm is None else self.norm(rows), self.weight, self.bias)
+        return found if out is None else out.copy_(found)
 
 
 class PackedBfloat16Projection:
@@ -52,11 +55,11 @@ class PackedBfloat16Projection:
         self._packed = torch.ops.mkldnn._reorder_linear_weight(plain.weight.contiguous(), None)
         self._linear = torch.ops.mkldnn._linear_pointwise.default
 
-    def __call__(self, rows: Tensor) -> Tensor:
+    def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
         if self._norm is not None:
             rows = self._norm(rows)
-        out: Tensor = self._linear(rows, self._packed, self._bias, "none", [], "")
-        return out
+        found: Tensor = self._linear(rows, self._packed, self._bias, "none", [], "")
+        return found if out is None else out.copy_(found)
 
 
 def packs_bfloat16() -> bool:
