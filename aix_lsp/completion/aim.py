@@ -50,7 +50,7 @@ class Aim:
 
 
 def aim(ask: Ask, settings: Settings, model: ModelInfo | None) -> Aim | None:
-    """Work an ask out; None where there is no text to go on with, but binary data."""
+    """Work an ask out; None where no suggestion can help: in binary data, and, unasked, inside a word."""
     document, cursor = ask.document, ask.document.text.clamp(ask.cursor)
     if ask.selected is not None:
         start = document.text.clamp(min(ask.selected.start, cursor))
@@ -58,6 +58,8 @@ def aim(ask: Ask, settings: Settings, model: ModelInfo | None) -> Aim | None:
         cursor = after(start, ask.selected.text)
     scene = Scene.of(document, cursor)
     if "\0" in scene.before or "\0" in scene.after:
+        return None
+    if scene.in_word and ask.trigger == "automatic":
         return None
     shape = (settings.max_tokens, settings.multiline, settings.temperature, model.name if model else "")
     wanted = max(1, ask.candidates) if ask.trigger == "invoked" else 1

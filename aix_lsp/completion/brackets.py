@@ -14,6 +14,10 @@ from aix_lsp.completion.languages import Language, language_of
 PAIRS = {")": "(", "]": "[", "}": "{"}
 LINE_COMMENT = "line comment"
 BLOCK_COMMENT = "block comment"
+_TRIPLE = re.compile(r"\"{3}|'{3}")
+_CODE_LINE = re.compile(
+    r"^[ \t]*(?:def |class |import |from |return\b|if .*:$|for .*:$|self\.|@|\w+ = )", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,20 @@ def unpaired(text: str, language_id: str, state: str = "") -> Unpaired:
         else:
             state = _enter(token, language)
     return Unpaired(tuple(openers), tuple(closers), state)
+
+
+@lru_cache(maxsize=64)
+def state_at(before: str, language_id: str) -> str:
+    """The state at the end of `before`, which may begin anywhere in a document, also inside a long string."""
+    language = language_of(language_id)
+    if not language.triple or not _TRIPLE.search(before):
+        return unpaired(before, language_id).state
+    pieces = _TRIPLE.split(before)
+    outside = sum(len(_CODE_LINE.findall(piece)) for piece in pieces[::2])
+    inside = sum(len(_CODE_LINE.findall(piece)) for piece in pieces[1::2])
+    if inside > outside:  # what looks like strings is code: it begins inside one
+        return unpaired(before, language_id, _TRIPLE.findall(before)[0]).state
+    return unpaired(before, language_id).state
 
 
 def _close(token: str, at: int, openers: list[Bracket], closers: list[Bracket]) -> None:

@@ -6,7 +6,6 @@ from typing import Literal
 
 from aix_lsp.completion.languages import indentation, language_of, opens_block
 from aix_lsp.completion.scene import Scene
-from aix_lsp.fim.closers import only_closers
 
 Extent = Literal["line", "block"]
 Multiline = Literal["auto", "always", "never"]
@@ -15,7 +14,7 @@ Multiline = Literal["auto", "always", "never"]
 def extent(scene: Scene, multiline: Multiline) -> Extent:
     """How far a suggestion at the scene's cursor may go."""
     rest = scene.line_after.strip()
-    if multiline == "never" or not only_closers(rest):
+    if multiline == "never" or scene.in_mid_line:
         return "line"
     if multiline == "always":
         return "block"

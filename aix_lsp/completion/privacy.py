@@ -83,6 +83,8 @@ class _IgnoreFiles:
         As with git, a deeper file's word counts more, but nothing inside an ignored folder comes back.
         """
         folders = _folders(path, root)
+        if not folders:  # the root of a file system, which a broken URI may name
+            return None
         for inner in (*folders[1:], path):
             for folder in reversed(folders[: len(inner.relative_to(folders[0]).parts)]):
                 name = inner.relative_to(folder).as_posix() + ("" if inner is path else "/")

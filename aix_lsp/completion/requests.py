@@ -46,7 +46,8 @@ def request(prompt: FimPrompt, aim: Aim, stream_key: str) -> GenerateRequest:
         prompt=prompt,
         max_tokens=settings.max_tokens,
         temperature=settings.temperature,
-        stop_when=aim.extent,
+        # In mid-line the filters must see whether the model ends its line or its insertion.
+        stop_when="" if aim.scene.in_mid_line else aim.extent,
         stream_key=stream_key,
         priority=Priority.INVOKED if aim.ask.trigger == "invoked" else Priority.TYPED,
         deadline_ms=max(_LONGEST_MS, settings.deadline_ms),

@@ -64,8 +64,8 @@ class ReuseStore(Generic[T]):
     def __init__(self, clock: Callable[[], float], size: int = 512, seconds: float = 900.0) -> None:
         self._entries: TTLCache[Place, T] = TTLCache(size, seconds, clock)
         self._longest = AHEAD
-        # What is in the cache, and the last characters before each place. Hundreds of places are looked at for
-        # a keystroke, and asking the cache about each takes 20 µs, where these take a fifth of one.
+        # What is in the cache, and the last characters before each place. Hundreds of places are looked at
+        # for a keystroke, and asking the cache about each takes 20 µs, where these take a fifth of one.
         self._known: set[Place] = set()
         self._tails: set[str] = set()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aix_lsp.completion.document import DocumentSnapshot, Position
+from aix_lsp.completion.languages import language_of
 from aix_lsp.completion.line_endings import line_ending
+from aix_lsp.fim.closers import only_closers
 from aix_lsp.fim.reading import read, read_back
 
 BEFORE = 4096
@@ -47,6 +49,20 @@ class Scene:
         """The cursor's line, right of the cursor."""
         return self.after.partition("\n")[0]
 
+    @property
+    def in_mid_line(self) -> bool:
+        """Whether code goes on right of the cursor: more than closing punctuation or a comment."""
+        rest = self.line_after
+        comment = language_of(self.language).line_comment
+        if comment and rest.lstrip().startswith(comment):
+            return False
+        return not only_closers(rest)
+
+    @property
+    def in_word(self) -> bool:
+        """Whether the cursor parts a word."""
+        return _is_word(self.before[-1:]) and _is_word(self.after[:1])
+
     def lines_below(self, count: int = 3) -> list[str]:
         """The first lines below the cursor's that are not blank."""
         below = self.after.partition("\n")[2]
@@ -56,3 +72,7 @@ class Scene:
         """The nearest line above the cursor's that is not blank; empty where there is none."""
         above = self.before[: self.before.rfind("\n") + 1].rstrip()
         return above[above.rfind("\n") + 1 :]
+
+
+def _is_word(char: str) -> bool:
+    return char.isalnum() or char == "_"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aix_lsp.completion.brackets import LINE_COMMENT, unpaired
+from aix_lsp.completion.brackets import LINE_COMMENT, state_at, unpaired
 from aix_lsp.completion.document import DocumentSnapshot, Position, Text
 from aix_lsp.completion.line_endings import line_ending, with_ending
 from aix_lsp.completion.scene import AFTER, BEFORE, Scene
@@ -68,3 +68,18 @@ def test_unpaired(text: str, language: str, state: str, openers: str, closers: s
     assert "".join(bracket.char for bracket in found.openers) == openers
     assert "".join(bracket.char[0] for bracket in found.closers) == closers
     assert found.state == after
+
+
+@pytest.mark.parametrize(
+    ("before", "language", "state"),
+    [
+        ('def f():\n    """Doc."""\n    x = "', "python", '"'),
+        ('def f():\n    """Doc.\n\n    more', "python", '"""'),
+        ('the end of it.\n    """\n    x = 1\n    return f(', "python", ""),
+        ('the end of it.\n    """\n    x = 1\n\n\ndef g():\n    """Words', "python", '"""'),
+        ("", "python", ""),
+        ("// it's\nf(", "c", ""),
+    ],
+)
+def test_state_where_the_beginning_is_not_known(before: str, language: str, state: str) -> None:
+    assert state_at(before, language) == state

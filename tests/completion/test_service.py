@@ -128,6 +128,17 @@ async def test_a_cursor_past_the_end_is_at_the_end(
     assert texts(await answer)[-1] == "2"
 
 
+async def test_inside_a_word_only_an_invoked_ask_is_answered(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
+    editor = Editor.at(service, "fo|o = 1\n")
+    assert texts(await editor.watch()) == [""]
+    await backend.not_called()
+    answer = editor.watch(editor.ask("invoked"))
+    (await backend.called()).end()
+    await answer
+
+
 async def test_crlf_documents_get_crlf(service: CompletionService, backend: ScriptedBackend) -> None:
     editor = Editor.at(service, "def f():\r\n    |\r\n")
     answer = editor.watch()

@@ -22,7 +22,7 @@ __all__ = ["Cut", "Fitted", "apply", "fit"]
 
 Filter = Callable[[str, Scene, bool], Cut]
 
-_LINE: tuple[Filter, ...] = (markers, placeholders, one_line, overlap, above, below, repetition, trailing)
+_LINE: tuple[Filter, ...] = (markers, placeholders, overlap, one_line, above, below, repetition, trailing)
 _BLOCK: tuple[Filter, ...] = (markers, placeholders, scope, above, below, repetition, trailing)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from aix_lsp.completion.brackets import Bracket, Unpaired, unpaired
+from aix_lsp.completion.brackets import Bracket, Unpaired, state_at, unpaired
 from aix_lsp.completion.scene import Scene
 from aix_lsp.fim.closers import only_closers
 
@@ -23,7 +23,7 @@ def fit(text: str, scene: Scene) -> Fitted:
     rest = scene.line_after.rstrip()
     if not rest or not text:
         return Fitted(text)
-    state = unpaired(scene.before, scene.language).state
+    state = state_at(scene.before, scene.language)
     found = unpaired(text, scene.language, state)
     excess = _excess(found, scene, rest)
     if not only_closers(rest):

@@ -1,33 +1,33 @@
-"""Takes from a suggestion's end what the cursor's line goes on with anyway."""
+"""In mid-line: takes from a suggestion what the line goes on with, and drops one that goes on otherwise."""
 
 from __future__ import annotations
 
 from aix_lsp.completion.filters.cut import Cut
 from aix_lsp.completion.scene import Scene
-from aix_lsp.fim.closers import only_closers
 
 _SURE = 3
 """This many characters of the line's rest, or all of it, at the suggestion's end are no accident."""
 
 
 def overlap(text: str, scene: Scene, done: bool) -> Cut:
-    """Cut the rest of the line, or its head, where the suggestion's first line ends with it.
+    """Cut the rest of the line where the suggestion writes it again.
 
-    Closing punctuation alone is left to `fit`, which replaces it.
+    A suggestion that ends its line without the rest has written another line: in front of the rest it would
+    make nonsense. Which it is shows at its end only, so that until then nothing is shown.
     """
     rest = scene.line_after.rstrip()
-    if only_closers(rest):
+    if not scene.in_mid_line:
         return Cut(text)
     line, newline, _ = text.partition("\n")
     at = line.find(rest.strip())
     if at >= 0:
         return Cut(line[:at] if rest[0] != " " else line[:at].rstrip(), stop=True)
+    if newline:
+        return Cut("", stop=True)
     shared = _shared(line, rest)
-    if done or newline:
-        return Cut(
-            line[: len(line) - shared] if shared >= min(_SURE, len(rest)) else line, stop=bool(newline)
-        )
-    return Cut(line[: len(line) - shared])
+    if not done:
+        return Cut("")
+    return Cut(line[: len(line) - shared] if shared >= min(_SURE, len(rest)) else line)
 
 
 def _shared(line: str, rest: str) -> int:

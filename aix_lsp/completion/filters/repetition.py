@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from aix_lsp.completion.brackets import unpaired
+from aix_lsp.completion.brackets import state_at, unpaired
 from aix_lsp.completion.filters.cut import Cut
 from aix_lsp.completion.filters.likeness import significant
 from aix_lsp.completion.scene import Scene
@@ -17,26 +17,28 @@ _PIECES = re.compile(r"(.{3,40}?)\1{4,}")
 _LONG_PIECES = re.compile(r"(.{10,80}?)\1{2,}")
 _LARGEST_BLOCK = 6
 _STRING_PREFIX = re.compile(r"\b[A-Za-z]{1,2}\Z")
+_WORD = re.compile(r"[\w.]+\Z")
+_IN_WORD = re.compile(r"\w\w")
 _OPEN_END = re.compile(r"[\s,.+\-*/%=<>&|^:!?]+\Z")
 
 
 def repetition(text: str, scene: Scene, done: bool) -> Cut:
-    """Cut after the first of repeated lines, but before the first of repeated pieces: those are no code."""
+    """Cut after the first round, and what that has left unfinished."""
     in_line, over_lines = _in_line(text), _over_lines(text)
     if in_line < over_lines:
-        return Cut(_tidied(text[:in_line], scene), stop=True)
+        return Cut(_tidied(text, in_line, scene), stop=True)
     return Cut(text[:over_lines], stop=over_lines < len(text))
 
 
 def _in_line(text: str) -> int:
-    """Where a piece that is repeated begins; the text's length where there is none."""
-    starts = [
-        match.start()
+    """Where the second round of a repeated piece begins; the text's length where there is none."""
+    ends = [
+        match.end(1)
         for pattern in (_PIECES, _LONG_PIECES)
         for match in pattern.finditer(text)
         if _no_row(match[1])
     ]
-    return min(starts, default=len(text))
+    return min(ends, default=len(text))
 
 
 def _no_row(piece: str) -> bool:
@@ -46,12 +48,15 @@ def _no_row(piece: str) -> bool:
     return not any(map(str.isdigit, piece)) and len(set(piece) - {" "}) > 2
 
 
-def _tidied(text: str, scene: Scene) -> str:
-    """The text without the string or the operator that the cut has left open at its end."""
-    left = unpaired(text, scene.language, unpaired(scene.before, scene.language).state)
-    if left.in_string and left.state in text:
-        text = _STRING_PREFIX.sub("", text[: text.rfind(left.state)])
-    return _OPEN_END.sub("", text)
+def _tidied(text: str, end: int, scene: Scene) -> str:
+    """The text up to `end` without the string, the word or the operator that the cut leaves open."""
+    kept, behind = text[:end], text[end:]
+    left = unpaired(kept, scene.language, state_at(scene.before, scene.language))
+    if left.in_string and left.state in kept:
+        kept = _STRING_PREFIX.sub("", kept[: kept.rfind(left.state)])
+    elif _IN_WORD.fullmatch(kept[-1:] + behind[:1]):
+        kept = _WORD.sub("", kept)
+    return _OPEN_END.sub("", kept) if any(map(str.isalnum, kept)) else ""
 
 
 def _over_lines(text: str) -> int:

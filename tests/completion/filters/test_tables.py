@@ -87,10 +87,12 @@ def test_above(source: str, text: str, shown: str) -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("self.a.self.a.self.a.self.a.self.a.self.a", ""),
-        ("f(1, x.y.z.x.y.z.x.y.z.x.y.z.x.y.z.x.y.z", "f(1"),
-        ("x = x + 1; x = x + 1; x = x + 1; x = x + 1", ""),
-        ('f("start", f"end", f"end", f"end", f"end", f"end", f"end")', "f("),
+        ("self.a.self.a.self.a.self.a.self.a.self.a", "self.a"),
+        ("_clie_clie_clie_clie_clie_clie", ""),
+        ("filename, dirname, dirname, dirname, dirname, dirname):", "filename"),
+        ("codebytes(), s.encodebytes(), s.encodebytes(), s.encodebytes(),", "codebytes()"),
+        ("x = x + 1; x = x + 1; x = x + 1; x = x + 1", "x = x + 1;"),
+        ('f("start", f"end", f"end", f"end", f"end", f"end", f"end")', 'f("start"'),
         ("$%^&$%^&$%^&$%^&$%^&$%^&", ""),
         ("=-=-=-=-=-=-=-=-=-=-", "=-=-=-=-=-=-=-=-=-=-"),
         ("0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0", "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0"),
@@ -118,15 +120,25 @@ def test_repetition(text: str, shown: str) -> None:
         ("x = | + bar", "foo + bar", "foo"),
         ("x = | + bar", "foo + ba", "foo"),
         ("if |value:", "not value:", "not "),
+        ("if |value:", "other:\n", ""),
+        ("x = |  # the number", "1", "1"),
+        ("x = |  # the number", "1\n", "1\n"),
         ("if x |value:", "== value:", "== "),
         ("f(|x)", "a, ", "a, "),
         ("return | or None", "self.x", "self.x"),
         ("foo(|)", "a)", "a)"),
         ("|e = 1", "nam", "nam"),
+        ("return f(|, b)", "a\nreturn", ""),
     ],
 )
 def test_overlap(source: str, text: str, shown: str) -> None:
     assert overlap(text, scene(source), True).text == shown
+
+
+def test_in_mid_line_nothing_is_shown_before_it_is_known_how_it_ends() -> None:
+    here = scene("x = | + bar")
+    assert overlap("foo", here, False).text == ""
+    assert overlap("foo", here, True).text == "foo"
 
 
 @pytest.mark.parametrize(
