@@ -62,5 +62,6 @@ def aim(ask: Ask, settings: Settings, model: ModelInfo | None) -> Aim | None:
     if scene.in_word and ask.trigger == "automatic":
         return None
     shape = (settings.max_tokens, settings.multiline, settings.temperature, model.name if model else "")
-    wanted = max(1, ask.candidates) if ask.trigger == "invoked" else 1
-    return Aim(ask, settings, document, cursor, scene, extent(scene, settings.multiline), shape, wanted)
+    invoked = ask.trigger == "invoked"
+    reach = extent(scene, settings.multiline, invoked)
+    return Aim(ask, settings, document, cursor, scene, reach, shape, max(1, ask.candidates) if invoked else 1)

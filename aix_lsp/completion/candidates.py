@@ -44,11 +44,12 @@ def contradicts(generation: Generation, typed: str) -> bool:
 
 def exhausted(generation: Generation, typed: str) -> bool:
     """Whether everything that was generated has been typed, or accepted."""
-    return (
-        generation.finished
-        and bool(typed)
-        and not any(rest(track, typed).strip() for track in generation.tracks)
-    )
+    return generation.finished and bool(typed) and not has_more(generation, typed)
+
+
+def has_more(generation: Generation, typed: str) -> bool:
+    """Whether something is shown beyond what was typed."""
+    return any(rest(track, typed).strip() for track in generation.tracks)
 
 
 def _agrees(track: Track, typed: str) -> bool:

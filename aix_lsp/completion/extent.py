@@ -11,8 +11,8 @@ Extent = Literal["line", "block"]
 Multiline = Literal["auto", "always", "never"]
 
 
-def extent(scene: Scene, multiline: Multiline) -> Extent:
-    """How far a suggestion at the scene's cursor may go."""
+def extent(scene: Scene, multiline: Multiline, invoked: bool = False) -> Extent:
+    """How far a suggestion at the scene's cursor may go; who asks by hand wants more than the line's rest."""
     rest = scene.line_after.strip()
     if multiline == "never" or scene.in_mid_line:
         return "line"
@@ -24,7 +24,7 @@ def extent(scene: Scene, multiline: Multiline) -> Extent:
     if not line.strip():
         return "block" if not rest else "line"
     if not opens_block(line, language_of(scene.language)):
-        return "line"
+        return "block" if invoked else "line"
     below = scene.lines_below(1)
     has_body = bool(below) and indentation(below[0]) > indentation(line)
     return "line" if has_body else "block"

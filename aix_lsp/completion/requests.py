@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from aix_lsp.backends.base import GenerateRequest, ModelInfo, Priority
+from aix_lsp.backends.base import GenerateRequest, ModelInfo, Priority, StopWhen
 from aix_lsp.completion.aim import Aim
+from aix_lsp.completion.languages import language_of, opens_block
 from aix_lsp.completion.secrets import redact
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.fim.window import Limits
@@ -46,12 +47,21 @@ def request(prompt: FimPrompt, aim: Aim, stream_key: str) -> GenerateRequest:
         prompt=prompt,
         max_tokens=settings.max_tokens,
         temperature=settings.temperature,
-        # In mid-line the filters must see whether the model ends its line or its insertion.
-        stop_when="" if aim.scene.in_mid_line else aim.extent,
+        stop_when=_stop_when(aim),
         stream_key=stream_key,
         priority=Priority.INVOKED if aim.ask.trigger == "invoked" else Priority.TYPED,
         deadline_ms=max(_LONGEST_MS, settings.deadline_ms),
     )
+
+
+def _stop_when(aim: Aim) -> StopWhen:
+    """Where the backend may end by itself. Where that would be too early, the filters end the generation."""
+    if aim.scene.in_mid_line:  # whether the model ends its line or its insertion must be seen
+        return ""
+    line = aim.scene.line_before
+    if aim.extent == "block" and line.strip() and not opens_block(line, language_of(aim.scene.language)):
+        return ""  # the lines to come are no deeper than the cursor's
+    return aim.extent
 
 
 def stream_key(session: str, uri: str) -> str:

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from aix_lsp.backends.base import Backend
+from aix_lsp.backends.base import Backend, BackendUnavailable
 from aix_lsp.completion.aim import Aim, aim
 from aix_lsp.completion.answer import Answer
 from aix_lsp.completion.asking import Asking
@@ -32,6 +32,7 @@ LINGER_S = 0.1
 editors send the change, then the cancellation, then the new request."""
 STREAM_S = 15.0
 """A streaming ask shows its text as it comes: no deadline has to cut it, this only ends one that hangs."""
+_LOOK_S = 0.05
 _NOTHING = Update((), done=True)
 _UNOPENED = 32
 
@@ -117,7 +118,8 @@ class CompletionService:
         answer = Answer(goal, asking)
         while True:
             asking.check()
-            if self._sources.fails(source, goal) and not asking.late:
+            anew = self._sources.fails(source, goal) and not asking.late
+            if anew or await self._recovered(source.generation, goal, asking):
                 source = self._sources.begin(goal, live)
                 asking.watch(source.generation)
             done = source.generation.finished or asking.late
@@ -139,6 +141,20 @@ class CompletionService:
                 await asking.wait(min(self._clock() + pause, asking.deadline))
                 asking.check()
         return self._sources.begin(goal, live)
+
+    async def _recovered(self, generation: Generation, goal: Aim, asking: Asking) -> bool:
+        """Whether a backend that could not generate yet has become ready before the deadline.
+
+        The popup does not wait: an editor shows none before every server has answered.
+        """
+        if not isinstance(generation.error, BackendUnavailable) or goal.ask.channel == "popup":
+            return False
+        waited = False
+        while self._backend.status.state in ("starting", "loading") and not asking.late:
+            waited = True
+            await asking.wait(min(asking.deadline, self._clock() + _LOOK_S))
+            asking.check()
+        return waited and self._backend.status.state == "ready" and not asking.late
 
     def _abandon(self, generation: Generation | None) -> None:
         """The client cancelled: end the generation, unless others watch it or its next ask is on its way."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable
 from aix_lsp.completion import requests
 from aix_lsp.completion.aim import Aim
-from aix_lsp.completion.candidates import contradicts, exhausted
+from aix_lsp.completion.candidates import contradicts, exhausted, has_more
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.live import LiveDocument
 from aix_lsp.completion.pace import Pace
@@ -66,6 +66,8 @@ class Sources:
                     continue
                 self._vary(generation, aim, live)
             if exhausted(generation, typed) and not _ended_its_line(generation, aim):
+                continue
+            if aim.ask.trigger == "invoked" and generation.finished and not has_more(generation, typed):
                 continue
             return Source(generation, typed, "reused" if generation.finished else "joined")
         return None

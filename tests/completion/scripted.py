@@ -59,12 +59,13 @@ class ScriptedBackend:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.status = BackendStatus("ready", model=ModelInfo("scripted"))
-        self._arrived = asyncio.Condition()
+        self._arrived = asyncio.Event()
         self._seen = 0
 
     def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
         call = Call(request)
         self.calls.append(call)
+        self._arrived.set()
         return call.stream()
 
     async def close(self) -> None:
@@ -78,6 +79,13 @@ class ScriptedBackend:
                 return self.calls[self._seen - 1]
             await asyncio.sleep(0)
         raise AssertionError("the backend was not called")
+
+    async def called_later(self) -> Call:
+        """The next call, which takes some time to come."""
+        self._arrived.clear()
+        if len(self.calls) == self._seen:
+            await asyncio.wait_for(self._arrived.wait(), 10)
+        return await self.called()
 
     async def not_called(self) -> None:
         """Nothing has been asked for since the last call."""

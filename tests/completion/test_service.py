@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from aix_lsp.backends.base import BackendError, BackendUnavailable, Priority, Usage
+from aix_lsp.backends.base import BackendError, BackendStatus, BackendUnavailable, Priority, Usage
 from aix_lsp.completion.document import Position
 from aix_lsp.completion.service import CompletionService
 from aix_lsp.completion.suggestion import ContentModified, SelectedCompletion, Superseded
@@ -166,6 +166,23 @@ async def test_a_failing_backend_gives_an_empty_answer(
     again = editor.watch()
     (await backend.called()).end()
     assert (await again)[-1].done
+
+
+async def test_a_backend_that_becomes_ready_in_time_is_asked_again(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
+    backend.status = BackendStatus("loading")
+    editor = Editor.at(service, "x = |\n")
+    answer = editor.watch()
+    popup = editor.watch(editor.ask(channel="popup"))
+    (await backend.called()).fail(BackendUnavailable("loading"))
+    assert texts(await popup) == [""]
+    await backend.not_called()
+    backend.status = BackendStatus("ready")
+    call = await backend.called_later()
+    call.write("foo")
+    call.end()
+    assert texts(await answer)[-1] == "foo"
 
 
 async def test_a_lasting_failure_is_said_once(
@@ -533,6 +550,22 @@ async def test_the_selected_entry_counts_as_typed(
     assert texts(await answer)[-1] == "(x)"
     editor.edit(Position(0, 0), editor.cursor, "print")
     assert texts(await editor.watch()) == ["(x)"]
+    await backend.not_called()
+
+
+async def test_an_invoked_ask_at_a_lines_end_may_get_the_next_lines(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
+    editor = Editor.at(service, "def f():\n    x = 1|\n")
+    await finished(editor, backend, "\n")
+    answer = editor.watch(editor.ask("invoked"))
+    call = await backend.called()
+    assert call.request.stop_when == ""
+    call.write("\n    return x\n\n    more")
+    assert texts(await answer)[-1] == "\n    return x"
+    await call.closed.wait()
+    editor.type("\n")
+    assert texts(await editor.watch()) == ["    return x"]
     await backend.not_called()
 
 
