@@ -30,6 +30,7 @@ _LEAST_TEXT = 50_000  # bytes: less teaches nothing that a prompt's context woul
 _MOST_TEXT = 400_000_000  # bytes, which are held in memory
 _HELD_OUT = 12  # one file in so many
 _WORTH_COMPILING = 3_000_000  # tokens
+_FEW_TOKENS = 500_000  # below it smaller batches give the optimizers enough steps
 _EXTENT = Extent(lines=60, other_lines=60, blocks=15, replays=4, pieces=30)
 
 
@@ -122,12 +123,12 @@ class Adaptation:
         codec = Codec.load(self.base)
         sample = "".join(d.text[:4000] for d in self.material.train[:50])
         tokens = int(passes * self.material.size * len(codec.encode(sample)) / len(sample.encode()))
-        batch = 8192
+        batch = 8192 if tokens > _FEW_TOKENS else 2048
         tokens = max(tokens // batch, 1) * batch
         return Recipe(
             tokens=tokens,
             batch=batch,
-            micro_batch=4096,
+            micro_batch=min(4096, batch),
             matrix_rate=0.004,
             other_rate=6e-4,
             warmup=max(tokens // 20, 1),

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from aix_lsp.training import loss as losses
 from aix_lsp.training.checkpoint import Checkpoint
 from aix_lsp.training.corpus import Document
+from aix_lsp.training.feeding import Feed, batches
 from aix_lsp.training.model import Llama, Shape
 from aix_lsp.training.optimizer import Optimizers
 from aix_lsp.training.recipe import Recipe
@@ -52,10 +54,14 @@ class Trainer:
         self.workers, self.recipe, self.shape = workers, recipe, shape
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         codec = Codec.load(inputs.tokenizer)
-        self.stream = Stream(inputs.train, codec, recipe.shares, recipe.seed, workers.rank, workers.count)
+        self._make_stream = partial(Stream, inputs.train, codec, recipe.shares, recipe.seed)
         held_out = Stream(inputs.held_out, codec, seed=1)
         rows = [held_out.row(_SCORED_LENGTH) for _ in range(_SCORED_ROWS)]
-        self._scored = self._tensors(rows[workers.rank :: workers.count])
+        mine = rows[workers.rank :: workers.count]
+        self._scored = (
+            torch.tensor([row.ids for row in mine], device=self.device),
+            torch.tensor([row.weights for row in mine], device=self.device),
+        )
         self.model = Llama(shape)
         if inputs.start is not None:
             self.model.load_state_dict(inputs.start)
@@ -63,18 +69,27 @@ class Trainer:
         self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         self.optimizers = Optimizers(self.model, recipe.matrix_rate, recipe.other_rate)
         self.checkpoint = Checkpoint(folder)
-        self.step = self.tokens = 0
+        self.step = self.tokens = self._piece = 0
         self._resume()
+        feed = Feed(self._make_stream, recipe, workers.rank, workers.count, self.tokens, self._piece)
+        self._batches = batches(feed, min(12, (os.cpu_count() or 2) - 1) if self.device.type == "cuda" else 0)
         self._forward: Callable[[Tensor], Tensor] = self.model
         if recipe.compiled and can_compile():
             losses.compile_chunks()
             self._forward = torch.compile(self.model, dynamic=False)
 
     def run(self, progress: Progress | None = None) -> None:
-        """Train until the recipe's tokens are seen; `progress` is told tokens and loss after each step."""
+        """Train until the recipe's tokens are seen; `progress` is told of each step."""
+        self.run_to(self.recipe.tokens, progress)
+        self._update_average()
+        self._note(held_out=self.score(), held_out_average=self.score(self.average), finished=True)
+        self._save()
+
+    def run_to(self, tokens: int, progress: Progress | None = None) -> None:
+        """Train until so many tokens are seen, and save."""
         saved = noted = time.monotonic()
         noted_tokens, recent = self.tokens, []
-        while self.tokens < self.recipe.tokens:
+        while self.tokens < tokens:
             recent.append(self._step())
             if progress is not None:
                 progress(self.tokens, recent[-1])
@@ -89,7 +104,6 @@ class Trainer:
             if self.workers.largest(int(self.workers.first and time.monotonic() - saved > _SAVE_EVERY)):
                 self._save()
                 saved = time.monotonic()
-        self._note(held_out=self.score(), held_out_average=self.score(self.average), finished=True)
         self._save()
 
     def score(self, weights: dict[str, Tensor] | None = None) -> float:
@@ -111,12 +125,14 @@ class Trainer:
         return float(total[0] / total[1])
 
     def _step(self) -> float:
-        recipe, length = self.recipe, self.recipe.length(self.tokens)
+        recipe = self.recipe
         share = recipe.batch // self.workers.count
         total = torch.zeros(2)
         for _ in range(max(1, share // recipe.micro_batch)):
-            count = min(share, recipe.micro_batch) // length
-            loss, weight = self._loss(*self._tensors([self.stream.row(length) for _ in range(count)]))
+            batch = next(self._batches)
+            self._piece = max(self._piece, batch.piece)
+            tokens, weights = batch.tokens.to(self.device), batch.weights.to(self.device)
+            loss, weight = self._loss(tokens, weights)
             (loss / recipe.batch).backward()  # type: ignore[no-untyped-call]
             total += torch.tensor([float(loss.detach()), float(weight)])
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
@@ -138,10 +154,6 @@ class Trainer:
             flat, self.model.head, tokens[:, 1:].reshape(-1), wanted
         ), wanted.sum()
 
-    def _tensors(self, rows: Sequence[Any]) -> tuple[Tensor, Tensor]:
-        tokens = torch.tensor([row.ids for row in rows], device=self.device)
-        return tokens, torch.tensor([row.weights for row in rows], device=self.device)
-
     @torch.no_grad()
     def _update_average(self) -> None:
         # Young averages must not remember the first, random weights.
@@ -155,7 +167,7 @@ class Trainer:
             self.checkpoint.note(step=self.step, tokens=self.tokens, **rounded)
 
     def _save(self) -> None:
-        position = self.workers.largest(self.stream.position)
+        piece = self.workers.largest(self._piece)
         if self.workers.first:
             self.checkpoint.save(
                 {
@@ -164,7 +176,7 @@ class Trainer:
                     "optimizers": self.optimizers.state(),
                     "step": self.step,
                     "tokens": self.tokens,
-                    "piece": position * self.workers.count,
+                    "piece": piece,
                     "shape": asdict(self.shape),
                     "recipe": self.recipe.as_dict(),
                 }
@@ -179,7 +191,7 @@ class Trainer:
         for name, value in state["average"].items():
             self.average[name].copy_(value)
         self.step, self.tokens = state["step"], state["tokens"]
-        self.stream.position = state["piece"] // self.workers.count
+        self._piece = state["piece"]
         self._note(resumed=True)
 
 

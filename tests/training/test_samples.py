@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import islice
 from random import Random
 
 import pytest
@@ -13,6 +15,8 @@ from aix_lsp.fim.prompt import ContextFile, FimPrompt
 from aix_lsp.fim.templates import detect
 from aix_lsp.training.corpus import Document
 from aix_lsp.training.evaluation.completer import with_files
+from aix_lsp.training.feeding import Feed, batches
+from aix_lsp.training.recipe import Phase, Recipe
 from aix_lsp.training.samples import Stream
 from aix_lsp.training.spans import block_span, choose_span
 from aix_lsp.training.vocabulary import SPECIALS, Codec, train_tokenizer
@@ -136,6 +140,16 @@ def test_a_stream_goes_on_from_its_position(seed: int) -> None:
 def test_workers_share_an_epoch() -> None:
     streams = [Stream(_DOCUMENTS, _CODEC, rank=rank, workers=2) for rank in range(2)]
     assert streams[0].row(150).ids != streams[1].row(150).ids
+
+
+def test_feeders_make_in_turn_what_their_streams_give() -> None:
+    recipe = Recipe(tokens=10_000, batch=400, micro_batch=200, phases=(Phase(0.0, 100), Phase(0.1, 200)))
+    feed = Feed(partial(Stream, _DOCUMENTS, _CODEC, {}, 0), recipe, 0, 1, tokens=0, piece=0)
+    got = [batch.tokens.tolist() for batch in islice(batches(feed, feeders=2), 8)]
+    streams = [Stream(_DOCUMENTS, _CODEC, {}, 0, rank, 2) for rank in range(2)]
+    lengths = [100] * 5 + [200] * 3
+    for number, length in enumerate(lengths):
+        assert got[number] == [streams[number % 2].row(length).ids for _ in range(200 // length)]
 
 
 def test_a_language_may_come_more_often() -> None:

@@ -129,7 +129,7 @@ def keystrokes_saved(
         typed, needed = _replay(completer, cursor, lines)
         keys, characters = keys + typed, characters + needed
         told()
-    return 1 - keys / max(characters, 1)
+    return 1 - keys / characters if characters else math.nan
 
 
 def _replay(completer: Completer, cursor: Cursor, lines: int) -> tuple[int, int]:

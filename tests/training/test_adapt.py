@@ -1,0 +1,92 @@
+"""`aix-lsp train`: what it says of bad input, and that its result is a model that knows the code better."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from aix_lsp.commands.train import command
+from aix_lsp.training import adapt, export, vocabulary
+from aix_lsp.training.evaluation.report import Extent
+from aix_lsp.training.model import Llama, Shape
+from tests.training.code import write_package
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A small model that knows nothing yet."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    write_package(tmp_path / "other", files=2, seed=9)
+    text = "".join(path.read_text() for path in (tmp_path / "other").iterdir())
+    vocabulary.save_tokenizer(vocabulary.train_tokenizer([text], 500), tmp_path / "tokenizer")
+    shape = Shape(500, hidden=32, layers=2, heads=2, kv_heads=1, intermediate=64, context=512, head_size=16)
+    export.write_model(Llama(shape).state_dict(), shape, tmp_path / "tokenizer", tmp_path / "base")
+    return tmp_path / "base"
+
+
+def _train(*arguments: object) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def test_a_folder_without_sources(tmp_path: Path, base: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "picture.png").write_bytes(b"\x89PNG" * 200)
+    (tmp_path / "empty" / "binary.py").write_bytes(bytes(range(256)) * 20)
+    result = _train("--source", tmp_path / "empty", "--model", base, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "holds no source files" in result.output
+    assert "--source" in result.output
+
+
+def test_too_little_text(tmp_path: Path, base: Path) -> None:
+    write_package(tmp_path / "small", files=3)
+    result = _train("--source", tmp_path / "small", "--model", base, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "bytes of source text" in result.output
+
+
+def test_no_disk(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_package(tmp_path / "code", files=20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 1000))
+    result = _train("--source", tmp_path / "code", "--model", base, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "free disk" in result.output
+
+
+def test_a_model_that_is_none(tmp_path: Path) -> None:
+    write_package(tmp_path / "code", files=20)
+    result = _train("--source", tmp_path / "code", "--model", tmp_path, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "cannot be trained on" in result.output
+    assert "--model" in result.output
+
+
+def test_what_is_ignored_is_not_learned(tmp_path: Path) -> None:
+    write_package(tmp_path / "code", files=20)
+    write_package(tmp_path / "code" / "made", files=5, seed=1)
+    (tmp_path / "code" / ".gitignore").write_text("made/\n")
+    material = adapt.gather(tmp_path / "code")
+    documents = [*material.train, *material.held_out]
+    assert len(documents) == 20
+    assert not {d.path for d in material.train} & {d.path for d in material.held_out}
+
+
+@pytest.mark.timeout(400)
+def test_the_result_knows_the_code_better(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapt, "_EXTENT", Extent(lines=3, other_lines=3, blocks=1, replays=0, pieces=4))
+    write_package(tmp_path / "code", files=12)
+    out = tmp_path / "out"
+    result = _train("--source", tmp_path / "code", "--model", base, "--out", out, "--passes", 2)
+    assert result.exit_code == 0, result.output
+    assert f"--model {out}" in result.output
+    bits = next(line for line in result.output.splitlines() if "bits per byte" in line)
+    before, after = (float(value) for value in bits.replace("→", " ").split()[-2:])
+    assert after < 0.98 * before
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in base.iterdir())

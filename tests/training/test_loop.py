@@ -1,0 +1,136 @@
+"""Training runs: they learn, go on after a kill, and come to the same with workers as without."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from aix_lsp.training import corpus, vocabulary, workers
+from aix_lsp.training.checkpoint import Checkpoint
+from aix_lsp.training.duplicates import Seen
+from aix_lsp.training.loop import Inputs, Trainer, train
+from aix_lsp.training.model import Shape
+from aix_lsp.training.recipe import Phase, Recipe
+from tests.training.code import write_package
+
+pytestmark = pytest.mark.timeout(400)
+
+_SHAPE = Shape(vocabulary=600, hidden=48, layers=2, heads=3, kv_heads=1, intermediate=64, head_size=16)
+
+
+def _recipe(tokens: int) -> Recipe:
+    return Recipe(
+        tokens=tokens, batch=2048, micro_batch=1024, warmup=4096, phases=(Phase(0.0, 128),), compiled=False
+    )
+
+
+class Given:
+    """The documents of a folder, as the function that workers call."""
+
+    def __init__(self, work: Path) -> None:
+        self._work = work
+
+    def __call__(self) -> Inputs:
+        documents = corpus.load(self._work / "documents.jsonl")
+        return Inputs(documents[2:], documents[:2], self._work / "tokenizer")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    torch.set_num_threads(1)
+    write_package(tmp_path / "code", files=8)
+    documents = list(corpus.gather(tmp_path / "code", "code", 10**6, Seen()))
+    corpus.write(tmp_path / "documents.jsonl", documents)
+    tokenizer = vocabulary.train_tokenizer([d.text for d in documents], 600)
+    vocabulary.save_tokenizer(tokenizer, tmp_path / "tokenizer")
+    return tmp_path
+
+
+def _log(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_a_run_learns_and_says_so(work: Path) -> None:
+    told: list[int] = []
+    arguments = (_SHAPE, _recipe(60_000), Given(work), work / "run", lambda tokens, loss: told.append(tokens))
+    workers.run(1, work / "rendezvous", train, arguments)
+    last = _log(work / "run")[-1]
+    assert last["finished"]
+    assert last["held_out_average"] < 5.5 < torch.log(torch.tensor(600.0))
+    assert told == sorted(told)
+    assert told[-1] >= 60_000
+
+
+def test_a_resumed_run_is_the_run_that_was_not_interrupted(work: Path) -> None:
+    whole = Trainer(workers.Workers(), _SHAPE, _recipe(12_288), Given(work)(), work / "whole")
+    whole.run()
+    Trainer(workers.Workers(), _SHAPE, _recipe(12_288), Given(work)(), work / "halves").run_to(6_144)
+    second = Trainer(workers.Workers(), _SHAPE, _recipe(12_288), Given(work)(), work / "halves")
+    assert second.tokens == 6_144
+    second.run()
+    for name, value in whole.model.state_dict().items():
+        torch.testing.assert_close(second.model.state_dict()[name], value)
+
+
+def test_two_workers_train_and_one_can_go_on(work: Path) -> None:
+    workers.run(2, work / "rendezvous", train, (_SHAPE, _recipe(8_192), Given(work), work / "run"))
+    state = Checkpoint(work / "run").load()
+    assert state is not None
+    assert state["tokens"] == 8_192
+    workers.run(1, work / "rendezvous", train, (_SHAPE, _recipe(12_288), Given(work), work / "run"))
+    assert _log(work / "run")[-1]["tokens"] == 12_288
+
+
+_SCRIPT = """
+import sys
+from pathlib import Path
+from aix_lsp.training import workers
+from aix_lsp.training.loop import train
+from tests.training.test_loop import Given, _SHAPE, _recipe
+if __name__ == "__main__":
+    work = Path(sys.argv[1])
+    workers.run(2, work / "rendezvous", train, (_SHAPE, _recipe(10**9), Given(work), work / "run"))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_when_the_first_worker_is_killed_the_others_end(work: Path) -> None:
+    script = work / "script.py"
+    script.write_text(_SCRIPT)
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    first = subprocess.Popen([sys.executable, str(script), str(work)], cwd=root, env=environment)
+    try:
+        _until(lambda: (work / "run" / "log.jsonl").exists())
+        others = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(first.pid)], capture_output=True, text=True, check=True
+        )
+        pids = [int(pid) for pid in others.stdout.split()]
+        assert pids
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    _until(lambda: not any(_runs(pid) for pid in pids))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _until(done: object, seconds: float = 90) -> None:
+    assert callable(done)
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
