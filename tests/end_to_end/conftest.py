@@ -36,10 +36,14 @@ class Ledger:
 """A document in which a suggestion is all but certain: the last line repeats one above."""
 
 
+PATIENT = {"deadlineMs": 15_000}
+"""What is tested is what comes, not how soon, on however busy a machine."""
+
+
 @pytest_asyncio.fixture
 async def editor(engine_home: Path) -> AsyncIterator[Editor]:
     """An editor with a server of its own, joined to the shared engine, which is ready."""
     async with await Editor.start(engine_home) as editor:
-        await editor.initialize()
+        await editor.initialize(options=PATIENT)
         await wait_until_ready(editor)
         yield editor

@@ -13,7 +13,7 @@ from benchmarks.editor import Editor
 from benchmarks.lsp import inline_items, insert_text
 from benchmarks.readiness import wait_until_ready
 from benchmarks.wire import ResponseError
-from tests.end_to_end.conftest import SOURCE
+from tests.end_to_end.conftest import PATIENT, SOURCE
 
 ENCODINGS = ("utf-8", "utf-16", "utf-32")
 MEBIBYTE = 1 << 20
@@ -36,7 +36,7 @@ TEXTS = {
 async def hardy(engine_home: Path) -> AsyncIterator[Editor]:
     """An editor whose server must still serve after the test, without having logged a traceback."""
     async with await Editor.start(engine_home) as editor:
-        await editor.initialize()
+        await editor.initialize(options=PATIENT)
         await wait_until_ready(editor)
         yield editor
         probe = editor.open(None, SOURCE)
@@ -132,7 +132,7 @@ async def test_line_endings_are_kept(hardy: Editor, ending: str) -> None:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 async def test_emoji_and_cjk_before_the_cursor(engine_home: Path, encoding: str) -> None:
     async with await Editor.start(engine_home) as editor:
-        await editor.initialize({"general": {"positionEncodings": [encoding]}})
+        await editor.initialize({"general": {"positionEncodings": [encoding]}}, options=PATIENT)
         await wait_until_ready(editor)
         assert editor.encoding == encoding
         head = SOURCE.rpartition("\n")[0] + '\n        "🎉日本語é" in '

@@ -13,10 +13,10 @@ import pytest
 
 import aix_lsp
 from benchmarks.editor import Editor
-from benchmarks.engine_watch import socket_of, wait_until
+from benchmarks.engine_watch import EngineClient, socket_of, wait_until
 from benchmarks.lsp import inline_items
 from benchmarks.readiness import NotReady, wait_until_ready
-from tests.end_to_end.conftest import SOURCE
+from tests.end_to_end.conftest import PATIENT, SOURCE
 
 EMBEDDED = Path(aix_lsp.__file__).parent / "embedded"
 
@@ -65,19 +65,31 @@ async def test_a_model_without_fim_tokens_continues_the_prefix(fresh_home: Path)
             text = text.replace(f"<|fim_{marker}|>", f"<|other_{marker}|>")
         (folder / name).write_text(text)
     async with await Editor.start(fresh_home) as editor:
-        await editor.initialize(options={"model": str(folder)})
-        status = await wait_until_ready(editor)
-        assert status["model"]["fim"] is False
+        await editor.initialize(options=PATIENT | {"model": str(folder)})
+        await wait_until_ready(editor)
+        async with EngineClient(fresh_home) as engine:
+            assert (await engine.health())["model"]["fim"] is False
         await suggests(editor)
         await suggests(editor)
+    [log] = (fresh_home / "log").glob("engine-*.log")
+    assert log.read_text().count("continues the prefix") == 1
 
 
-async def test_a_tiny_kv_memory_still_serves(fresh_home: Path) -> None:
+async def test_a_kv_memory_below_one_context_is_named_with_what_is_needed(fresh_home: Path) -> None:
     async with await Editor.start(fresh_home) as editor:
         await editor.initialize(options={"kvMemoryMb": 1})
+        with pytest.raises(NotReady, match=r"kvMemoryMb is 1.*takes \d+"):
+            await wait_until_ready(editor)
+        await answers_empty(editor)
+
+
+async def test_a_kv_memory_of_one_context_serves_document_after_document(fresh_home: Path) -> None:
+    async with await Editor.start(fresh_home) as editor:
+        await editor.initialize(options=PATIENT | {"kvMemoryMb": 14})
         await wait_until_ready(editor)
-        for _ in range(3):
-            await suggests(editor)
+        for number in range(12):
+            buffer = editor.open(None, "".join(f"row_{number}_{i} = {i}\n" for i in range(300)) + SOURCE)
+            assert inline_items(await editor.inline(buffer, "invoked").result())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")
@@ -92,7 +104,7 @@ async def test_a_stale_socket_is_no_obstacle(fresh_home: Path) -> None:
         stale.bind(str(path))
     assert path.is_socket()
     async with await Editor.start(fresh_home) as editor:
-        await editor.initialize()
+        await editor.initialize(options=PATIENT)
         await wait_until_ready(editor)
         await suggests(editor)
 
@@ -108,37 +120,46 @@ async def test_a_socket_path_that_is_a_folder_is_reported(fresh_home: Path) -> N
     path.mkdir()
     (path / "occupied").touch()
     async with await Editor.start(fresh_home) as editor:
-        await editor.initialize()
+        await editor.initialize(options=PATIENT)
         with pytest.raises(NotReady) as failure:
             await wait_until_ready(editor)
         assert str(path) in str(failure.value) or "AIX_LSP_HOME" in str(failure.value)
         await answers_empty(editor)
 
 
-WRONG_SETTINGS: tuple[tuple[Any, str], ...] = (
+WRONG_SETTINGS: tuple[tuple[dict[str, Any], str], ...] = (
     ({"maxTokens": -5}, "maxTokens"),
     ({"maxTokens": "many"}, "maxTokens"),
     ({"maxTokenz": 10}, "maxTokens"),
     ({"multiline": "sometimes"}, "multiline"),
     ({"languages": {"python": {"maxTokens": "x"}}}, "maxTokens"),
-    (["not", "an", "object"], "initializationOptions"),
 )
 
 
 @pytest.mark.parametrize(("options", "named"), WRONG_SETTINGS, ids=lambda value: json.dumps(value)[:40])
 async def test_wrong_settings_are_named_and_the_defaults_used(
-    engine_home: Path, options: Any, named: str
+    engine_home: Path, options: dict[str, Any], named: str
 ) -> None:
     async with await Editor.start(engine_home) as editor:
-        await editor.initialize(options=options)
+        await editor.initialize(options=PATIENT | options)
         await wait_until_ready(editor)
         await suggests(editor)
         assert named in messages(editor)
 
 
+@pytest.mark.parametrize("options", [[], ["not", "an", "object"], "text", 7, {"aix": 7}])
+async def test_options_that_are_no_object_are_taken_as_none(engine_home: Path, options: Any) -> None:
+    """Vim and Neovim send an empty dictionary as an empty list."""
+    async with await Editor.start(engine_home) as editor:
+        await editor.initialize(options=options)
+        await wait_until_ready(editor)
+        await editor.inline(editor.open(None, SOURCE), "invoked").result()
+        assert "Traceback" not in editor.log()
+
+
 async def test_wrong_answers_to_workspace_configuration(engine_home: Path) -> None:
     async with await Editor.start(engine_home, configuration={"temperature": "hot"}) as editor:
-        await editor.initialize()
+        await editor.initialize(options=PATIENT)
         await wait_until_ready(editor)
         await suggests(editor)
         await wait_until(lambda: "temperature" in messages(editor), what="a message about the setting")
@@ -147,7 +168,7 @@ async def test_wrong_answers_to_workspace_configuration(engine_home: Path) -> No
 async def test_a_settings_file_with_a_syntax_error(engine_home: Path, tmp_path: Path) -> None:
     (tmp_path / ".aix-lsp.toml").write_text("max_tokens = = 3\n")
     async with await Editor.start(engine_home) as editor:
-        await editor.initialize(root=tmp_path)
+        await editor.initialize(root=tmp_path, options=PATIENT)
         await wait_until_ready(editor)
         await suggests(editor)
         await wait_until(lambda: ".aix-lsp.toml" in messages(editor), what="a message about the file")

@@ -21,7 +21,7 @@ async def test_cancel_request_ends_the_generation_in_the_engine(editor: Editor, 
     buffer = editor.open(None, SOURCE + "accounts:\n            ")
     async with EngineClient(engine_home) as engine:
         before = await engine.metrics()
-        call = editor.stream(buffer, "invoked")
+        call = editor.stream(buffer)
         await editor.wire.wait_for(lambda: call.progress)
         editor.wire.cancel(call)
         with pytest.raises(ResponseError) as failure:
@@ -82,7 +82,7 @@ async def test_diverging_from_what_is_generated_cancels_it_in_the_engine(
     async with EngineClient(engine_home) as engine:
         ended = 'aix_requests_total{end="cancelled"}'
         before = (await engine.metrics()).get(ended, 0)
-        call = editor.stream(buffer, "invoked")
+        call = editor.stream(buffer)
         await editor.wire.wait_for(lambda: call.progress)
         editor.type(buffer, "@@")
         await engine_idle(engine)

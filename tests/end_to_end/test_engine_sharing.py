@@ -13,7 +13,7 @@ from benchmarks.engine_watch import engine_pids, wait_until
 from benchmarks.lsp import inline_items
 from benchmarks.readiness import wait_until_ready
 from benchmarks.wire import ResponseError
-from tests.end_to_end.conftest import SOURCE
+from tests.end_to_end.conftest import PATIENT, SOURCE
 
 
 async def suggested(editor: Editor, buffer: Buffer) -> bool:
@@ -30,7 +30,7 @@ async def suggested(editor: Editor, buffer: Buffer) -> bool:
 
 async def test_two_servers_share_one_engine_and_survive_its_death(fresh_home: Path) -> None:
     async with await Editor.start(fresh_home) as one, await Editor.start(fresh_home) as two:
-        await asyncio.gather(one.initialize(), two.initialize())
+        await asyncio.gather(*(editor.initialize(options=PATIENT) for editor in (one, two)))
         await asyncio.gather(wait_until_ready(one), wait_until_ready(two))
         buffers = [editor.open(None, SOURCE) for editor in (one, two)]
         assert await suggested(one, buffers[0]) and await suggested(two, buffers[1])

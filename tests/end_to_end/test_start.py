@@ -35,7 +35,7 @@ async def test_the_server_never_loads_torch_and_the_engine_does(editor: Editor, 
 async def test_initialize_declares_what_is_served(editor: Editor) -> None:
     declared = editor.capabilities
     assert declared["completionProvider"] is not None
-    assert declared["inlineCompletionProvider"]
+    assert declared["inlineCompletionProvider"] is not None
     assert "aix/inlineCompletion" in str(declared["experimental"])
     assert declared["positionEncoding"] == "utf-16"
     assert editor.server_info["name"] == "aix-lsp"

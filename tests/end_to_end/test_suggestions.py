@@ -7,20 +7,26 @@ from typing import Any
 
 from benchmarks.editor import Editor
 from benchmarks.lsp import inline_items, insert_text
-from tests.end_to_end.conftest import SOURCE
+from benchmarks.readiness import wait_until_ready
+from tests.end_to_end.conftest import PATIENT, SOURCE
 
 
 def items_of(result: Any) -> list[dict[str, Any]]:
     return list(result["items"]) if isinstance(result, dict) else list(result or [])
 
 
-async def test_inline_completion_comes_from_the_model(editor: Editor) -> None:
+async def test_inline_completion_suggests_what_the_file_says_elsewhere(editor: Editor) -> None:
     buffer = editor.open(None, SOURCE)
     items = inline_items(await editor.inline(buffer, "invoked").result())
-    assert items
-    assert items[0]["data"]["source"] == "model"
-    assert items[0]["data"]["promptTokens"] > 100
     assert insert_text(items[0]).startswith("accounts")
+
+
+async def test_our_own_request_tells_what_a_suggestion_cost(editor: Editor) -> None:
+    buffer = editor.open(None, SOURCE)
+    data = inline_items(await editor.stream(buffer, "invoked").result())[0]["data"]
+    assert data["source"] == "model"
+    assert data["promptTokens"] > 100
+    assert 0 < data["firstTextMs"] <= data["totalMs"]
 
 
 async def test_accepting_puts_exactly_the_suggestion_into_the_buffer(editor: Editor) -> None:
@@ -62,20 +68,20 @@ async def test_typing_along_is_answered_without_the_model(editor: Editor) -> Non
     buffer = editor.open(None, SOURCE)
     first = insert_text(inline_items(await editor.inline(buffer, "invoked").result())[0])
     editor.type(buffer, first[:3])
-    items = inline_items(await editor.inline(buffer).result())
+    items = inline_items(await editor.stream(buffer).result())
     assert insert_text(items[0]) == first[3:]
     assert items[0]["data"]["source"] == "reuse"
 
 
 async def test_the_next_keystroke_computes_a_handful_of_tokens(editor: Editor) -> None:
-    buffer = editor.open(None, SOURCE)
-    await editor.inline(buffer, "invoked").result()
-    editor.backspace(buffer, len("self."))
-    editor.type(buffer, "x")
-    items = inline_items(await editor.inline(buffer, "invoked").result())
-    if items:
-        data = items[0]["data"]
-        assert data["promptTokens"] - data["reusedTokens"] <= 8
+    buffer = editor.open(None, SOURCE[: -len("self.")])
+    await editor.stream(buffer, "invoked").result()
+    for char in "self":
+        editor.type(buffer, char)
+        items = inline_items(await editor.stream(buffer, "invoked").result())
+        if items and items[0]["data"]["source"] == "model":
+            data = items[0]["data"]
+            assert data["promptTokens"] - data["reusedTokens"] <= 8
 
 
 async def test_partial_results_of_the_popup_bring_each_item_once(editor: Editor) -> None:
@@ -93,8 +99,9 @@ async def test_incremental_edits_mean_what_the_whole_text_means(engine_home: Any
     """After edits behind emoji and CJK, the answer is that of the same text opened afresh."""
     for encoding in ("utf-8", "utf-16", "utf-32"):
         async with await Editor.start(engine_home) as editor:
-            await editor.initialize({"general": {"positionEncodings": [encoding]}})
+            await editor.initialize({"general": {"positionEncodings": [encoding]}}, options=PATIENT)
             assert editor.encoding == encoding
+            await wait_until_ready(editor)
             edited = editor.open(None, SOURCE.replace("already", "🎉日本 already"))
             edited.move(edited.find("🎉日本", after=True))
             editor.type(edited, "é🐍x")
