@@ -52,10 +52,8 @@ def load(options: EngineOptions, progress: Progress) -> LoadedModel:
         progress("threads", 0.0)
         if not options.threads and device.type == "cpu":
             threads.choose(runner)
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise _no_memory(options) from error
-    except RuntimeError as error:
-        if "allocate memory" in str(error) or "out of memory" in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if memory.ran_out(error):
             raise _no_memory(options) from error
         raise
     return LoadedModel(

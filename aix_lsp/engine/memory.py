@@ -13,6 +13,12 @@ MIB = 1 << 20
 _MIN_PAGES = 16
 
 
+def ran_out(error: Exception) -> bool:
+    """Whether an error of torch or Python says that memory could not be had, on whatever device."""
+    text = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text
+
+
 def available_bytes() -> int | None:
     """Main memory that can be had without swapping, in bytes, within the container's limit; None if
     unknown."""

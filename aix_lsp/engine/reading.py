@@ -11,6 +11,7 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from aix_lsp.engine.memory import ran_out
 from aix_lsp.engine.options import EngineOptions, ModelError
 
 # Bars on standard error would break the log of a process without a terminal.
@@ -64,7 +65,9 @@ def read_model(
             local_files_only=options.offline,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError, RuntimeError) as error:
+        if ran_out(error):
+            raise
         raise _unreadable("weights", options, error) from error
     missing = sorted(report["missing_keys"])
     if missing:

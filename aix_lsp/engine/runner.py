@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from aix_lsp.engine.kv import KvPool
+from aix_lsp.engine.memory import ran_out
 from aix_lsp.engine.plan import Aborted, Plan, lay_out, never
 from aix_lsp.engine.sampler import sample
 from aix_lsp.engine.step import OutOfMemory, Row, Sampled
@@ -43,10 +44,8 @@ class TorchRunner:
             return sample(self._forward(plan), rows)
         except Aborted:
             return None
-        except (MemoryError, torch.OutOfMemoryError) as error:
-            raise OutOfMemory(str(error)) from error
-        except RuntimeError as error:
-            if "can't allocate memory" in str(error) or "out of memory" in str(error):
+        except (MemoryError, RuntimeError) as error:
+            if ran_out(error):
                 raise OutOfMemory(str(error)) from error
             raise
 

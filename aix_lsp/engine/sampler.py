@@ -11,6 +11,35 @@ from torch import Tensor
 from aix_lsp.engine.step import Row, Sampled, Sampling
 
 
+def sample(logits: Tensor, rows: Sequence[Row]) -> list[list[Sampled]]:
+    """Sampled tokens for each row, in position order, from `logits` `[sum of outputs, vocab]`.
+
+    Constraints (`banned`, `allowed`) limit the choice; log-probabilities are those of the unmodified
+    distribution.
+    """
+    outputs = [_Output(row, index) for row in rows for index in range(row.outputs)]
+    if not outputs:
+        return [[] for _ in rows]
+    logits = logits.float()
+    # Not logsumexp: on a CPU the fused kernel takes a third of its time (8,192 logits: 5 instead of 18 µs).
+    logprobs = logits.log_softmax(-1)
+    best = logits.argmax(-1, keepdim=True)
+    tokens: list[int] = best[:, 0].tolist()
+    changed = False
+    for at, output in enumerate(outputs):
+        if not output.takes(tokens[at]):
+            tokens[at] = _choose(logits[at], output)
+            changed = True
+    if changed:
+        best = torch.tensor(tokens, device=logits.device)[:, None]
+    chosen: list[float] = logprobs.gather(1, best)[:, 0].tolist()
+    found = (
+        Sampled(tokens[at], chosen[at], _top(logprobs[at], output.row.top_logprobs))
+        for at, output in enumerate(outputs)
+    )
+    return [[next(found) for _ in range(row.outputs)] for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class _Output:
     """One position to sample: which row asked, and how many outputs of that row stand before it."""
@@ -22,90 +51,73 @@ class _Output:
     def allowed(self) -> Sequence[int] | None:
         return self.row.allowed if self.index == 0 else None
 
-
-def sample(logits: Tensor, rows: Sequence[Row]) -> list[list[Sampled]]:
-    """Sampled tokens for each row, in position order, from `logits` `[sum of outputs, vocab]`.
-
-    Constraints (`banned`, `allowed`) limit the choice; log-probabilities are those of the unmodified
-    distribution.
-    """
-    outputs = [_Output(row, index) for row in rows for index in range(row.outputs)]
-    if not outputs:
-        return [[] for _ in rows]
-    logits = logits.float()
-    normalisers = logits.logsumexp(-1)
-    tokens = _choose(logits, outputs)
-    chosen = logits.gather(1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0] - normalisers
-    found = [
-        Sampled(token, logprob, _top(logits[at], normalisers[at], output.row.top_logprobs))
-        for at, (token, logprob, output) in enumerate(zip(tokens, chosen.tolist(), outputs, strict=True))
-    ]
-    by_row = iter(found)
-    return [[next(by_row) for _ in range(row.outputs)] for row in rows]
+    def takes(self, most_likely: int) -> bool:
+        """Whether the most likely token is the choice."""
+        row = self.row
+        return row.sampling.temperature <= 0 and self.allowed is None and most_likely not in row.banned
 
 
-def _choose(logits: Tensor, outputs: Sequence[_Output]) -> list[int]:
-    tokens: list[int] = logits.argmax(-1).tolist()
-    for at, output in enumerate(outputs):
-        row = output.row
-        if output.allowed is not None or row.sampling.temperature > 0:
-            tokens[at] = _choose_one(logits[at], output)
-        elif tokens[at] in row.banned:
-            tokens[at] = int(_without(logits[at], row.banned).argmax())
-    return tokens
-
-
-def _choose_one(logits: Tensor, output: _Output) -> int:
-    row = output.row
-    allowed = output.allowed
-    ids = None
-    if allowed is not None:
+def _choose(logits: Tensor, output: _Output) -> int:
+    """The choice from one position's logits `[vocab]`, within the constraints."""
+    row, ids = output.row, None
+    if output.allowed is not None:
         banned = frozenset(row.banned)
-        kept = [token for token in allowed if token not in banned]
+        kept = [token for token in output.allowed if token not in banned] or list(output.allowed)
         if len(kept) == 1:
             return kept[0]
         ids = torch.tensor(kept, device=logits.device)
         scores = logits.index_select(0, ids)
+    elif row.banned:
+        scores = logits.index_fill(0, torch.tensor(list(row.banned), device=logits.device), -torch.inf)
     else:
-        scores = _without(logits, row.banned)
+        scores = logits
     if row.sampling.temperature > 0:
-        at = _draw(scores, row.sampling, row.position_key + output.index)
+        at = _draw(scores, row.sampling, uniform(row.sampling.seed, row.position_key + output.index))
     else:
         at = int(scores.argmax())
     return at if ids is None else int(ids[at])
 
 
-def _without(logits: Tensor, banned: Sequence[int]) -> Tensor:
-    if not banned:
-        return logits
-    return logits.index_fill(0, torch.tensor(list(banned), device=logits.device), -torch.inf)
-
-
-def _draw(scores: Tensor, sampling: Sampling, position: int) -> int:
-    """One draw, the same for the same seed and position whatever else is in the batch.
-
-    Filters are applied in the order temperature, top-k, top-p, min-p.
-    """
-    ordered, order = (scores / sampling.temperature).sort(descending=True, stable=True)
+def _draw(scores: Tensor, sampling: Sampling, point: float) -> int:
+    """The token at `point` (0 … 1) of the cumulative distribution, after temperature, top-k, top-p
+    (Holtzman and others, 2020) and min-p (Nguyen and others, 2024), in this order."""
+    probabilities = (scores / sampling.temperature).softmax(-1)
+    order = None
     if sampling.top_k > 0:
-        ordered = ordered[: sampling.top_k]
-    probabilities = ordered.softmax(-1)
+        probabilities, order = probabilities.topk(min(sampling.top_k, probabilities.shape[0]))
+        probabilities = probabilities / probabilities.sum()
+    elif sampling.top_p < 1:
+        probabilities, order = _head(probabilities, sampling.top_p)
     if sampling.top_p < 1:
         before = probabilities.cumsum(-1) - probabilities
         probabilities = probabilities[: max(1, int((before < sampling.top_p).sum()))]
     if sampling.min_p > 0:
-        floor = probabilities[0] * sampling.min_p
-        probabilities = probabilities[: max(1, int((probabilities >= floor).sum()))]
+        floor = probabilities.max() * sampling.min_p
+        probabilities = probabilities.where(probabilities >= floor, 0.0)
     cumulative = probabilities.double().cumsum(-1)
-    point = _uniform(sampling.seed, position) * float(cumulative[-1])
-    at = int((cumulative <= point).sum())
-    return int(order[min(at, len(probabilities) - 1)])
+    at = int(torch.searchsorted(cumulative, cumulative[-1] * point, right=True))
+    at = min(at, probabilities.shape[0] - 1)
+    return at if order is None else int(order[at])
+
+
+_HEAD = 256
+
+
+def _head(probabilities: Tensor, mass: float) -> tuple[Tensor, Tensor]:
+    """Probabilities in falling order with their ids: enough to hold `mass`. A few hundred nearly always do,
+    and sorting 150,000 takes milliseconds."""
+    if probabilities.shape[0] > _HEAD:
+        values, ids = probabilities.topk(_HEAD)
+        if float(values.sum()) >= mass:
+            return values, ids
+    values, ids = probabilities.sort(descending=True, stable=True)
+    return values, ids
 
 
 _MASK = (1 << 64) - 1
 
 
-def _uniform(seed: int, position: int) -> float:
+def uniform(seed: int, position: int) -> float:
     """A number in [0, 1) from (seed, position): the SplitMix64 finaliser (Steele, Lea and Flood, 2014)."""
     state = ((seed & _MASK) * 0x9E3779B97F4A7C15 + (position + 1) * 0xD1B54A32D192ED03) & _MASK
     for _ in range(2):
@@ -116,8 +128,8 @@ def _uniform(seed: int, position: int) -> float:
     return (state >> 11) / (1 << 53)
 
 
-def _top(logits: Tensor, normaliser: Tensor, count: int) -> tuple[tuple[int, float], ...]:
+def _top(logprobs: Tensor, count: int) -> tuple[tuple[int, float], ...]:
     if not count:
         return ()
-    values, ids = logits.topk(min(count, logits.shape[0]))
-    return tuple(zip(ids.tolist(), (values - normaliser).tolist(), strict=True))
+    values, ids = logprobs.topk(min(count, logprobs.shape[0]))
+    return tuple(zip(ids.tolist(), values.tolist(), strict=True))
