@@ -51,7 +51,7 @@
 (defvar-local aix-lsp--active nil "Non-nil while ghost text is shown: its keys are on.")
 
 (defvar-keymap aix-lsp-active-map
-  :doc "Keys while ghost text is shown."
+  :doc "Keys while ghost text is shown.  Change them before the mode is on."
   "TAB" #'aix-lsp-accept
   "<tab>" #'aix-lsp-accept
   "M-f" #'aix-lsp-accept-word
@@ -60,8 +60,26 @@
   "M-p" #'aix-lsp-previous
   "C-g" #'aix-lsp-dismiss)
 
-(defvar aix-lsp--keymaps `((aix-lsp--active . ,aix-lsp-active-map))
+(defvar aix-lsp--keymaps nil
   "Goes into `emulation-mode-map-alists', before every minor mode's keys.")
+
+(defun aix-lsp--when-active (command)
+  "COMMAND while ghost text is shown, else nil: the key is another's."
+  (and aix-lsp--active command))
+
+(defun aix-lsp--gated (map)
+  "MAP with each command looked up only while ghost text is shown.
+Emacs collects the keymaps before it waits for a key; ghost text that comes
+while it waits could not switch its keys on in any other way."
+  (let ((gated (make-sparse-keymap)))
+    (map-keymap
+     (lambda (event binding)
+       (define-key gated (vector event)
+                   (if (keymapp binding)
+                       (aix-lsp--gated binding)
+                     `(menu-item "" ,binding :filter aix-lsp--when-active))))
+     map)
+    gated))
 
 (defun aix-lsp-menu-open-p ()
   "Whether a completion menu is open: Corfu's, Company's or the default one."
@@ -245,6 +263,7 @@ go on with a generation that the typing agrees with."
 (define-minor-mode aix-lsp-mode
   "Suggest code from a local model, as ghost text."
   :lighter (:eval (aix-lsp--lighter))
+  (setq aix-lsp--keymaps `((aix-lsp-mode . ,(aix-lsp--gated aix-lsp-active-map))))
   (add-to-list 'emulation-mode-map-alists 'aix-lsp--keymaps)
   (if (not aix-lsp-mode)
       (progn (aix-lsp-dismiss)

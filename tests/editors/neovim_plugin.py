@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.editors.neovim import ROOT, Neovim
+from tests.editors.neovim import Neovim
 
 _CONFIG = """
 local home, python = ...
@@ -79,7 +79,10 @@ class PluginNeovim(Neovim):
     def settled_ghost(self) -> str:
         """The ghost text once no request is running."""
         self.wait(self.ghost, "ghost text")
-        self.wait(lambda: not self.lua("local g = require('aix_lsp.ghost').of() return g and g.cancel ~= nil"), "answer")
+        self.wait(
+            lambda: not self.lua("local g = require('aix_lsp.ghost').of() return g and g.cancel ~= nil"),
+            "answer",
+        )
         return self.ghost()
 
     def insert_at_end(self, text: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +45,7 @@ def native(tmp_path_factory: pytest.TempPathFactory, engine_home: Path) -> Itera
 def start(editor: PluginNeovim, name: str, text: str = SOURCE) -> Path:
     editor.keys("<Esc>")
     path = editor.open(name, text + "\n")
-    editor.wait(editor.ready, "loaded model")
+    editor.wait(editor.ready, "loaded model", 110)
     return path
 
 
@@ -68,7 +69,7 @@ def test_streaming(own: PluginNeovim) -> None:
     texts = own.lua("return shown_texts")
     grown = list(dict.fromkeys(texts))
     assert len(grown) > 1, texts
-    assert all(later.startswith(earlier) for earlier, later in zip(grown, grown[1:], strict=False)), grown
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(grown)), grown
 
 
 def test_typing_along_keeps_the_text(own: PluginNeovim) -> None:

@@ -1,0 +1,74 @@
+"""Helix with editors/helix/languages.toml, the real server and the embedded model: the popup."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.editors import terminal
+from tests.editors.terminal import ROOT, Terminal
+
+pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(180)]
+
+SOURCE = "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    return"
+
+
+@pytest.fixture
+def helix(tmp_path: Path, engine_home: Path) -> Iterator[Terminal]:
+    fetched = ROOT / ".cache" / "helix" / "hx"
+    program = str(fetched) if fetched.exists() else shutil.which("hx")
+    if not program or not terminal.found():
+        pytest.skip("no Helix or no tmux here: run tests/editors/fetch_more.sh")
+    variables = terminal.environment(tmp_path, engine_home)
+    settings = Path(variables["XDG_CONFIG_HOME"]) / "helix"
+    settings.mkdir(parents=True)
+    languages = (ROOT / "editors" / "helix" / "languages.toml").read_text()
+    (settings / "languages.toml").write_text(
+        languages.replace(
+            "[language-server.aix-lsp.config]", "[language-server.aix-lsp.config]\ndeadlineMs = 15000"
+        )
+    )
+    server = tmp_path / "bin" / "aix-lsp"
+    server.parent.mkdir()
+    server.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m aix_lsp "$@"\n')
+    server.chmod(server.stat().st_mode | stat.S_IXUSR)
+    variables["PATH"] = f"{server.parent}:{os.environ['PATH']}"
+    project = tmp_path / "project"
+    (project / ".git").mkdir(parents=True)
+    (project / "edited.py").write_text(SOURCE + "\n")
+    editor = Terminal([program, "edited.py"], variables, project)
+    yield editor
+    editor.close()
+
+
+def asked(helix: Terminal) -> bool:
+    """Ask for the popup by hand; whether it has come up."""
+    before = helix.screen()
+    helix.keys("C-x")
+    try:
+        helix.wait(
+            lambda: helix.screen().rstrip() != before.rstrip() and " text" in helix.screen(),
+            "an entry",
+            within=4,
+        )
+    except AssertionError:
+        return False
+    return True
+
+
+def test_popup_and_accept(helix: Terminal, tmp_path: Path) -> None:
+    helix.wait_screen("edited.py")
+    helix.type("geA ")
+    helix.wait(lambda: asked(helix), "an entry in the popup", within=110)
+    helix.keys("Tab", "Enter", "Escape")
+    helix.type(":write!\n")
+    path = tmp_path / "project" / "edited.py"
+    helix.wait(lambda: path.read_text() != SOURCE + "\n", "saved file")
+    accepted = path.read_text()
+    assert accepted.startswith(SOURCE + " ") and accepted.strip() != SOURCE, accepted
