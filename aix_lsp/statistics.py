@@ -21,6 +21,8 @@ COUNTS: Final = {
     "requests": "requests for suggestions",
     "answered": "requests answered with a suggestion",
     "reused": "requests answered without asking the model",
+    "joined": "requests answered by what the model was already writing",
+    "generations": "generations begun",
     "shown": "suggestions shown",
     "accepted": "suggestions accepted whole",
     "partly": "suggestions accepted in part",
@@ -31,6 +33,9 @@ COUNTS: Final = {
     "cached_tokens": "prompt tokens that were in the cache",
     "completion_tokens": "tokens generated",
     "wasted_tokens": "tokens generated for nothing",
+    "saved_tokens": "tokens that reuse has saved",
+    "checked_characters": "accepted characters looked at again after a while",
+    "surviving_characters": "of these, characters still there",
 }
 """What is counted, by the name it is counted under."""
 

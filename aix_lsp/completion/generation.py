@@ -57,6 +57,8 @@ class Generation:
         """Whether the document was edited so that what is written here is of no use."""
         self.typed_along = False
         """Whether text was typed along since the last ask came to watch."""
+        self.given = False
+        """Whether an ask was answered with it."""
         self.watchers: set[Callable[[], None]] = set()
         """The asks that wait for this; called at each change."""
         self._clock = clock

@@ -1,47 +1,74 @@
-"""What is noted of a client's asks and generations, and of what became of the suggestions."""
+"""What is counted of a client's asks and generations, and of what became of the suggestions.
+
+Counts go to the user's file now and then (aix_lsp/statistics.py); numbers only, nothing of any document.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from aix_lsp import statistics
 from aix_lsp.completion.aim import Aim
 from aix_lsp.completion.document import Text
+from aix_lsp.completion.fates import Fates
+from aix_lsp.completion.figures import figures
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.sources import Source
-from aix_lsp.completion.statistics import Statistics
 from aix_lsp.completion.suggestion import Suggestion
 from aix_lsp.completion.survival import Survival
 
+log = logging.getLogger(__name__)
+
+_SAVE_EVERY_S = 60.0
+
 
 class Ledger:
-    """Turns events of the service into statistics."""
+    """The counts of one client, added to those of all in a file."""
 
     def __init__(self, latest: Callable[[str], Text | None]) -> None:
         """`latest` gives an open document's text by URI."""
-        self._statistics = Statistics()
-        self._survival = Survival(latest, self._statistics.kept)
+        self._session: Counter[str] = Counter()
+        self._unsaved: Counter[str] = Counter()
+        self._fates = Fates(self._count)
+        self._survival = Survival(latest, self._survived)
+        self._timer: asyncio.TimerHandle | None = None
+        self._saving: asyncio.Task[None] | None = None
 
     def answered(self, aim: Aim, source: Source, suggestions: Sequence[Suggestion]) -> None:
         """An ask has had its last update."""
-        document, language = aim.ask.document, aim.ask.document.language
-        self._statistics.answered(language, suggestions, source.outcome)
+        self._count("requests")
+        if not suggestions:
+            return
+        generation = source.generation
+        generation.given = True
+        self._count("answered")
+        self._count(statistics.latency_name(suggestions[0].first_text_ms))
+        self._fates.given(suggestions)
         for suggestion in suggestions:
-            self._survival.given(suggestion.id, document.uri, language, aim.real_cursor, suggestion.text)
-        if source.outcome == "reused" and suggestions:
-            generation = source.generation
-            tokens = generation.usage.prompt_tokens + generation.completion_tokens
-            self._statistics.saved(language, tokens)
+            self._survival.given(suggestion.id, aim.ask.document.uri, aim.real_cursor, suggestion.text)
+        if source.outcome == "joined":
+            self._count("joined")
+        elif source.outcome == "reused":
+            self._count("reused")
+            self._count("saved_tokens", generation.usage.prompt_tokens + generation.completion_tokens)
 
     def generated(self, generation: Generation) -> None:
         """A generation has ended."""
-        usage = generation.usage
-        language, tokens = generation.scene.language, generation.completion_tokens
-        self._statistics.generated(language, usage.prompt_tokens, usage.cached_tokens, tokens)
+        usage, tokens = generation.usage, generation.completion_tokens
+        self._count("generations")
+        self._count("prompt_tokens", usage.prompt_tokens)
+        self._count("cached_tokens", usage.cached_tokens)
+        self._count("completion_tokens", tokens)
+        if generation.cancelled and not generation.given:
+            self._count("wasted_tokens", tokens)
 
     def feedback(self, suggestion_id: str, event: str, accepted_chars: int) -> None:
         """See CompletionService.feedback."""
-        self._statistics.feedback(suggestion_id, event, accepted_chars)
+        self._fates.event(suggestion_id, event, accepted_chars)
         if event == "accepted":
             self._survival.accepted(suggestion_id)
 
@@ -51,8 +78,41 @@ class Ledger:
 
     def session(self) -> dict[str, Any]:
         """The figures of this client; see completion/figures.py."""
-        return self._statistics.session()
+        return figures(self._session)
+
+    def _survived(self, inserted: int, kept: int) -> None:
+        self._count("checked_characters", inserted)
+        self._count("surviving_characters", kept)
+
+    def _count(self, name: str, value: int = 1) -> None:
+        if not value:
+            return
+        self._session[name] += value
+        self._unsaved[name] += value
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(_SAVE_EVERY_S, self._save_soon)
+
+    def _save_soon(self) -> None:
+        self._timer = None
+        if self._saving is None or self._saving.done():
+            self._saving = asyncio.create_task(self._save())
+
+    async def _save(self) -> None:
+        counts, self._unsaved = self._unsaved, Counter()
+        await asyncio.to_thread(_add, counts)
 
     async def close(self) -> None:
-        """Save what was noted."""
-        await self._statistics.close()
+        """Save what is left."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._saving is not None:
+            await self._saving
+        await self._save()
+
+
+def _add(counts: Counter[str]) -> None:
+    try:
+        statistics.add(counts)
+    except Exception:
+        log.info("statistics could not be saved", exc_info=True)

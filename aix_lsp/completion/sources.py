@@ -10,6 +10,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable
 from aix_lsp.completion import requests
@@ -19,10 +20,11 @@ from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.live import LiveDocument
 from aix_lsp.completion.pace import Pace
 from aix_lsp.completion.reuse import ReuseStore, place
-from aix_lsp.completion.statistics import Outcome
 from aix_lsp.completion.wait import Mean
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.fim.window import next_window
+
+Outcome = Literal["generated", "joined", "reused"]
 
 log = logging.getLogger(__name__)
 

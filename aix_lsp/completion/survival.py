@@ -13,13 +13,12 @@ from aix_lsp.completion.document import Position, Text
 CHECK_AFTER_S = 30.0
 _NEAR_LINES = 50
 
-Report = Callable[[str, int, int], None]
+Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Insertion:
     uri: str
-    language: str
     line: int
     text: str
 
@@ -28,15 +27,15 @@ class Survival:
     """Looks again at places where suggestions were accepted."""
 
     def __init__(self, latest: Callable[[str], Text | None], report: Report) -> None:
-        """`latest` gives an open document's text; `report` takes language, characters inserted, and kept."""
+        """`latest` gives an open document's text; `report` takes characters inserted, and kept."""
         self._latest = latest
         self._report = report
         self._given: LRUCache[str, _Insertion] = LRUCache(512)
         self._due: dict[_Insertion, asyncio.TimerHandle] = {}
 
-    def given(self, suggestion_id: str, uri: str, language: str, cursor: Position, text: str) -> None:
+    def given(self, suggestion_id: str, uri: str, cursor: Position, text: str) -> None:
         """Remember what a client may accept."""
-        self._given[suggestion_id] = _Insertion(uri, language, cursor.line, text)
+        self._given[suggestion_id] = _Insertion(uri, cursor.line, text)
 
     def accepted(self, suggestion_id: str) -> None:
         """Look at the place again in a while."""
@@ -56,8 +55,7 @@ class Survival:
         self._due.pop(insertion, None)
         text = self._latest(insertion.uri)
         if text is not None:
-            inserted, kept = survived(insertion.text, text, insertion.line)
-            self._report(insertion.language, inserted, kept)
+            self._report(*survived(insertion.text, text, insertion.line))
 
 
 def survived(inserted: str, text: Text, line: int) -> tuple[int, int]:
