@@ -20,6 +20,7 @@ _SUBCOMMANDS = {
     "models": "List model families and models on this machine.",
     "settings": "Show the settings in force, or all that exist.",
     "stats": "Show how suggestions fared.",
+    "train": "Let a small model learn your own code.",
 }
 
 

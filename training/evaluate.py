@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -57,13 +58,13 @@ class _Loader:
             return TransformerModel(self._folder, self._name)
         return NgramModel(self._tokens(), load_tokenizer(self._work / "tokenizer"))
 
-    def _tokens(self) -> list[int]:
+    def _tokens(self) -> array[int]:
         codec = Codec.load(self._work / "tokenizer")
         documents = corpus.load(self._work / "train.jsonl")
         Random(0).shuffle(documents)
-        ids: list[int] = []
+        ids = array("H")
         for document in documents:
             if len(ids) > _NGRAM_TOKENS:
                 break
-            ids += [*codec.encode(document.text), codec.end]
+            ids.extend([*codec.encode(document.text), codec.end])
         return ids
