@@ -58,6 +58,10 @@ class Configuration:
         self._told |= fresh.keys()
         return settings, list(fresh.values())
 
+    def early(self) -> Settings:
+        """The settings as far as they are known before the client or any file has been asked."""
+        return resolve([Layer("initializationOptions", self._options), self._flags])[0]
+
     def _layers(self, user: Layer, uri: str, path: str) -> Iterable[Layer]:
         yield user
         if path:

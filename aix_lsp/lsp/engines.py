@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 LINGER_S = 10.0
 """A backend without sessions is kept this long: an editor that restarts its server comes back at once."""
 
+_CLOSE_S = 5.0
 _REMOTE = ("url", "api_key", "remote_model", "remote_format")
 
 
@@ -116,6 +117,7 @@ class Lease:
 
 async def _close(backend: Backend) -> None:
     try:
-        await asyncio.wait_for(backend.close(), 5)
+        async with asyncio.timeout(_CLOSE_S):
+            await backend.close()
     except Exception:
         logger.exception("a backend could not be closed")

@@ -12,7 +12,7 @@ _HEADER = re.compile(rb"[\w-]+[ \t]*:")
 
 MAX_HEADER_BYTES = 16 * 1024
 """Longer header lines, or header blocks, are garbage."""
-MAX_GARBAGE_BYTES = 1 << 20
+MAX_GARBAGE_BYTES = 64 << 20
 """A stream with this much in a row that is no message is given up."""
 MAX_SKIPPED_BYTES = 1 << 30
 """A message above the limit is skipped up to this size; beyond it, the stream is given up."""

@@ -68,7 +68,8 @@ async def flush(outbox: Outbox) -> None:
     """Close, giving the client a moment to read what has been sent."""
     outbox.close()
     try:
-        await asyncio.wait_for(outbox.closed(), FLUSH_S)
+        async with asyncio.timeout(FLUSH_S):
+            await outbox.closed()
     except TimeoutError:
         logger.warning("a client did not read all of its messages")
         outbox.abort()

@@ -48,6 +48,8 @@ class Protocol(LanguageServerProtocol):
         super().__init__(server, converter)
         self.phase = Phase.CONNECTED
         self.outbox: outbox.Outbox | None = None
+        self.requests: dict[str, Callable[[Any], Any]] = {}
+        """Handlers of requests, apart from those of notifications, which pygls keeps in `fm.features`."""
         self.custom_params: dict[str, Any] = {}
         """Params types of methods that the specification lacks, or that are read otherwise; None is raw."""
         self._calls = Calls()
@@ -84,7 +86,7 @@ class Protocol(LanguageServerProtocol):
             self.refuse(id, messages.INVALID_REQUEST, f"id {id!r} is in use by an unanswered request")
         elif len(self._running()) >= MAX_RUNNING:
             self.refuse(id, messages.REQUEST_FAILED, f"more than {MAX_RUNNING} requests are unanswered")
-        elif not self._is_known(method):
+        elif method not in self.requests:
             self.refuse(id, messages.METHOD_NOT_FOUND, f"method not found: {method}")
         else:
             try:
@@ -100,7 +102,7 @@ class Protocol(LanguageServerProtocol):
         pygls would start a coroutine on a later turn of the loop, after messages that came later.
         """
         try:
-            outcome = self._get_handler(method_name)(params)
+            outcome = self.requests[method_name](params)
         except Exception as error:
             self._fail(msg_id, error)
             return
@@ -117,7 +119,7 @@ class Protocol(LanguageServerProtocol):
             self._cancel(params)
         elif self.phase is not Phase.INITIALIZED:
             logger.debug("%s was dropped: the server is not running", method)
-        elif not self._is_known(method):
+        elif method not in self.fm.features:
             logger.debug("%s is not a method of this server", method)
         else:
             try:
@@ -136,9 +138,6 @@ class Protocol(LanguageServerProtocol):
         if self.phase is Phase.CONNECTED:
             return messages.SERVER_NOT_INITIALIZED, "the server is not initialized"
         return None
-
-    def _is_known(self, method: str) -> bool:
-        return method in self.fm.features
 
     def _structure(self, method: str, params: Any) -> Any:
         kind: Any = self.custom_params[method] if method in self.custom_params else METHOD_TO_TYPES[method][2]
@@ -228,6 +227,7 @@ class Protocol(LanguageServerProtocol):
         if self.outbox.unread > outbox.STUCK_BYTES:
             logger.error("the client does not read its messages; closing the connection")
             self.outbox.abort()
+            self.outbox = None
 
     async def cancel_all(self) -> None:
         """Cancel every running request and every unanswered call, and wait for the handlers to end."""

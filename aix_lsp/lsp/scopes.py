@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Roots = Callable[[], Sequence[Path]]
+_CLOSE_S = 5.0
 MakeService = Callable[[Backend, Callable[[str], Settings], Roots], "CompletionService"]
 
 
@@ -36,7 +37,8 @@ class Scope:
     async def close(self) -> None:
         """End the service's generations and give the backend back."""
         try:
-            await asyncio.wait_for(self.service.close(), 5)
+            async with asyncio.timeout(_CLOSE_S):
+                await self.service.close()
         except Exception:
             logger.exception("a completion service could not be closed")
         self.lease.release()

@@ -29,10 +29,20 @@ logger = logging.getLogger(__name__)
 
 Handler = Callable[..., Any]
 
-HANDLERS: dict[str, Handler] = {
+REQUESTS: dict[str, Handler] = {
     "initialize": lifecycle.initialize,
-    "initialized": lifecycle.initialized,
     "shutdown": lifecycle.shutdown,
+    "textDocument/completion": completion.completion,
+    "completionItem/resolve": completion.resolve,
+    "textDocument/inlineCompletion": inline_completion.inline_completion,
+    "aix/inlineCompletion": inline_completion.stream_inline_completion,
+    "workspace/executeCommand": commands.execute_command,
+}
+"""Called when the request is received, so that each sees the documents as they were; may return a coroutine
+for what takes time."""
+
+NOTIFICATIONS: dict[str, Handler] = {
+    "initialized": lifecycle.initialized,
     "exit": lifecycle.exit_,
     "textDocument/didOpen": synchronization.did_open,
     "textDocument/didChange": synchronization.did_change,
@@ -42,11 +52,6 @@ HANDLERS: dict[str, Handler] = {
     "notebookDocument/didChange": notebooks.did_change,
     "notebookDocument/didSave": notebooks.did_save,
     "notebookDocument/didClose": notebooks.did_close,
-    "textDocument/completion": completion.completion,
-    "completionItem/resolve": completion.resolve,
-    "textDocument/inlineCompletion": inline_completion.inline_completion,
-    "aix/inlineCompletion": inline_completion.stream_inline_completion,
-    "workspace/executeCommand": commands.execute_command,
     "workspace/didChangeConfiguration": configuration.did_change_configuration,
     "workspace/didChangeWatchedFiles": configuration.did_change_watched_files,
     "workspace/didChangeWorkspaceFolders": configuration.did_change_workspace_folders,
@@ -57,8 +62,6 @@ HANDLERS: dict[str, Handler] = {
     "aix/didPartiallyAccept": feedback.did_partially_accept,
     "aix/didReject": feedback.did_reject,
 }
-"""Called when the message is received, so that all see the documents as they were; requests may return a
-coroutine for what takes time."""
 
 CUSTOM_PARAMS: dict[str, Any] = {
     "initialize": None,
@@ -83,7 +86,7 @@ def build(parts: Parts, outbox: Outbox) -> Session:
     session = Session(protocol, parts)
     protocol.outbox = outbox
     protocol.custom_params = dict(CUSTOM_PARAMS)
-    for method, handler in HANDLERS.items():
-        # Not by pygls' decorator: it inspects signatures at length, which was most of a connection's time.
-        protocol.fm.features[method] = partial(handler, session)
+    # Not by pygls' decorator: it inspects signatures at length, which was most of a connection's time.
+    protocol.fm.features.update({name: partial(handler, session) for name, handler in NOTIFICATIONS.items()})
+    protocol.requests.update({name: partial(handler, session) for name, handler in REQUESTS.items()})
     return session

@@ -108,7 +108,8 @@ class Session:
         """Whether the session has started, or does so in time."""
         self.start()  # some clients never say `initialized`
         try:
-            await asyncio.wait_for(self.started.wait(), within_s)
+            async with asyncio.timeout(within_s):
+                await self.started.wait()
         except TimeoutError:
             return False
         return True
@@ -181,7 +182,8 @@ class Session:
         items = [{"section": SECTION} | ({"scopeUri": uri} if uri else {}) for uri in folders]
         call = self.protocol.send_request_async("workspace/configuration", {"items": items})
         try:
-            answers = await asyncio.wait_for(call, CONFIGURATION_WAIT_S)
+            async with asyncio.timeout(CONFIGURATION_WAIT_S):
+                answers = await call
         except (TimeoutError, JsonRpcException) as error:
             logger.warning("the editor did not tell its settings: %s", error or "no answer")
             return
@@ -202,8 +204,10 @@ class Session:
 
     async def close(self) -> None:
         """Let go of everything, whatever state the session is in."""
-        for task in list(self._background):
+        background = list(self._background)
+        for task in background:
             task.cancel()
-        self.status.stop()
+        await asyncio.gather(*background, return_exceptions=True)
         await self.protocol.cancel_all()
+        self.status.stop()
         await self.scopes.close()

@@ -23,6 +23,7 @@ BUSY_AFTER_S = 0.15
 PROGRESS_AFTER_S = 0.3
 """An engine that runs already is joined sooner than this."""
 
+_CREATE_S = 5.0
 _STATES = {
     "starting": "loading",
     "loading": "loading",
@@ -193,7 +194,8 @@ class Loading:
         self.token = f"aix-loading-{next(self._numbers)}"
         call = self._protocol.send_request_async("window/workDoneProgress/create", {"token": self.token})
         try:
-            await asyncio.wait_for(call, 5)
+            async with asyncio.timeout(_CREATE_S):
+                await call
         except (TimeoutError, JsonRpcException):
             return False
         return True

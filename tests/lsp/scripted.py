@@ -21,6 +21,8 @@ from aix_lsp.lsp.session import Parts
 from aix_lsp.settings import Settings
 
 READY = BackendStatus("ready", model=ModelInfo("scripted"))
+PATIENT = Settings(deadline_ms=60_000)
+"""The default settings, but for a deadline that no busy machine misses."""
 Say = Callable[[GenerateRequest], Sequence[str]]
 
 
@@ -107,6 +109,7 @@ def parts(
 ) -> Parts:
     """A server's parts around one backend, or one for each settings."""
     made = connect or (lambda settings: backend if backend is not None else ScriptedBackend(echo))
+    options.setdefault("settings", {"deadlineMs": PATIENT.deadline_ms})
     return Parts(ServeOptions(**options), EnginePool(made, linger_s), _service)  # type: ignore[arg-type]
 
 

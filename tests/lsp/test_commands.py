@@ -65,7 +65,7 @@ async def test_accepting_by_the_items_own_command(peer: DirectPeer, method: str)
     item = await suggestion(peer, method)
     await run(peer, item["command"]["command"], *item["command"]["arguments"])
     figures = await run(peer, "aix.statistics")
-    assert (figures["accepted"], figures["accepted_chars"]) == (1, len("x_done"))
+    assert (figures["accepted"], figures["kept_characters"]) == (1, len("x_done"))
 
 
 @pytest.mark.parametrize("method", [STREAM, INLINE])
@@ -76,7 +76,7 @@ async def test_notifications_with_the_item(peer: DirectPeer, backend: ScriptedBa
     peer.notify("aix/didShow", {"item": item})
     peer.notify("aix/didPartiallyAccept", {"item": item, "acceptedLength": 3})
     figures = await run(peer, "aix.statistics")
-    assert (figures["shown"], figures["partly_accepted"], figures["accepted_chars"]) == (1, 1, 2)
+    assert (figures["shown"], figures["partly"], figures["kept_characters"]) == (1, 1, 2)
 
 
 async def test_notifications_with_ids(peer: DirectPeer) -> None:

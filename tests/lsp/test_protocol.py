@@ -73,6 +73,20 @@ async def test_unknown_notifications_are_ignored(peer: DirectPeer) -> None:
     assert [m for m in peer.messages[count:] if "error" not in m and "method" not in m] == []
 
 
+async def test_a_request_as_a_notification_and_the_other_way_round(
+    peer: DirectPeer, backend: ScriptedBackend
+) -> None:
+    await peer.initialize()
+    peer.open(URI, "x = ")
+    peer.notify("aix/inlineCompletion", INLINE)
+    peer.notify("shutdown")
+    item = {"uri": URI + "2", "languageId": "python", "version": 1, "text": ""}
+    assert await peer.error("textDocument/didOpen", {"textDocument": item}) == messages.METHOD_NOT_FOUND
+    assert await peer.error("exit") == messages.METHOD_NOT_FOUND
+    assert len(peer.session.documents.store) == 1
+    assert not backend.generations and not peer.session.finished.done()
+
+
 BAD_PARAMS: list[Any] = [
     None,
     [],
@@ -215,7 +229,7 @@ async def test_a_result_that_cannot_be_serialised(peer: DirectPeer) -> None:
     protocol = peer.session.protocol
     for result in (object(), float("nan"), {1: {2, 3}}, b"bytes"):
         protocol.custom_params["test/result"] = None
-        protocol.fm.features["test/result"] = lambda params, result=result: result
+        protocol.requests["test/result"] = lambda params, result=result: result
         assert await peer.error("test/result") == messages.INTERNAL_ERROR
 
 
@@ -230,7 +244,9 @@ async def test_a_handler_that_fails(peer: DirectPeer) -> None:
 
     protocol = peer.session.protocol
     protocol.custom_params |= {"test/now": None, "test/later": None}
-    protocol.fm.features.update({"test/now": fails, "test/later": fails_later})
+    handlers = {"test/now": fails, "test/later": fails_later}
+    protocol.requests.update(handlers)
+    protocol.fm.features.update(handlers)
     for method in ("test/now", "test/later"):
         assert await peer.error(method) == messages.INTERNAL_ERROR
         peer.notify(method)

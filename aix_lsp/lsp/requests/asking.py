@@ -15,7 +15,6 @@ from aix_lsp.completion.suggestion import Ask, ContentModified, Superseded, Upda
 from aix_lsp.lsp.messages import CONTENT_MODIFIED, SERVER_CANCELLED
 from aix_lsp.lsp.session import Session
 from aix_lsp.lsp.target import Target
-from aix_lsp.settings import Settings
 
 T = TypeVar("T")
 
@@ -58,7 +57,7 @@ def once_started(session: Session, go: Callable[[], T | Awaitable[T]], nothing: 
 
 
 async def _later(session: Session, go: Callable[[], T | Awaitable[T]], nothing: T) -> T:
-    if not await session.wait_for_start(Settings().deadline_ms / 1000):
+    if not await session.wait_for_start(session.configuration.early().deadline_ms / 1000):
         return nothing
     outcome = go()
     return await outcome if isinstance(outcome, Awaitable) else outcome

@@ -1,0 +1,96 @@
+"""Servers on sockets in this process, and clients that join them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from aix_lsp.lsp import tcp, websocket
+from aix_lsp.lsp.lobby import Lobby
+from aix_lsp.lsp.session import Parts
+from tests.lsp.peer import Peer, StreamPeer
+from tests.lsp.scripted import ScriptedBackend, echo, parts
+
+
+class TcpServer:
+    def __init__(self, parts: Parts, lobby: Lobby, url: str) -> None:
+        self.parts = parts
+        self.lobby = lobby
+        self.address = urlsplit(url)
+
+    async def join(self) -> StreamPeer:
+        streams = await asyncio.open_connection(self.address.hostname, self.address.port)
+        return StreamPeer(*streams)
+
+
+@asynccontextmanager
+async def serving_tcp(of: Parts, lobby: Lobby | None = None) -> AsyncIterator[TcpServer]:
+    lobby = Lobby() if lobby is None else lobby
+    async with tcp.listening(of, lobby) as url:
+        yield TcpServer(of, lobby, url)
+        await lobby.close()
+    await of.pool.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - nothing tells of the end of a task
+            await asyncio.sleep(0.01)
+
+
+class SocketPeer(Peer):
+    """A client as a browser has it: text frames, one message each."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        super().__init__()
+        self.socket = socket
+        self._unsent: set[asyncio.Task[None]] = set()
+        self._sending = asyncio.Lock()
+        self.task = asyncio.create_task(self._read())
+
+    def send_body(self, body: bytes) -> None:
+        task = asyncio.create_task(self._send(body))
+        self._unsent.add(task)
+        task.add_done_callback(self._unsent.discard)
+
+    async def _send(self, body: bytes) -> None:
+        async with self._sending:
+            await self.socket.send(body.decode())
+
+    async def _read(self) -> None:
+        try:
+            async for frame in self.socket:
+                assert isinstance(frame, str)
+                self.take(frame.encode())
+        except ConnectionClosed:
+            pass
+        finally:
+            self.lose()
+
+
+class WebSocketServer:
+    def __init__(self, url: str, lobby: Lobby) -> None:
+        self.url = url
+        self.lobby = lobby
+
+    @asynccontextmanager
+    async def join(self, **how: Any) -> AsyncIterator[SocketPeer]:
+        async with connect(self.url, compression=None, **how) as socket:
+            peer = SocketPeer(socket)
+            yield peer
+            peer.task.cancel()
+
+
+@asynccontextmanager
+async def serving_websocket(**options: Any) -> AsyncIterator[WebSocketServer]:
+    of, lobby = parts(ScriptedBackend(echo), transport="ws", **options), Lobby()
+    async with websocket.listening(of, lobby) as url:
+        yield WebSocketServer(url, lobby)
+        await lobby.close()
+    await of.pool.close()

@@ -1,0 +1,217 @@
+"""Many clients on one TCP port: own sessions, right answers, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+from typing import Any
+
+import pytest
+
+from aix_lsp.lsp import messages
+from aix_lsp.lsp.lobby import Lobby
+from aix_lsp.lsp.main import is_loopback
+from aix_lsp.lsp.session import Session
+from tests.lsp.peer import StreamPeer
+from tests.lsp.places import STREAM, at
+from tests.lsp.scripted import ScriptedBackend, echo, parts
+from tests.lsp.sockets import serving_tcp, until
+
+
+async def test_two_clients_do_not_see_each_other() -> None:
+    async with serving_tcp(parts(ScriptedBackend(echo))) as server:
+        one, two = await server.join(), await server.join()
+        for peer, name in ((one, "one"), (two, "two")):
+            await peer.initialize()
+            text, params = at(f"{name} = |")
+            peer.open(params["textDocument"]["uri"], text)
+            ids = peer.request(STREAM, params, id=1)
+        for peer, name in ((one, "one"), (two, "two")):
+            answer = await peer.answer(ids)
+            assert answer["result"]["items"][0]["insertText"] == f"{name}_done"
+        await one.ask("shutdown")
+        one.notify("exit")
+        await one.wait(lambda: one._closed or None)
+        assert await two.error("still/there") == messages.METHOD_NOT_FOUND
+        await two.disconnect()
+
+
+async def test_one_backend_for_all() -> None:
+    made: list[ScriptedBackend] = []
+
+    def connect(settings: object) -> ScriptedBackend:
+        made.append(ScriptedBackend(echo))
+        return made[-1]
+
+    async with serving_tcp(parts(connect=connect, linger_s=60)) as server:
+        for _ in range(3):
+            peer = await server.join()
+            await peer.initialize()
+            await peer.ask("workspace/executeCommand", {"command": "aix.statistics"})
+            await peer.disconnect()
+        assert len(made) == 1 and not made[0].closed
+    assert made[0].closed
+
+
+async def test_200_clients_come_type_and_leave_at_random() -> None:
+    """No answer reaches the wrong client, and no session, task or document is left."""
+    backend = ScriptedBackend(echo)
+    draw = random.Random(4)
+    async with serving_tcp(parts(backend, linger_s=60)) as server:
+        before = len(asyncio.all_tasks())
+        at_once = asyncio.Semaphore(40)
+
+        async def visit(number: int) -> int:
+            async with at_once:
+                peer = await server.join()
+                return await _type_and_leave(peer, number, random.Random(draw.random()))
+
+        answered = await asyncio.gather(*(visit(number) for number in range(200)))
+        assert sum(answered) >= 200
+        await until(lambda: not len(server.lobby) and len(asyncio.all_tasks()) <= before)
+        assert not backend.running
+        assert backend.listeners == 0
+        gc.collect()
+        assert not [thing for thing in gc.get_objects() if isinstance(thing, Session)]
+
+
+async def _type_and_leave(peer: StreamPeer, number: int, draw: random.Random) -> int:
+    """Type some characters, asking after each, and go in one of the ways that clients go."""
+    await peer.initialize()
+    uri, text, answered = "file:///w/same-name.py", f"client{number}_", 0
+    peer.open(uri, text)
+    for version in range(2, 2 + draw.randrange(1, 6)):
+        place = {"line": 0, "character": len(text)}
+        text += draw.choice("xyz")  # never what is suggested, which would rightly be reused
+        change = {"range": {"start": place, "end": place}, "text": text[-1]}
+        peer.change(uri, version, change)
+        params = at(text + "|", uri=uri)[1]
+        id = peer.request(STREAM, params | {"partialResultToken": f"{number}-{version}"})
+        if draw.random() < 0.2:
+            peer.notify("$/cancelRequest", {"id": id})
+        if draw.random() < 0.2:
+            continue  # type on without waiting
+        answer = await peer.answer(id)
+        if "result" in answer:
+            answered += 1
+            assert answer["result"]["items"][0]["insertText"] == f"{text}_done"
+            assert len(peer.answers(id)) == 1
+    mine = {f"{number}-{version}" for version in range(2, 8)}
+    assert {params["token"] for params in peer.notifications("$/progress")} <= mine
+    if draw.random() < 0.5:
+        await peer.ask("shutdown")
+        peer.notify("exit")
+        await peer.wait(lambda: peer._closed or None)
+    elif draw.random() < 0.5:
+        peer.writer.transport.abort()
+    await peer.disconnect()
+    return answered
+
+
+async def test_a_client_that_breaks_off_in_mid_message() -> None:
+    async with serving_tcp(parts(ScriptedBackend(echo))) as server:
+        peer = await server.join()
+        await peer.initialize()
+        peer.send_bytes(b'Content-Length: 1000\r\n\r\n{"jsonrpc"')
+        await peer.disconnect()
+        await until(lambda: not len(server.lobby))
+
+
+@pytest.mark.parametrize(
+    ("options", "welcome"),
+    [
+        ({"token": "secret"}, True),
+        ({"aix": {"token": "secret"}}, True),
+        ({"token": "wrong"}, False),
+        ({"token": 5}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+async def test_the_token(options: Any, welcome: bool) -> None:
+    async with serving_tcp(parts(ScriptedBackend(echo), token="secret")) as server:
+        peer = await server.join()
+        params = {"processId": None, "capabilities": {}, "initializationOptions": options}
+        answer = await peer.answer(peer.request("initialize", params))
+        assert ("result" in answer) is welcome
+        if not welcome:
+            assert answer["error"]["code"] == messages.INVALID_REQUEST
+            await peer.wait(lambda: peer._closed or None)
+        await peer.disconnect()
+
+
+async def test_who_does_not_introduce_himself_is_sent_away() -> None:
+    async with serving_tcp(parts(ScriptedBackend(echo)), Lobby(introduction_s=0.01)) as server:
+        peer = await server.join()
+        await peer.wait(lambda: peer._closed or None)
+        await peer.disconnect()
+
+
+async def test_the_first_message_must_be_small() -> None:
+    async with serving_tcp(parts(ScriptedBackend(echo), token="secret")) as server:
+        peer = await server.join()
+        peer.send_body(b" " * (2 << 20))
+        [refusal] = await peer.wait(lambda: peer.messages)
+        assert refusal["error"]["code"] == messages.INVALID_REQUEST
+        await peer.disconnect()
+
+
+async def test_a_message_over_the_limit() -> None:
+    async with serving_tcp(parts(ScriptedBackend(echo), max_message_bytes=10_000)) as server:
+        peer = await server.join()
+        await peer.initialize()
+        peer.open("file:///w/big.py", "x" * 20_000)
+        peer.open("file:///w/a.py", "x = ")
+        assert await peer.error("still/there") == messages.METHOD_NOT_FOUND
+        assert [m for m in peer.messages if m.get("id", 1) is None]
+        [session] = server.lobby.sessions
+        assert [document.uri for document in session.documents.store] == ["file:///w/a.py"]
+        await peer.disconnect()
+
+
+async def test_too_many_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aix_lsp.lsp.lobby.MAX_CLIENTS", 2)
+    async with serving_tcp(parts(ScriptedBackend(echo))) as server:
+        welcome = [await server.join() for _ in range(2)]
+        for peer in welcome:
+            await peer.initialize()
+        extra = await server.join()
+        await extra.wait(lambda: extra._closed or None)
+        for peer in [*welcome, extra]:
+            await peer.disconnect()
+
+
+async def test_a_client_that_never_reads_costs_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aix_lsp.lsp.outbox.STUCK_BYTES", 200_000)
+    async with serving_tcp(parts(ScriptedBackend(echo))) as server:
+        reader, writer = await asyncio.open_connection(server.address.hostname, server.address.port)
+        peer = StreamPeer(reader, writer)
+        await peer.initialize()
+        peer.task.cancel()
+        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        async with asyncio.timeout(30):
+            while len(server.lobby):
+                for _ in range(200):
+                    peer.request("no/such/" + "x" * 500)
+                await asyncio.sleep(0)
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.1.5", False),
+        ("example.com", False),
+        ("localhost.example.com", False),
+        ("", False),
+    ],
+)
+def test_which_addresses_are_only_ours(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
