@@ -33,6 +33,8 @@ class Generation:
         self.request = request
         self.gate = asyncio.Event()
         """Nothing (more) is said before this is set, where the backend holds back."""
+        self.said = asyncio.Event()
+        """The first piece has been taken."""
         self.ended = asyncio.Event()
         self.cancelled = False
 
@@ -82,6 +84,7 @@ class ScriptedBackend:
             for piece in self.say(generation.request):
                 await asyncio.sleep(0)
                 yield Delta(piece, tokens=1)
+                generation.said.set()
                 if self.hold:
                     await generation.gate.wait()
             for index in range(generation.request.n):

@@ -141,6 +141,7 @@ async def test_divergence_cancels_at_once(peer: DirectPeer, backend: ScriptedBac
     peer.open(URI, "alpha = ")
     id = peer.request(method, at(0, 8))
     await peer.wait(lambda: backend.running)
+    await backend.generations[0].said.wait()
     peer.change(URI, 2, typed(8, "zzz"))
     assert (await peer.answer(id))["error"]["code"] == messages.CONTENT_MODIFIED
     await backend.generations[0].ended.wait()
