@@ -1,1 +1,1 @@
-"""Tokens in, tokens out: batching, scheduling, the KV cache and the model. Knows nothing of LSP or editors."""
+"""Tokens in, tokens out: batching, scheduling, the KV cache and the model. Knows nothing of LSP."""

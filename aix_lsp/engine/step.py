@@ -1,7 +1,7 @@
 """One forward step: the contract between the scheduler's side (pure Python) and the runner (torch).
 
-The scheduler decides which tokens of which sequences are computed and where their KV lies; the runner computes
-them and samples. Only token ids and page numbers cross, never tensors.
+The scheduler decides which tokens of which sequences are computed and where their KV lies; the runner
+computes them and samples. Only token ids and page numbers cross, never tensors.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ GREEDY = Sampling()
 class Row:
     """One sequence's share of a step.
 
-    `tokens` are computed at positions `start` … `start + len(tokens) - 1`; the KV of everything before `start`
-    already lies in `pages`. Page `i` of `pages` holds positions `[i * page_size, (i + 1) * page_size)`, and
+    `tokens` are computed at positions `start` … `start + len(tokens) - 1`; the KV of everything before
+    `start` already lies in `pages`. Page `i` of `pages` holds positions `[i * page_size, (i + 1) * page_size)`, and
     `pages` covers `start + len(tokens)`. `outputs` is how many of the last positions are sampled from: 0 in
     mid-prefill, 1 when decoding, 1 + k when k drafted tokens stand at the end of `tokens`.
     """
@@ -46,7 +46,7 @@ class Row:
     """Token ids that no output may be (special tokens other than the end tokens)."""
     top_logprobs: int = 0
     position_key: int = 0
-    """Index of the first output within its generation; with `sampling.seed` it makes sampling reproducible."""
+    """Index of the first output in its generation; with `sampling.seed` it makes sampling reproducible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,5 +82,5 @@ class Runner(Protocol):
         ...
 
     def copy_page(self, source: int, target: int, tokens: int) -> None:
-        """Copy the KV of the first `tokens` positions of a page (copy-on-write of a shared, partly filled page)."""
+        """Copy the KV of a page's first `tokens` positions (copy-on-write of a shared, partly filled page)."""
         ...

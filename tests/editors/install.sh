@@ -34,7 +34,8 @@ if [ "${VERSION_CODENAME:-}" = bookworm ]; then
     mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
         grep -v '^ *#' | grep -Eo 'https?://[^ ]+/debian/?( |$)' | head -n 1) || true
     key=/usr/share/keyrings/debian-archive-keyring.gpg
-    echo "deb [signed-by=$key] ${mirror:-http://deb.debian.org/debian} bookworm-backports main" >"$lists/backports.list"
+    [ -n "$mirror" ] || give_up "apt is set up for no Debian mirror to take backports from"
+    echo "deb [signed-by=$key] $mirror bookworm-backports main" >"$lists/backports.list"
     missing=$(echo "$missing" | sed 's/emacs-nox/emacs-nox\/bookworm-backports emacs-bin-common\/bookworm-backports emacs-common\/bookworm-backports emacs-el\/bookworm-backports/')
 fi
 apt="apt-get -qq -o Dir::Etc::sourceparts=$lists -o Acquire::Retries=2 -o APT::Update::Error-Mode=any"
