@@ -27,5 +27,5 @@ class DocumentSnapshot:
     language: str
     """The LSP language id, such as "python"; empty where unknown."""
     path: str
-    """The path to show the model, relative to its workspace folder where there is one; empty where untitled."""
+    """The path to show the model, relative to its workspace folder if there is one; empty if untitled."""
     text: Text
