@@ -5,11 +5,13 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: demo test lint format types bench clean help
+.PHONY: demo test test-editors pictures lint format types bench clean help
 
 help:
 	@echo "make demo    install, then watch the server complete a real file in the terminal"
 	@echo "make test    install, then lint, check types and run the tests"
+	@echo "make test-editors  fetch every editor that can be had here, VS Code too, and run their tests"
+	@echo "make pictures  draw the README's pictures with the real editors"
 	@echo "make bench   the quick benchmarks; docs/benchmarks.md lists them all"
 	@echo "make format  let ruff mend what it can"
 	@echo "make clean   remove what these commands made"
@@ -40,7 +42,23 @@ types: $(READY)
 
 test: lint types
 	tests/editors/fetch_nvim.sh
+	tests/editors/install.sh
 	$(BIN)/python -m pytest
+
+# Everything that `make test` does not wait for: about 1 GB is fetched into .cache.
+.PHONY: all-editors
+all-editors: $(READY)
+	tests/editors/fetch_nvim.sh
+	tests/editors/install.sh browser
+	tests/editors/fetch_more.sh
+	tests/editors/fetch_vscode.sh
+	cd editors/vscode && npm ci --no-audit --no-fund && npm test && PYTHON=$(abspath $(BIN)/python) npm run settings -- --check && npm run package
+
+test-editors: all-editors
+	$(BIN)/python -m pytest tests/editors -m "slow_editor or not slow_editor"
+
+pictures: all-editors
+	$(BIN)/python -m docs.pictures.draw
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.keystrokes

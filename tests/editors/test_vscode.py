@@ -11,24 +11,35 @@ import pytest
 from tests.editors import workbench
 from tests.editors.workbench import Workbench
 
-pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(400)]
 
 SOURCE = "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    return"
 
 
-@pytest.fixture
-def window(tmp_path: Path, engine_home: Path) -> Iterator[Workbench]:
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory, engine_home: Path) -> Iterator[Workbench]:
     if missing := workbench.missing():
         pytest.skip(missing)
-    window = Workbench(tmp_path, engine_home, "edited.py", SOURCE)
+    window = Workbench(tmp_path_factory.mktemp("vscode"), engine_home, "edited.py", SOURCE)
+    window.wait(lambda: "embedded" in window.do("status"), "a status bar with the model", 240)
     yield window
     window.close()
 
 
-def ready(window: Workbench) -> None:
-    """Wait for the model, and go to the end of the file."""
-    window.wait(lambda: "embedded" in window.do("status"), "a status bar with the model")
-    window.do("press", key="Control+End")
+@pytest.fixture
+def window(opened: Workbench) -> Workbench:
+    """The window with the file as it was, and the cursor at its end."""
+    start(opened, SOURCE)
+    return opened
+
+
+def start(window: Workbench, text: str) -> None:
+    window.do("press", key="Escape")
+    window.do("press", key="Control+a")
+    window.do("insert", text=text)
+    window.wait(lambda: "".join(window.do("lines")) == text.replace("\n", ""), "the text")
+    window.do("press", key="Escape")
+    window.wait(lambda: not window.do("ghost"), "no ghost text")
 
 
 def settled_ghost(window: Workbench) -> str:
@@ -44,7 +55,6 @@ def settled_ghost(window: Workbench) -> str:
 
 
 def test_ghost_text_is_shown_accepted_and_saved(window: Workbench) -> None:
-    ready(window)
     window.do("type", text=" ")
     ghost = settled_ghost(window)
     window.do("screenshot", path=str(window.home / "ghost.png"))
@@ -55,9 +65,7 @@ def test_ghost_text_is_shown_accepted_and_saved(window: Workbench) -> None:
 
 
 def test_streaming_grows_without_flicker(window: Workbench) -> None:
-    ready(window)
-    window.do("press", key="Control+a")
-    window.do("type", text="def mean(values):\ntotal = 0\nfor value in values:")
+    start(window, "def mean(values):\n    total = 0\n    for value in values:")
     window.do("forget")
     window.do("press", key="Enter")
     settled_ghost(window)
@@ -69,7 +77,6 @@ def test_streaming_grows_without_flicker(window: Workbench) -> None:
 
 
 def test_fast_typing_inserts_nothing_stale_and_doubles_no_bracket(window: Workbench) -> None:
-    ready(window)
     text = " a\n\nvalues = [1, 2, 3]\nfor value in values:\nprint(value"
     window.do("type", text=text)
     window.wait(lambda: "print(value" in "".join(window.do("lines")), "the typed text")
@@ -79,7 +86,6 @@ def test_fast_typing_inserts_nothing_stale_and_doubles_no_bracket(window: Workbe
 
 
 def test_popup_menu_and_pause(window: Workbench) -> None:
-    ready(window)
     window.do("type", text=" ")
     settled_ghost(window)
     window.do("press", key="Control+Space")

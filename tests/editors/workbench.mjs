@@ -32,6 +32,7 @@ const actions = {
     await page.click(".monaco-editor .view-lines");
   },
   type: async ({ text, delay }) => page.keyboard.type(text, { delay: delay ?? 0 }),
+  insert: async ({ text }) => page.keyboard.insertText(text),
   press: async ({ key }) => page.keyboard.press(key),
   ghost: async () => page.evaluate(() => window.ghosts.at(-1) ?? ""),
   ghosts: async () => page.evaluate(() => window.ghosts),

@@ -37,7 +37,9 @@ def missing() -> str:
 class Workbench:
     """One window that has one file open."""
 
-    def __init__(self, home: Path, engine_home: Path, name: str, text: str, settings: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, home: Path, engine_home: Path, name: str, text: str, settings: dict[str, Any] | None = None
+    ) -> None:
         self.home = home
         self.path = home / "project" / name
         self.path.parent.mkdir(parents=True)
@@ -70,6 +72,8 @@ class Workbench:
             "aix.server.command": [sys.executable, "-m", "aix_lsp", "--stdio"],
             "aix.server.environment": {"AIX_LSP_HOME": str(engine_home), "PYTHONPATH": str(ROOT)},
             "workbench.startupEditor": "none",
+            "workbench.secondarySideBar.defaultVisibility": "hidden",
+            "aix.deadlineMs": 15000,
             "workbench.tips.enabled": False,
             "editor.minimap.enabled": False,
             "chat.disableAIFeatures": True,
@@ -77,12 +81,19 @@ class Workbench:
             "editor.fontFamily": "DejaVu Sans Mono",
             "workbench.colorTheme": "Default Dark Modern",
         } | more
-        file = self.home / "user" / "User" / "settings.json"
-        file.parent.mkdir(parents=True)
-        file.write_text(json.dumps(settings))
+        # In a remote window, settings of the scope "machine" come from the machine's file.
+        for name in ("User", "Machine"):
+            file = self.home / "user" / name / "settings.json"
+            file.parent.mkdir(parents=True)
+            file.write_text(json.dumps(settings))
 
     def _install(self) -> None:
-        folders = ["--user-data-dir", str(self.home / "user"), "--extensions-dir", str(self.home / "extensions")]
+        folders = [
+            "--user-data-dir",
+            str(self.home / "user"),
+            "--extensions-dir",
+            str(self.home / "extensions"),
+        ]
         subprocess.run(
             [str(NODE), str(SERVER), *folders, "--install-extension", str(EXTENSION)],
             env=self.environment,
