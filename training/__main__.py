@@ -58,10 +58,15 @@ def tokenizer(work: Path) -> None:
 @click.pass_obj
 def train(work: Path, workers: int, pid_file: Path | None) -> None:
     """Train, or go on training, until the recipe's tokens are seen."""
+    from filelock import Timeout
+
     for file in (pid_file, work / "train.pid"):
         if file is not None:
             file.write_text(f"{os.getpid()}\n")
-    recipe.run(work, workers)
+    try:
+        recipe.run(work, workers)
+    except Timeout:
+        raise click.ClickException(f"the run in {work} goes on in another process already.") from None
 
 
 @main.command()

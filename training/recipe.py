@@ -61,8 +61,9 @@ def inputs(work: Path) -> Inputs:
 
 
 def run(work: Path, count: int) -> None:
-    """Train with `count` workers; 0 chooses."""
+    """Train with `count` workers, 0 chooses. filelock.Timeout where another process has the run already."""
     import torch
+    from filelock import FileLock
 
     from aix_lsp.training import workers
 
@@ -70,4 +71,5 @@ def run(work: Path, count: int) -> None:
     chosen = count or (1 if on_gpu else os.cpu_count() or 1)
     shape, recipe = (GPU_SHAPE, GPU_RECIPE) if on_gpu else (SHAPE, RECIPE)
     arguments = (shape, recipe, partial(inputs, work), run_folder(work))
-    workers.run(chosen, work / "rendezvous", train_worker, arguments)
+    with FileLock(work / "train.lock", timeout=0):
+        workers.run(chosen, work / "rendezvous", train_worker, arguments)

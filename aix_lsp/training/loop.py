@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -30,6 +32,7 @@ _NOTE_EVERY = 20  # steps
 _SCORE_EVERY = 2_000_000  # tokens
 _SCORED_ROWS, _SCORED_LENGTH = 64, 512
 _AVERAGE_EVERY = 5  # steps
+_STOP = 2
 
 Progress = Callable[[int, float], None]
 """Told the tokens seen and the last loss in nats a token."""
@@ -70,6 +73,7 @@ class Trainer:
         self.optimizers = Optimizers(self.model, recipe.matrix_rate, recipe.other_rate)
         self.checkpoint = Checkpoint(folder)
         self.step = self.tokens = self._piece = 0
+        self._stopping = False
         self._resume()
         feed = Feed(self._make_stream, recipe, workers.rank, workers.count, self.tokens, self._piece)
         self._batches = batches(feed, min(12, (os.cpu_count() or 2) - 1) if self.device.type == "cuda" else 0)
@@ -79,7 +83,7 @@ class Trainer:
             self._forward = torch.compile(self.model, dynamic=False)
 
     def run(self, progress: Progress | None = None) -> None:
-        """Train until the recipe's tokens are seen; `progress` is told of each step."""
+        """Train until the recipe's tokens are seen; `progress` is told of each step. See also `stop`."""
         self.run_to(self.recipe.tokens, progress)
         self._update_average()
         self._note(held_out=self.score(), held_out_average=self.score(self.average), finished=True)
@@ -100,11 +104,19 @@ class Trainer:
                 recent = []
             if self.tokens // _SCORE_EVERY > (self.tokens - self.recipe.batch) // _SCORE_EVERY:
                 self._note(held_out=self.score(), held_out_average=self.score(self.average))
-            # The first worker's clock decides for all: saving gathers every worker's position.
-            if self.workers.largest(int(self.workers.first and time.monotonic() - saved > _SAVE_EVERY)):
+            # The first worker decides for all: saving gathers every worker's position.
+            due = _STOP if self._stopping else int(time.monotonic() - saved > _SAVE_EVERY)
+            due = self.workers.largest(due if self.workers.first else 0)
+            if due:
                 self._save()
                 saved = time.monotonic()
+            if due == _STOP:
+                raise KeyboardInterrupt
         self._save()
+
+    def stop(self) -> None:
+        """Save after the step that is running, and end with KeyboardInterrupt."""
+        self._stopping = True
 
     def score(self, weights: dict[str, Tensor] | None = None) -> float:
         """Nats a token on held-out rows, of the current weights or the given ones."""
@@ -209,5 +221,23 @@ def train(
     folder: Path,
     progress: Progress | None = None,
 ) -> None:
-    """A worker's whole task; `inputs` is called in each worker, since documents are large to send."""
-    Trainer(workers, shape, recipe, inputs(), folder).run(progress if workers.first else None)
+    """A worker's whole task; `inputs` is called in each worker, since documents are large to send.
+
+    SIGINT and SIGTERM end it with KeyboardInterrupt, after a checkpoint.
+    """
+    trainer = Trainer(workers, shape, recipe, inputs(), folder)
+    with _signals(trainer):
+        trainer.run(progress if workers.first else None)
+
+
+@contextmanager
+def _signals(trainer: Trainer) -> Iterator[None]:
+    """A terminal's Ctrl-C reaches every worker, but only the first decides."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in kept:
+        signal.signal(number, lambda *_: trainer.stop())
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)

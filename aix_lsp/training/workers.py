@@ -86,6 +86,9 @@ def _join(
     )
     try:
         task(Workers(rank, count), *arguments)
+    except KeyboardInterrupt:
+        if rank == 0:
+            raise
     except RuntimeError as error:
         if rank == 0:
             raise

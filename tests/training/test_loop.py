@@ -101,6 +101,19 @@ if __name__ == "__main__":
 """
 
 
+def test_asked_to_end_a_run_leaves_a_checkpoint(work: Path) -> None:
+    def interrupt(tokens: int, loss: float) -> None:
+        if tokens >= 6_144:
+            signal.raise_signal(signal.SIGTERM)
+
+    arguments = (_SHAPE, _recipe(10**9), Given(work), work / "run", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        workers.run(1, work / "rendezvous", train, arguments)
+    state = Checkpoint(work / "run").load()
+    assert state is not None
+    assert state["tokens"] == 6_144
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_when_the_first_worker_is_killed_the_others_end(work: Path) -> None:
     script = work / "script.py"
