@@ -26,6 +26,7 @@ from benchmarks.peers.llama_server import HOW_TO_BUILD, LlamaServer
 from benchmarks.peers.windows import Windows
 from benchmarks.readiness import wait_until_ready
 from benchmarks.replay import Moment, Script, scripts
+from benchmarks.stats import busy_warning
 
 EMBEDDED = Path(aix_lsp.__file__).parent / "embedded"
 
@@ -124,6 +125,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main() -> int:
     options = parse()
+    if warning := busy_warning():
+        print(warning, file=sys.stderr)
     runs = asyncio.run(run(options))
     if options.json:
         print(json.dumps([asdict(run) | {"summary": run.summary()} for run in runs], indent=1))

@@ -18,7 +18,7 @@ from benchmarks.lsp import inline_items, insert_text
 from benchmarks.own_engine import completion_body
 from benchmarks.readiness import wait_until_ready
 from benchmarks.replay import scripts
-from benchmarks.stats import percentile
+from benchmarks.stats import busy_warning, percentile
 
 GOAL_MS = 5.0
 
@@ -93,6 +93,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=500)
     parser.add_argument("--busy", type=int, default=4, help="requests always running beside")
     options = parser.parse_args()
+    if warning := busy_warning():
+        print(warning, file=sys.stderr)
     return asyncio.run(run(options.rounds, options.busy))
 
 

@@ -119,6 +119,14 @@ class LlamaServer:
             generated=timings.get("predicted_n", 0),
         )
 
+    async def suggest(self, client: int, prompt: FimPrompt, max_tokens: int) -> int:
+        """Generate exactly `max_tokens` in the client's own slot; returns how many there were."""
+        assert self._session
+        body = infill_body(prompt, max_tokens) | {"stream": False, "ignore_eos": True, "id_slot": client}
+        async with self._session.post("/infill", json=body) as answer:
+            answer.raise_for_status()
+            return int((await answer.json())["tokens_predicted"])
+
     async def _stream(self, path: str, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         assert self._session
         async with self._session.post(path, json=body) as answer:
