@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import stat
 import sys
 import threading
 from collections.abc import Callable
 from io import FileIO
 
+from aix_lsp.lsp.client_log import ClientLog
 from aix_lsp.lsp.inlet import Inlet
 from aix_lsp.lsp.lobby import flush
 from aix_lsp.lsp.outbox import Outbox, StreamOutbox, ThreadOutbox
@@ -28,7 +30,10 @@ def claim_stdout() -> int:
     """
     sys.stdout.flush()
     channel = os.dup(1)
-    os.dup2(2, 1)  # reaches also what C code and child processes write
+    try:
+        os.dup2(2, 1)  # reaches also what C code and child processes write
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # started without a standard error
     sys.stdout = sys.stderr
     return channel
 
@@ -42,9 +47,12 @@ async def serve(parts: Parts, channel: int, on_start: Callable[[Callable[[], Non
     outbox = await _open_outbox(channel, writing)
     session = build(parts, outbox)
     writing.lost.add_done_callback(lambda _: session.disconnected())
+    log = ClientLog(session.protocol)
+    log.attach()
     await _open_inlet(Inlet(session, parts.options.max_message_bytes))
     on_start(session.disconnected)
     status = await session.finished
+    log.detach()
     await session.close()
     await flush(outbox)
     return status
@@ -72,10 +80,9 @@ class _Reading(asyncio.Protocol):
 
 async def _open_outbox(channel: int, writing: _Writing) -> Outbox:
     file = FileIO(channel, "w")
-    try:
-        transport, _ = await asyncio.get_running_loop().connect_write_pipe(lambda: writing, file)
-    except (ValueError, OSError, NotImplementedError):
-        return ThreadOutbox(file)  # a redirection, or Windows
+    if not _can_be_watched(channel):
+        return ThreadOutbox(file)
+    transport, _ = await asyncio.get_running_loop().connect_write_pipe(lambda: writing, file)
     outbox = StreamOutbox(transport)
     writing.lost.add_done_callback(lambda _: outbox.note_closed())
     return outbox
@@ -84,10 +91,16 @@ async def _open_outbox(channel: int, writing: _Writing) -> Outbox:
 async def _open_inlet(inlet: Inlet) -> None:
     loop = asyncio.get_running_loop()
     file = FileIO(os.dup(0), "r")
-    try:
+    if _can_be_watched(0):
         await loop.connect_read_pipe(lambda: _Reading(inlet), file)
-    except (ValueError, OSError, NotImplementedError):
+    else:
         threading.Thread(target=_read, args=(file, inlet, loop), name="stdin", daemon=True).start()
+
+
+def _can_be_watched(descriptor: int) -> bool:
+    """Whether an event loop can wait for it: not for files, terminals, /dev/null, or on Windows."""
+    mode = os.fstat(descriptor).st_mode
+    return sys.platform != "win32" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
 
 
 def _read(file: FileIO, inlet: Inlet, loop: asyncio.AbstractEventLoop) -> None:

@@ -40,7 +40,7 @@ async def serving_tcp(of: Parts, lobby: Lobby | None = None) -> AsyncIterator[Tc
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - nothing tells of the end of a task
+        while not condition():
             await asyncio.sleep(0.01)
 
 

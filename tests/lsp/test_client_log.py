@@ -1,0 +1,48 @@
+"""What the client finds in its own log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from aix_lsp.lsp import client_log, messages
+from aix_lsp.lsp.client_log import ClientLog
+from tests.lsp.peer import DirectPeer
+
+
+@pytest.fixture
+async def log(peer: DirectPeer) -> Iterator[ClientLog]:
+    log = ClientLog(peer.session.protocol)
+    log.attach()
+    yield log
+    log.detach()
+
+
+def logged(peer: DirectPeer) -> list[tuple[int, str]]:
+    return [(note["type"], note["message"]) for note in peer.notifications("window/logMessage")]
+
+
+async def test_warnings_and_errors_of_ours(peer: DirectPeer, log: ClientLog) -> None:
+    await peer.initialize()
+    logging.getLogger("aix_lsp.some.module").info("not this")
+    logging.getLogger("other").error("nor this")
+    logging.getLogger("aix_lsp.some.module").warning("careful %d", 1)
+    logging.getLogger("aix_lsp.some.module").error("broken")
+    await peer.wait(lambda: logged(peer) == [(2, "careful 1"), (1, "broken")])
+
+
+async def test_nothing_before_initialize(peer: DirectPeer, log: ClientLog) -> None:
+    logging.getLogger("aix_lsp").error("early")
+    assert await peer.error("still/there") == messages.SERVER_NOT_INITIALIZED
+    await peer.initialize()
+    assert not logged(peer)
+
+
+async def test_a_flood_is_cut(peer: DirectPeer, log: ClientLog) -> None:
+    await peer.initialize()
+    for number in range(10 * client_log.MOST_A_MINUTE):
+        logging.getLogger("aix_lsp").error("again %d", number)
+    await peer.error("still/there")
+    assert len(logged(peer)) == client_log.MOST_A_MINUTE
