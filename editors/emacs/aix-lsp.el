@@ -6,7 +6,7 @@
 ;; Author: aix-lsp contributors
 ;; URL: https://github.com/aix-lsp/aix-lsp
 ;; Version: 0.1.0
-;; Package-Requires: ((emacs "29.1") (jsonrpc "1.0.24"))
+;; Package-Requires: ((emacs "30.1"))
 ;; Keywords: convenience, languages, tools
 
 ;;; Commentary:

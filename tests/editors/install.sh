@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the editors that the tests drive, from the Debian or Ubuntu mirror that apt is set up for.
-#   install.sh          what the quick suite needs: Emacs 29 or newer, Vim with ALE, tmux
+#   install.sh          what the quick suite needs: Emacs 30 or newer, Vim with ALE, tmux
 #   install.sh browser  besides, for `make test-editors` and `make pictures`: Chromium, fonts
 # Without root, or without apt, it says what is missing and ends well: the tests that need it are skipped and say so.
 set -eu
@@ -10,7 +10,7 @@ give_up() {
     exit 0
 }
 
-emacs_is_new() { emacs -Q --batch --eval '(unless (>= emacs-major-version 29) (kill-emacs 1))' 2>/dev/null; }
+emacs_is_new() { emacs -Q --batch --eval '(unless (>= emacs-major-version 30) (kill-emacs 1))' 2>/dev/null; }
 ale_is_there() { find /usr/share/vim-ale /usr/share/vim /usr/share/vim-scripts -type d -name ale 2>/dev/null | grep -q .; }
 
 missing=
@@ -23,9 +23,9 @@ if [ "${1:-}" = browser ]; then
 fi
 [ -n "$missing" ] || exit 0
 command -v apt-get >/dev/null || give_up "no apt-get here to install$missing"
-[ "$(id -u)" = 0 ] || give_up "not root: run 'sudo apt-get install$missing' (Emacs must be 29 or newer)"
+[ "$(id -u)" = 0 ] || give_up "not root: run 'sudo apt-get install$missing' (Emacs must be 30 or newer)"
 
-# Bookworm's Emacs has no Eglot: take it from backports, named in a list that lives only as long as this script.
+# Bookworm has Emacs 28: take 30 from backports, named in a list that lives only as long as this script.
 lists=$(mktemp -d)
 trap 'rm -rf "$lists"' EXIT
 cp /etc/apt/sources.list.d/* "$lists" 2>/dev/null || true

@@ -41,10 +41,10 @@ def emacs() -> str:
     if not found or not terminal.found():
         pytest.skip("no Emacs or no tmux here: run tests/editors/install.sh")
     new = subprocess.run(
-        [found, "-Q", "--batch", "--eval", "(kill-emacs (if (< emacs-major-version 29) 1 0))"], timeout=30
+        [found, "-Q", "--batch", "--eval", "(kill-emacs (if (< emacs-major-version 30) 1 0))"], timeout=30
     )
     if new.returncode:
-        pytest.skip("Emacs 29 or newer is needed: run tests/editors/install.sh")
+        pytest.skip("Emacs 30 or newer is needed: run tests/editors/install.sh")
     return found
 
 
