@@ -11,6 +11,8 @@ from aix_lsp.completion.suggestion import Suggestion
 
 Count = Callable[[str, int], None]
 
+_UNWELCOME = 4
+
 
 @dataclass(slots=True)
 class _Fate:
@@ -29,6 +31,12 @@ class Fates:
         """`count` takes a name of aix_lsp.statistics.COUNTS and how many."""
         self._count = count
         self._known: LRUCache[str, _Fate] = LRUCache(512)
+        self._rejected_in_a_row = 0
+
+    @property
+    def unwelcome(self) -> bool:
+        """Whether the last few suggestions that were shown were all rejected."""
+        return self._rejected_in_a_row >= _UNWELCOME
 
     def given(self, suggestions: Iterable[Suggestion]) -> None:
         """A client has these. An id comes again with what is left of its text as the user types along."""
@@ -52,6 +60,7 @@ class Fates:
             fate.settled = True
             if not fate.taken:
                 self._count("rejected", 1)
+                self._rejected_in_a_row += 1
 
     def _show(self, fate: _Fate) -> None:
         if not fate.shown:
@@ -63,6 +72,7 @@ class Fates:
         self._show(fate)  # a client that accepts has shown, though it may not say so
         if not fate.taken:
             fate.taken = True
+            self._rejected_in_a_row = 0
             self._count(how, 1)
         fate.left -= characters
         self._count("kept_characters", characters)

@@ -72,6 +72,11 @@ class Ledger:
         if event == "accepted":
             self._survival.accepted(suggestion_id)
 
+    @property
+    def unwelcome(self) -> bool:
+        """Whether the last few suggestions that were shown were all rejected."""
+        return self._fates.unwelcome
+
     def look_again(self, uri: str | None = None) -> None:
         """See now what is left of accepted suggestions, before a document (or all of them) is closed."""
         self._survival.check(uri)

@@ -136,7 +136,8 @@ class CompletionService:
     async def _begin(self, goal: Aim, asking: Asking, live: LiveDocument) -> Source:
         """Ask the model, after a pause where typing is fast."""
         if goal.ask.trigger == "automatic":
-            pause = live.rhythm.wait(self._sources.latency.value, goal.settings.wait_ms / 1000)
+            longest = goal.settings.wait_ms / 1000
+            pause = live.rhythm.wait(self._sources.latency.value, longest, self._ledger.unwelcome)
             if pause:
                 await asking.wait(min(self._clock() + pause, asking.deadline))
                 asking.check()

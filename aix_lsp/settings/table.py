@@ -130,8 +130,9 @@ class Settings:
         per_language=True,
     )
     wait_ms: int = option(
-        0,
-        "Longest pause before asking the model while you type; 0 asks at once.",
+        200,
+        "Longest pause before asking the model while you type. It waits only where you type faster than the "
+        "model answers, or reject what it shows; 0 asks at once.",
         unit="ms",
         minimum=0,
         per_language=True,

@@ -49,6 +49,18 @@ def test_fates(events: list[tuple[str, int]], expected: dict[str, int]) -> None:
     assert set(counts) <= set(statistics.COUNTS)
 
 
+def test_a_run_of_rejections_is_unwelcome_until_something_is_taken() -> None:
+    fates = Fates(lambda name, value: None)
+    suggestions = [Suggestion(name, "text") for name in "abcde"]
+    fates.given(suggestions)
+    for suggestion in suggestions[:4]:
+        assert not fates.unwelcome
+        fates.event(suggestion.id, "rejected", 0)
+    assert fates.unwelcome
+    fates.event("e", "partly", 2)
+    assert not fates.unwelcome
+
+
 def test_figures() -> None:
     told = figures({"shown": 4, "accepted": 1, "partly": 1, "answered": 8, "reused": 2, "first_text_slow": 1})
     assert (told["acceptance"], told["reuse"], told["cache"]) == (0.5, 0.25, None)

@@ -33,3 +33,11 @@ def test_wait(gaps: list[float], latency: float | None, longest: float, waits: f
         now += gap
         rhythm.typed(now)
     assert rhythm.wait(latency, longest) == pytest.approx(waits)
+
+
+def test_suggestions_that_are_rejected_wait_for_a_pause() -> None:
+    rhythm = Rhythm()
+    for now in (100.0, 100.2, 100.4):
+        rhythm.typed(now)
+    assert rhythm.wait(0.01, 1.0) == 0.0
+    assert rhythm.wait(0.01, 1.0, unwelcome=True) == pytest.approx(0.3)
