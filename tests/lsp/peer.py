@@ -31,6 +31,7 @@ class Peer:
         self.silent = False
         """Leave the server's calls unanswered."""
         self._ids = itertools.count(1000)
+        self._answers: dict[str, list[dict[str, Any]]] = {}
         self._news = asyncio.Event()
         self._closed = False
 
@@ -56,7 +57,7 @@ class Peer:
 
     def answers(self, id: Any) -> list[dict[str, Any]]:
         """All responses to an id so far; there should be one."""
-        return [m for m in self.messages if "method" not in m and (m["id"], type(m["id"])) == (id, type(id))]
+        return self._answers.get(repr(id), [])
 
     async def ask(self, method: str, params: Any = None) -> Any:
         """The result of a request."""
@@ -106,6 +107,8 @@ class Peer:
         """A body from the server."""
         message = json.loads(body)
         self.messages.append(message)
+        if "method" not in message:
+            self._answers.setdefault(repr(message["id"]), []).append(message)
         self._news.set()
         if "method" in message and "id" in message and not self.silent:
             handler = self.calls.get(message["method"], lambda params: None)
