@@ -169,8 +169,11 @@ def read_completion(event: Any) -> Iterator[Delta | Usage]:
         raise BackendError(f"The server failed: {_error_text(event['error'])}")
     for choice in event.get("choices") or ():
         yield from _read_choice(choice)
+    own = event.get("aix") or {}
     if isinstance(event.get("usage"), dict):
-        yield _read_usage(event["usage"], event.get("aix") or {})
+        yield _read_usage(event["usage"], own)
+    elif "prompt_tokens" in own:
+        yield _read_usage(own, own)
 
 
 def _read_choice(choice: Any) -> Iterator[Delta]:

@@ -14,7 +14,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from aix_lsp.engine.engine import EngineStopped, QueueFull
-from aix_lsp.engine.events import Event, Failed, Finished, Piece
+from aix_lsp.engine.events import Event, Failed, Finished, Piece, Started
 from aix_lsp.engine.layout import PromptTooLong
 from aix_lsp.engine.requests import BadField, CompletionRequest, parse
 from aix_lsp.engine.served import ServedModel
@@ -119,6 +119,8 @@ class _Answer:
             return frame({**self._head, "choices": [self._choice(event)]})
         if isinstance(event, Failed):
             return frame(error_json(event.message, "server_error", "failed"))
+        if isinstance(event, Started):
+            return frame({**self._head, "choices": [], "aix": _prompt_cost(event)})
         return frame({**self._head, "choices": [], **_cost(event)})
 
     async def whole(self, stream: EventStream) -> tuple[dict[str, Any], str]:
@@ -130,8 +132,9 @@ class _Answer:
             if isinstance(event, Finished):
                 choices = [self._choice(pieces[index]) for index in sorted(pieces)]
                 return {**self._head, "choices": choices, **_cost(event)}, ""
-            earlier = pieces.get(event.index)
-            pieces[event.index] = earlier.joined(event) if earlier else event
+            if isinstance(event, Piece):
+                earlier = pieces.get(event.index)
+                pieces[event.index] = earlier.joined(event) if earlier else event
         return {}, "the engine gave no end"
 
     def _choice(self, piece: Piece) -> dict[str, Any]:
@@ -152,6 +155,15 @@ class _Answer:
             "token_logprobs": [token.logprob for token in described],
             "top_logprobs": [dict(token.top) for token in described] if self._logprobs else None,
         }
+
+
+def _prompt_cost(started: Started) -> dict[str, Any]:
+    return {
+        "prompt_tokens": started.prompt_tokens,
+        "cached_tokens": started.cached_tokens,
+        "queue_ms": round(started.queue_ms, 3),
+        "first_token_ms": round(started.first_token_ms, 3),
+    }
 
 
 def _cost(finished: Finished) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the engine tells of a request, in order: pieces of text, then exactly one end."""
+"""What the engine tells of a request, in order: its start, pieces of text, then exactly one end."""
 
 from __future__ import annotations
 
@@ -44,6 +44,19 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Started:
+    """A request's first token is there; what its prompt cost, for a client that will not wait for the end.
+
+    Times in milliseconds since it was submitted.
+    """
+
+    prompt_tokens: int
+    cached_tokens: int
+    queue_ms: float
+    first_token_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A request's end, and what it cost. Times in milliseconds since it was submitted."""
 
@@ -61,4 +74,4 @@ class Failed:
     message: str
 
 
-Event: TypeAlias = Piece | Finished | Failed
+Event: TypeAlias = Started | Piece | Finished | Failed

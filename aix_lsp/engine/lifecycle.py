@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 
-from aix_lsp.engine.events import Event, Failed, Finished, Reason
+from aix_lsp.engine.events import Event, Failed, Finished, Reason, Started
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.schedule import BACKGROUND
 from aix_lsp.engine.scheduler import Scheduler
@@ -39,6 +39,20 @@ class Lifecycle:
         if request.deadline != math.inf:
             heapq.heappush(self._deadlines, (request.deadline, request.number, request))
         self.scheduler.submit(request)
+
+    def started(self, request: Request, now: float) -> None:
+        """Note that a request's first token came at `now`, and tell what its prompt cost."""
+        request.first_token_at = now
+        first = request.sequences[0]
+        self._tell(
+            request,
+            Started(
+                first.prompt_length,
+                max(first.reused, 0),
+                _milliseconds(request.arrival, request.started_at),
+                _milliseconds(request.arrival, now),
+            ),
+        )
 
     def end(self, request: Request, reason: Reason) -> None:
         """End a request that is not wanted any longer, or may not run any longer; what it computed stays

@@ -183,7 +183,7 @@ class Stepper:
         request.completion_tokens += progress.tokens
         self._metrics.generated_tokens.add(progress.tokens)
         if not request.first_token_at:
-            request.first_token_at = now
+            self.requests.started(request, now)
             self._metrics.time_to_first_token_seconds.observe(now - request.arrival)
         if sequence.last_token_at:
             self._metrics.inter_token_seconds.observe((now - sequence.last_token_at) / progress.tokens)
