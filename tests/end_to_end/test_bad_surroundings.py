@@ -72,7 +72,7 @@ async def test_a_model_without_fim_tokens_continues_the_prefix(fresh_home: Path)
         await suggests(editor)
         await suggests(editor)
     [log] = (fresh_home / "log").glob("engine-*.log")
-    assert log.read_text().count("continues the prefix") == 1
+    assert log.read_text().count("no fill-in-the-middle tokens") == 1
 
 
 async def test_a_kv_memory_below_one_context_is_named_with_what_is_needed(fresh_home: Path) -> None:

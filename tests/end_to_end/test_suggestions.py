@@ -91,8 +91,8 @@ async def test_partial_results_of_the_popup_bring_each_item_once(editor: Editor)
     streamed = [item for _, value in call.progress for item in items_of(value)]
     assert streamed or result
     assert not (streamed and result), "the final answer repeats what was streamed"
-    labels = [item["label"] for item in streamed]
-    assert len(labels) == len(set(labels))
+    texts = [item.get("textEditText") or item["textEdit"]["newText"] for item in streamed]
+    assert len(texts) == len(set(texts))
 
 
 async def test_incremental_edits_mean_what_the_whole_text_means(engine_home: Any) -> None:
