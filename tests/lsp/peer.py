@@ -30,7 +30,7 @@ class Peer:
         """How calls of the server are answered; others with null."""
         self.silent = False
         """Leave the server's calls unanswered."""
-        self._ids = itertools.count(1000)
+        self._ids = itertools.count(1_000_000_000)
         self._answers: dict[str, list[dict[str, Any]]] = {}
         self._news = asyncio.Event()
         self._closed = False
