@@ -101,11 +101,12 @@ def _lean(
     if precision.int8:
         cached = lean.weight_count() <= CACHED
         lean.convert(lambda plain: int8_projection(plain.weight, plain.bias, plain.norm, cached))
-        lean.dtype = precision.run
-        check(forward, lean.dtype, _INT8_TOLERANCE, "the lean path in int8")
+        lean.dtype, lean.cache_dtype = precision.run, precision.cache
+        forward = LeanForward(lean)
+        check(forward, lean.cache_dtype, _INT8_TOLERANCE, "the lean path in int8")
     elif lean.dtype is torch.bfloat16 and check.device.type == "cpu" and packs_bfloat16():
         lean.convert(PackedBfloat16Projection)
-    return forward, lean.dtype
+    return forward, lean.cache_dtype
 
 
 def _generic(

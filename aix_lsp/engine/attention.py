@@ -41,7 +41,7 @@ class Form:
         return not self.softcap and self.sinks is None
 
 
-_QUERY_BLOCK = 128
+_QUERY_BLOCK = 64
 _FOLD_LIMIT = 8
 
 
@@ -110,25 +110,43 @@ def _blocks(
 ) -> Tensor:
     """Attention of many positions in blocks, each over the keys up to its own end: the CPU kernel computes
     what a causal mask then hides (512 positions: 40 % less to compute)."""
-    groups, count = query.shape[1], query.shape[2]
-    keys = key.transpose(0, 1).expand(-1, groups, -1, -1)
-    values = value.transpose(0, 1).expand(-1, groups, -1, -1)
+    count = query.shape[2]
     mask = plan.mask(span, low, form.window, query.dtype)
+    # The CPU's fused kernel multiplies bfloat16 at the speed of float32; written out it takes 5.3 instead
+    # of 9.5 ms (14 heads of 64, 512 positions).
+    block = _block_in_bfloat16 if query.dtype is torch.bfloat16 and query.device.type == "cpu" else _block
     parts = []
     for begin in range(0, count, _QUERY_BLOCK):
         end = min(begin + _QUERY_BLOCK, count)
         seen = span.start + end - low
         first = max(0, span.start + begin + 1 - form.window - low) if form.window else 0
         parts.append(
-            F.scaled_dot_product_attention(
+            block(
                 query[:, :, begin:end],
-                keys[:, :, first:seen],
-                values[:, :, first:seen],
-                attn_mask=mask[begin:end, first:seen],
-                scale=form.scale,
+                key[:, :, first:seen],
+                value[:, :, first:seen],
+                mask[begin:end, first:seen],
+                form.scale,
             )
         )
     return torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
+
+
+def _block(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """Attention of `[heads, groups, count, size]` over `[1, heads, length, size]`."""
+    groups = query.shape[1]
+    keys = key.transpose(0, 1).expand(-1, groups, -1, -1)
+    values = value.transpose(0, 1).expand(-1, groups, -1, -1)
+    return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scale)
+
+
+def _block_in_bfloat16(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
+    heads, groups, count, size = query.shape
+    folded = query.reshape(heads, groups * count, size)
+    scores = folded.new_empty(heads, groups * count, key.shape[2])
+    scores = torch.baddbmm(scores, folded, key[0].transpose(1, 2), beta=0, alpha=scale)
+    weights = scores.view(heads, groups, count, -1).add_(mask).softmax(-1)
+    return torch.bmm(weights.view(heads, groups * count, -1), value[0]).view(heads, groups, count, -1)
 
 
 def _written_out(

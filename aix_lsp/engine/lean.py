@@ -53,6 +53,7 @@ class LeanModel:
     middle_size: int
     activation: Callable[[Tensor], Tensor]
     dtype: torch.dtype
+    cache_dtype: torch.dtype
     embedding_scale: float = 1.0
     logit_scale: float = 1.0
 
@@ -159,10 +160,13 @@ class LeanForward:
         plan.store.write_joint(index, plan.writes, space.new)
 
     def _attend(self, plan: Plan, index: int, layer: LeanLayer, space: _Workspace) -> Tensor:
-        dtype = self.model.dtype
-        if plan.decoding and layer.form.plain and dtype is torch.float32:
+        """Attention of the queries in `space`: `[T, query_heads * head_size]`."""
+        cache = self.model.cache_dtype
+        if cache is not torch.float32:
+            return attend(plan, index, space.query.to(cache), layer.form).to(self.model.dtype)
+        if plan.decoding and layer.form.plain:
             return attend_tokens(plan, index, space.queries, layer.form)
-        return attend(plan, index, space.query.to(dtype), layer.form)
+        return attend(plan, index, space.query, layer.form)
 
     def _mix(self, layer: LeanLayer, rows: Tensor, mixed: Tensor, space: _Workspace) -> None:
         """The rest of a layer, added to its input `rows` in place."""

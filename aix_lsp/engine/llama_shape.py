@@ -61,6 +61,7 @@ def take_apart(model: Any, forms: dict[int, Form], positions: int) -> LeanModel:
         middle_size=config.intermediate_size,
         activation=_activation(config),
         dtype=embedding.dtype,
+        cache_dtype=embedding.dtype,
         embedding_scale=_embedding_scale(config),
         logit_scale=1.0 / float(getattr(config, "logits_scaling", 1.0)),
     )

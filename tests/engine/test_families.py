@@ -9,13 +9,13 @@ import torch
 from aix_lsp.engine.assemble import assemble_paged, assemble_recomputing
 from aix_lsp.engine.kv import KvPool
 from aix_lsp.engine.plan import lay_out
-from aix_lsp.engine.precision import Precision
+from aix_lsp.engine.precision import choose
 from aix_lsp.engine.runner import TorchRunner
 from aix_lsp.engine.step import Row
 from tests.engine.families import FAMILIES, LEAN, RECOMPUTED, VOCAB, build
 
 CPU = torch.device("cpu")
-FLOAT = Precision("float32", torch.float32, torch.float32)
+FLOAT = choose("float32", CPU, 0)
 PAGE_SIZE = 4
 NEW_TOKENS = 10
 PROMPTS = tuple(

@@ -8,7 +8,7 @@ import torch
 from aix_lsp.engine.assemble import assemble_paged
 from aix_lsp.engine.kv import KvPool, LayerShape
 from aix_lsp.engine.plan import Plan
-from aix_lsp.engine.precision import Precision
+from aix_lsp.engine.precision import choose
 from aix_lsp.engine.runner import TorchRunner
 from aix_lsp.engine.step import OutOfMemory, Row, Runner
 from tests.engine.families import VOCAB, build
@@ -21,7 +21,7 @@ PROMPT = tuple(torch.randint(3, VOCAB, (23,), generator=torch.Generator().manual
 @pytest.fixture(scope="module", params=["lean", "generic"])
 def runner(request) -> Runner:
     torch.set_num_threads(1)
-    precision = Precision("float32", torch.float32, torch.float32)
+    precision = choose("float32", CPU, 0)
     found = assemble_paged(build("qwen2-window"), precision, CPU, 128, request.param == "lean")
     pool = KvPool(found.shapes, 40, PAGE, found.cache_dtype, CPU)
     return TorchRunner(found.forward, pool, found.vocab_size, 128, CPU)
