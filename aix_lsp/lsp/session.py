@@ -104,16 +104,6 @@ class Session:
         folder = self.workspace.folder_of(uri)
         return self.scopes.get(folder.uri if folder else "")
 
-    async def wait_for_start(self, within_s: float) -> bool:
-        """Whether the session has started, or does so in time."""
-        self.start()  # some clients never say `initialized`
-        try:
-            async with asyncio.timeout(within_s):
-                await self.started.wait()
-        except TimeoutError:
-            return False
-        return True
-
     def start(self) -> None:
         """Read the settings and bring the engine up, in the background. Again does nothing."""
         if not self._starting:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from aix_lsp.lsp import messages
+from aix_lsp.lsp.session import Parts
 from tests.lsp.peer import DirectPeer
-from tests.lsp.scripted import ScriptedBackend
+from tests.lsp.scripted import ScriptedBackend, parts
 
 URI = "file:///w/a.py"
 METHODS = ["textDocument/completion", "textDocument/inlineCompletion", "aix/inlineCompletion"]
@@ -180,6 +182,19 @@ async def test_requests_before_initialized_wait_for_the_settings(peer: DirectPee
     await peer.ask("initialize", {"processId": None, "capabilities": {}})
     peer.open(URI, "alpha = ")
     assert first_text(await peer.ask("aix/inlineCompletion", at(0, 8))) == "alpha_done"
+
+
+async def test_requests_at_the_start_are_answered_by_their_deadline(
+    connect: Callable[[Parts], DirectPeer], backend: ScriptedBackend
+) -> None:
+    backend.hold = True
+    peer = connect(parts(backend, settings={"deadlineMs": 50}))
+    peer.silent = True  # so that the settings stay unknown
+    await peer.initialize({"workspace": {"configuration": True}})
+    peer.open(URI, "alpha = ")
+    for method in METHODS:
+        assert (await peer.ask(method, at(0, 8)))["items"] == []
+    assert not peer.session.started.is_set() and not backend.generations
 
 
 async def test_nothing_is_left_when_the_client_goes(peer: DirectPeer, backend: ScriptedBackend) -> None:

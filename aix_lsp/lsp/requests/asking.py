@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -52,15 +53,19 @@ class Place:
 
 
 def once_started(session: Session, go: Callable[[], T | Awaitable[T]], nothing: T) -> T | Awaitable[T]:
-    """What `go` gives: now, or when the settings are known; `nothing` where that takes too long."""
+    """What `go` gives: now, or when the settings are known; `nothing` where that passes the deadline."""
     return go() if session.started.is_set() else _later(session, go, nothing)
 
 
 async def _later(session: Session, go: Callable[[], T | Awaitable[T]], nothing: T) -> T:
-    if not await session.wait_for_start(session.configuration.early().deadline_ms / 1000):
+    session.start()  # some clients never say `initialized`
+    try:
+        async with asyncio.timeout(session.configuration.early().deadline_ms / 1000):
+            await session.started.wait()
+            outcome = go()
+            return await outcome if isinstance(outcome, Awaitable) else outcome
+    except TimeoutError:
         return nothing
-    outcome = go()
-    return await outcome if isinstance(outcome, Awaitable) else outcome
 
 
 def updates(place: Place, ask: Ask) -> AsyncGenerator[Update, None]:
