@@ -18,7 +18,7 @@ await page.addInitScript(() => {
   window.ghosts = [];
   const look = () => {
     const parts = document.querySelectorAll(".ghost-text-decoration, .ghost-text-decoration-preview, .suggest-preview-text");
-    const now = [...parts].map((one) => one.textContent.replaceAll("\u00a0", " ")).join("\n");
+    const now = [...parts].map((one) => one.textContent.replaceAll("\u00a0", " ")).join("");
     if (window.ghosts.at(-1) !== now) window.ghosts.push(now);
     requestAnimationFrame(look);
   };

@@ -76,6 +76,7 @@ class Workbench:
             "aix.deadlineMs": 15000,
             "workbench.tips.enabled": False,
             "editor.minimap.enabled": False,
+            "editor.autoIndent": "none",
             "chat.disableAIFeatures": True,
             "editor.wordBasedSuggestions": "off",
             "editor.fontFamily": "DejaVu Sans Mono",

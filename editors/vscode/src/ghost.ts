@@ -8,6 +8,8 @@ import { type Candidate, type Place, remaining, shrinks, typedSince } from "./su
 const PATIENCE_MS = 600;
 /** Each growth makes VS Code ask again: no more often than the eye can follow. */
 const GROWTH_MS = 60;
+/** Longer than VS Code takes to ask once it is told to. */
+const TRIGGERED_MS = 400;
 
 /** What the ghost text tells of its use. */
 export interface Feedback {
@@ -15,30 +17,36 @@ export interface Feedback {
   streaming(running: boolean): void;
 }
 
-export class GhostText implements vscode.InlineCompletionItemProvider, vscode.Disposable {
+export class GhostText implements vscode.Disposable {
   private stream: Stream | undefined;
-  /** Set while a request of VS Code's is one that we triggered, to show what has grown. */
-  private growing = false;
+  /** VS Code's requests until then are those that we triggered, to show what has grown. */
+  private growingUntil = 0;
+  private registration: vscode.Disposable | undefined;
   private given = "";
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly client: LanguageClient,
     private readonly feedback: Feedback,
+    private readonly trace: (text: string) => void,
   ) {}
 
-  async provideInlineCompletionItems(
+  private async provideInlineCompletionItems(
     document: vscode.TextDocument,
     position: vscode.Position,
     context: vscode.InlineCompletionContext,
     token: vscode.CancellationToken,
   ): Promise<vscode.InlineCompletionItem[]> {
     const now = placeOf(document, position);
-    if (this.growing) {
-      this.growing = false;
+    if (Date.now() < this.growingUntil) {
       return this.items(document, now);
     }
     const invoked = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
+    const running = this.stream;
+    if (running && !running.done && !invoked && !context.selectedCompletionInfo && same(running.place, now)) {
+      await running.firstText(PATIENCE_MS, token);
+      return token.isCancellationRequested ? [] : this.items(document, now);
+    }
     const kept = context.selectedCompletionInfo || invoked ? [] : this.items(document, now);
     const stream = this.ask(document, now, context);
     if (kept.length > 0) {
@@ -52,6 +60,14 @@ export class GhostText implements vscode.InlineCompletionItemProvider, vscode.Di
     return token.isCancellationRequested ? [] : this.items(document, now);
   }
 
+  /** Offer the ghost text to VS Code, afresh if it was before. */
+  register(): void {
+    const before = this.registration;
+    const provider = { provideInlineCompletionItems: this.provideInlineCompletionItems.bind(this) };
+    this.registration = vscode.languages.registerInlineCompletionItemProvider([{ scheme: "*" }], provider);
+    before?.dispose();
+  }
+
   /** End what is being generated, and show nothing of it. */
   dismiss(): void {
     this.stream?.cancel();
@@ -62,6 +78,7 @@ export class GhostText implements vscode.InlineCompletionItemProvider, vscode.Di
   }
 
   dispose(): void {
+    this.registration?.dispose();
     clearTimeout(this.timer);
     this.stream?.cancel();
   }
@@ -84,6 +101,7 @@ export class GhostText implements vscode.InlineCompletionItemProvider, vscode.Di
     if (stream !== this.stream) {
       return;
     }
+    this.trace(`grew ${stream.done} ${JSON.stringify(stream.candidates[0]?.text)}`);
     if (stream.done) {
       this.feedback.streaming(false);
     }
@@ -104,8 +122,11 @@ export class GhostText implements vscode.InlineCompletionItemProvider, vscode.Di
     if (unchanged || (next === "" && !this.stream.done)) {
       return;
     }
-    this.growing = true;
+    this.growingUntil = Date.now() + TRIGGERED_MS;
+    // VS Code does not ask a provider twice at one place; a new one it asks, and keeps showing what it has meanwhile.
+    this.register();
     void vscode.commands.executeCommand("editor.action.inlineSuggest.trigger");
+    this.trace(`grown to ${JSON.stringify(next)}`);
   }
 
   /** What is left of a stream's candidates at the cursor. */
@@ -130,6 +151,7 @@ export class GhostText implements vscode.InlineCompletionItemProvider, vscode.Di
     }
     const left = selected ? stream.candidates : this.fitting(document, stream, now);
     this.given = left[0]?.text ?? "";
+    this.trace(`given ${JSON.stringify(this.given)} at ${now.line}:${now.character}`);
     return left.map((candidate, index) => {
       const start = selected ? selected.range.start : at;
       const item = new vscode.InlineCompletionItem(

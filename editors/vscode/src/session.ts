@@ -11,7 +11,6 @@ import type { Item } from "./stream";
 export class Session implements vscode.Disposable {
   private client: LanguageClient | undefined;
   private ghost: GhostText | undefined;
-  private provider: vscode.Disposable | undefined;
 
   constructor(
     private readonly context: vscode.ExtensionContext,
@@ -40,18 +39,16 @@ export class Session implements vscode.Disposable {
     this.ghost = new GhostText(client, {
       shown: (item) => this.tell("aix/didShow", item, this.bar.shown(item)),
       streaming: (running) => setContext("aix-lsp.streaming", running),
-    });
-    const everywhere: vscode.DocumentSelector = [{ scheme: "*" }];
-    this.provider = vscode.languages.registerInlineCompletionItemProvider(everywhere, this.ghost);
+    }, (text) => this.log.trace(text));
+    this.ghost.register();
     setContext("aix-lsp.running", true);
   }
 
   async stop(): Promise<void> {
     setContext("aix-lsp.running", false);
-    this.provider?.dispose();
     this.ghost?.dispose();
     const client = this.client;
-    this.client = this.ghost = this.provider = undefined;
+    this.client = this.ghost = undefined;
     await client?.dispose(5000);
     this.bar.set({ state: "off" });
   }
