@@ -86,10 +86,12 @@ class Text:
         """This text with the span from `start` to `end` (clamped) replaced by `new`."""
         start, end = self._span(start, end)
         first = start.line
-        changed = self.line(first)[: start.column] + new + self.line(end.line)[end.column :]
+        changed = "".join((self.line(first)[: start.column], new, self.line(end.line)[end.column :]))
         if first and changed.startswith("\n") and self.line(first - 1).endswith("\r"):
             first -= 1  # a lone \r and the new \n have become one line ending
             changed = self.line(first) + changed
+        elif first == end.line and "\n" not in new and "\r" not in new:
+            return self._with_lines(first, first + 1, [changed])  # typing: no search for line endings
         lines = _split(changed)
         if end.line + 1 < self._count:
             lines.pop()  # only the text's own end has an empty line after its last line ending
