@@ -72,7 +72,7 @@ def attend_tokens(plan: Plan, layer: int, queries: Sequence[Tensor], form: Form)
     for span, query in zip(plan.spans, queries, strict=True):
         slots = span.slots
         if form.window and span.length > form.window:
-            slots = span.slots_from(span.length - form.window)
+            slots = slots.tail(span.length - form.window)
         key, value = plan.store.read(layer, slots)
         parts.append(F.scaled_dot_product_attention(query, key, value, scale=form.scale))
     out = parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -81,7 +81,7 @@ def attend_tokens(plan: Plan, layer: int, queries: Sequence[Tensor], form: Form)
 
 def _attend_span(plan: Plan, span: Span, layer: int, query: Tensor, form: Form) -> Tensor:
     low = max(0, span.start + 1 - form.window) if form.window else 0
-    key, value = plan.store.read(layer, span.slots_from(low))
+    key, value = plan.store.read(layer, span.slots.tail(low))
     count, query_heads, size = query.shape
     heads = key.shape[1]
     grouped = query.view(count, heads, query_heads // heads, size).permute(1, 2, 0, 3)

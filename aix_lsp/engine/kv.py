@@ -5,14 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
 
-Slots: TypeAlias = slice | Tensor
-"""Where positions lie in a buffer: a slice where the run is contiguous, else an int64 tensor of slot
-numbers."""
+from aix_lsp.engine.slots import Run, Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +83,7 @@ class KvPool:
     def read(self, layer: int, slots: Slots) -> tuple[Tensor, Tensor]:
         """Keys `[1, heads, tokens, key_size]` and values `[1, heads, tokens, value_size]` at `slots`: views
         of the pool where the run is contiguous, else gathered copies."""
-        keys, values = self._keys[layer], self._values[layer]
-        if isinstance(slots, slice):
-            start, count = slots.start, slots.stop - slots.start
-            return keys.narrow(2, start, count), values.narrow(2, start, count)
-        return keys.index_select(2, slots), values.index_select(2, slots)
+        return _load(self._keys[layer], slots), _load(self._values[layer], slots)
 
     def copy(self, source: int, target: int, tokens: int) -> None:
         """Copy the first `tokens` slots of page `source` to page `target`."""
@@ -99,10 +93,18 @@ class KvPool:
 
 
 def _store(part: Tensor, slots: Slots, rows: Tensor) -> None:
-    if isinstance(slots, slice):
-        part.narrow(2, slots.start, slots.stop - slots.start).copy_(rows)
+    if isinstance(slots, Run):
+        part.narrow(2, slots.start, slots.count).copy_(rows)
     else:
-        part.index_copy_(2, slots, rows.to(part.dtype))
+        part.index_copy_(2, slots.index, rows.to(part.dtype))
+
+
+def _load(part: Tensor, slots: Slots) -> Tensor:
+    if isinstance(slots, Run):
+        return part.narrow(2, slots.start, slots.count)
+    _, heads, capacity, size = part.shape
+    rows = part.view(heads * capacity, size).index_select(0, slots.by_head(heads, capacity))
+    return rows.view(1, heads, slots.count, size)
 
 
 class ShapeProbe:
@@ -126,4 +128,4 @@ class ShapeProbe:
     def read(self, layer: int, slots: Slots) -> tuple[Tensor, Tensor]:
         """The keys and values at `slots`."""
         key, value = self._kept[layer]
-        return key[:, :, slots], value[:, :, slots]
+        return _load(key.contiguous(), slots), _load(value.contiguous(), slots)

@@ -10,7 +10,8 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from aix_lsp.engine.kv import KvPool, ShapeProbe, Slots
+from aix_lsp.engine.kv import KvPool, ShapeProbe
+from aix_lsp.engine.slots import Slots, joined, locate
 from aix_lsp.engine.step import Row
 
 
@@ -28,14 +29,6 @@ class Span:
     start: int
     length: int
     slots: Slots
-
-    def slots_from(self, low: int) -> Slots:
-        """The slots of positions `low` … `length - 1`."""
-        if low == 0:
-            return self.slots
-        if isinstance(self.slots, slice):
-            return slice(self.slots.start + low, self.slots.stop)
-        return self.slots[low:]
 
 
 @dataclass(slots=True)
@@ -100,7 +93,7 @@ def lay_out(
     for row in rows:
         count = len(row.tokens)
         length = row.start + count
-        spans.append(Span(first, count, row.start, length, _slots(row.pages, length, page_size, device)))
+        spans.append(Span(first, count, row.start, length, locate(row.pages, length, page_size, device)))
         first += count
         wanted.extend(range(first - row.outputs, first))
     tokens = list(chain.from_iterable(row.tokens for row in rows))
@@ -109,33 +102,10 @@ def lay_out(
     return Plan(
         tokens=packed[0],
         positions=packed[1],
-        writes=_writes(spans),
+        writes=joined([span.slots.tail(span.start) for span in spans], device),
         wanted=torch.tensor(wanted, dtype=torch.int64, device=device),
         spans=spans,
         store=store,
         abort=abort,
         decoding=len(tokens) == len(spans),
-    )
-
-
-def _slots(pages: Sequence[int], length: int, page_size: int, device: torch.device) -> Slots:
-    used = list(pages[: -(-length // page_size)])
-    head = used[0]
-    if used == list(range(head, head + len(used))):
-        return slice(head * page_size, head * page_size + length)
-    starts = torch.tensor(used, dtype=torch.int64, device=device).mul_(page_size)
-    offsets = torch.arange(page_size, dtype=torch.int64, device=device)
-    return (starts[:, None] + offsets).view(-1)[:length]
-
-
-def _writes(spans: Sequence[Span]) -> Slots:
-    parts = [span.slots_from(span.start) for span in spans]
-    if len(parts) == 1:
-        return parts[0]
-    device = next((part.device for part in parts if isinstance(part, Tensor)), None)
-    return torch.cat(
-        [
-            torch.arange(part.start, part.stop, device=device) if isinstance(part, slice) else part
-            for part in parts
-        ]
     )
