@@ -82,5 +82,5 @@ class Runner(Protocol):
         ...
 
     def copy_page(self, source: int, target: int, tokens: int) -> None:
-        """Copy the KV of a page's first `tokens` positions (copy-on-write of a shared, partly filled page)."""
+        """Copy the KV of a page's first `tokens` positions: copy-on-write of a shared, partly filled page."""
         ...

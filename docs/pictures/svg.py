@@ -47,7 +47,8 @@ def _row(row: Sequence[Cell], top: int) -> list[str]:
         column += len(text)
         if style.background != BACKGROUND:
             parts.append(
-                f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="{HEIGHT}" fill="{style.background}"/>'
+                f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="{HEIGHT}"'
+                f' fill="{style.background}"/>'
             )
         if text.strip():
             face = ' font-weight="bold"' * style.bold + ' font-style="italic"' * style.italic

@@ -42,7 +42,7 @@ class EngineProcess:
 
     async def listening(self) -> None:
         async with asyncio.timeout(60):
-            while not self.socket.exists():  # noqa: ASYNC110 - a file, not a coroutine, tells
+            while not self.socket.exists():  # a file, not a coroutine, tells
                 await asyncio.sleep(0.02)
 
     async def status(self) -> int:
