@@ -65,6 +65,7 @@ NOTIFICATIONS: dict[str, Handler] = {
 
 CUSTOM_PARAMS: dict[str, Any] = {
     "initialize": None,
+    "completionItem/resolve": None,
     "initialized": None,
     "$/setTrace": None,
     "workspace/didChangeConfiguration": None,

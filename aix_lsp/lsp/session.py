@@ -145,9 +145,13 @@ class Session:
 
     async def _register(self) -> None:
         wanted = registrations(self.client)
-        if wanted:
+        if not wanted:
+            return
+        try:
             params = {"registrations": wanted}
             await self.protocol.send_request_async("client/registerCapability", params)
+        except JsonRpcException as error:
+            logger.info("the editor registers nothing: %s", error)
 
     def folders_changed(self) -> None:
         """Name documents and find settings anew after the workspace's folders have changed."""

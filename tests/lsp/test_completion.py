@@ -44,7 +44,7 @@ async def test_a_plain_client_gets_a_plain_item(peer: DirectPeer, backend: Scrip
     assert item["label"] == "path.join(a)"
     assert item["filterText"] == "path.join(a)"
     assert item["textEdit"]["newText"] == "path.join(a)"
-    assert item["documentation"] == {"kind": "plaintext", "value": "th.join(a)"}
+    assert item["documentation"] == "th.join(a)"
     assert item["detail"] == "aix"
     assert "itemDefaults" not in result and "labelDetails" not in item and "insertTextMode" not in item
     assert applied("x = os.pa\n", item) == "x = os.path.join(a)\n"
@@ -65,7 +65,8 @@ async def test_a_client_that_knows_everything(peer: DirectPeer, backend: Scripte
 
 async def test_resolving_what_is_not_known_changes_nothing(peer: DirectPeer) -> None:
     await peer.initialize(FULL)
-    for item in ({"label": "x"}, {"label": "x", "data": 3}, {"label": "x", "data": {"id": "no"}}):
+    unusual = {"label": "x", "insertTextMode": 1, "kind": 99, "newField": [1]}
+    for item in (unusual, {"label": "x"}, {"label": "x", "data": 3}, {"label": "x", "data": {"id": "no"}}):
         assert await peer.ask("completionItem/resolve", item) == item
 
 

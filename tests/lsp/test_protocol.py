@@ -110,6 +110,12 @@ async def test_bad_params(peer: DirectPeer, method: str, params: Any) -> None:
     assert await peer.error(method, params) == messages.INVALID_PARAMS
 
 
+@pytest.mark.parametrize("item", [None, [], {}, {"label": 5}])
+async def test_bad_items_to_resolve(peer: DirectPeer, item: Any) -> None:
+    await peer.initialize()
+    assert await peer.error("completionItem/resolve", item) == messages.INVALID_PARAMS
+
+
 async def test_bad_params_of_a_notification_cost_only_it(peer: DirectPeer) -> None:
     await peer.initialize()
     peer.notify("textDocument/didOpen", {"textDocument": {"uri": URI}})

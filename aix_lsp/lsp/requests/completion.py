@@ -7,8 +7,10 @@ from contextlib import aclosing
 from typing import Any
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 
 from aix_lsp.completion.suggestion import Ask, Suggestion, Trigger, Update
+from aix_lsp.lsp.messages import INVALID_PARAMS
 from aix_lsp.lsp.requests.asking import Place, once_started, updates
 from aix_lsp.lsp.requests.popup_items import PopupItems, documentation, first_line
 from aix_lsp.lsp.session import Session
@@ -52,13 +54,19 @@ def _complete(
     return answer.collect(updates(place, ask))
 
 
-def resolve(session: Session, item: types.CompletionItem) -> types.CompletionItem:
-    """Add the documentation, where the suggestion is still known."""
-    id = item.data.get("id") if isinstance(item.data, dict) else None
+def resolve(session: Session, item: Any) -> dict[str, Any]:
+    """Add the documentation, where the suggestion is still known.
+
+    The item is read raw, so that it goes back with every field that it came with.
+    """
+    if not isinstance(item, dict) or not isinstance(item.get("label"), str):
+        raise JsonRpcException("invalid params: expected a completion item", INVALID_PARAMS)
+    data = item.get("data")
+    id = data.get("id") if isinstance(data, dict) else None
     shown = session.shown.get(id) if isinstance(id, str) else None
-    if shown is not None and item.documentation is None:
-        item.documentation = documentation(shown.text, shown.language, session.client)
-    return item
+    if shown is None or "documentation" in item:
+        return item
+    return item | {"documentation": documentation(shown.text, shown.language, session.client)}
 
 
 class _Answer:

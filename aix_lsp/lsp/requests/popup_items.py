@@ -125,10 +125,10 @@ def accepted(suggestion: Suggestion) -> types.Command:
     return types.Command("Accepted", ACCEPT, arguments=[suggestion.id, length])
 
 
-def documentation(text: str, language: str, client: Client) -> types.MarkupContent:
-    """A preview of the text: a code fence where the client shows markdown."""
+def documentation(text: str, language: str, client: Client) -> types.MarkupContent | str:
+    """A preview of the text: a code fence where the client shows markdown, else the text itself."""
     if not client.markdown:
-        return types.MarkupContent(types.MarkupKind.PlainText, text)
+        return text
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return types.MarkupContent(types.MarkupKind.Markdown, f"{fence}{language}\n{text}\n{fence}")
