@@ -8,6 +8,7 @@ were.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from aix_lsp.engine.encoder import Encoded, TextEncoder
@@ -71,7 +72,7 @@ class Layout:
             pieces = self._fit(prompt, room)
         size = _size(pieces)
         typed = self._heal(pieces) if heal else b""
-        tokens = [token for piece in pieces for token in piece.tokens]
+        tokens = list(chain.from_iterable(piece.tokens for piece in pieces))
         parts = tuple((piece.part, len(piece.tokens)) for piece in pieces)
         if not tokens:
             tokens, parts = [min(self._vocabulary.ends, default=0)], (("marker", 1),)

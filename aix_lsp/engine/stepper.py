@@ -132,7 +132,7 @@ class Stepper:
             log.error("out of memory in a small step, too: %s", error)
             self.requests.fail(
                 _requests(plan),
-                "not enough memory for this request; lower kvMemoryMb or prefixLines, or choose another one",
+                "not enough memory for this request; lower kvMemoryMb or prefixLines, or use a smaller model",
             )
             return
         self._short_of_memory = True
