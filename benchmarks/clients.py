@@ -22,7 +22,7 @@ from typing import Protocol
 
 from aix_lsp.fim.prompt import FimPrompt
 from benchmarks.buffer import Buffer
-from benchmarks.keystrokes import EMBEDDED
+from benchmarks.keystrokes import EMBEDDED, PEER_CONTEXT
 from benchmarks.own_engine import OwnEngine, completion_body, own_engine
 from benchmarks.peers.gguf_file import write_gguf
 from benchmarks.peers.llama_server import HOW_TO_BUILD, LlamaServer
@@ -152,7 +152,7 @@ async def run(options: argparse.Namespace) -> Table:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aix-clients-")))
         engine = await stack.enter_async_context(own_engine("--threads", str(options.threads)))
-        weights = options.gguf or write_gguf(EMBEDDED, folder / "embedded.gguf", "q8_0")
+        weights = options.gguf or write_gguf(EMBEDDED, folder / "embedded.gguf", "q8_0", PEER_CONTEXT)
         tokenized = Tokenized(EMBEDDED, options.threads)
         for clients in options.clients:
             async with AsyncExitStack() as turn:
@@ -165,7 +165,7 @@ async def run(options: argparse.Namespace) -> Table:
                         spm=spm,
                         slots=clients,
                         threads=options.threads,
-                        context=2048,
+                        context=PEER_CONTEXT,
                     )
                     contenders.append(await turn.enter_async_context(peer))
                 for contender in contenders:

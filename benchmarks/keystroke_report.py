@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from benchmarks.ghost import Keystroke
 from benchmarks.peers.llama_server import PeerAnswer
 from benchmarks.stats import percentile
-
-WARM = 2
-"""Keystrokes after a jump to a new document that are not counted as warm: the first prompt is all new."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +24,8 @@ class Stroke:
     prompt_tokens: int
     reused_tokens: int
     text: str
+    warm: bool = True
+    """Whether the model had been asked since the cursor jumped: the first prompt in a new place is new."""
 
     @property
     def computed(self) -> int:
@@ -68,6 +67,13 @@ class Run:
     def of(self, source: str) -> list[Stroke]:
         return [stroke for stroke in self.strokes if stroke.source == source]
 
+    def add(self, strokes: Sequence[Stroke]) -> None:
+        """Add the keystrokes typed in one place; those after the first that the model answered are warm."""
+        asked = False
+        for stroke in strokes:
+            self.strokes.append(replace(stroke, warm=asked))
+            asked = asked or stroke.source == "model"
+
     def times(self, name: str, *, model_only: bool = False) -> list[float]:
         strokes = self.of("model") if model_only else self.strokes
         return [value for stroke in strokes if (value := getattr(stroke, name)) is not None]
@@ -75,15 +81,19 @@ class Run:
     def summary(self) -> dict[str, float]:
         """The figures of the run, by name."""
         model = self.of("model")
-        prompt = sum(stroke.prompt_tokens for stroke in model)
+        warm = [stroke for stroke in model if stroke.warm]
+        prompt = sum(stroke.prompt_tokens for stroke in warm)
         figures: dict[str, float] = {
             "keystrokes": len(self.strokes),
             **{source: len(self.of(source)) for source in ("model", "reuse", "none", "cancelled")},
+            "jumps": len(model) - len(warm),
             "prompt_tokens": prompt,
-            "computed_tokens": sum(stroke.computed for stroke in model),
-            "computed_p50": percentile([stroke.computed for stroke in model], 50),
-            "computed_p95": percentile([stroke.computed for stroke in model], 95),
-            "reuse_share": 1 - sum(stroke.computed for stroke in model) / prompt if prompt else math.nan,
+            "computed_p50": percentile([stroke.computed for stroke in warm], 50),
+            "computed_p95": percentile([stroke.computed for stroke in warm], 95),
+            "reuse_share": 1 - sum(stroke.computed for stroke in warm) / prompt if prompt else math.nan,
+            "generated_tokens": self.engine.get("aix_generated_tokens_total", math.nan),
+            "wasted_tokens": self.engine.get("aix_wasted_tokens_total", math.nan),
+            "tokens_after_cancel": self.engine.get("aix_tokens_after_cancel_total", math.nan),
         }
         for name in ("first", "line", "final"):
             for percent in (50, 95):
@@ -118,9 +128,14 @@ def summarise(run: Run) -> list[str]:
         p50, p95, model_p50, model_p95 = values
         rows.append(f"  {label:18} {p50:8.1f} {p95:8.1f}       {model_p50:8.1f} {model_p95:8.1f}  ms")
     rows.append(
-        f"  prompt tokens computed for a key: p50 {f['computed_p50']:.0f}, p95 {f['computed_p95']:.0f}; "
-        f"reused {f['reuse_share']:.1%} of {f['prompt_tokens']:.0f}"
+        f"  prompt tokens computed, warm: p50 {f['computed_p50']:.0f}, p95 {f['computed_p95']:.0f}; "
+        f"{f['reuse_share']:.1%} of {f['prompt_tokens']:.0f} reused ({f['jumps']:.0f} first ones left out)"
     )
+    if run.engine:
+        rows.append(
+            f"  tokens generated {f['generated_tokens']:.0f}, of them for requests then cancelled "
+            f"{f['wasted_tokens']:.0f}, after the cancel {f['tokens_after_cancel']:.0f}"
+        )
     return rows
 
 

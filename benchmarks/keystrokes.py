@@ -34,40 +34,50 @@ MAX_TOKENS = 64
 """Longest suggestion, the server's default; the peers are asked for as many."""
 
 
+PEER_CONTEXT = 4096
+"""Tokens; it counts the same text as somewhat more of them than we do, and must not cut it."""
+
+
 async def replay_ours(
-    editor: Editor, script: Script, interval_s: float | None
-) -> tuple[list[Stroke], list[Moment]]:
-    """Type a script into the real server; after each key wait for the answer, or only `interval_s`."""
+    editor: Editor, script: Script, interval_s: float | None, run: Run
+) -> list[list[Moment]]:
+    """Type a script into the real server; after each key wait for the answer, or only `interval_s`.
+
+    Adds to `run`; returns what was typed where, place after place.
+    """
     buffer = editor.open(f"file:///replay/{script.name}", script.beginning())
-    typing = GhostTyping(editor, buffer, auto_close=True)
-    moments = []
+    places = []
     for typist in script.typists(buffer):
+        typing = GhostTyping(editor, buffer, auto_close=True)
+        moments = []
         while typist.remaining:
             key, changes = typist.step()
             editor.changed(buffer, changes)
             stroke = typing.ask(key)
             moments.append(Moment(script.name, buffer.text, buffer.cursor, key))
             await (stroke.settled() if interval_s is None else asyncio.sleep(interval_s))
-    await typing.last.settled()
+        await typing.last.settled()
+        run.add([Stroke.ours(stroke) for stroke in typing.strokes])
+        places.append(moments)
     editor.close(buffer)
-    return [Stroke.ours(stroke) for stroke in typing.strokes], moments
+    return places
 
 
-async def replay_peer(peer: LlamaServer, moments: Sequence[Moment]) -> list[Stroke]:
+async def replay_peer(peer: LlamaServer, places: Sequence[Sequence[Moment]], run: Run) -> None:
     """Ask a peer for the same keys, with the same windows."""
     windows = Windows()
-    strokes = []
-    for moment in moments:
-        answer = await peer.infill(windows.at(moment), MAX_TOKENS)
-        strokes.append(Stroke.peer(moment.key, answer))
-    return strokes
+    for moments in places:
+        answers = [await peer.infill(windows.at(moment), MAX_TOKENS) for moment in moments]
+        run.add([Stroke.peer(m.key, answer) for m, answer in zip(moments, answers, strict=True)])
 
 
 @asynccontextmanager
 async def our_server(home: Path, options: dict[str, object]) -> AsyncIterator[Editor]:
     """The real server with a ready engine of its own."""
     async with await Editor.start(home) as editor:
-        await editor.initialize(options={"idleExitS": 1, "maxTokens": MAX_TOKENS, "popup": False, **options})
+        # Without the usual deadline: an answer that is cut short would count as a fast one.
+        own = {"idleExitS": 1, "maxTokens": MAX_TOKENS, "popup": False, "deadlineMs": 20_000}
+        await editor.initialize(options=own | options)
         await wait_until_ready(editor)
         yield editor
     await wait_until_gone(home)
@@ -86,10 +96,9 @@ async def run(options: argparse.Namespace) -> list[Run]:
         interval = options.interval_ms / 1000 if options.interval_ms else None
         before = await probe.metrics()
         for script in chosen:
-            strokes, moments = await replay_ours(editor, script, interval)
-            runs[0].strokes += strokes
+            places = await replay_ours(editor, script, interval, runs[0])
             for own, peer in zip(runs[1:], peers, strict=True):
-                own.strokes += await replay_peer(peer, moments)
+                await replay_peer(peer, places, own)
         runs[0].engine = {
             name: value - before.get(name, 0) for name, value in (await probe.metrics()).items()
         }
@@ -100,10 +109,10 @@ def peers_of(options: argparse.Namespace, folder: Path) -> list[LlamaServer]:
     """llama.cpp as its users run it, and with the order that suits typing."""
     if options.llama_server is None:
         return []
-    weights = options.gguf or write_gguf(EMBEDDED, folder / "embedded.gguf", "q8_0")
+    weights = options.gguf or write_gguf(EMBEDDED, folder / "embedded.gguf", "q8_0", PEER_CONTEXT)
     threads = options.threads or os.cpu_count() or 1
     return [
-        LlamaServer(options.llama_server, weights, spm=spm, slots=1, threads=threads, context=4096)
+        LlamaServer(options.llama_server, weights, spm=spm, slots=1, threads=threads, context=PEER_CONTEXT)
         for spm in (False, True)
     ]
 

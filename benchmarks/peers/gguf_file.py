@@ -36,8 +36,11 @@ _FIM_TOKENS = {
 }
 
 
-def write_gguf(folder: Path, out: Path, kind: str = "bf16") -> Path:
+def write_gguf(folder: Path, out: Path, kind: str = "bf16", context: int = 0) -> Path:
     """Write `folder` (config.json, tokenizer.json, *.safetensors) to `out`; matrices become `kind`.
+
+    `context` (tokens) replaces the model's own context length, so that llama-server cuts no prompt that it
+    counts to be longer than we do; 0 keeps it.
 
     Raises ValueError where the architecture is not Llama's.
     """
@@ -47,7 +50,7 @@ def write_gguf(folder: Path, out: Path, kind: str = "bf16") -> Path:
     if config["model_type"] != "llama":
         raise ValueError(f"{folder}: only Llama-shaped models can be written, not {config['model_type']}")
     writer = gguf.GGUFWriter(str(out), "llama")
-    _write_shape(writer, config)
+    _write_shape(writer, config | ({"max_position_embeddings": context} if context else {}))
     _write_tokenizer(writer, json.loads((folder / "tokenizer.json").read_text()), config["vocab_size"])
     _write_tensors(writer, folder, config, kind)
     writer.write_header_to_file()

@@ -50,6 +50,7 @@ class LlamaServer:
             "-t": threads,
             "-np": slots,
             "-c": context * slots,
+            "-b": context,  # /infill takes three quarters of it from the prefix, a quarter from the suffix
         }
         flags = ["--cont-batching", "--cache-prompt", "--no-webui", *(["--spm-infill"] if spm else [])]
         self._command = [str(binary), *(str(part) for item in options.items() for part in item), *flags]
@@ -130,7 +131,8 @@ class LlamaServer:
     async def _stream(self, path: str, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         assert self._session
         async with self._session.post(path, json=body) as answer:
-            answer.raise_for_status()
+            if answer.status != 200:
+                raise RuntimeError(f"llama-server: {await answer.text()}")
             async for line in answer.content:
                 if line.startswith(b"data: "):
                     yield json.loads(line[6:])
