@@ -16,6 +16,7 @@ from aix_lsp.engine import llama_shape, recompute
 from aix_lsp.engine.generic import TransformersForward
 from aix_lsp.engine.kv import LayerShape, ShapeProbe
 from aix_lsp.engine.lean import LeanForward
+from aix_lsp.engine.memory import ran_out
 from aix_lsp.engine.precision import Precision
 from aix_lsp.engine.projection import PackedBfloat16Projection, packs_bfloat16
 from aix_lsp.engine.quantize import CACHED, int8_projection, quantize_linears
@@ -83,7 +84,13 @@ class _Check:
     device: torch.device
 
     def __call__(self, forward: Forward, dtype: torch.dtype, tolerance: float, what: str) -> None:
-        error = worst_error(forward, self.reference, self.shapes, dtype, self.device)
+        try:
+            error = worst_error(forward, self.reference, self.shapes, dtype, self.device)
+        except RuntimeError as problem:
+            if ran_out(problem):
+                raise
+            # Such as an operation that a device does not have.
+            raise Unfit(f"{what} fails: {problem}") from problem
         log.info("self-check of %s: error %.2g of the logits' deviation (limit %.2g)", what, error, tolerance)
         if error > tolerance:
             raise Unfit(f"{what} differs from transformers' eager logits by {error:.2g} deviations")
@@ -118,6 +125,6 @@ def _generic(
         quantize_linears(forward.model)
         try:
             check(forward, dtype, _INT8_TOLERANCE, "the generic path in int8")
-        except (AttributeError, TypeError, RuntimeError) as error:
+        except (AttributeError, TypeError) as error:
             raise Unfit(f"its layers cannot be quantised: {error}") from error
     return forward, dtype

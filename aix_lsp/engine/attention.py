@@ -1,4 +1,4 @@
-"""Attention over paged KV: for our own layer loop, and registered with transformers for any of its models.
+"""Attention over paged KV, for our own layer loop and for transformers' models alike.
 
 Owns causality, sliding windows, soft caps and attention sinks. Knows a step's plan, no model family.
 """
@@ -6,23 +6,14 @@ Owns causality, sliding windows, soft caps and attention sinks. Knows a step's p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aix_lsp.engine.kv import ShapeProbe
+from aix_lsp.engine.batched import Batch, attend_batch
 from aix_lsp.engine.plan import Plan, Span
-
-# transformers treats names that hold "flash", "sdpa", "flex", "paged|" or "/" as its own, and builds no
-# masks for names that it does not know.
-IMPLEMENTATION = "aix_lsp_rows"
-
-# Not an argument: some models (StableLM) drop the keyword arguments that they do not know.
-current_plan: ContextVar[Plan] = ContextVar("current_plan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +39,8 @@ _FOLD_LIMIT = 8
 def attend(plan: Plan, layer: int, query: Tensor, form: Form) -> Tensor:
     """Attention of `query` `[T, query_heads, key_size]` over each row's own KV, that of the step included
     (it must already be written). Returns `[T, query_heads * value_size]`."""
+    if plan.batch is not None and form.plain:
+        return _attend_batched(plan, plan.batch, layer, query, form)
     if plan.decoding and form.plain:
         return attend_tokens(plan, layer, folded_queries(query, plan.store.shapes[layer].heads), form)
     parts = [
@@ -55,6 +48,21 @@ def attend(plan: Plan, layer: int, query: Tensor, form: Form) -> Tensor:
         for span in plan.spans
     ]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _attend_batched(plan: Plan, batch: Batch, layer: int, query: Tensor, form: Form) -> Tensor:
+    """As `attend`: rows of one token together, the others one by one."""
+    keys, values = plan.store.buffers(layer)
+    if batch.rows is None:
+        return attend_batch(batch, keys, values, query, form.scale, form.window)
+    out = query.new_empty(query.shape[0], query.shape[1] * values.shape[3])
+    single = query.index_select(0, batch.rows)
+    out.index_copy_(0, batch.rows, attend_batch(batch, keys, values, single, form.scale, form.window))
+    for span in plan.spans:
+        if span.count > 1:
+            rows = slice(span.first, span.first + span.count)
+            out[rows] = _attend_span(plan, span, layer, query[rows], form)
+    return out
 
 
 def folded_queries(query: Tensor, heads: int) -> Sequence[Tensor]:
@@ -87,6 +95,9 @@ def _attend_span(plan: Plan, span: Span, layer: int, query: Tensor, form: Form) 
     grouped = query.view(count, heads, query_heads // heads, size).permute(1, 2, 0, 3)
     if not form.plain:
         out = _written_out(plan, span, low, grouped, key, value, form)
+    elif query.device.type != "cpu":
+        mask = plan.mask(span, low, form.window, query.dtype)
+        out = _block(grouped, key, value, mask, form.scale)
     elif count <= _FOLD_LIMIT:
         out = _folded(plan, span, low, grouped, key, value, form)
     else:
@@ -114,7 +125,7 @@ def _blocks(
     mask = plan.mask(span, low, form.window, query.dtype)
     # The CPU's fused kernel multiplies bfloat16 at the speed of float32; written out it takes 5.3 instead
     # of 9.5 ms (14 heads of 64, 512 positions).
-    block = _block_in_bfloat16 if query.dtype is torch.bfloat16 and query.device.type == "cpu" else _block
+    block = _block_in_bfloat16 if query.dtype is torch.bfloat16 else _block
     parts = []
     for begin in range(0, count, _QUERY_BLOCK):
         end = min(begin + _QUERY_BLOCK, count)
@@ -164,33 +175,3 @@ def _written_out(
     sinks = form.sinks.float().view(query.shape[0], query.shape[1], 1, 1).expand(-1, -1, query.shape[2], 1)
     weights = torch.cat((scores, sinks), dim=-1).softmax(-1)[..., :-1]
     return weights.to(value.dtype) @ value
-
-
-def transformers_attention(
-    module: torch.nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    **kwargs: Any,
-) -> tuple[Tensor, None]:
-    """The function behind `IMPLEMENTATION`: transformers' attention interface, over the current plan.
-
-    `query`, `key` and `value` are `[1, heads, T, size]`; the result is `[1, T, query_heads, value_size]`.
-    """
-    plan = current_plan.get()
-    plan.check_abort()
-    layer = int(module.layer_idx)  # type: ignore[arg-type]
-    form = Form(
-        scale=query.shape[-1] ** -0.5 if scaling is None else float(scaling),
-        window=int(kwargs.get("sliding_window") or 0),
-        softcap=float(kwargs.get("softcap") or 0.0),
-        sinks=kwargs.get("s_aux"),
-    )
-    if isinstance(plan.store, ShapeProbe):
-        plan.store.forms[layer] = form
-    plan.store.write(layer, plan.writes, key, value)
-    out = attend(plan, layer, query[0].transpose(0, 1), form)
-    return out.view(1, out.shape[0], query.shape[1], -1), None

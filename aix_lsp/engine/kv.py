@@ -48,22 +48,30 @@ class KvPool:
         page_size: int,
         dtype: torch.dtype,
         device: torch.device,
+        clear: bool = False,
     ) -> None:
         self.shapes = dict(shapes)
         self.page_count = page_count
         self.page_size = page_size
         self.dtype = dtype
+        self.device = device
         self._joint: dict[int, Tensor] = {}
         self._keys: dict[int, Tensor] = {}
         self._values: dict[int, Tensor] = {}
-        slots = page_count * page_size
+        slots = (page_count + 1) * page_size
+        make = torch.zeros if clear else torch.empty
         for layer, shape in shapes.items():
-            buffer = torch.empty(slots * shape.width, dtype=dtype, device=device)
+            buffer = make(slots * shape.width, dtype=dtype, device=device)
             split = slots * shape.heads * shape.key_size
             self._keys[layer] = buffer[:split].view(1, shape.heads, slots, shape.key_size)
             self._values[layer] = buffer[split:].view(1, shape.heads, slots, shape.value_size)
             if shape.key_size == shape.value_size:
                 self._joint[layer] = buffer.view(1, 2 * shape.heads, slots, shape.key_size)
+
+    @property
+    def spare_page(self) -> int:
+        """A page beyond those that are counted: for what must be computed and is not wanted."""
+        return self.page_count
 
     @property
     def nbytes(self) -> int:
@@ -84,6 +92,10 @@ class KvPool:
         """Keys `[1, heads, tokens, key_size]` and values `[1, heads, tokens, value_size]` at `slots`: views
         of the pool where the run is contiguous, else gathered copies."""
         return _load(self._keys[layer], slots), _load(self._values[layer], slots)
+
+    def buffers(self, layer: int) -> tuple[Tensor, Tensor]:
+        """All keys and values of a layer."""
+        return self._keys[layer], self._values[layer]
 
     def copy(self, source: int, target: int, tokens: int) -> None:
         """Copy the first `tokens` slots of page `source` to page `target`."""
@@ -129,3 +141,7 @@ class ShapeProbe:
         """The keys and values at `slots`."""
         key, value = self._kept[layer]
         return _load(key.contiguous(), slots), _load(value.contiguous(), slots)
+
+    def buffers(self, layer: int) -> tuple[Tensor, Tensor]:
+        """All keys and values of a layer."""
+        return self._kept[layer]

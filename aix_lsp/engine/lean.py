@@ -164,7 +164,7 @@ class LeanForward:
         cache = self.model.cache_dtype
         if cache is not torch.float32:
             return attend(plan, index, space.query.to(cache), layer.form).to(self.model.dtype)
-        if plan.decoding and layer.form.plain:
+        if plan.decoding and plan.batch is None and layer.form.plain:
             return attend_tokens(plan, index, space.queries, layer.form)
         return attend(plan, index, space.query, layer.form)
 

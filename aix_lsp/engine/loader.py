@@ -12,7 +12,9 @@ import torch
 
 from aix_lsp.engine import llama_shape, memory, precision, threads
 from aix_lsp.engine.assemble import Assembled, Unfit, assemble_paged, assemble_recomputing
+from aix_lsp.engine.graphs import GraphedForward, record_cuda
 from aix_lsp.engine.kv import KvPool, bytes_per_token
+from aix_lsp.engine.lean import LeanForward
 from aix_lsp.engine.options import EngineOptions, LoadedModel, ModelError, Progress
 from aix_lsp.engine.precision import Precision
 from aix_lsp.engine.reading import context_length, end_tokens, read_config, read_model, read_tokenizer
@@ -48,7 +50,10 @@ def load(options: EngineOptions, progress: Progress) -> LoadedModel:
         assembled, model, chosen = _assemble(read, config, chosen, device, weights, options, context)
         pool = _pool(assembled, options, device, context)
         context = min(context, (pool.page_count - 1) * PAGE_SIZE)
-        runner = TorchRunner(assembled.forward, pool, assembled.vocab_size, context, device)
+        forward = assembled.forward
+        if device.type == "cuda" and isinstance(forward, LeanForward):
+            forward = GraphedForward(forward, pool, record_cuda)
+        runner = TorchRunner(forward, pool, assembled.vocab_size, context, batched=device.type != "cpu")
         progress("threads", 0.0)
         if not options.threads and device.type == "cpu":
             threads.choose(runner)
@@ -135,4 +140,4 @@ def _pool(assembled: Assembled, options: EngineOptions, device: torch.device, co
     )
     dtype = assembled.cache_dtype
     pages = memory.kv_page_count(budget, bytes_per_token(assembled.shapes, dtype), PAGE_SIZE, context)
-    return KvPool(assembled.shapes, pages, PAGE_SIZE, dtype, device)
+    return KvPool(assembled.shapes, pages, PAGE_SIZE, dtype, device, clear=device.type != "cpu")

@@ -10,6 +10,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
+from aix_lsp.engine.batched import Batch, batch_of
 from aix_lsp.engine.kv import KvPool, ShapeProbe
 from aix_lsp.engine.slots import Slots, joined, locate
 from aix_lsp.engine.step import Row
@@ -47,6 +48,7 @@ class Plan:
     store: KvPool | ShapeProbe
     abort: Callable[[], bool]
     decoding: bool
+    batch: Batch | None = None
     _masks: dict[tuple[int, int, torch.dtype], Tensor] = field(default_factory=dict)
 
     def keep_wanted(self, rows: Tensor) -> Tensor:
@@ -85,8 +87,9 @@ def lay_out(
     page_size: int,
     device: torch.device,
     abort: Callable[[], bool] = never,
+    batched: bool = False,
 ) -> Plan:
-    """The plan of a step over `rows`."""
+    """The plan of a step over `rows`; `batched` computes rows of one token together."""
     spans: list[Span] = []
     wanted: list[int] = []
     first = 0
@@ -99,6 +102,7 @@ def lay_out(
     tokens = list(chain.from_iterable(row.tokens for row in rows))
     positions = list(chain.from_iterable(range(span.start, span.length) for span in spans))
     packed = torch.tensor((tokens, positions), dtype=torch.int64, device=device)
+    batch = _batch(rows, spans, packed[1], page_size) if batched else None
     return Plan(
         tokens=packed[0],
         positions=packed[1],
@@ -108,4 +112,19 @@ def lay_out(
         store=store,
         abort=abort,
         decoding=len(tokens) == len(spans),
+        batch=batch,
     )
+
+
+def _batch(rows: Sequence[Row], spans: Sequence[Span], positions: Tensor, page_size: int) -> Batch | None:
+    singles = [(row, span) for row, span in zip(rows, spans, strict=True) if span.count == 1]
+    if not singles:
+        return None
+    tables = [row.pages[: -(-span.length // page_size)] for row, span in singles]
+    places = [span.first for _, span in singles]
+    if len(places) == positions.shape[0]:
+        return batch_of(tables, positions, page_size, None)
+    batch = batch_of(tables, positions, page_size, places)
+    assert batch.rows is not None
+    batch.positions = positions.index_select(0, batch.rows)
+    return batch

@@ -26,22 +26,34 @@ class TorchRunner:
     """The Runner of step.py over any forward pass."""
 
     def __init__(
-        self, forward: Forward, pool: KvPool, vocab_size: int, context_length: int, device: torch.device
+        self,
+        forward: Forward,
+        pool: KvPool,
+        vocab_size: int,
+        context_length: int,
+        batched: bool = False,
     ) -> None:
+        """`batched` computes decoding rows together, as GPUs need it; the pool must have started clear."""
         self.page_size = pool.page_size
         self.page_count = pool.page_count
         self.vocab_size = vocab_size
         self.context_length = context_length
         self._forward = forward
         self._pool = pool
-        self._device = device
+        self._batched = batched
 
     @torch.inference_mode()
     def step(self, rows: Sequence[Row], abort: Callable[[], bool] = never) -> list[list[Sampled]] | None:
         """See `Runner.step`."""
         try:
-            plan = lay_out(rows, self._pool, self.page_size, self._device, abort)
-            return sample(self._forward(plan), rows)
+            pool = self._pool
+            plan = lay_out(rows, pool, self.page_size, pool.device, abort, self._batched)
+            sampled = sample(self._forward(plan), rows)
+            if not len(plan.wanted):
+                # Nothing has waited for the device yet: the step's time must be its own, its pages free
+                # after it.
+                _synchronize(pool.device)
+            return sampled
         except Aborted:
             return None
         except (MemoryError, RuntimeError) as error:
@@ -53,3 +65,10 @@ class TorchRunner:
     def copy_page(self, source: int, target: int, tokens: int) -> None:
         """See `Runner.copy_page`."""
         self._pool.copy(source, target, tokens)
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

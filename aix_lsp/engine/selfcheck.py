@@ -70,7 +70,8 @@ def worst_error(
     """How far the logits are from the reference, computed in interleaved chunks over scattered pages as the
     scheduler would: of all positions the largest root mean square difference, over the reference's
     deviation."""
-    pool = KvPool(shapes, 16, _PAGE_SIZE, dtype, device)
+    batched = device.type != "cpu"
+    pool = KvPool(shapes, 16, _PAGE_SIZE, dtype, device, clear=batched)
     pages = ([9, 2, 11, 4, 15, 0], [5, 6, 7, 8])
     worst = 0.0
     for step in _STEPS:
@@ -79,7 +80,9 @@ def worst_error(
             for n, start, end in step
         ]
         expected = torch.cat([reference.logits[n][start:end] for n, start, end in step])
-        worst = max(worst, _error(forward(lay_out(rows, pool, _PAGE_SIZE, device)).float(), expected))
+        worst = max(
+            worst, _error(forward(lay_out(rows, pool, _PAGE_SIZE, device, batched=batched)).float(), expected)
+        )
     return worst
 
 

@@ -22,6 +22,10 @@ class Run:
         """All but the first `low`."""
         return Run(self.start + low, self.count - low)
 
+    def indices(self, device: torch.device) -> Tensor:
+        """All of them, `[count]` int64."""
+        return torch.arange(self.start, self.start + self.count, device=device)
+
 
 class Scattered:
     """Slots `index` `[count]` int64 in any order: what they hold is gathered.
@@ -45,6 +49,10 @@ class Scattered:
         if found is None:
             found = self._tails[low] = Scattered(self.index[low:])
         return found
+
+    def indices(self, device: torch.device) -> Tensor:
+        """All of them, `[count]` int64."""
+        return self.index
 
     def by_head(self, heads: int, capacity: int) -> Tensor:
         """Rows of a buffer `[heads * capacity, size]` that these slots of all heads are, `[heads * count]`.
@@ -78,13 +86,4 @@ def joined(parts: Sequence[Slots], device: torch.device) -> Slots:
         return parts[0]
     if all(part.count == 1 and isinstance(part, Run) for part in parts):
         return Scattered(torch.tensor([part.start for part in parts if isinstance(part, Run)], device=device))
-    return Scattered(
-        torch.cat(
-            [
-                torch.arange(part.start, part.start + part.count, device=device)
-                if isinstance(part, Run)
-                else part.index
-                for part in parts
-            ]
-        )
-    )
+    return Scattered(torch.cat([part.indices(device) for part in parts]))

@@ -82,7 +82,7 @@ def test_logits_and_greedy_equal_transformers(case, lean):
     found, answers, logits = assembled(case, lean)
     pool = KvPool(found.shapes, 64, PAGE_SIZE, found.cache_dtype, CPU)
     _check_chunked_logits(found, pool, logits)
-    runner = TorchRunner(found.forward, pool, found.vocab_size, 256, CPU)
+    runner = TorchRunner(found.forward, pool, found.vocab_size, 256)
     assert [_alone(runner, prompt) for prompt in PROMPTS] == answers
     assert _batched(runner) == answers
 

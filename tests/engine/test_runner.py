@@ -24,7 +24,7 @@ def runner(request) -> Runner:
     precision = choose("float32", CPU, 0)
     found = assemble_paged(build("qwen2-window"), precision, CPU, 128, request.param == "lean")
     pool = KvPool(found.shapes, 40, PAGE, found.cache_dtype, CPU)
-    return TorchRunner(found.forward, pool, found.vocab_size, 128, CPU)
+    return TorchRunner(found.forward, pool, found.vocab_size, 128)
 
 
 def tops(runner: Runner, row: Row) -> list[tuple[int, float]]:
@@ -145,7 +145,7 @@ def exhaust_device(plan: Plan) -> torch.Tensor:
 def test_memory_running_out(forward):
     pool = KvPool({0: LayerShape(1, 2, 2)}, 4, PAGE, torch.float32, CPU)
     with pytest.raises(OutOfMemory):
-        TorchRunner(forward, pool, VOCAB, 16, CPU).step([Row((1,), 0, (0,))])
+        TorchRunner(forward, pool, VOCAB, 16).step([Row((1,), 0, (0,))])
 
 
 def test_other_errors_pass(runner):
