@@ -212,3 +212,16 @@ async def test_told_to_stop_while_loading_it_stops(folder: Path) -> None:
             assert response.status == 503
         running.process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(running.status(), 10) == 0
+
+
+async def test_told_to_stop_it_ends_its_streams(folder: Path) -> None:
+    async with engine(folder) as running:
+        await running.ready()
+        async with running.session.get("/aix/events") as lease:
+            stream = running.events(prompt="def f():\n", max_tokens=1500)
+            await anext(stream)
+            running.process.send_signal(signal.SIGTERM)
+            last = [event async for event in stream]
+            assert last[-2]["choices"][0]["finish_reason"] == "cancelled" and "usage" in last[-1]
+            assert await asyncio.wait_for(lease.read(), 10)
+        assert await asyncio.wait_for(running.status(), 10) == 0
