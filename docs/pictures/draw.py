@@ -6,16 +6,17 @@ An editor that is not here is left out, and its picture stays as it was.
 from __future__ import annotations
 
 import logging
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from docs.pictures.svg import BACKGROUND, FOREGROUND, Cell, cells_of_ansi, draw
+from docs.pictures.svg import cells_of_ansi, draw
 from tests.conftest import make_home, remove_home
-from tests.editors import neovim, workbench
-from tests.editors.neovim_plugin import PluginNeovim
+from tests.editors import neovim, terminal, workbench
+from tests.editors.terminal import Terminal
 from tests.editors.test_emacs import _OWN, Emacs
 from tests.editors.workbench import Workbench
 
@@ -32,52 +33,45 @@ def load(path):
     with open(path) as file:
         data ='''
 
-_CELLS = """
-vim.cmd.redraw()
-local rows = {}
-for row = 1, vim.o.lines do
-  rows[row] = {}
-  for column = 1, vim.o.columns do
-    rows[row][column] = vim.api.nvim__inspect_cell(1, row - 1, column - 1)
-  end
-end
-return rows
+_INIT = """
+vim.opt.runtimepath:prepend("%(plugin)s")
+vim.cmd("set background=dark termguicolors number laststatus=2 noshowcmd shortmess+=F")
+require("aix_lsp").setup({ ghost = "own", cmd = { "%(python)s", "-m", "aix_lsp", "--stdio" } })
+vim.o.statusline = "%%f %%=%%{v:lua.require'aix_lsp'.statusline()} "
 """
 
 
 def draw_neovim(home: Path, engine_home: Path) -> None:
-    program = neovim.find((0, 12)) or neovim.find((0, 10))
+    # Not the fetched 0.12: run through a loader of its own, it cannot start its screen as a second process.
+    program = neovim.find((0, 10), (0, 12))
     if not program:
-        raise FileNotFoundError("no Neovim: run tests/editors/fetch_nvim.sh")
-    editor = PluginNeovim(program, home, engine_home, "{ ghost = 'own' }")
+        raise FileNotFoundError("no Neovim 0.10 or 0.11 here")
+    init = home / "init.lua"
+    plugin = neovim.ROOT / "editors" / "neovim"
+    init.write_text(_INIT % {"plugin": plugin, "python": sys.executable}, encoding="utf-8")
+    (home / "station.py").write_text(SOURCE + "\n", encoding="utf-8")
+    variables = terminal.environment(home, engine_home) | {"COLORTERM": "truecolor"}
+    argv = [program, "--clean", "-n", "-c", f"luafile {init}", str(home / "station.py")]
+    editor = Terminal(argv, variables, home, columns=80, rows=20)
     try:
-        editor.api.command("set laststatus=2 number termguicolors")
-        editor.api.command("set statusline=%f\\ %=%{v:lua.require'aix_lsp'.statusline()}\\ ")
-        editor.open("station.py", SOURCE + "\n")
-        editor.wait(editor.ready, "loaded model", LONGEST_S)
-        editor.insert_at_end(" ")
-        editor.settled_ghost()
-        HERE.joinpath("neovim.svg").write_text(draw(_neovim_cells(editor)[:18] + _neovim_cells(editor)[-2:]))
+        editor.wait_screen("aix embedded", LONGEST_S)
+        editor.type("GA ")
+        editor.wait(lambda: "data = " in editor.screen().replace("data = \n", ""), "ghost text")
+        settle(editor)
+        HERE.joinpath("neovim.svg").write_text(draw(cells_of_ansi(editor.capture(), 80)))
     finally:
         editor.close()
 
 
-def _neovim_cells(editor: PluginNeovim) -> list[list[Cell]]:
-    rows = []
-    for row in editor.lua(_CELLS):
-        cells = []
-        for text, attributes, *_ in row:
-            fore, back = attributes.get("foreground"), attributes.get("background")
-            colours = [
-                FOREGROUND if fore is None else f"#{fore:06x}",
-                BACKGROUND if back is None else f"#{back:06x}",
-            ]
-            if attributes.get("reverse"):
-                colours.reverse()
-            bold, italic = bool(attributes.get("bold")), bool(attributes.get("italic"))
-            cells.append(Cell(text or " ", *colours, bold, italic))
-        rows.append(cells)
-    return rows
+def settle(editor: Terminal) -> None:
+    """Wait until the screen has been the same for ten looks."""
+    seen: list[str] = []
+
+    def same() -> bool:
+        seen.append(editor.screen())
+        return len(seen) > 10 and len(set(seen[-10:])) == 1
+
+    editor.wait(same, "a screen at rest")
 
 
 def draw_emacs(home: Path, engine_home: Path) -> None:
@@ -85,9 +79,8 @@ def draw_emacs(home: Path, engine_home: Path) -> None:
     try:
         editor.type(" ")
         editor.settled_line("data = ")
-        screen = editor.capture()
-        rows = cells_of_ansi(screen, 80)
-        HERE.joinpath("emacs.svg").write_text(draw(rows[:18] + rows[-2:]))
+        rows = cells_of_ansi(editor.capture(), 80)
+        HERE.joinpath("emacs.svg").write_text(draw(rows[:18] + rows[-2:], canvas="#242424"))
     finally:
         editor.close()
 

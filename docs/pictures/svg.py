@@ -26,13 +26,13 @@ class Cell:
     italic: bool = False
 
 
-def draw(rows: Sequence[Sequence[Cell]]) -> str:
-    """The picture of a grid."""
+def draw(rows: Sequence[Sequence[Cell]], canvas: str = BACKGROUND) -> str:
+    """The picture of a grid; `canvas` is the background of cells that have none of their own."""
     width, height = len(rows[0]) * WIDTH + 16, len(rows) * HEIGHT + 16
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="{SIZE}">',
-        f'<rect width="100%" height="100%" rx="6" fill="{BACKGROUND}"/>',
+        f'<rect width="100%" height="100%" rx="6" fill="{canvas}"/>',
     ]
     for index, row in enumerate(rows):
         parts += _row(row, 8 + index * HEIGHT)

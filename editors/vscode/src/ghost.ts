@@ -21,6 +21,8 @@ export class GhostText implements vscode.Disposable {
   private stream: Stream | undefined;
   /** VS Code's requests until then are those that we triggered, to show what has grown. */
   private growingUntil = 0;
+  /** Where the user has put ghost text away: it does not come back by itself. */
+  private dismissed: Place | undefined;
   private registration: vscode.Disposable | undefined;
   private given = "";
   private timer: NodeJS.Timeout | undefined;
@@ -41,9 +43,14 @@ export class GhostText implements vscode.Disposable {
     if (Date.now() < this.growingUntil) {
       return this.items(document, now);
     }
+    if (context.triggerKind === vscode.InlineCompletionTriggerKind.Automatic && this.dismissed && same(this.dismissed, now)) {
+      return [];
+    }
+    this.dismissed = undefined;
     const invoked = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
     const running = this.stream;
-    if (running && !running.done && !invoked && !context.selectedCompletionInfo && same(running.place, now)) {
+    const useful = running && (!running.done || running.candidates.length > 0);
+    if (running && useful && !invoked && !context.selectedCompletionInfo && same(running.place, now)) {
       await running.firstText(PATIENCE_MS, token);
       return token.isCancellationRequested ? [] : this.items(document, now);
     }
@@ -70,9 +77,13 @@ export class GhostText implements vscode.Disposable {
 
   /** End what is being generated, and show nothing of it. */
   dismiss(): void {
+    const editor = vscode.window.activeTextEditor;
+    this.dismissed = editor && placeOf(editor.document, editor.selection.active);
+    this.growingUntil = 0;
     this.stream?.cancel();
     this.stream = undefined;
     clearTimeout(this.timer);
+    this.timer = undefined;
     void vscode.commands.executeCommand("editor.action.inlineSuggest.hide");
     this.feedback.streaming(false);
   }
@@ -118,6 +129,10 @@ export class GhostText implements vscode.Disposable {
     }
     const now = placeOf(editor.document, editor.selection.active);
     const next = this.fitting(editor.document, this.stream, now)?.[0]?.text ?? "";
+    const final = this.stream.items[0];
+    if (final && next !== "") {
+      this.feedback.shown(final);
+    }
     const unchanged = next === this.given || (!this.stream.done && shrinks(this.given, next));
     if (unchanged || (next === "" && !this.stream.done)) {
       return;
