@@ -51,7 +51,7 @@ def draw_neovim(home: Path, engine_home: Path) -> None:
     init.write_text(_INIT % {"plugin": plugin, "python": sys.executable}, encoding="utf-8")
     (home / "station.py").write_text(SOURCE + "\n", encoding="utf-8")
     variables = terminal.environment(home, engine_home) | {"COLORTERM": "truecolor"}
-    argv = [program, "--clean", "-n", "-c", f"luafile {init}", str(home / "station.py")]
+    argv = [program, "-n", "-u", str(init), str(home / "station.py")]
     editor = Terminal(argv, variables, home, columns=80, rows=20)
     try:
         editor.wait_screen("aix embedded", LONGEST_S)
