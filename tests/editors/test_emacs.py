@@ -62,7 +62,11 @@ class Emacs(Terminal):
         init.write_text(_INIT % {"package": PACKAGE, "python": sys.executable, "more": more})
         argv = [program, "-nw", "-Q", "-l", str(init), str(self.path), "-f", "end-of-buffer"]
         super().__init__(argv, variables, project)
-        self.wait_screen("[ready]", within=110)
+        try:
+            self.wait_screen("[ready]", within=110)
+        except AssertionError:
+            self.close()
+            raise
         self.keys("C-p", "C-e")
 
     def text(self) -> str:

@@ -64,8 +64,12 @@ class Workbench:
             stderr=self.log,
             start_new_session=True,
         )
-        self.browser = self._open_browser()
-        self.do("open")
+        try:
+            self.browser = self._open_browser()
+            self.do("open")
+        except (AssertionError, RuntimeError):
+            self.close()
+            raise
 
     def _write_settings(self, engine_home: Path, more: dict[str, Any]) -> None:
         settings = {
