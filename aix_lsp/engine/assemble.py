@@ -6,7 +6,8 @@ Knows which ways of running there are; knows no files and no settings' names but
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,21 @@ class Unfit(Exception):
     spent."""
 
 
+@contextmanager
+def _errors_as_unfit() -> Iterator[None]:
+    """Whatever a model's code raises, such as for an operation that a device lacks, is a reason to run it
+    otherwise."""
+    try:
+        yield
+    except Unfit:
+        raise
+    except Exception as error:
+        if ran_out(error):
+            raise
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        raise Unfit(f"its code fails: {first}") from error
+
+
 @dataclass(frozen=True, slots=True)
 class Assembled:
     """A checked forward pass and what its KV pool must hold."""
@@ -47,6 +63,7 @@ class Assembled:
 
 
 @torch.inference_mode()
+@_errors_as_unfit()
 def assemble_paged(
     model: Any, precision: Precision, device: torch.device, positions: int, lean: bool
 ) -> Assembled:
@@ -67,6 +84,7 @@ def assemble_paged(
 
 
 @torch.inference_mode()
+@_errors_as_unfit()
 def assemble_recomputing(model: Any, device: torch.device) -> Assembled:
     """Without KV. Raises Unfit."""
     reference = eager_reference(model)
@@ -84,13 +102,7 @@ class _Check:
     device: torch.device
 
     def __call__(self, forward: Forward, dtype: torch.dtype, tolerance: float, what: str) -> None:
-        try:
-            error = worst_error(forward, self.reference, self.shapes, dtype, self.device)
-        except RuntimeError as problem:
-            if ran_out(problem):
-                raise
-            # Such as an operation that a device does not have.
-            raise Unfit(f"{what} fails: {problem}") from problem
+        error = worst_error(forward, self.reference, self.shapes, dtype, self.device)
         log.info("self-check of %s: error %.2g of the logits' deviation (limit %.2g)", what, error, tolerance)
         if error > tolerance:
             raise Unfit(f"{what} differs from transformers' eager logits by {error:.2g} deviations")
@@ -99,10 +111,7 @@ class _Check:
 def _lean(
     model: Any, probe: ShapeProbe, precision: Precision, positions: int, check: _Check
 ) -> tuple[Forward, torch.dtype]:
-    try:
-        lean = llama_shape.take_apart(model, probe.forms, positions)
-    except (ValueError, AttributeError) as error:
-        raise Unfit(f"not shaped as expected: {error}") from error
+    lean = llama_shape.take_apart(model, probe.forms, positions)
     forward = LeanForward(lean)
     check(forward, lean.dtype, _TOLERANCE[lean.dtype], "the lean path")
     if precision.int8:
@@ -123,8 +132,5 @@ def _generic(
     check(forward, dtype, _TOLERANCE[dtype], "the generic path")
     if precision.int8:
         quantize_linears(forward.model)
-        try:
-            check(forward, dtype, _INT8_TOLERANCE, "the generic path in int8")
-        except (AttributeError, TypeError) as error:
-            raise Unfit(f"its layers cannot be quantised: {error}") from error
+        check(forward, dtype, _INT8_TOLERANCE, "the generic path in int8")
     return forward, dtype
