@@ -228,6 +228,8 @@ def main() -> int:
         except NotReady as error:
             screen.say(f"The engine did not get ready: {error}")
             return 1
+        except KeyboardInterrupt:
+            return 130
     if status:
         screen.say("No suggestion came from the model.")
     return status
