@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Awaitable
 
 logger = logging.getLogger(__name__)
 
@@ -13,16 +14,19 @@ POLL_S = 2.0
 """Where the system cannot tell us of the end, we ask this often."""
 
 
-async def wait_for_end(pid: int) -> None:
-    """Return when the process ends.
+def end_of(pid: int) -> Awaitable[None]:
+    """Watch a process from now on; await the result to return when it ends.
 
-    Never returns for a process that cannot be seen from the start: an editor outside of our container has an
-    id that means nothing here, and closes its end of the connection anyway.
+    That is never for a process that cannot be seen now: an editor outside of our container has an id that means
+    nothing here, and closes its end of the connection anyway.
     """
     if not _is_alive(pid):
         logger.info("process %d cannot be seen from here; its end will not be noticed", pid)
-        await asyncio.get_running_loop().create_future()
-    descriptor = _process_descriptor(pid)
+        return asyncio.get_running_loop().create_future()
+    return _until_end(pid, _process_descriptor(pid))
+
+
+async def _until_end(pid: int, descriptor: int | None) -> None:
     if descriptor is None:
         while _is_alive(pid):  # noqa: ASYNC110 - there is nothing else to wait for
             await asyncio.sleep(POLL_S)

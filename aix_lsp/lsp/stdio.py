@@ -49,8 +49,8 @@ async def serve(parts: Parts, channel: int, on_start: Callable[[Callable[[], Non
     writing.lost.add_done_callback(lambda _: session.disconnected())
     log = ClientLog(session.protocol)
     log.attach()
-    await _open_inlet(Inlet(session, parts.options.max_message_bytes))
     on_start(session.disconnected)
+    await _open_inlet(Inlet(session, parts.options.max_message_bytes))
     status = await session.finished
     log.detach()
     await session.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from lsprotocol import types
@@ -14,7 +14,7 @@ from aix_lsp import __version__
 from aix_lsp.lsp.capabilities import server_capabilities
 from aix_lsp.lsp.client import Client
 from aix_lsp.lsp.messages import INVALID_PARAMS, INVALID_REQUEST
-from aix_lsp.lsp.parent import wait_for_end
+from aix_lsp.lsp.parent import end_of
 from aix_lsp.lsp.protocol import Phase
 from aix_lsp.lsp.requests.commands import COMMANDS
 from aix_lsp.lsp.session import Session
@@ -37,7 +37,7 @@ def initialize(session: Session, params: Any) -> types.InitializeResult:
     session.status.shows_progress = session.client.work_done_progress
     session.protocol.phase = Phase.INITIALIZED
     if session.client.process_id is not None and session.parts.options.transport == "stdio":
-        session.run_soon(_leave_with(session, session.client.process_id))
+        session.run_soon(_leave_at(session, end_of(session.client.process_id)))
     logger.info("a session with %s began", session.client.name or "a client without a name")
     info = types.ServerInfo("aix-lsp", __version__)
     return types.InitializeResult(server_capabilities(session.client.encoding, list(COMMANDS)), info)
@@ -65,9 +65,9 @@ def _check_token(session: Session, options: Any) -> None:
         raise JsonRpcException("initializationOptions.token is not this server's token", INVALID_REQUEST)
 
 
-async def _leave_with(session: Session, pid: int) -> None:
+async def _leave_at(session: Session, end: Awaitable[None]) -> None:
     """A server whose editor has crashed is of no use to anybody."""
-    await wait_for_end(pid)
+    await end
     session.disconnected()
 
 

@@ -1,0 +1,46 @@
+"""Another process's end is noticed on systems of every kind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from aix_lsp.lsp import parent
+
+
+@pytest.fixture(params=["told by the system", "by asking again"])
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parent, "POLL_S", 0.01)
+    if request.param == "by asking again":
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+
+
+@pytest.mark.usefixtures("system")
+async def test_the_end_of_a_process() -> None:
+    process = await asyncio.create_subprocess_exec("sleep", "1000")
+    end = asyncio.ensure_future(parent.end_of(process.pid))
+    await asyncio.sleep(0.05)
+    assert not end.done()
+    process.kill()
+    await process.wait()
+    await asyncio.wait_for(end, 30)
+
+
+@pytest.mark.usefixtures("system")
+async def test_watching_can_be_given_up() -> None:
+    process = await asyncio.create_subprocess_exec("sleep", "1000")
+    end = asyncio.ensure_future(parent.end_of(process.pid))
+    await asyncio.sleep(0)
+    end.cancel()
+    await asyncio.gather(end, return_exceptions=True)
+    process.kill()
+    await process.wait()
+
+
+async def test_a_process_that_cannot_be_seen_never_ends() -> None:
+    end = asyncio.ensure_future(parent.end_of(2**22 + 54321))
+    await asyncio.sleep(0.05)
+    assert not end.done()
+    end.cancel()
