@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.demo_report import Outcome, figures, header, summary
 from benchmarks.editor import Editor
-from benchmarks.engine_watch import EngineClient, wait_until_gone
+from benchmarks.engine_watch import EngineClient, end_engines, wait_until_gone
 from benchmarks.ghost import GhostTyping, Keystroke
 from benchmarks.pane import Screen, View
 from benchmarks.readiness import NotReady, wait_until_ready
@@ -230,6 +230,8 @@ def main() -> int:
             return 1
         except KeyboardInterrupt:
             return 130
+        finally:
+            end_engines(Path(home))
     if status:
         screen.say("No suggestion came from the model.")
     return status

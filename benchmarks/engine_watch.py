@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,16 @@ def socket_of(home: Path) -> Path | None:
     """The engine's Unix socket, while there is one."""
     found = [path for path in (home / "run").glob("*") if path.is_socket()]
     return found[0] if found else None
+
+
+def end_engines(home: Path, within: float = 10.0) -> None:
+    """End whatever engine runs for `home`, and wait until it is gone: for a home that is about to be removed."""
+    deadline = time.monotonic() + within
+    while pids := engine_pids(home):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL)
+        time.sleep(POLL_S)
 
 
 async def wait_until(condition: Callable[[], Any], within: float = 20.0, what: str = "the condition") -> Any:

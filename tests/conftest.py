@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmarks.engine_watch import engine_pids
+from benchmarks.engine_watch import end_engines
 
 
 def make_home() -> Path:
@@ -21,8 +19,7 @@ def make_home() -> Path:
 
 def remove_home(home: Path) -> None:
     """Remove a home and whatever engine still runs for it."""
-    for pid in engine_pids(home):
-        os.kill(pid, signal.SIGKILL)
+    end_engines(home)
     shutil.rmtree(home, ignore_errors=True)
 
 
