@@ -65,8 +65,21 @@ function M.dismiss()
   local bufnr, client = vim.api.nvim_get_current_buf(), require('aix_lsp.server').client(0)
   local shown = M.shown(bufnr)
   if shown and client then
-    inline().enable(false, { bufnr = bufnr, client_id = client.id })
-    inline().enable(true, { bufnr = bufnr, client_id = client.id })
+    -- Enabling asks at once: that has to wait for the next key, or the same text is back.
+    local filter = { bufnr = bufnr, client_id = client.id }
+    local group = vim.api.nvim_create_augroup('aix_lsp.dismissed.' .. bufnr, { clear = true })
+    inline().enable(false, filter)
+    vim.api.nvim_buf_clear_namespace(bufnr, namespace(), 0, -1)
+    vim.api.nvim_create_autocmd({ 'TextChangedI', 'InsertLeave' }, {
+      group = group,
+      buffer = bufnr,
+      callback = function()
+        vim.api.nvim_del_augroup_by_id(group)
+        if not client:is_stopped() then
+          inline().enable(true, filter)
+        end
+      end,
+    })
   end
   return shown
 end
