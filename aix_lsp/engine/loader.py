@@ -24,6 +24,8 @@ from aix_lsp.engine.source import Weights, check_folder, find_folder
 log = logging.getLogger(__name__)
 
 PAGE_SIZE = 16
+_SMALL = 100_000_000
+"""Parameters below which loading gains nothing from a second thread."""
 
 
 def load(options: EngineOptions, progress: Progress) -> LoadedModel:
@@ -37,7 +39,7 @@ def load(options: EngineOptions, progress: Progress) -> LoadedModel:
     _check_memory(options, weights, chosen, device)
     config = read_config(folder, options)
     tokenizer = read_tokenizer(folder, options)
-    threads.limit(options.threads)
+    most_threads = threads.begin(options.threads, small=weights.parameters < _SMALL)
 
     def read(dtype: torch.dtype) -> Any:
         progress("weights", 0.0)
@@ -56,7 +58,7 @@ def load(options: EngineOptions, progress: Progress) -> LoadedModel:
         runner = TorchRunner(forward, pool, assembled.vocab_size, context, batched=device.type != "cpu")
         progress("threads", 0.0)
         if not options.threads and device.type == "cpu":
-            threads.choose(runner)
+            threads.choose(runner, most_threads)
     except (MemoryError, RuntimeError) as error:
         if memory.ran_out(error):
             raise _no_memory(options) from error
