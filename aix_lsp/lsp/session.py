@@ -134,9 +134,10 @@ class Session:
 
     def _apply(self) -> None:
         settings, problems = self.configuration.resolve(self.workspace.folders)
-        for problem in problems:
-            logger.warning("%s", problem)
-            self.protocol.notify("window/showMessage", {"type": 2, "message": f"aix-lsp: {problem}"})
+        if problems:
+            message = "\n".join(f"aix-lsp: {problem}" for problem in problems)
+            logger.warning("%s", message)
+            self.protocol.notify("window/showMessage", {"type": 2, "message": message})
         self.scopes.apply(settings)
         self.documents.audience.resettle()
         if (scope := self.scopes.get("")) is not None:
