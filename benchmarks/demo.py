@@ -222,7 +222,7 @@ async def demo(screen: Screen, home: Path) -> int:
 def main() -> int:
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     screen = Screen(sys.stdout)
-    with tempfile.TemporaryDirectory(prefix="aix-demo-") as home:
+    with tempfile.TemporaryDirectory(prefix="aix-demo-", ignore_cleanup_errors=True) as home:
         try:
             status = asyncio.run(demo(screen, Path(home)))
         except NotReady as error:

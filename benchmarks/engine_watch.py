@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -58,10 +59,7 @@ class EngineClient:
     """HTTP to the engine of one home, as another client of it."""
 
     def __init__(self, home: Path) -> None:
-        path = socket_of(home)
-        if path is None:
-            raise FileNotFoundError(f"no engine socket under {home / 'run'}")
-        self.session = aiohttp.ClientSession("http://engine", connector=aiohttp.UnixConnector(str(path)))
+        self.session = _session(home)
 
     async def __aenter__(self) -> EngineClient:
         return self
@@ -77,6 +75,20 @@ class EngineClient:
         """All samples of /metrics; the key is the name with its labels, as Prometheus writes it."""
         async with self.session.get("/metrics") as answer:
             return parse_metrics(await answer.text())
+
+
+def _session(home: Path) -> aiohttp.ClientSession:
+    """An HTTP session with the engine: over its socket, or where there are none over loopback with its token.
+
+    Raises FileNotFoundError where no engine can be found.
+    """
+    if (path := socket_of(home)) is not None:
+        return aiohttp.ClientSession("http://engine", connector=aiohttp.UnixConnector(str(path)))
+    for address in (home / "run").glob("*.address"):
+        token = address.with_suffix(".token").read_text("ascii")
+        headers = {"Authorization": f"Bearer {token}"}
+        return aiohttp.ClientSession(f"http://127.0.0.1:{int(address.read_text())}", headers=headers)
+    raise FileNotFoundError(f"no engine's address under {home / 'run'}")
 
 
 async def engine_idle(engine: EngineClient, within: float = 20.0) -> None:
@@ -103,6 +115,8 @@ def _processes() -> list[tuple[int, str]]:
     proc = Path("/proc")
     if (proc / "self" / "cmdline").exists():
         return [(int(p.name), _proc(p / "cmdline")) for p in proc.iterdir() if p.name.isdigit()]
+    if shutil.which("ps") is None:
+        return []  # Windows: an engine can only be waited for by its idle time
     listing = subprocess.run(["ps", "-axww", "-o", "pid=,args="], capture_output=True, text=True, check=True)
     rows = (line.strip().partition(" ") for line in listing.stdout.splitlines())
     return [(int(pid), command) for pid, _, command in rows]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import aix_lsp
+from aix_lsp.backends.rendezvous import place
+from aix_lsp.settings import Settings
 from benchmarks.editor import Editor
-from benchmarks.engine_watch import EngineClient, socket_of, wait_until
+from benchmarks.engine_watch import EngineClient, wait_until
 from benchmarks.lsp import inline_items
 from benchmarks.readiness import NotReady, wait_until_ready
 from tests.end_to_end.conftest import PATIENT, SOURCE
@@ -92,38 +93,32 @@ async def test_a_kv_memory_of_one_context_serves_document_after_document(fresh_h
             assert inline_items(await editor.inline(buffer, "invoked").result())
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")
-async def test_a_stale_socket_is_no_obstacle(fresh_home: Path) -> None:
-    async with await Editor.start(fresh_home) as editor:
-        await editor.initialize(options={"idleExitS": 0.5})
-        await wait_until_ready(editor)
-        path = socket_of(fresh_home)
-    assert path
-    await wait_until(lambda: not path.exists(), what="the socket's removal")
+@pytest.fixture
+def socket_place(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the engine of a fresh home will listen."""
+    monkeypatch.setenv("AIX_LSP_HOME", str(fresh_home))
+    path = place(Settings()).socket
+    if path is None:
+        pytest.skip("no Unix sockets here")
+    return path
+
+
+async def test_a_stale_socket_is_no_obstacle(fresh_home: Path, socket_place: Path) -> None:
     with socket.socket(socket.AF_UNIX) as stale:
-        stale.bind(str(path))
-    assert path.is_socket()
+        stale.bind(str(socket_place))
     async with await Editor.start(fresh_home) as editor:
         await editor.initialize(options=PATIENT)
         await wait_until_ready(editor)
         await suggests(editor)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")
-async def test_a_socket_path_that_is_a_folder_is_reported(fresh_home: Path) -> None:
+async def test_a_socket_path_that_is_a_folder_is_reported(fresh_home: Path, socket_place: Path) -> None:
+    (socket_place / "occupied").mkdir(parents=True)
     async with await Editor.start(fresh_home) as editor:
-        await editor.initialize(options={"idleExitS": 0.5})
-        await wait_until_ready(editor)
-        path = socket_of(fresh_home)
-    assert path
-    await wait_until(lambda: not path.exists(), what="the socket's removal")
-    path.mkdir()
-    (path / "occupied").touch()
-    async with await Editor.start(fresh_home) as editor:
-        await editor.initialize(options=PATIENT)
+        await editor.initialize()
         with pytest.raises(NotReady) as failure:
             await wait_until_ready(editor)
-        assert str(path) in str(failure.value) or "AIX_LSP_HOME" in str(failure.value)
+        assert str(socket_place) in str(failure.value) or "AIX_LSP_HOME" in str(failure.value)
         await answers_empty(editor)
 
 
