@@ -12,6 +12,7 @@ import torch
 
 from aix_lsp.engine import llama_shape, memory, precision, threads
 from aix_lsp.engine.assemble import Assembled, Unfit, assemble_paged, assemble_recomputing
+from aix_lsp.engine.governor import Governor
 from aix_lsp.engine.graphs import GraphedForward, record_cuda
 from aix_lsp.engine.kv import KvPool, bytes_per_token
 from aix_lsp.engine.lean import LeanForward
@@ -58,7 +59,8 @@ def load(options: EngineOptions, progress: Progress) -> LoadedModel:
         runner = TorchRunner(forward, pool, assembled.vocab_size, context, batched=device.type != "cpu")
         progress("threads", 0.0)
         if not options.threads and device.type == "cpu":
-            threads.choose(runner, most_threads)
+            count = threads.choose(runner, most_threads)
+            runner.governor = Governor(count, torch.set_num_threads) if count > 1 else None
     except (MemoryError, RuntimeError) as error:
         if memory.ran_out(error):
             raise _no_memory(options) from error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from aix_lsp.engine.governor import Governor
 from aix_lsp.engine.kv import KvPool
 from aix_lsp.engine.memory import ran_out
 from aix_lsp.engine.plan import Aborted, Plan, lay_out, never
@@ -34,6 +36,7 @@ class TorchRunner:
         batched: bool = False,
     ) -> None:
         """`batched` computes decoding rows together, as GPUs need it; the pool must have started clear."""
+        self.governor: Governor | None = None
         self.page_size = pool.page_size
         self.page_count = pool.page_count
         self.vocab_size = vocab_size
@@ -45,6 +48,7 @@ class TorchRunner:
     @torch.inference_mode()
     def step(self, rows: Sequence[Row], abort: Callable[[], bool] = never) -> list[list[Sampled]] | None:
         """See `Runner.step`."""
+        begin = time.perf_counter()
         try:
             pool = self._pool
             plan = lay_out(rows, pool, self.page_size, pool.device, abort, self._batched)
@@ -53,13 +57,17 @@ class TorchRunner:
                 # Nothing has waited for the device yet: the step's time must be its own, its pages free
                 # after it.
                 _synchronize(pool.device)
-            return sampled
         except Aborted:
             return None
         except (MemoryError, RuntimeError) as error:
             if ran_out(error):
                 raise OutOfMemory(str(error)) from error
             raise
+        if self.governor is not None:
+            lengths = sum(span.length for span in plan.spans)
+            kind = len(plan.tokens).bit_length(), lengths.bit_length()
+            self.governor.note(kind, time.perf_counter() - begin)
+        return sampled
 
     @torch.inference_mode()
     def copy_page(self, source: int, target: int, tokens: int) -> None:
