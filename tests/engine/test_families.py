@@ -136,3 +136,14 @@ def _batched(runner: TorchRunner) -> list[list[int]]:
             return [text[len(prompt) :] for text, prompt in zip(texts, PROMPTS, strict=True)]
         for index, sampled in zip(owners, runner.step(rows), strict=True):
             texts[index].extend(one.token for one in sampled)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
+@pytest.mark.parametrize(
+    ("case", "lean"), [*((case, True) for case in LEAN), ("gemma2", False), ("phi3", False)]
+)
+def test_other_precisions_pass_their_check(case, lean, dtype):
+    """The check at load, in bfloat16's and int8's tolerance, of chunks, decoding and interleaving."""
+    precision = choose(dtype, CPU, 0)
+    model = build(case).to(precision.load)
+    assert assemble_paged(model, precision, CPU, 256, lean).vocab_size == VOCAB

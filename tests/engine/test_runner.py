@@ -138,7 +138,7 @@ def exhaust_memory(plan: Plan) -> torch.Tensor:
 
 
 def exhaust_device(plan: Plan) -> torch.Tensor:
-    raise torch.OutOfMemoryError("CUDA out of memory")
+    raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
 
 @pytest.mark.parametrize("forward", [raise_memory_error, exhaust_memory, exhaust_device])
