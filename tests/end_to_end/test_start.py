@@ -18,8 +18,11 @@ from tests.end_to_end.conftest import SOURCE
 
 
 def mapped_files(pid: int) -> str:
-    """The libraries that a process has loaded."""
-    return Path(f"/proc/{pid}/maps").read_text()
+    """The libraries that a process has loaded; nothing where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/maps").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -27,9 +30,11 @@ async def test_the_server_never_loads_torch_and_the_engine_does(editor: Editor, 
     buffer = editor.open(None, SOURCE)
     assert inline_items(await editor.inline(buffer, "invoked").result())
     assert editor.process
-    assert "libtorch" not in mapped_files(editor.process.pid)
-    [engine] = engine_pids(engine_home)
-    assert "libtorch" in mapped_files(engine)
+    server = mapped_files(editor.process.pid)
+    assert server
+    assert "libtorch" not in server
+    # Earlier tests' engines, with other settings, may still be on their way out.
+    assert any("libtorch" in mapped_files(engine) for engine in engine_pids(engine_home))
 
 
 async def test_initialize_declares_what_is_served(editor: Editor) -> None:
