@@ -27,10 +27,17 @@ class OwnEngine:
     @asynccontextmanager
     async def completion(self, body: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
         """The events of a streamed completion; leaving the context closes the stream, which cancels."""
-        async with self.session.post("/v1/completions", json={**body, "stream": True}) as answer:
+        async with await self._post({**body, "stream": True}) as answer:
             if answer.status != 200:
                 raise RuntimeError(f"{answer.status}: {await answer.text()}")
             yield events(answer)
+
+    async def _post(self, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
+        try:
+            return await self.session.post("/v1/completions", json=body)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+            # A kept connection was being closed just then; nothing of the request was taken in.
+            return await self.session.post("/v1/completions", json=body)
 
     async def metrics(self) -> dict[str, float]:
         async with self.session.get("/metrics") as answer:
