@@ -77,11 +77,11 @@ def folded_queries(query: Tensor, heads: int) -> Sequence[Tensor]:
 def attend_tokens(plan: Plan, layer: int, queries: Sequence[Tensor], form: Form) -> Tensor:
     """As `attend`, where each row is one token, from its `folded_queries`; `form` must be plain."""
     parts = []
-    for span, query in zip(plan.spans, queries, strict=True):
-        slots = span.slots
+    for at, (span, query) in enumerate(zip(plan.spans, queries, strict=True)):
         if form.window and span.length > form.window:
-            slots = slots.tail(span.length - form.window)
-        key, value = plan.store.read(layer, slots)
+            key, value = plan.store.read(layer, span.slots.tail(span.length - form.window))
+        else:
+            key, value = plan.kv(at, layer)
         parts.append(F.scaled_dot_product_attention(query, key, value, scale=form.scale))
     out = parts[0] if len(parts) == 1 else torch.cat(parts)
     return out.view(len(parts), -1)

@@ -3,7 +3,7 @@ policy."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,9 @@ class KvPool:
     Slot `p * page_size + i` is token `i` of page `p`. Heads come first so that one head's keys of a run of
     pages are one contiguous block, which a CPU reads up to 2.5 times faster than token-major ones (2 heads
     of 64, 1,024 tokens, fp32: 73 instead of 183 µs). A layer's values follow its keys in memory: where both
-    have the same size, writing a fused projection's output is one copy.
+    have the same size, writing a fused projection's output is one copy; where all layers have the same
+    shape, they are one tensor, and the views of a run in all layers are made at once. With `clear` it
+    starts as zeros: batches on a GPU read beyond a row's end, and what they hide there must be numbers.
     """
 
     def __init__(
@@ -58,15 +60,19 @@ class KvPool:
         self._joint: dict[int, Tensor] = {}
         self._keys: dict[int, Tensor] = {}
         self._values: dict[int, Tensor] = {}
+        self._stack: Tensor | None = None
         slots = (page_count + 1) * page_size
-        make = torch.zeros if clear else torch.empty
-        for layer, shape in shapes.items():
-            buffer = make(slots * shape.width, dtype=dtype, device=device)
+        sizes = [slots * shape.width for shape in shapes.values()]
+        whole = (torch.zeros if clear else torch.empty)(sum(sizes), dtype=dtype, device=device)
+        for (layer, shape), buffer in zip(shapes.items(), torch.split(whole, sizes), strict=True):
             split = slots * shape.heads * shape.key_size
             self._keys[layer] = buffer[:split].view(1, shape.heads, slots, shape.key_size)
             self._values[layer] = buffer[split:].view(1, shape.heads, slots, shape.value_size)
             if shape.key_size == shape.value_size:
                 self._joint[layer] = buffer.view(1, 2 * shape.heads, slots, shape.key_size)
+        if len(set(shapes.values())) == 1 and list(shapes) == list(range(len(shapes))) and self._joint:
+            shape = shapes[0]
+            self._stack = whole.view(2 * len(shapes), 1, shape.heads, slots, shape.key_size)
 
     @property
     def spare_page(self) -> int:
@@ -92,6 +98,14 @@ class KvPool:
         """Keys `[1, heads, tokens, key_size]` and values `[1, heads, tokens, value_size]` at `slots`: views
         of the pool where the run is contiguous, else gathered copies."""
         return _load(self._keys[layer], slots), _load(self._values[layer], slots)
+
+    def views(self, slots: Slots) -> Sequence[Tensor] | None:
+        """Views of a run in all layers, keys and values in turn, as `read` gives them; None where they
+        cannot be."""
+        if self._stack is None or not isinstance(slots, Run):
+            return None
+        views: Sequence[Tensor] = self._stack.narrow(3, slots.start, slots.count).unbind(0)
+        return views
 
     def buffers(self, layer: int) -> tuple[Tensor, Tensor]:
         """All keys and values of a layer."""
@@ -145,3 +159,7 @@ class ShapeProbe:
     def buffers(self, layer: int) -> tuple[Tensor, Tensor]:
         """All keys and values of a layer."""
         return self._kept[layer]
+
+    def views(self, slots: Slots) -> Sequence[Tensor] | None:
+        """None: what is kept is not views of one tensor."""
+        return None

@@ -170,6 +170,6 @@ class LeanForward:
 
     def _mix(self, layer: LeanLayer, rows: Tensor, mixed: Tensor, space: _Workspace) -> None:
         """The rest of a layer, added to its input `rows` in place."""
-        rows.add_(layer.out(mixed))
+        layer.out.add(mixed, rows)
         layer.gate_up(rows, space.gate_up)
-        rows.add_(layer.down(self.model.activation(space.gate).mul_(space.up)))
+        layer.down.add(self.model.activation(space.gate).mul_(space.up), rows)

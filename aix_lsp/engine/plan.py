@@ -49,7 +49,17 @@ class Plan:
     abort: Callable[[], bool]
     decoding: bool
     batch: Batch | None = None
+    _views: dict[int, Sequence[Tensor] | None] = field(default_factory=dict)
     _masks: dict[tuple[int, int, torch.dtype], Tensor] = field(default_factory=dict)
+
+    def kv(self, at: int, layer: int) -> tuple[Tensor, Tensor]:
+        """All keys and values of the row `at` (of `spans`) in a layer, as the store reads them."""
+        if at not in self._views:
+            self._views[at] = self.store.views(self.spans[at].slots)
+        views = self._views[at]
+        if views is None:
+            return self.store.read(layer, self.spans[at].slots)
+        return views[2 * layer], views[2 * layer + 1]
 
     def keep_wanted(self, rows: Tensor) -> Tensor:
         """Of `rows` `[T, …]` those whose logits are wanted."""

@@ -15,6 +15,9 @@ class Project(Protocol):
 
     def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor: ...
 
+    def add(self, rows: Tensor, onto: Tensor) -> None:
+        """Add the result to `onto` `[M, out]` in place."""
+
 
 @dataclass(frozen=True, slots=True)
 class RmsNorm:
@@ -42,6 +45,10 @@ class FloatProjection:
         found = F.linear(rows if self.norm is None else self.norm(rows), self.weight, self.bias)
         return found if out is None else out.copy_(found)
 
+    def add(self, rows: Tensor, onto: Tensor) -> None:
+        """See `Project.add`."""
+        onto.add_(self(rows))
+
 
 class PackedBfloat16Projection:
     """The same on a CPU in bfloat16, with the weight in oneDNN's own layout.
@@ -60,6 +67,10 @@ class PackedBfloat16Projection:
             rows = self._norm(rows)
         found: Tensor = self._linear(rows, self._packed, self._bias, "none", [], "")
         return found if out is None else out.copy_(found)
+
+    def add(self, rows: Tensor, onto: Tensor) -> None:
+        """See `Project.add`."""
+        onto.add_(self(rows))
 
 
 def packs_bfloat16() -> bool:

@@ -76,6 +76,10 @@ class PackedInt8Projection(_Int8Projection):
         found = self._multiply(rows / peaks, self._packed, self._narrow)
         return self._finish(found, peaks if self._eps is None else peaks.mul_(self._row_factors(rows)), out)
 
+    def add(self, rows: Tensor, onto: Tensor) -> None:
+        """See `Project.add`."""
+        onto.add_(self(rows))
+
 
 @dataclass(frozen=True, slots=True)
 class _Buffers:
@@ -115,21 +119,33 @@ class PlainInt8Projection(_Int8Projection):
         self._kept: dict[int, _Buffers] = {}
 
     def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
+        buffers, factors = self._multiply(rows)
+        out = buffers.out if out is None else out
+        out.copy_(buffers.sums).mul_(self.scales).mul_(factors)
+        return out if self._bias is None else out.add_(self._bias)
+
+    def add(self, rows: Tensor, onto: Tensor) -> None:
+        """See `Project.add`."""
+        buffers, factors = self._multiply(rows)
+        onto.addcmul_(buffers.out.copy_(buffers.sums).mul_(self.scales), factors)
+        if self._bias is not None:
+            onto.add_(self._bias)
+
+    def _multiply(self, rows: Tensor) -> tuple[_Buffers, Tensor]:
+        """The sums of products of codes, and the factors of rows that they are to be scaled with."""
         count = rows.shape[0]
         buffers = self._kept.get(count)
         if buffers is None:
             buffers = _Buffers.of(count, *self.codes.shape)
             if count <= _KEPT_ROWS:
                 self._kept[count] = buffers
-        # A row of zeros divides by zero here and is multiplied by zero below.
+        # A row of zeros divides by zero here and is multiplied by zero afterwards.
         peaks = rows.abs().max() if count == 1 else rows.abs().amax(-1, keepdim=True)
         scaled = torch.mul(rows, self._most / peaks, out=buffers.scaled)
         torch._int_mm(buffers.codes.copy_(scaled.round_()), self.codes, out=buffers.sums)
         if self._eps is not None:
             peaks.mul_(self._row_factors(rows))
-        out = buffers.out if out is None else out
-        out.copy_(buffers.sums).mul_(self.scales).mul_(peaks)
-        return out if self._bias is None else out.add_(self._bias)
+        return buffers, peaks
 
 
 def quantize_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
