@@ -18,6 +18,7 @@ from aix_lsp.engine.generic import TransformersForward
 from aix_lsp.engine.kv import LayerShape, ShapeProbe
 from aix_lsp.engine.lean import LeanForward
 from aix_lsp.engine.memory import ran_out
+from aix_lsp.engine.options import Progress
 from aix_lsp.engine.precision import Precision
 from aix_lsp.engine.projection import PackedBfloat16Projection, packs_bfloat16
 from aix_lsp.engine.quantize import CACHED, int8_projection, quantize_linears
@@ -30,6 +31,10 @@ log = logging.getLogger(__name__)
 _TOLERANCE = {torch.float32: 2e-3, torch.float16: 0.1, torch.bfloat16: 0.3}
 _INT8_TOLERANCE = 0.5
 """Of a deviation of the logits. A wrong mask or position gives more than 1; int8 gives a few hundredths."""
+
+
+def silent(stage: str, share: float) -> None:
+    """A progress that nobody watches."""
 
 
 class Unfit(Exception):
@@ -65,9 +70,16 @@ class Assembled:
 @torch.inference_mode()
 @_errors_as_unfit()
 def assemble_paged(
-    model: Any, precision: Precision, device: torch.device, positions: int, lean: bool
+    model: Any,
+    precision: Precision,
+    device: torch.device,
+    positions: int,
+    lean: bool,
+    progress: Progress = silent,
 ) -> Assembled:
-    """Our own layer loop where `lean`, else transformers' with our attention; over paged KV. Raises Unfit."""
+    """Our own layer loop where `lean`, else transformers' with our attention; over paged KV. `positions` is
+    the longest sequence; `progress` is told the stages `check` and `quantize`. Raises Unfit."""
+    progress("check", 0.0)
     if not model._can_set_attn_implementation():
         raise Unfit("its attention cannot be replaced")
     reference = eager_reference(model)
@@ -77,7 +89,7 @@ def assemble_paged(
         raise Unfit("it does not call the attention function that it is given")
     check = _Check(reference, probe.shapes, device)
     if lean:
-        forward, dtype = _lean(model, probe, precision, positions, check)
+        forward, dtype = _lean(model, probe, precision, positions, check, progress)
     else:
         forward, dtype = _generic(generic, precision, check)
     return Assembled(forward, probe.shapes, dtype, reference.vocab_size)
@@ -109,19 +121,22 @@ class _Check:
 
 
 def _lean(
-    model: Any, probe: ShapeProbe, precision: Precision, positions: int, check: _Check
+    model: Any, probe: ShapeProbe, precision: Precision, positions: int, check: _Check, progress: Progress
 ) -> tuple[Forward, torch.dtype]:
     lean = llama_shape.take_apart(model, probe.forms, positions)
     forward = LeanForward(lean)
     check(forward, lean.dtype, _TOLERANCE[lean.dtype], "the lean path")
     if precision.int8:
         cached = lean.weight_count() <= CACHED
-        lean.convert(lambda plain: int8_projection(plain.weight, plain.bias, plain.norm, cached))
+        lean.convert(
+            lambda plain: int8_projection(plain.weight, plain.bias, plain.norm, cached),
+            lambda share: progress("quantize", share),
+        )
         lean.dtype, lean.cache_dtype = precision.run, precision.cache
         forward = LeanForward(lean)
         check(forward, lean.cache_dtype, _INT8_TOLERANCE, "the lean path in int8")
     elif lean.dtype is torch.bfloat16 and check.device.type == "cpu" and packs_bfloat16():
-        lean.convert(PackedBfloat16Projection)
+        lean.convert(PackedBfloat16Projection, lambda share: progress("quantize", share))
     return forward, lean.cache_dtype
 
 

@@ -65,12 +65,13 @@ class LeanModel:
         ]
         return sum(project.weight.numel() for project in made if isinstance(project, FloatProjection))
 
-    def convert(self, make: Callable[[FloatProjection], Project]) -> None:
+    def convert(self, make: Callable[[FloatProjection], Project], progress: Callable[[float], None]) -> None:
         """Replace each projection by what `make` makes of it, one by one, so that memory holds one weight
-        twice."""
-        for layer in self.layers:
+        twice; `progress` is told the share that is done."""
+        for number, layer in enumerate(self.layers):
             for name in ("qkv", "out", "gate_up", "down"):
                 setattr(layer, name, make(getattr(layer, name)))
+            progress(number / len(self.layers))
         assert isinstance(self.head, FloatProjection)
         self.head = make(self.head)
 
