@@ -18,6 +18,9 @@ from aix_lsp.engine.options import EngineOptions, ModelError
 transformers.utils.logging.disable_progress_bar()
 
 
+_LONGEST = 131_072
+
+
 def read_config(folder: Path, options: EngineOptions) -> Any:
     """The model's configuration, refused where it is no causal language model's. Raises ModelError."""
     try:
@@ -94,7 +97,8 @@ def _unreadable(what: str, options: EngineOptions, error: Exception) -> ModelErr
 
 
 def context_length(config: Any) -> int:
-    """Positions that the model was made for."""
+    """Positions that the model was made for, at most 131,072: tables of more would take memory for
+    nothing."""
     text = config.get_text_config()
     rope = getattr(text, "rope_parameters", None) or {}
     if rope.get("rope_type") == "longrope":
@@ -103,11 +107,11 @@ def context_length(config: Any) -> int:
             text, "original_max_position_embeddings", None
         )
         if original:
-            return int(original)
+            return min(int(original), _LONGEST)
     for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"):
         length = getattr(text, name, None)
         if isinstance(length, int) and length > 0:
-            return length
+            return min(length, _LONGEST)
     return 2048
 
 
