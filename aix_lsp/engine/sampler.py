@@ -94,7 +94,8 @@ def _draw(scores: Tensor, sampling: Sampling, point: float) -> int:
     if sampling.min_p > 0:
         floor = probabilities.max() * sampling.min_p
         probabilities = probabilities.where(probabilities >= floor, 0.0)
-    cumulative = probabilities.double().cumsum(-1)
+    # On the CPU: MPS has no float64, and float32 sums of 150,000 terms would favour the first.
+    cumulative = probabilities.cpu().double().cumsum(-1)
     at = int(torch.searchsorted(cumulative, cumulative[-1] * point, right=True))
     at = min(at, probabilities.shape[0] - 1)
     return at if order is None else int(order[at])
