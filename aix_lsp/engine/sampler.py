@@ -81,7 +81,8 @@ def _choose(logits: Tensor, output: _Output) -> int:
 def _draw(scores: Tensor, sampling: Sampling, point: float) -> int:
     """The token at `point` (0 … 1) of the cumulative distribution, after temperature, top-k, top-p
     (Holtzman and others, 2020) and min-p (Nguyen and others, 2024), in this order."""
-    probabilities = (scores / sampling.temperature).softmax(-1)
+    # The best is taken to 0 first and the temperature has a floor, so that the coldest cannot overflow.
+    probabilities = ((scores - scores.max()) / max(sampling.temperature, _COLDEST)).softmax(-1)
     order = None
     if sampling.top_k > 0:
         probabilities, order = probabilities.topk(min(sampling.top_k, probabilities.shape[0]))
@@ -97,11 +98,13 @@ def _draw(scores: Tensor, sampling: Sampling, point: float) -> int:
     # On the CPU: MPS has no float64, and float32 sums of 150,000 terms would favour the first.
     cumulative = probabilities.cpu().double().cumsum(-1)
     at = int(torch.searchsorted(cumulative, cumulative[-1] * point, right=True))
-    at = min(at, probabilities.shape[0] - 1)
+    # A point next to 1 rounds to the whole sum, past the last token that may come.
+    at = min(at, int(torch.searchsorted(cumulative, cumulative[-1])))
     return at if order is None else int(order[at])
 
 
 _HEAD = 256
+_COLDEST = 1e-6
 
 
 def _head(probabilities: Tensor, mass: float) -> tuple[Tensor, Tensor]:

@@ -20,16 +20,32 @@ from tests.engine.fakes import FakeRunner, expected, request
 
 
 class Gate:
-    """Holds the runner's steps between two layers until it is opened."""
+    """Holds the runner between two layers of its step `step` until it is opened."""
 
-    def __init__(self, runner: FakeRunner) -> None:
+    def __init__(self, runner: FakeRunner, step: int = 1) -> None:
         self.reached = threading.Event()
         self.open = threading.Event()
+        self._runner = runner
+        self._step = step
         runner.before = self
 
     def __call__(self, rows: Sequence[Row]) -> None:
-        self.reached.set()
-        assert self.open.wait(10)
+        if self._runner.steps >= self._step:
+            self.reached.set()
+            assert self.open.wait(10)
+
+
+class InTurn:
+    """Lets the loop run between any two layers, so that what clients do falls into the middle of steps."""
+
+    def __init__(self, runner: FakeRunner) -> None:
+        self._loop = asyncio.get_running_loop()
+        runner.before = self
+
+    def __call__(self, rows: Sequence[Row]) -> None:
+        turned = threading.Event()
+        self._loop.call_soon_threadsafe(turned.set)
+        assert turned.wait(10)
 
 
 @pytest.fixture
@@ -90,9 +106,11 @@ async def test_cancel_in_mid_step_ends_the_step_and_the_stream(engine: Engine, r
 
 
 async def test_closing_a_stream_cancels(engine: Engine, runner: FakeRunner) -> None:
+    gate = Gate(runner, step=3)
     stream = engine.submit(request(range(8), new=300))
     await anext(stream)
     await stream.aclose()
+    gate.open.set()
     await until(lambda: not engine.active)
     assert b'aix_requests_total{end="cancelled"} 1.0' in engine.metrics_text()
 
@@ -133,9 +151,13 @@ async def test_a_full_queue_answers_at_once(engine: Engine, runner: FakeRunner) 
 
 
 async def test_stopping_ends_what_runs(engine: Engine, runner: FakeRunner) -> None:
+    gate = Gate(runner, step=3)
     stream = engine.submit(request(range(8), new=500))
     await anext(stream)
-    engine.stop()
+    stopping = asyncio.create_task(asyncio.to_thread(engine.stop))
+    await until(lambda: engine._stopped)
+    gate.open.set()
+    await stopping
     assert last_reason(await events_of(stream)) == "cancelled"
     with pytest.raises(EngineStopped):
         engine.submit(request([1]))
@@ -181,6 +203,7 @@ async def test_fuzz_from_many_clients(seed: int) -> None:
     """Clients that submit, cancel, leave and type over each other, for thousands of steps."""
     rng = random.Random(seed)
     runner = FakeRunner(pages=120)
+    InTurn(runner)
     engine = Engine(runner, limits=Limits(running=6))
     engine.start()
     stem = [rng.randrange(11) for _ in range(80)]
@@ -199,7 +222,8 @@ async def test_fuzz_from_many_clients(seed: int) -> None:
             )
             stream = engine.submit(one, stream_key=chance.choice(("", "doc")))
             if chance.random() < 0.3:
-                await asyncio.sleep(chance.random() * 0.01)
+                for _ in range(chance.randrange(40)):
+                    await asyncio.sleep(0)
                 stream.cancel()
             if chance.random() < 0.2:
                 await stream.aclose()
@@ -213,7 +237,7 @@ async def test_fuzz_from_many_clients(seed: int) -> None:
                 ends["whole"] += 1
 
     await asyncio.gather(*(client(f"c{k}") for k in range(8)))
-    engine.stop()
+    await asyncio.to_thread(engine.stop)
     scheduler = engine._stepper.scheduler
     scheduler.check_integrity()
     assert engine.active == 0 and scheduler.idle and scheduler.cache.pool.held == 0

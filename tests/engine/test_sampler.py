@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aix_lsp.engine.sampler import sample, uniform
+from aix_lsp.engine.sampler import _draw, sample, uniform
 from aix_lsp.engine.step import Row, Sampling
 
 VOCAB = 40
@@ -82,6 +82,13 @@ def test_allowed_holds_for_the_first_output_only():
 def test_banned_tokens_never_come(banned, temperature, seed):
     rows = [row(outputs=2, banned=tuple(banned), sampling=Sampling(temperature=temperature, seed=seed))]
     assert all(found.token not in banned for found in sample(logits(2, seed=1), rows)[0])
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-30, 1.0, 3.0])
+@pytest.mark.parametrize("point", [0.0, 0.5, 1 - 2**-53, 1.0])
+def test_the_ends_of_the_distribution_fall_on_tokens_that_may_come(temperature, point):
+    scores = torch.tensor([-torch.inf, 2.0, 1.0, -torch.inf])
+    assert _draw(scores, Sampling(temperature=temperature), point) in (1, 2)
 
 
 def kept(sampling: Sampling, scores: torch.Tensor) -> set[int]:
