@@ -52,7 +52,7 @@ class Figures:
 
 def ours(folder: Path, dtype: str, threads: int) -> Contender:
     """Our runner on one stream, sampling included."""
-    from aix_lsp.engine.loader import load
+    from aix_lsp.engine.model.loader import load
     from aix_lsp.engine.options import EngineOptions
     from aix_lsp.engine.step import Row
 

@@ -17,8 +17,8 @@ from functools import partial
 
 from aix_lsp.engine.events import Event, Failed, Finished
 from aix_lsp.engine.metrics import EngineMetrics
-from aix_lsp.engine.schedule import BACKGROUND, Limits
-from aix_lsp.engine.sequence import Request
+from aix_lsp.engine.scheduling.schedule import BACKGROUND, Limits
+from aix_lsp.engine.scheduling.sequence import Request
 from aix_lsp.engine.step import Runner
 from aix_lsp.engine.stepper import Signals, Stepper
 from aix_lsp.engine.stream import EventStream, Outbox

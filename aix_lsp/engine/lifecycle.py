@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 
 from aix_lsp.engine.events import Event, Failed, Finished, Reason, Started
 from aix_lsp.engine.metrics import EngineMetrics
-from aix_lsp.engine.schedule import BACKGROUND
-from aix_lsp.engine.scheduler import Scheduler
-from aix_lsp.engine.sequence import Request, Sequence, State
+from aix_lsp.engine.scheduling.schedule import BACKGROUND
+from aix_lsp.engine.scheduling.scheduler import Scheduler
+from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
 
 Tell = Callable[[Request, Event], None]
 

@@ -24,8 +24,8 @@ from typing import Any
 import uvicorn
 from filelock import FileLock, Timeout
 
-from aix_lsp.engine.api import Service, make_app
-from aix_lsp.engine.listener import AlreadyServed, CannotListen, is_loopback, open_socket
+from aix_lsp.engine.http.api import Service, make_app
+from aix_lsp.engine.http.listener import AlreadyServed, CannotListen, is_loopback, open_socket
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.options import EngineOptions, Listen, LoadedModel, ModelError, Progress
 from aix_lsp.engine.served import ServedModel
@@ -77,7 +77,7 @@ def run(options: EngineOptions, listen: Listen, load: Load | None = None) -> int
 def _load(options: EngineOptions, progress: Progress) -> LoadedModel:
     """The usual loader, imported here because torch takes seconds to import."""
     progress("libraries", 0.0)
-    loader = importlib.import_module("aix_lsp.engine.loader")
+    loader = importlib.import_module("aix_lsp.engine.model.loader")
     model: LoadedModel = loader.load(options, progress)
     return model
 

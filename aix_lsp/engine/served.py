@@ -10,18 +10,18 @@ import secrets
 import time
 from dataclasses import asdict, dataclass
 
-from aix_lsp.engine.candidate import Candidate, stops_for
-from aix_lsp.engine.encoder import TextEncoder
 from aix_lsp.engine.engine import Engine
-from aix_lsp.engine.layout import Layout, Prompt, PromptTooLong
+from aix_lsp.engine.http.requests import CompletionRequest
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.options import LoadedModel, ModelError
-from aix_lsp.engine.requests import CompletionRequest
-from aix_lsp.engine.schedule import Limits
-from aix_lsp.engine.sequence import Request, Sequence
+from aix_lsp.engine.scheduling.schedule import Limits
+from aix_lsp.engine.scheduling.sequence import Request, Sequence
 from aix_lsp.engine.step import Sampling
 from aix_lsp.engine.stream import EventStream
-from aix_lsp.engine.vocabulary import Vocabulary
+from aix_lsp.engine.text.candidate import Candidate, stops_for
+from aix_lsp.engine.text.encoder import TextEncoder
+from aix_lsp.engine.text.layout import Layout, Prompt, PromptTooLong
+from aix_lsp.engine.text.vocabulary import Vocabulary
 from aix_lsp.fim.family import Template
 from aix_lsp.fim.templates import detect
 

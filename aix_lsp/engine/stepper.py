@@ -10,12 +10,12 @@ import logging
 import time
 from collections.abc import Callable
 
-from aix_lsp.engine.cache import KvCache
 from aix_lsp.engine.lifecycle import Lifecycle, Tell
 from aix_lsp.engine.metrics import EngineMetrics
-from aix_lsp.engine.schedule import Limits, Plan, Progress
-from aix_lsp.engine.scheduler import Scheduler
-from aix_lsp.engine.sequence import Request, Sequence
+from aix_lsp.engine.pages.cache import KvCache
+from aix_lsp.engine.scheduling.schedule import Limits, Plan, Progress
+from aix_lsp.engine.scheduling.scheduler import Scheduler
+from aix_lsp.engine.scheduling.sequence import Request, Sequence
 from aix_lsp.engine.step import OutOfMemory, Runner, Sampled
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from aix_lsp.engine.events import Piece, Reason
-from aix_lsp.engine.sequence import Request
-from aix_lsp.engine.sequence import Sequence as Candidate
+from aix_lsp.engine.scheduling.sequence import Request
+from aix_lsp.engine.scheduling.sequence import Sequence as Candidate
 from aix_lsp.engine.step import GREEDY, Row, Sampled, Sampling
 
 GARBAGE = -1

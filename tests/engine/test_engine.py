@@ -13,7 +13,7 @@ import pytest
 
 from aix_lsp.engine.engine import Engine, EngineStopped, QueueFull
 from aix_lsp.engine.events import Event, Failed, Finished, Piece, Started
-from aix_lsp.engine.schedule import Limits
+from aix_lsp.engine.scheduling.schedule import Limits
 from aix_lsp.engine.step import Row
 from aix_lsp.engine.stream import EventStream
 from tests.engine.fakes import FakeRunner, expected, request

@@ -12,8 +12,8 @@ import pytest
 
 from aix_lsp.engine.events import Event, Failed, Finished, Piece
 from aix_lsp.engine.metrics import EngineMetrics
-from aix_lsp.engine.schedule import Limits
-from aix_lsp.engine.sequence import Request
+from aix_lsp.engine.scheduling.schedule import Limits
+from aix_lsp.engine.scheduling.sequence import Request
 from aix_lsp.engine.step import OutOfMemory, Row
 from aix_lsp.engine.stepper import Signals, Stepper
 from tests.engine.fakes import FakeRunner, expected, request

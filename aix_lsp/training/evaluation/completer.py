@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aix_lsp.engine.encoder import TextEncoder
-from aix_lsp.engine.healing import Healing
-from aix_lsp.engine.layout import Layout
-from aix_lsp.engine.vocabulary import Vocabulary
+from aix_lsp.engine.text.encoder import TextEncoder
+from aix_lsp.engine.text.healing import Healing
+from aix_lsp.engine.text.layout import Layout
+from aix_lsp.engine.text.vocabulary import Vocabulary
 from aix_lsp.fim.family import Template
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.fim.templates import detect

@@ -1,0 +1,1 @@
+"""The engine's HTTP: JSON to sound requests, events to SSE, a private socket."""

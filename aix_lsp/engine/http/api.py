@@ -1,0 +1,121 @@
+"""The engine's HTTP interface as an ASGI app; docs/engine-api.md is its contract. Knows no tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import AsyncIterator, Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from aix_lsp.engine.http.completions import Completions
+from aix_lsp.engine.http.sse import BEAT, frame, send_error, send_events
+from aix_lsp.engine.metrics import EngineMetrics
+from aix_lsp.engine.served import ServedModel
+from aix_lsp.engine.state import Presence, StateBoard
+
+_BEAT_S = 15.0
+
+
+class Service:
+    """What the app serves: the state, and the model once it is there."""
+
+    def __init__(self, board: StateBoard, presence: Presence, metrics: EngineMetrics) -> None:
+        self.board = board
+        self.presence = presence
+        self.metrics = metrics
+        self.served: ServedModel | None = None
+
+    async def health(self, request: Request) -> Response:
+        """GET /health."""
+        state = self.board.current
+        stuck = self.served.engine.stuck_seconds() if self.served else 0.0
+        if stuck:
+            message = f"one step has been running for {stuck:.0f} s; restart the engine if this goes on"
+            return JSONResponse({"state": "error", "message": message, "stuck_s": stuck}, 503)
+        return JSONResponse(state, 200 if state["state"] == "ready" else 503)
+
+    async def models(self, request: Request) -> Response:
+        """GET /v1/models."""
+        data = []
+        if self.served:
+            card = self.served.card
+            data = [{"id": card.name, "object": "model", "owned_by": "aix-lsp", "aix": card.json()}]
+        return JSONResponse({"object": "list", "data": data})
+
+    async def figures(self, request: Request) -> Response:
+        """GET /metrics."""
+        text = self.served.engine.metrics_text() if self.served else self.metrics.text()
+        return Response(text, media_type="text/plain; version=0.0.4")
+
+
+class _Events:
+    """GET /aix/events: the state and its changes, for as long as the client stays."""
+
+    def __init__(self, board: StateBoard) -> None:
+        self._board = board
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        left = asyncio.Event()
+        await send_events(self._frames(left), left.set, receive, send)
+
+    async def _frames(self, left: asyncio.Event) -> AsyncIterator[bytes]:
+        states = self._board.watch(_BEAT_S)
+        leaving = asyncio.create_task(left.wait())
+        try:
+            while True:
+                coming = asyncio.ensure_future(anext(states, ...))
+                await asyncio.wait((coming, leaving), return_when=asyncio.FIRST_COMPLETED)
+                if not coming.done():
+                    coming.cancel()
+                    return
+                state = coming.result()
+                if state is ...:
+                    return
+                yield BEAT if state is None else frame(state)
+        finally:
+            leaving.cancel()
+
+
+class _Door:
+    """Lets in who may come, and counts who is there."""
+
+    def __init__(self, app: ASGIApp, presence: Presence, token: str, open_to_browsers: bool) -> None:
+        self._app = app
+        self._presence = presence
+        self._token = f"Bearer {token}".encode() if token else b""
+        self._open_to_browsers = open_to_browsers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        if self._token and not hmac.compare_digest(headers.get(b"authorization", b""), self._token):
+            message = "this engine wants Authorization: Bearer with the content of its --token-file"
+            await send_error(send, 401, message, "unauthorized")
+        elif b"origin" in headers and not self._open_to_browsers:
+            # Any web page can send requests to the loopback address of whoever looks at it.
+            await send_error(send, 403, "web pages may use an engine with a token only", "forbidden")
+        elif scope["path"] in ("/health", "/metrics"):
+            await self._app(scope, receive, send)
+        else:
+            with self._presence.here():
+                await self._app(scope, receive, send)
+
+
+def make_app(service: Service, token: str = "") -> ASGIApp:
+    """The app over `service`. With a token, each request must carry it."""
+    endpoint: Callable[[], ServedModel | None] = lambda: service.served  # noqa: E731
+    routes = [
+        Route("/v1/completions", Completions(endpoint), methods=["POST"]),
+        Route("/v1/models", service.models),
+        Route("/aix/events", _Events(service.board)),
+        Route("/health", service.health),
+        Route("/metrics", service.figures),
+    ]
+    return _Door(Starlette(routes=routes), service.presence, token, open_to_browsers=bool(token))

@@ -1,0 +1,181 @@
+"""POST /v1/completions: one ASGI endpoint over a served model. Knows HTTP and JSON; no tokens, no
+scheduling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from aix_lsp.engine.engine import EngineStopped, QueueFull
+from aix_lsp.engine.events import Event, Failed, Finished, Piece, Started
+from aix_lsp.engine.http.requests import BadField, CompletionRequest, parse
+from aix_lsp.engine.http.sse import DONE, error_json, frame, gone, send_error, send_events, send_json
+from aix_lsp.engine.served import ServedModel
+from aix_lsp.engine.stream import EventStream
+from aix_lsp.engine.text.layout import PromptTooLong
+
+_LARGEST_BODY = 32 << 20
+_AGAIN = {"retry-after": "1"}
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class Completions:
+    """The endpoint. `served` gives the model, or None while there is none."""
+
+    def __init__(self, served: Callable[[], ServedModel | None]) -> None:
+        self._served = served
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        served = self._served()
+        if served is None:
+            await send_error(send, 503, "the model is not ready; /health tells its state", "loading", _AGAIN)
+            return
+        try:
+            completion = parse(json.loads(await _body(scope, receive)))
+            stream = served.complete(completion)
+        except _TooLarge:
+            await send_error(send, 413, f"the body is over {_LARGEST_BODY >> 20} MiB", "too_large")
+        except (ValueError, RecursionError) as error:
+            message = str(error) if isinstance(error, BadField) else "the body is not JSON in UTF-8"
+            await send_error(send, 400, message, "bad_request")
+        except PromptTooLong as error:
+            await send_error(send, 422, str(error), "prompt_too_long")
+        except QueueFull as error:
+            await send_error(send, 429, str(error), "queue_full", _AGAIN)
+        except EngineStopped as error:
+            await send_error(send, 503, str(error), "stopping", _AGAIN)
+        else:
+            answer = _Answer(served.card.name, completion)
+            if completion.stream:
+                await send_events(answer.frames(stream), stream.cancel, receive, send)
+            else:
+                await _send_whole(answer, stream, receive, send)
+
+
+async def _send_whole(answer: _Answer, stream: EventStream, receive: Receive, send: Send) -> None:
+    watcher = asyncio.create_task(gone(receive))
+    watcher.add_done_callback(lambda task: None if task.cancelled() else stream.cancel())
+    try:
+        value, failure = await answer.whole(stream)
+    finally:
+        watcher.cancel()
+    if failure:
+        await send_error(send, 500, failure, "failed")
+    else:
+        await send_json(send, 200, value)
+
+
+async def _body(scope: Scope, receive: Receive) -> bytes:
+    """The whole body. Raises _TooLarge before reading more than is allowed."""
+    declared = dict(scope["headers"]).get(b"content-length", b"0")
+    if declared.isdigit() and int(declared) > _LARGEST_BODY:
+        raise _TooLarge
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > _LARGEST_BODY:
+            raise _TooLarge
+    return bytes(body)
+
+
+class _Answer:
+    """Turns one completion's events into OpenAI's JSON."""
+
+    def __init__(self, model: str, completion: CompletionRequest) -> None:
+        self._head = {
+            "id": f"cmpl-{uuid.uuid4().hex}",
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": model,
+        }
+        self._logprobs = completion.logprobs
+        self._n = completion.n
+
+    async def frames(self, stream: EventStream) -> AsyncIterator[bytes]:
+        """Server-sent events; what is ready together goes out together."""
+        ended = False
+        while not ended:
+            events = await stream.batch()
+            ended = isinstance(events[-1], Finished | Failed)
+            yield b"".join(map(self._frame, events)) + (DONE if ended else b"")
+
+    def _frame(self, event: Event) -> bytes:
+        if isinstance(event, Piece):
+            return frame({**self._head, "choices": [self._choice(event)]})
+        if isinstance(event, Failed):
+            return frame(error_json(event.message, "server_error", "failed"))
+        if isinstance(event, Started):
+            return frame({**self._head, "choices": [], "aix": _prompt_cost(event)})
+        return frame({**self._head, "choices": [], **_cost(event)})
+
+    async def whole(self, stream: EventStream) -> tuple[dict[str, Any], str]:
+        """(the answer in one piece, or why there is none)."""
+        pieces: dict[int, Piece] = {}
+        async for event in stream:
+            if isinstance(event, Failed):
+                return {}, event.message
+            if isinstance(event, Finished):
+                choices = [self._choice(pieces[index]) for index in sorted(pieces)]
+                return {**self._head, "choices": choices, **_cost(event)}, ""
+            if isinstance(event, Piece):
+                earlier = pieces.get(event.index)
+                pieces[event.index] = earlier.joined(event) if earlier else event
+        return {}, "the engine gave no end"
+
+    def _choice(self, piece: Piece) -> dict[str, Any]:
+        return {
+            "index": piece.index,
+            "text": piece.text,
+            "finish_reason": piece.reason,
+            "logprobs": self._described(piece),
+            "aix": {"tokens": piece.tokens, "logprob": round(piece.logprob, 6)},
+        }
+
+    def _described(self, piece: Piece) -> dict[str, Any] | None:
+        if self._logprobs is None:
+            return None
+        described = piece.logprobs
+        return {
+            "tokens": [token.text for token in described],
+            "token_logprobs": [token.logprob for token in described],
+            "top_logprobs": [dict(token.top) for token in described] if self._logprobs else None,
+        }
+
+
+def _prompt_cost(started: Started) -> dict[str, Any]:
+    return {
+        "prompt_tokens": started.prompt_tokens,
+        "cached_tokens": started.cached_tokens,
+        "queue_ms": round(started.queue_ms, 3),
+        "first_token_ms": round(started.first_token_ms, 3),
+    }
+
+
+def _cost(finished: Finished) -> dict[str, Any]:
+    return {
+        "usage": {
+            "prompt_tokens": finished.prompt_tokens,
+            "cached_tokens": finished.cached_tokens,
+            "completion_tokens": finished.completion_tokens,
+            "total_tokens": finished.prompt_tokens + finished.completion_tokens,
+        },
+        "aix": {
+            "queue_ms": round(finished.queue_ms, 3),
+            "first_token_ms": round(finished.first_token_ms, 3),
+        },
+    }

@@ -1,0 +1,177 @@
+"""Attention over paged KV, for our own layer loop and for transformers' models alike.
+
+Owns causality, sliding windows, soft caps and attention sinks. Knows a step's plan, no model family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aix_lsp.engine.model.batched import Batch, attend_batch
+from aix_lsp.engine.model.plan import Plan, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a layer's attention is beside causal: its scale, a sliding window (0 for none; a token sees
+    itself and `window - 1` before it), a soft cap of the scores, and a learned sink logit per query head."""
+
+    scale: float
+    window: int = 0
+    softcap: float = 0.0
+    sinks: Tensor | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether a fused scaled-dot-product kernel computes it."""
+        return not self.softcap and self.sinks is None
+
+
+_QUERY_BLOCK = 64
+_FOLD_LIMIT = 8
+
+
+def attend(plan: Plan, layer: int, query: Tensor, form: Form) -> Tensor:
+    """Attention of `query` `[T, query_heads, key_size]` over each row's own KV, that of the step included
+    (it must already be written). Returns `[T, query_heads * value_size]`."""
+    if plan.batch is not None and form.plain:
+        return _attend_batched(plan, plan.batch, layer, query, form)
+    if plan.decoding and form.plain:
+        return attend_tokens(plan, layer, folded_queries(query, plan.store.shapes[layer].heads), form)
+    parts = [
+        _attend_span(plan, span, layer, query[span.first : span.first + span.count], form)
+        for span in plan.spans
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _attend_batched(plan: Plan, batch: Batch, layer: int, query: Tensor, form: Form) -> Tensor:
+    """As `attend`: rows of one token together, the others one by one."""
+    keys, values = plan.store.buffers(layer)
+    if batch.rows is None:
+        return attend_batch(batch, keys, values, query, form.scale, form.window)
+    out = query.new_empty(query.shape[0], query.shape[1] * values.shape[3])
+    single = query.index_select(0, batch.rows)
+    out.index_copy_(0, batch.rows, attend_batch(batch, keys, values, single, form.scale, form.window))
+    for span in plan.spans:
+        if span.count > 1:
+            rows = slice(span.first, span.first + span.count)
+            out[rows] = _attend_span(plan, span, layer, query[rows], form)
+    return out
+
+
+def folded_queries(query: Tensor, heads: int) -> Sequence[Tensor]:
+    """For each row of `[T, query_heads, size]` a view `[1, heads, groups, size]`.
+
+    Query groups as rows of one matrix per KV head: 13 times faster in bf16 than repeating KV (2,048 tokens).
+    """
+    count, query_heads, size = query.shape
+    return query.view(count, 1, heads, query_heads // heads, size).unbind(0)
+
+
+def attend_tokens(plan: Plan, layer: int, queries: Sequence[Tensor], form: Form) -> Tensor:
+    """As `attend`, where each row is one token, from its `folded_queries`; `form` must be plain."""
+    parts = []
+    for at, (span, query) in enumerate(zip(plan.spans, queries, strict=True)):
+        if form.window and span.length > form.window:
+            key, value = plan.store.read(layer, span.slots.tail(span.length - form.window))
+        else:
+            key, value = plan.kv(at, layer)
+        parts.append(F.scaled_dot_product_attention(query, key, value, scale=form.scale))
+    out = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return out.view(len(parts), -1)
+
+
+def _attend_span(plan: Plan, span: Span, layer: int, query: Tensor, form: Form) -> Tensor:
+    low = max(0, span.start + 1 - form.window) if form.window else 0
+    key, value = plan.store.read(layer, span.slots.tail(low))
+    count, query_heads, size = query.shape
+    heads = key.shape[1]
+    grouped = query.view(count, heads, query_heads // heads, size).permute(1, 2, 0, 3)
+    if not form.plain:
+        out = _written_out(plan, span, low, grouped, key, value, form)
+    elif query.device.type != "cpu":
+        mask = plan.mask(span, low, form.window, query.dtype)
+        out = _block(grouped, key, value, mask, form.scale)
+    elif count <= _FOLD_LIMIT:
+        out = _folded(plan, span, low, grouped, key, value, form)
+    else:
+        out = _blocks(plan, span, low, grouped, key, value, form)
+    return out.permute(2, 0, 1, 3).reshape(count, -1)
+
+
+def _folded(
+    plan: Plan, span: Span, low: int, query: Tensor, key: Tensor, value: Tensor, form: Form
+) -> Tensor:
+    """Attention of few positions: query groups as further rows, so that KV is read once."""
+    heads, groups, count, size = query.shape
+    mask = plan.mask(span, low, form.window, query.dtype).repeat(groups, 1)
+    folded = query.reshape(1, heads, groups * count, size)
+    out = F.scaled_dot_product_attention(folded, key, value, attn_mask=mask, scale=form.scale)
+    return out.view(heads, groups, count, -1)
+
+
+def _blocks(
+    plan: Plan, span: Span, low: int, query: Tensor, key: Tensor, value: Tensor, form: Form
+) -> Tensor:
+    """Attention of many positions in blocks, each over the keys up to its own end: the CPU kernel computes
+    what a causal mask then hides (512 positions: 40 % less to compute)."""
+    count = query.shape[2]
+    mask = plan.mask(span, low, form.window, query.dtype)
+    # The CPU's fused kernel multiplies bfloat16 at the speed of float32; written out it takes 5.3 instead
+    # of 9.5 ms (14 heads of 64, 512 positions).
+    block = _block_in_bfloat16 if query.dtype is torch.bfloat16 else _block
+    parts = []
+    for begin in range(0, count, _QUERY_BLOCK):
+        end = min(begin + _QUERY_BLOCK, count)
+        seen = span.start + end - low
+        first = max(0, span.start + begin + 1 - form.window - low) if form.window else 0
+        parts.append(
+            block(
+                query[:, :, begin:end],
+                key[:, :, first:seen],
+                value[:, :, first:seen],
+                mask[begin:end, first:seen],
+                form.scale,
+            )
+        )
+    return torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
+
+
+def _block(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """Attention of `[heads, groups, count, size]` over `[1, heads, length, size]`."""
+    groups = query.shape[1]
+    keys = key.transpose(0, 1).expand(-1, groups, -1, -1)
+    values = value.transpose(0, 1).expand(-1, groups, -1, -1)
+    return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scale)
+
+
+def _block_in_bfloat16(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
+    heads, groups, count, size = query.shape
+    folded = query.reshape(heads, groups * count, size)
+    scores = folded.new_empty(heads, groups * count, key.shape[2])
+    scores = torch.baddbmm(scores, folded, key[0].transpose(1, 2), beta=0, alpha=scale)
+    weights = scores.view(heads, groups, count, -1).add_(mask).softmax(-1)
+    return torch.bmm(weights.view(heads, groups * count, -1), value[0]).view(heads, groups, count, -1)
+
+
+def _written_out(
+    plan: Plan, span: Span, low: int, query: Tensor, key: Tensor, value: Tensor, form: Form
+) -> Tensor:
+    """Attention written out, for what no fused kernel has: `softcap * tanh(scores / softcap)` (Gemma 2),
+    and sinks, a logit per head that takes part in the softmax and has no value (gpt-oss)."""
+    key, value = key.transpose(0, 1), value.transpose(0, 1)
+    scores = (query @ key.transpose(-1, -2)).float() * form.scale
+    if form.softcap:
+        scores = (scores / form.softcap).tanh_() * form.softcap
+    scores = scores + plan.mask(span, low, form.window, torch.float32)
+    if form.sinks is None:
+        return scores.softmax(-1).to(value.dtype) @ value
+    sinks = form.sinks.float().view(query.shape[0], query.shape[1], 1, 1).expand(-1, -1, query.shape[2], 1)
+    weights = torch.cat((scores, sinks), dim=-1).softmax(-1)[..., :-1]
+    return weights.to(value.dtype) @ value

@@ -1,0 +1,78 @@
+"""The forward pass of any transformers causal language model, over paged KV. Knows no family."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface
+
+from aix_lsp.engine.model.attention import Form, attend
+from aix_lsp.engine.model.kv import ShapeProbe
+from aix_lsp.engine.model.plan import Plan
+
+# transformers treats names that hold "flash", "sdpa", "flex", "paged|" or "/" as its own, and builds no
+# masks for names that it does not know.
+IMPLEMENTATION = "aix_lsp_rows"
+
+# Not an argument: some models (StableLM) drop the keyword arguments that they do not know.
+current_plan: ContextVar[Plan] = ContextVar("current_plan")
+
+
+class TransformersForward:
+    """Runs a model of transformers with its attention replaced by ours.
+
+    Rows of a step lie side by side in one `[1, T]` input; what keeps them apart is the attention function.
+    """
+
+    def __init__(self, model: Any) -> None:
+        AttentionInterface.register(IMPLEMENTATION, transformers_attention)
+        model.set_attn_implementation(IMPLEMENTATION)
+        self.model = model
+
+    def __call__(self, plan: Plan) -> Tensor:
+        """Logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""
+        token = current_plan.set(plan)
+        try:
+            output = self.model(
+                input_ids=plan.tokens[None],
+                position_ids=plan.positions[None],
+                use_cache=False,
+                logits_to_keep=plan.wanted,
+            )
+        finally:
+            current_plan.reset(token)
+        logits: Tensor = output.logits
+        return logits[0]
+
+
+def transformers_attention(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """The function behind `IMPLEMENTATION`: transformers' attention interface, over the current plan.
+
+    `query`, `key` and `value` are `[1, heads, T, size]`; the result is `[1, T, query_heads, value_size]`.
+    """
+    plan = current_plan.get()
+    plan.check_abort()
+    layer = int(module.layer_idx)  # type: ignore[arg-type]
+    form = Form(
+        scale=query.shape[-1] ** -0.5 if scaling is None else float(scaling),
+        window=int(kwargs.get("sliding_window") or 0),
+        softcap=float(kwargs.get("softcap") or 0.0),
+        sinks=kwargs.get("s_aux"),
+    )
+    if isinstance(plan.store, ShapeProbe):
+        plan.store.forms[layer] = form
+    plan.store.write(layer, plan.writes, key, value)
+    out = attend(plan, layer, query[0].transpose(0, 1), form)
+    return out.view(1, out.shape[0], query.shape[1], -1), None

@@ -1,0 +1,124 @@
+"""Reads a model's folder with transformers: configuration, tokenizer, weights. Owns the errors of reading;
+knows no way of running.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from aix_lsp.engine.model.memory import ran_out
+from aix_lsp.engine.options import EngineOptions, ModelError
+
+# Bars on standard error would break the log of a process without a terminal.
+transformers.utils.logging.disable_progress_bar()
+
+
+_LONGEST = 131_072
+
+
+def read_config(folder: Path, options: EngineOptions) -> Any:
+    """The model's configuration, refused where it is no causal language model's. Raises ModelError."""
+    try:
+        config = AutoConfig.from_pretrained(
+            folder, trust_remote_code=options.trust_remote_code, local_files_only=options.offline
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable("config.json", options, error) from error
+    names = config.architectures or ()
+    if names and not any(
+        name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for name in names
+    ):
+        raise ModelError(
+            f"{options.model} is a {names[0]}, not a causal language model; set model to one that "
+            "completes text"
+        )
+    return config
+
+
+def read_tokenizer(folder: Path, options: EngineOptions) -> Any:
+    """The model's fast tokenizer. Raises ModelError."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=options.trust_remote_code, local_files_only=options.offline
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        raise _unreadable("tokenizer", options, error) from error
+    if getattr(tokenizer, "backend_tokenizer", None) is None:
+        raise ModelError(f"{options.model} has no tokenizer.json; set model to one with a fast tokenizer")
+    return tokenizer
+
+
+def read_model(
+    folder: Path, options: EngineOptions, config: Any, dtype: torch.dtype, device: torch.device
+) -> Any:
+    """The model with its weights in `dtype` on `device`. Raises ModelError; MemoryError and RuntimeError
+    where memory runs out."""
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=options.trust_remote_code,
+            local_files_only=options.offline,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError, RuntimeError) as error:
+        if ran_out(error):
+            raise
+        raise _unreadable("weights", options, error) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"the weights of {options.model} lack {missing[0]} and {len(missing) - 1} more; download it "
+            "again or change the setting model"
+        )
+    return model.to(device).eval()
+
+
+def _unreadable(what: str, options: EngineOptions, error: Exception) -> ModelError:
+    text = str(error)
+    if "trust_remote_code" in text:
+        return ModelError(
+            f"{options.model} brings its own Python code, which could do anything; if you trust its "
+            "publisher, set trustRemoteCode, else change the setting model"
+        )
+    first = (text or type(error).__name__).strip().splitlines()[0]
+    if isinstance(error, ImportError):
+        return ModelError(
+            f"{options.model} needs a package that is not installed ({first}); install it, or change model"
+        )
+    return ModelError(f"cannot read the {what} of {options.model} ({first}); change the setting model")
+
+
+def context_length(config: Any) -> int:
+    """Positions that the model was made for, at most 131,072: tables of more would take memory for
+    nothing."""
+    text = config.get_text_config()
+    rope = getattr(text, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "longrope":
+        # Beyond it another set of frequencies holds for a whole batch, also for the KV that is already there.
+        original = rope.get("original_max_position_embeddings") or getattr(
+            text, "original_max_position_embeddings", None
+        )
+        if original:
+            return min(int(original), _LONGEST)
+    for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"):
+        length = getattr(text, name, None)
+        if isinstance(length, int) and length > 0:
+            return min(length, _LONGEST)
+    return 2048
+
+
+def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Ids of the tokens that end a text; may be empty."""
+    ids = [tokenizer.eos_token_id]
+    for owner in (model.generation_config, model.config):
+        value = getattr(owner, "eos_token_id", None) if owner is not None else None
+        ids.extend(value if isinstance(value, list) else [value])
+    return frozenset(token for token in ids if token is not None)

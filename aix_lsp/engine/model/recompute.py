@@ -1,0 +1,48 @@
+"""The slow way that is right for every causal model: no KV, each step computes whole sequences anew.
+
+For models whose attention cannot be replaced, and for recurrent ones.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aix_lsp.engine.model.kv import LayerShape
+from aix_lsp.engine.model.plan import Plan, Span
+
+SHAPES = {0: LayerShape(heads=1, key_size=1, value_size=0)}
+"""What the pool holds in place of keys: one number a token, its id. Pages, sharing and copies work as
+ever."""
+
+POOL_DTYPE = torch.int64
+
+
+class RecomputeForward:
+    """Runs a model of transformers as it is, over the token ids that the pool holds of each row."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
+
+    def __call__(self, plan: Plan) -> Tensor:
+        """Logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""
+        ids = plan.tokens.view(1, 1, -1, 1)
+        plan.store.write(0, plan.writes, ids, ids[..., :0])
+        wanted = plan.wanted.tolist()
+        parts = []
+        for span in plan.spans:
+            kept = sum(span.first <= row < span.first + span.count for row in wanted)
+            if kept:
+                plan.check_abort()
+                parts.append(self._last(plan, span, kept))
+        return torch.cat(parts) if parts else torch.empty(0, 0)
+
+    def _last(self, plan: Plan, span: Span, kept: int) -> Tensor:
+        ids = plan.store.read(0, span.slots)[0].view(1, -1)
+        keep = {"logits_to_keep": kept} if self._keeps else {}
+        logits: Tensor = self.model(input_ids=ids, use_cache=False, **keep).logits
+        return logits[0, -kept:]

@@ -1,0 +1,82 @@
+"""Computes steps: lays them out, runs the forward pass, samples. Owns the loaded model's KV pool."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from aix_lsp.engine.model.governor import Governor
+from aix_lsp.engine.model.kv import KvPool
+from aix_lsp.engine.model.memory import ran_out
+from aix_lsp.engine.model.plan import Aborted, Plan, lay_out, never
+from aix_lsp.engine.model.sampler import sample
+from aix_lsp.engine.step import OutOfMemory, Row, Sampled
+
+
+class Forward(Protocol):
+    """A model: from a step's plan to the logits `[len(plan.wanted), vocab]` of the wanted rows. Raises
+    Aborted."""
+
+    def __call__(self, plan: Plan) -> Tensor: ...
+
+
+class TorchRunner:
+    """The Runner of step.py over any forward pass."""
+
+    def __init__(
+        self,
+        forward: Forward,
+        pool: KvPool,
+        vocab_size: int,
+        context_length: int,
+        batched: bool = False,
+    ) -> None:
+        """`batched` computes decoding rows together, as GPUs need it; the pool must have started clear."""
+        self.governor: Governor | None = None
+        self.page_size = pool.page_size
+        self.page_count = pool.page_count
+        self.vocab_size = vocab_size
+        self.context_length = context_length
+        self._forward = forward
+        self._pool = pool
+        self._batched = batched
+
+    @torch.inference_mode()
+    def step(self, rows: Sequence[Row], abort: Callable[[], bool] = never) -> list[list[Sampled]] | None:
+        """See `Runner.step`."""
+        begin = time.perf_counter()
+        try:
+            pool = self._pool
+            plan = lay_out(rows, pool, self.page_size, pool.device, abort, self._batched)
+            sampled = sample(self._forward(plan), rows)
+            if not len(plan.wanted):
+                # Nothing has waited for the device yet: the step's time must be its own, its pages free
+                # after it.
+                _synchronize(pool.device)
+        except Aborted:
+            return None
+        except (MemoryError, RuntimeError) as error:
+            if ran_out(error):
+                raise OutOfMemory(str(error)) from error
+            raise
+        if self.governor is not None:
+            lengths = sum(span.length for span in plan.spans)
+            kind = len(plan.tokens).bit_length(), lengths.bit_length()
+            self.governor.note(kind, time.perf_counter() - begin)
+        return sampled
+
+    @torch.inference_mode()
+    def copy_page(self, source: int, target: int, tokens: int) -> None:
+        """See `Runner.copy_page`."""
+        self._pool.copy(source, target, tokens)
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

@@ -1,0 +1,193 @@
+"""From the `model` setting to a folder with a model's files: the embedded one, a local folder, or a download.
+
+Knows files and the Hugging Face hub; knows no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
+from tqdm.auto import tqdm  # type: ignore[import-untyped,unused-ignore]
+
+from aix_lsp.engine.options import EngineOptions, ModelError, Progress
+
+EMBEDDED = Path(__file__).parents[2] / "embedded"
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_PATTERNS = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+# Some repositories carry the same weights a second time in the publisher's own layout.
+_IGNORED = ["original/*", "consolidated*", "*.gguf", "onnx/*"]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What the files say of a model's size: parameters, and the bytes of one of them as stored."""
+
+    parameters: int
+    item_bytes: float
+
+
+def find_folder(options: EngineOptions, progress: Progress) -> Path:
+    """The folder with the model's files, downloaded where need be. Raises ModelError."""
+    name = options.model
+    if name == "embedded":
+        return EMBEDDED
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if path.is_file():
+        raise ModelError(f"the setting model names the file {name}; name the folder that holds it")
+    if path.is_absolute() or name.startswith((".", "~")) or not _HUB_ID.fullmatch(name):
+        raise ModelError(f"there is no folder {name}; set model to an existing folder or a Hugging Face id")
+    return _from_hub(name, options, progress)
+
+
+def check_folder(folder: Path, name: str) -> Weights:
+    """Refuse a folder that cannot be loaded, and read the size of its weights. Raises ModelError."""
+    try:
+        names = {entry.name for entry in folder.iterdir()}
+    except OSError as error:
+        raise ModelError(
+            f"cannot read {folder} ({error.strerror}); mend it or change the setting model"
+        ) from error
+    if "config.json" not in names:
+        raise ModelError(f"{name} has no config.json; set model to a folder saved by transformers")
+    shards = _shards(folder, names)
+    if not shards:
+        if any(entry.endswith((".bin", ".pt", ".pth", ".ckpt")) for entry in names):
+            raise ModelError(
+                f"{name} has only pickled weights, which can run any code when they are read; save it with "
+                "safe_serialization=True, or set model to one with .safetensors files"
+            )
+        raise ModelError(f"{name} has no .safetensors weights; set model to one that has")
+    missing = sorted(shard for shard in shards if not (folder / shard).is_file())
+    if missing:
+        raise ModelError(
+            f"{name} lacks {', '.join(missing[:3])}; download it again or change the setting model"
+        )
+    return _weights(folder / shard for shard in shards)
+
+
+def _shards(folder: Path, names: set[str]) -> set[str]:
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        try:
+            return set(json.loads(index.read_text())["weight_map"].values())
+        except (ValueError, KeyError, AttributeError) as error:
+            raise ModelError(f"{index} is damaged; download the model again or change model") from error
+    return {entry for entry in names if entry.endswith(".safetensors")}
+
+
+def _weights(files: Iterable[Path]) -> Weights:
+    """Parameters and bytes, from the headers of safetensors files (8 bytes of length, then JSON)."""
+    parameters = size = 0
+    for file in files:
+        try:
+            with file.open("rb") as stream:
+                header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+            for tensor, entry in header.items():
+                if tensor != "__metadata__":
+                    count = 1
+                    for extent in entry["shape"]:
+                        count *= extent
+                    parameters += count
+                    size += entry["data_offsets"][1] - entry["data_offsets"][0]
+        except (ValueError, KeyError, TypeError, OverflowError, MemoryError, OSError) as error:
+            raise ModelError(
+                f"{file} is damaged; download the model again or change the setting model"
+            ) from error
+    return Weights(parameters, size / max(1, parameters))
+
+
+def _from_hub(name: str, options: EngineOptions, progress: Progress) -> Path:
+    patterns = [*_PATTERNS, "*.py"] if options.trust_remote_code else _PATTERNS
+    try:
+        # A complete copy is used as it is: no request leaves the machine at each start.
+        folder = Path(
+            snapshot_download(name, allow_patterns=patterns, ignore_patterns=_IGNORED, local_files_only=True)
+        )
+        if options.offline or _complete(folder):
+            return folder
+    except LocalEntryNotFoundError as error:
+        if options.offline:
+            raise ModelError(
+                f"there is no local copy of {name}, and offline is set; unset offline once, or download it "
+                f"beforehand with `hf download {name}`"
+            ) from error
+    return _download(name, patterns, progress)
+
+
+def _complete(folder: Path) -> bool:
+    try:
+        check_folder(folder, folder.name)
+    except ModelError:
+        return False
+    return True
+
+
+def _download(name: str, patterns: list[str], progress: Progress) -> Path:
+    try:
+        return Path(
+            snapshot_download(
+                name,
+                allow_patterns=patterns,
+                ignore_patterns=_IGNORED,
+                tqdm_class=_reporting(progress),
+            )
+        )
+    except GatedRepoError as error:
+        raise ModelError(
+            f"{name} asks for its licence to be accepted: do so on huggingface.co/{name}, then run "
+            "`hf auth login`, or change the setting model"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"there is no model {name} on the Hugging Face hub (or it is private: `hf auth login`); "
+            "change the setting model"
+        ) from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise ModelError(
+            f"cannot download {name} ({_first_line(error)}); check the network, download it beforehand with "
+            f"`hf download {name}`, or set model to a local folder or to embedded"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _reporting(progress: Progress) -> type[Any]:
+    """A tqdm class whose bars, instead of being drawn, tell `progress` how far the bytes are."""
+
+    class Reporting(tqdm):  # type: ignore[misc,unused-ignore]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.pop("name", None)
+            super().__init__(*args, **{**kwargs, "disable": False, "file": _Nowhere()})
+
+        def display(self, *args: Any, **kwargs: Any) -> None:
+            if self.unit == "B" and self.total:
+                progress("download", min(1.0, self.n / self.total))
+
+    return Reporting
+
+
+class _Nowhere:
+    """A file that forgets what is written to it."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        pass

@@ -1,0 +1,1 @@
+"""What runs next, in what chunks, within what time. Plain Python."""

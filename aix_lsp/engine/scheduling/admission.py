@@ -1,0 +1,135 @@
+"""Which waiting sequences start, and what a running one leaves behind. Pure: knows pages and order, no
+steps.
+"""
+
+from __future__ import annotations
+
+from aix_lsp.engine.pages.cache import KvCache
+from aix_lsp.engine.pages.radix import common_length
+from aix_lsp.engine.scheduling.clients import ClientLedger
+from aix_lsp.engine.scheduling.order import Order
+from aix_lsp.engine.scheduling.schedule import Limits
+from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
+
+
+class Admission:
+    """The waiting and the running, and the way from one to the other and out."""
+
+    def __init__(self, cache: KvCache, limits: Limits, ledger: ClientLedger, order: Order) -> None:
+        self.waiting: list[Sequence] = []
+        self.running: list[Sequence] = []
+        self.preemptions = 0
+        self._cache = cache
+        self._limits = limits
+        self._ledger = ledger
+        self._order = order
+        self._leaders: dict[Sequence, Sequence] = {}
+        self._unchanged = False
+
+    def enqueue(self, request: Request) -> None:
+        """Queue a request's sequences."""
+        for sequence in request.sequences:
+            sequence.state = State.WAITING
+            self.waiting.append(sequence)
+        self._unchanged = False
+
+    def finish(self, sequence: Sequence) -> None:
+        """Let a sequence go for good; what it computed stays cached."""
+        if sequence.state is State.RUNNING:
+            self.running.remove(sequence)
+            self._cache.release(sequence)
+        elif sequence.state is State.WAITING:
+            self.waiting.remove(sequence)
+        sequence.state = State.DONE
+        self._leaders.pop(sequence, None)
+        self._unchanged = False
+
+    def preempt(self, sequence: Sequence) -> None:
+        """Back to the queue. What was computed stays in the tree: only short memory makes it be computed
+        again.
+        """
+        self.preemptions += 1
+        self.running.remove(sequence)
+        self._cache.release(sequence)
+        sequence.state = State.WAITING
+        self.waiting.append(sequence)
+        self._unchanged = False
+
+    def prefilled(self) -> None:
+        """Some prompt got further, so that one that waits to share it may start."""
+        if self._leaders:
+            self._unchanged = False
+
+    def admit(self) -> None:
+        """Start what may start, best first."""
+        # A full queue need not be sorted each step: only the events above, or a rate, change who may start.
+        if self._unchanged and not self._limits.client_rate:
+            return
+        self._unchanged = True
+        per_client: dict[str, int] = {}
+        for sequence in self.running:
+            client = sequence.request.client
+            per_client[client] = per_client.get(client, 0) + 1
+        for sequence in self._order.sorted(self.waiting):
+            client = sequence.request.client
+            if not self._may_start(client, per_client) or self._follows(sequence):
+                continue
+            if not self._has_slot(sequence) or not self._start(sequence):
+                return
+            per_client[client] = per_client.get(client, 0) + 1
+
+    def _may_start(self, client: str, running: dict[str, int]) -> bool:
+        return running.get(client, 0) < self._limits.client_running and self._ledger.may_run(
+            client, self._order.now
+        )
+
+    def _has_slot(self, sequence: Sequence) -> bool:
+        """Whether there is a free slot, or one that a worse class gives up."""
+        if len(self.running) < self._limits.running:
+            return True
+        victim = self._order.last(self.running)
+        if victim.request.priority <= sequence.request.priority:
+            return False
+        self.preempt(victim)
+        return True
+
+    def _follows(self, sequence: Sequence) -> bool:
+        """Whether a running sequence is computing much of the same prompt: then waiting to share it is
+        cheaper.
+        """
+        leader = self._leaders.get(sequence)
+        if leader is None:
+            leader = next((s for s in self.running if self._leads(s, sequence)), None)
+            if leader is None:
+                return False
+            self._leaders[sequence] = leader
+        if leader.state is State.RUNNING and leader.computed < leader.prompt_length:
+            return True
+        del self._leaders[sequence]
+        return False
+
+    def _leads(self, leader: Sequence, sequence: Sequence) -> bool:
+        if leader.computed >= leader.prompt_length or leader.request.namespace != sequence.request.namespace:
+            return False
+        if leader.request.priority > sequence.request.priority:
+            return False
+        common = common_length(leader.tokens[: leader.prompt_length], sequence.tokens)
+        saved = common - max(leader.computed, self._cache.shared(sequence))
+        return saved > self._limits.smallest_chunk
+
+    def _start(self, sequence: Sequence) -> bool:
+        """Run a sequence if there is room for its tokens, and for one page more of each that runs."""
+        pool = self._cache.pool
+        self._cache.admit(sequence)
+        needed = -(-(len(sequence.tokens) + 1) // pool.page_size) - len(sequence.pages)
+        if self.running and needed > pool.free + pool.cached - len(self.running):
+            self._cache.release(sequence)
+            return False
+        self.waiting.remove(sequence)
+        self.running.append(sequence)
+        sequence.state = State.RUNNING
+        if sequence.reused < 0:
+            sequence.reused = sequence.computed
+        request = sequence.request
+        request.started_at = request.started_at or self._order.now
+        return True

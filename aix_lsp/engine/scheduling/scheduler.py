@@ -1,0 +1,189 @@
+"""Decides what runs next, with what budget. Pure Python: knows sequences and pages, no model, no threads,
+no text.
+
+There is no prefill or decode phase: a sequence's computed tokens catch up with its tokens, step by step.
+"""
+
+from __future__ import annotations
+
+from aix_lsp.engine.pages.cache import KvCache
+from aix_lsp.engine.scheduling.admission import Admission
+from aix_lsp.engine.scheduling.clients import ClientLedger
+from aix_lsp.engine.scheduling.cost import CostModel, Work
+from aix_lsp.engine.scheduling.draft import Drafter, TokenIndex
+from aix_lsp.engine.scheduling.order import Order
+from aix_lsp.engine.scheduling.schedule import BACKGROUND, Limits, Plan, Planned, Progress, Spent
+from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
+from aix_lsp.engine.step import Sampled
+
+_TYPICAL_CONTEXT = 512
+
+
+class Scheduler:
+    """Plans steps over one KV cache and takes in what they bring. Used by one thread."""
+
+    def __init__(self, cache: KvCache, limits: Limits | None = None) -> None:
+        self.cache = cache
+        self.limits = limits or Limits()
+        self.cost = CostModel()
+        self.drafter = Drafter(self.limits.drafts)
+        self.step_tokens = self.limits.step_tokens
+        self._ledger = ClientLedger(self.limits.client_rate)
+        self._order = Order(self.limits.ageing_s, self._ledger)
+        self.sequences = Admission(cache, self.limits, self._ledger, self._order)
+
+    def submit(self, request: Request) -> None:
+        """Queue a request's sequences."""
+        self.sequences.enqueue(request)
+
+    def remove(self, request: Request) -> None:
+        """Drop a request's sequences; what they computed stays cached."""
+        for sequence in request.sequences:
+            self.sequences.finish(sequence)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.sequences.waiting or self.sequences.running)
+
+    def plan(self, now: float) -> Plan | None:
+        """The next step, or None where nothing can run. `now` is in seconds, of a monotonic clock."""
+        self._order.now = now
+        if self.sequences.waiting:
+            self.sequences.admit()
+        chosen, foreground = self._choose()
+        spent = Spent()
+        planned: list[Planned] = []
+        self._plan_decodes(chosen, planned, spent)
+        self._plan_prefills(chosen, planned, spent)
+        # Making room for one may have pre-empted another that was planned before.
+        planned = [part for part in planned if part.sequence.state is State.RUNNING]
+        if not planned:
+            return None
+        return Plan(planned, [part.row() for part in planned], spent.work, foreground)
+
+    def _choose(self) -> tuple[list[Sequence], bool]:
+        """Running sequences in order, background ones only where nothing else runs; whether others do."""
+        running = self.sequences.running
+        foreground = [s for s in running if self._order.rank(s) < BACKGROUND]
+        chosen = foreground or running
+        # Each decoding row gets its token anyhow: only prefills compete.
+        if len(chosen) > 1 and any(s.pending > 1 for s in chosen):
+            chosen = self._order.sorted(chosen)
+        return list(chosen), bool(foreground)
+
+    def _plan_decodes(self, chosen: list[Sequence], planned: list[Planned], spent: Spent) -> None:
+        decoding = [s for s in chosen if s.pending == 1]
+        price = self._draft_price(len(decoding)) if decoding and self.limits.drafts else 0.0
+        for sequence in decoding:
+            if sequence.state is not State.RUNNING:
+                continue
+            part = Planned(sequence, 1)
+            if self.limits.drafts and sequence.generated:
+                self._draft(part, price)
+            if self._room(sequence, sequence.computed + 1 + len(part.drafts)):
+                planned.append(part)
+                spent.add(1 + len(part.drafts), sequence.computed)
+
+    def _draft_price(self, rows: int) -> float:
+        """What a drafted token adds to a step of `rows` decoding rows, in such a step's time per row."""
+        step = self.cost.predict(Work(rows, rows, rows * _TYPICAL_CONTEXT))
+        longer = self.cost.predict(Work(rows, rows + 8, (rows + 8) * _TYPICAL_CONTEXT))
+        return max(longer - step, 0.0) / 8 * rows / step
+
+    def _draft(self, part: Planned, price: float) -> None:
+        sequence = part.sequence
+        room = sequence.max_length - len(sequence.tokens) - 1
+        if room > 0 and sequence.output.allowed is None:
+            if sequence.index_of_tokens is None:
+                sequence.index_of_tokens = TokenIndex()
+            part.drafts, part.match = self.drafter.propose(
+                sequence.index_of_tokens, sequence.tokens, price, room
+            )
+
+    def _plan_prefills(self, chosen: list[Sequence], planned: list[Planned], spent: Spent) -> None:
+        prefilling = [s for s in chosen if s.pending > 1]
+        if not prefilling:
+            return
+        seconds = self._step_seconds([part.sequence for part in planned], spent.work)
+        least = min(self.limits.smallest_chunk, self.step_tokens)
+        for sequence in prefilling:
+            if sequence.state is not State.RUNNING:
+                continue
+            fits = self.cost.tokens_within(seconds, spent.work, sequence.computed + sequence.pending // 2)
+            count = min(sequence.pending, max(min(fits, self.step_tokens - spent.tokens), least))
+            if count <= 0:
+                break
+            least = 0
+            if self._room(sequence, sequence.computed + count):
+                planned.append(Planned(sequence, count))
+                spent.add(count, sequence.computed + count // 2)
+
+    def _step_seconds(self, decoding: list[Sequence], work: Work) -> float:
+        """How long a step may take, given who waits for its end."""
+        if not decoding:
+            return self.limits.prefill_step_s
+        alone = self.cost.predict(work)
+        if any(s.request.priority == 0 for s in decoding):
+            return max(self.limits.invoked_step_s, 1.5 * alone)
+        return max(self.limits.decoding_step_s, 2.5 * alone)
+
+    def _room(self, sequence: Sequence, length: int) -> bool:
+        """Make room for `length` positions, pre-empting the last in order where needed."""
+        while not self.cache.grow(sequence, length):
+            victim = self._order.last(self.sequences.running)
+            self.sequences.preempt(victim)
+            if victim is sequence:
+                return False
+        return True
+
+    def complete(
+        self, plan: Plan, results: list[list[Sampled]], seconds: float, now: float
+    ) -> list[Progress]:
+        """Take in a step's tokens. Sequences of dead requests get none; they wait to be removed."""
+        self.cost.observe(plan.work, seconds)
+        progress: list[Progress] = []
+        for part, sampled in zip(plan.planned, results, strict=True):
+            sequence = part.sequence
+            sequence.computed += part.count
+            sequence.served_at = now
+            self._ledger.charge(sequence.request.client, part.count + len(part.drafts), now)
+            if sequence.computed <= sequence.prompt_length or part.count > 1:
+                self.cache.commit(sequence, min(sequence.computed, sequence.prompt_length))
+                self.sequences.prefilled()
+            if sampled and sequence.request.alive:
+                progress.append(self._take(part, sampled))
+        return progress
+
+    def _take(self, part: Planned, sampled: list[Sampled]) -> Progress:
+        """Append sampled tokens up to the first that the next draft is not."""
+        sequence = part.sequence
+        tokens, drafts = sequence.tokens, part.drafts
+        gained = right = 0
+        complete = False
+        for at, choice in enumerate(sampled):
+            complete = sequence.output.push(choice)
+            gained += 1
+            agreed = at < len(drafts) and drafts[at] == choice.token
+            right += agreed
+            if complete:
+                break
+            tokens.append(choice.token)
+            complete = len(tokens) >= sequence.max_length
+            if complete or not agreed:
+                break
+            sequence.computed += 1
+        if drafts:
+            self.drafter.learn(part.match, len(drafts), right)
+        if complete:
+            self.sequences.finish(sequence)
+        return Progress(sequence, gained, complete)
+
+    def check_integrity(self) -> None:
+        """Assert that pages are held by running sequences only, and the cache's invariants."""
+        self.cache.check_integrity()
+        running, waiting = self.sequences.running, self.sequences.waiting
+        held = {page for sequence in running for page in sequence.pages}
+        assert len(held) == self.cache.pool.held, "a page is held by nobody who runs"
+        assert all(s.state is State.RUNNING and (s.pending >= 1 or not s.request.alive) for s in running)
+        assert all(s.state is State.WAITING and not s.pages for s in waiting)

@@ -1,0 +1,127 @@
+"""One candidate's tokens and how far its KV has got, and the request that it belongs to. No policy, no
+text.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import count
+from typing import Protocol
+
+from aix_lsp.engine.events import Piece, Reason
+from aix_lsp.engine.pages.radix import Node
+from aix_lsp.engine.scheduling.draft import TokenIndex
+from aix_lsp.engine.step import GREEDY, Sampled, Sampling
+
+_numbers = count(1)
+
+
+class Output(Protocol):
+    """Where a candidate's tokens go. It decides by their text when the candidate is complete."""
+
+    @property
+    def allowed(self) -> Seq[int] | None:
+        """What the next token may be; None for any."""
+        ...
+
+    def push(self, sampled: Sampled) -> bool:
+        """Take the next token. True where the candidate is complete; the token may then be no part of it."""
+        ...
+
+    def take(self) -> Piece | None:
+        """What can be told to the listener since the last call, if anything."""
+        ...
+
+    def close(self, reason: Reason) -> Piece:
+        """End a candidate, complete or not, and give the last that can be told. `reason` counts if it is
+        not.
+        """
+        ...
+
+
+class State(Enum):
+    """Where a sequence is on its way."""
+
+    NEW = "new"
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Sequence:
+    """One candidate. `tokens` is the prompt and what was generated; the KV of the first `computed` is in
+    `pages`. A sequence whose every token is computed would have nothing to do, so at least one always is
+    left.
+    """
+
+    request: Request
+    index: int
+    tokens: list[int]
+    prompt_length: int
+    max_length: int
+    output: Output
+    sampling: Sampling = GREEDY
+    computed: int = 0
+    reused: int = -1
+    """Prompt tokens whose KV was cached when it first ran; -1 until then."""
+    state: State = State.NEW
+    pages: list[int] = field(default_factory=list)
+    writes_from: int = 0
+    """Index into `pages` from which on this sequence may write."""
+    node: Node | None = None
+    """The locked node up to which the tree has this sequence."""
+    served_at: float = 0.0
+    """When a step last computed some of its tokens; 0 until then."""
+    last_token_at: float = 0.0
+    first_step: bool = True
+    """Whether no step has computed any of its tokens yet."""
+    index_of_tokens: TokenIndex | None = None
+    """For finding drafts; made when first needed."""
+
+    @property
+    def generated(self) -> int:
+        """Tokens after the prompt."""
+        return len(self.tokens) - self.prompt_length
+
+    @property
+    def pending(self) -> int:
+        """Tokens still to be computed; 1 when decoding."""
+        return len(self.tokens) - self.computed
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Request:
+    """Sequences that share a prompt, a client and a fate. Times are of `time.monotonic`, in seconds."""
+
+    client: str = ""
+    stream_key: str = ""
+    namespace: str = ""
+    priority: int = 1
+    deadline: float = math.inf
+    arrival: float = field(default_factory=time.monotonic)
+    sequences: list[Sequence] = field(default_factory=list)
+    banned: tuple[int, ...] = ()
+    top_logprobs: int = 0
+    cancelled: bool = False
+    """Set from any thread; the engine's thread acts on it at its next look."""
+    cancelled_at: float = 0.0
+    started_at: float = 0.0
+    """When its first step was planned; 0 until then."""
+    first_token_at: float = 0.0
+    finished: bool = False
+    number: int = field(default_factory=lambda: next(_numbers))
+    completion_tokens: int = 0
+    closed: int = 0
+    """How many of its candidates have been told to the end."""
+    parts: tuple[tuple[str, int], ...] = ()
+    """The prompt's parts in order, with their lengths in tokens: what reuse is counted by."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether anybody still waits for it."""
+        return not (self.cancelled or self.finished)

@@ -1,0 +1,1 @@
+"""From prompt parts to token ids, and from tokens back to whole characters up to a stop."""

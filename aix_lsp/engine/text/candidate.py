@@ -1,0 +1,99 @@
+"""One candidate's text as its tokens come: spelled, whole characters, up to a stop. Knows no scheduling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aix_lsp.engine.events import Piece, Reason, TokenLogprob
+from aix_lsp.engine.step import Sampled
+from aix_lsp.engine.text.block import BlockEnd
+from aix_lsp.engine.text.detokenize import Characters, LineEnd, Stop, StopStrings
+from aix_lsp.engine.text.healing import Healing
+from aix_lsp.engine.text.vocabulary import Vocabulary
+
+
+class Candidate:
+    """The Output of sequence.py for text."""
+
+    def __init__(
+        self,
+        index: int,
+        vocabulary: Vocabulary,
+        typed: bytes = b"",
+        stops: Sequence[Stop] = (),
+        keep_logprobs: bool = False,
+    ) -> None:
+        self._index = index
+        self._vocabulary = vocabulary
+        self._healing = Healing(vocabulary, typed)
+        self._characters = Characters()
+        self._stops = stops
+        self._keep_logprobs = keep_logprobs
+        self._text = ""
+        self._tokens = 0
+        self._logprob = 0.0
+        self._logprobs: list[TokenLogprob] = []
+        self._reason: Reason | None = None
+
+    @property
+    def allowed(self) -> Sequence[int] | None:
+        """What the next token may be; None for any."""
+        return self._healing.allowed
+
+    def push(self, sampled: Sampled) -> bool:
+        """Take the next token. True where the candidate is complete."""
+        if sampled.token in self._vocabulary.ends:
+            self._reason = "stop"
+            return True
+        self._tokens += 1
+        self._logprob += sampled.logprob
+        data = self._vocabulary.bytes_of(sampled.token)
+        if self._keep_logprobs:
+            self._logprobs.append(self._described(sampled, data))
+        text = self._characters.feed(self._healing.accept(data))
+        for stop in self._stops:
+            text, stopped = stop.feed(text)
+            if stopped:
+                self._reason = "stop"
+        self._text += text
+        return self._reason is not None
+
+    def _described(self, sampled: Sampled, data: bytes) -> TokenLogprob:
+        def text(data: bytes) -> str:
+            return data.decode("utf-8", "replace")
+
+        top = tuple((text(self._vocabulary.bytes_of(token)), logprob) for token, logprob in sampled.top)
+        return TokenLogprob(text(data), sampled.logprob, top)
+
+    def take(self) -> Piece | None:
+        """The text that can be shown since the last call; None where there is none."""
+        return self._piece(None) if self._text else None
+
+    def close(self, reason: Reason) -> Piece:
+        """The last piece. `reason` counts where the candidate has not stopped by itself."""
+        if self._reason is None and reason == "length":
+            self._text += self._flushed()
+        return self._piece(self._reason or reason)
+
+    def _flushed(self) -> str:
+        text = ""
+        for stop in self._stops:
+            shown, stopped = stop.feed(text)
+            text = shown if stopped else shown + stop.flush()
+        return text
+
+    def _piece(self, reason: Reason | None) -> Piece:
+        piece = Piece(self._index, self._text, self._tokens, self._logprob, reason, tuple(self._logprobs))
+        self._text, self._tokens, self._logprob = "", 0, 0.0
+        self._logprobs.clear()
+        return piece
+
+
+def stops_for(stop: Sequence[str], stop_when: str, line_head: str, at_line_end: bool) -> list[Stop]:
+    """The stops of one candidate. `line_head` is the cursor's line up to the cursor."""
+    stops: list[Stop] = [StopStrings(stop)] if stop else []
+    if stop_when == "line":
+        stops.append(LineEnd(at_line_end))
+    elif stop_when == "block":
+        stops.append(BlockEnd(line_head))
+    return stops

@@ -1,0 +1,186 @@
+"""From text to tokens, where most of the text was seen before. Knows the tokenizer; no templates, no
+requests.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from bisect import bisect_right
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from aix_lsp.engine.pages.radix import common_length
+from aix_lsp.engine.text.vocabulary import Vocabulary, is_marker
+
+log = logging.getLogger(__name__)
+
+_KEPT = 64
+_LONG_WORD = 8
+_PAD = "☺"
+_LAST_WORD = re.compile(r" ?\w+\Z| ?[^\w\s]+\Z|\s+\Z")
+_SAMPLES = (
+    "def f(a, b):\n    return a + b\n\n\nclass A:\n\tx = 'ü世'\r\n\r\n    def g(self):\n        pass\n",
+    'int main(void) {\n  // a comment\n  for (int i = 0; i < 10; i++) {\n    printf("%d\\n", i);\n  }\n}\n',
+    "a\n\n  \n    b \n c;\n};\n\n\nfoo(\n)\n12345\n'''x'''\nit's\n",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A text and its tokens. `word` is the index of the first token of its last word (pre-token)."""
+
+    text: str
+    tokens: list[int]
+    word: int
+    safe_at: list[int]
+    """Where, in characters, the text may be cut so that the two parts' tokens are the whole's, …"""
+    safe_tokens: list[int]
+    """… and how many tokens come before each such place."""
+
+
+class TextEncoder:
+    """Tokenises texts that never mean special tokens: a marker inside somebody's code stays text.
+
+    A text that begins like an earlier one under the same `key` is tokenised from the last safe place before
+    they part: a line break after visible text, which is where pre-tokenizers cut and look no further.
+    """
+
+    def __init__(self, tokenizer: Any, vocabulary: Vocabulary) -> None:
+        self._backend = _plain_text_backend(tokenizer)
+        self._vocabulary = vocabulary
+        self._seen: OrderedDict[str, Encoded] = OrderedDict()
+        self._has_words = self._backend.pre_tokenizer is not None
+        first = self._backend.encode("x", add_special_tokens=False).ids
+        self._leads = b"".join(map(vocabulary.bytes_of, first)) != b"x"
+        """Whether the tokenizer puts a blank before a text."""
+        self._incremental = True
+        self._incremental = all(self._cuts_well(sample) for sample in _SAMPLES)
+        if not self._incremental:
+            log.info("this tokenizer cannot be fed line by line: each keystroke tokenises the whole prompt")
+
+    def encode(self, text: str, key: str = "", pad: str = "") -> Encoded:
+        """The tokens of `text`. Behind `pad`, whose tokens are dropped, a tokenizer adds no blank in front.
+
+        `key` names what the text is a version of; without one nothing is kept.
+        """
+        key = key and f"{key}\0{pad}"
+        earlier = self._seen.get(key) if self._incremental else None
+        if earlier is None:
+            encoded = self._whole(text, pad)
+        elif earlier.text == text:
+            encoded = earlier
+        else:
+            encoded = self._after(earlier, text, pad)
+        if key:
+            self._seen[key] = encoded
+            self._seen.move_to_end(key)
+            if len(self._seen) > _KEPT:
+                self._seen.popitem(last=False)
+        return encoded
+
+    def _whole(self, text: str, pad: str) -> Encoded:
+        return self._chunk(text, 0, pad)
+
+    def _after(self, earlier: Encoded, text: str, pad: str) -> Encoded:
+        common = common_length(earlier.text, text)
+        cut = bisect_right(earlier.safe_at, common - 1) - 1
+        if cut < 0:
+            return self._whole(text, pad)
+        at, tokens = earlier.safe_at[cut], earlier.safe_tokens[cut]
+        rest = self._chunk(text, at, _PAD if self._leads else "")
+        return Encoded(
+            text,
+            earlier.tokens[:tokens] + rest.tokens,
+            tokens + rest.word,
+            earlier.safe_at[:cut] + rest.safe_at,
+            earlier.safe_tokens[:cut] + [tokens + count for count in rest.safe_tokens],
+        )
+
+    def _chunk(self, text: str, start: int, pad: str) -> Encoded:
+        """Tokens of `text[start:]`; places are of the whole text."""
+        encoding = self._backend.encode(pad + text[start:], add_special_tokens=False)
+        starts = [offset[0] for offset in encoding.offsets]
+        words = encoding.word_ids if self._has_words else None
+        skipped = len(self._backend.encode(pad, add_special_tokens=False).ids) if pad else 0
+        shift = start - len(pad)
+        safe = _safe_places(text, starts, words, skipped, shift)
+        safe_at = [starts[at] + shift for at in safe]
+        safe_tokens = [at - skipped for at in safe]
+        pre_tokens = words[skipped:] if words is not None and not self._leads else None
+        word = _last_word(text, [at + shift for at in starts[skipped:]], pre_tokens)
+        return Encoded(text, encoding.ids[skipped:], word, safe_at, safe_tokens)
+
+    def _cuts_well(self, sample: str) -> bool:
+        whole = self._whole(sample, "")
+        return all(
+            self._after(Encoded(sample[:at], *self._parts(sample[:at])), sample, "").tokens == whole.tokens
+            for at in range(1, len(sample))
+        )
+
+    def _parts(self, text: str) -> tuple[list[int], int, list[int], list[int]]:
+        encoded = self._whole(text, "")
+        return encoded.tokens, encoded.word, encoded.safe_at, encoded.safe_tokens
+
+    def typed(self, encoded: Encoded) -> tuple[list[int], bytes]:
+        """(tokens up to the last word, that word's bytes as the tokenizer sees them)."""
+        head, tail = encoded.tokens[: encoded.word], encoded.tokens[encoded.word :]
+        return head, b"".join(map(self._vocabulary.bytes_of, tail))
+
+
+def _safe_places(
+    text: str, starts: list[int], words: list[int | None] | None, first: int, shift: int
+) -> list[int]:
+    """Indices of tokens before which the text may be cut: at a line break after visible text, or behind the
+    line breaks that a word of visible characters takes with it.
+    """
+    found = []
+    word_start = first
+    for at in range(first, len(starts)):
+        place = starts[at] + shift
+        new_word = at == first or words is None or words[at] != words[at - 1]
+        if not new_word:
+            continue
+        if place > 0 and (at == first or starts[at - 1] < starts[at]):
+            here, before = text[place], text[place - 1]
+            if here in "\r\n":
+                safe = not before.isspace()
+            else:
+                word = text[starts[word_start] + shift : place]
+                safe = before == "\n" and words is not None and not word.isspace()
+            if safe:
+                found.append(at)
+        word_start = at
+    return found
+
+
+def _last_word(text: str, starts: list[int], words: list[int | None] | None) -> int:
+    """Index of the token with which the last word begins: the tokenizer's word where it has any that are
+    short, else what looks like one.
+    """
+    if not starts:
+        return 0
+    by_words = 0
+    if words is not None:
+        by_words = next((at + 1 for at in range(len(words) - 2, -1, -1) if words[at] != words[-1]), 0)
+        if len(words) - by_words <= _LONG_WORD:
+            return by_words
+    found = _LAST_WORD.search(text, max(len(text) - 256, 0))
+    by_text = max(bisect_right(starts, found.start() if found else len(text) - 1) - 1, 0)
+    while by_text > 0 and starts[by_text - 1] == starts[by_text]:
+        by_text -= 1
+    return max(by_words, by_text)
+
+
+def _plain_text_backend(tokenizer: Any) -> Any:
+    """The tokenizer without its markers, and without what it adds around a text."""
+    backend = tokenizer.backend_tokenizer
+    content = json.loads(backend.to_str())
+    content["added_tokens"] = [
+        token for token in content["added_tokens"] if not is_marker(token["content"], token["special"])
+    ]
+    for part in ("post_processor", "truncation", "padding"):
+        content[part] = None
+    return type(backend).from_str(json.dumps(content))

@@ -1,0 +1,187 @@
+"""From a prompt's parts to the tokens that the model reads, within its context. Knows templates and the
+encoder.
+
+What is cut away moves in steps, so that one more keystroke leaves the cut, and the KV behind it, where they
+were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any
+
+from aix_lsp.engine.text.encoder import Encoded, TextEncoder
+from aix_lsp.engine.text.healing import can_spell
+from aix_lsp.engine.text.vocabulary import Vocabulary
+from aix_lsp.fim.family import Segment, Template
+from aix_lsp.fim.prompt import FimPrompt
+
+_CHARACTERS_A_TOKEN = 16
+"""More than any text has on average: longer texts are cut before they are tokenised."""
+_HEALED_BYTES = 64
+_STEPS = 16
+"""Cuts move by this part of the room."""
+
+
+class PromptTooLong(Exception):
+    """A prompt cannot be made to fit. The message is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt as tokens. `parts` are their counts by part, in order; `typed` is what is left to be spelled,
+    which took `healed` tokens before.
+    """
+
+    tokens: list[int]
+    parts: tuple[tuple[str, int], ...]
+    typed: bytes = b""
+    healed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    part: str
+    tokens: list[int]
+    encoded: Encoded | None = None
+
+
+class Layout:
+    """Lays prompts out for one model."""
+
+    def __init__(
+        self, encoder: TextEncoder, vocabulary: Vocabulary, template: Template | None, tokenizer: Any
+    ) -> None:
+        self._encoder = encoder
+        self._vocabulary = vocabulary
+        self._template = template
+        self._special: dict[str, int] = tokenizer.get_vocab()
+        self._habit = [] if template is not None and template.bos else _habit(tokenizer)
+        self._order = template.order if template is not None else "spm"
+
+    def lay_out(self, prompt: FimPrompt, room: int, heal: bool = True) -> Prompt:
+        """The prompt in at most `room` tokens: context goes first, then the suffix's end, then the prefix's
+        head.
+
+        Raises PromptTooLong.
+        """
+        prompt = _shorten(prompt, room * _CHARACTERS_A_TOKEN)
+        pieces = self._pieces(prompt)
+        if _size(pieces) > room:
+            pieces = self._fit(prompt, room)
+        size = _size(pieces)
+        typed = self._heal(pieces) if heal else b""
+        tokens = list(chain.from_iterable(piece.tokens for piece in pieces))
+        parts = tuple((piece.part, len(piece.tokens)) for piece in pieces)
+        if not tokens:
+            tokens, parts = [min(self._vocabulary.ends, default=0)], (("marker", 1),)
+        return Prompt(tokens, parts, typed, max(size - len(tokens), 0))
+
+    def _pieces(self, prompt: FimPrompt) -> list[_Piece]:
+        if self._template is None:
+            segments = [Segment("text", prompt.prefix + prompt.middle, "prefix")]
+        else:
+            segments = self._template.segments(prompt)
+        pieces = [_Piece("marker", self._habit)] if self._habit else []
+        for at, segment in enumerate(segments):
+            if segment.kind == "special":
+                pieces.append(_Piece(segment.part, [self._special[segment.text]]))
+            elif segment.text:
+                key = f"{at}:{segment.part}:{prompt.path}"
+                encoded = self._encoder.encode(segment.text, key, segment.pad)
+                pieces.append(_Piece(segment.part, encoded.tokens, encoded))
+        return pieces
+
+    def _fit(self, prompt: FimPrompt, room: int) -> list[_Piece]:
+        bare = self._pieces(replace(prompt, context=()))
+        step = _step(room)
+        spare = (room - _size(bare)) // step * step
+        for kept in range(len(prompt.context) - 1, 0, -1) if spare > 0 else ():
+            pieces = self._pieces(replace(prompt, context=prompt.context[:kept]))
+            if _size(pieces) - _size(bare) <= spare:
+                return pieces
+        if _size(bare) > room:
+            bare = _cut_suffix(bare, room)
+        if _size(bare) > room:
+            bare = _cut_prefix(bare, room)
+        if _size(bare) <= room:
+            return bare
+        if prompt.middle and self._order == "psm":
+            return self._fit(replace(prompt, prefix=prompt.prefix + prompt.middle, middle=""), room)
+        raise PromptTooLong(
+            f"the prompt does not fit into the {room} tokens that the model's context and max_tokens leave "
+            "for it; lower max_tokens (setting maxTokens) or choose a model with a longer context"
+        )
+
+    def _heal(self, pieces: list[_Piece]) -> bytes:
+        """Take the cursor's word off the prompt and return its bytes, where that can be spelled again."""
+        at = next((i for i in range(len(pieces) - 1, -1, -1) if pieces[i].encoded), -1)
+        last = pieces[at].encoded if pieces else None
+        if last is None or pieces[at].part not in ("prefix", "middle"):
+            at = next((i for i, piece in enumerate(pieces) if piece.part == "prefix" and piece.encoded), -1)
+            last = pieces[at].encoded if at >= 0 else None
+        # Before a marker only a word in the making is worth it: moving anything else would cost the KV
+        # behind it.
+        if last is None or (at < len(pieces) - 1 and not _in_word(last.text)):
+            return b""
+        head, typed = self._encoder.typed(last)
+        if not typed or len(typed) > _HEALED_BYTES or not can_spell(self._vocabulary, typed):
+            return b""
+        pieces[at] = _Piece(pieces[at].part, head)
+        return typed
+
+
+def _in_word(text: str) -> bool:
+    return text[-1:].isalnum() or text.endswith("_")
+
+
+def _size(pieces: list[_Piece]) -> int:
+    return sum(len(piece.tokens) for piece in pieces)
+
+
+def _step(room: int) -> int:
+    return max(room // _STEPS, 1)
+
+
+def _shorten(prompt: FimPrompt, characters: int) -> FimPrompt:
+    """Texts so long that most of them cannot fit are cut first, because tokenising megabytes takes
+    seconds.
+    """
+    prefix, suffix = prompt.prefix, prompt.suffix
+    if len(prefix) > characters:
+        step = max(characters // 4, 1)
+        prefix = prefix[-(-(len(prefix) - characters) // step) * step :]
+    context = tuple(replace(f, text=f.text[:characters]) for f in prompt.context)
+    return replace(prompt, prefix=prefix, suffix=suffix[:characters], context=context)
+
+
+def _cut_suffix(pieces: list[_Piece], room: int) -> list[_Piece]:
+    """Shorten the suffix as far as needed, but leave it an eighth of the room."""
+    length = sum(len(piece.tokens) for piece in pieces if piece.part == "suffix")
+    step = _step(room)
+    spare = (room - _size(pieces) + length) // step * step
+    kept = max(spare, min(length, room // 8), 0)
+    return [_Piece(piece.part, piece.tokens[:kept]) if piece.part == "suffix" else piece for piece in pieces]
+
+
+def _cut_prefix(pieces: list[_Piece], room: int) -> list[_Piece]:
+    step = 2 * _step(room)
+    dropped = -(-(_size(pieces) - room) // step) * step
+    cut = []
+    for piece in pieces:
+        if piece.part == "prefix" and piece.encoded and dropped < len(piece.tokens):
+            encoded = replace(
+                piece.encoded, tokens=piece.tokens[dropped:], word=max(piece.encoded.word - dropped, 0)
+            )
+            piece = _Piece(piece.part, encoded.tokens, encoded)
+        cut.append(piece)
+    return cut
+
+
+def _habit(tokenizer: Any) -> list[int]:
+    """The tokens that the tokenizer puts before a text by itself, such as a beginning-of-sequence token."""
+    whole = tokenizer("x").input_ids
+    bare = tokenizer("x", add_special_tokens=False).input_ids
+    at = next((i for i in range(len(whole)) if whole[i : i + len(bare)] == bare), 0)
+    return list(whole[:at])

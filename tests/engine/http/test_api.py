@@ -1,0 +1,280 @@
+"""The HTTP interface over a real server and the fake runner: every status, streams, leases, leaving
+clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import uvicorn
+
+from aix_lsp.engine.http.api import Service, make_app
+from aix_lsp.engine.metrics import EngineMetrics
+from aix_lsp.engine.options import LoadedModel
+from aix_lsp.engine.scheduling.schedule import Limits
+from aix_lsp.engine.served import ServedModel
+from aix_lsp.engine.state import Presence, StateBoard
+from tests.engine.fakes import FakeRunner
+from tests.engine.test_engine import Gate, until
+from tests.engine.tokenizers_for_tests import embedded
+
+
+class Host:
+    """A served fake model at a socket, and a client session to it."""
+
+    def __init__(self, session: aiohttp.ClientSession, service: Service, runner: FakeRunner) -> None:
+        self.session = session
+        self.service = service
+        self.runner = runner
+
+    async def post(self, **body: Any) -> tuple[int, dict[str, Any]]:
+        async with self.session.post("/v1/completions", json=body) as response:
+            return response.status, await response.json()
+
+    async def stream(self, **body: Any) -> list[Any]:
+        async with self.session.post("/v1/completions", json={**body, "stream": True}) as response:
+            assert response.status == 200 and "text/event-stream" in response.headers["content-type"]
+            lines = [line.decode().strip() async for line in response.content]
+        assert lines[-2] == "data: [DONE]"
+        return [json.loads(line.removeprefix("data: ")) for line in lines[:-2] if line]
+
+
+Make = Callable[..., Any]
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    loaded: bool = True, token: str = "", headers: dict[str, str] | None = None, limits: Limits | None = None
+) -> AsyncIterator[Host]:
+    runner = FakeRunner(pages=600, page_size=16, vocab=8192, context=2048)
+    metrics = EngineMetrics()
+    service = Service(StateBoard({"state": "loading", "fraction": 0.0}), Presence(), metrics)
+    if loaded:
+        model = LoadedModel(runner, embedded(), "embedded", "cpu", "float32", 2048, frozenset({0}))
+        service.served = ServedModel(model, metrics=metrics, limits=limits)
+        service.served.engine.start()
+        service.board.publish({"state": "ready"})
+    config = uvicorn.Config(
+        make_app(service, token), lifespan="off", log_config=None, timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    with tempfile.TemporaryDirectory(prefix="aix-") as folder:
+        path = str(Path(folder) / "s")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen()
+            running = asyncio.create_task(server.serve(sockets=[listener]))
+            connector = aiohttp.UnixConnector(path)
+            async with aiohttp.ClientSession("http://aix", connector=connector, headers=headers) as session:
+                try:
+                    yield Host(session, service, runner)
+                finally:
+                    service.board.close()
+                    if service.served:
+                        service.served.engine.stop()
+                    server.should_exit = True
+                    await running
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[Host]:
+    async with serving() as host:
+        yield host
+
+
+async def test_whole_and_streamed_answers_agree(host: Host) -> None:
+    body = {"prompt": "def f(x):\n    ret", "suffix": "\n", "max_tokens": 12}
+    status, whole = await host.post(**body)
+    events = await host.stream(**body)
+    assert status == 200 and whole["object"] == "text_completion" and whole["model"] == "embedded"
+    pieces = [choice for event in events for choice in event["choices"]]
+    assert "".join(piece["text"] for piece in pieces) == whole["choices"][0]["text"]
+    assert [p["finish_reason"] for p in pieces[:-1]] == [None] * (len(pieces) - 1)
+    assert pieces[-1]["finish_reason"] == whole["choices"][0]["finish_reason"] == "length"
+    assert events[-1]["choices"] == [] and events[-1]["usage"]["cached_tokens"] > 0
+    assert events[-1]["aix"]["first_token_ms"] >= events[-1]["aix"]["queue_ms"] >= 0
+    assert sum(piece["aix"]["tokens"] for piece in pieces) == whole["choices"][0]["aix"]["tokens"]
+    assert whole["usage"]["prompt_tokens"] == events[-1]["usage"]["prompt_tokens"]
+
+
+async def test_candidates_and_logprobs(host: Host) -> None:
+    _, whole = await host.post(prompt="x = ", n=3, temperature=1.0, seed=7, max_tokens=5, logprobs=2)
+    again = await host.post(prompt="x = ", n=3, temperature=1.0, seed=7, max_tokens=5, logprobs=2)
+    assert [c["index"] for c in whole["choices"]] == [0, 1, 2]
+    assert len({c["text"] for c in whole["choices"]}) == 3
+    assert [c["text"] for c in again[1]["choices"]] == [c["text"] for c in whole["choices"]]
+    for choice in whole["choices"]:
+        assert len(choice["logprobs"]["tokens"]) == choice["aix"]["tokens"]
+        assert choice["aix"]["logprob"] == pytest.approx(sum(choice["logprobs"]["token_logprobs"]))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        (b"{", 400, "JSON"),
+        (b"\xff", 400, "JSON"),
+        (b"[" * 100_000, 400, "JSON"),
+        (b'{"max_tokens": "x"}', 400, "max_tokens"),
+        (b'{"prompt": "x", "max_tokens": 2048}', 422, "max_tokens"),
+    ],
+)
+async def test_bad_bodies(host: Host, body: bytes, status: int, says: str) -> None:
+    async with host.session.post("/v1/completions", data=body) as response:
+        assert response.status == status
+        error = (await response.json())["error"]
+    assert says in error["message"] and error["type"] == "invalid_request_error"
+
+
+async def test_a_huge_body_is_refused(host: Host) -> None:
+    async def drip() -> AsyncIterator[bytes]:
+        for _ in range(33):
+            yield b" " * (1 << 20)
+
+    for data in (b" " * ((32 << 20) + 1), drip()):
+        with contextlib.suppress(aiohttp.ClientConnectionError):
+            async with host.session.post("/v1/completions", data=data) as response:
+                assert response.status == 413
+    assert (await host.post(prompt="x", max_tokens=1))[0] == 200
+
+
+async def test_a_closed_stream_cancels_down_to_the_step(host: Host) -> None:
+    gate = Gate(host.runner)
+    request = host.session.post("/v1/completions", json={"prompt": "x", "stream": True, "max_tokens": 500})
+    response = await request
+    await asyncio.to_thread(gate.reached.wait, 10)
+    response.close()
+    engine = host.service.served.engine if host.service.served else None
+    assert engine is not None
+    await until(lambda: not engine._wanted)
+    gate.open.set()
+    await until(lambda: engine.active == 0)
+    assert host.runner.steps == 1
+
+
+async def test_a_client_that_leaves_cancels_an_answer_in_one_piece(host: Host) -> None:
+    gate = Gate(host.runner)
+    asking = asyncio.create_task(host.post(prompt="x", max_tokens=500))
+    await asyncio.to_thread(gate.reached.wait, 10)
+    asking.cancel()
+    assert host.service.served
+    engine = host.service.served.engine
+    await until(lambda: not engine._wanted)
+    gate.open.set()
+    await until(lambda: engine.active == 0)
+
+
+async def test_a_superseded_stream_says_cancelled(host: Host) -> None:
+    gate = Gate(host.runner)
+    key = {"stream_key": "doc"}
+    first = asyncio.create_task(host.stream(prompt="x", aix=key, max_tokens=200))
+    await asyncio.to_thread(gate.reached.wait, 10)
+    second = asyncio.create_task(host.stream(prompt="xy", aix=key, max_tokens=3))
+    await until(lambda: any(r.cancelled for r in list(host.service.served.engine._streams)))  # type: ignore[union-attr]
+    gate.open.set()
+    assert (await first)[-2]["choices"][0]["finish_reason"] == "cancelled"
+    assert (await second)[-2]["choices"][0]["finish_reason"] == "length"
+
+
+async def test_a_full_queue_answers_429() -> None:
+    async with serving(limits=Limits(running=1, waiting=1)) as host:
+        gate = Gate(host.runner)
+        held = [asyncio.create_task(host.post(prompt="x", max_tokens=2)) for _ in range(2)]
+        assert host.service.served
+        engine = host.service.served.engine
+        await until(lambda: engine.active == 2)
+        async with host.session.post("/v1/completions", json={"prompt": "x"}) as response:
+            assert response.status == 429 and response.headers["retry-after"]
+        gate.open.set()
+        assert [status for status, _ in await asyncio.gather(*held)] == [200, 200]
+
+
+async def test_a_failed_step_is_an_error_and_the_next_works(host: Host) -> None:
+    def fail(rows: object) -> None:
+        raise RuntimeError("broken")
+
+    host.runner.before = fail
+    status, answer = await host.post(prompt="x")
+    assert status == 500 and "log" in answer["error"]["message"]
+    assert "error" in (await host.stream(prompt="x"))[-1]
+    host.runner.before = lambda rows: None
+    assert (await host.post(prompt="x", max_tokens=1))[0] == 200
+
+
+async def test_before_the_model_is_there() -> None:
+    async with serving(loaded=False) as host:
+        async with host.session.post("/v1/completions", json={"prompt": "x"}) as response:
+            assert response.status == 503 and response.headers["retry-after"]
+        async with host.session.get("/health") as response:
+            assert response.status == 503 and (await response.json())["state"] == "loading"
+        async with host.session.get("/v1/models") as response:
+            assert (await response.json())["data"] == []
+        async with host.session.get("/metrics") as response:
+            assert "aix_requests" in await response.text()
+
+
+async def test_health_models_metrics(host: Host) -> None:
+    await host.post(prompt="x", max_tokens=3)
+    async with host.session.get("/health") as response:
+        assert response.status == 200 and (await response.json())["state"] == "ready"
+    async with host.session.get("/v1/models") as response:
+        (model,) = (await response.json())["data"]
+    assert model["id"] == "embedded" and model["aix"]["fim"] and model["aix"]["context_length"] == 2048
+    async with host.session.get("/metrics") as response:
+        text = await response.text()
+    assert 'aix_requests_total{end="complete"} 1.0' in text and 'aix_pool_pages{state="held"} 0.0' in text
+
+
+async def test_events_tell_each_change_and_are_a_lease(host: Host) -> None:
+    presence = host.service.presence
+    async with host.session.get("/aix/events") as response:
+        assert json.loads((await response.content.readline())[6:])["state"] == "ready"
+        assert presence.idle_seconds() == 0
+        await response.content.readline()
+        host.service.board.publish({"state": "error", "message": "x"})
+        assert json.loads((await response.content.readline())[6:])["state"] == "error"
+    await until(lambda: presence.idle_seconds() > 0)
+
+
+async def test_quiet_streams_are_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aix_lsp.engine.http.api._BEAT_S", 0.02)
+    async with serving() as host, host.session.get("/aix/events") as response:
+        lines = [await response.content.readline() for _ in range(6)]
+    assert [line for line in lines if line.startswith(b":")]
+
+
+async def test_a_token_is_asked_of_everybody() -> None:
+    async with serving(token="secret") as host:
+        for path in ("/health", "/metrics", "/v1/models", "/aix/events"):
+            async with host.session.get(path) as response:
+                assert response.status == 401 and "token" in (await response.json())["error"]["message"]
+        wrong = {"authorization": "Bearer secre"}
+        async with host.session.get("/health", headers=wrong) as response:
+            assert response.status == 401
+        right = {"authorization": "Bearer secret", "origin": "http://page"}
+        async with host.session.get("/health", headers=right) as response:
+            assert response.status == 200
+
+
+async def test_web_pages_may_not_use_an_engine_without_a_token() -> None:
+    async with serving(headers={"origin": "http://evil.example"}) as host:
+        assert (await host.post(prompt="x"))[0] == 403
+
+
+async def test_a_half_sent_request_holds_nothing(host: Host) -> None:
+    assert isinstance(host.session.connector, aiohttp.UnixConnector)
+    reader, writer = await asyncio.open_unix_connection(host.session.connector.path)
+    writer.write(b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+    await writer.drain()
+    await until(lambda: host.service.presence.idle_seconds() == 0)
+    writer.close()
+    await until(lambda: host.service.presence.idle_seconds() > 0)
+    del reader

@@ -1,0 +1,149 @@
+"""Every family against transformers' own eager attention: logits in chunks, interleaved, over scattered
+pages; and greedy generation, alone and batched."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from aix_lsp.engine.model.assemble import assemble_paged, assemble_recomputing
+from aix_lsp.engine.model.kv import KvPool
+from aix_lsp.engine.model.plan import lay_out
+from aix_lsp.engine.model.precision import choose
+from aix_lsp.engine.model.runner import TorchRunner
+from aix_lsp.engine.step import Row
+from tests.engine.families import FAMILIES, LEAN, RECOMPUTED, VOCAB, build
+
+CPU = torch.device("cpu")
+FLOAT = choose("float32", CPU, 0)
+PAGE_SIZE = 4
+NEW_TOKENS = 10
+PROMPTS = tuple(
+    tuple(torch.randint(3, VOCAB, (length,), generator=torch.Generator().manual_seed(length)).tolist())
+    for length in (3, 17, 29)
+)
+PATHS = (
+    [(case, False) for case in FAMILIES]
+    + [(case, True) for case in LEAN]
+    + [(case, None) for case in RECOMPUTED]
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def expected_greedy(model) -> list[list[int]]:
+    """What transformers' generate gives for each prompt alone."""
+    if model._can_set_attn_implementation():
+        model.set_attn_implementation("eager")
+    answers = []
+    for prompt in PROMPTS:
+        out = model.generate(
+            torch.tensor([prompt]),
+            attention_mask=torch.ones(1, len(prompt), dtype=torch.int64),
+            max_new_tokens=NEW_TOKENS,
+            min_new_tokens=NEW_TOKENS,
+            do_sample=False,
+            eos_token_id=None,
+        )
+        answers.append(out[0, len(prompt) :].tolist())
+    return answers
+
+
+def expected_logits(model) -> list[torch.Tensor]:
+    with torch.inference_mode():
+        return [
+            model(input_ids=torch.tensor([prompt]), use_cache=False).logits[0].float() for prompt in PROMPTS
+        ]
+
+
+def assembled(case: str, lean: bool | None):
+    """Forward pass, greedy answers and logits of transformers for the prompts."""
+    model = build(case)
+    answers, logits = expected_greedy(model), expected_logits(model)
+    if lean is None:
+        return assemble_recomputing(model, CPU), answers, logits
+    return assemble_paged(model, FLOAT, CPU, 256, lean), answers, logits
+
+
+def scattered_pages(count: int, seed: int) -> list[list[int]]:
+    """Page tables that are neither contiguous nor in order."""
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(seed)).tolist()
+    return [order[at::count] for at in range(count)]
+
+
+@pytest.mark.parametrize(("case", "lean"), PATHS, ids=[f"{c}-{m}" for c, m in PATHS])
+def test_logits_and_greedy_equal_transformers(case, lean):
+    found, answers, logits = assembled(case, lean)
+    pool = KvPool(found.shapes, 64, PAGE_SIZE, found.cache_dtype, CPU)
+    _check_chunked_logits(found, pool, logits)
+    runner = TorchRunner(found.forward, pool, found.vocab_size, 256)
+    assert [_alone(runner, prompt) for prompt in PROMPTS] == answers
+    assert _batched(runner) == answers
+
+
+def _check_chunked_logits(found, pool: KvPool, logits: list[torch.Tensor]) -> None:
+    """Chunks of 5 tokens of the first, 7 of the second and 11 of the third prompt side by side."""
+    pages = scattered_pages(len(PROMPTS), seed=1)
+    done = [0] * len(PROMPTS)
+    while any(at < len(prompt) for at, prompt in zip(done, PROMPTS, strict=True)):
+        rows, expected = [], []
+        for index, (prompt, chunk) in enumerate(zip(PROMPTS, (5, 7, 11), strict=True)):
+            tokens = prompt[done[index] : done[index] + chunk]
+            if tokens:
+                rows.append(Row(tokens, done[index], pages[index], outputs=len(tokens)))
+                expected.append(logits[index][done[index] : done[index] + len(tokens)])
+                done[index] += len(tokens)
+        with torch.inference_mode():
+            got = found.forward(lay_out(rows, pool, PAGE_SIZE, CPU))
+        torch.testing.assert_close(got.float(), torch.cat(expected), atol=2e-3, rtol=1e-3)
+
+
+def _alone(runner: TorchRunner, prompt: tuple[int, ...]) -> list[int]:
+    """Prefill at once over contiguous pages, then one token a step."""
+    pages = range(1, 60)
+    tokens = list(prompt)
+    start = 0
+    for _ in range(NEW_TOKENS):
+        [[sampled]] = runner.step([Row(tokens[start:], start, pages)])
+        start = len(tokens)
+        tokens.append(sampled.token)
+    return tokens[len(prompt) :]
+
+
+def _batched(runner: TorchRunner) -> list[list[int]]:
+    """Prompts in chunks beside each other's decoding, over scattered pages."""
+    pages = scattered_pages(len(PROMPTS), seed=2)
+    texts = [list(prompt) for prompt in PROMPTS]
+    computed = [0] * len(PROMPTS)
+    while True:
+        rows, owners = [], []
+        for index, text in enumerate(texts):
+            if len(text) - len(PROMPTS[index]) == NEW_TOKENS:
+                continue
+            end = min(len(text), computed[index] + 8)
+            rows.append(
+                Row(text[computed[index] : end], computed[index], pages[index], outputs=int(end == len(text)))
+            )
+            owners.append(index)
+            computed[index] = end
+        if not rows:
+            return [text[len(prompt) :] for text, prompt in zip(texts, PROMPTS, strict=True)]
+        for index, sampled in zip(owners, runner.step(rows), strict=True):
+            texts[index].extend(one.token for one in sampled)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
+@pytest.mark.parametrize(
+    ("case", "lean"), [*((case, True) for case in LEAN), ("gemma2", False), ("phi3", False)]
+)
+def test_other_precisions_pass_their_check(case, lean, dtype):
+    """The check at load, in bfloat16's and int8's tolerance, of chunks, decoding and interleaving."""
+    precision = choose(dtype, CPU, 0)
+    model = build(case).to(precision.load)
+    assert assemble_paged(model, precision, CPU, 256, lean).vocab_size == VOCAB

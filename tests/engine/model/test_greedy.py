@@ -1,0 +1,84 @@
+"""The whole engine with the embedded model writes what transformers' generate writes, however it is
+batched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+import aix_lsp
+from aix_lsp.engine.events import Piece
+from aix_lsp.engine.http.requests import CompletionRequest
+from aix_lsp.engine.metrics import EngineMetrics
+from aix_lsp.engine.model.loader import load
+from aix_lsp.engine.options import EngineOptions, LoadedModel
+from aix_lsp.engine.scheduling.schedule import Limits
+from aix_lsp.engine.served import ServedModel
+from aix_lsp.fim.prompt import FimPrompt
+
+NEW = 24
+SOURCE = Path(__file__).read_text("utf-8")
+PROMPTS = [
+    FimPrompt(SOURCE[:900], SOURCE[1000:1400]),
+    FimPrompt(SOURCE[:901], SOURCE[1000:1400]),
+    FimPrompt(SOURCE[:1300]),
+    FimPrompt("for i in range(10):\n    print(i)\nfor j in range(10):\n    print(", ")\n"),
+    FimPrompt("", SOURCE[:300]),
+]
+
+
+@pytest.fixture(scope="module")
+def model() -> LoadedModel:
+    return load(EngineOptions(dtype="float32", threads=1), lambda stage, fraction: None)
+
+
+@pytest.fixture(scope="module")
+def reference(model: LoadedModel) -> dict[FimPrompt, str]:
+    """What generate says after the prompts as the engine lays them out."""
+    folder = Path(aix_lsp.__file__).parent / "embedded"
+    eager = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    served = ServedModel(model)
+    told = {}
+    for prompt in PROMPTS:
+        tokens = served._layout.lay_out(prompt, 2000, heal=False).tokens
+        kept = {"do_sample": False, "suppress_tokens": list(served._vocabulary.banned)}
+        ids = torch.tensor([tokens])
+        with torch.inference_mode():
+            whole: Any = eager.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=NEW, **kept)
+        new = takewhile(lambda token: token not in served._vocabulary.ends, whole[0, len(tokens) :].tolist())
+        told[prompt] = b"".join(map(served._vocabulary.bytes_of, new)).decode("utf-8", "ignore")
+    return told
+
+
+@pytest.fixture(params=[0, 8], ids=["plain", "drafts"])
+def served(model: LoadedModel, request: pytest.FixtureRequest) -> Iterator[ServedModel]:
+    made = ServedModel(model, metrics=EngineMetrics(), limits=Limits(drafts=request.param, smallest_chunk=16))
+    made.engine.start()
+    yield made
+    made.engine.stop()
+
+
+async def text(served: ServedModel, prompt: FimPrompt, heal: bool = False) -> str:
+    stream = served.complete(CompletionRequest(prompt, max_tokens=NEW, heal=heal))
+    return "".join([event.text async for event in stream if isinstance(event, Piece)])
+
+
+async def test_alone_and_again_from_the_cache(served: ServedModel, reference: dict[FimPrompt, str]) -> None:
+    for _ in range(2):
+        for prompt in PROMPTS:
+            assert await text(served, prompt) == reference[prompt]
+    metrics = served.engine.metrics_text().decode()
+    assert "aix_prompt_tokens_reused_total" in metrics
+
+
+async def test_all_at_once(served: ServedModel, reference: dict[FimPrompt, str]) -> None:
+    found = await asyncio.gather(*(text(served, prompt) for prompt in PROMPTS * 2))
+    assert found == [reference[prompt] for prompt in PROMPTS] * 2

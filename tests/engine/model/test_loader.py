@@ -1,0 +1,221 @@
+"""Loading: real folders of several kinds run at once; each thing that can be wrong is said with its
+setting."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from aix_lsp.engine.model import threads
+from aix_lsp.engine.model.loader import load
+from aix_lsp.engine.model.source import EMBEDDED
+from aix_lsp.engine.options import EngineOptions, LoadedModel, ModelError
+from aix_lsp.engine.step import Row
+from tests.engine.families import build
+
+PROMPT = "def add(a, b):\n    return a +"
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def load_quietly(**options) -> LoadedModel:
+    return load(EngineOptions(threads=1, device="cpu", **options), lambda stage, fraction: None)
+
+
+def saved(folder: Path, case: str) -> Path:
+    """A tiny random model's folder, with the embedded model's tokenizer."""
+    model = build(case)
+    model.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(EMBEDDED / name, folder)
+    return folder
+
+
+def greedy(loaded: LoadedModel, ids: list[int], count: int) -> list[int]:
+    pages = range(loaded.runner.page_count)
+    tokens, start = list(ids), 0
+    for _ in range(count):
+        [[sampled]] = loaded.runner.step([Row(tokens[start:], start, pages)])
+        start = len(tokens)
+        tokens.append(sampled.token)
+    return tokens[len(ids) :]
+
+
+def reference(folder: Path, ids: list[int], count: int) -> list[int]:
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    out = model.generate(torch.tensor([ids]), max_new_tokens=count, do_sample=False, eos_token_id=None)
+    return out[0, len(ids) :].tolist()
+
+
+def test_the_embedded_model():
+    stages: list[tuple[str, float]] = []
+    loaded = load(EngineOptions(device="cpu", threads=1), lambda stage, part: stages.append((stage, part)))
+    assert list(dict.fromkeys(stage for stage, _ in stages)) == [
+        "files",
+        "weights",
+        "check",
+        "quantize",
+        "threads",
+    ]
+    assert (loaded.name, loaded.device) == ("embedded", "cpu")
+    config = json.loads((EMBEDDED / "config.json").read_text())
+    assert loaded.context_length == loaded.runner.context_length == config["max_position_embeddings"]
+    assert loaded.runner.vocab_size == config["vocab_size"]
+    assert config["eos_token_id"] in loaded.eos_token_ids
+    assert loaded.runner.page_count * loaded.runner.page_size > loaded.context_length
+    ids = loaded.tokenizer(PROMPT, add_special_tokens=False).input_ids
+    expected = loaded.tokenizer(" b", add_special_tokens=False).input_ids
+    assert greedy(loaded, ids, 1) == expected
+
+
+@pytest.mark.parametrize("dtype", ["auto", "int8", "float32", "bfloat16"])
+def test_every_precision_says_nearly_the_same(dtype):
+    loaded = load_quietly(dtype=dtype)
+    assert loaded.dtype == ("int8" if dtype == "auto" else dtype)
+    ids = loaded.tokenizer(PROMPT, add_special_tokens=False).input_ids
+    [[found]] = loaded.runner.step([Row(ids, 0, range(9), top_logprobs=3)])
+    exact = load_quietly(dtype="float32")
+    [[expected]] = exact.runner.step([Row(ids, 0, range(9), top_logprobs=3)])
+    assert found.token == expected.token
+    assert found.logprob == pytest.approx(expected.logprob, abs=0.15)
+
+
+@pytest.mark.parametrize("case", ["qwen2", "starcoder2", "gemma2", "deepseek_v3", "bloom"])
+def test_folders_of_other_families(tmp_path, case):
+    folder = saved(tmp_path, case)
+    loaded = load_quietly(model=str(folder), dtype="float32", kv_memory_mb=8)
+    ids = [5, 9, 33, 120, 7, 7, 64, 200, 12, 90, 3]
+    assert greedy(loaded, ids, 8) == reference(folder, ids, 8)
+
+
+def test_a_model_without_paged_attention_runs_and_the_log_says_so(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        loaded = load_quietly(model=str(saved(tmp_path, "codegen")), kv_memory_mb=4)
+    assert loaded.dtype == "float32"
+    assert "without a KV cache" in caplog.text and "setting model" in caplog.text
+    assert len(greedy(loaded, [5, 6, 7], 3)) == 3
+
+
+def test_int8_of_a_family_without_lean_path(tmp_path):
+    folder = saved(tmp_path, "starcoder2")
+    loaded = load_quietly(model=str(folder), kv_memory_mb=8)
+    assert loaded.dtype == "int8"
+    assert greedy(loaded, [5, 9, 33], 1) == reference(folder, [5, 9, 33], 1)
+
+
+def test_the_context_is_no_longer_than_the_pool(tmp_path):
+    loaded = load_quietly(kv_memory_mb=4)
+    assert loaded.context_length < loaded.runner.page_count * loaded.runner.page_size < 1024
+
+
+def change(folder: Path, name: str, **values) -> None:
+    path = folder / name
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_long_rope_is_held_to_its_first_range(tmp_path):
+    """Beyond it transformers takes other frequencies for a whole batch, so a neighbour would change a
+    request."""
+    folder = saved(tmp_path, "phi3")
+    factors = [1.0] * 8
+    rope = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": factors, "long_factor": factors}
+    change(
+        folder,
+        "config.json",
+        rope_parameters={**rope, "original_max_position_embeddings": 64},
+        original_max_position_embeddings=64,
+    )
+    assert load_quietly(model=str(folder), kv_memory_mb=8).context_length == 64
+
+
+def damaged_config(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+
+
+def unknown_type(folder: Path) -> None:
+    change(folder, "config.json", model_type="no-such-type")
+
+
+def own_code(folder: Path) -> None:
+    change(folder, "config.json", model_type="theirs", auto_map={"AutoConfig": "theirs.Config"})
+
+
+def not_causal(folder: Path) -> None:
+    change(folder, "config.json", architectures=["BertForMaskedLM"])
+
+
+def no_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer_config.json").unlink()
+
+
+def missing_weight(folder: Path) -> None:
+    change(folder, "config.json", num_hidden_layers=4)
+
+
+def wrong_shape(folder: Path) -> None:
+    change(folder, "config.json", intermediate_size=100)
+
+
+def larger_than_memory(folder: Path) -> None:
+    header = json.dumps({"w": {"dtype": "F16", "shape": [1 << 44], "data_offsets": [0, 1 << 45]}}).encode()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (damaged_config, "cannot read the config.json"),
+        (unknown_type, "cannot read the config.json"),
+        (own_code, "trustRemoteCode"),
+        (not_causal, "is a BertForMaskedLM, not a causal language model"),
+        (no_tokenizer, "tokenizer"),
+        (missing_weight, "lack"),
+        (wrong_shape, "weights"),
+        (larger_than_memory, "GB are free"),
+    ],
+)
+def test_spoilt_folders(tmp_path, spoil, said):
+    folder = saved(tmp_path, "llama")
+    spoil(folder)
+    with pytest.raises(ModelError, match=r"\bmodel\b") as caught:
+        load_quietly(model=str(folder))
+    assert said in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"device": "tpu"}, "setting device"),
+        ({"device": "cuda:99"}, "setting device"),
+        ({"dtype": "int3"}, "setting dtype"),
+        ({"kv_memory_mb": 1 << 30}, "kvMemoryMb"),
+    ],
+)
+def test_wrong_settings(options, said):
+    with pytest.raises(ModelError, match=said):
+        load(EngineOptions(threads=1, **{"device": "cpu", **options}), lambda stage, part: None)
+
+
+def test_threads_are_measured_and_set():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        loaded = load(EngineOptions(device="cpu"), lambda stage, part: None)
+        assert torch.get_num_threads() in (1, 2)
+        torch.set_num_threads(2)
+        assert threads.choose(loaded.runner, 2) == torch.get_num_threads()
+        load(EngineOptions(device="cpu", threads=2), lambda stage, part: None)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,154 @@
+"""The runner's contract: chunks, shared and copied pages, drafts, aborting, memory running out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from aix_lsp.engine.model.assemble import assemble_paged
+from aix_lsp.engine.model.kv import KvPool, LayerShape
+from aix_lsp.engine.model.plan import Plan
+from aix_lsp.engine.model.precision import choose
+from aix_lsp.engine.model.runner import TorchRunner
+from aix_lsp.engine.step import OutOfMemory, Row, Runner
+from tests.engine.families import VOCAB, build
+
+CPU = torch.device("cpu")
+PAGE = 4
+PROMPT = tuple(torch.randint(3, VOCAB, (23,), generator=torch.Generator().manual_seed(0)).tolist())
+
+
+@pytest.fixture(scope="module", params=["lean", "generic"])
+def runner(request) -> Runner:
+    torch.set_num_threads(1)
+    precision = choose("float32", CPU, 0)
+    found = assemble_paged(build("qwen2-window"), precision, CPU, 128, request.param == "lean")
+    pool = KvPool(found.shapes, 40, PAGE, found.cache_dtype, CPU)
+    return TorchRunner(found.forward, pool, found.vocab_size, 128)
+
+
+def tops(runner: Runner, row: Row) -> list[tuple[int, float]]:
+    row.top_logprobs = 5
+    [sampled] = runner.step([row])
+    return [pair for one in sampled for pair in one.top]
+
+
+def close(found, expected) -> None:
+    assert [token for token, _ in found] == [token for token, _ in expected]
+    assert [value for _, value in found] == pytest.approx([value for _, value in expected], abs=1e-4)
+
+
+@pytest.fixture
+def expected(runner) -> list[tuple[int, float]]:
+    """The most likely tokens after the prompt, computed at once."""
+    return tops(runner, Row(PROMPT, 0, range(30, 36)))
+
+
+@pytest.mark.parametrize("chunks", [(23,), (1,) * 23, (5, 1, 12, 4, 1), (16, 7)])
+@pytest.mark.parametrize("pages", [(0, 1, 2, 3, 4, 5), (9, 3, 12, 7, 1, 20)])
+def test_chunks_and_page_tables_do_not_matter(runner, expected, chunks, pages):
+    start = 0
+    for size in chunks[:-1]:
+        assert runner.step([Row(PROMPT[start : start + size], start, pages, outputs=0)]) == [[]]
+        start += size
+    close(tops(runner, Row(PROMPT[start:], start, pages)), expected)
+
+
+def test_two_rows_share_the_pages_of_their_common_head(runner, expected):
+    head = (0, 1, 2, 3)
+    runner.step([Row(PROMPT[:16], 0, head, outputs=0)])
+    rows = [Row(PROMPT[16:], 16, (*head, 4, 5), top_logprobs=5), Row(PROMPT[16:20], 16, (*head, 6))]
+    close(runner.step(rows)[0][0].top, expected)
+    close(tops(runner, Row(PROMPT[20:], 20, (*head, 6, 7))), expected)
+
+
+def test_a_copied_page_can_be_continued_while_the_first_is_overwritten(runner, expected):
+    runner.step([Row(PROMPT[:18], 0, range(5), outputs=0)])
+    runner.copy_page(4, 9, 2)
+    runner.step([Row((5, 6, 7), 18, range(6), outputs=0)])
+    close(tops(runner, Row(PROMPT[18:], 18, (0, 1, 2, 3, 9, 10))), expected)
+
+
+def test_copying_leaves_the_rest_of_the_target(runner, expected):
+    """Only the first tokens of a page are copied."""
+    runner.step([Row(PROMPT[:12], 0, (0, 1, 2), outputs=0)])
+    runner.step([Row((5, 6), 0, (3,), outputs=0)])
+    runner.copy_page(3, 2, 0)
+    close(tops(runner, Row(PROMPT[12:], 12, (0, 1, 2, 4, 5, 6))), expected)
+
+
+def test_drafts_are_sampled_as_if_decoded_one_by_one(runner):
+    """The last positions of a chunk give what single steps give, also for several rows at once."""
+    pages = range(10)
+    tokens, single = list(PROMPT), []
+    start = 0
+    for _ in range(4):
+        [[one]] = runner.step([Row(tokens[start:], start, pages)])
+        start = len(tokens)
+        tokens.append(one.token)
+        single.append(one)
+    drafted = Row(tokens[22:26], 22, pages, outputs=4)
+    other = Row(PROMPT, 0, range(20, 30), outputs=2)
+    [_, last], together = runner.step([other, drafted])
+    assert [one.token for one in together] == [one.token for one in single]
+    assert [one.logprob for one in together] == pytest.approx([one.logprob for one in single], abs=1e-4)
+    assert last.token == single[0].token
+
+
+def test_steps_of_many_rows(runner):
+    """More rows than are kept in prepared workspaces, decoding side by side."""
+    count = 36
+    prompts = [[(7 * at + 3) % VOCAB, (11 * at + 5) % VOCAB] for at in range(count)]
+    alone = []
+    for prompt in prompts:
+        runner.step([Row(prompt[:1], 0, (39,), outputs=0)])
+        alone.append(runner.step([Row(prompt[1:], 1, (39,))])[0][0])
+    runner.step([Row(prompt[:1], 0, (at,), outputs=0) for at, prompt in enumerate(prompts)])
+    together = runner.step([Row(prompt[1:], 1, (at,)) for at, prompt in enumerate(prompts)])
+    assert [found[0].token for found in together] == [found.token for found in alone]
+
+
+def test_an_aborted_step_gives_nothing_and_harms_nothing(runner, expected):
+    pages = range(6)
+    runner.step([Row(PROMPT[:14], 0, pages, outputs=0)])
+    asked = 0
+
+    def abort() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == 2
+
+    assert runner.step([Row((9,) * 9, 14, pages)], abort) is None
+    assert asked == 2
+    close(tops(runner, Row(PROMPT[14:], 14, pages)), expected)
+
+
+def test_abort_is_asked_between_layers(runner):
+    asked = []
+    assert runner.step([Row(PROMPT, 0, range(6))], lambda: bool(asked.append(0))) is not None
+    assert len(asked) >= 2
+
+
+def raise_memory_error(plan: Plan) -> torch.Tensor:
+    raise MemoryError
+
+
+def exhaust_memory(plan: Plan) -> torch.Tensor:
+    return torch.empty(1 << 50)
+
+
+def exhaust_device(plan: Plan) -> torch.Tensor:
+    raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+
+@pytest.mark.parametrize("forward", [raise_memory_error, exhaust_memory, exhaust_device])
+def test_memory_running_out(forward):
+    pool = KvPool({0: LayerShape(1, 2, 2)}, 4, PAGE, torch.float32, CPU)
+    with pytest.raises(OutOfMemory):
+        TorchRunner(forward, pool, VOCAB, 16).step([Row((1,), 0, (0,))])
+
+
+def test_other_errors_pass(runner):
+    with pytest.raises((IndexError, RuntimeError)):
+        runner.step([Row((VOCAB + 5,), 0, (0,))])
+    assert runner.step([Row(PROMPT, 0, range(6))]) is not None

@@ -1,0 +1,163 @@
+"""Choosing tokens: greedy, constraints, each sampling option against its definition, reproducibility."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aix_lsp.engine.model.sampler import _draw, sample, uniform
+from aix_lsp.engine.step import Row, Sampling
+
+VOCAB = 40
+
+
+def logits(rows: int = 1, seed: int = 0, vocab: int = VOCAB) -> torch.Tensor:
+    return torch.randn(rows, vocab, generator=torch.Generator().manual_seed(seed)) * 2
+
+
+def row(outputs: int = 1, **options) -> Row:
+    return Row(tokens=[0] * max(1, outputs), start=0, pages=[0], outputs=outputs, **options)
+
+
+def one(scores: torch.Tensor, **options):
+    return sample(scores, [row(**options)])[0][0]
+
+
+def test_greedy_takes_the_most_likely_of_each_row_in_order():
+    scores = logits(6)
+    rows = [row(outputs=2), row(outputs=0), row(outputs=1), row(outputs=3)]
+    found = sample(scores, rows)
+    assert [len(part) for part in found] == [2, 0, 1, 3]
+    assert [one.token for part in found for one in part] == scores.argmax(-1).tolist()
+
+
+def test_nothing_to_sample():
+    assert sample(torch.empty(0, 0), [row(outputs=0), row(outputs=0)]) == [[], []]
+
+
+def test_logprob_is_of_the_unmodified_distribution():
+    scores = logits()
+    best = int(scores.argmax())
+    found = one(scores, banned=(best,), top_logprobs=3)
+    expected = scores.log_softmax(-1)[0]
+    assert found.token == int(scores[0].topk(2).indices[1])
+    assert math.isclose(found.logprob, float(expected[found.token]), abs_tol=1e-5)
+    assert [token for token, _ in found.top] == expected.topk(3).indices.tolist()
+    assert found.top[0][0] == best
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_logits(dtype):
+    scores = logits(3).to(dtype)
+    found = sample(scores, [row(), row(), row()])
+    assert [part[0].token for part in found] == scores.argmax(-1).tolist()
+
+
+@given(st.sets(st.integers(0, VOCAB - 1), min_size=1), st.sets(st.integers(0, VOCAB - 1)), st.floats(0, 2))
+@settings(max_examples=150, deadline=None)
+def test_only_allowed_tokens_come_first(allowed, banned, temperature):
+    found = one(
+        logits(seed=len(allowed)),
+        allowed=sorted(allowed),
+        banned=tuple(banned),
+        sampling=Sampling(temperature=temperature, seed=len(banned)),
+    )
+    assert found.token in (allowed - banned or allowed)
+
+
+def test_allowed_holds_for_the_first_output_only():
+    scores = logits(2)
+    found = sample(scores, [row(outputs=2, allowed=[3, 5])])[0]
+    assert found[0].token == max((3, 5), key=lambda token: float(scores[0, token]))
+    assert found[1].token == int(scores[1].argmax())
+
+
+@given(st.sets(st.integers(0, VOCAB - 1), max_size=VOCAB - 1), st.floats(0, 3), st.integers(0, 2**64))
+@settings(max_examples=150, deadline=None)
+def test_banned_tokens_never_come(banned, temperature, seed):
+    rows = [row(outputs=2, banned=tuple(banned), sampling=Sampling(temperature=temperature, seed=seed))]
+    assert all(found.token not in banned for found in sample(logits(2, seed=1), rows)[0])
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-30, 1.0, 3.0])
+@pytest.mark.parametrize("point", [0.0, 0.5, 1 - 2**-53, 1.0])
+def test_the_ends_of_the_distribution_fall_on_tokens_that_may_come(temperature, point):
+    scores = torch.tensor([-torch.inf, 2.0, 1.0, -torch.inf])
+    assert _draw(scores, Sampling(temperature=temperature), point) in (1, 2)
+
+
+def kept(sampling: Sampling, scores: torch.Tensor) -> set[int]:
+    """The tokens that may come, by the options' definitions."""
+    probabilities = (scores[0] / sampling.temperature).softmax(-1)
+    order = probabilities.argsort(descending=True).tolist()
+    if sampling.top_k:
+        order = order[: sampling.top_k]
+    total = sum(float(probabilities[token]) for token in order)
+    nucleus, mass = [], 0.0
+    for token in order:
+        if mass >= sampling.top_p:
+            break
+        nucleus.append(token)
+        mass += float(probabilities[token]) / total
+    floor = float(probabilities[nucleus[0]]) * sampling.min_p
+    return {token for token in nucleus if float(probabilities[token]) >= floor}
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(temperature=1.0),
+        Sampling(temperature=0.7, top_k=5),
+        Sampling(temperature=1.3, top_p=0.6),
+        Sampling(temperature=1.0, min_p=0.2),
+        Sampling(temperature=1.5, top_k=10, top_p=0.8, min_p=0.05),
+    ],
+)
+def test_draws_follow_the_filtered_distribution(sampling):
+    scores = logits(seed=3)
+    draws = 3000
+    rows = [row(sampling=sampling, position_key=at) for at in range(draws)]
+    counts = Counter(part[0].token for part in sample(scores.expand(draws, -1), rows))
+    support = kept(sampling, scores)
+    assert set(counts) <= support
+    probabilities = (scores[0] / sampling.temperature).softmax(-1)
+    total = sum(float(probabilities[token]) for token in support)
+    for token in support:
+        share = float(probabilities[token]) / total
+        deviation = math.sqrt(share * (1 - share) / draws)
+        assert abs(counts[token] / draws - share) < 5 * deviation + 1e-3
+
+
+@pytest.mark.parametrize("top_p", [0.3, 0.999])
+def test_top_p_over_a_large_vocabulary(top_p):
+    """Both where the head of the distribution holds the mass and where all must be sorted."""
+    scores = logits(seed=4, vocab=5000) * 0.5
+    sampling = Sampling(temperature=1.0, top_p=top_p)
+    rows = [row(sampling=sampling, position_key=at) for at in range(300)]
+    support = kept(sampling, scores)
+    assert {part[0].token for part in sample(scores.expand(300, -1), rows)} <= support
+
+
+def test_a_seed_gives_the_same_tokens_in_any_batch():
+    scores = logits(8, seed=5)
+    sampling = Sampling(temperature=1.0, seed=42)
+    together = sample(scores, [row(outputs=8, sampling=sampling)])[0]
+    alone = [sample(scores[at : at + 1], [row(sampling=sampling, position_key=at)])[0][0] for at in range(8)]
+    mixed = sample(
+        torch.cat((logits(2, seed=9), scores[3:5])),
+        [row(outputs=2), row(outputs=2, sampling=sampling, position_key=3)],
+    )[1]
+    assert [found.token for found in alone] == [found.token for found in together]
+    assert [found.token for found in mixed] == [found.token for found in together[3:5]]
+
+
+def test_seeds_and_positions_differ():
+    values = {uniform(seed, position) for seed in range(50) for position in range(50)}
+    assert len(values) == 2500
+    assert all(0 <= value < 1 for value in values)
+    assert abs(sum(values) / 2500 - 0.5) < 0.03

@@ -1,0 +1,160 @@
+"""Where a model's files come from, and what is said where they cannot be had."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aix_lsp.engine.model.source import EMBEDDED, check_folder, find_folder
+from aix_lsp.engine.options import EngineOptions, ModelError
+from tests.engine.hub import GATED, REPOSITORY, serve
+
+
+def ignore(stage: str, fraction: float) -> None:
+    pass
+
+
+def test_embedded_is_a_complete_folder():
+    assert find_folder(EngineOptions(), ignore) == EMBEDDED
+    weights = check_folder(EMBEDDED, "embedded")
+    config = json.loads((EMBEDDED / "config.json").read_text())
+    assert weights.parameters >= config["vocab_size"] * config["hidden_size"]
+    assert weights.item_bytes in (2.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("/no/such/folder", "there is no folder /no/such/folder"),
+        ("./nor-here", "there is no folder"),
+        ("not an id", "there is no folder"),
+        ("a/b/c", "there is no folder"),
+        (__file__, "names the file"),
+    ],
+)
+def test_names_that_are_no_model(model, said):
+    with pytest.raises(ModelError, match=r"\bmodel\b") as caught:
+        find_folder(EngineOptions(model=model), ignore)
+    assert said in str(caught.value)
+
+
+def write(folder: Path, **files: bytes | str) -> Path:
+    for name, content in files.items():
+        data = content.encode() if isinstance(content, str) else content
+        (folder / name.replace("__", ".")).write_bytes(data)
+    return folder
+
+
+GOOD_HEADER = json.dumps({"w": {"dtype": "F16", "shape": [3, 5], "data_offsets": [0, 30]}}).encode()
+GOOD = len(GOOD_HEADER).to_bytes(8, "little") + GOOD_HEADER + bytes(30)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, "no config.json"),
+        ({"config__json": "{}"}, "no .safetensors weights"),
+        ({"config__json": "{}", "pytorch_model__bin": b"x"}, "only pickled weights"),
+        ({"config__json": "{}", "model__safetensors": b"short"}, "damaged"),
+        ({"config__json": "{}", "model__safetensors": b"\xff" * 64}, "damaged"),
+        (
+            {
+                "config__json": "{}",
+                "model__safetensors__index__json": '{"weight_map": {"w": "a.safetensors"}}',
+            },
+            "lacks a.safetensors",
+        ),
+        ({"config__json": "{}", "model__safetensors__index__json": "nonsense"}, "damaged"),
+    ],
+)
+def test_folders_that_cannot_be_loaded(tmp_path, files, said):
+    with pytest.raises(ModelError, match=r"\bmodel\b") as caught:
+        check_folder(write(tmp_path, **files), "mine")
+    assert said in str(caught.value)
+
+
+def test_sizes_are_read_from_headers(tmp_path):
+    weights = check_folder(write(tmp_path, config__json="{}", model__safetensors=GOOD), "mine")
+    assert (weights.parameters, weights.item_bytes) == (15, 2.0)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
+def test_unreadable_folder(tmp_path):
+    tmp_path.chmod(0)
+    try:
+        with pytest.raises(ModelError, match="cannot read"):
+            check_folder(tmp_path, "mine")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+_ASK = """
+import json, sys
+from aix_lsp.engine.options import EngineOptions, ModelError
+from aix_lsp.engine.model.source import find_folder
+told = []
+try:
+    folder = find_folder(EngineOptions(model=sys.argv[1], offline=sys.argv[2] == "offline"),
+                         lambda stage, part: told.append([stage, part]))
+    print(json.dumps({"files": sorted(entry.name for entry in folder.iterdir()), "told": told}))
+except ModelError as error:
+    print(json.dumps({"error": str(error)}))
+"""
+
+
+def ask(model: str, home: Path, endpoint: str, offline: bool = False) -> dict:
+    """What a process of its own says: the hub's library reads its address when it is imported."""
+    environment = {**os.environ, "HF_HOME": str(home), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1"}
+    environment.pop("HF_HUB_OFFLINE", None)
+    done = subprocess.run(
+        [sys.executable, "-c", _ASK, model, "offline" if offline else "online"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    answer: dict = json.loads(done.stdout)
+    return answer
+
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+def test_a_model_is_downloaded_once_and_then_found_without_network(tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    write(
+        folder,
+        config__json="{}",
+        model__safetensors=GOOD + bytes(300_000),
+        README__md="no",
+        pickle__bin=b"no",
+    )
+    home = tmp_path / "home"
+    with serve(folder) as endpoint:
+        assert "no local copy" in ask(REPOSITORY, home, endpoint, offline=True)["error"]
+        first = ask(REPOSITORY, home, endpoint)
+        assert first["files"] == ["config.json", "model.safetensors"]
+        assert first["told"][-1] == ["download", 1.0]
+    for offline in (False, True):
+        assert ask(REPOSITORY, home, NOWHERE, offline) == {"files": first["files"], "told": []}
+
+
+def test_what_the_hub_refuses(tmp_path):
+    with serve(tmp_path) as endpoint:
+        gated = ask(GATED, tmp_path, endpoint)["error"]
+        absent = ask("someone/else", tmp_path, endpoint)["error"]
+    assert "licence" in gated and "hf auth login" in gated
+    assert "there is no model someone/else" in absent and "setting model" in absent
+
+
+def test_no_network(tmp_path):
+    error = ask(REPOSITORY, tmp_path, NOWHERE)["error"]
+    assert "cannot download" in error
+    assert f"hf download {REPOSITORY}" in error and "set model to" in error

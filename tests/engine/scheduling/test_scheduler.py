@@ -1,0 +1,220 @@
+"""What a step consists of: order, budgets, fairness, drafts. Over a cache whose pages nobody writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from aix_lsp.engine.pages.cache import KvCache
+from aix_lsp.engine.scheduling.clients import ClientLedger
+from aix_lsp.engine.scheduling.cost import CostModel, Work
+from aix_lsp.engine.scheduling.draft import Drafter, TokenIndex
+from aix_lsp.engine.scheduling.schedule import Limits, Plan
+from aix_lsp.engine.scheduling.scheduler import Scheduler
+from aix_lsp.engine.scheduling.sequence import Request
+from aix_lsp.engine.step import Sampled
+from tests.engine import fakes
+
+
+def request(prompt: Iterable[int], new: int = 5, arrival: float = 0.0, **fields: object) -> Request:
+    return fakes.request(list(prompt), new, arrival=arrival, **fields)  # type: ignore[arg-type]
+
+
+def scheduler(pages: int = 4000, **limits: object) -> Scheduler:
+    made = Scheduler(KvCache(pages, 16, lambda *copied: None), Limits(**limits))  # type: ignore[arg-type]
+    # 1 ms a step, 0.1 ms a token: budgets in the tests below follow from that.
+    made.cost._weights = [1e-3, 0.0, 1e-4, 0.0]
+    return made
+
+
+def planned(plan: Plan | None) -> dict[Request, int]:
+    assert plan is not None
+    return {part.sequence.request: part.count for part in plan.planned}
+
+
+def step(made: Scheduler, now: float = 0.0) -> Plan:
+    plan = made.plan(now)
+    assert plan is not None
+    results = [[Sampled(5, 0.0)] * row.outputs for row in plan.rows]
+    made.complete(plan, results, made.cost.predict(plan.work), now)
+    return plan
+
+
+def test_a_long_prompt_is_computed_in_chunks_that_fit_the_time() -> None:
+    made = scheduler(prefill_step_s=0.021)
+    one = request(range(1000))
+    made.submit(one)
+    assert planned(step(made)) == {one: 200}
+
+
+def test_prefill_rides_along_with_decoding_in_small_chunks_for_who_asked_by_hand() -> None:
+    made = scheduler(invoked_step_s=0.005, decoding_step_s=0.011, drafts=0)
+    typing = request(range(10), new=100, priority=0, client="a")
+    made.submit(typing)
+    step(made)
+    long = request(range(1000), client="b")
+    made.submit(long)
+    plan = planned(made.plan(0.0))
+    assert plan[typing] == 1 and 32 <= plan[long] <= 40
+    typing.priority = 1
+    assert 80 <= planned(made.plan(0.0))[long] <= 100
+
+
+def test_order_is_class_then_deadline_then_debt_then_arrival() -> None:
+    made = scheduler(running=8, ageing_s=1e3)
+    by_hand = request([1] * 50, priority=0, arrival=9.0)
+    urgent = request([2] * 50, deadline=20.0, arrival=8.0)
+    poor = request([3] * 50, client="poor", arrival=7.0)
+    early = request([4] * 50, client="rich", arrival=1.0)
+    late = request([5] * 50, client="rich", arrival=2.0)
+    made._ledger.charge("rich", 1000, 10.0)
+    for one in (late, early, poor, urgent, by_hand):
+        made.submit(one)
+    plan = made.plan(10.0)
+    assert plan is not None
+    assert [part.sequence.request for part in plan.planned] == [by_hand, urgent, poor, early, late]
+
+
+def test_background_runs_only_where_nothing_else_does_but_not_never() -> None:
+    made = scheduler(ageing_s=3.0)
+    warm = request([1] * 300, priority=3, arrival=0.0)
+    typed = request([2] * 50, new=100, arrival=0.0)
+    made.submit(warm)
+    made.submit(typed)
+    assert set(planned(step(made, 0.1))) == {typed}
+    assert set(planned(step(made, 0.2))) == {typed}
+    assert warm in planned(step(made, 3.5))
+    made.remove(typed)
+    plan = made.plan(3.6)
+    assert set(planned(plan)) == {warm} and plan is not None and not plan.foreground
+
+
+def test_a_better_class_takes_a_slot_and_the_loser_resumes() -> None:
+    made = scheduler(running=1)
+    prefetch = request([1] * 50, priority=2)
+    made.submit(prefetch)
+    step(made)
+    by_hand = request([2] * 50, new=1, priority=0)
+    made.submit(by_hand)
+    assert set(planned(step(made))) == {by_hand}
+    plan = made.plan(0.0)
+    assert planned(plan) == {prefetch: 1}
+    assert made.sequences.preemptions == 1
+
+
+def test_one_client_cannot_take_every_slot() -> None:
+    made = scheduler(running=4, client_running=2)
+    greedy = [request([k] * 40, client="a") for k in range(4)]
+    modest = request([9] * 40, client="b")
+    for one in (*greedy, modest):
+        made.submit(one)
+    plan = planned(made.plan(0.0))
+    assert modest in plan and len(plan) == 3
+
+
+def test_a_client_over_its_rate_pauses() -> None:
+    made = scheduler(client_rate=10.0)
+    first, second = request([1] * 200, new=1, client="a"), request([2] * 40, client="a")
+    made.submit(first)
+    step(made, 0.0)
+    made.submit(second)
+    assert made.plan(0.1) is None
+    assert second in planned(made.plan(60.0))
+
+
+def test_a_full_pool_keeps_who_came_first() -> None:
+    made = scheduler(pages=8, drafts=0)
+    first, second = request([1] * 60, new=60, arrival=1.0), request([2] * 50, new=60, arrival=2.0)
+    made.submit(first)
+    made.submit(second)
+    while not first.sequences[0].generated >= 59:
+        step(made, 3.0)
+    assert made.sequences.preemptions >= 1
+    made.check_integrity()
+
+
+def test_a_step_of_sixteen_decoding_rows_keeps_every_row() -> None:
+    made = scheduler(drafts=0)
+    crowd = [request([k] * 100, new=50, client=str(k)) for k in range(16)]
+    for one in crowd:
+        made.submit(one)
+    while any(one.sequences[0].generated == 0 for one in crowd):
+        step(made)
+    assert planned(step(made)) == dict.fromkeys(crowd, 1)
+
+
+def test_drafts_follow_an_earlier_occurrence_and_are_taken_as_far_as_right() -> None:
+    made = scheduler()
+    one = request([1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2], new=20)
+    made.submit(one)
+    plan = made.plan(0.0)
+    assert plan is not None
+    made.complete(plan, [[Sampled(3, 0.0)]], 1e-3, 0.0)
+    plan = made.plan(0.0)
+    assert plan is not None
+    row = plan.rows[0]
+    assert list(row.tokens[:4]) == [3, 4, 5, 6] and row.outputs == len(row.tokens)
+    told = [4, 5, 99, *range(row.outputs - 3)]
+    made.complete(plan, [[Sampled(token, 0.0) for token in told]], 1e-3, 0.0)
+    assert one.sequences[0].tokens[-4:] == [3, 4, 5, 99]
+    assert one.sequences[0].pending == 1
+    made.check_integrity()
+
+
+def test_no_drafts_where_they_cost_more_than_they_bring() -> None:
+    drafter, tokens = Drafter(), [1, 2, 3, 1, 2]
+    cheap, _ = drafter.propose(TokenIndex(), tokens, 0.01, 8)
+    dear, _ = drafter.propose(TokenIndex(), tokens, 0.9, 8)
+    assert cheap == [3, 1, 2] and not dear
+    for _ in range(200):
+        drafter.learn(2, 3, 0)
+    assert not drafter.propose(TokenIndex(), tokens, 0.1, 8)[0]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "longest"),
+    [
+        ([1, 2, 3, 9, 1, 2, 3], (3, 3)),
+        ([7, 2, 3, 1, 8, 2, 3, 4, 8, 2, 3], (3, 7)),
+        ([1, 2, 3], (0, 0)),
+        ([1], (0, 0)),
+        ([5, 5, 5, 5], (3, 3)),
+    ],
+)
+def test_the_longest_match_wins(tokens: list[int], longest: tuple[int, int]) -> None:
+    index = TokenIndex()
+    for length in range(1, len(tokens) + 1):
+        index.extend(tokens[:length])
+    assert index.longest(tokens) == longest
+
+
+def test_cost_model_learns_its_terms() -> None:
+    model = CostModel()
+    shapes = [(1, 1, 300), (4, 4, 900), (1, 200, 100), (8, 8, 1200), (2, 90, 500), (1, 500, 700)] * 40
+    for rows, tokens, context in shapes:
+        work = Work(rows, tokens, tokens * context)
+        model.observe(work, 2e-3 + 4e-4 * rows + 1e-4 * tokens + 1e-8 * work.attended)
+    assert model.error < 0.02
+    assert model.predict(Work(4, 100, 100 * 400)) == pytest.approx(0.0140, rel=0.05)
+    assert model.tokens_within(0.05, Work(1, 1, 300), 500) == pytest.approx(450, rel=0.1)
+
+
+def test_cost_model_survives_an_outlier_and_sameness() -> None:
+    model = CostModel()
+    for _ in range(3000):
+        model.observe(Work(1, 1, 500), 2e-3)
+    model.observe(Work(1, 1, 500), 5.0)
+    assert model.predict(Work(1, 1, 500)) < 5e-3
+    assert 1e-3 < model.predict(Work(16, 16, 16 * 500)) < 0.1
+
+
+def test_debts_halve() -> None:
+    ledger = ClientLedger()
+    ledger.charge("a", 100, 0.0)
+    assert ledger.debt("a", 5.0) == pytest.approx(50.0)
+    ledger.charge("a", 100, 5.0)
+    assert ledger.debt("a", 10.0) == pytest.approx(75.0)
+    for name in range(3000):
+        ledger.charge(str(name), 1, 1e6 + name * 100)
+    assert len(ledger._debts) <= 1025

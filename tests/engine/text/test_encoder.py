@@ -1,0 +1,114 @@
+"""Tokenising from where texts part gives what tokenising whole gives; markers in a text stay text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aix_lsp.engine.text.encoder import TextEncoder
+from aix_lsp.engine.text.vocabulary import Vocabulary
+from tests.engine.tokenizers_for_tests import ALL
+
+ENCODERS: dict[str, tuple[TextEncoder, Vocabulary]] = {}
+
+
+def encoder(kind: str) -> tuple[TextEncoder, Vocabulary]:
+    if kind not in ENCODERS:
+        tokenizer = ALL[kind]()
+        vocabulary = Vocabulary(tokenizer, max(tokenizer.get_vocab().values()) + 1)
+        ENCODERS[kind] = TextEncoder(tokenizer, vocabulary), vocabulary
+    return ENCODERS[kind]
+
+
+WORDS = (
+    "def return self. foo( ) ): { } }; # 's 12 3.14 ü 世界 👍🏽 é ' // -> ▁ <fim_prefix> <|fim_middle|> <s>"
+)
+BLANKS = [" ", "  ", "\n", "\n", "\n\n", "\r\n", "\r", "\t", "\n    ", "    \n", "\x00", "\u3000"]
+CODE = st.lists(st.one_of(st.sampled_from(WORDS.split() + BLANKS), st.text(max_size=4)), max_size=60).map(
+    "".join
+)
+
+
+@pytest.mark.parametrize("kind", ALL)
+@given(head=CODE, old=CODE, new=CODE, more=CODE)
+@settings(max_examples=150, deadline=None)
+def test_incremental_is_whole(kind: str, head: str, old: str, new: str, more: str) -> None:
+    used, _ = encoder(kind)
+    assert used._incremental
+    for text in (head + old, head + new, head + new + more, head):
+        assert used.encode(text, "key").tokens == used.encode(text).tokens
+
+
+@pytest.mark.parametrize("kind", ALL)
+@given(text=CODE)
+@settings(max_examples=150, deadline=None)
+def test_bytes_of_tokens_are_the_text(kind: str, text: str) -> None:
+    used, vocabulary = encoder(kind)
+    encoded = used.encode(text)
+    data = b"".join(map(vocabulary.bytes_of, encoded.tokens))
+    if kind == "qwen":
+        import unicodedata
+
+        text = unicodedata.normalize("NFC", text)
+    if kind == "llama":
+        text = " " * bool(text) + text.replace("▁", " ")
+    assert data == text.encode()
+    assert not vocabulary.markers.intersection(encoded.tokens)
+
+
+@pytest.mark.parametrize("kind", ALL)
+@given(text=CODE)
+@settings(max_examples=100, deadline=None)
+def test_the_typed_word_is_the_texts_end(kind: str, text: str) -> None:
+    used, vocabulary = encoder(kind)
+    encoded = used.encode(text)
+    head, typed = used.typed(encoded)
+    assert head == encoded.tokens[: len(head)]
+    assert b"".join(map(vocabulary.bytes_of, encoded.tokens)).endswith(typed)
+    assert bool(typed) == bool(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "typed"),
+    [
+        ("embedded", "def f(x):\n    ret", "ret"),
+        ("embedded", "x = foo", " foo"),
+        ("embedded", "foo(", "("),
+        ("embedded", "if x:\n    ", "\n    "),
+        ("embedded", "x = '世", " '世"),
+        ("qwen", "def f(x):\n    ret", " ret"),
+        ("qwen", "foo.bar", ".bar"),
+        ("llama", "x = ret", " ret"),
+        ("llama", "self.assert", "assert"),
+    ],
+)
+def test_what_is_given_back_to_the_model(kind: str, text: str, typed: str) -> None:
+    used, _ = encoder(kind)
+    assert used.typed(used.encode(text))[1].decode() == typed
+
+
+def test_a_pad_keeps_sentencepiece_from_adding_a_blank() -> None:
+    used, vocabulary = encoder("llama")
+
+    def spelled(pad: str) -> bytes:
+        return b"".join(map(vocabulary.bytes_of, used.encode("foo(bar)", pad=pad).tokens))
+
+    assert spelled("") == b" foo(bar)"
+    assert spelled("☺") == b"foo(bar)"
+
+
+def test_one_more_keystroke_tokenises_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    used, _ = encoder("embedded")
+    text = "    x = compute(y)\n" * 400
+    used.encode(text, "doc")
+    seen: list[int] = []
+    whole = used._chunk
+
+    def noting(text: str, start: int, pad: str) -> object:
+        seen.append(len(text) - start)
+        return whole(text, start, pad)
+
+    monkeypatch.setattr(used, "_chunk", noting)
+    used.encode(text + "    ret", "doc")
+    assert seen == [1 + len("    ret")]

@@ -1,0 +1,76 @@
+"""Constrained spelling always ends in exactly the bytes that were typed, whatever the model prefers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aix_lsp.engine.text.healing import Healing, can_spell
+from aix_lsp.engine.text.vocabulary import Vocabulary
+from tests.engine.text.test_encoder import encoder
+from tests.engine.tokenizers_for_tests import ALL
+
+WORDS = st.one_of(
+    st.sampled_from([" retu", "\n    ", "ü", "世界", "👍🏽", " '世", "self", "((", "\t", " x", "é"]),
+    st.text(min_size=1, max_size=8),
+).map(lambda text: text.encode("utf-8", "replace"))
+
+
+@pytest.mark.parametrize("kind", ALL)
+@given(typed=WORDS, choices=st.lists(st.integers(0, 10**6), min_size=60, max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_what_was_typed_is_spelled_and_never_told(kind: str, typed: bytes, choices: list[int]) -> None:
+    _, vocabulary = encoder(kind)
+    assert can_spell(vocabulary, typed)
+    healing = Healing(vocabulary, typed)
+    spelled, told = b"", b""
+    for choice in choices:
+        allowed = healing.allowed
+        if allowed is None:
+            break
+        assert allowed
+        token = allowed[choice % len(allowed)]
+        assert token not in vocabulary.markers
+        data = vocabulary.bytes_of(token)
+        spelled += data
+        told += healing.accept(data)
+    assert healing.allowed is None
+    assert spelled == typed + told
+
+
+@given(typed=WORDS)
+@settings(max_examples=60, deadline=None)
+def test_every_token_that_could_come_is_allowed(typed: bytes) -> None:
+    _, vocabulary = encoder("embedded")
+    allowed = set(Healing(vocabulary, typed).allowed or ())
+    for token in range(vocabulary.size):
+        data = vocabulary.bytes_of(token)
+        fits = bool(data) and (data.startswith(typed) or typed.startswith(data))
+        assert (token in allowed) == fits
+
+
+class TinyVocabulary(Vocabulary):
+    """Only the pieces given."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.size = len(pieces)
+        self.ends = frozenset()
+        self._table = list(pieces)
+        self._sorted, self._tokens = map(
+            list, zip(*sorted((p, i) for i, p in enumerate(pieces)), strict=True)
+        )
+
+
+@pytest.mark.parametrize(
+    ("pieces", "typed", "can"),
+    [
+        ((b"ab", b"a", b"b"), b"ab", True),
+        ((b"abc",), b"ab", True),
+        ((b"a", b"abc"), b"ab", False),  # after "a" nothing goes on with "b"
+        ((b"x",), b"ab", False),
+        ((b"a", b"bc"), b"ab", True),
+    ],
+)
+def test_a_vocabulary_without_bytes_may_not_be_able_to(pieces: tuple[bytes], typed: bytes, can: bool) -> None:
+    assert can_spell(TinyVocabulary(*pieces), typed) is can
