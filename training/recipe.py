@@ -28,7 +28,7 @@ _SHARES = {
     "toml": 3.0,
     "shell": 3.0,
 }
-RECIPE = Recipe(tokens=80_000_000, shares=_SHARES)
+RECIPE = Recipe(tokens=64_000_000, shares=_SHARES)
 
 # For a GPU: the largest whose weights stay below 64 MB in fp16, and a billion tokens. Not run yet.
 GPU_SHAPE = Shape(vocabulary=VOCABULARY, hidden=512, layers=9, heads=8, kv_heads=2, intermediate=1408)
