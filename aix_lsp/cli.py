@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -104,10 +105,12 @@ def _serve(options: dict[str, Any]) -> None:
     if options["verbose"]:
         values["logLevel"] = "debug"
 
+    gc.disable()  # what is imported stays; looking through it again and again is a tenth of a start
     from aix_lsp import logs
     from aix_lsp.lsp.main import run
     from aix_lsp.lsp.options import ServeOptions
 
+    gc.enable()
     logs.configure(values.get("logLevel", "info"), options["log_file"])
     sys.exit(
         run(

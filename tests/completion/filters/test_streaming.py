@@ -44,7 +44,7 @@ language = st.sampled_from(["python", "c", "ruby", ""])
 scenes = st.builds(Scene, st.just("file:///a"), language, before, before)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(scenes, st.lists(pieces, max_size=14), st.sampled_from(["line", "block"]))
 def test_what_is_shown_is_never_taken_back(scene: Scene, parts: list[str], extent: str) -> None:
     text = "".join(parts)
@@ -62,7 +62,7 @@ def test_what_is_shown_is_never_taken_back(scene: Scene, parts: list[str], exten
     assert whole.text.startswith(shown), (text, shown, whole)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(scenes, code, st.sampled_from(["line", "block"]))
 def test_what_is_shown_is_the_head_of_what_was_written(scene: Scene, text: str, extent: str) -> None:
     shown = apply(text, scene, extent, True).text  # type: ignore[arg-type]

@@ -59,7 +59,7 @@ def test_half_precision_logits(dtype):
 
 
 @given(st.sets(st.integers(0, VOCAB - 1), min_size=1), st.sets(st.integers(0, VOCAB - 1)), st.floats(0, 2))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_only_allowed_tokens_come_first(allowed, banned, temperature):
     found = one(
         logits(seed=len(allowed)),
@@ -78,7 +78,7 @@ def test_allowed_holds_for_the_first_output_only():
 
 
 @given(st.sets(st.integers(0, VOCAB - 1), max_size=VOCAB - 1), st.floats(0, 3), st.integers(0, 2**64))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_banned_tokens_never_come(banned, temperature, seed):
     rows = [row(outputs=2, banned=tuple(banned), sampling=Sampling(temperature=temperature, seed=seed))]
     assert all(found.token not in banned for found in sample(logits(2, seed=1), rows)[0])

@@ -178,7 +178,7 @@ class CacheMachine(RuleBasedStateMachine):
         assert self.cache.pool.free == PAGES and not list(self.cache.tree.nodes())
 
 
-CacheMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+CacheMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=40)
 TestCache = CacheMachine.TestCase
 
 

@@ -32,7 +32,7 @@ CODE = st.lists(st.one_of(st.sampled_from(WORDS.split() + BLANKS), st.text(max_s
 
 @pytest.mark.parametrize("kind", ALL)
 @given(head=CODE, old=CODE, new=CODE, more=CODE)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_incremental_is_whole(kind: str, head: str, old: str, new: str, more: str) -> None:
     used, _ = encoder(kind)
     assert used._incremental
@@ -42,7 +42,7 @@ def test_incremental_is_whole(kind: str, head: str, old: str, new: str, more: st
 
 @pytest.mark.parametrize("kind", ALL)
 @given(text=CODE)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_bytes_of_tokens_are_the_text(kind: str, text: str) -> None:
     used, vocabulary = encoder(kind)
     encoded = used.encode(text)
@@ -59,7 +59,7 @@ def test_bytes_of_tokens_are_the_text(kind: str, text: str) -> None:
 
 @pytest.mark.parametrize("kind", ALL)
 @given(text=CODE)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_typed_word_is_the_texts_end(kind: str, text: str) -> None:
     used, vocabulary = encoder(kind)
     encoded = used.encode(text)

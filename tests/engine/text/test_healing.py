@@ -19,7 +19,7 @@ WORDS = st.one_of(
 
 @pytest.mark.parametrize("kind", ALL)
 @given(typed=WORDS, choices=st.lists(st.integers(0, 10**6), min_size=60, max_size=60))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_was_typed_is_spelled_and_never_told(kind: str, typed: bytes, choices: list[int]) -> None:
     _, vocabulary = encoder(kind)
     assert can_spell(vocabulary, typed)
@@ -40,7 +40,7 @@ def test_what_was_typed_is_spelled_and_never_told(kind: str, typed: bytes, choic
 
 
 @given(typed=WORDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_token_that_could_come_is_allowed(typed: bytes) -> None:
     _, vocabulary = encoder("embedded")
     allowed = set(Healing(vocabulary, typed).allowed or ())

@@ -84,7 +84,7 @@ def test_without_a_template_the_prefix_is_continued() -> None:
 
 
 @given(prefix=CODE, middle=CODE, suffix=CODE, files=st.lists(CODE, max_size=4), room=st.integers(40, 200))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_it_fits_and_is_what_was_given(
     prefix: str, middle: str, suffix: str, files: list[str], room: int
 ) -> None:
