@@ -28,7 +28,7 @@ from benchmarks.peers.gguf_file import write_gguf
 from benchmarks.peers.llama_server import HOW_TO_BUILD, LlamaServer
 from benchmarks.peers.transformers_peers import ContinuousBatching, GenerateOneByOne, Tokenized
 from benchmarks.peers.windows import Windows
-from benchmarks.replay import Moment, Script, scripts, steps
+from benchmarks.scripts import Moment, Script, scripts, steps
 from benchmarks.stats import busy_warning
 
 TOKENS = 16

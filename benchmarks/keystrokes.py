@@ -25,7 +25,7 @@ from benchmarks.peers.gguf_file import write_gguf
 from benchmarks.peers.llama_server import HOW_TO_BUILD, LlamaServer
 from benchmarks.peers.windows import Windows
 from benchmarks.readiness import wait_until_ready
-from benchmarks.replay import Moment, Script, scripts
+from benchmarks.scripts import Moment, Script, scripts
 from benchmarks.stats import busy_warning
 
 EMBEDDED = Path(aix_lsp.__file__).parent / "embedded"

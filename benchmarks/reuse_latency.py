@@ -17,7 +17,7 @@ from benchmarks.engine_watch import EngineClient, wait_until_gone
 from benchmarks.lsp import inline_items, insert_text
 from benchmarks.own_engine import completion_body
 from benchmarks.readiness import wait_until_ready
-from benchmarks.replay import scripts
+from benchmarks.scripts import scripts
 from benchmarks.stats import busy_warning, percentile
 
 GOAL_MS = 5.0

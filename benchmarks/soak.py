@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.own_engine import OwnEngine, completion_body, ends, own_engine
-from benchmarks.replay import Script, scripts
+from benchmarks.scripts import Script, scripts
 
 GROWTH_MIB = 16
 """What the last quarter may hold above the second; the allocator's own noise is a few MiB."""

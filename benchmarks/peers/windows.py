@@ -5,7 +5,7 @@ from __future__ import annotations
 from aix_lsp.completion.text import Text
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.fim.window import Limits, Window, next_window
-from benchmarks.replay import Moment
+from benchmarks.scripts import Moment
 
 
 class Windows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.buffer import Buffer
-from benchmarks.replay import LARGEST, SMALLEST, count_keys, scripts, steps
+from benchmarks.scripts import LARGEST, SMALLEST, count_keys, scripts, steps
 
 
 def test_scripts_type_the_file_back_exactly() -> None:
