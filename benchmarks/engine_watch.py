@@ -24,8 +24,10 @@ def engine_pids(home: Path) -> list[int]:
 
 
 def socket_of(home: Path) -> Path | None:
-    """The engine's Unix socket, while there is one."""
+    """The engine's Unix socket, while there is one. RuntimeError where several engines run for `home`."""
     found = [path for path in (home / "run").glob("*") if path.is_socket()]
+    if len(found) > 1:
+        raise RuntimeError(f"servers with different engine settings share {home}; which engine is meant?")
     return found[0] if found else None
 
 

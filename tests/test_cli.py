@@ -19,7 +19,6 @@ from tests.backends.servers import CompletionsServer, says, serving
 
 ROOT = Path(aix_lsp.__file__).parent.parent
 PROGRAM = [sys.executable, "-m", "aix_lsp"]
-ENGINE = ["--set", "threads=1"]
 HEAD = "def read_lines(path):\n    with open(path) as file:\n        return [line.strip() for line in "
 SOURCE = f"{HEAD}]\n\n\nprint(read_lines('a.txt'))\n"
 CURSOR = "3:42"
@@ -110,14 +109,14 @@ def test_mistakes_are_told_in_words(arguments: list[str], told: str, source: Pat
 
 
 def test_complete_prints_text_that_goes_on_from_the_cursor(engine_home: Path, source: Path) -> None:
-    done = run(engine_home, "complete", str(source), "--at", CURSOR, *ENGINE)
+    done = run(engine_home, "complete", str(source), "--at", CURSOR)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     assert done.stderr == ""
 
 
 def test_complete_for_scripts(engine_home: Path, source: Path) -> None:
-    done = run(engine_home, "complete", str(source), "--at", CURSOR, "--json", *ENGINE)
+    done = run(engine_home, "complete", str(source), "--at", CURSOR, "--json")
     told = json.loads(done.stdout)
     assert told["model"] == "embedded"
     suggestion = told["suggestions"][0]
@@ -128,7 +127,7 @@ def test_complete_for_scripts(engine_home: Path, source: Path) -> None:
 
 def test_complete_from_standard_input(engine_home: Path) -> None:
     done = run(
-        engine_home, "complete", "-", "--at", "3", "--language", "python", *ENGINE,
+        engine_home, "complete", "-", "--at", "3", "--language", "python",
         stdin=HEAD,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -244,7 +243,7 @@ def test_stats(tmp_path: Path) -> None:
 
 
 def test_doctor_finds_all_well(engine_home: Path) -> None:
-    done = run(engine_home, "doctor", *ENGINE)
+    done = run(engine_home, "doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     for subject in ("Python", "torch", "memory", "socket", "engine", "completion"):
         assert f"ok {subject}" in done.stdout

@@ -24,7 +24,7 @@ from benchmarks.engine_watch import EngineClient, engine_idle
 READY_S = 100.0
 PROMPT = FimPrompt("for index in range(10):\n    print(", "\n")
 ENDLESS = FimPrompt("values = [1, 2, 3, 4, 5, 6, 7, 8, ", "\n")
-SETTINGS = Settings(threads=1)
+SETTINGS = Settings()
 
 pytestmark = pytest.mark.timeout(180)
 

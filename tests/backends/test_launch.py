@@ -54,7 +54,7 @@ def shared_home(engine_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @asynccontextmanager
 async def engine(**settings: Any) -> AsyncIterator[LocalEngine]:
-    found = connect(Settings(threads=1, **settings))
+    found = connect(Settings(**settings))
     assert isinstance(found, LocalEngine)
     try:
         yield found
@@ -119,7 +119,7 @@ async def test_servers_of_two_processes_that_start_together_end_with_one_engine(
         "from aix_lsp.backends.waiting import ready\n"
         "from aix_lsp.settings import Settings\n"
         "async def main():\n"
-        "    engine = connect(Settings(threads=1))\n"
+        "    engine = connect(Settings())\n"
         f"    await ready(engine, {READY_S})\n"
         "    print(engine.pid)\n"
         "    await engine.close()\n"
@@ -157,7 +157,7 @@ async def test_killed_in_mid_stream_and_back(home: Path) -> None:
 
 
 async def test_a_stale_socket_is_no_obstacle(home: Path) -> None:
-    place = rendezvous.place(Settings(threads=1))
+    place = rendezvous.place(Settings())
     assert place.socket is not None
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(place.socket))
@@ -207,13 +207,13 @@ async def test_a_model_that_cannot_be_loaded_is_told_once_and_mended(home: Path,
 
 
 async def test_settings_decide_which_engine(home: Path) -> None:
-    base = Settings(threads=1)
+    base = Settings()
     same = [
-        Settings(threads=1, max_tokens=5),
-        Settings(threads=1, idle_exit_s=3),
-        Settings(threads=1, api_key="k"),
+        Settings(max_tokens=5),
+        Settings(idle_exit_s=3),
+        Settings(api_key="k"),
     ]
-    other = [Settings(threads=2), Settings(threads=1, model="x"), Settings(threads=1, fim_family="qwen")]
+    other = [Settings(threads=2), Settings(model="x"), Settings(fim_family="qwen")]
     assert {rendezvous.engine_key(settings) for settings in [base, *same]} == {rendezvous.engine_key(base)}
     assert len({rendezvous.engine_key(settings) for settings in [base, *other]}) == 4
 
@@ -225,7 +225,7 @@ async def test_over_loopback_with_a_token(home: Path, monkeypatch: pytest.Monkey
         await asyncio.gather(ready(one, READY_S), ready(other, READY_S))
         assert one.pid == other.pid
         assert await text_of(other)
-        place = rendezvous.place(Settings(threads=1))
+        place = rendezvous.place(Settings())
         stranger = Client(place.address)
         with pytest.raises(BackendError, match="401"):
             await stranger.get(place.address.models)
@@ -237,7 +237,7 @@ async def test_over_loopback_with_a_token(home: Path, monkeypatch: pytest.Monkey
 
 async def test_another_program_on_the_chosen_port(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendezvous, "HAS_UNIX_SOCKETS", False)
-    place = rendezvous.place(Settings(threads=1))
+    place = rendezvous.place(Settings())
 
     async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
@@ -245,7 +245,7 @@ async def test_another_program_on_the_chosen_port(home: Path, monkeypatch: pytes
     async with await asyncio.start_server(hang_up, "127.0.0.1", place.port), engine() as found:
         await ready(found, READY_S)
         assert await text_of(found)
-        assert rendezvous.place(Settings(threads=1)).port != place.port
+        assert rendezvous.place(Settings()).port != place.port
 
 
 async def test_ready_gives_up_in_words() -> None:

@@ -35,7 +35,7 @@ def printed(editor: str, engine_home: Path, tmp_path: Path) -> str:
     wrapper = tmp_path / "aix-lsp"
     wrapper.write_text(
         f"#!/bin/sh\nAIX_LSP_HOME={engine_home} PYTHONPATH={ROOT} exec {sys.executable} -m aix_lsp "
-        '--set threads=1 --set deadlineMs=20000 "$@"\n'
+        '--set deadlineMs=20000 "$@"\n'
     )
     wrapper.chmod(0o755)
     return done.stdout.replace(told[0], str(wrapper))
@@ -44,7 +44,7 @@ def printed(editor: str, engine_home: Path, tmp_path: Path) -> str:
 def _warm(engine_home: Path) -> None:
     """Have the engine ready, for an editor asks once and then waits for a key."""
     subprocess.run(
-        [sys.executable, "-m", "aix_lsp", "complete", "-", "--at", "3", "--set", "threads=1"],
+        [sys.executable, "-m", "aix_lsp", "complete", "-", "--at", "3"],
         input=HEAD,
         text=True,
         check=True,
