@@ -6,19 +6,21 @@ import asyncio
 from collections.abc import Callable
 
 from aix_lsp.completion.generation import Generation
-from aix_lsp.completion.suggestion import ContentModified, Superseded
+from aix_lsp.completion.suggestion import Ask, ContentModified, Superseded
 
 
 class Asking:
     """The waiting side of an ask. Used on the event loop only."""
 
-    def __init__(self, clock: Callable[[], float], seconds: float) -> None:
+    def __init__(self, ask: Ask, clock: Callable[[], float], seconds: float) -> None:
+        self.ask = ask
         self.started = clock()
         self.deadline = self.started + seconds
         self.generation: Generation | None = None
         self._clock = clock
         self._woken = asyncio.Event()
         self._superseded = False
+        self._outdated = False
 
     @property
     def late(self) -> bool:
@@ -47,11 +49,16 @@ class Asking:
         self.leave()
         self._wake()
 
+    def outdate(self) -> None:
+        """The document went on, at this ask's place, other than what was generated for it."""
+        self._outdated = True
+        self._wake()
+
     def check(self) -> None:
         """Raises Superseded or ContentModified where this ask has become useless."""
         if self._superseded:
             raise Superseded
-        if self.generation is not None and self.generation.diverged:
+        if self._outdated or (self.generation is not None and self.generation.diverged):
             raise ContentModified
 
     async def wait(self, until: float) -> None:

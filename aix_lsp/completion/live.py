@@ -10,7 +10,7 @@ from aix_lsp.completion.asking import Asking
 from aix_lsp.completion.document import DocumentSnapshot, Edit, Position, Text
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.reuse import NEAR_AFTER, NEAR_BEFORE, near_after, near_after_forms
-from aix_lsp.completion.suggestion import ContentModified
+from aix_lsp.completion.suggestion import Ask, ContentModified
 from aix_lsp.completion.tracking import Span, compatible, follow, typed_in
 from aix_lsp.completion.wait import Rhythm
 from aix_lsp.fim.reading import read, read_back
@@ -101,9 +101,15 @@ class LiveDocument:
         self._running.append(running)
 
     def grew(self, generation: Generation) -> None:
-        """Cancel a generation that has turned out other than what was typed meanwhile."""
+        """Cancel a generation that has turned out other than what was typed meanwhile.
+
+        An ask that is older than what was typed has no use for it; a newer one may ask anew.
+        """
         for running in self._running:
             if running.generation is generation and not self._agrees(running):
+                for asking in self.asks.values():
+                    if asking.generation is generation and self._typed_since(asking.ask):
+                        asking.outdate()
                 generation.cancel()
 
     def drop_strays(self, keep: Generation | None = None) -> None:
@@ -127,6 +133,17 @@ class LiveDocument:
         if not later or later[0].before.version != document.version:
             raise ContentModified
         return later
+
+    def _typed_since(self, ask: Ask) -> bool:
+        """Whether the text at an ask's cursor is no longer as it was."""
+        cursor = ask.document.text.clamp(ask.cursor)
+        span: Span | None = Span(cursor, cursor)
+        try:
+            for change in self._since(ask.document):
+                span = follow(span, change.before.text, change.edits) if span else None
+        except ContentModified:
+            return True
+        return span is None or span.start != span.end
 
     def _forget_finished(self) -> None:
         self._running = [running for running in self._running if not running.generation.finished]

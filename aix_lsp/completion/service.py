@@ -70,7 +70,9 @@ class CompletionService:
         """
         settings = self._settings(ask.document.language)
         live = self._live_document(ask.document.uri)
-        asking = Asking(self._clock, STREAM_S if ask.channel == "stream" else settings.deadline_ms / 1000)
+        asking = Asking(
+            ask, self._clock, STREAM_S if ask.channel == "stream" else settings.deadline_ms / 1000
+        )
         older = live.asks.get(ask.channel)
         if older is not None:
             older.supersede()

@@ -299,6 +299,28 @@ async def test_a_model_that_says_otherwise_is_cancelled_and_asked_anew(
         await first
 
 
+@pytest.mark.parametrize("in_one_piece", [True, False])
+async def test_an_ask_older_than_what_was_typed_has_no_use_for_another_text(
+    service: CompletionService, backend: ScriptedBackend, in_one_piece: bool
+) -> None:
+    editor = Editor.at(service, "x = |\n" + "a = 1\n" * 100)
+    old = editor.watch()
+    call = await backend.called()
+    editor.type("g")
+    new = editor.watch(editor.ask(channel="popup"))
+    await turns()
+    editor.edit(Position(90, 0), Position(90, 0), "y = 1\n", editor.cursor)
+    call.write("foo")
+    if in_one_piece:
+        call.end()
+    with pytest.raises(ContentModified):
+        await old
+    other = await backend.called()
+    other.write("et()")
+    other.end()
+    assert texts(await new)[-1] == "et()"
+
+
 async def test_a_paired_bracket_is_typing_along(service: CompletionService, backend: ScriptedBackend) -> None:
     editor = Editor.at(service, "x = f|\n")
     first = editor.watch()
