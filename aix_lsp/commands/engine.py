@@ -35,6 +35,13 @@ _DEFAULT = Settings()
     help="Leave after so many seconds without clients; 0 never. "
     "With --uds --lock, as a server starts it: 600; by hand: 0.",
 )
+@click.option(
+    "--step-limit-s",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Give up a step of the model that takes longer; where it cannot be ended, leave with status 70. 0 never.",
+)
 @click.option("--uds", default="", help="Listen on this Unix socket.")
 @click.option("--host", default="", help="Listen on this address.")
 @click.option(
@@ -80,4 +87,4 @@ def _listen(options: dict[str, Any]) -> Any:
             from aix_lsp.paths import socket_path
 
             uds = str(socket_path("engine.sock"))
-    return Listen(uds=uds, host=host, port=port, token_file=token_file, lock=lock, idle_exit_s=idle)
+    return Listen(uds, host, port, token_file, lock, idle, options.pop("step_limit_s"))

@@ -25,7 +25,6 @@ from aix_lsp.engine.stream import EventStream, Outbox
 
 log = logging.getLogger(__name__)
 
-_STUCK_S = 30.0
 _LONGEST_WAIT_S = 0.25
 
 
@@ -57,18 +56,20 @@ class Engine:
         self._per_client: dict[str, int] = {}
         self._newest: dict[tuple[str, str], Request] = {}
         self._stopped = False
+        self._abandoned = False
         self._thread = threading.Thread(target=self._run, name="engine-steps", daemon=True)
 
     def start(self) -> None:
         """Begin to run steps."""
         self._thread.start()
 
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """End all requests and the thread."""
+    def stop(self, timeout_s: float = 5.0) -> bool:
+        """End all requests and the thread. False where the thread does not end."""
         self.cancel_all()
         self._inbox.put(None)
-        if self._thread.is_alive():
+        if self._thread.is_alive() and not self._abandoned:
             self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def cancel_all(self) -> None:
         """Take no more requests and cancel those that are here."""
@@ -82,11 +83,28 @@ class Engine:
         """How many requests have not ended."""
         return len(self._streams)
 
-    def stuck_seconds(self) -> float:
-        """How long the step in flight has been running, where that is too long to be right; else 0."""
-        started = self._stepper.step_started
-        elapsed = time.monotonic() - started if started is not None else 0.0
-        return elapsed if elapsed > _STUCK_S else 0.0
+    def step_in_flight(self) -> tuple[float, float]:
+        """When the step in flight began, and for how many seconds it has been running; zeros between steps."""
+        flight = self._stepper.flight
+        return (flight.began, time.monotonic() - flight.began) if flight is not None else (0.0, 0.0)
+
+    def give_up_step(self, message: str) -> None:
+        """Fail the requests of the step in flight, which then ends before its next layer."""
+        flight = self._stepper.flight
+        for request in flight.requests if flight is not None else ():
+            request.failure = message
+            self.cancel(request)
+
+    def abandon(self, message: str) -> None:
+        """Fail all requests without the engine's thread, which hangs, and take no more."""
+        with self._lock:
+            self._stopped = self._abandoned = True
+            streams = list(self._streams.values())
+            self._streams.clear()
+        outbox = Outbox()
+        for stream in streams:
+            outbox.post(stream, Failed(message))
+        outbox.flush()
 
     def submit(self, request: Request, stream_key: str = "") -> EventStream:
         """Queue a request; one of the same client and `stream_key` that has not ended is cancelled for it.
@@ -181,15 +199,20 @@ class Engine:
     def _take(self, request: Request | None) -> None:
         if request is None or request.finished:
             return
-        if request.cancelled:
+        if request.failure:
+            self._stepper.requests.fail([request], request.failure)
+        elif request.cancelled:
             self._stepper.requests.end(request, "cancelled")
         else:
             self._stepper.requests.add(request)
 
     def _tell(self, request: Request, event: Event) -> None:
-        """Called by the stepper for each event."""
-        self._outbox.post(self._streams[request], event)
+        """Called by the stepper for each event. Once abandoned, nobody is told anything any more."""
         if isinstance(event, Finished | Failed):
             with self._lock:
-                del self._streams[request]
+                stream = self._streams.pop(request, None)
                 self._no_longer_wanted(request)
+        else:
+            stream = self._streams.get(request)
+        if stream is not None:
+            self._outbox.post(stream, event)

@@ -60,3 +60,5 @@ class Listen:
     lock: str = ""
     idle_exit_s: float = 600.0
     """Seconds without a client before the engine leaves; 0 never leaves."""
+    step_limit_s: float = 30.0
+    """Seconds that one step of the model may take before it is given up; 0 for any."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import faulthandler
 import gc
 import importlib
 import json
@@ -17,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -30,11 +30,14 @@ from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.options import EngineOptions, Listen, LoadedModel, ModelError, Progress
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.state import Presence, StateBoard
+from aix_lsp.engine.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
 ALREADY_RUNNING = 75
 """Exit status (EX_TEMPFAIL) of an engine that found another one at its place."""
+HANGS = 70
+"""Exit status (EX_SOFTWARE) of an engine whose model hung in a step."""
 _SWITCH_INTERVAL_S = 0.0005
 _ERROR_SHOWN_S = 3.0
 _LOOK_EVERY_S = 0.5
@@ -66,9 +69,9 @@ def run(options: EngineOptions, listen: Listen, load: Load | None = None) -> int
     except CannotListen as error:
         log.error("%s", error)
         return 1
-    if process.loading.is_alive():
-        # Python cannot end a thread that is deep in an import or a download; waiting for it would take
-        # minutes.
+    if process.loading.is_alive() or not process.stopped:
+        # Python cannot end a thread that is deep in an import, a download or a step; waiting for it would
+        # take minutes.
         logging.shutdown()
         os._exit(status)
     return status
@@ -136,6 +139,9 @@ class _Process:
         self._token = token
         self._load = load
         self._status = 0
+        self._watchdog: Watchdog | None = None
+        self.stopped = True
+        """Whether the engine's thread has ended."""
         self.loading = threading.Thread(target=self._load_model, name="engine-load", daemon=True)
 
     async def serve(self, listener: socket) -> int:
@@ -152,7 +158,7 @@ class _Process:
             await self._server.serve(sockets=[listener])
             watching.cancel()
         if self._service.served:
-            await asyncio.to_thread(self._service.served.engine.stop)
+            self.stopped = await asyncio.to_thread(self._service.served.engine.stop)
         return self._status
 
     def _config(self) -> uvicorn.Config:
@@ -193,18 +199,13 @@ class _Process:
                 self._service.served.engine.cancel_all()
 
     async def _watch(self) -> None:
-        """Leave when nobody has come for long; say when a step is stuck."""
-        warned = False
+        """Leave when nobody has come for long, or when the model hangs."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            served = self._service.served
-            stuck = served.engine.stuck_seconds() if served else 0.0
-            if stuck and not warned:
-                log.error("a step has been running for %.0f s; where each thread is:", stuck)
-                faulthandler.dump_traceback(sys.stderr)
-            warned = bool(stuck)
+            if self._watchdog is not None:
+                self._watchdog.look()
             limit = self._listen.idle_exit_s
-            if limit and served and self._presence.idle_seconds() >= limit:
+            if limit and self._service.served and self._presence.idle_seconds() >= limit:
                 self._leave(f"no clients for {limit:g} s")
 
     # Loading, on its own thread
@@ -255,6 +256,9 @@ class _Process:
 
     def _ready(self, served: ServedModel) -> None:
         self._service.served = served
+        self._watchdog = Watchdog(
+            served.engine, self._listen.step_limit_s, partial(self._leave, status=HANGS)
+        )
         # Idle time counts from here, not from before a long load.
         with self._presence.here():
             pass

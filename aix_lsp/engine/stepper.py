@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from aix_lsp.engine.lifecycle import Lifecycle, Tell
 from aix_lsp.engine.metrics import EngineMetrics
@@ -34,6 +35,13 @@ class Signals:
         """Counts requests of a class above background that were submitted."""
 
 
+class Flight(NamedTuple):
+    """A step that is being computed: when it began (seconds, `time.monotonic`), and for whom."""
+
+    began: float
+    requests: list[Request]
+
+
 class Stepper:
     """Steps over one runner. `tell` is given each event; times are of `time.monotonic`, in seconds."""
 
@@ -50,8 +58,8 @@ class Stepper:
         self._metrics = metrics
         self._limits = limits or Limits()
         self.requests = Lifecycle(self._new_scheduler(), tell, metrics)
-        self.step_started: float | None = None
-        """When the step in flight began; None between steps."""
+        self.flight: Flight | None = None
+        """The step in flight; None between steps."""
         self._short_of_memory = False
         self._good_steps = 0
         self._next_check = 0.0
@@ -88,36 +96,35 @@ class Stepper:
         )
 
     def _forward(self, plan: Plan, now: float) -> list[list[Sampled]] | None:
-        self.step_started = now
+        requests = _requests(plan)
+        self.flight = Flight(now, requests)
         try:
-            results = self._runner.step(plan.rows, self._abort_check(plan))
+            results = self._runner.step(plan.rows, self._abort_check(plan, requests))
         except OutOfMemory as error:
             self._shrink(plan, error)
             return None
         except Exception:
             log.exception("a step failed; its requests are ended and the engine goes on")
             self._metrics.failed_steps.add(1, "error")
-            self.requests.fail(
-                _requests(plan), "the model failed on this request; the engine's log tells why"
-            )
+            self.requests.fail(requests, "the model failed on this request; the engine's log tells why")
             return None
         finally:
-            self.step_started = None
+            self.flight = None
         if results is None:
             self._metrics.aborted_steps.add()
         return results
 
-    def _abort_check(self, plan: Plan) -> Callable[[], bool]:
+    def _abort_check(self, plan: Plan, requests: list[Request]) -> Callable[[], bool]:
         """Whether nobody wants the step any more, or somebody wants another one first."""
         signals = self._signals
         seen = signals.raised
-        stale = not any(request.alive for request in _requests(plan))
+        stale = not any(request.alive for request in requests)
 
         def abort() -> bool:
             nonlocal seen, stale
             if signals.raised != seen:
                 seen = signals.raised
-                stale = stale or not any(request.alive for request in _requests(plan))
+                stale = stale or not any(request.alive for request in requests)
                 stale = stale or (not plan.foreground and signals.foreground != self.requests.foreground_met)
             return stale
 

@@ -4,13 +4,16 @@ shows.
 
 from __future__ import annotations
 
+import asyncio
 import math
+import threading
 from collections.abc import Callable, Sequence
 
-from aix_lsp.engine.events import Piece, Reason
+from aix_lsp.engine.events import Event, Piece, Reason
 from aix_lsp.engine.scheduling.sequence import Request
 from aix_lsp.engine.scheduling.sequence import Sequence as Candidate
 from aix_lsp.engine.step import GREEDY, Row, Sampled, Sampling
+from aix_lsp.engine.stream import EventStream
 
 GARBAGE = -1
 
@@ -85,6 +88,22 @@ class FakeRunner:
         return found
 
 
+class Gate:
+    """Holds the runner between two layers of its step `step` until it is opened."""
+
+    def __init__(self, runner: FakeRunner, step: int = 1) -> None:
+        self.reached = threading.Event()
+        self.open = threading.Event()
+        self._runner = runner
+        self._step = step
+        runner.before = self
+
+    def __call__(self, rows: Sequence[Row]) -> None:
+        if self._runner.steps >= self._step:
+            self.reached.set()
+            assert self.open.wait(10)
+
+
 class Recorder:
     """An Output that keeps tokens; ends at token `end`."""
 
@@ -148,3 +167,18 @@ def expected(candidate: Candidate, vocab: int, end: int | None) -> list[int]:
             break
         history.append(token)
     return history[candidate.prompt_length :]
+
+
+async def events_of(stream: EventStream) -> list[Event]:
+    async with asyncio.timeout(20):
+        return [event async for event in stream]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.001)
+
+
+def tokens_in(events: list[Event]) -> list[int]:
+    return [int(t) for e in events if isinstance(e, Piece) for t in e.text.split()]

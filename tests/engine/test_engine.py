@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -15,24 +15,7 @@ from aix_lsp.engine.engine import Engine, EngineStopped, QueueFull
 from aix_lsp.engine.events import Event, Failed, Finished, Piece, Started
 from aix_lsp.engine.scheduling.schedule import Limits
 from aix_lsp.engine.step import Row
-from aix_lsp.engine.stream import EventStream
-from tests.engine.fakes import FakeRunner, expected, request
-
-
-class Gate:
-    """Holds the runner between two layers of its step `step` until it is opened."""
-
-    def __init__(self, runner: FakeRunner, step: int = 1) -> None:
-        self.reached = threading.Event()
-        self.open = threading.Event()
-        self._runner = runner
-        self._step = step
-        runner.before = self
-
-    def __call__(self, rows: Sequence[Row]) -> None:
-        if self._runner.steps >= self._step:
-            self.reached.set()
-            assert self.open.wait(10)
+from tests.engine.fakes import FakeRunner, Gate, events_of, expected, request, tokens_in, until
 
 
 class InTurn:
@@ -46,39 +29,6 @@ class InTurn:
         turned = threading.Event()
         self._loop.call_soon_threadsafe(turned.set)
         assert turned.wait(10)
-
-
-@pytest.fixture
-async def runner() -> FakeRunner:
-    return FakeRunner(pages=200)
-
-
-@pytest.fixture
-async def engine(runner: FakeRunner) -> AsyncIterator[Engine]:
-    engine = Engine(runner, limits=Limits(waiting=4, running=4, client_waiting=2, client_running=2))
-    engine.start()
-    yield engine
-    engine.stop()
-    assert engine.active == 0
-    assert not engine._thread.is_alive()
-    scheduler = engine._stepper.scheduler
-    scheduler.check_integrity()
-    assert scheduler.cache.pool.held == 0
-
-
-async def events_of(stream: EventStream) -> list[Event]:
-    async with asyncio.timeout(20):
-        return [event async for event in stream]
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.001)
-
-
-def tokens_in(events: list[Event]) -> list[int]:
-    return [int(t) for e in events if isinstance(e, Piece) for t in e.text.split()]
 
 
 def last_reason(events: list[Event]) -> str | None:
@@ -175,18 +125,6 @@ async def test_a_broken_scheduler_fails_its_requests_and_serves_on(
     assert isinstance(events[-1], Failed)
     one = request(range(8))
     assert tokens_in(await events_of(engine.submit(one))) == expected(one.sequences[0], 11, None)
-
-
-async def test_a_stuck_step_is_noticed(
-    engine: Engine, runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("aix_lsp.engine.engine._STUCK_S", 0.01)
-    gate = Gate(runner)
-    stream = engine.submit(request(range(8)))
-    await until(lambda: engine.stuck_seconds() > 0)
-    gate.open.set()
-    await events_of(stream)
-    assert engine.stuck_seconds() == 0
 
 
 async def test_what_is_ready_together_comes_together(engine: Engine, runner: FakeRunner) -> None:

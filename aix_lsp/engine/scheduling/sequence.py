@@ -110,6 +110,8 @@ class Request:
     cancelled: bool = False
     """Set from any thread; the engine's thread acts on it at its next look."""
     cancelled_at: float = 0.0
+    failure: str = ""
+    """Where it was cancelled because it cannot be served: why, for the user. Set before `cancelled`."""
     started_at: float = 0.0
     """When its first step was planned; 0 until then."""
     first_token_at: float = 0.0
