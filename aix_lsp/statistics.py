@@ -1,4 +1,4 @@
-"""Counts of how suggestions fared, kept on this machine by day. Holds numbers only, no texts and no names.
+"""Counts of how suggestions fared, kept on this machine by day and language. Numbers only, no texts, no names.
 
 Several servers write at the same time: each adds what it has counted since it last did. Nothing of this ever
 leaves the machine.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -39,6 +40,9 @@ COUNTS: Final = {
 }
 """What is counted, by the name it is counted under."""
 
+LANGUAGES: Final = re.compile(r"[a-z][a-z0-9+#._-]{0,39}", re.IGNORECASE)
+"""Language ids that are counted apart: what editors name languages, not whatever a client may send."""
+
 EDGES_MS: Final = (5, 20, 50, 100, 200, 400, 750, 1500, 5000)
 """Upper edges of the ranges in which times to the first text are counted; slower ones under "slow"."""
 
@@ -50,6 +54,21 @@ def latency_name(milliseconds: float) -> str:
     """The name under which one time to the first text is counted."""
     edge = next((edge for edge in EDGES_MS if milliseconds <= edge), None)
     return "first_text_slow" if edge is None else f"first_text_{edge}"
+
+
+def name_in(language: str, name: str) -> str | None:
+    """The name under which something is counted for one language; None for what is no language's id."""
+    return f"{language.lower()}:{name}" if LANGUAGES.fullmatch(language) else None
+
+
+def by_language(counts: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """The counts of each language, by its id; the one with most requests first."""
+    found: dict[str, dict[str, float]] = {}
+    for key, count in counts.items():
+        language, colon, name = key.partition(":")
+        if colon:
+            found.setdefault(language, {})[name] = count
+    return dict(sorted(found.items(), key=lambda item: -item[1].get("requests", 0)))
 
 
 def file() -> Path:

@@ -233,10 +233,14 @@ def test_models_finds_those_in_the_hub_cache(tmp_path: Path, monkeypatch: pytest
 def test_stats(tmp_path: Path) -> None:
     assert "Nothing has been counted" in run(tmp_path, "stats").stdout
     state = tmp_path / "state" / "statistics.json"
-    state.write_text('{"2026-01-01": {"shown": 4, "accepted": 1, "first_text_50": 3}}')
+    state.write_text(
+        '{"2026-01-01": {"shown": 4, "accepted": 1, "first_text_50": 3,'
+        ' "python:requests": 9, "python:shown": 4, "python:accepted": 1, "python:kept_characters": 70}}'
+    )
     told = run(tmp_path, "stats").stdout
     assert "25.0%  of the shown suggestions were accepted" in told
     assert "within 50 ms" in told
+    assert "python  9 requests, 4 shown, 25.0% of these accepted, 70 characters kept" in told
     assert "Nothing" in run(tmp_path, "stats", "--days", "1").stdout
     assert run(tmp_path, "stats", "--clear").returncode == 0
     assert not state.exists()

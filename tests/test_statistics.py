@@ -44,6 +44,18 @@ def test_only_the_last_days_are_summed() -> None:
     assert [statistics.total(days)["shown"] for days in (1, 7, 8, None)] == [1, 1, 5, 5]
 
 
+def test_languages_are_counted_apart() -> None:
+    for language, count in (("Python", 2), ("c++", 5), ("python", 1)):
+        name = statistics.name_in(language, "requests")
+        assert name is not None
+        statistics.add({name: count, "requests": count})
+    told = statistics.by_language(statistics.total())
+    assert list(told.items()) == [("c++", {"requests": 5}), ("python", {"requests": 3})]
+    assert [statistics.name_in(odd, "shown") for odd in ("", "a b", "x" * 41, "a:b", "/home/me")] == [
+        None
+    ] * 5
+
+
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", '{"2026-01-01": 3}', '{"2026-01-01": {"shown": "x"}}', "\x00"]
 )

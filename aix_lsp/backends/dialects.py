@@ -72,8 +72,9 @@ class TemplateDialect:
 
     template: Template
     model: str = ""
-    shows_specials: bool = False
-    """vLLM leaves special tokens out of its text, where no stop string could find them, unless asked."""
+    vllm: bool = False
+    """vLLM leaves special tokens out of its text, where no stop string could find them, unless asked; and it
+    tells the usage with each piece where asked."""
     heals_itself = False
 
     def url(self, address: Address) -> str:
@@ -81,7 +82,7 @@ class TemplateDialect:
 
     def body(self, request: GenerateRequest) -> dict[str, Any]:
         stops = [*dict.fromkeys((*request.stop, *self.template.stop))][:MOST_STOPS]
-        extra = {"skip_special_tokens": False} if self.shows_specials else {}
+        extra = {"skip_special_tokens": False, "stream_options": _USAGE_ALL_ALONG} if self.vllm else {}
         rendered = self.template.render(request.prompt)
         return {**_common(request, self.model, stops), **_INCLUDE_USAGE, **extra, "prompt": rendered}
 
@@ -140,6 +141,8 @@ class InfillDialect:
         return _read_infill(event)
 
 
+_USAGE_ALL_ALONG = {"include_usage": True, "continuous_usage_stats": True}
+"""So that it is known also of a stream that is ended early."""
 _INCLUDE_USAGE = {"stream_options": {"include_usage": True}}
 
 

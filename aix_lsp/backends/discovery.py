@@ -115,7 +115,7 @@ def _dialect(kind: str, name: str, template: Template | None, settings: Settings
         raise BackendError(
             f'aix.remoteFormat is "template", but the family of {name!r} is not known: set aix.fimFamily.'
         )
-    return TemplateDialect(template, name, shows_specials=kind == "vllm")
+    return TemplateDialect(template, name, vllm=kind == "vllm")
 
 
 def _best_form(kind: str, template: Template | None, *, forced: bool) -> str:

@@ -53,6 +53,17 @@ def _show(counts: Mapping[str, float], days: int | None) -> None:
                 f"within {bound:g} ms" if bound < float("inf") else f"later than {statistics.EDGES_MS[-1]} ms"
             )
             click.echo(f"  {name:>12}  of the first texts came {limit}")
+    for language, own in statistics.by_language(counts).items():
+        click.echo(f"  {language:>12}  {_in_short(own)}")
+
+
+def _in_short(counts: Mapping[str, float]) -> str:
+    """One language's counts in a line."""
+    shown, taken = counts.get("shown", 0), counts.get("accepted", 0) + counts.get("partly", 0)
+    said = [f"{counts.get('requests', 0):,.0f} requests", f"{shown:,.0f} shown"]
+    if shown:
+        said.append(f"{taken / shown:.1%} of these accepted")
+    return ", ".join([*said, f"{counts.get('kept_characters', 0):,.0f} characters kept"])
 
 
 def _share(meaning: str, part: float, whole: float) -> None:

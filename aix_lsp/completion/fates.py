@@ -9,13 +9,14 @@ from cachetools import LRUCache
 
 from aix_lsp.completion.suggestion import Suggestion
 
-Count = Callable[[str, int], None]
+Count = Callable[[str, int, str], None]
 
 _UNWELCOME = 4
 
 
 @dataclass(slots=True)
 class _Fate:
+    language: str
     left: int = 0
     """Characters that can still be accepted."""
     shown: bool = False
@@ -28,7 +29,7 @@ class Fates:
     """Turns what a client says of suggestions into counts, in which each suggestion comes once."""
 
     def __init__(self, count: Count) -> None:
-        """`count` takes a name of aix_lsp.statistics.COUNTS and how many."""
+        """`count` takes a name of aix_lsp.statistics.COUNTS, how many, and the language id."""
         self._count = count
         self._known: LRUCache[str, _Fate] = LRUCache(512)
         self._rejected_in_a_row = 0
@@ -38,10 +39,10 @@ class Fates:
         """Whether the last few suggestions that were shown were all rejected."""
         return self._rejected_in_a_row >= _UNWELCOME
 
-    def given(self, suggestions: Iterable[Suggestion]) -> None:
-        """A client has these. An id comes again with what is left of its text as the user types along."""
+    def given(self, suggestions: Iterable[Suggestion], language: str) -> None:
+        """A client has these, in a document of this language. An id comes again with what is left of its text as the user types along."""
         for suggestion in suggestions:
-            fate = self._known.setdefault(suggestion.id, _Fate())
+            fate = self._known.setdefault(suggestion.id, _Fate(language))
             fate.left = len(suggestion.text)
 
     def event(self, suggestion_id: str, event: str, accepted_chars: int) -> None:
@@ -59,20 +60,20 @@ class Fates:
         elif event == "rejected" and not fate.settled:
             fate.settled = True
             if not fate.taken:
-                self._count("rejected", 1)
+                self._count("rejected", 1, fate.language)
                 self._rejected_in_a_row += 1
 
     def _show(self, fate: _Fate) -> None:
         if not fate.shown:
             fate.shown = True
-            self._count("shown", 1)
-            self._count("shown_characters", fate.left)
+            self._count("shown", 1, fate.language)
+            self._count("shown_characters", fate.left, fate.language)
 
     def _accept(self, fate: _Fate, how: str, characters: int) -> None:
         self._show(fate)  # a client that accepts has shown, though it may not say so
         if not fate.taken:
             fate.taken = True
             self._rejected_in_a_row = 0
-            self._count(how, 1)
+            self._count(how, 1, fate.language)
         fate.left -= characters
-        self._count("kept_characters", characters)
+        self._count("kept_characters", characters, fate.language)

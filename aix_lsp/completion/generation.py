@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aix_lsp.backends.base import Backend, BackendError, Delta, GenerateRequest, Usage
@@ -36,6 +36,20 @@ class Track:
     tokens: int = 0
 
 
+@dataclass(slots=True)
+class _Stream:
+    """One request to the backend."""
+
+    tracks: list[Track]
+    usage: Usage = field(default_factory=Usage)
+    billed: bool = False
+
+    @property
+    def completion_tokens(self) -> int:
+        """A stream that the filters ended early has not told its usage, but its pieces have."""
+        return max(self.usage.completion_tokens, sum(track.tokens for track in self.tracks))
+
+
 class Generation:
     """What a model writes at one place."""
 
@@ -47,7 +61,6 @@ class Generation:
         self.scene = scene
         self.extent = extent
         self.tracks: list[Track] = []
-        self.usage = Usage()
         self.started = clock()
         self.first_text: float | None = None
         self.ended: float | None = None
@@ -63,7 +76,8 @@ class Generation:
         """The asks that wait for this; called at each change."""
         self._clock = clock
         self._grew = grew
-        self._running: set[asyncio.Task[None]] = set()
+        self._streams: list[_Stream] = []
+        self._running: dict[asyncio.Task[None], _Stream] = {}
 
     @property
     def finished(self) -> bool:
@@ -76,16 +90,30 @@ class Generation:
         return self.finished and not self.cancelled and self.error is None
 
     @property
+    def usage(self) -> Usage:
+        """What the first stream's prompt cost."""
+        return self._streams[0].usage if self._streams else Usage()
+
+    @property
     def completion_tokens(self) -> int:
         """Tokens generated, where the backend tells."""
-        return max(self.usage.completion_tokens, sum(track.tokens for track in self.tracks))
+        return sum(stream.completion_tokens for stream in self._streams)
+
+    def bills(self) -> list[Usage]:
+        """What each stream cost that has ended since this was last asked."""
+        running = self._running.values()
+        due = [stream for stream in self._streams if not stream.billed and stream not in running]
+        for stream in due:
+            stream.billed = True
+        return [replace(stream.usage, completion_tokens=stream.completion_tokens) for stream in due]
 
     def start(self, backend: Backend, request: GenerateRequest, failed: Failed) -> None:
         """Add the stream of `request`; its candidates follow those already there."""
-        first = len(self.tracks)
-        self.tracks += [Track() for _ in range(request.n)]
-        task = asyncio.create_task(self._run(backend, request, first, failed))
-        self._running.add(task)
+        stream = _Stream([Track() for _ in range(request.n)])
+        self.tracks += stream.tracks
+        self._streams.append(stream)
+        task = asyncio.create_task(self._run(backend, request, stream, failed))
+        self._running[task] = stream
         task.add_done_callback(self._ended)
 
     def cancel(self) -> None:
@@ -99,12 +127,12 @@ class Generation:
         if self._running:
             await asyncio.wait(set(self._running))
 
-    async def _run(self, backend: Backend, request: GenerateRequest, first: int, failed: Failed) -> None:
-        mine = self.tracks[first : first + request.n]
+    async def _run(self, backend: Backend, request: GenerateRequest, stream: _Stream, failed: Failed) -> None:
+        mine = stream.tracks
         try:
             async with _closing(backend.generate(request)) as events:
                 async for event in events:
-                    self._take(event, mine)
+                    self._take(event, stream)
                     if all(track.stopped for track in mine) and not _ends_itself(mine):
                         break
         except BackendError as error:
@@ -117,13 +145,13 @@ class Generation:
             for track in mine:
                 self._end(track, "cancelled" if self.cancelled else "stop")
 
-    def _take(self, event: Delta | Usage, mine: list[Track]) -> None:
+    def _take(self, event: Delta | Usage, stream: _Stream) -> None:
         if isinstance(event, Usage):
-            self.usage = event
+            stream.usage = event
             return
-        if not 0 <= event.index < len(mine):
+        if not 0 <= event.index < len(stream.tracks):
             return
-        track = mine[event.index]
+        track = stream.tracks[event.index]
         track.tokens += event.tokens
         if event.logprob is not None:
             track.logprob = (track.logprob or 0.0) + event.logprob
@@ -147,7 +175,7 @@ class Generation:
             track.stopped = True
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        self._running.pop(task)
         if self.finished:
             self.ended = self._clock()
         self._announce()

@@ -40,31 +40,33 @@ class Ledger:
 
     def answered(self, aim: Aim, source: Source, suggestions: Sequence[Suggestion]) -> None:
         """An ask has had its last update."""
-        self._count("requests")
+        language = aim.scene.language
+        self._count("requests", language=language)
         if not suggestions:
             return
         generation = source.generation
         generation.given = True
-        self._count("answered")
+        self._count("answered", language=language)
         self._count(statistics.latency_name(suggestions[0].first_text_ms))
-        self._fates.given(suggestions)
+        self._fates.given(suggestions, language)
         for suggestion in suggestions:
             self._survival.given(suggestion.id, aim.ask.document.uri, aim.real_cursor, suggestion.text)
         if source.outcome == "joined":
             self._count("joined")
         elif source.outcome == "reused":
-            self._count("reused")
+            self._count("reused", language=language)
             self._count("saved_tokens", generation.usage.prompt_tokens + generation.completion_tokens)
 
     def generated(self, generation: Generation) -> None:
-        """A generation has ended."""
-        usage, tokens = generation.usage, generation.completion_tokens
-        self._count("generations")
-        self._count("prompt_tokens", usage.prompt_tokens)
-        self._count("cached_tokens", usage.cached_tokens)
-        self._count("completion_tokens", tokens)
-        if generation.cancelled and not generation.given:
-            self._count("wasted_tokens", tokens)
+        """A generation has ended, or the further candidates that were asked for at its place have."""
+        language = generation.scene.language
+        for usage in generation.bills():
+            self._count("generations")
+            self._count("prompt_tokens", usage.prompt_tokens)
+            self._count("cached_tokens", usage.cached_tokens)
+            self._count("completion_tokens", usage.completion_tokens, language)
+            if generation.cancelled and not generation.given:
+                self._count("wasted_tokens", usage.completion_tokens, language)
 
     def feedback(self, suggestion_id: str, event: str, accepted_chars: int) -> None:
         """See CompletionService.feedback."""
@@ -82,18 +84,22 @@ class Ledger:
         self._survival.check(uri)
 
     def session(self) -> dict[str, Any]:
-        """The figures of this client; see completion/figures.py."""
-        return figures(self._session)
+        """The figures of this client, and of each language; see completion/figures.py."""
+        languages = statistics.by_language(self._session)
+        apart = {language: figures(counts) for language, counts in languages.items()}
+        return figures(self._session) | {"languages": apart}
 
     def _survived(self, inserted: int, kept: int) -> None:
         self._count("checked_characters", inserted)
         self._count("surviving_characters", kept)
 
-    def _count(self, name: str, value: int = 1) -> None:
+    def _count(self, name: str, value: int = 1, language: str = "") -> None:
         if not value:
             return
-        self._session[name] += value
-        self._unsaved[name] += value
+        for key in (name, statistics.name_in(language, name)):
+            if key is not None:
+                self._session[key] += value
+                self._unsaved[key] += value
         if self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(_SAVE_EVERY_S, self._save_soon)

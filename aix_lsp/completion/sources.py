@@ -122,6 +122,7 @@ class Sources:
             n=aim.wanted - len(generation.tracks),
             temperature=requests.varied_temperature(aim.settings),
         )
+        self._generations.add(generation)
         generation.start(self._backend, request, self._failed)
 
     def _prompt(self, aim: Aim, live: LiveDocument) -> tuple[FimPrompt, tuple[str, ...]]:

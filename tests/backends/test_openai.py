@@ -343,6 +343,7 @@ async def test_vllm_shows_special_tokens_so_that_stops_find_them(server: Complet
         await collect(found)
     body = server.bodies[0]
     assert body["skip_special_tokens"] is False
+    assert body["stream_options"]["continuous_usage_stats"] is True
     assert "<|file_sep|>a.py\n<|fim_prefix|>x = " in body["prompt"]
     assert len(body["stop"]) == 4
 

@@ -32,6 +32,9 @@ class Call:
     def write(self, text: str, index: int = 0, finish_reason: str | None = None) -> None:
         self._events.put_nowait(Delta(text, index, finish_reason, logprob=-0.1, tokens=1))
 
+    def cost(self, usage: Usage) -> None:
+        self._events.put_nowait(usage)
+
     def end(self, reason: str = "stop", usage: Usage | None = None) -> None:
         """Finish all candidates and the stream."""
         for index in range(self.request.n):

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from aix_lsp import statistics
+from aix_lsp.backends.base import Usage
 from aix_lsp.completion.document import Position, Text
 from aix_lsp.completion.fates import Fates
 from aix_lsp.completion.figures import figures
@@ -40,19 +41,20 @@ GIVEN = [Suggestion("a", "foo(a, b)")]
 )
 def test_fates(events: list[tuple[str, int]], expected: dict[str, int]) -> None:
     counts: Counter[str] = Counter()
-    fates = Fates(lambda name, value: counts.update({name: value}))
-    fates.given(GIVEN)
+    fates = Fates(lambda name, value, language: counts.update({name: value, language: value}))
+    fates.given(GIVEN, "go")
     for event, characters in events:
         fates.event("a", event, characters)
         fates.event("unknown", event, characters)
+    assert counts.pop("go", 0) == sum(expected.values())
     assert +counts == expected
     assert set(counts) <= set(statistics.COUNTS)
 
 
 def test_a_run_of_rejections_is_unwelcome_until_something_is_taken() -> None:
-    fates = Fates(lambda name, value: None)
+    fates = Fates(lambda name, value, language: None)
     suggestions = [Suggestion(name, "text") for name in "abcde"]
-    fates.given(suggestions)
+    fates.given(suggestions, "go")
     for suggestion in suggestions[:4]:
         assert not fates.unwelcome
         fates.event(suggestion.id, "rejected", 0)
@@ -100,6 +102,8 @@ async def test_the_service_counts_and_saves() -> None:
     told = service.statistics()
     assert (told["requests"], told["generations"], told["reused"], told["shown"]) == (2, 1, 1, 1)
     assert (told["kept_characters"], told["survival"]) == (4, 0.0)
+    apart = told["languages"]["python"]
+    assert (apart["requests"], apart["shown"], apart["kept_characters"]) == (2, 1, 4)
     await service.close()
     saved = statistics.total()
     assert (saved["requests"], saved["accepted"]) == (2, 1)
@@ -119,3 +123,27 @@ async def test_what_is_cancelled_unseen_is_waste() -> None:
     await service.close()
     told = service.statistics()
     assert (told["generations"], told["wasted_tokens"], told["answered"]) == (1, 1, 0)
+
+
+async def test_each_stream_of_a_generation_is_paid_for_once() -> None:
+    """The further candidates of an invoked ask are another request; a filter that ends one loses no count."""
+    backend = ScriptedBackend()
+    service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000))
+    editor = Editor.at(service, "x = |\n")
+    first = editor.watch()
+    call = await backend.called()
+    call.cost(Usage(100, 90, 0))
+    call.write("foo()\n")
+    await first
+    assert call.closed.is_set()
+    invoked = editor.watch(editor.ask("invoked", 3))
+    more = await backend.called()
+    more.cost(Usage(100, 100, 0))
+    for index, text in enumerate(("bar(", "baz(")):
+        more.write(text, index)
+    more.end(usage=Usage(100, 100, 5))
+    assert len((await invoked)[-1].suggestions) == 3
+    told = service.statistics()
+    await service.close()
+    assert (told["generations"], told["prompt_tokens"], told["cached_tokens"]) == (2, 200, 190)
+    assert told["completion_tokens"] == 1 + 5
