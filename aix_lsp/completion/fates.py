@@ -40,7 +40,10 @@ class Fates:
         return self._rejected_in_a_row >= _UNWELCOME
 
     def given(self, suggestions: Iterable[Suggestion], language: str) -> None:
-        """A client has these, in a document of this language. An id comes again with what is left of its text as the user types along."""
+        """A client has these, in a document of this language.
+
+        An id comes again with what is left of its text as the user types along.
+        """
         for suggestion in suggestions:
             fate = self._known.setdefault(suggestion.id, _Fate(language))
             fate.left = len(suggestion.text)

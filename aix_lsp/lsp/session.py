@@ -28,6 +28,7 @@ from aix_lsp.settings import Settings
 
 if TYPE_CHECKING:
     from aix_lsp.completion.service import CompletionService
+    from aix_lsp.lsp.requests.candidates import Offer
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,8 @@ class Session:
         """The exit status, when the client has said `exit`."""
         self.shown: LRUCache[str, Shown] = LRUCache(maxsize=256)
         """Suggestions lately given, by id."""
+        self.offers: LRUCache[str, Offer] = LRUCache(maxsize=32)
+        """What was last given as ghost text, by document."""
         self.required_token = ""
         """What the client must present in `initialize`; empty where its transport has seen to that."""
         self._starting = False

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
+from aix_lsp.backends.base import Delta, GenerateRequest, Usage
 from aix_lsp.lsp import messages
+from aix_lsp.lsp.session import Parts
 from tests.lsp.peer import DirectPeer
-from tests.lsp.places import INLINE, POPUP, STREAM, URI, at
-from tests.lsp.scripted import ScriptedBackend
+from tests.lsp.places import INLINE, POPUP, STREAM, URI, applied, at
+from tests.lsp.scripted import ScriptedBackend, parts
 
 
 async def run(peer: DirectPeer, command: str, *arguments: Any) -> Any:
@@ -32,6 +35,8 @@ async def test_all_commands_are_declared(peer: DirectPeer) -> None:
     declared = (await peer.initialize())["capabilities"]["executeCommandProvider"]["commands"]
     assert set(declared) == {
         "aix.accept",
+        "aix.nextCandidate",
+        "aix.previousCandidate",
         "aix.clearCaches",
         "aix.statistics",
         "aix.enable",
@@ -51,6 +56,9 @@ async def test_all_commands_are_declared(peer: DirectPeer) -> None:
         ("aix.switchModel", [None]),
         ("aix.enable", [5]),
         ("aix.disable", [{"language": 3}]),
+        ("aix.nextCandidate", []),
+        ("aix.nextCandidate", [{"uri": "file:///w/a.py"}]),
+        ("aix.previousCandidate", [{"textDocument": {"uri": "file:///w/a.py"}, "position": {"line": "0"}}]),
     ],
 )
 async def test_what_cannot_be_run(peer: DirectPeer, command: str, arguments: list[Any]) -> None:
@@ -144,3 +152,56 @@ async def test_restarting_the_engine(peer: DirectPeer, backend: ScriptedBackend)
     await started(peer)
     await run(peer, "aix.restartEngine")
     assert backend.restarts == 1
+
+
+def several(request: GenerateRequest) -> list[str]:
+    """The first candidate is "one"; asked for more, there are two others."""
+    return ["one"] if request.n == 1 else ["two", "three"]
+
+
+class Several(ScriptedBackend):
+    """Says one piece a candidate."""
+
+    async def _stream(self, generation: Any) -> AsyncIterator[Delta | Usage]:
+        for index, text in enumerate(self.say(generation.request)):
+            yield Delta(text, index, "stop")
+
+
+@pytest.mark.parametrize("method", [STREAM, INLINE])
+async def test_the_next_and_the_previous_candidate(
+    connect: Callable[[Parts], DirectPeer], method: str
+) -> None:
+    backend = Several(several)
+    peer = connect(parts(backend))
+    await started(peer)
+    assert (await suggestion(peer, method, "é = |)"))["insertText"] == "one"
+    names = ["Next", "Next", "Next", "Previous", "Previous"]
+    items = [await run(peer, f"aix.{name.lower()}Candidate", URI) for name in names]
+    assert [item["insertText"] for item in items] == ["two", "three", "one", "three", "two"]
+    assert [(item["data"]["index"], item["data"]["count"]) for item in items[:3]] == [(1, 3), (2, 3), (0, 3)]
+    assert applied("é = )", items[0]) == "é = two)"
+    assert len(backend.generations) == 2, "the model is asked for more once"
+    await run(peer, items[0]["command"]["command"], *items[0]["command"]["arguments"])
+    assert (await run(peer, "aix.statistics"))["kept_characters"] == 3
+
+
+async def test_candidates_where_nothing_is_shown(connect: Callable[[Parts], DirectPeer]) -> None:
+    peer = connect(parts(Several(several)))
+    await started(peer)
+    text, params = at("x = |")
+    peer.open(URI, text)
+    assert await run(peer, "aix.nextCandidate", URI) is None
+    assert await run(peer, "aix.nextCandidate", "file:///w/closed.py") is None
+    assert (await run(peer, "aix.previousCandidate", params))["insertText"] == "three"
+    assert (await run(peer, "aix.nextCandidate", params))["insertText"] == "one"
+    peer.change(URI, 2, {"text": "y = "})
+    assert await run(peer, "aix.nextCandidate", URI) is None
+    assert (await run(peer, "aix.nextCandidate", params))["insertText"] == "one"
+
+
+async def test_no_candidate_at_all(peer: DirectPeer, backend: ScriptedBackend) -> None:
+    backend.say = lambda request: []
+    await started(peer)
+    text, params = at("x = |")
+    peer.open(URI, text)
+    assert await run(peer, "aix.nextCandidate", params) is None

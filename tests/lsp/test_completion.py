@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from aix_lsp.backends.base import BackendStatus, BackendUnavailable, GenerateRequest
 from tests.lsp.peer import DirectPeer
-from tests.lsp.places import POPUP, URI, applied, at
-from tests.lsp.scripted import ScriptedBackend
+from tests.lsp.places import INLINE, POPUP, URI, applied, at
+from tests.lsp.scripted import READY, ScriptedBackend
 
 FULL = {
     "textDocument": {
@@ -168,3 +169,25 @@ async def test_while_typing_there_is_one(peer: DirectPeer, backend: ScriptedBack
     peer.change(URI, 2, {"text": text})
     await peer.ask(POPUP, params)
     assert [generation.request.n for generation in backend.generations] == [1]
+
+
+async def test_the_popup_does_not_wait_for_a_model_that_loads(
+    peer: DirectPeer, backend: ScriptedBackend
+) -> None:
+    """Its deadline is a minute here; ghost text waits for the model."""
+
+    def say(request: GenerateRequest) -> list[str]:
+        if backend.status.state != "ready":
+            raise BackendUnavailable("loading")
+        return ["done"]
+
+    backend.say = say
+    backend.status = BackendStatus("loading")
+    await peer.initialize()
+    text, params = at("x = |")
+    peer.open(URI, text)
+    ghost = peer.request(INLINE, params)
+    assert (await peer.ask(POPUP, params))["items"] == []
+    assert not peer.answers(ghost)
+    backend.become(READY)
+    assert (await peer.answer(ghost))["result"]["items"][0]["insertText"] == "done"

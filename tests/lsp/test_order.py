@@ -149,6 +149,19 @@ async def test_divergence_cancels_at_once(peer: DirectPeer, backend: ScriptedBac
     await backend.generations[0].ended.wait()
 
 
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_model_that_goes_another_way_than_the_typist(
+    peer: DirectPeer, backend: ScriptedBackend, method: str
+) -> None:
+    """Nothing was written when another letter was typed; then all comes in one piece."""
+    await peer.initialize()
+    await peer.wait(lambda: peer.session.started.is_set())
+    peer.open(URI, "alpha = ")
+    id = peer.request(method, at(0, 8))
+    peer.change(URI, 2, typed(8, "z"))
+    assert (await peer.answer(id))["error"]["code"] == messages.CONTENT_MODIFIED
+
+
 async def test_closing_the_document_ends_what_is_asked_for_it(
     peer: DirectPeer, backend: ScriptedBackend
 ) -> None:

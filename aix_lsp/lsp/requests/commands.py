@@ -9,6 +9,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from aix_lsp.lsp.messages import INVALID_PARAMS
+from aix_lsp.lsp.requests.candidates import stepping
 from aix_lsp.lsp.requests.feedback import note
 from aix_lsp.lsp.session import Session
 
@@ -73,6 +74,8 @@ def _text(value: Any) -> str:
 
 COMMANDS: dict[str, Callable[[Session, list[Any]], Any]] = {
     "aix.accept": _accept,
+    "aix.nextCandidate": stepping(1),
+    "aix.previousCandidate": stepping(-1),
     "aix.clearCaches": _clear_caches,
     "aix.statistics": _statistics,
     "aix.enable": _enabling(True),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
 import attrs
 from lsprotocol import types
 
-from aix_lsp.completion.suggestion import Ask, SelectedCompletion, Suggestion, Update
+from aix_lsp.completion.suggestion import Ask, SelectedCompletion, Update
 from aix_lsp.lsp.requests.asking import Place, once_started, updates
-from aix_lsp.lsp.requests.popup_items import accepted
+from aix_lsp.lsp.requests.candidates import offer
+from aix_lsp.lsp.requests.inline_items import cost, growth, item
 from aix_lsp.lsp.session import Session
 
 
@@ -41,7 +42,8 @@ async def _inline(place: Place, ask: Ask, stream: _Stream, token: Any) -> Any:
     async with aclosing(stream):
         async for update in stream:
             last = update
-    items = [_item(place, ask, suggestion) for suggestion in last.suggestions]
+    offer(place, ask, last.suggestions)
+    items = [item(place, ask, suggestion) for suggestion in last.suggestions]
     if token is None or not items:
         return {"items": items}
     place.session.protocol.notify("$/progress", {"token": token, "value": items})
@@ -53,10 +55,11 @@ async def _stream(place: Place, ask: Ask, stream: _Stream, token: Any) -> Any:
     last = Update((), True)
     async with aclosing(stream):
         async for update in stream:
-            progress.report(_growth(place, ask, update.suggestions), done=False)
+            progress.report(growth(place, ask, update.suggestions), done=False)
             last = update
-    progress.report(_growth(place, ask, last.suggestions), done=True)
-    return {"items": [_item(place, ask, s) | {"data": _cost(s)} for s in last.suggestions]}
+    offer(place, ask, last.suggestions)
+    progress.report(growth(place, ask, last.suggestions), done=True)
+    return {"items": [item(place, ask, s) | {"data": cost(s)} for s in last.suggestions]}
 
 
 def _answer(session: Session, params: Params, channel: str, collect: Callable[..., Awaitable[Any]]) -> Any:
@@ -96,45 +99,6 @@ def _selected(place: Place, info: types.SelectedCompletionInfo | None) -> Select
     if start > place.cursor or start.line != place.cursor.line:
         return None
     return SelectedCompletion(place.target.into_whole(start), info.text)
-
-
-def _item(place: Place, ask: Ask, suggestion: Suggestion) -> dict[str, Any]:
-    text, span = _span(place, ask, suggestion)
-    place.session.remember(place.target, suggestion)
-    return {
-        "insertText": text,
-        "range": span,
-        "command": accepted(suggestion),
-    }
-
-
-def _growth(place: Place, ask: Ask, suggestions: Sequence[Suggestion]) -> dict[str, Any]:
-    """The best candidate so far, with its range, so that a client can take it before the answer comes."""
-    if not suggestions:
-        return {"text": ""}
-    text, span = _span(place, ask, suggestions[0])
-    return {"text": text, "range": span}
-
-
-def _span(place: Place, ask: Ask, suggestion: Suggestion) -> tuple[str, types.Range]:
-    """Text and range, which start where the selected popup entry does, else at the cursor."""
-    start, text = place.cursor, suggestion.text
-    if ask.selected is not None:
-        start = place.target.out_of_whole(ask.selected.start)
-        text = ask.selected.text + text
-    return text, place.range(start, place.right_of(suggestion.replace_right))
-
-
-def _cost(suggestion: Suggestion) -> dict[str, Any]:
-    return {
-        "id": suggestion.id,
-        "source": suggestion.source,
-        "promptTokens": suggestion.prompt_tokens,
-        "reusedTokens": suggestion.reused_tokens,
-        "completionTokens": suggestion.completion_tokens,
-        "firstTextMs": round(suggestion.first_text_ms, 3),
-        "totalMs": round(suggestion.total_ms, 3),
-    }
 
 
 class _TextProgress:
