@@ -22,6 +22,8 @@ class Buffer:
         self.version = 1
         self.text = text
         self.cursor = len(text)
+        self.indent = "    "
+        """What a newline after an opener adds to the line's indentation."""
         self._auto_closed: list[str] = []
         self._starts: list[int] | None = None
 
@@ -33,6 +35,13 @@ class Buffer:
         self.version += 1
         self._starts = None
         return change
+
+    def copy(self) -> Buffer:
+        """A buffer of its own in the same state."""
+        twin = Buffer(self.uri, self.text, self.language, self.encoding)
+        twin.version, twin.cursor, twin.indent = self.version, self.cursor, self.indent
+        twin._auto_closed = list(self._auto_closed)
+        return twin
 
     def accept(self, start: int, end: int, new: str) -> dict[str, Any]:
         """Put a suggestion in; auto-inserted closers that it replaces no longer wait to be typed over."""
@@ -77,7 +86,7 @@ class Buffer:
         start, end = self.line_span(self.cursor)
         before = self.text[start : self.cursor]
         indent = before[: len(before) - len(before.lstrip(" \t"))]
-        deeper = indent + "    " if before.rstrip().endswith((":", "(", "[", "{")) else indent
+        deeper = indent + self.indent if before.rstrip().endswith((":", "(", "[", "{")) else indent
         after = self.text[self.cursor : end]
         if deeper != indent and after[:1] in (")", "]", "}"):
             change = self.replace(self.cursor, self.cursor, f"\n{deeper}\n{indent}")

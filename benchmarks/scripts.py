@@ -24,6 +24,13 @@ class Piece:
 
     start: int
     end: int
+    old: str = ""
+    """What stands there before, and is deleted first."""
+
+    @property
+    def growth(self) -> int:
+        """How much longer the file is once the piece is typed."""
+        return self.end - self.start - len(self.old)
 
 
 @dataclass(frozen=True)
@@ -38,14 +45,17 @@ class Script:
         """The file before anything is typed."""
         text = self.finished
         for piece in sorted(self.pieces, key=lambda piece: piece.start, reverse=True):
-            text = text[: piece.start] + text[piece.end :]
+            text = text[: piece.start] + piece.old + text[piece.end :]
         return text
 
     def place(self, index: int) -> int:
         """Where piece `index` goes, in the text with all pieces before it typed."""
         piece = self.pieces[index]
-        missing = (later for later in self.pieces[index:] if later.start < piece.start)
-        return piece.start - sum(later.end - later.start for later in missing)
+        return piece.start - sum(later.growth for later in self.pieces[index:] if later.start < piece.start)
+
+    def after(self, index: int) -> str:
+        """The text once piece `index` and all before it are typed."""
+        return Script(self.name, self.finished, self.pieces[index + 1 :]).beginning()
 
     def typists(self, buffer: Buffer) -> Iterator[Typist]:
         """One typist a piece, with the cursor put in its place."""

@@ -1,0 +1,148 @@
+"""`python -m benchmarks.replay`: what suggestions are worth, beside the bare model or other settings."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from platformdirs import user_cache_path
+
+from benchmarks.machine import announce
+from benchmarks.replay import report
+from benchmarks.replay.corpus import Unreachable, chosen
+from benchmarks.replay.figures import Tally, tally
+from benchmarks.replay.person import Work
+from benchmarks.replay.run import Terms, Unit, compare, units
+from benchmarks.replay.sides import Side, bare, server
+
+LANGUAGES = ("python", "javascript", "typescript")
+BARE = "bare"
+QUICK = {"files": 30, "minutes": 4.0}
+
+
+class Results:
+    """The tallies of all files done so far."""
+
+    def __init__(self, names: Sequence[str], looks: TextIO | None) -> None:
+        self.names = names
+        self.units: list[Unit] = []
+        self.tallies: list[list[Tally]] = []
+        self._looks = looks
+
+    def add(self, unit: Unit, work: list[Work]) -> None:
+        """Take the work of each side on one unit."""
+        self.units.append(unit)
+        self.tallies.append([tally(each) for each in work])
+        saved = (f"{1 - each.keys / each.keys_alone:.0%}" for each in work)
+        pair = f" with {unit.neighbour.path}" if unit.neighbour else ""
+        print(f"  {unit.source.name}{pair}: {', '.join(saved)}", file=sys.stderr)
+        for name, each in zip(self.names, work, strict=True):
+            if not each.finished:
+                print(f"    {name} did not end with the file as it should be", file=sys.stderr)
+            if self._looks:
+                for look in each.looks:
+                    line = {"side": name, "file": unit.source.name, **asdict(look)}
+                    print(json.dumps(line), file=self._looks)
+
+    def of(self, language: str = "", pairs: bool | None = None) -> dict[str, list[Tally]]:
+        """The tallies of each side, of one language, or of units with or without a neighbour."""
+        rows = [
+            row
+            for unit, row in zip(self.units, self.tallies, strict=True)
+            if language in ("", unit.plan.language) and pairs in (None, unit.neighbour is not None)
+        ]
+        return {name: [row[index] for row in rows] for index, name in enumerate(self.names)}
+
+
+async def run(options: argparse.Namespace, looks: TextIO | None) -> Results:
+    """Type all files on all sides."""
+    files = chosen(options.files, options.languages, options.seed, options.cache)
+    work = list(units(files, options.seed))
+    settings = json.loads(options.settings)
+    async with AsyncExitStack() as stack:
+        sides: list[Side] = []
+        for name in ("ours", *options.against):
+            more = {} if name in ("ours", BARE) else json.loads(name)
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aix-rp-")))
+            made: Any = bare(name, settings) if name == BARE else server(name, settings | more, home)
+            sides.append(await stack.enter_async_context(made))
+        results = Results([side.name for side in sides], looks)
+        deadline = time.monotonic() + 60 * options.minutes
+        terms = Terms(options.seed, options.patience_ms / 1000, deadline)
+        await compare(work, sides, terms, results.add)
+        return results
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.replay", description=__doc__)
+    parser.add_argument("--files", type=int, default=90, help="at most so many files")
+    parser.add_argument("--minutes", type=float, default=60.0, help="no file is begun after so many minutes")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"{QUICK['files']} files, {QUICK['minutes']} minutes"
+    )
+    parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES)
+    parser.add_argument("--seed", type=int, default=1, help="chooses files and pieces, and moves the hands")
+    parser.add_argument("--patience-ms", type=float, default=1000, help="longest wait for an answer")
+    parser.add_argument("--settings", default="{}", help="settings of our side, as JSON")
+    parser.add_argument(
+        "--against",
+        action="append",
+        help='what to compare with: "bare" (the default), "none", or settings as JSON that change ours, such as '
+        '\'{"multiline": "never"}\', \'{"model": "PATH"}\' or \'{"url": "http://…"}\'; more than once for more',
+    )
+    default = user_cache_path("aix-lsp", appauthor=False) / "replay"
+    parser.add_argument("--cache", type=Path, default=default, help="where the packages are kept")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    parser.add_argument(
+        "--looks", type=Path, metavar="FILE", help="write everything that was shown, a line each"
+    )
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.files, options.minutes = int(QUICK["files"]), QUICK["minutes"]
+    options.against = [side for side in options.against or [BARE] if side != "none"]
+    return options
+
+
+def main() -> int:
+    options = parse()
+    announce()
+    looks = options.looks.open("w", encoding="utf-8") if options.looks else None
+    try:
+        results = asyncio.run(run(options, looks))
+    except Unreachable as error:
+        print(
+            f"{error}\nthe packages are fetched with pip and npm; --cache names where they are",
+            file=sys.stderr,
+        )
+        return 1
+    finally:
+        if looks:
+            looks.close()
+    print(
+        f"{len(results.units)} files, {sum(u.neighbour is not None for u in results.units)} with a neighbour"
+    )
+    print("\n".join(report.table(results.of())))
+    parts = {language: results.of(language) for language in options.languages}
+    parts["with a neighbour"] = results.of(pairs=True)
+    for label, tallies in parts.items():
+        if tallies["ours"]:
+            print("\n".join([f"{label}:", *report.table(tallies, report.BY_LANGUAGE)]))
+    if options.json:
+        found = {"all": results.of()} | parts
+        figures = {label: report.as_json(tallies) for label, tallies in found.items() if tallies["ours"]}
+        names = [unit.source.name for unit in results.units]
+        options.json.write_text(json.dumps({"files": names, "figures": figures}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

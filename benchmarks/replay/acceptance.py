@@ -1,0 +1,69 @@
+"""What of a suggestion a person who knows what to write would take: all of it, its first lines, or its first words.
+
+Pure. Right is what leads to the wanted text by typing on, without deleting anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.buffer import Buffer
+from benchmarks.replay.making import types_back
+
+How = Literal["whole", "line", "word"]
+
+LEAST_GAIN = 2
+"""Keys that an accept must save, beyond those that it costs, for a person to bother."""
+
+_WORD = re.compile(r"\s*(?:\w+|[^\w\s]+|$)")
+
+
+@dataclass(frozen=True)
+class Take:
+    """A part of a suggestion that is accepted."""
+
+    how: How
+    text: str
+    keys: int
+    """Presses that it costs: one for the whole or for a line, one a word otherwise."""
+
+
+def best_take(offer: str, replaces: int, buffer: Buffer, rest: str, wanted: str) -> Take | None:
+    """The first part of `offer` that is right and saves keys, the longest first; None where nothing does.
+
+    `replaces` is how many characters right of the cursor the whole would replace, `rest` what is still to be
+    typed there, `wanted` the text when it is. The buffer is left as it is.
+    """
+    for take in _parts(offer):
+        over = replaces if take.how == "whole" else 0
+        worth = keys_to_type(take.text) - take.keys >= LEAST_GAIN
+        if worth and is_right(take.text, over, buffer, rest, wanted):
+            return take
+    return None
+
+
+def is_right(text: str, replaces: int, buffer: Buffer, rest: str, wanted: str) -> bool:
+    """Whether typing on after taking `text` leads to the wanted text, with nothing to delete."""
+    if not rest.startswith(text):
+        return False
+    twin = buffer.copy()
+    twin.accept(twin.cursor, twin.cursor + replaces, text)
+    return types_back(twin, rest[len(text) :], wanted)
+
+
+def keys_to_type(text: str) -> int:
+    """Keys that a text costs in an editor that indents."""
+    return len(re.sub(r"\n[ \t]+", "\n", text))
+
+
+def _parts(offer: str) -> Iterator[Take]:
+    yield Take("whole", offer, 1)
+    ends = [match.start() for match in re.finditer("\n", offer) if offer[: match.start()].strip()]
+    for presses in range(len(ends), 0, -1):
+        yield Take("line", offer[: ends[presses - 1]], presses)
+    words = list(_WORD.finditer(offer.partition("\n")[0] if offer.strip() else ""))
+    for presses in range(len(words), 0, -1):
+        yield Take("word", offer[: words[presses - 1].end()], presses)

@@ -1,0 +1,166 @@
+"""The held-out files: pinned packages from the registries' ordinary clients, unpacked once. Knows no typing."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+HELD_OUT = Path(__file__).with_name("held_out.toml")
+SMALLEST, LARGEST = 1200, 24_000
+"""Characters of a file that is replayed."""
+
+_LONGEST_LINE = 200
+
+
+@dataclass(frozen=True)
+class Package:
+    """A pinned package; `include` are the patterns of the files that are unpacked."""
+
+    kind: str
+    name: str
+    version: str
+    sha256: str
+    language: str
+    include: tuple[str, ...]
+
+    @property
+    def folder(self) -> str:
+        return f"{self.name.replace('/', '+')}-{self.version}"
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that may be replayed; `path` is relative to its package's folder, with slashes."""
+
+    folder: Path
+    path: str
+    language: str
+
+    @property
+    def name(self) -> str:
+        """For reports: the package and the path."""
+        return f"{self.folder.name}/{self.path}"
+
+    @property
+    def text(self) -> str:
+        return (self.folder / self.path).read_text(encoding="utf-8").replace("\r\n", "\n")
+
+
+class Unreachable(Exception):
+    """A package could not be fetched, or is not what was pinned."""
+
+
+def packages(listing: Path = HELD_OUT) -> list[Package]:
+    """The pinned packages."""
+    table = tomllib.loads(listing.read_text(encoding="utf-8"))
+    return [Package(**(entry | {"include": tuple(entry["include"])})) for entry in table["package"]]
+
+
+def unpacked(package: Package, cache: Path) -> Path:
+    """The folder of a package, fetched where it is missing. Raises Unreachable."""
+    place = cache / package.folder
+    if place.exists():
+        return place
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+        archive = _download(package, Path(scratch))
+        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+        if digest != package.sha256:
+            raise Unreachable(f"{archive.name} has sha256 {digest}, {HELD_OUT.name} says {package.sha256}")
+        staged = Path(scratch) / "unpacked"
+        for path, data in _members(archive):
+            if any(_matches(path, pattern) for pattern in package.include):
+                target = staged / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(data)
+        shutil.move(staged, place)
+    return place
+
+
+def chosen(count: int, languages: Sequence[str], seed: int, cache: Path) -> list[SourceFile]:
+    """`count` files, as evenly from the languages and their packages as there are files, in a seeded order."""
+    draw = random.Random(seed)
+    queues = [_interleaved(language, draw, cache) for language in languages]
+    found: list[SourceFile] = []
+    while len(found) < count and any(queues):
+        found += [queue.pop(0) for queue in queues if queue]
+    return found[:count]
+
+
+def _interleaved(language: str, draw: random.Random, cache: Path) -> list[SourceFile]:
+    """The files of one language, one of each package after another."""
+    piles = []
+    for package in packages():
+        if package.language == language:
+            pile = list(candidates(unpacked(package, cache), language))
+            draw.shuffle(pile)
+            piles.append(pile)
+    draw.shuffle(piles)
+    mixed = []
+    while any(piles):
+        mixed += [pile.pop() for pile in piles if pile]
+    return mixed
+
+
+def candidates(folder: Path, language: str) -> Iterator[SourceFile]:
+    """The files of a folder that are of the right size and written by people."""
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        source = SourceFile(folder, path.relative_to(folder).as_posix(), language)
+        try:
+            text = source.text
+        except UnicodeDecodeError:
+            continue
+        by_hand = all(len(line) <= _LONGEST_LINE for line in text.splitlines())
+        if by_hand and SMALLEST <= len(text) <= LARGEST and text.endswith("\n"):
+            yield source
+
+
+def _download(package: Package, scratch: Path) -> Path:
+    if package.kind == "pypi":
+        client = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
+        command = [*client, "--dest", str(scratch), f"{package.name}=={package.version}"]
+    else:
+        client = ["npm", "pack", "--silent", "--ignore-scripts"]
+        command = [*client, "--pack-destination", str(scratch), f"{package.name}@{package.version}"]
+    try:
+        subprocess.run(command, check=True, timeout=300, capture_output=True, cwd=scratch)
+        return next(path for path in scratch.iterdir() if path.suffix in (".whl", ".tgz"))
+    except (OSError, subprocess.SubprocessError, StopIteration) as error:
+        raise Unreachable(f"{' '.join(command[:4])} … {package.name} {package.version}: {error}") from error
+
+
+def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Paths (below npm's `package/`) and contents of an archive's files."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            for name in wheel.namelist():
+                yield name, wheel.read(name)
+        return
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            data = tar.extractfile(member) if member.isfile() else None
+            if data is not None:
+                yield member.name.partition("/")[2], data.read()
+
+
+def _matches(path: str, pattern: str) -> bool:
+    """As a shell does: a star stays within its folder."""
+    parts, wanted = path.split("/"), pattern.split("/")
+    return (
+        len(parts) == len(wanted)
+        and all(fnmatch(part, want) for part, want in zip(parts, wanted, strict=True))
+        and ".." not in parts
+    )

@@ -1,0 +1,188 @@
+"""A person who types a plan's pieces, looks at what is offered, and takes what is right. Knows no servers by name."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.replay.acceptance import Take, best_take, is_right
+from benchmarks.replay.flaws import Flaws, flaws
+from benchmarks.replay.hands import Hands, Moment, moment_of
+from benchmarks.replay.making import Plan
+from benchmarks.replay.sides import NOTHING, Asked, Offer, Side
+from benchmarks.typist import Typist
+
+MOST_TAKES = 20
+"""Accepts in a row without a key between; more would be a suggestion that never ends."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a person saw after one key, or after one accept. Times are milliseconds."""
+
+    first_ms: float | None
+    final_ms: float | None
+    waited_ms: float
+    """How long it was looked at: to the answer, or to the next key."""
+    offer: Offer
+    fresh: bool
+    """Whether the offer is another one than what was left of the one seen before."""
+    take: Take | None = None
+    flaws: Flaws | None = None
+    """Of a fresh offer."""
+
+
+@dataclass
+class Work:
+    """What came of one plan on one side."""
+
+    looks: list[Look] = field(default_factory=list)
+    keys: int = 0
+    """Keys pressed, accepting ones with them."""
+    keys_alone: int = 0
+    """Keys that it takes without suggestions."""
+    goal: int = 0
+    """Characters of all pieces."""
+    taken: int = 0
+    """Characters that came from suggestions."""
+    counts: dict[str, float] = field(default_factory=dict)
+    """What the side counted meanwhile."""
+    finished: bool = False
+    """Whether the file ended as it should."""
+
+
+def keys_alone(plan: Plan, hands_seed: str) -> int:
+    """Keys that a plan takes without suggestions, slips and deletions with them."""
+    buffer, count = plan.buffer(), 0
+    for index, piece in enumerate(plan.script.pieces):
+        buffer.move(plan.script.place(index))
+        if piece.old:
+            count += 1
+            buffer.replace(buffer.cursor, buffer.cursor + len(piece.old), "")
+        goal = plan.script.finished[piece.start : piece.end]
+        hands, typist = Hands(f"{hands_seed}:{index}"), Typist(buffer, goal)
+        while typist.remaining:
+            count += 1 + 2 * len(hands.slip(len(goal) - len(typist.remaining), typist.remaining))
+            typist.step()
+    return count
+
+
+class Person:
+    """Types one plan on one side."""
+
+    def __init__(self, side: Side, plan: Plan, uri: str, seed: str, patience_s: float) -> None:
+        """`seed` draws pauses and slips; no answer is waited for longer than `patience_s`."""
+        self._side = side
+        self._plan = plan
+        self._seed = seed
+        self._patience_s = patience_s
+        self._seen = NOTHING
+        self._since = ""
+        self.buffer = plan.buffer(uri)
+        self.work = Work(keys_alone=keys_alone(plan, seed))
+
+    async def work_through(self) -> Work:
+        """Type everything; the buffer is opened and closed on the side."""
+        script = self._plan.script
+        self._side.open(self.buffer)
+        for index, piece in enumerate(script.pieces):
+            self.buffer.move(script.place(index))
+            goal = script.finished[piece.start : piece.end]
+            self.work.goal += len(goal)
+            await self._piece(goal, piece.old, script.after(index), Hands(f"{self._seed}:{index}"))
+        self._side.close(self.buffer)
+        self.work.finished = self.buffer.text == script.finished
+        return self.work
+
+    async def _piece(self, goal: str, old: str, wanted: str, hands: Hands) -> None:
+        """Type one piece where the cursor is."""
+        self._seen = NOTHING
+        typist = Typist(self.buffer, goal)
+        if old:
+            self._edit(len(old), "")
+            await self._look(typist, wanted, hands.pause_s(0, "jump"))
+        while typist.remaining:
+            place = len(goal) - len(typist.remaining)
+            await self._slip(hands.slip(place, typist.remaining), hands, place)
+            key, changes = self._press(typist)
+            self._side.changed(self.buffer, changes)
+            if typist.remaining:
+                await self._look(typist, wanted, hands.pause_s(place, _moment(key)))
+
+    def _press(self, typist: Typist) -> tuple[str, list[dict[str, Any]]]:
+        self.work.keys += 1
+        before = typist.remaining
+        key, changes = typist.step()
+        self._since += before[: len(before) - len(typist.remaining)]
+        return key, changes
+
+    async def _slip(self, wrong: str, hands: Hands, place: int) -> None:
+        """Type something wrong and delete it, looking up only at the wrong key as fast as it was typed."""
+        for char in wrong:
+            self._edit(0, char)
+            await self._side.ask(self.buffer).settled(min(self._patience_s, hands.pause_s(place, "letter")))
+        for _ in wrong:
+            self.work.keys += 1
+            cursor = self.buffer.cursor
+            self._side.changed(self.buffer, [self.buffer.replace(cursor - 1, cursor, "")])
+        if wrong:
+            self._seen = NOTHING
+
+    def _edit(self, over: int, text: str) -> None:
+        """One key that replaces `over` characters right of the cursor."""
+        self.work.keys += 1
+        cursor = self.buffer.cursor
+        self._side.changed(self.buffer, [self.buffer.replace(cursor, cursor + over, text)])
+
+    async def _look(self, typist: Typist, wanted: str, pause_s: float) -> None:
+        """See what is offered until the next key, and take it as long as it is right."""
+        for _ in range(MOST_TAKES):
+            started = time.perf_counter()
+            asked = self._side.ask(self.buffer)
+            await asked.settled(min(pause_s, self._patience_s))
+            take = self._see(asked, (time.perf_counter() - started) * 1000, typist, wanted)
+            if take is None or not typist.remaining:
+                return
+
+    def _see(self, asked: Asked, waited_ms: float, typist: Typist, wanted: str) -> Take | None:
+        offer, left = asked.offer, self._left()
+        fresh = bool(offer.text) and offer.text != left
+        rest = typist.remaining
+        take = best_take(offer.text, offer.replaces, self.buffer, rest, wanted) if offer.text else None
+        wrong = self._flaws(offer, rest, wanted) if fresh else None
+        look = Look(asked.first_ms, asked.final_ms, waited_ms, offer, fresh, take, wrong)
+        self.work.looks.append(look)
+        unanswered = asked.final_ms is None and not offer.text
+        self._seen, self._since = Offer(left) if unanswered else offer, ""
+        if fresh and offer.id:
+            self._side.tell("Show", offer)
+        if take:
+            self._accept(take, offer, typist)
+        return take
+
+    def _left(self) -> str:
+        """What is left of the offer seen last, where it was typed along; an editor goes on showing it."""
+        text = self._seen.text
+        return text[len(self._since) :] if text.startswith(self._since) else ""
+
+    def _flaws(self, offer: Offer, rest: str, wanted: str) -> Flaws:
+        if is_right(offer.text, offer.replaces, self.buffer, rest, wanted):
+            return Flaws()
+        text, cursor = self.buffer.text, self.buffer.cursor
+        end = cursor + offer.replaces
+        return flaws(text[:cursor], offer.text, text[end:], self.buffer.language, text[cursor:end])
+
+    def _accept(self, take: Take, offer: Offer, typist: Typist) -> None:
+        over = offer.replaces if take.how == "whole" else 0
+        cursor = self.buffer.cursor
+        self._side.changed(self.buffer, [self.buffer.accept(cursor, cursor + over, take.text)])
+        self._side.tell("Accept" if take.how == "whole" else "PartiallyAccept", offer, len(take.text))
+        typist.took(len(take.text))
+        self.work.keys += take.keys
+        self.work.taken += len(take.text)
+        self._since = take.text
+
+
+def _moment(key: str) -> Moment:
+    return "line" if key in ("enter", "down") else moment_of(key)

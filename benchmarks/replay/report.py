@@ -1,0 +1,57 @@
+"""The replay's figures as tables for people, and as JSON. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from benchmarks.replay.figures import MEASURES, Estimate, Measure, Tally, estimates, ratios
+
+Tallies = Mapping[str, Sequence[Tally]]
+"""The tallies of each side, in the same order of files."""
+
+BY_LANGUAGE = ("saved", "kept", "accepted", "tokens", "doubled", "brackets", "parses")
+"""Measures given for each language."""
+
+
+def table(sides: Tallies, names: Sequence[str] = ()) -> list[str]:
+    """A row a measure (only `names` of them, where given): each side, and its ratio to the first."""
+    first, *others = sides
+    head = f"{'':38}" + "".join(f"{name[:26]:>28}" for name in sides)
+    rows = [head + "".join(f"{first[:12] + ' ÷ ' + other[:12]:>28}" for other in others)]
+    found = {name: estimates(tallies) for name, tallies in sides.items()}
+    against = [ratios(sides[first], sides[other]) for other in others]
+    for measure in MEASURES:
+        if not names or measure.name in names:
+            cells = [_cell(found[side][measure.name], measure) for side in sides]
+            cells += [_cell(ratio[measure.name], None) for ratio in against]
+            rows.append(f"  {measure.label:36}" + "".join(f"{cell:>28}" for cell in cells))
+    return rows
+
+
+def _cell(estimate: Estimate, measure: Measure | None) -> str:
+    form = measure.form if measure else "{:.2f}"
+    if math.isnan(estimate.value):
+        return "–"
+    low, high = ("–" if math.isnan(v) else form.format(v) for v in (estimate.low, estimate.high))
+    return f"{form.format(estimate.value)} [{low}, {high}]"
+
+
+def as_json(sides: Tallies) -> dict[str, Any]:
+    """Figures, ratios to the first side, and the sums behind them."""
+    first, *others = sides
+    return {
+        "sides": {name: _plain(estimates(tallies)) for name, tallies in sides.items()},
+        "ratios": {other: _plain(ratios(sides[first], sides[other])) for other in others},
+        "files": {name: [dict(tally.sums) for tally in tallies] for name, tallies in sides.items()},
+    }
+
+
+def _plain(found: Mapping[str, Estimate]) -> dict[str, dict[str, float | None]]:
+    """JSON has no NaN."""
+    return {
+        name: {key: None if math.isnan(value) else value for key, value in asdict(estimate).items()}
+        for name, estimate in found.items()
+    }

@@ -1,0 +1,119 @@
+"""Runs a comparison: which files, in which workspace, each side after the other. Knows no figures."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.buffer import Buffer
+from benchmarks.replay.corpus import SourceFile
+from benchmarks.replay.making import Plan, plan
+from benchmarks.replay.pairs import Import, imports
+from benchmarks.replay.person import Person, Work
+from benchmarks.replay.sides import Side
+
+_PAIRS = 3
+"""Of so many files one is typed with the file that it imports from at hand, and on lines that use it."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A file to be typed, and the file of its package that was looked at before; mostly none."""
+
+    source: SourceFile
+    plan: Plan
+    neighbour: Import | None = None
+
+
+def units(files: Sequence[SourceFile], seed: int) -> Iterator[Unit]:
+    """What is typed, file after file. A file that was shown as another's neighbour is left out."""
+    shown: set[tuple[Path, str]] = set()
+    for number, source in enumerate(files):
+        if (source.folder, source.path) in shown:
+            continue
+        unit = _pair(source, seed) if number % _PAIRS == _PAIRS - 1 else None
+        unit = unit or _single(source, seed)
+        if unit is not None:
+            if unit.neighbour is not None:
+                shown.add((source.folder, unit.neighbour.path))
+            yield unit
+
+
+def _single(source: SourceFile, seed: int) -> Unit | None:
+    found = plan(source.name, source.text, source.language, seed)
+    return Unit(source, found) if found else None
+
+
+def _pair(source: SourceFile, seed: int) -> Unit | None:
+    files = {
+        path.relative_to(source.folder).as_posix() for path in source.folder.rglob("*") if path.is_file()
+    }
+    best: Unit | None = None
+    for neighbour in imports(source.path, source.text, source.language, files):
+        found = plan(source.name, source.text, source.language, seed, neighbour.names)
+        if found and (best is None or len(found.script.pieces) > len(best.plan.script.pieces)):
+            best = Unit(source, found, neighbour)
+    return best
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is the same for both sides of a comparison."""
+
+    seed: int
+    patience_s: float
+    deadline: float
+    """On time.monotonic(): no file is begun after it."""
+
+
+async def compare(
+    work: Sequence[Unit], sides: Sequence[Side], terms: Terms, done: Callable[[Unit, list[Work]], None]
+) -> None:
+    """Type each unit on each side, the sides taking turns at being first; `done` gets each unit's work."""
+    for number, unit in enumerate(work):
+        if time.monotonic() > terms.deadline:
+            return
+        order = [(number + turn) % len(sides) for turn in range(len(sides))]
+        found = {index: await type_unit(unit, sides[index], terms) for index in order}
+        done(unit, [found[index] for index in range(len(sides))])
+
+
+async def type_unit(unit: Unit, side: Side, terms: Terms) -> Work:
+    """Type one unit in a workspace of its own, in which the file is as it was before."""
+    with tempfile.TemporaryDirectory(prefix="aix-replay-") as folder:
+        workspace, file = _laid_out(unit, Path(folder))
+        await side.enter(workspace)
+        try:
+            if unit.neighbour is not None:
+                _visit(side, workspace / unit.neighbour.path, unit)
+            seed = f"{terms.seed}:{unit.source.name}"
+            work = await Person(side, unit.plan, file.as_uri(), seed, terms.patience_s).work_through()
+            work.counts = await side.counts()
+            return work
+        finally:
+            await side.leave()
+
+
+def _laid_out(unit: Unit, folder: Path) -> tuple[Path, Path]:
+    """A copy of the unit's package, and the file in it, which lacks what will be typed."""
+    workspace = folder.resolve() / unit.source.folder.name
+    shutil.copytree(unit.source.folder, workspace)
+    file = workspace / unit.source.path
+    file.write_text(unit.plan.script.beginning(), encoding="utf-8")
+    return workspace, file
+
+
+def _visit(side: Side, file: Path, unit: Unit) -> None:
+    """Open a file, touch the line where the first name that is used later stands, and leave it open."""
+    text = file.read_text(encoding="utf-8").replace("\r\n", "\n")
+    buffer = Buffer(file.as_uri(), text, unit.plan.language)
+    side.open(buffer)
+    assert unit.neighbour is not None
+    place = max(0, text.find(unit.neighbour.names[0]))
+    _, end = buffer.line_span(place)
+    side.changed(buffer, [buffer.replace(end, end, " ")])
+    side.changed(buffer, [buffer.replace(end, end + 1, "")])
