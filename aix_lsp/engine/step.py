@@ -25,6 +25,15 @@ class Sampling:
 GREEDY = Sampling()
 
 
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Chances to mix into the model's: `(1 - share) * model + share * chances`; `chances` sum up to 1."""
+
+    share: float
+    tokens: Sequence[int]
+    chances: Sequence[float]
+
+
 @dataclass(slots=True)
 class Row:
     """One sequence's share of a step.
@@ -45,13 +54,17 @@ class Row:
     banned: Sequence[int] = ()
     """Token ids that no output may be (special tokens other than the end tokens)."""
     top_logprobs: int = 0
+    mixtures: Sequence[Mixture | None] = ()
+    """What to mix into each output's distribution; empty where nothing is."""
     position_key: int = 0
     """Index of the first output in its generation; with `sampling.seed` it makes sampling reproducible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A chosen token and its log-probability (nats) under the unmodified distribution."""
+    """A chosen token and its log-probability (nats) under the distribution before constraints and temperature:
+    the model's, or the mixture where there is one.
+    """
 
     token: int
     logprob: float

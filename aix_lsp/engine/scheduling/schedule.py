@@ -54,6 +54,7 @@ class Planned:
         if self.drafts:
             tokens += self.drafts
         request = sequence.request
+        weight = request.recall_weight
         return Row(
             tokens,
             sequence.computed,
@@ -63,6 +64,7 @@ class Planned:
             sequence.output.allowed,
             request.banned,
             request.top_logprobs,
+            sequence.recalled().mixtures(self.drafts, weight) if weight else (),
             sequence.generated,
         )
 

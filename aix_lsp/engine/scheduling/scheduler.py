@@ -10,7 +10,7 @@ from aix_lsp.engine.pages.cache import KvCache
 from aix_lsp.engine.scheduling.admission import Admission
 from aix_lsp.engine.scheduling.clients import ClientLedger
 from aix_lsp.engine.scheduling.cost import CostModel, Work
-from aix_lsp.engine.scheduling.draft import Drafter, TokenIndex
+from aix_lsp.engine.scheduling.draft import Drafter
 from aix_lsp.engine.scheduling.order import Order
 from aix_lsp.engine.scheduling.schedule import BACKGROUND, Limits, Plan, Planned, Progress, Spent
 from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
@@ -95,11 +95,7 @@ class Scheduler:
         sequence = part.sequence
         room = sequence.max_length - len(sequence.tokens) - 1
         if room > 0 and sequence.output.allowed is None:
-            if sequence.index_of_tokens is None:
-                sequence.index_of_tokens = TokenIndex()
-            part.drafts, part.match = self.drafter.propose(
-                sequence.index_of_tokens, sequence.tokens, price, room
-            )
+            part.drafts, part.match = self.drafter.propose(sequence.recalled(), price, room)
 
     def _plan_prefills(self, chosen: list[Sequence], planned: list[Planned], spent: Spent) -> None:
         prefilling = [s for s in chosen if s.pending > 1]

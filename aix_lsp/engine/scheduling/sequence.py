@@ -14,7 +14,7 @@ from typing import Protocol
 
 from aix_lsp.engine.events import Piece, Reason
 from aix_lsp.engine.pages.radix import Node
-from aix_lsp.engine.scheduling.draft import TokenIndex
+from aix_lsp.engine.scheduling.recall import NOTHING, Recall, Tokens
 from aix_lsp.engine.step import GREEDY, Sampled, Sampling
 
 _numbers = count(1)
@@ -80,8 +80,8 @@ class Sequence:
     last_token_at: float = 0.0
     first_step: bool = True
     """Whether no step has computed any of its tokens yet."""
-    index_of_tokens: TokenIndex | None = None
-    """For finding drafts; made when first needed."""
+    recall: Recall | None = None
+    """Made when first needed; see `recalled`."""
 
     @property
     def generated(self) -> int:
@@ -92,6 +92,16 @@ class Sequence:
     def pending(self) -> int:
         """Tokens still to be computed; 1 when decoding."""
         return len(self.tokens) - self.computed
+
+    def recalled(self) -> Recall:
+        """What stood elsewhere behind this sequence's last tokens."""
+        if self.recall is None:
+            request = self.request
+            self.recall = Recall(request.texts or [self.tokens[: self.prompt_length]], request.library)
+        taken = self.prompt_length + self.recall.generated
+        if taken < len(self.tokens):
+            self.recall.extend(self.tokens[taken:])
+        return self.recall
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -110,6 +120,8 @@ class Request:
     cancelled: bool = False
     """Set from any thread; the engine's thread acts on it at its next look."""
     cancelled_at: float = 0.0
+    cancelled_in: int = 0
+    """How many steps had ended when it was cancelled."""
     failure: str = ""
     """Where it was cancelled because it cannot be served: why, for the user. Set before `cancelled`."""
     started_at: float = 0.0
@@ -120,6 +132,12 @@ class Request:
     completion_tokens: int = 0
     closed: int = 0
     """How many of its candidates have been told to the end."""
+    texts: Seq[Seq[int]] = ()
+    """The prompt's texts, what was cut away of them too, the one before the cursor last; empty for the prompt."""
+    library: Tokens = field(default_factory=lambda: NOTHING)
+    """Other texts to look in for what may come next."""
+    recall_weight: float = 0.0
+    """How much of what stood elsewhere is mixed into the model's chances, 0 to 1."""
     parts: tuple[tuple[str, int], ...] = ()
     """The prompt's parts in order, with their lengths in tokens: what reuse is counted by."""
 

@@ -20,6 +20,7 @@ from aix_lsp.fim.prompt import FimPrompt
 _CHARACTERS_A_TOKEN = 16
 """More than any text has on average: longer texts are cut before they are tokenised."""
 _HEALED_BYTES = 64
+_BEFORE_CURSOR = ("prefix", "middle")
 _STEPS = 16
 """Cuts move by this part of the room."""
 
@@ -38,6 +39,8 @@ class Prompt:
     parts: tuple[tuple[str, int], ...]
     typed: bytes = b""
     healed: int = 0
+    texts: tuple[list[int], ...] = ()
+    """Its texts before anything was cut away, that before the cursor last and without what was healed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +70,17 @@ class Layout:
         Raises PromptTooLong.
         """
         prompt = _shorten(prompt, room * _CHARACTERS_A_TOKEN)
-        pieces = self._pieces(prompt)
+        pieces = whole = self._pieces(prompt)
         if _size(pieces) > room:
             pieces = self._fit(prompt, room)
         size = _size(pieces)
-        typed = self._heal(pieces) if heal else b""
+        typed = self._heal(pieces := list(pieces)) if heal else b""
         tokens = list(chain.from_iterable(piece.tokens for piece in pieces))
         parts = tuple((piece.part, len(piece.tokens)) for piece in pieces)
         if not tokens:
             tokens, parts = [min(self._vocabulary.ends, default=0)], (("marker", 1),)
-        return Prompt(tokens, parts, typed, max(size - len(tokens), 0))
+        healed = max(size - len(tokens), 0)
+        return Prompt(tokens, parts, typed, healed, _texts(whole, healed))
 
     def _pieces(self, prompt: FimPrompt) -> list[_Piece]:
         if self._template is None:
@@ -118,7 +122,7 @@ class Layout:
         """Take the cursor's word off the prompt and return its bytes, where that can be spelled again."""
         at = next((i for i in range(len(pieces) - 1, -1, -1) if pieces[i].encoded), -1)
         last = pieces[at].encoded if pieces else None
-        if last is None or pieces[at].part not in ("prefix", "middle"):
+        if last is None or pieces[at].part not in _BEFORE_CURSOR:
             at = next((i for i, piece in enumerate(pieces) if piece.part == "prefix" and piece.encoded), -1)
             last = pieces[at].encoded if at >= 0 else None
         # Before a marker only a word in the making is worth it: moving anything else would cost the KV
@@ -130,6 +134,12 @@ class Layout:
             return b""
         pieces[at] = _Piece(pieces[at].part, head)
         return typed
+
+
+def _texts(pieces: list[_Piece], healed: int) -> tuple[list[int], ...]:
+    others = [piece.tokens for piece in pieces if piece.encoded and piece.part not in _BEFORE_CURSOR]
+    before = list(chain.from_iterable(piece.tokens for piece in pieces if piece.part in _BEFORE_CURSOR))
+    return (*others, before[: len(before) - healed])
 
 
 def _in_word(text: str) -> bool:

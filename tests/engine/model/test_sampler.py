@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aix_lsp.engine.model.sampler import _draw, sample, uniform
-from aix_lsp.engine.step import Row, Sampling
+from aix_lsp.engine.step import Mixture, Row, Sampling
 
 VOCAB = 40
 
@@ -40,7 +40,7 @@ def test_nothing_to_sample():
     assert sample(torch.empty(0, 0), [row(outputs=0), row(outputs=0)]) == [[], []]
 
 
-def test_logprob_is_of_the_unmodified_distribution():
+def test_logprob_is_of_the_distribution_before_constraints():
     scores = logits()
     best = int(scores.argmax())
     found = one(scores, banned=(best,), top_logprobs=3)
@@ -161,3 +161,46 @@ def test_seeds_and_positions_differ():
     assert len(values) == 2500
     assert all(0 <= value < 1 for value in values)
     assert abs(sum(values) / 2500 - 0.5) < 0.03
+
+
+def test_mixtures_change_the_chances_of_their_outputs_only():
+    scores = logits(3)
+    before = scores.clone()
+    model = scores.softmax(-1)[1]
+    mixture = Mixture(0.6, (3, 7), (0.9, 0.1))
+    found = sample(scores, [row(outputs=3, mixtures=(None, mixture, None), top_logprobs=VOCAB)])[0]
+    expected = 0.4 * model
+    expected[3] += 0.6 * 0.9
+    expected[7] += 0.6 * 0.1
+    assert found[1].token == int(expected.argmax()) == 3
+    assert math.isclose(found[1].logprob, math.log(expected[3]), abs_tol=1e-5)
+    assert dict(found[1].top) == pytest.approx(dict(enumerate(expected.log().tolist())), abs=1e-4)
+    plain = sample(before, [row(outputs=3, top_logprobs=VOCAB)])[0]
+    assert [found[0], found[2]] == [plain[0], plain[2]]
+    assert torch.equal(scores, before)
+
+
+def test_a_mixture_of_a_small_share_leaves_a_sure_model_its_choice():
+    scores = torch.zeros(1, VOCAB)
+    scores[0, 5] = 10.0
+    assert one(scores, mixtures=(Mixture(0.3, (8,), (1.0,)),)).token == 5
+    assert one(scores, mixtures=(Mixture(0.7, (8,), (1.0,)),)).token == 8
+
+
+def test_constraints_hold_against_a_mixture():
+    mixture = Mixture(0.9, (4, 9), (0.8, 0.2))
+    assert one(logits(), mixtures=(mixture,)).token == 4
+    assert one(logits(), mixtures=(mixture,), banned=(4,)).token == 9
+    assert one(logits(), mixtures=(mixture,), allowed=(9, 11)).token == 9
+    assert one(logits(), mixtures=(mixture,), allowed=(9, 11), banned=(9,)).token == 11
+
+
+def test_draws_come_from_the_mixture():
+    mixture = Mixture(0.5, (4,), (1.0,))
+    scores = logits()
+    drawn = Counter(
+        one(scores, mixtures=(mixture,), sampling=Sampling(temperature=1.0, seed=seed)).token
+        for seed in range(2000)
+    )
+    expected = 0.5 * float(scores.softmax(-1)[0, 4]) + 0.5
+    assert drawn[4] / 2000 == pytest.approx(expected, abs=0.05)

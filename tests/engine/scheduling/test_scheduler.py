@@ -9,7 +9,8 @@ import pytest
 from aix_lsp.engine.pages.cache import KvCache
 from aix_lsp.engine.scheduling.clients import ClientLedger
 from aix_lsp.engine.scheduling.cost import CostModel, Work
-from aix_lsp.engine.scheduling.draft import Drafter, TokenIndex
+from aix_lsp.engine.scheduling.draft import Drafter
+from aix_lsp.engine.scheduling.recall import Recall, joined
 from aix_lsp.engine.scheduling.schedule import Limits, Plan
 from aix_lsp.engine.scheduling.scheduler import Scheduler
 from aix_lsp.engine.scheduling.sequence import Request
@@ -163,30 +164,13 @@ def test_drafts_follow_an_earlier_occurrence_and_are_taken_as_far_as_right() -> 
 
 
 def test_no_drafts_where_they_cost_more_than_they_bring() -> None:
-    drafter, tokens = Drafter(), [1, 2, 3, 1, 2]
-    cheap, _ = drafter.propose(TokenIndex(), tokens, 0.01, 8)
-    dear, _ = drafter.propose(TokenIndex(), tokens, 0.9, 8)
+    drafter, recall = Drafter(), Recall([[1, 2, 3, 1, 2]])
+    cheap, _ = drafter.propose(recall, 0.01, 8)
+    dear, _ = drafter.propose(recall, 0.9, 8)
     assert cheap == [3, 1, 2] and not dear
     for _ in range(200):
         drafter.learn(2, 3, 0)
-    assert not drafter.propose(TokenIndex(), tokens, 0.1, 8)[0]
-
-
-@pytest.mark.parametrize(
-    ("tokens", "longest"),
-    [
-        ([1, 2, 3, 9, 1, 2, 3], (3, 3)),
-        ([7, 2, 3, 1, 8, 2, 3, 4, 8, 2, 3], (3, 7)),
-        ([1, 2, 3], (0, 0)),
-        ([1], (0, 0)),
-        ([5, 5, 5, 5], (3, 3)),
-    ],
-)
-def test_the_longest_match_wins(tokens: list[int], longest: tuple[int, int]) -> None:
-    index = TokenIndex()
-    for length in range(1, len(tokens) + 1):
-        index.extend(tokens[:length])
-    assert index.longest(tokens) == longest
+    assert not drafter.propose(recall, 0.1, 8)[0]
 
 
 def test_cost_model_learns_its_terms() -> None:
@@ -218,3 +202,48 @@ def test_debts_halve() -> None:
     for name in range(3000):
         ledger.charge(str(name), 1, 1e6 + name * 100)
     assert len(ledger._debts) <= 1025
+
+
+def test_what_stood_elsewhere_is_mixed_in_where_asked_for() -> None:
+    made = scheduler(drafts=0)
+    one = request([1, 2, 3, 4, 5, 6, 1, 2], new=20)
+    one.recall_weight = 1.0
+    made.submit(one)
+    plan = made.plan(0.0)
+    assert plan is not None
+    (mixture,) = plan.rows[0].mixtures
+    assert mixture is not None and list(mixture.tokens) == [3]
+    made.complete(plan, [[Sampled(3, 0.0)]], 1e-3, 0.0)
+    plan = made.plan(0.0)
+    assert plan is not None
+    (longer,) = plan.rows[0].mixtures
+    assert longer is not None and list(longer.tokens) == [4] and longer.share > mixture.share
+
+
+def test_each_drafted_token_has_its_own_mixture() -> None:
+    made = scheduler()
+    one = request([*range(1, 16), 1, 2], new=20)
+    one.recall_weight = 1.0
+    made.submit(one)
+    plan = made.plan(0.0)
+    assert plan is not None
+    made.complete(plan, [[Sampled(3, 0.0)]], 1e-3, 0.0)
+    plan = made.plan(0.0)
+    assert plan is not None
+    row = plan.rows[0]
+    drafts = list(row.tokens[1:])
+    assert drafts and len(row.mixtures) == row.outputs
+    assert [list(m.tokens) for m in row.mixtures if m is not None][: len(drafts)] == [[d] for d in drafts]
+
+
+def test_a_prompts_own_texts_are_looked_in_as_they_stand_around_the_cursor() -> None:
+    made = scheduler(drafts=0)
+    one = request([1, 2, 99, 7, 8, 9], new=20)
+    one.texts = ([7, 1, 2, 8, 9], [1, 2])
+    one.library = joined([[1, 2, 6]])
+    one.recall_weight = 0.5
+    made.submit(one)
+    plan = made.plan(0.0)
+    assert plan is not None
+    (mixture,) = plan.rows[0].mixtures
+    assert mixture is not None and sorted(mixture.tokens) == [6, 8]

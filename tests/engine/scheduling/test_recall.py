@@ -1,0 +1,108 @@
+"""What stood elsewhere: the longest match against its definition, as tokens come one by one and in drafts."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aix_lsp.engine.scheduling.recall import NOTHING, Recall, joined
+
+tokens = st.lists(st.integers(0, 3), max_size=30)
+
+
+def followers(text: list[int], tail: list[int], length: int) -> Counter[int]:
+    """What follows the last `length` tokens of `tail` in `text`, by definition."""
+    if not 0 < length <= len(tail):
+        return Counter()
+    return Counter(
+        text[end] for end in range(length, len(text)) if text[end - length : end] == tail[-length:]
+    )
+
+
+def longest(texts: list[list[int]], tail: list[int]) -> tuple[int, Counter[int]]:
+    """(length, what follows) of the longest end of `tail` that stands in one of `texts` before some token."""
+    for length in range(min(len(tail), 24), 0, -1):
+        found = sum((followers(text, tail, length) for text in texts), Counter())
+        if found:
+            return length, found
+    return 0, Counter()
+
+
+@given(st.lists(tokens, max_size=2), tokens, st.lists(tokens, max_size=2), tokens, tokens)
+def test_the_longest_match_and_what_followed(
+    others: list[list[int]],
+    before: list[int],
+    library: list[list[int]],
+    generated: list[int],
+    drafts: list[int],
+) -> None:
+    recall = Recall([*others, before], joined(library) if library else NOTHING)
+    for at in range(len(generated) + 1):
+        recall.extend(generated[at - 1 : at] if at else [])
+        text = before + generated[:at]
+        length, _ = longest([*others, text, *library], text)
+        assert min(recall.matched, 24) == length
+        assert recall.generated == at
+    text = before + generated
+    for at, mixture in enumerate(recall.mixtures(drafts, 0.5)):
+        tail = text + drafts[:at]
+        _, expected = longest([*others, text, *library], tail)
+        length = longest([*others, text, *library], tail)[0]
+        # What was generated says where, but not what.
+        given_only = sum((followers(one, tail, length) for one in (*others, before, *library)), Counter())
+        if not given_only:
+            assert mixture is None
+            continue
+        assert expected
+        assert mixture is not None and 0 < mixture.share <= 0.5
+        total = sum(given_only.values())
+        assert dict(zip(mixture.tokens, mixture.chances, strict=True)) == pytest.approx(
+            {token: count / total for token, count in given_only.items()}
+        )
+
+
+@given(tokens, st.lists(tokens, max_size=2), tokens)
+def test_a_draft_is_what_followed_the_match(
+    before: list[int], library: list[list[int]], generated: list[int]
+) -> None:
+    recall = Recall([before], joined(library))
+    recall.extend(generated)
+    text = before + generated
+    draft = recall.draft(4)
+    assert bool(draft) == bool(recall.matched)
+    length = min(recall.matched, 24)
+    assert not draft or any(
+        one[at : at + len(draft)] == draft and one[at - length : at] == text[-length:]
+        for one in (text, *library)
+        for at in range(length, len(one))
+    )
+
+
+def test_no_match_goes_across_texts() -> None:
+    assert Recall([[1, 2], [3, 1, 2]]).matched == 0
+    assert Recall([[1, 2], [1, 2, 3, 1, 2]]).matched == 2
+    recall = Recall([[3, 1, 2]], joined([[1, 2], [2, 5]]))
+    assert recall.matched == 1
+    (mixture,) = recall.mixtures([], 1.0)
+    assert mixture is not None and list(mixture.tokens) == [5]
+
+
+def test_longer_matches_have_larger_shares() -> None:
+    text = list(range(40))
+    shares = []
+    for length in (1, 2, 4, 8, 20):
+        (mixture,) = Recall([text, text[20 - length : 20]]).mixtures([], 1.0)
+        assert mixture is not None and list(mixture.tokens) == [20]
+        shares.append(mixture.share)
+    assert shares == sorted(set(shares))
+
+
+def test_frequent_followers_are_kept_of_many() -> None:
+    text = [token for follower in range(1, 100) for token in (0, follower)] + [0, 7, 0, 7]
+    (mixture,) = Recall([text, [0]]).mixtures([], 1.0)
+    assert mixture is not None and len(mixture.tokens) == 32 and 7 in mixture.tokens
+    assert np.isclose(sum(mixture.chances), 1.0)
