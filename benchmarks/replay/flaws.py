@@ -14,7 +14,8 @@ import tree_sitter_javascript
 import tree_sitter_python
 import tree_sitter_typescript
 
-_OPENS = {")": "(", "]": "[", "}": "{"}
+_CLOSED = {")": "(", "]": "[", "}": "{"}
+_BRACKETS = "([{)]}"
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,26 @@ class Flaws:
     doubled: bool = False
     """It ends with what stands right of it, or repeats the line below."""
     brackets: bool = False
-    """It closes what is not open, or leaves open what it opened within the line."""
+    """It closes what is not open, or what is closed further right already, or opens in the middle of a line."""
     broken: bool = False
     """The file has more syntax errors with it than without."""
 
 
 def flaws(before: str, offer: str, after: str, language: str, replaced: str = "") -> Flaws:
     """The flaws of `offer` between `before` and `after`, `replaced` being what it takes the place of."""
-    doubled = doubles(offer, after)
-    old, new = _survey(before + replaced + after, language), _survey(before + offer + after, language)
-    opened = new.open > old.open and not offer.rstrip().endswith(("(", "[", "{"))
-    return Flaws(doubled, new.stray > old.stray or opened, new.errors > old.errors)
+    old = _read(before + replaced + after, language)
+    new = _read(before + offer + after, language)
+    start, end = len(before.encode()), len((before + offer).encode())
+    fitted = _fits(old.stack(start), old.wanted(start))
+    stack, wrong = new.closed(new.stack(start), start, end)
+    opens = len(stack) > len(new.stack(start)) and any(char.isalnum() for char in after.partition("\n")[0])
+    brackets = wrong or opens or (fitted and not _fits(stack, new.wanted(end)))
+    return Flaws(doubles(offer, after), brackets, new.errors > old.errors)
+
+
+def _fits(stack: str, wanted: str) -> bool:
+    """Whether the brackets that are closed further right are open, outermost first."""
+    return stack.startswith(wanted)
 
 
 def doubles(offer: str, after: str) -> bool:
@@ -50,32 +60,58 @@ def doubles(offer: str, after: str) -> bool:
 
 
 @dataclass(frozen=True)
-class _Survey:
-    open: int
-    stray: int
+class _Syntax:
+    """A text's brackets outside strings and comments, by byte offset, and its syntax errors."""
+
+    brackets: tuple[tuple[int, str], ...]
     errors: int
 
+    def stack(self, end: int) -> str:
+        """What is open at `end`, outermost first."""
+        return self.closed("", 0, end)[0]
 
-def _survey(text: str, language: str) -> _Survey:
-    """Brackets left open, brackets that close nothing, and syntax errors."""
-    parser = _parser(language)
-    stack: list[str] = []
-    stray = errors = 0
-    for node in _nodes(parser.parse(text.encode("utf-8", "replace"))):
-        errors += node.is_error or node.is_missing
-        if node.child_count or node.is_missing:
-            continue
-        kind = node.type
-        if kind in ("(", "[", "{"):
-            stack.append(kind)
-        elif kind == "${":
-            stack.append("{")
-        elif kind in _OPENS:
-            if stack and stack[-1] == _OPENS[kind]:
-                stack.pop()
+    def closed(self, stack: str, start: int, end: int) -> tuple[str, bool]:
+        """What is open after the brackets from `start` to `end`, and whether one closed what was not open."""
+        wrong = False
+        for place, bracket in self.brackets:
+            if not start <= place < end:
+                continue
+            if bracket in _CLOSED:
+                matches = stack[-1:] == _CLOSED[bracket]
+                wrong = wrong or not matches
+                stack = stack[:-1] if matches else stack
             else:
-                stray += 1
-    return _Survey(len(stack), stray, errors)
+                stack += bracket
+        return stack, wrong
+
+    def wanted(self, start: int) -> str:
+        """The openers that the text from `start` on closes without having opened them, outermost first."""
+        depth, wanted = 0, ""
+        for place, bracket in self.brackets:
+            if place < start:
+                continue
+            if bracket not in _CLOSED:
+                depth += 1
+            elif depth:
+                depth -= 1
+            else:
+                wanted = _CLOSED[bracket] + wanted
+        return wanted
+
+
+def _read(text: str, language: str) -> _Syntax:
+    brackets: list[tuple[int, str]] = []
+    errors = 0
+    for node in _nodes(_parser(language).parse(text.encode("utf-8", "replace"))):
+        errors += node.is_error or node.is_missing
+        if (
+            not node.child_count
+            and not node.is_missing
+            and node.type[-1:] in _BRACKETS
+            and len(node.type) < 3
+        ):
+            brackets.append((node.start_byte, node.type[-1]))
+    return _Syntax(tuple(brackets), errors)
 
 
 def _nodes(tree: tree_sitter.Tree) -> Iterator[tree_sitter.Node]:

@@ -94,7 +94,7 @@ class Server:
 
     def __init__(self, name: str, settings: dict[str, Any], home: Path) -> None:
         self.name = name
-        self._settings = {"idleExitS": 120, "popup": False} | settings
+        self._settings = {"popup": False} | settings
         self._home = home
         self._editor: Editor | None = None
         self._last: Call | None = None

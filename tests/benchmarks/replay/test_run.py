@@ -1,0 +1,60 @@
+"""The whole replay on one small file: the real server, the real engine, and the bare model."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from benchmarks.replay.corpus import SourceFile, candidates, packages
+from benchmarks.replay.figures import tally
+from benchmarks.replay.person import Work
+from benchmarks.replay.run import Terms, Unit, compare, units
+from benchmarks.replay.sides import Server, bare
+from tests.benchmarks.replay.test_making import PYTHON
+
+MAIN = "from shapes import Shape1, Shape2\n\n\n" + "".join(
+    f"def total_{n}(parts):\n    first = Shape1(parts)\n    return first.area({n}) + Shape2(parts).area({n})\n\n\n"
+    for n in range(20)
+)
+
+
+def package(folder: Path) -> list[SourceFile]:
+    (folder / "shapes.py").write_text(PYTHON)
+    (folder / "main.py").write_text(MAIN)
+    return sorted(candidates(folder, "python"), key=lambda source: source.path)
+
+
+def test_every_third_file_is_typed_with_a_neighbour_that_is_left_out_later(tmp_path: Path) -> None:
+    main, shapes = package(tmp_path)
+    assert [unit.neighbour for unit in units([main, main], 1)] == [None, None]
+    paired = list(units([main, main, main, shapes], 1))
+    assert [unit.source.path for unit in paired] == ["main.py"] * 3
+    assert paired[2].neighbour is not None
+    assert paired[2].neighbour.path == "shapes.py"
+    assert paired[2].neighbour.names == ("Shape1", "Shape2")
+
+
+def test_the_pinned_packages_are_those_that_were_held_out() -> None:
+    manifest = Path(__file__).parents[3] / "training" / "manifest.tsv"
+    rows = [line.split("\t") for line in manifest.read_text(encoding="utf-8").splitlines()]
+    held_out = {(row[0], row[1], row[2]) for row in rows if row[4] == "held out"}
+    assert {(each.kind, each.name, each.version) for each in packages()} <= held_out
+
+
+async def test_both_sides_end_with_the_file_as_it_was(tmp_path: Path, engine_home: Path) -> None:
+    main, _ = package(tmp_path)
+    unit = [*units([main, main, main], 1)][2]
+    done: list[tuple[Unit, list[Work]]] = []
+    terms = Terms(seed=1, patience_s=30.0, deadline=time.monotonic() + 600)
+    async with bare("bare", {}) as other:
+        await compare([unit], [Server("ours", {}, engine_home), other], terms, lambda *row: done.append(row))
+    [(_, works)] = done
+    for work in works:
+        assert work.finished
+        assert work.looks
+        found = tally(work)
+        assert found.sums["calls"] > 0
+        assert found.sums["tokens"] > 0
+        assert work.keys <= work.keys_alone
+        assert (work.keys < work.keys_alone) == bool(work.taken)
+    assert sum(look.offer.reused for look in works[1].looks) == 0
