@@ -76,6 +76,8 @@ class ModelInfo:
     context_length: int = 2048
     fim: bool = True
     """False where the model only continues the prefix."""
+    takes_context: bool = False
+    """Whether it is told of other files."""
     device: str = ""
     dtype: str = ""
 

@@ -21,7 +21,7 @@ from aix_lsp.backends.dialects import (
     SuffixDialect,
     TemplateDialect,
 )
-from aix_lsp.fim.templates import Template, detect
+from aix_lsp.fim.templates import Template, detect, takes_context
 from aix_lsp.settings.table import Settings
 
 log = logging.getLogger(__name__)
@@ -88,10 +88,17 @@ def _server(kind: str, model: dict[str, Any], settings: Settings) -> Server:
             family=own.get("family") or (template.name if template else ""),
             context_length=own.get("context_length") or _context_length(model),
             fim=own.get("fim", True),
+            takes_context=_takes_context(dialect, own.get("family") or ""),
             device=own.get("device") or "",
             dtype=own.get("dtype") or "",
         ),
     )
+
+
+def _takes_context(dialect: Dialect, family: str) -> bool:
+    if isinstance(dialect, TemplateDialect):
+        return dialect.template.takes_context
+    return isinstance(dialect, InfillDialect) or takes_context(family)
 
 
 def _template(name: str, settings: Settings) -> Template | None:

@@ -16,6 +16,7 @@ from aix_lsp.backends.client import Client
 from aix_lsp.backends.engine_process import ALREADY_RUNNING, EngineProcess
 from aix_lsp.backends.rendezvous import Place, forget, place
 from aix_lsp.backends.status import StatusBoard
+from aix_lsp.fim.templates import takes_context
 from aix_lsp.paths import log_dir
 from aix_lsp.settings.table import Settings
 
@@ -207,6 +208,7 @@ def _model(told: dict[str, Any]) -> ModelInfo:
         family=told.get("family") or "",
         context_length=told.get("context_length") or known.context_length,
         fim=told.get("fim", True),
+        takes_context=takes_context(told.get("family") or ""),
         device=told.get("device") or "",
         dtype=told.get("dtype") or "",
     )

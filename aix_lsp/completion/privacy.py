@@ -49,6 +49,11 @@ class Privacy:
             self._answers[key] = self._reason(uri, settings.exclude, roots)
         return self._answers[key]
 
+    def ignores_folder(self, folder: Path) -> bool:
+        """Whether ignore files leave out all that lies in a folder, so that nobody need look inside."""
+        root = next((root for root in self._roots() if _within(folder, root)), None)
+        return self._ignored.by(folder / "_", root, folders_only=True) is not None
+
     def _reason(self, uri: str, exclude: Sequence[str], roots: Sequence[Path]) -> str | None:
         where = _path_in(uri)
         if where is None:
@@ -78,15 +83,15 @@ class _IgnoreFiles:
     def __init__(self) -> None:
         self._specs: TTLCache[Path, tuple[int, GitIgnoreSpec | None]] = TTLCache(4096, 3600, time.monotonic)
 
-    def by(self, path: Path, root: Path | None) -> Path | None:
-        """The ignore file that says that `path` is ignored; None where it is not.
+    def by(self, path: Path, root: Path | None, folders_only: bool = False) -> Path | None:
+        """The ignore file that says that `path`, or a folder around it, is ignored; None where it is not.
 
         As with git, a deeper file's word counts more, but nothing inside an ignored folder comes back.
         """
         folders = _folders(path, root)
         if not folders:  # the root of a file system, which a broken URI may name
             return None
-        for inner in (*folders[1:], path):
+        for inner in (*folders[1:], *(() if folders_only else (path,))):
             for folder in reversed(folders[: len(inner.relative_to(folders[0]).parts)]):
                 name = inner.relative_to(folder).as_posix() + ("" if inner is path else "/")
                 by, ignored = self._check(folder, name, top=folder == folders[0])
@@ -128,6 +133,12 @@ def _folders(path: Path, root: Path | None) -> list[Path]:
     if root is not None and root in parents:
         top = max(top, parents.index(root))
     return parents[top::-1]
+
+
+def file_of(uri: str) -> Path | None:
+    """The path of a document that is a file; None for any other."""
+    where = _path_in(uri)
+    return where[0] if where is not None and where[1] else None
 
 
 def _path_in(uri: str) -> tuple[Path, bool] | None:

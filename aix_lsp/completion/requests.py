@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from itertools import chain
 
 from aix_lsp.backends.base import GenerateRequest, ModelInfo, Priority, StopWhen
 from aix_lsp.completion.aim import Aim
 from aix_lsp.completion.languages import language_of, opens_block
 from aix_lsp.completion.secrets import redact
-from aix_lsp.fim.prompt import FimPrompt
+from aix_lsp.fim.prompt import ContextFile, FimPrompt
 from aix_lsp.fim.window import Limits
 from aix_lsp.settings import Settings
 
 _CHARS_PER_TOKEN = 2.6
 """Low for code (3 to 4 is usual), so that a prompt fits; the engine cuts what does not."""
 _SUFFIX_SHARE = 0.25
+_CONTEXT_SHARE = 0.3
+"""Of the prompt, at most: what stands around the cursor tells more than any other file."""
 _MOST_CHARS = 32768
 _LONGEST_MS = 15_000
 """A generation that goes on for re-attachment after its ask's deadline ends by then."""
@@ -25,10 +28,8 @@ _VARIED = 0.7
 
 def limits(settings: Settings, model: ModelInfo | None, longest: int | None = None) -> Limits:
     """How much of a document fits the model, the settings, and the tokens read in bearable time."""
-    context_length = model.context_length if model is not None else 2048
-    if longest is not None:
-        context_length = min(context_length, longest + settings.max_tokens)
-    tokens = max(64, context_length - settings.max_tokens - settings.context_tokens - 32)
+    room = _room(settings, model, longest)
+    tokens = max(64, room - _context_tokens(settings, model, room))
     chars = min(_MOST_CHARS, int(tokens * _CHARS_PER_TOKEN))
     suffix = int(chars * _SUFFIX_SHARE)
     return Limits(
@@ -38,6 +39,25 @@ def limits(settings: Settings, model: ModelInfo | None, longest: int | None = No
         suffix_chars=suffix,
         middle_chars=(chars - suffix) // 4,
     )
+
+
+def context_chars(settings: Settings, model: ModelInfo | None, longest: int | None = None) -> int:
+    """How much of other files goes into a prompt; 0 where none does."""
+    return int(_context_tokens(settings, model, _room(settings, model, longest)) * _CHARS_PER_TOKEN)
+
+
+def _room(settings: Settings, model: ModelInfo | None, longest: int | None) -> int:
+    """Tokens of a prompt."""
+    context_length = model.context_length if model is not None else 2048
+    if longest is not None:
+        context_length = min(context_length, longest + settings.max_tokens)
+    return context_length - settings.max_tokens - 32
+
+
+def _context_tokens(settings: Settings, model: ModelInfo | None, room: int) -> int:
+    if model is None or not model.takes_context:
+        return 0
+    return max(0, min(settings.context_tokens, int(room * _CONTEXT_SHARE)))
 
 
 def request(prompt: FimPrompt, aim: Aim, stream_key: str) -> GenerateRequest:
@@ -79,6 +99,7 @@ def clean(prompt: FimPrompt) -> tuple[FimPrompt, tuple[str, ...]]:
     """The prompt as it may be sent, without secrets; and what stands in their place."""
     before = redact(_encodable(prompt.prefix + prompt.middle))
     suffix = redact(_encodable(prompt.suffix))
+    context = [redact(_encodable(file.text)) for file in prompt.context]
     anchor = len(prompt.prefix)
     sent = replace(
         prompt,
@@ -86,8 +107,13 @@ def clean(prompt: FimPrompt) -> tuple[FimPrompt, tuple[str, ...]]:
         middle=before.text[anchor:],
         suffix=suffix.text,
         path=_encodable(prompt.path),
+        context=tuple(
+            ContextFile(_encodable(file.path), clean.text)
+            for file, clean in zip(prompt.context, context, strict=True)
+        ),
     )
-    return sent, before.placeholders + suffix.placeholders
+    placeholders = chain.from_iterable(part.placeholders for part in (before, suffix, *context))
+    return sent, tuple(placeholders)
 
 
 def _encodable(string: str) -> str:

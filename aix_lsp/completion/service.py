@@ -16,11 +16,14 @@ from aix_lsp.backends.base import Backend, BackendUnavailable
 from aix_lsp.completion.aim import Aim, aim
 from aix_lsp.completion.answer import Answer
 from aix_lsp.completion.asking import Asking
-from aix_lsp.completion.document import DocumentSnapshot, Edit, Text
+from aix_lsp.completion.context.gathering import Gathering
+from aix_lsp.completion.context.searcher import Progress
+from aix_lsp.completion.document import DocumentSnapshot, Edit, Position, Text
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.ledger import Ledger
 from aix_lsp.completion.live import LiveDocument
 from aix_lsp.completion.privacy import Privacy
+from aix_lsp.completion.requests import context_chars
 from aix_lsp.completion.sources import Source, Sources
 from aix_lsp.completion.suggestion import Ask, ContentModified, Superseded, Update
 from aix_lsp.settings import Settings
@@ -55,7 +58,10 @@ class CompletionService:
         self._clock = asyncio.get_running_loop().time
         self._privacy = Privacy(roots)
         self._ledger = Ledger(self._latest)
-        self._sources = Sources(backend, self._clock, self._ledger.generated)
+        self.indexing: Progress = lambda root, done, of: None
+        """Told of a workspace folder that is being indexed, and how many of how many files are."""
+        self._gathering = Gathering(roots, self._privacy, lambda *progress: self.indexing(*progress))
+        self._sources = Sources(backend, self._clock, self._ledger.generated, self._gathering)
         self._live: dict[str, LiveDocument] = {}
         self._opened: set[str] = set()
 
@@ -143,7 +149,13 @@ class CompletionService:
             if pause:
                 await asking.wait(min(self._clock() + pause, asking.deadline))
                 asking.check()
+        if self._takes_context(goal.settings):
+            await self._gathering.prepare(goal)
+            asking.check()
         return self._sources.begin(goal, live)
+
+    def _takes_context(self, settings: Settings) -> bool:
+        return context_chars(settings, self._backend.status.model) > 0
 
     async def _recovered(self, generation: Generation, goal: Aim, asking: Asking) -> bool:
         """Whether a backend that could not generate yet has become ready before the deadline.
@@ -183,6 +195,9 @@ class CompletionService:
         self._drop(snapshot.uri)
         self._opened.add(snapshot.uri)
         self._live_document(snapshot.uri).open(snapshot)
+        settings = self._settings(snapshot.language)
+        if self._takes_context(settings):
+            self._gathering.look(snapshot, Position(0, 0), settings)
 
     def document_changed(
         self, before: DocumentSnapshot, after: DocumentSnapshot, edits: Sequence[Edit]
@@ -190,6 +205,7 @@ class CompletionService:
         """Follow an edit: a generation that the new text goes along with goes on, any other ends now."""
         live = self._live_document(after.uri)
         live.rhythm.typed(self._clock())
+        self._gathering.edited(after, edits)
         try:
             live.change(before, after, edits)
         except Exception:
@@ -201,12 +217,21 @@ class CompletionService:
         self._opened.discard(uri)
         self._drop(uri)
 
+    def files_changed(self, uris: Sequence[str]) -> None:
+        """Take note of files that were written, made or deleted, in an editor or elsewhere."""
+        self._gathering.files_changed(uris)
+
+    def copied(self, text: str) -> None:
+        """Take what the user has copied, where the client tells it; see the setting `contextClipboard`."""
+        self._gathering.copied(text)
+
     def _drop(self, uri: str) -> None:
         self._ledger.look_again(uri)
         live = self._live.pop(uri, None)
         if live is not None:
             live.cancel_all()
         self._sources.forget(uri)
+        self._gathering.closed(uri)
 
     def _live_document(self, uri: str) -> LiveDocument:
         live = self._live.get(uri)
@@ -237,6 +262,7 @@ class CompletionService:
         for live in self._live.values():
             live.cancel_all()
         await self._sources.close()
+        await self._gathering.close()
         await self._ledger.close()
 
     def _latest(self, uri: str) -> Text | None:

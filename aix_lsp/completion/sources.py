@@ -16,6 +16,7 @@ from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable
 from aix_lsp.completion import requests
 from aix_lsp.completion.aim import Aim
 from aix_lsp.completion.candidates import contradicts, exhausted, has_more
+from aix_lsp.completion.context.gathering import Gathering
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.live import LiveDocument
 from aix_lsp.completion.pace import Pace
@@ -43,7 +44,11 @@ class Sources:
     """The generations of one client's documents."""
 
     def __init__(
-        self, backend: Backend, clock: Callable[[], float], ended: Callable[[Generation], None]
+        self,
+        backend: Backend,
+        clock: Callable[[], float],
+        ended: Callable[[Generation], None],
+        gathering: Gathering,
     ) -> None:
         """`ended` is told of each generation that has ended."""
         self.latency = Mean()
@@ -52,6 +57,7 @@ class Sources:
         self._backend = backend
         self._clock = clock
         self._ended = ended
+        self._gathering = gathering
         self._session = secrets.token_hex(4)
         self._numbers = itertools.count(1)
         self._store: ReuseStore[Generation] = ReuseStore(clock)
@@ -127,11 +133,14 @@ class Sources:
 
     def _prompt(self, aim: Aim, live: LiveDocument) -> tuple[FimPrompt, tuple[str, ...]]:
         """The prompt for the ask's place, and what stands in it for secrets."""
-        limits = requests.limits(aim.settings, self._backend.status.model, self._pace.longest)
+        model, longest = self._backend.status.model, self._pace.longest
+        limits = requests.limits(aim.settings, model, longest)
         window = next_window(live.window, aim.document.text, aim.cursor, limits)
+        room = requests.context_chars(aim.settings, model, longest)
+        context = self._gathering.files(aim, window, room, moved=window.moved_from(live.window))
         if aim.ask.selected is None:  # else the text is not the document's
             live.window = window
-        return requests.clean(window.prompt(aim.document.path, aim.document.language))
+        return requests.clean(window.prompt(aim.document.path, aim.document.language, context))
 
     def _key(self, aim: Aim) -> str:
         return requests.stream_key(self._session, aim.document.uri)

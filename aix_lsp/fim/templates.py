@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from aix_lsp.fim.family import Segment, Template
 
-__all__ = ["FAMILIES", "Segment", "Template", "detect", "known"]
+__all__ = ["FAMILIES", "Segment", "Template", "detect", "known", "takes_context"]
 
 _PIPES_PSM = ("<|fim_prefix|>", "{prefix}", "<|fim_suffix|>", "{suffix}", "<|fim_middle|>", "{middle}")
 _ANGLES_SPM = ("<fim_prefix>", "<fim_suffix>", "{suffix}", "<fim_middle>", "{prefix}")
@@ -226,6 +226,11 @@ FAMILIES: tuple[Template, ...] = (
 def known() -> list[str]:
     """The names that the setting `fimFamily` may have."""
     return [template.name for template in FAMILIES]
+
+
+def takes_context(family: str) -> bool:
+    """Whether models of a family, by its name, can be told of other files."""
+    return any(template.takes_context for template in FAMILIES if template.name == family)
 
 
 def detect(special_tokens: Collection[str], name: str = "", forced: str = "") -> Template | None:

@@ -49,6 +49,10 @@ class Window:
     whole_suffix: bool
     """Whether the suffix reaches the document's end."""
 
+    def moved_from(self, previous: Window | None) -> bool:
+        """Whether the model has to read the prompt anew, not only what was appended since `previous`."""
+        return previous is None or (self.head, self.suffix) != (previous.head, previous.suffix)
+
     def prompt(self, path: str = "", language: str = "", context: tuple[ContextFile, ...] = ()) -> FimPrompt:
         """The window as the parts of a prompt."""
         return FimPrompt(self.prefix, self.suffix, self.middle, path, language, context)

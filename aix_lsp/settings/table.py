@@ -114,11 +114,25 @@ class Settings:
         64, "Lines after the cursor that the model sees.", minimum=0, per_language=True
     )
     context_tokens: int = option(
-        0,
-        "Budget for other files in the prompt; 0 sends none.",
+        1024,
+        "Most of other files in the prompt, for models that know it (docs/models.md): at most 30 % "
+        "of the prompt, and 0 sends none.",
+        group="Context from other files",
         unit="tokens",
         minimum=0,
         per_language=True,
+    )
+    context_imports: bool = option(True, "Signatures of what the file imports.", per_language=True)
+    context_definitions: bool = option(True, "Definitions of names near the cursor.", per_language=True)
+    context_siblings: bool = option(
+        True, "Signatures of the file's tests, of what it tests, or of its header.", per_language=True
+    )
+    context_similar: bool = option(True, "Code with the same words in other files.", per_language=True)
+    context_recent: bool = option(
+        True, "Where you lately edited or looked in other files.", per_language=True
+    )
+    context_clipboard: bool = option(
+        False, "What you last copied, from editors that tell it (`aix/didCopy`).", per_language=True
     )
 
     deadline_ms: int = option(

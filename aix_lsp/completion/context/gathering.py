@@ -1,0 +1,199 @@
+"""The context of each document's prompts: asked for when it may have changed, taken over when that costs little.
+
+A prompt begins with its context, so that each change of it has the model read everything again. It changes only
+where the window around the cursor moves anyway, and then by what is appended to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aix_lsp.completion.aim import Aim
+from aix_lsp.completion.context.piece import Piece, Source
+from aix_lsp.completion.context.ranking import choose, keep
+from aix_lsp.completion.context.recent import RecentPlaces
+from aix_lsp.completion.context.searcher import Progress, Searcher
+from aix_lsp.completion.document import DocumentSnapshot, Edit, Position
+from aix_lsp.completion.privacy import Privacy, file_of
+from aix_lsp.fim.prompt import ContextFile
+from aix_lsp.fim.reading import read, read_back
+from aix_lsp.fim.window import Window
+from aix_lsp.settings import Settings
+
+log = logging.getLogger(__name__)
+
+WAIT_S = 0.01
+"""How long an ask waits for what is being searched. What comes later is for the next."""
+_FULL = 0.75
+"""What is chosen takes this share of the budget, so that something can be appended before half of it goes."""
+_FAR_LINES = 32
+"""What was found around a line is of use this far from it."""
+_HEAD_LINES, _HEAD_CHARS, _BEFORE, _AFTER = 400, 16384, 4096, 2048
+_SEARCHED: tuple[Source, ...] = ("imports", "siblings", "definitions", "similar")
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known for one document."""
+
+    kept: tuple[Piece, ...] = ()
+    found: tuple[Piece, ...] = ()
+    fresh: bool = False
+    """Whether `found` has not been taken over."""
+    line: int | None = None
+    """Around which was searched last."""
+    search: asyncio.Task[None] | None = None
+
+
+class Gathering:
+    """The contexts of one client's documents."""
+
+    def __init__(self, roots: Callable[[], Sequence[Path]], privacy: Privacy, progress: Progress) -> None:
+        """`roots` gives the workspace folders; `progress` see Searcher."""
+        self.recent = RecentPlaces()
+        self._roots = roots
+        self._privacy = privacy
+        self._searcher = Searcher(progress, self._search_all_again)
+        self._states: dict[str, _State] = {}
+        self._clipboard = ""
+
+    # What happens
+
+    def edited(self, after: DocumentSnapshot, edits: Sequence[Edit]) -> None:
+        """Take note of an edit."""
+        self.recent.edited(after, edits)
+
+    def closed(self, uri: str) -> None:
+        """Forget what was gathered for a document."""
+        state = self._states.pop(uri, None)
+        if state is not None and state.search is not None:
+            state.search.cancel()
+
+    def files_changed(self, uris: Sequence[str]) -> None:
+        """Have files that were written, made or deleted looked at again."""
+        for uri in uris:
+            place = self._place(uri)
+            if place is not None:
+                self._searcher.changed(place[0], [place[1]])
+
+    def copied(self, text: str) -> None:
+        """Take what the clipboard holds, as the client tells it."""
+        self._clipboard = text
+
+    async def close(self) -> None:
+        """End all searches."""
+        for uri in list(self._states):
+            self.closed(uri)
+        await self._searcher.close()
+
+    # Asking
+
+    def look(self, document: DocumentSnapshot, cursor: Position, settings: Settings) -> None:
+        """Search around a cursor, where that was not done already."""
+        place = self._place(document.uri)
+        sources = [source for source in _SEARCHED if _wanted(source, settings)]
+        if place is None or not sources or self._privacy.inactive_reason(document.uri, settings) is not None:
+            return
+        self._searcher.open(place[0], settings.exclude)
+        state = self._states.setdefault(document.uri, _State())
+        if state.search is None and (state.line is None or abs(cursor.line - state.line) >= _FAR_LINES):
+            state.line = cursor.line
+            query = {"path": place[1], "sources": sources, **_query(document, cursor)}
+            state.search = asyncio.create_task(self._search(state, place[0], query))
+
+    async def prepare(self, aim: Aim) -> None:
+        """Search around an ask's cursor, and wait a moment for what is found."""
+        self.recent.seen(aim.ask.document, aim.real_cursor.line)
+        self.look(aim.document, aim.cursor, aim.settings)
+        state = self._states.get(aim.document.uri)
+        if state is not None and state.search is not None:
+            await asyncio.wait({state.search}, timeout=WAIT_S)
+
+    async def _search(self, state: _State, root: Path, query: Mapping[str, Any]) -> None:
+        try:
+            found = await self._searcher.gather(root, query)
+        finally:
+            state.search = None
+        if found:
+            state.found = tuple(
+                Piece(
+                    piece["source"],
+                    piece["path"],
+                    piece["text"],
+                    (root / piece["path"]).as_uri(),
+                    piece["rank"],
+                )
+                for piece in found
+            )
+            state.fresh = True
+        else:
+            state.line = None  # the process has only begun
+
+    def files(self, aim: Aim, window: Window, budget: int, moved: bool) -> tuple[ContextFile, ...]:
+        """The context of a prompt, in at most `budget` characters.
+
+        `moved` says whether the model reads the window anew anyway.
+        """
+        if budget <= 0:
+            return ()
+        state = self._states.setdefault(aim.document.uri, _State())
+        allowed = tuple(piece for piece in state.kept if self._allowed(piece, aim.settings))
+        if moved or (not state.kept and state.fresh) or allowed != state.kept:
+            found = [piece for piece in self._pieces(state, aim) if self._allowed(piece, aim.settings)]
+            chosen = choose(found, window.prefix + window.middle + "\n" + window.suffix, int(budget * _FULL))
+            state.kept = keep(allowed, chosen, budget)
+            state.fresh = False
+        return tuple(ContextFile(piece.path, piece.text) for piece in state.kept)
+
+    def _pieces(self, state: _State, aim: Aim) -> list[Piece]:
+        pieces = [piece for piece in state.found if self._still_so(piece)]
+        pieces += self.recent.pieces(aim.document)
+        if self._clipboard.strip():
+            pieces.append(Piece("clipboard", "clipboard", self._clipboard))
+        return [piece for piece in pieces if _wanted(piece.source, aim.settings)]
+
+    def _still_so(self, piece: Piece) -> bool:
+        """Whether a chunk read from a file stands in it as the editor has it, too."""
+        document = self.recent.document(piece.uri) if piece.source == "similar" else None
+        return document is None or piece.text.split("\n")[0] in str(document.text)
+
+    def _allowed(self, piece: Piece, settings: Settings) -> bool:
+        return not piece.uri or self._privacy.inactive_reason(piece.uri, settings) is None
+
+    def _search_all_again(self) -> None:
+        for state in self._states.values():
+            state.line = None
+
+    def _place(self, uri: str) -> tuple[Path, str] | None:
+        """The workspace folder of a file, the innermost, and its path inside."""
+        file = file_of(uri)
+        if file is None:
+            return None
+        holding = [root for root in self._roots() if file.is_relative_to(root) and _is_workspace(root)]
+        root = max(holding, key=lambda root: len(root.parts), default=None)
+        return (root, file.relative_to(root).as_posix()) if root is not None else None
+
+
+def _query(document: DocumentSnapshot, cursor: Position) -> dict[str, str]:
+    text = document.text
+    return {
+        "language": document.language,
+        "head": "".join(text.lines(0, _HEAD_LINES))[:_HEAD_CHARS],
+        "before": read_back(text, cursor, _BEFORE),
+        "after": read(text, cursor, text.line_count, _AFTER),
+    }
+
+
+def _wanted(source: Source, settings: Settings) -> bool:
+    return bool(getattr(settings, f"context_{source}"))
+
+
+def _is_workspace(root: Path) -> bool:
+    """Whether a folder is somebody's project rather than all that they have."""
+    home = Path.home()
+    return root != home and root not in home.parents

@@ -1,0 +1,83 @@
+"""The process that reads a workspace folder into its index, at idle priority, and ends when that is done.
+
+Its standard output has a line "done of" now and then. It ends early when its standard input does.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from aix_lsp.completion.context.index.idle import run_idle
+from aix_lsp.completion.context.index.scan import Gate, scan
+from aix_lsp.completion.context.index.store import Damaged, Store, throw_away
+
+log = logging.getLogger(__name__)
+
+_REPORT_S = 0.2
+
+
+def main() -> None:
+    """Arguments: the workspace folder, the index's file, and patterns to exclude as JSON."""
+    root, database, exclude = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
+    threading.Thread(target=_end_with_starter, daemon=True).start()
+    run_idle()
+    try:
+        # Another window's builder does the same work.
+        with FileLock(f"{database}.lock", timeout=0):
+            build(database, Gate(root, exclude))
+    except Timeout:
+        log.info("%s is being indexed by another process", root)
+
+
+def build(database: Path, gate: Gate) -> None:
+    """Bring the index up to date; a damaged one, or one that is mostly waste, is made anew."""
+    try:
+        _build(database, gate)
+    except Damaged as damage:
+        log.warning("the index of %s was damaged (%s) and is made again", gate.root, damage)
+        throw_away(database)
+        _build(database, gate)
+
+
+def _build(database: Path, gate: Gate) -> None:
+    store = Store(database)
+    try:
+        store.check()
+        if store.wasteful:
+            store.close()
+            throw_away(database)
+            store = Store(database)
+        scan(store, gate, _Reporter())
+    finally:
+        store.close()
+
+
+class _Reporter:
+    """Prints how far it is, not too often."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def __call__(self, done: int, of: int) -> None:
+        now = time.monotonic()
+        if done == of or now - self._last >= _REPORT_S:
+            self._last = now
+            sys.stdout.write(f"{done} {of}\n")
+            sys.stdout.flush()
+
+
+def _end_with_starter() -> None:
+    sys.stdin.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""What a file says it imports, by language: from statements to the parts of modules' names. Knows no index."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from aix_lsp.completion.context.index.grammars import parse
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A module that is imported, and the names out of it; no names mean the module itself."""
+
+    parts: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    up: int = -1
+    """From the importing file's folder, this many folders up; -1 where the name is absolute."""
+
+
+Read = Callable[[str], Iterator[Import]]
+
+
+def import_statements(head: str, language: str) -> list[Import]:
+    """The imports at the head of a file, in order; empty for a language that is not known."""
+    tree = parse(head.encode("utf-8", "replace"), language) if language in _LANGUAGES else None
+    if tree is None:
+        return []
+    kinds, read = _LANGUAGES[language]
+    found: list[Import] = []
+    for node in tree.root_node.children:
+        if node.type in kinds and node.text is not None:
+            found += read(node.text.decode("utf-8", "replace"))
+    return list(dict.fromkeys(found))
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    """The names of a list such as "a as b, type c", without what they are called here."""
+    found = (re.match(r"\s*(?:type\s+)?([\w$]+)", name) for name in listed.strip(" \n(){}").split(","))
+    return tuple(match[1] for match in found if match)
+
+
+def _python(statement: str) -> Iterator[Import]:
+    statement = re.sub(r"#.*", "", statement)
+    match = re.match(r"from\s+(\.*)\s*([\w.]*)\s+import\s+(.*)", statement, re.DOTALL)
+    if match:
+        dots, module, names = match.groups()
+        yield Import(_dotted(module), _names(names), len(dots) - 1)
+        return
+    for module in statement.removeprefix("import").split(","):
+        if parts := _dotted(module.split()[0] if module.split() else ""):
+            yield Import(parts)
+
+
+def _script(statement: str) -> Iterator[Import]:
+    for match in re.finditer(r"""(?:from|import|require\()\s*["']([^"'\n]+)["']""", statement):
+        path = match[1]
+        up = path.count("../") if path.startswith(".") else -1
+        parts = tuple(part for part in path.split("/") if part not in (".", "..", "", "@", "~"))
+        braces = re.search(r"\{(.*?)\}", statement, re.DOTALL)
+        alone = re.match(r"import\s+(?:type\s+)?([\w$]+)", statement)
+        names = (*((alone[1],) if alone else ()), *(_names(braces[1]) if braces else ()))
+        if parts:
+            yield Import((*parts[:-1], parts[-1].partition(".")[0]), names, up)
+
+
+def _go(statement: str) -> Iterator[Import]:
+    for match in re.finditer(r'"([^"\n]+)"', statement):
+        yield Import(tuple(match[1].split("/")))
+
+
+_RUST_USE = re.compile(
+    r"(?:pub(?:\([^)]*\))?\s+)?use\s+([\w:]+?)(?:::)?(\{.*\}|\*)?\s*(?:as\s+\w+)?\s*;", re.DOTALL
+)
+
+
+def _rust(statement: str) -> Iterator[Import]:
+    module = re.match(r"(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*;", statement)
+    if module:
+        yield Import((module[1],))
+        return
+    used = re.match(
+        r"(?:pub(?:\([^)]*\))?\s+)?use\s+([\w:]+?)(?:::)?(\{.*\}|\*)?\s*(?:as\s+\w+)?\s*;",
+        statement,
+        re.DOTALL,
+    )
+    if used is None:
+        return
+    parts = tuple(part for part in used[1].split("::") if part not in ("crate", "self", "super", ""))
+    if used[2]:
+        yield Import(parts, _names(used[2]))
+    elif len(parts) > 1:
+        yield Import(parts[:-1], parts[-1:])
+
+
+def _java(statement: str) -> Iterator[Import]:
+    match = re.match(r"import\s+(static\s+)?([\w.]+)", statement)
+    if match:
+        parts = _dotted(match[2])
+        yield Import(parts[:-1], parts[-1:]) if match[1] else Import(parts)
+
+
+def _c(statement: str) -> Iterator[Import]:
+    match = re.match(r'#\s*include\s+"([^"\n]+)"', statement)
+    if match:
+        parts = tuple(part for part in match[1].split("/") if part not in (".", ".."))
+        yield Import((*parts[:-1], parts[-1].partition(".")[0]))
+
+
+def _ruby(statement: str) -> Iterator[Import]:
+    match = re.match(r"""require(_relative)?[\s(]+["']([^"'\n]+)["']""", statement)
+    if match:
+        parts = tuple(part for part in match[2].removesuffix(".rb").split("/") if part not in (".", ".."))
+        yield Import(parts, (), match[2].count("../") if match[1] else -1)
+
+
+def _php(statement: str) -> Iterator[Import]:
+    for match in re.finditer(r"([\w\\]+)", statement.removeprefix("use")):
+        if "\\" in match[1]:
+            yield Import(tuple(part for part in match[1].split("\\") if part))
+
+
+def _dotted(module: str) -> tuple[str, ...]:
+    return tuple(part for part in module.strip().split(".") if part)
+
+
+_SCRIPT_KINDS = ("import_statement", "export_statement", "lexical_declaration", "variable_declaration")
+_LANGUAGES: dict[str, tuple[tuple[str, ...], Read]] = {
+    "python": (("import_statement", "import_from_statement"), _python),
+    **dict.fromkeys(
+        ("javascript", "javascriptreact", "typescript", "typescriptreact"), (_SCRIPT_KINDS, _script)
+    ),
+    "go": (("import_declaration",), _go),
+    "rust": (("use_declaration", "mod_item"), _rust),
+    "java": (("import_declaration",), _java),
+    "c": (("preproc_include",), _c),
+    "cpp": (("preproc_include",), _c),
+    "ruby": (("call",), _ruby),
+    "php": (("namespace_use_declaration",), _php),
+}

@@ -1,0 +1,117 @@
+"""A workspace folder's index with its files: gives text only as it is now, and only of files that may be read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from cachetools import LRUCache
+
+from aix_lsp.completion.context.index.definitions import Definition
+from aix_lsp.completion.context.index.entry import stamp_of
+from aix_lsp.completion.context.index.files import read_text
+from aix_lsp.completion.context.index.scan import Gate
+from aix_lsp.completion.context.index.store import Found, Stamp, Store
+from aix_lsp.completion.context.index.words import identifiers
+
+_NEAR_BEFORE, _NEAR_AFTER = 1500, 500
+OUTLINE_LINES = 24
+
+
+@dataclass(frozen=True)
+class Query:
+    """What stands at a cursor; `path` is inside the workspace folder."""
+
+    path: str
+    language: str
+    head: str
+    """The document's first lines, where its imports are."""
+    before: str
+    after: str
+
+    @property
+    def near(self) -> str:
+        """What the next lines are likely to be about."""
+        return self.before[-_NEAR_BEFORE:] + "\n" + self.after[:_NEAR_AFTER]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The identifiers around the cursor, each once, those next to it first."""
+        before = list(identifiers(self.before[-_NEAR_BEFORE:]))
+        after = list(identifiers(self.after[:_NEAR_AFTER]))
+        return list(dict.fromkeys([*reversed(before), *after]))
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Some lines of a file."""
+
+    path: str
+    text: str
+
+
+class Library:
+    """What the sources look things up in."""
+
+    def __init__(self, store: Store, gate: Gate) -> None:
+        self.store = store
+        self.gate = gate
+        self.stale: set[str] = set()
+        """Files that were found to have changed since they were indexed."""
+        self._texts: LRUCache[tuple[str, Stamp], list[str]] = LRUCache(64)
+
+    def excerpt(self, found: Found) -> Excerpt | None:
+        """The lines that were found; None where they may not be read, or are others now."""
+        lines = self._lines(found.path, found.stamp)
+        text = "\n".join(lines[found.first : found.end]).strip("\n") if lines else ""
+        return Excerpt(found.path, text) if text.strip() else None
+
+    def outline(self, path: str, names: Collection[str], used: Iterable[str] = ()) -> Excerpt | None:
+        """The signatures of what a file defines: `names` and their members, or all where there are none.
+
+        Where that is much, what is `used` goes before the rest.
+        """
+        known = self.store.definitions_of(path)
+        lines = self._lines(path, known[0]) if known else None
+        if known is None or not lines:
+            return None
+        wanted = [d for d in known[1] if not names or d.name in names or d.owner in names]
+        text = "\n".join(_signatures(lines, _most_telling(wanted, names, set(used))))
+        return Excerpt(path, text) if text.strip() else None
+
+    def _lines(self, path: str, stamp: Stamp) -> list[str] | None:
+        if not self.gate.admits(path):
+            self.stale.add(path)
+            return None
+        if stamp_of(self.gate.root / path) != stamp:
+            self.stale.add(path)
+            return None
+        if (path, stamp) not in self._texts:
+            text = read_text(self.gate.root / path)
+            self._texts[path, stamp] = text.split("\n") if text is not None else []
+        return self._texts[path, stamp]
+
+
+def _most_telling(wanted: list[Definition], names: Collection[str], used: set[str]) -> list[Definition]:
+    """As many as an outline has room for, in the file's order."""
+
+    def worth(definition: Definition) -> tuple[bool, bool, bool]:
+        private = definition.name.startswith("_") and definition.name != "__init__"
+        return definition.name in names, definition.name in used, not private
+
+    room, chosen = OUTLINE_LINES, []
+    for definition in sorted(wanted, key=worth, reverse=True):
+        size = definition.last - definition.first + 1
+        if size <= room:
+            room -= size
+            chosen.append(definition)
+    return sorted(chosen, key=lambda d: d.first)
+
+
+def _signatures(lines: list[str], chosen: list[Definition]) -> Iterable[str]:
+    shown = -1
+    for definition in chosen:
+        for at in range(max(definition.first, shown + 1), min(definition.last + 1, len(lines))):
+            yield lines[at].rstrip()
+            shown = at

@@ -1,0 +1,121 @@
+"""Brings an index up to date with its workspace folder: what is new, has changed, or is no more.
+
+The privacy of files is completion/privacy.py's word alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from aix_lsp.completion.context.index.entry import entry, stamp_of
+from aix_lsp.completion.context.index.files import language_of_file, passed_by
+from aix_lsp.completion.context.index.store import Stamp, Store
+from aix_lsp.completion.privacy import Privacy
+from aix_lsp.settings import Settings
+
+log = logging.getLogger(__name__)
+
+MOST_FILES = 200_000
+_BATCH = 64
+"""Files that one transaction takes: others who write wait that long, about a third of a second."""
+
+T = TypeVar("T")
+Report = Callable[[int, int], None]
+
+
+class Gate:
+    """Which files of a workspace folder may be read."""
+
+    def __init__(self, root: Path, exclude: Sequence[str]) -> None:
+        self.root = root
+        self._settings = replace(Settings(), exclude=list(exclude))
+        self._privacy = Privacy(lambda: [root])
+
+    def admits(self, path: str) -> bool:
+        """Whether the file at a path inside the folder may enter a prompt."""
+        return self._privacy.inactive_reason((self.root / path).as_uri(), self._settings) is None
+
+    def enters(self, folder: str) -> bool:
+        """Whether anything in a folder inside may be admitted."""
+        return not self._privacy.ignores_folder(self.root / folder)
+
+
+def scan(store: Store, gate: Gate, report: Report) -> None:
+    """Make the index say what is in the folder. `report` is told how many of how many files are done."""
+    known = dict(store.stamps())
+    changed: list[tuple[str, Stamp]] = []
+    for path, stamp in _files(gate):
+        if known.pop(path, None) != stamp:
+            changed.append((path, stamp))
+    _in_batches(store, list(known), store.remove)
+    done = 0
+    report(done, len(changed))
+    for start in range(0, len(changed), _BATCH):
+        # Read outside of the transaction: it is what takes time.
+        entries = [entry(gate.root, path, stamp) for path, stamp in changed[start : start + _BATCH]]
+        _in_batches(store, entries, store.put)
+        done += len(entries)
+        report(done, len(changed))
+    if changed or known:
+        store.begin()
+        store.tidy()
+        store.commit()
+
+
+def update(store: Store, gate: Gate, path: str) -> None:
+    """Make the index say what is in one file now."""
+    stamp = stamp_of(gate.root / path)
+    wanted = stamp is not None and bool(language_of_file(path)) and gate.admits(path)
+    if store.stamp(path) == (stamp if wanted else None):
+        return
+    store.begin()
+    if wanted and stamp is not None:
+        store.put(entry(gate.root, path, stamp))
+    else:
+        store.remove(path)
+    store.commit()
+
+
+def _in_batches(store: Store, items: Sequence[T], do: Callable[[T], None]) -> None:
+    for start in range(0, len(items), _BATCH):
+        store.begin()
+        for item in items[start : start + _BATCH]:
+            do(item)
+        store.commit()
+
+
+def _files(gate: Gate) -> Iterator[tuple[str, Stamp]]:
+    """Every file that is to be indexed, upper folders first; links are not followed."""
+    folders, count = deque([""]), 0
+    while folders:
+        folder = folders.popleft()
+        for name, path, is_folder in _entries(gate.root, folder):
+            if is_folder:
+                if (
+                    not passed_by(name)
+                    and not (gate.root / path / "pyvenv.cfg").exists()
+                    and gate.enters(path)
+                ):
+                    folders.append(path)
+            elif language_of_file(name) and (stamp := stamp_of(gate.root / path)) and gate.admits(path):
+                count += 1
+                if count > MOST_FILES:
+                    log.warning("%s has more than %d files; the rest is left out", gate.root, MOST_FILES)
+                    return
+                yield path, stamp
+
+
+def _entries(root: Path, folder: str) -> list[tuple[str, str, bool]]:
+    """(name, path inside the root, whether it is a folder) of what lies in a folder, by name."""
+    try:
+        with os.scandir(root / folder) as entries:
+            found = [(e.name, e.is_dir(follow_symlinks=False)) for e in entries if not e.is_symlink()]
+    except OSError:
+        return []
+    return [(name, f"{folder}/{name}" if folder else name, is_folder) for name, is_folder in sorted(found)]

@@ -1,0 +1,307 @@
+"""The index on disk: which words and names stand in which lines of which file. SQLite, with FTS5 for BM25.
+
+It holds no code: text is read from the files when it is wanted, so that nothing stale or since ignored is shown.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from aix_lsp.completion.context.index.definitions import Definition
+from aix_lsp.completion.context.index.files import stem
+
+log = logging.getLogger(__name__)
+
+_VERSION = 1
+_WAIT_S = 5.0
+_CACHE_KIB = 8192
+_COMMON = 0.02
+"""Words in more than this share of all chunks tell none of them apart, and cost the most to look up."""
+_FEWEST_COMMON = 64
+_MOST_ROWS = 20_000
+"""Chunks that one search may have to weigh."""
+_MOST_OF_A_NAME = 200
+_SCHEMA = """
+CREATE TABLE files (
+    id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, stem TEXT NOT NULL, folder TEXT NOT NULL,
+    language TEXT NOT NULL, changed INTEGER NOT NULL, size INTEGER NOT NULL
+);
+CREATE INDEX files_by_stem ON files (stem);
+CREATE INDEX files_by_folder ON files (folder);
+CREATE TABLE chunks (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, file INTEGER NOT NULL, first INTEGER NOT NULL, end INTEGER NOT NULL
+);
+CREATE INDEX chunks_by_file ON chunks (file);
+CREATE TABLE definitions (
+    name TEXT NOT NULL, file INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, owner TEXT NOT NULL
+);
+CREATE INDEX definitions_by_name ON definitions (name);
+CREATE INDEX definitions_by_file ON definitions (file);
+CREATE VIRTUAL TABLE words USING fts5 (content_words, content='', tokenize="ascii tokenchars '_'");
+CREATE VIRTUAL TABLE vocabulary USING fts5vocab (words, 'row');
+CREATE TABLE common (word TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+
+class Damaged(Exception):
+    """The index cannot be read; it is to be thrown away and made again."""
+
+
+class Stamp(NamedTuple):
+    """By which it is seen that a file has changed: modification time in nanoseconds, and size in bytes."""
+
+    changed: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """What is known of a file; `chunks` are (first line, line after the last, words)."""
+
+    path: str
+    """Inside the workspace folder, with "/"."""
+    language: str
+    stamp: Stamp
+    chunks: Sequence[tuple[int, int, Iterable[str]]]
+    definitions: Sequence[Definition]
+
+
+class Found(NamedTuple):
+    """Lines of a file, as they were when it had `stamp`; `end` is the line after the last."""
+
+    path: str
+    language: str
+    stamp: Stamp
+    first: int
+    end: int
+
+
+class Store:
+    """One workspace folder's index. Used on one thread; any method may raise Damaged."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the index in the file `path`."""
+        self.path = path
+        with _damage():
+            self._db = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+        self._file = path.stat().st_ino
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        self._db.execute("BEGIN IMMEDIATE")
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in _SCHEMA.split(";\n"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {_VERSION}")
+        self._db.execute("COMMIT")
+        if version not in (0, _VERSION):
+            raise Damaged(f"the index has form {version}")
+
+    def close(self) -> None:
+        self._db.close()
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another process has thrown this index away."""
+        try:
+            return self.path.stat().st_ino != self._file
+        except OSError:
+            return True
+
+    def check(self) -> None:
+        """Raise Damaged where the file is not sound; reads all of it."""
+        with _damage():
+            verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise Damaged(verdict)
+
+    # Writing: between begin and commit
+
+    def begin(self) -> None:
+        with _damage():
+            self._db.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        with _damage():
+            self._db.execute("COMMIT")
+
+    def put(self, entry: FileEntry) -> None:
+        """Take a file in, instead of what was known of it."""
+        with _damage():
+            self._remove(entry.path)
+            folder = PurePosixPath(entry.path).parent.name
+            row = (entry.path, stem(entry.path), folder, entry.language, *entry.stamp)
+            file = self._db.execute(
+                "INSERT INTO files (path, stem, folder, language, changed, size) VALUES (?, ?, ?, ?, ?, ?)",
+                row,
+            ).lastrowid
+            for first, end, words in entry.chunks:
+                chunk = self._db.execute(
+                    "INSERT INTO chunks (file, first, end) VALUES (?, ?, ?)", (file, first, end)
+                ).lastrowid
+                self._db.execute(
+                    "INSERT INTO words (rowid, content_words) VALUES (?, ?)", (chunk, " ".join(words))
+                )
+            self._db.executemany(
+                "INSERT INTO definitions VALUES (?, ?, ?, ?, ?)",
+                ((d.name, file, d.first, d.last, d.owner) for d in entry.definitions),
+            )
+
+    def remove(self, path: str) -> None:
+        """Forget a file."""
+        with _damage():
+            self._remove(path)
+
+    def _remove(self, path: str) -> None:
+        # The words of chunks that are no more stay behind (FTS5 could only take them out if it were given the
+        # text again), and a search passes them by; `wasteful` tells when that is worth a new index.
+        row = self._db.execute("SELECT id FROM files WHERE path = ?", (path,)).fetchone()
+        if row is not None:
+            for table, column in (("chunks", "file"), ("definitions", "file"), ("files", "id")):
+                self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", row)
+
+    def tidy(self) -> None:
+        """Note which words are common; after many files were put."""
+        with _damage():
+            least = max(_FEWEST_COMMON, int(_COMMON * self._count("chunks")))
+            self._db.execute("DELETE FROM common")
+            self._db.execute("INSERT INTO common SELECT term FROM vocabulary WHERE doc > ?", (least,))
+
+    @property
+    def wasteful(self) -> bool:
+        """Whether most of the index is about files that are no more or have changed since."""
+        with _damage():
+            ever = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
+            return ever is not None and ever[0] > 10_000 and ever[0] > 3 * self._count("chunks")
+
+    # Reading
+
+    def stamps(self) -> Iterator[tuple[str, Stamp]]:
+        """All files, by path."""
+        with _damage():
+            for path, changed, size in self._db.execute("SELECT path, changed, size FROM files"):
+                yield path, Stamp(changed, size)
+
+    def stamp(self, path: str) -> Stamp | None:
+        """A file's; None where it is not indexed."""
+        with _damage():
+            row = self._db.execute("SELECT changed, size FROM files WHERE path = ?", (path,)).fetchone()
+        return Stamp(*row) if row else None
+
+    def named(self, name: str) -> list[str]:
+        """The paths of files with this stem."""
+        return self._paths("stem", name)
+
+    def in_folder(self, name: str) -> list[str]:
+        """The paths of files that lie right in a folder of this name."""
+        return self._paths("folder", name)
+
+    def _paths(self, column: str, value: str) -> list[str]:
+        with _damage():
+            rows = self._db.execute(
+                f"SELECT path FROM files WHERE {column} = ? ORDER BY path LIMIT {_MOST_OF_A_NAME}", (value,)
+            )
+            return [path for (path,) in rows]
+
+    def definitions_of(self, path: str) -> tuple[Stamp, list[Definition]] | None:
+        """What a file defines, in order, as it was at a stamp; None where it is not indexed."""
+        stamp = self.stamp(path)
+        if stamp is None:
+            return None
+        with _damage():
+            rows = self._db.execute(
+                "SELECT name, first, last, owner FROM definitions "
+                "WHERE file = (SELECT id FROM files WHERE path = ?) ORDER BY first",
+                (path,),
+            )
+            return stamp, [Definition(*row) for row in rows]
+
+    def defining(self, name: str, most: int) -> list[tuple[Found, str]]:
+        """Where a name is defined, with its owner; empty where that is in more than `most` places."""
+        with _damage():
+            rows = self._db.execute(
+                "SELECT path, language, changed, size, first, last, owner FROM definitions "
+                "JOIN files ON files.id = file WHERE name = ? LIMIT ?",
+                (name, most + 1),
+            ).fetchall()
+        if len(rows) > most:
+            return []
+        return [
+            (Found(path, language, Stamp(changed, size), first, last + 1), owner)
+            for path, language, changed, size, first, last, owner in rows
+        ]
+
+    def telling(self, words: Sequence[str]) -> list[str]:
+        """Those of the words that stand somewhere but not everywhere, rarest first."""
+        with _damage():
+            marks = ", ".join("?" * len(words))
+            common = {
+                w for (w,) in self._db.execute(f"SELECT word FROM common WHERE word IN ({marks})", words)
+            }
+            rare = [word for word in words if word not in common]
+            marks = ", ".join("?" * len(rare))
+            counts = dict(
+                self._db.execute(f"SELECT term, doc FROM vocabulary WHERE term IN ({marks})", rare).fetchall()
+            )
+        found: list[str] = []
+        rows = 0
+        for word in sorted(counts, key=counts.__getitem__):
+            rows += counts[word]
+            if rows > _MOST_ROWS and found:
+                break
+            found.append(word)
+        return found
+
+    def matching(self, words: Sequence[str], language: str, limit: int) -> list[Found]:
+        """The chunks of a language that the words tell most about, by BM25, best first."""
+        if not words:
+            return []
+        wanted = " OR ".join(f'"{word}"' for word in words)
+        with _damage():
+            rows = self._db.execute(
+                "SELECT path, language, changed, size, first, end FROM words "
+                "JOIN chunks ON chunks.id = words.rowid JOIN files ON files.id = chunks.file "
+                "WHERE words MATCH ? AND language = ? ORDER BY words.rank LIMIT ?",
+                (wanted, language, limit),
+            ).fetchall()
+        return [Found(path, lang, Stamp(at, size), first, end) for path, lang, at, size, first, end in rows]
+
+    def _count(self, table: str) -> int:
+        return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+class _damage:
+    """Turns what SQLite says of a broken file into Damaged; a busy or full disk stays what it is."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.DatabaseError) and not _passing(error):
+            raise Damaged(str(error)) from error
+
+
+def _passing(error: sqlite3.DatabaseError) -> bool:
+    text = str(error)
+    return isinstance(error, sqlite3.OperationalError) and any(
+        word in text for word in ("locked", "busy", "full", "readonly", "unable to open", "interrupted")
+    )
+
+
+def throw_away(path: Path) -> None:
+    """Delete an index and what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

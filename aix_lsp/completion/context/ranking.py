@@ -1,0 +1,76 @@
+"""Which of the pieces that all sources found go into a prompt, and in which order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from aix_lsp.completion.context.piece import SOURCES, Piece, Source
+
+WEIGHTS: dict[Source, float] = {
+    "imports": 1.0,
+    "clipboard": 1.0,
+    "definitions": 0.9,
+    "recent": 0.8,
+    "similar": 0.7,
+    "siblings": 0.5,
+}
+"""How much the best piece of a source is worth."""
+_FADES = 0.8
+"""A piece is worth this share of the one before it in its source."""
+_PARROTS = 0.5
+"""A piece with more of its lines in the text at the cursor would have the model say that text again."""
+_ALIKE = 0.7
+"""A piece with more of its lines in those chosen before it tells nothing new."""
+_TELLING = 4
+"""Characters of a line that tells anything; closers do not."""
+_HEADER = 40
+"""Characters that a path and its markers take, about."""
+
+
+def choose(pieces: Iterable[Piece], window: str, budget: int) -> list[Piece]:
+    """The pieces worth most within `budget` characters, those first that change least.
+
+    `window` is what the prompt holds of the document itself.
+    """
+    here, told = _lines(window), set[str]()
+    chosen: list[Piece] = []
+    for piece in sorted(pieces, key=_worth, reverse=True):
+        lines = _lines(piece.text)
+        if size(piece) > budget or not lines:
+            continue
+        if _share(lines, here) > _PARROTS or _share(lines, told) > _ALIKE:
+            continue
+        chosen.append(piece)
+        told |= lines
+        budget -= size(piece)
+    return sorted(chosen, key=lambda piece: (SOURCES.index(piece.source), -piece.rank))
+
+
+def keep(kept: Sequence[Piece], chosen: Sequence[Piece], budget: int) -> tuple[Piece, ...]:
+    """What the prompt holds next: what it held, and behind it what is new, so that the model has read most of it.
+
+    Where that is more than `budget` characters, what was not chosen again goes at once.
+    """
+    known = {piece.text for piece in kept}
+    new = [piece for piece in chosen if piece.text not in known]
+    if sum(map(size, (*kept, *new))) <= budget:
+        return (*kept, *new)
+    wanted = {piece.text for piece in chosen}
+    return (*(piece for piece in kept if piece.text in wanted), *new)
+
+
+def size(piece: Piece) -> int:
+    """Characters that a piece takes in a prompt."""
+    return len(piece.text) + len(piece.path) + _HEADER
+
+
+def _worth(piece: Piece) -> float:
+    return WEIGHTS[piece.source] * _FADES**piece.rank
+
+
+def _lines(text: str) -> set[str]:
+    return {line for line in map(str.strip, text.split("\n")) if len(line) >= _TELLING}
+
+
+def _share(lines: set[str], others: set[str]) -> float:
+    return len(lines & others) / len(lines)
