@@ -23,13 +23,13 @@ from typing import Protocol
 from aix_lsp.fim.prompt import FimPrompt
 from benchmarks.buffer import Buffer
 from benchmarks.keystrokes import EMBEDDED, PEER_CONTEXT
+from benchmarks.machine import announce
 from benchmarks.own_engine import OwnEngine, completion_body, own_engine
 from benchmarks.peers.gguf_file import write_gguf
 from benchmarks.peers.llama_server import HOW_TO_BUILD, LlamaServer
 from benchmarks.peers.transformers_peers import ContinuousBatching, GenerateOneByOne, Tokenized
 from benchmarks.peers.windows import Windows
 from benchmarks.scripts import Moment, Script, scripts, steps
-from benchmarks.stats import busy_warning
 
 TOKENS = 16
 """Tokens a suggestion: about a line of code."""
@@ -197,8 +197,7 @@ def main() -> int:
     parser.add_argument("--gguf", type=Path, help="weights for it (default: written from the embedded model)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    if warning := busy_warning():
-        print(warning, file=sys.stderr)
+    announce(options.llama_server)
     table = asyncio.run(run(options))
     if options.json:
         rates = {n: {name: table.rate(n, name) for name in by_name} for n, by_name in table.scores.items()}

@@ -10,7 +10,8 @@ import time
 from aix_lsp.lsp.documents import DocumentStore, WireChange
 from aix_lsp.lsp.positions import ENCODINGS, Encoding
 from aix_lsp.lsp.workspace import Workspace
-from benchmarks.stats import busy_warning, percentile
+from benchmarks.machine import announce
+from benchmarks.stats import percentile
 
 EDITS = 200
 SHAPES: dict[str, tuple[str, int, int]] = {
@@ -46,7 +47,7 @@ def main() -> None:
                 taken = milliseconds(text, line, character, typed, encoding)
                 p50, p95 = percentile(taken, 50), percentile(taken, 95)
                 print(f"{name:26} {encoding:8} {typed!r:6} {p50:8.3f} {p95:8.3f}")
-    print(busy_warning())
+    announce()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import announce
 from benchmarks.peers.gguf_file import write_gguf
 from benchmarks.peers.llama_server import HOW_TO_BUILD, LlamaServer
 from benchmarks.random_llama import write_random_llama
@@ -215,6 +216,7 @@ async def main() -> None:
     parser.add_argument("--work", type=Path, help="keeps the random model and its GGUF files between runs")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    announce(options.llama_server)
     with tempfile.TemporaryDirectory() as temporary:
         work = options.work or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)

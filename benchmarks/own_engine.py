@@ -43,6 +43,15 @@ class OwnEngine:
         async with self.session.get("/metrics") as answer:
             return parse_metrics(await answer.text())
 
+    async def settled(self, within: float = 30.0) -> dict[str, float]:
+        """The metrics once nothing runs or waits. Raises TimeoutError."""
+        async with asyncio.timeout(within):
+            while True:
+                metrics = await self.metrics()
+                if not metrics["aix_running_sequences"] and not metrics["aix_waiting_sequences"]:
+                    return metrics
+                await asyncio.sleep(0.05)
+
     def memory_mib(self) -> float:
         """Resident memory of the process (Linux), else NaN."""
         status = Path(f"/proc/{self.process.pid}/status")

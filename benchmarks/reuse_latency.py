@@ -15,10 +15,11 @@ from benchmarks.buffer import Buffer
 from benchmarks.editor import Editor
 from benchmarks.engine_watch import EngineClient, wait_until_gone
 from benchmarks.lsp import inline_items, insert_text
+from benchmarks.machine import announce
 from benchmarks.own_engine import completion_body
 from benchmarks.readiness import wait_until_ready
 from benchmarks.scripts import scripts
-from benchmarks.stats import busy_warning, percentile
+from benchmarks.stats import percentile
 
 GOAL_MS = 5.0
 
@@ -93,8 +94,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=500)
     parser.add_argument("--busy", type=int, default=4, help="requests always running beside")
     options = parser.parse_args()
-    if warning := busy_warning():
-        print(warning, file=sys.stderr)
+    announce()
     return asyncio.run(run(options.rounds, options.busy))
 
 

@@ -108,22 +108,12 @@ async def run(total: int, clients: int, engine_args: list[str]) -> list[str]:
         watcher = asyncio.create_task(watch(soak))
         await asyncio.gather(*(client(number, engine, soak, files) for number in range(clients)))
         watcher.cancel()
-        metrics = await settled(engine)
+        metrics = await engine.settled()
     counted = ends(before, metrics)
     print(f"{soak.sent} requests: {soak.finished} finished, {soak.cancelled} dropped, {soak.refused} refused")
     print(f"the engine counts {counted}")
     print(f"memory {soak.memory[0]:.0f} MiB after the first requests, {soak.memory[-1]:.0f} MiB at the end")
     return soak.wrong[:10] + verdict(soak, counted, metrics)
-
-
-async def settled(engine: OwnEngine) -> dict[str, float]:
-    """The metrics once nothing runs or waits."""
-    async with asyncio.timeout(30):
-        while True:
-            metrics = await engine.metrics()
-            if not metrics["aix_running_sequences"] and not metrics["aix_waiting_sequences"]:
-                return metrics
-            await asyncio.sleep(0.05)
 
 
 def verdict(soak: Soak, counted: dict[str, int], metrics: dict[str, float]) -> list[str]:

@@ -144,6 +144,7 @@ class Engine:
             if request.cancelled or request.finished:
                 return
             request.cancelled_at = time.monotonic()
+            request.cancelled_in = self._stepper.requests.steps
             request.cancelled = True
             self._no_longer_wanted(request)
             self._signals.raised += 1

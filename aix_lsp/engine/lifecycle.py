@@ -27,6 +27,8 @@ class Lifecycle:
         self.scheduler = scheduler
         self.foreground_met = 0
         """How many requests above background were ever seen here."""
+        self.steps = 0
+        """How many steps have ended."""
         self._tell = tell
         self._metrics = metrics
         self._live: set[Request] = set()
@@ -68,6 +70,7 @@ class Lifecycle:
             self._metrics.wasted_tokens.add(request.completion_tokens)
             if request.cancelled_at:
                 self._metrics.cancel_to_free_seconds.observe(time.monotonic() - request.cancelled_at)
+                self._metrics.cancel_to_free_steps.observe(self.steps - request.cancelled_in)
         for sequence in unfinished:
             self._tell(request, sequence.output.close(reason))
         self._finish(request, reason)

@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _FINE_SECONDS = (2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3)
+_STEPS = (0.0, 1.0, 2.0, 4.0, 8.0)
 _ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 _TOKENS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
@@ -111,6 +112,7 @@ class EngineMetrics:
         self.wasted_tokens = Tally("Tokens generated for requests that were then cancelled")
         self.tokens_after_cancel = Tally("Tokens that steps yielded for requests cancelled meanwhile")
         self.cancel_to_free_seconds = Distribution("From cancel to pages let go")
+        self.cancel_to_free_steps = Distribution("Steps that ended from cancel to pages let go", _STEPS)
         self.aborted_steps = Tally("Steps ended early because nobody wanted them")
         self.failed_steps = Tally("Steps that raised, by kind", "kind", ("memory", "error"))
         self.evicted_pages = Tally("Pages evicted from the cache")
@@ -121,6 +123,7 @@ class EngineMetrics:
         self.running_sequences = Level("Sequences running")
         self.waiting_sequences = Level("Sequences waiting")
         self.cost_model_relative_error = Level("Mean relative error of predicted step times")
+        self.memory_bytes = Level("Memory that the model takes", "part")
         self.load_seconds = Level("How long loading the model took")
         self._registry = CollectorRegistry()
         self._registry.register(self)

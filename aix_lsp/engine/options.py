@@ -43,6 +43,9 @@ class LoadedModel:
     dtype: str
     context_length: int
     eos_token_ids: frozenset[int]
+    weight_bytes: int = 0
+    pool_bytes: int = 0
+    """Bytes of the KV pool; on a CPU its pages take memory when they are first written."""
 
 
 class ModelError(Exception):

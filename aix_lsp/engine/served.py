@@ -66,6 +66,8 @@ class ServedModel:
         encoder = TextEncoder(tokenizer, self._vocabulary)
         self._layout = Layout(encoder, self._vocabulary, template, tokenizer)
         self.engine = Engine(model.runner, metrics, limits)
+        self.engine.metrics.memory_bytes.set(model.weight_bytes, "weights")
+        self.engine.metrics.memory_bytes.set(model.pool_bytes, "pool")
         self.card = ModelCard(
             model.name,
             template.name if template else "",

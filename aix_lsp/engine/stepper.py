@@ -110,6 +110,7 @@ class Stepper:
             return None
         finally:
             self.flight = None
+            self.requests.steps += 1
         if results is None:
             self._metrics.aborted_steps.add()
         return results

@@ -12,6 +12,7 @@ from transformers import AttentionInterface
 from aix_lsp.engine.model.attention import Form, attend
 from aix_lsp.engine.model.kv import ShapeProbe
 from aix_lsp.engine.model.plan import Plan
+from aix_lsp.engine.model.quantize import Int8Linear
 
 # transformers treats names that hold "flash", "sdpa", "flex", "paged|" or "/" as its own, and builds no
 # masks for names that it does not know.
@@ -32,6 +33,11 @@ class TransformersForward:
         model.set_attn_implementation(IMPLEMENTATION)
         self.model = model
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the weights take."""
+        return weight_bytes(self.model)
+
     def __call__(self, plan: Plan) -> Tensor:
         """Logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""
         token = current_plan.set(plan)
@@ -46,6 +52,12 @@ class TransformersForward:
             current_plan.reset(token)
         logits: Tensor = output.logits
         return logits[0]
+
+
+def weight_bytes(model: torch.nn.Module) -> int:
+    """Bytes of a model's parameters and of its layers in int8, shared ones counted once."""
+    plain = sum(parameter.nbytes for parameter in model.parameters())
+    return plain + sum(module.nbytes for module in model.modules() if isinstance(module, Int8Linear))
 
 
 def transformers_attention(

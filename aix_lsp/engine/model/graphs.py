@@ -14,6 +14,7 @@ from torch import Tensor
 from aix_lsp.engine.model.batched import Batch
 from aix_lsp.engine.model.kv import KvPool
 from aix_lsp.engine.model.plan import Plan, never
+from aix_lsp.engine.model.runner import Forward
 from aix_lsp.engine.model.slots import Scattered
 
 log = logging.getLogger(__name__)
@@ -29,11 +30,16 @@ class GraphedForward:
     """A forward pass whose decoding steps of up to 64 rows are replayed, by powers of two of rows and of
     pages."""
 
-    def __init__(self, forward: Callable[[Plan], Tensor], pool: KvPool, recorder: Recorder) -> None:
+    def __init__(self, forward: Forward, pool: KvPool, recorder: Recorder) -> None:
         self._forward = forward
         self._pool = pool
         self._recorder = recorder
         self._recorded: dict[tuple[int, int], _Recorded] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the weights take."""
+        return self._forward.nbytes
 
     def __call__(self, plan: Plan) -> Tensor:
         """Logits `[len(plan.wanted), vocab]` of the wanted rows, valid until the next call. Raises Aborted,

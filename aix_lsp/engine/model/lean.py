@@ -57,13 +57,21 @@ class LeanModel:
     embedding_scale: float = 1.0
     logit_scale: float = 1.0
 
+    @property
+    def _projections(self) -> list[Project]:
+        inner = (p for layer in self.layers for p in (layer.qkv, layer.out, layer.gate_up, layer.down))
+        return [self.head, *inner]
+
     def weight_count(self) -> int:
         """Elements of all projections' matrices; only before `convert`."""
-        made = [
-            self.head,
-            *(p for layer in self.layers for p in (layer.qkv, layer.out, layer.gate_up, layer.down)),
-        ]
-        return sum(project.weight.numel() for project in made if isinstance(project, FloatProjection))
+        return sum(made.weight.numel() for made in self._projections if isinstance(made, FloatProjection))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the weights take, those that the head shares with the embedding counted once."""
+        head, embedding = self.head, self.embedding
+        shared = isinstance(head, FloatProjection) and head.weight.data_ptr() == embedding.data_ptr()
+        return sum(made.nbytes for made in self._projections) + (0 if shared else embedding.nbytes)
 
     def convert(self, make: Callable[[FloatProjection], Project], progress: Callable[[float], None]) -> None:
         """Replace each projection by what `make` makes of it, one by one, so that memory holds one weight
@@ -105,6 +113,11 @@ class LeanForward:
     def __init__(self, model: LeanModel) -> None:
         self.model = model
         self._kept: dict[int, _Workspace] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the weights take."""
+        return self.model.nbytes
 
     def __call__(self, plan: Plan) -> Tensor:
         """Logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""

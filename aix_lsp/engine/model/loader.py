@@ -84,6 +84,8 @@ class _Loading:
             dtype=chosen.name,
             context_length=context,
             eos_token_ids=end_tokens(model, self.tokenizer),
+            weight_bytes=assembled.forward.nbytes,
+            pool_bytes=pool.nbytes,
         )
 
     def _assemble(self, chosen: Precision, context: int) -> tuple[Assembled, Any, Precision]:

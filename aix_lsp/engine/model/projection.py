@@ -13,6 +13,9 @@ from torch import Tensor
 class Project(Protocol):
     """From rows `[M, in]` to rows `[M, out]`, written to `out` where it is given (of any float dtype)."""
 
+    nbytes: int
+    """Bytes that its weight takes."""
+
     def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor: ...
 
     def add(self, rows: Tensor, onto: Tensor) -> None:
@@ -40,6 +43,7 @@ class FloatProjection:
         self.weight = weight
         self.bias = bias
         self.norm = norm
+        self.nbytes = weight.nbytes
 
     def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
         found = F.linear(rows if self.norm is None else self.norm(rows), self.weight, self.bias)
@@ -57,6 +61,7 @@ class PackedBfloat16Projection:
     """
 
     def __init__(self, plain: FloatProjection) -> None:
+        self.nbytes = plain.nbytes
         self._norm = plain.norm
         self._bias = plain.bias
         self._packed = torch.ops.mkldnn._reorder_linear_weight(plain.weight.contiguous(), None)

@@ -30,6 +30,7 @@ class _Int8Projection:
         codes, scales = quantize_rows(weight if norm is None else weight.float() * norm.weight.float())
         width = weight.shape[1]
         self.codes = codes
+        self.nbytes = codes.nbytes
         self.scales = scales if norm is None else scales * math.sqrt(width)
         self._bias = None if bias is None else bias.float()
         self._eps = None if norm is None else torch.tensor(norm.eps * width)
@@ -210,6 +211,11 @@ class Int8Linear(torch.nn.Module):
         self.out_features = linear.out_features
         bias = None if linear.bias is None else linear.bias.detach()
         self._project = int8_projection(linear.weight.detach(), bias, cached=cached)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the weight takes."""
+        return self._project.nbytes
 
     def forward(self, rows: Tensor) -> Tensor:
         """As `nn.Linear`: `[…, in]` to `[…, out]`, in the dtype of `rows`."""

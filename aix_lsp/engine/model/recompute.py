@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aix_lsp.engine.model.generic import weight_bytes
 from aix_lsp.engine.model.kv import LayerShape
 from aix_lsp.engine.model.plan import Plan, Span
 
@@ -27,6 +28,11 @@ class RecomputeForward:
     def __init__(self, model: Any) -> None:
         self.model = model
         self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the weights take."""
+        return weight_bytes(self.model)
 
     def __call__(self, plan: Plan) -> Tensor:
         """Logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""

@@ -21,6 +21,10 @@ class Forward(Protocol):
     """A model: from a step's plan to the logits `[len(plan.wanted), vocab]` of the wanted rows. Raises
     Aborted."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the weights take."""
+
     def __call__(self, plan: Plan) -> Tensor: ...
 
 
