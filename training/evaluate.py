@@ -30,21 +30,24 @@ def compare(work: Path, folders: dict[str, Path], extent: Extent, ngram: bool) -
     place.mkdir(exist_ok=True)
     documents = corpus.load(work / "heldout.jsonl")
     found: list[Figures] = []
-    for name, model in _models(work, folders, ngram):
+    for name, model, recall in _models(work, folders, ngram):
         file = place / f"{name}.json"
         if not file.exists():
-            file.write_text(json.dumps(evaluate(model(), documents, extent), indent=1))
+            figures = evaluate(model(), documents, extent, recall) | {"model": name}
+            file.write_text(json.dumps(figures, indent=1))
         found.append(json.loads(file.read_text()))
     shown = table(found)
     (place / "table.md").write_text(shown)
     return shown
 
 
-def _models(work: Path, folders: dict[str, Path], ngram: bool) -> Iterator[tuple[str, _Loader]]:
+def _models(work: Path, folders: dict[str, Path], ngram: bool) -> Iterator[tuple[str, _Loader, bool]]:
+    """(name, model, whether what stands elsewhere is mixed in)."""
     for name, folder in folders.items():
-        yield name, _Loader(name, folder, work)
+        yield name, _Loader(name, folder, work), False
+        yield f"{name}, recall", _Loader(name, folder, work), True
     if ngram:
-        yield "n-gram", _Loader("n-gram", None, work)
+        yield "n-gram", _Loader("n-gram", None, work), False
 
 
 class _Loader:

@@ -196,3 +196,21 @@ def test_a_report_has_a_row_a_figure_and_a_column_a_model(tokenizer: Any, tmp_pa
     bits = next(line for line in shown if line.startswith("| bits per byte"))
     assert 0 < float(bits.split("|")[2]) < 4
     assert bits.split("|")[3].strip() == "–"
+
+
+def test_recall_writes_what_stands_elsewhere(tokenizer: Any) -> None:
+    known = "def total(values):\n    result = first(values)\n    return result\n"
+    text = "def other(values):\n    result = fi\n"
+    document = Document("p", "python", "pkg/b.py", text)
+    neighbours = [
+        document,
+        Document("p", "python", "pkg/a.py", known),
+        Document("q", "python", "pkg/c.py", known),
+    ]
+    at = text.index("fi") + 2
+    cursor = Cursor(document, "mid-word", at, at)
+    silent = Silent(tokenizer, "")
+    for beside, expected in ((None, ""), (neighbours, "rst(values)"), (neighbours[:1] + neighbours[2:], "")):
+        completer = Completer(silent, beside)
+        written = completer.complete(cursor.prompt(), 20, line=True, document=document).text
+        assert written.strip() == expected

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from os.path import commonpath
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aix_lsp.engine.scheduling.recall import NOTHING, Recall, Tokens, joined
 from aix_lsp.engine.text.encoder import TextEncoder
 from aix_lsp.engine.text.healing import Healing
-from aix_lsp.engine.text.layout import Layout
+from aix_lsp.engine.text.layout import Layout, Prompt
 from aix_lsp.engine.text.vocabulary import Vocabulary
 from aix_lsp.fim.family import Template
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.fim.templates import detect
+from aix_lsp.training.corpus import Document
 from aix_lsp.training.vocabulary import FILE, REPOSITORY
 
 Logits = NDArray[np.float32]
+
+_LIBRARY_CHARACTERS = 200_000
 
 
 class NextToken(Protocol):
@@ -55,7 +60,10 @@ class Completion:
 class Completer:
     """One model with its prompt format."""
 
-    def __init__(self, model: NextToken) -> None:
+    def __init__(self, model: NextToken, neighbours: Sequence[Document] | None = None) -> None:
+        """With `neighbours` what stands elsewhere in the prompt and in those of them that are of the document's
+        package is mixed in, as the engine does it.
+        """
         self.model = model
         known: dict[str, int] = model.tokenizer.get_vocab()
         template = template_of(known)
@@ -63,22 +71,32 @@ class Completer:
         ends = stops | {model.tokenizer.eos_token_id}
         self._vocabulary = Vocabulary(model.tokenizer, len(known), ends, [known[m] for m in template.markers])
         self._banned = np.array(self._vocabulary.banned, dtype=np.int64)
-        self._layout = Layout(
-            TextEncoder(model.tokenizer, self._vocabulary), self._vocabulary, template, model.tokenizer
-        )
+        encoder = TextEncoder(model.tokenizer, self._vocabulary)
+        self._layout = Layout(encoder, self._vocabulary, template, model.tokenizer)
+        self._libraries = None if neighbours is None else _Libraries(neighbours, encoder)
 
     def complete(
-        self, prompt: FimPrompt, limit: int, line: bool, heal: bool = True, expected: str | None = None
+        self,
+        prompt: FimPrompt,
+        limit: int,
+        line: bool,
+        heal: bool = True,
+        expected: str | None = None,
+        document: Document | None = None,
     ) -> Completion:
         """At most `limit` tokens, to the model's end or, with `line`, to the first line end.
 
-        Where only agreement with `expected` counts, nothing is written beyond the first token that departs.
+        `document` is the one that the prompt is of. Where only agreement with `expected` counts, nothing is
+        written beyond the first token that departs.
         """
         laid = self._layout.lay_out(prompt, self.model.context - limit - 32, heal)
         healing, written = Healing(self._vocabulary, laid.typed), b""
         wanted = None if expected is None else expected.encode() + b"\n"
+        recall = self._recall(laid, document)
         logits = self.model.start(laid.tokens)
         for _ in range(limit + laid.healed):
+            if recall is not None:
+                logits = mixed(logits, recall)
             token = self._choose(logits, healing)
             if token in self._vocabulary.ends:
                 return Completion(written.decode(errors="replace"), ended=True)
@@ -88,7 +106,14 @@ class Completer:
             if wanted is not None and not wanted.startswith(written):
                 break
             logits = self.model.add(token)
+            if recall is not None:
+                recall.extend([token])
         return Completion(written.decode(errors="replace"), ended=False)
+
+    def _recall(self, laid: Prompt, document: Document | None) -> Recall | None:
+        if self._libraries is None:
+            return None
+        return Recall(laid.texts, self._libraries.beside(document) if document else NOTHING)
 
     def _choose(self, logits: Logits, healing: Healing) -> int:
         allowed = healing.allowed
@@ -97,6 +122,46 @@ class Completer:
         scores = logits.copy()
         scores[self._banned] = -np.inf
         return int(np.argmax(scores))
+
+
+class _Libraries:
+    """What stands in the files nearest to a document, as a server would know them."""
+
+    def __init__(self, documents: Sequence[Document], encoder: TextEncoder) -> None:
+        self._encoder = encoder
+        self._packages: dict[tuple[str, str], list[Document]] = {}
+        for document in documents:
+            self._packages.setdefault((document.package, document.language), []).append(document)
+        self._last: tuple[Document, Tokens] | None = None
+
+    def beside(self, document: Document) -> Tokens:
+        """The tokens of a document's neighbours of its language, nearest paths first."""
+        if self._last is None or self._last[0] is not document:
+            self._last = document, joined(list(self._chosen(document)))
+        return self._last[1]
+
+    def _chosen(self, document: Document) -> Iterator[list[int]]:
+        others = self._packages.get((document.package, document.language), [])
+        left = _LIBRARY_CHARACTERS
+        for other in sorted(others, key=lambda d: (-len(commonpath([d.path, document.path])), d.path)):
+            if other is document or left <= 0:
+                continue
+            text = other.text[:left]
+            left -= len(text)
+            yield self._encoder.encode(text).tokens
+
+
+def mixed(logits: Logits, recall: Recall) -> Logits:
+    """Log-probabilities of the model's chances and what stood elsewhere, mixed."""
+    (mixture,) = recall.mixtures((), 1.0)
+    top = float(logits.max())
+    chances = np.exp(logits - top)
+    chances /= chances.sum()
+    if mixture is not None:
+        chances *= 1 - mixture.share
+        chances[list(mixture.tokens)] += mixture.share * np.array(mixture.chances, np.float32)
+    scores: Logits = np.log(np.maximum(chances, 1e-30))
+    return scores
 
 
 def template_of(known: dict[str, int]) -> Template:

@@ -38,10 +38,13 @@ GROUPS = {
 }
 
 
-def evaluate(model: NextToken, documents: Sequence[Document], extent: Extent | None = None) -> Figures:
-    """Every figure of one model, and some of its answers."""
+def evaluate(
+    model: NextToken, documents: Sequence[Document], extent: Extent | None = None, recall: bool = False
+) -> Figures:
+    """Every figure of one model, and some of its answers; with `recall` as the engine mixes it in."""
     extent = extent or Extent()
-    completer, figures = Completer(model), Figures(model=model.name)
+    completer = Completer(model, documents if recall else None)
+    figures = Figures(model=model.name)
     for number, (group, languages) in enumerate(GROUPS.items()):
         held = cursors.of_language(documents, *languages)
         if not held:

@@ -71,7 +71,9 @@ def answers(completer: Completer, cursors: Iterable[Cursor]) -> list[Answer]:
     for cursor in cursors:
         line = cursor.kind != "block"
         limit = LINE_TOKENS if line else BLOCK_TOKENS
-        found.append(Answer(cursor, completer.complete(cursor.prompt(), limit, line)))
+        found.append(
+            Answer(cursor, completer.complete(cursor.prompt(), limit, line, document=cursor.document))
+        )
     return found
 
 
@@ -82,14 +84,16 @@ def exact_lines(
     right = []
     for cursor in cursors:
         prompt = cursor.prompt() if suffix else replace(cursor.prompt(), suffix="")
-        done = completer.complete(prompt, LINE_TOKENS, line=True, heal=heal, expected=cursor.wanted)
+        done = completer.complete(
+            prompt, LINE_TOKENS, line=True, heal=heal, expected=cursor.wanted, document=cursor.document
+        )
         right.append(Answer(cursor, done).exact)
     return mean(right)
 
 
 def ended_lines(completer: Completer, cursors: Iterable[Cursor]) -> float:
     """Share of one-line middles that the model ends by itself at the line's end, not stopped there by us."""
-    ended = [completer.complete(c.prompt(), LINE_TOKENS, line=False) for c in cursors]
+    ended = [completer.complete(c.prompt(), LINE_TOKENS, line=False, document=c.document) for c in cursors]
     return mean(done.ended and "\n" not in done.text.rstrip() for done in ended)
 
 
@@ -142,7 +146,10 @@ def _replay(completer: Completer, cursor: Cursor, lines: int) -> tuple[int, int]
         end = len(text) if end < 0 else end
         while place < end:
             shown = completer.complete(
-                replace(cursor, start=place, end=end).prompt(), LINE_TOKENS, line=True
+                replace(cursor, start=place, end=end).prompt(),
+                LINE_TOKENS,
+                line=True,
+                document=cursor.document,
             ).text
             step, used = _type(text[place:end], shown.rstrip())
             place, keys = place + step, keys + used
