@@ -43,6 +43,8 @@ class LoadedModel:
     dtype: str
     context_length: int
     eos_token_ids: frozenset[int]
+    parameters: int = 0
+    """How many weights it has; 0 where that is not known."""
     weight_bytes: int = 0
     pool_bytes: int = 0
     """Bytes of the KV pool; on a CPU its pages take memory when they are first written."""

@@ -21,13 +21,17 @@ from aix_lsp.engine.stream import EventStream
 from aix_lsp.engine.text.candidate import Candidate, stops_for
 from aix_lsp.engine.text.encoder import TextEncoder
 from aix_lsp.engine.text.layout import Layout, Prompt, PromptTooLong
+from aix_lsp.engine.text.library import Library
 from aix_lsp.engine.text.vocabulary import Vocabulary
 from aix_lsp.fim.family import Template
+from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.fim.templates import detect
 
 log = logging.getLogger(__name__)
 
 _LEAST_PROMPT = 16
+_SMALL = 100_000_000
+"""Weights of a model that what stands elsewhere helps, as far as was measured (training/README.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class ModelCard:
     fim: bool
     device: str
     dtype: str
+    recall: bool
+    """Whether what stands elsewhere is mixed into its chances where a request does not say."""
 
     def json(self) -> dict[str, object]:
         """As docs/engine-api.md has it."""
@@ -63,7 +69,8 @@ class ServedModel:
         markers = [known[marker] for marker in template.markers] if template else []
         ends = model.eos_token_ids.union(stops)
         self._vocabulary = Vocabulary(tokenizer, model.runner.vocab_size, ends, markers)
-        encoder = TextEncoder(tokenizer, self._vocabulary)
+        encoder = self._encoder = TextEncoder(tokenizer, self._vocabulary)
+        self._takes_context = template is not None and template.takes_context
         self._layout = Layout(encoder, self._vocabulary, template, tokenizer)
         self.engine = Engine(model.runner, metrics, limits)
         self.engine.metrics.memory_bytes.set(model.weight_bytes, "weights")
@@ -75,7 +82,9 @@ class ServedModel:
             template is not None,
             model.device,
             model.dtype,
+            0 < model.parameters <= _SMALL,
         )
+        self.library = Library(encoder)
 
     def complete(self, completion: CompletionRequest) -> EventStream:
         """Start a completion; must be called on an event loop. Raises PromptTooLong, QueueFull,
@@ -102,6 +111,9 @@ class ServedModel:
             arrival=arrival,
             banned=self._vocabulary.banned,
             top_logprobs=completion.logprobs or 0,
+            texts=(*self._unread(completion.prompt), *prompt.texts),
+            library=self.library.of(completion.library),
+            recall_weight=float(self.card.recall) if completion.recall is None else completion.recall,
             parts=prompt.parts,
         )
         seed = secrets.randbits(31) if completion.seed is None else completion.seed
@@ -120,6 +132,12 @@ class ServedModel:
             for index in range(completion.n)
         ]
         return request
+
+    def _unread(self, prompt: FimPrompt) -> list[list[int]]:
+        """The context of a prompt whose format has no place for it."""
+        if self._takes_context:
+            return []
+        return [self._encoder.encode(file.text, f"context:{file.path}").tokens for file in prompt.context]
 
     def _candidate(self, index: int, completion: CompletionRequest, prompt: Prompt) -> Candidate:
         parts = completion.prompt

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aix_lsp.engine.http.completions import Completions
 from aix_lsp.engine.http.sse import BEAT, frame, send_error, send_events
+from aix_lsp.engine.http.texts import Texts
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.state import Presence, StateBoard
@@ -115,6 +116,7 @@ def make_app(service: Service, token: str = "") -> ASGIApp:
     endpoint: Callable[[], ServedModel | None] = lambda: service.served  # noqa: E731
     routes = [
         Route("/v1/completions", Completions(endpoint), methods=["POST"]),
+        Route("/aix/texts", Texts(endpoint), methods=["POST"]),
         Route("/v1/models", service.models),
         Route("/aix/events", _Events(service.board)),
         Route("/health", service.health),

@@ -21,12 +21,12 @@ from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.stream import EventStream
 from aix_lsp.engine.text.layout import PromptTooLong
 
-_LARGEST_BODY = 32 << 20
+LARGEST_BODY = 32 << 20
 _AGAIN = {"retry-after": "1"}
 
 
-class _TooLarge(Exception):
-    pass
+class TooLarge(Exception):
+    """A request's body is larger than is read."""
 
 
 class Completions:
@@ -41,10 +41,10 @@ class Completions:
             await send_error(send, 503, "the model is not ready; /health tells its state", "loading", _AGAIN)
             return
         try:
-            completion = parse(json.loads(await _body(scope, receive)))
+            completion = parse(json.loads(await read_body(scope, receive)))
             stream = served.complete(completion)
-        except _TooLarge:
-            await send_error(send, 413, f"the body is over {_LARGEST_BODY >> 20} MiB", "too_large")
+        except TooLarge:
+            await send_error(send, 413, f"the body is over {LARGEST_BODY >> 20} MiB", "too_large")
         except (ValueError, RecursionError) as error:
             message = str(error) if isinstance(error, BadField) else "the body is not JSON in UTF-8"
             await send_error(send, 400, message, "bad_request")
@@ -75,11 +75,11 @@ async def _send_whole(answer: _Answer, stream: EventStream, receive: Receive, se
         await send_json(send, 200, value)
 
 
-async def _body(scope: Scope, receive: Receive) -> bytes:
-    """The whole body. Raises _TooLarge before reading more than is allowed."""
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """The whole body. Raises TooLarge before reading more than is allowed."""
     declared = dict(scope["headers"]).get(b"content-length", b"0")
-    if declared.isdigit() and int(declared) > _LARGEST_BODY:
-        raise _TooLarge
+    if declared.isdigit() and int(declared) > LARGEST_BODY:
+        raise TooLarge
     body = bytearray()
     more = True
     while more:
@@ -88,8 +88,8 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
             break
         body += message.get("body", b"")
         more = message.get("more_body", False)
-        if len(body) > _LARGEST_BODY:
-            raise _TooLarge
+        if len(body) > LARGEST_BODY:
+            raise TooLarge
     return bytes(body)
 
 

@@ -14,6 +14,7 @@ from aix_lsp.fim.prompt import ContextFile, FimPrompt
 _MOST_CANDIDATES = 16
 _MOST_STOPS = 64
 _MOST_LOGPROBS = 20
+_MOST_TEXTS = 1024
 
 
 class BadField(ValueError):
@@ -42,6 +43,8 @@ class CompletionRequest:
     priority: int = 1
     deadline_ms: int | None = None
     heal: bool = True
+    recall: float | None = None
+    library: tuple[str, ...] = ()
 
 
 def parse(body: object) -> CompletionRequest:
@@ -75,7 +78,14 @@ def parse(body: object) -> CompletionRequest:
         priority=extension.integer("priority", 1, 0, 3),
         deadline_ms=extension.optional_integer("deadline_ms", 1),
         heal=extension.flag("heal", True),
+        recall=extension.optional_number("recall", 0.0, 1.0),
+        library=_texts(extension.value("library"), "aix.library"),
     )
+
+
+def parse_texts(body: object) -> tuple[str, ...]:
+    """The texts in a decoded body of /aix/texts. Raises BadField."""
+    return _texts(_Fields(body, "").value("texts"), "texts")
 
 
 class _Fields:
@@ -128,9 +138,13 @@ class _Fields:
         return value
 
     def number(self, name: str, default: float, low: float, high: float | None = None) -> float:
+        value = self.optional_number(name, low, high)
+        return default if value is None else value
+
+    def optional_number(self, name: str, low: float, high: float | None = None) -> float | None:
         value = self.value(name)
         if value is None:
-            return default
+            return None
         sound = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not sound or _outside(value, low, high):
             raise BadField(f"{self._where}{name} must be a number{_range(low, high)}")
@@ -167,6 +181,14 @@ def _stops(value: object) -> tuple[str, ...]:
     if not isinstance(stops, list) or len(stops) > _MOST_STOPS:
         raise BadField(f"stop must be a string or a list of at most {_MOST_STOPS} strings")
     return tuple(found for found in (text(stop, "stop") for stop in stops) if found)
+
+
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or len(value) > _MOST_TEXTS:
+        raise BadField(f"{where} must be a list of at most {_MOST_TEXTS} strings")
+    return tuple(text(one, where) for one in value)
 
 
 def _context(value: object) -> tuple[ContextFile, ...]:

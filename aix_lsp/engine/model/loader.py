@@ -84,6 +84,7 @@ class _Loading:
             dtype=chosen.name,
             context_length=context,
             eos_token_ids=end_tokens(model, self.tokenizer),
+            parameters=self.weights.parameters,
             weight_bytes=assembled.forward.nbytes,
             pool_bytes=pool.nbytes,
         )

@@ -61,6 +61,11 @@ class TextEncoder:
         if not self._incremental:
             log.info("this tokenizer cannot be fed line by line: each keystroke tokenises the whole prompt")
 
+    def tokens(self, text: str) -> list[int]:
+        """The tokens of a text, and nothing else of it. May be called from any thread."""
+        found: list[int] = self._backend.encode(text, add_special_tokens=False).ids
+        return found
+
     def encode(self, text: str, key: str = "", pad: str = "") -> Encoded:
         """The tokens of `text`. Behind `pad`, whose tokens are dropped, a tokenizer adds no blank in front.
 

@@ -148,7 +148,7 @@ class _Libraries:
                 continue
             text = other.text[:left]
             left -= len(text)
-            yield self._encoder.encode(text).tokens
+            yield self._encoder.tokens(text)
 
 
 def mixed(logits: Logits, recall: Recall) -> Logits:

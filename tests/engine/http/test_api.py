@@ -23,6 +23,8 @@ from aix_lsp.engine.options import LoadedModel
 from aix_lsp.engine.scheduling.schedule import Limits
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.state import Presence, StateBoard
+from aix_lsp.engine.step import Row
+from aix_lsp.engine.text.library import digest
 from tests.engine.fakes import FakeRunner
 from tests.engine.test_engine import Gate, until
 from tests.engine.tokenizers_for_tests import embedded
@@ -219,6 +221,56 @@ async def test_before_the_model_is_there() -> None:
             assert (await response.json())["data"] == []
         async with host.session.get("/metrics") as response:
             assert "aix_requests" in await response.text()
+
+
+async def test_what_stands_in_texts_sent_before_is_mixed_in(host: Host) -> None:
+    text = "result = open_everything(now)\n"
+    rows: list[Row] = []
+    host.runner.before = rows.extend
+    for texts, weight, mixed in (
+        ([], 1, False),
+        ([text], None, False),
+        ([text], 0, False),
+        ([text], 1, True),
+    ):
+        async with host.session.post("/aix/texts", json={"texts": texts}) as response:
+            assert response.status == 200
+        rows.clear()
+        aix = {"recall": weight, "library": ["unknown", digest(text)], "heal": False}
+        await host.post(prompt="result = open", max_tokens=1, aix=aix)
+        assert any(mixture for row in rows for mixture in row.mixtures) == mixed
+
+
+async def test_context_that_the_format_has_no_place_for_is_looked_in(host: Host) -> None:
+    rows: list[Row] = []
+    host.runner.before = rows.extend
+    context = [{"path": "b.py", "text": "result = open_everything(now)\n"}]
+    for given in ([], context):
+        rows.clear()
+        await host.post(
+            prompt="result = open", max_tokens=1, aix={"recall": 1, "context": given, "heal": False}
+        )
+        assert any(mixture for row in rows for mixture in row.mixtures) == bool(given)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [({"texts": 1}, 400), ({"texts": [1]}, 400), ([], 400), ({"texts": ["x" * 100]}, 413)]
+)
+async def test_wrong_texts_are_refused(
+    host: Host, body: object, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aix_lsp.engine.http.completions.LARGEST_BODY", 64)
+    async with host.session.post("/aix/texts", json=body) as response:
+        assert response.status == status and (await response.json())["error"]["message"]
+
+
+async def test_a_small_model_tells_that_it_recalls(host: Host) -> None:
+    assert host.service.served is not None and not host.service.served.card.recall
+    for parameters, recall in ((1_000_000, True), (10_000_000_000, False)):
+        model = LoadedModel(
+            host.runner, embedded(), "x", "cpu", "float32", 2048, frozenset({0}), parameters=parameters
+        )
+        assert ServedModel(model).card.json()["recall"] == recall
 
 
 async def test_health_models_metrics(host: Host) -> None:

@@ -15,6 +15,7 @@ from aix_lsp.fim.prompt import ContextFile
 def test_defaults() -> None:
     plain = parse({"prompt": "x", "suffix": None, "aix": None, "max_tokens": None})
     assert plain.prompt.prefix == "x" and plain.max_tokens == 64 and plain.priority == 1 and plain.heal
+    assert plain.recall is None and plain.library == ()
     assert not plain.stream and plain.deadline_ms is None and plain.logprobs is None
 
 
@@ -39,11 +40,14 @@ def test_all_fields() -> None:
                 "deadline_ms": 200,
                 "heal": False,
                 "stop_when": "block",
+                "recall": 1,
+                "library": ["d1", "d2"],
             },
         }
     )
     assert full.prompt.context == (ContextFile("q", "t"),) and full.prompt.middle == "m"
     assert (full.stop, full.n, full.temperature, full.client) == (("x",), 3, 1.0, "me")
+    assert (full.recall, full.library) == (1.0, ("d1", "d2"))
     assert (full.stream_key, full.priority, full.deadline_ms, full.heal) == ("k", 3, 200, False)
 
 
@@ -79,6 +83,9 @@ def test_all_fields() -> None:
         ({"aix": {"priority": 4}}, "aix.priority"),
         ({"aix": {"deadline_ms": 0}}, "aix.deadline_ms"),
         ({"aix": {"heal": 1}}, "aix.heal"),
+        ({"aix": {"recall": 1.5}}, "aix.recall"),
+        ({"aix": {"library": "x"}}, "aix.library"),
+        ({"aix": {"library": [1]}}, "aix.library"),
         ({"aix": {"stop_when": "page"}}, "aix.stop_when"),
         ({"aix": {"stop_when": []}}, "aix.stop_when"),
         ({"aix": {"stream_key": 1}}, "aix.stream_key"),

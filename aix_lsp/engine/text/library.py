@@ -1,0 +1,70 @@
+"""Texts that clients work beside, as tokens, by what they are. Knows no files, no models and no requests' fields.
+
+A client sends each text once and names it by its digest from then on: a keystroke's request stays small.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from aix_lsp.engine.scheduling.recall import NOTHING, Tokens, joined
+from aix_lsp.engine.text.encoder import TextEncoder
+
+_MOST_TOKENS = 4_000_000
+"""Of all texts; those not looked at for longest go."""
+_LONGEST_TEXT = 1 << 20
+_KEPT = 16
+
+
+def digest(text: str) -> str:
+    """What a text is called: 128 bits of its SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Library:
+    """The texts of all clients. Whoever knows a text's name knows the text."""
+
+    def __init__(self, encoder: TextEncoder, most_tokens: int = _MOST_TOKENS) -> None:
+        self._encoder = encoder
+        self._most = most_tokens
+        self._size = 0
+        self._texts: OrderedDict[str, Tokens] = OrderedDict()
+        self._joined: OrderedDict[tuple[str, ...], Tokens] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Take in texts. Takes a second a megabyte, and may be called from any thread."""
+        for text in texts:
+            name = digest(text)
+            if name not in self._texts:
+                self._put(name, np.array(self._encoder.tokens(text[:_LONGEST_TEXT]), np.int32))
+
+    def _put(self, name: str, tokens: Tokens) -> None:
+        with self._lock:
+            self._size += len(tokens) - len(self._texts.pop(name, NOTHING))
+            self._texts[name] = tokens
+            while self._size > self._most and len(self._texts) > 1:
+                _, dropped = self._texts.popitem(last=False)
+                self._size -= len(dropped)
+            self._joined.clear()
+
+    def of(self, names: Sequence[str]) -> Tokens:
+        """The texts of these names that are here, as Recall takes them."""
+        if not names:
+            return NOTHING
+        key = tuple(names)
+        with self._lock:
+            if key not in self._joined:
+                found = [name for name in names if name in self._texts]
+                self._joined[key] = joined([self._texts[name] for name in found])
+                for name in found:
+                    self._texts.move_to_end(name)
+                if len(self._joined) > _KEPT:
+                    self._joined.popitem(last=False)
+            self._joined.move_to_end(key)
+            return self._joined[key]

@@ -1,0 +1,58 @@
+"""Texts by their digests: found while they are here, the least used first to go."""
+
+from __future__ import annotations
+
+import hashlib
+
+from aix_lsp.engine.scheduling.recall import BREAK
+from aix_lsp.engine.text.encoder import TextEncoder
+from aix_lsp.engine.text.library import Library, digest
+from aix_lsp.engine.text.vocabulary import Vocabulary
+from tests.engine.tokenizers_for_tests import embedded
+
+
+def encoder() -> TextEncoder:
+    tokenizer = embedded()
+    return TextEncoder(tokenizer, Vocabulary(tokenizer, len(tokenizer)))
+
+
+def test_a_digest_is_the_head_of_sha256() -> None:
+    assert digest("é") == hashlib.sha256("é".encode()).hexdigest()[:32]
+
+
+def test_texts_are_joined_in_the_order_of_their_names() -> None:
+    made = encoder()
+    library = Library(made)
+    library.add(["def a(): pass", "x = 1"])
+    first, second = made.tokens("def a(): pass"), made.tokens("x = 1")
+    found = library.of([digest("x = 1"), "unknown", digest("def a(): pass")])
+    assert found.tolist() == [*second, BREAK, *first, BREAK]
+    assert library.of([]).tolist() == library.of(["unknown"]).tolist() == []
+
+
+def test_what_came_since_is_found_under_the_same_names() -> None:
+    library = Library(encoder())
+    name = digest("x = 1")
+    assert not len(library.of([name]))
+    library.add(["x = 1"])
+    assert len(library.of([name]))
+
+
+def test_what_was_not_used_for_longest_goes() -> None:
+    made = encoder()
+    texts = [f"value_{number} = {number}" for number in range(6)]
+    size = max(len(made.tokens(text)) for text in texts)
+    library = Library(made, most_tokens=3 * size)
+    library.add(texts[:3])
+    assert len(library.of([digest(texts[0])]))
+    library.add(texts[3:5])
+    here = [text for text in texts if len(library.of([digest(text)]))]
+    assert here == [texts[0], *texts[3:5]]
+
+
+def test_markers_in_a_text_stay_text() -> None:
+    made = encoder()
+    library = Library(made)
+    library.add(["<|fim_middle|>"])
+    marker = embedded().convert_tokens_to_ids("<|fim_middle|>")
+    assert marker not in library.of([digest("<|fim_middle|>")]).tolist()
