@@ -11,6 +11,7 @@ import json
 import secrets
 import socket
 import sys
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -78,22 +79,39 @@ def _loopback(address_file: Path) -> tuple[int, Path]:
     (`forget`), and a new port is drawn.
     """
     token_file = address_file.with_suffix(".token")
-    for _ in range(3):
-        try:
-            return int(address_file.read_text("ascii")), token_file
-        except (OSError, ValueError):
-            _write_once(token_file, secrets.token_urlsafe(32))
-            address_file.unlink(missing_ok=True)
-            _write_once(address_file, str(_free_port()))
-    raise OSError(f"{address_file} cannot be written")
+    with _drawing(address_file):
+        if not token_file.exists():
+            _write_whole(token_file, secrets.token_urlsafe(32))
+        port = _port_in(address_file)
+        if port is None:
+            port = _free_port()
+            _write_whole(address_file, str(port))
+    return port, token_file
 
 
 def forget(place: Place) -> bool:
     """Draw another port the next time, because something else has this one; False where there is no port."""
     if place.token_file is None:
         return False
-    place.token_file.with_suffix(".address").unlink(missing_ok=True)
+    address_file = place.token_file.with_suffix(".address")
+    with _drawing(address_file):
+        # Another server may have found out before, and drawn already.
+        if _port_in(address_file) == place.port:
+            address_file.unlink(missing_ok=True)
     return True
+
+
+def _drawing(address_file: Path) -> AbstractContextManager[object]:
+    from filelock import FileLock
+
+    return FileLock(address_file.with_suffix(".drawing"), timeout=10, mode=0o600)
+
+
+def _port_in(address_file: Path) -> int | None:
+    try:
+        return int(address_file.read_text("ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 def _free_port() -> int:
@@ -103,15 +121,12 @@ def _free_port() -> int:
         return port
 
 
-def _write_once(path: Path, content: str) -> None:
-    """Write `path` whole or not at all; where it is there already, that one counts."""
+def _write_whole(path: Path, content: str) -> None:
+    """Write `path` for this user only, whole or not at all."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    draft.touch(mode=0o600)
-    draft.write_text(content, "ascii")
     try:
-        if not path.exists():
-            draft.rename(path)
-    except OSError:
-        pass
+        draft.touch(mode=0o600)
+        draft.write_text(content, "ascii")
+        draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,20 @@ async def test_over_loopback_with_a_token(home: Path, monkeypatch: pytest.Monkey
     assert place.token_file is not None
     assert place.token_file.stat().st_mode & 0o077 == 0
     assert socket_of(home) is None
+
+
+@pytest.mark.parametrize("round_", range(20))
+def test_servers_that_start_together_draw_one_port(
+    home: Path, monkeypatch: pytest.MonkeyPatch, round_: int
+) -> None:
+    monkeypatch.setattr(rendezvous, "HAS_UNIX_SOCKETS", False)
+    with ThreadPoolExecutor(8) as servers:
+        places = list(servers.map(rendezvous.place, [Settings()] * 8))
+    assert len({(place.port, place.token) for place in places}) == 1
+    assert rendezvous.forget(places[0])
+    drawn = rendezvous.place(Settings())
+    rendezvous.forget(places[1])  # found out later than the first: what is drawn since then stays
+    assert rendezvous.place(Settings()).port == drawn.port
 
 
 async def test_another_program_on_the_chosen_port(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
