@@ -11,6 +11,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,7 +34,8 @@ class _Int8Projection:
         self.nbytes = codes.nbytes
         self.scales = scales if norm is None else scales * math.sqrt(width)
         self._bias = None if bias is None else bias.float()
-        self._eps = None if norm is None else torch.tensor(norm.eps * width)
+        self._eps_number = 0.0 if norm is None else norm.eps * width
+        self._eps = None if norm is None else torch.tensor(self._eps_number)
 
     def _row_factors(self, rows: Tensor) -> Tensor:
         """The norm's factor of each row, `[M, 1]`, or a scalar for one row."""
@@ -118,6 +120,9 @@ class PlainInt8Projection(_Int8Projection):
         self.scales /= 127.0
         self._most = torch.tensor(127.0)
         self._kept: dict[int, _Buffers] = {}
+        # Scalars that operations read as tensors and Python writes as numbers.
+        self._numbers = np.zeros(2, np.float32)
+        self._inverse, self._factor = torch.from_numpy(self._numbers).unbind()
 
     def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
         buffers, factors = self._multiply(rows)
@@ -140,13 +145,29 @@ class PlainInt8Projection(_Int8Projection):
             buffers = _Buffers.of(count, *self.codes.shape)
             if count <= _KEPT_ROWS:
                 self._kept[count] = buffers
+        if count == 1:
+            return buffers, self._multiply_one(rows, buffers)
         # A row of zeros divides by zero here and is multiplied by zero afterwards.
-        peaks = rows.abs().max() if count == 1 else rows.abs().amax(-1, keepdim=True)
-        scaled = torch.mul(rows, self._most / peaks, out=buffers.scaled)
-        torch._int_mm(buffers.codes.copy_(scaled.round_()), self.codes, out=buffers.sums)
+        peaks = rows.abs().amax(-1, keepdim=True)
+        self._products(torch.mul(rows, self._most / peaks, out=buffers.scaled), buffers)
         if self._eps is not None:
             peaks.mul_(self._row_factors(rows))
         return buffers, peaks
+
+    def _multiply_one(self, rows: Tensor, buffers: _Buffers) -> Tensor:
+        """As `_multiply`, with the scalars computed by Python: 14 instead of 18 µs for 256 → 512."""
+        low, high = torch.aminmax(rows)
+        peak = max(-low.item(), high.item(), _TINY)
+        self._numbers[0] = 127.0 / peak
+        self._products(torch.mul(rows, self._inverse, out=buffers.scaled), buffers)
+        if self._eps is not None:
+            row = rows.view(-1)
+            peak /= math.sqrt(torch.dot(row, row).item() + self._eps_number)
+        self._numbers[1] = peak
+        return self._factor
+
+    def _products(self, scaled: Tensor, buffers: _Buffers) -> None:
+        torch._int_mm(buffers.codes.copy_(scaled.round_()), self.codes, out=buffers.sums)
 
 
 def quantize_rows(weight: Tensor) -> tuple[Tensor, Tensor]:

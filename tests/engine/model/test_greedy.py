@@ -67,7 +67,7 @@ def served(model: LoadedModel, request: pytest.FixtureRequest) -> Iterator[Serve
 
 
 async def text(served: ServedModel, prompt: FimPrompt, heal: bool = False) -> str:
-    stream = served.complete(CompletionRequest(prompt, max_tokens=NEW, heal=heal))
+    stream = served.complete(CompletionRequest(prompt, max_tokens=NEW, heal=heal, recall=0.0))
     return "".join([event.text async for event in stream if isinstance(event, Piece)])
 
 
