@@ -1,17 +1,21 @@
 """Every family against transformers' own eager attention: logits in chunks, interleaved, over scattered
-pages; and greedy generation, alone and batched."""
+pages; and greedy generation, alone and batched, with and without what the cache holds."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
+from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.model.assemble import assemble_paged, assemble_recomputing
 from aix_lsp.engine.model.kv import KvPool
 from aix_lsp.engine.model.plan import lay_out
 from aix_lsp.engine.model.precision import choose
 from aix_lsp.engine.model.runner import TorchRunner
+from aix_lsp.engine.scheduling.schedule import Limits
 from aix_lsp.engine.step import Row
+from aix_lsp.engine.stepper import Signals, Stepper
+from tests.engine.fakes import request
 from tests.engine.families import FAMILIES, LEAN, RECOMPUTED, VOCAB, build
 
 CPU = torch.device("cpu")
@@ -85,6 +89,7 @@ def test_logits_and_greedy_equal_transformers(case, lean):
     runner = TorchRunner(found.forward, pool, found.vocab_size, 256)
     assert [_alone(runner, prompt) for prompt in PROMPTS] == answers
     assert _batched(runner) == answers
+    _check_through_the_engine(runner, answers)
 
 
 def _check_chunked_logits(found, pool: KvPool, logits: list[torch.Tensor]) -> None:
@@ -136,6 +141,27 @@ def _batched(runner: TorchRunner) -> list[list[int]]:
             return [text[len(prompt) :] for text, prompt in zip(texts, PROMPTS, strict=True)]
         for index, sampled in zip(owners, runner.step(rows), strict=True):
             texts[index].extend(one.token for one in sampled)
+
+
+def _check_through_the_engine(runner: TorchRunner, answers: list[list[int]]) -> None:
+    """With the scheduler, the cache and drafts: alone, all at once, and each of it again from the cache."""
+    stepper = Stepper(runner, lambda told, event: None, Signals(), EngineMetrics(), Limits(smallest_chunk=8))
+    stepper.scheduler.step_tokens = 16
+    alone = [[prompt] for prompt in PROMPTS]
+    for wave, reused in ((alone, False), ([PROMPTS], True), (alone, True)):
+        found = []
+        for prompts in wave:
+            requests = [request(prompt, NEW_TOKENS) for prompt in prompts]
+            for one in requests:
+                stepper.requests.add(one)
+            while stepper.run_once():
+                pass
+            found += [one.sequences[0].output.tokens for one in requests]
+            assert all(one.finished for one in requests)
+            for one, prompt in zip(requests, prompts, strict=True):
+                assert one.sequences[0].reused == (len(prompt) - 1 if reused else 0)
+        assert found == answers
+    stepper.check_idle()
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
