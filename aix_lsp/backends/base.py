@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -24,6 +25,19 @@ StopWhen = Literal["", "line", "block"]
 
 
 @dataclass(frozen=True, slots=True)
+class LibraryText:
+    """A text beside the prompt, and the name that an engine knows it by (docs/engine-api.md)."""
+
+    text: str
+    digest: str
+
+    @classmethod
+    def of(cls, text: str) -> LibraryText:
+        """The text with its name."""
+        return cls(text, hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+@dataclass(frozen=True, slots=True)
 class GenerateRequest:
     """One generation, of `n` candidates. Lengths are in tokens, times in milliseconds."""
 
@@ -40,6 +54,10 @@ class GenerateRequest:
     priority: Priority = Priority.TYPED
     deadline_ms: int | None = None
     heal: bool = True
+    recall: float | None = None
+    """How much of what stood elsewhere behind the same words is mixed in, 0 to 1; None leaves it to the engine."""
+    library: tuple[LibraryText, ...] = ()
+    """Where to look for it beside the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +96,8 @@ class ModelInfo:
     """False where the model only continues the prefix."""
     takes_context: bool = False
     """Whether it is told of other files."""
+    recall: bool = False
+    """Whether its engine mixes in what stood elsewhere, unless told otherwise."""
     device: str = ""
     dtype: str = ""
 

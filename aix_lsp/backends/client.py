@@ -48,6 +48,11 @@ class Client:
         finally:
             response.close()
 
+    async def post(self, url: str, body: Any) -> None:
+        """Send JSON whose answer tells nothing. Raises BackendError, BackendUnavailable."""
+        response = await self._request("POST", url, body)
+        response.release()
+
     async def events(self, url: str, body: Any = None) -> AsyncGenerator[Any]:
         """Stream the JSON of each event of the answer to `body` (or to a GET), until `[DONE]` or the end.
 

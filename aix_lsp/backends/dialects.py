@@ -54,6 +54,8 @@ class EngineDialect:
             "deadline_ms": request.deadline_ms,
             "heal": request.heal,
             "stop_when": request.stop_when,
+            "recall": request.recall,
+            "library": [text.digest for text in request.library],
         }
         return {
             **_common(request, self.model, list(request.stop)),

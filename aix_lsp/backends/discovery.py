@@ -89,6 +89,7 @@ def _server(kind: str, model: dict[str, Any], settings: Settings) -> Server:
             context_length=own.get("context_length") or _context_length(model),
             fim=own.get("fim", True),
             takes_context=_takes_context(dialect, own.get("family") or ""),
+            recall=bool(own.get("recall")),
             device=own.get("device") or "",
             dtype=own.get("dtype") or "",
         ),

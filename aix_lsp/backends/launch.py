@@ -22,6 +22,7 @@ from aix_lsp.backends.base import (
 )
 from aix_lsp.backends.dialects import EngineDialect
 from aix_lsp.backends.keeper import EngineKeeper
+from aix_lsp.backends.library import Librarian
 from aix_lsp.backends.openai import OpenAIBackend
 from aix_lsp.backends.status import StatusBoard
 from aix_lsp.settings.table import Settings
@@ -46,6 +47,7 @@ class LocalEngine:
     def __init__(self, settings: Settings) -> None:
         self._board = StatusBoard(BackendStatus("starting", "starting the engine"))
         self._keeper = EngineKeeper(replace(settings, model=_absolute(settings.model)), self._board)
+        self._librarian = Librarian()
         self._keeping = asyncio.create_task(self._keeper.run())
 
     @property
@@ -68,6 +70,7 @@ class LocalEngine:
             raise BackendError(status.message)
         if client is None or status.state != "ready":
             raise BackendUnavailable(f"Not ready: {status.message or status.state}.")
+        self._librarian.provide(client, request.library)
         url, body = _DIALECT.url(client.address), _DIALECT.body(request)
         async with aclosing(client.events(url, body)) as events:
             async for event in events:
@@ -84,6 +87,7 @@ class LocalEngine:
 
     async def close(self) -> None:
         """Give up the lease; the engine leaves by itself when nobody else holds one."""
+        await self._librarian.close()
         self._keeping.cancel()
         await asyncio.gather(self._keeping, return_exceptions=True)
         self._board.set(BackendStatus("stopped"))

@@ -25,8 +25,9 @@ from aix_lsp.backends.base import (
     Usage,
 )
 from aix_lsp.backends.client import Client
-from aix_lsp.backends.dialects import Dialect, SuffixDialect
+from aix_lsp.backends.dialects import Dialect, EngineDialect, SuffixDialect
 from aix_lsp.backends.discovery import Server, discover
+from aix_lsp.backends.library import Librarian
 from aix_lsp.backends.status import StatusBoard
 from aix_lsp.settings.table import Settings
 
@@ -48,6 +49,7 @@ class OpenAIBackend:
         self._client: Client | None = None
         self._search: asyncio.Task[None] | None = None
         self._searched = 0.0
+        self._librarian = Librarian()
         try:
             self._client = Client(parse(settings.url), _key(settings))
         except BackendError as error:
@@ -72,6 +74,7 @@ class OpenAIBackend:
         """Let go of the server."""
         if self._search is not None:
             self._search.cancel()
+        await self._librarian.close()
         if self._client is not None:
             await self._client.close()
         self._board.set(BackendStatus("stopped"))
@@ -79,6 +82,8 @@ class OpenAIBackend:
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
         """See Backend.generate."""
         server, client = self._found()
+        if isinstance(server.dialect, EngineDialect):
+            self._librarian.provide(client, request.library)
         try:
             async with aclosing(_generate(client, server.dialect, request)) as events:
                 async for event in events:

@@ -7,13 +7,14 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import aix_lsp
 from aix_lsp.backends import rendezvous
-from aix_lsp.backends.base import BackendError, Delta, GenerateRequest, Priority, Usage
+from aix_lsp.backends.base import BackendError, Delta, GenerateRequest, LibraryText, Priority, Usage
 from aix_lsp.backends.launch import LocalEngine, connect
 from aix_lsp.backends.openai import OpenAIBackend
 from aix_lsp.backends.waiting import ready
@@ -66,6 +67,17 @@ async def test_fields_reach_the_engine(engine: LocalEngine) -> None:
     assert any(item.logprob is not None and item.logprob < 0 for item in items if isinstance(item, Delta))
     usage = next(item for item in items if isinstance(item, Usage))
     assert usage.first_token_ms > 0
+
+
+async def test_what_stands_in_the_library_is_written(engine: LocalEngine) -> None:
+    known = LibraryText.of("def begin(now):\n    result = open_everything_at_once(now)\n    return result\n")
+    prompt = FimPrompt("def begin(now):\n    result = open_every", "\n")
+    request = GenerateRequest(prompt, max_tokens=16, stop_when="line", library=(known,))
+    async with asyncio.timeout(60):
+        while text(await collect(engine, request)).strip() != "thing_at_once(now)":
+            await asyncio.sleep(0.05)  # the text is on its way
+    without = replace(request, recall=0.0)
+    assert text(await collect(engine, without)).strip() != "thing_at_once(now)"
 
 
 async def test_stop_strings_do_not_leak(engine: LocalEngine) -> None:
