@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
@@ -44,13 +45,23 @@ class Aim:
         return self.ask.document.text.clamp(self.ask.cursor)
 
     @property
+    def least(self) -> float:
+        """The log-probability at which a suggestion ends. What was asked for by hand is shown in full."""
+        sure = 0.0 if self.ask.trigger == "invoked" else self.settings.confidence
+        return math.log(sure) if sure > 0 else -math.inf
+
+    @property
     def head(self) -> str:
         """The selected entry of the popup."""
         return self.ask.selected.text if self.ask.selected else ""
 
 
-def aim(ask: Ask, settings: Settings, model: ModelInfo | None) -> Aim | None:
-    """Work an ask out; None where no suggestion can help: in binary data, and, unasked, inside a word."""
+def aim(ask: Ask, settings: Settings, model: ModelInfo | None, typed: str = "") -> Aim | None:
+    """Work an ask out; None where no suggestion can help: in binary data, and, unasked, inside a word.
+
+    `typed` is what was just written up to the cursor: a word that begins there is a new one, which only
+    touches the word right of it until the blank between them is typed.
+    """
     document, cursor = ask.document, ask.document.text.clamp(ask.cursor)
     if ask.selected is not None:
         start = document.text.clamp(min(ask.selected.start, cursor))
@@ -59,9 +70,11 @@ def aim(ask: Ask, settings: Settings, model: ModelInfo | None) -> Aim | None:
     scene = Scene.of(document, cursor)
     if "\0" in scene.before or "\0" in scene.after:
         return None
-    if scene.in_word and ask.trigger == "automatic":
+    if scene.in_word and ask.trigger == "automatic" and len(scene.word_before) > len(typed):
         return None
-    shape = (settings.max_tokens, settings.multiline, settings.temperature, model.name if model else "")
     invoked = ask.trigger == "invoked"
+    confidence = 0.0 if invoked else settings.confidence
+    model_name = model.name if model else ""
+    shape = (settings.max_tokens, settings.multiline, settings.temperature, confidence, model_name)
     reach = extent(scene, settings.multiline, invoked)
     return Aim(ask, settings, document, cursor, scene, reach, shape, max(1, ask.candidates) if invoked else 1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -54,9 +55,17 @@ class Generation:
     """What a model writes at one place."""
 
     def __init__(
-        self, name: str, scene: Scene, extent: Extent, clock: Callable[[], float], grew: Callable[[], None]
+        self,
+        name: str,
+        scene: Scene,
+        extent: Extent,
+        clock: Callable[[], float],
+        grew: Callable[[], None],
+        least: float = -math.inf,
     ) -> None:
-        """`clock` gives seconds; `grew` is called at each change, as the watchers are."""
+        """`clock` gives seconds; `grew` is called at each change, as the watchers are. A track ends where the
+        log-probability of all of it falls below `least`.
+        """
         self.name = name
         self.scene = scene
         self.extent = extent
@@ -76,6 +85,7 @@ class Generation:
         """The asks that wait for this; called at each change."""
         self._clock = clock
         self._grew = grew
+        self._least = least
         self._streams: list[_Stream] = []
         self._running: dict[asyncio.Task[None], _Stream] = {}
 
@@ -159,6 +169,10 @@ class Generation:
             track.finish_reason = event.finish_reason
             self.cancelled = self.cancelled or event.finish_reason == "cancelled"
         if track.stopped:
+            return
+        if track.logprob is not None and track.logprob < self._least:
+            self._end(track, "unsure")
+            self._announce()
             return
         track.raw += event.text
         before = track.shown

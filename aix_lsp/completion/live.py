@@ -11,7 +11,7 @@ from aix_lsp.completion.document import DocumentSnapshot, Edit, Position, Text
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.reuse import NEAR_AFTER, NEAR_BEFORE, near_after, near_after_forms
 from aix_lsp.completion.suggestion import Ask, ContentModified
-from aix_lsp.completion.tracking import Span, compatible, follow, typed_in
+from aix_lsp.completion.tracking import Span, after, compatible, follow, typed_in
 from aix_lsp.completion.wait import Rhythm
 from aix_lsp.fim.reading import read, read_back
 from aix_lsp.fim.window import Window
@@ -51,6 +51,8 @@ class LiveDocument:
         self._latest: DocumentSnapshot | None = None
         self._changes: deque[_Change] = deque(maxlen=_REMEMBERED_CHANGES)
         self._running: list[_Running] = []
+        self._typed: Span | None = None
+        """What was written in one go, up to where it was written last."""
 
     @property
     def idle(self) -> bool:
@@ -71,9 +73,24 @@ class LiveDocument:
         change = _Change(before, after, tuple(edits))
         self._latest = after
         self._changes.append(change)
+        self._note_typing(change)
         self._forget_finished()
         for running in self._running:
             _advance(running, change)
+
+    def typed_before(self, cursor: Position) -> str:
+        """What was written in one go up to `cursor`; empty where the last writing was elsewhere."""
+        if self._typed is None or self._latest is None or self._typed.end != cursor:
+            return ""
+        return typed_in(self._typed, self._latest.text)
+
+    def _note_typing(self, change: _Change) -> None:
+        if not change.edits:
+            return
+        last = change.edits[-1]
+        end = after(last.start, last.text)
+        typed = follow(self._typed, change.before.text, change.edits) if self._typed else None
+        self._typed = typed if typed is not None and typed.end == end else Span(last.start, end)
 
     def begin(
         self, generation: Generation, document: DocumentSnapshot, start: Position, end: Position, head: str

@@ -63,6 +63,15 @@ class Scene:
         """Whether the cursor parts a word."""
         return _is_word(self.before[-1:]) and _is_word(self.after[:1])
 
+    @property
+    def word_before(self) -> str:
+        """The part of a word that ends at the cursor."""
+        line = self.line_before
+        start = len(line)
+        while start and _is_word(line[start - 1]):
+            start -= 1
+        return line[start:]
+
     def lines_below(self, count: int = 3) -> list[str]:
         """The first lines below the cursor's that are not blank."""
         below = self.after.partition("\n")[2]

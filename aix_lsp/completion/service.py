@@ -116,7 +116,7 @@ class CompletionService:
         if self.inactive_reason(ask.document.uri, ask.document.language) is not None:
             yield _NOTHING
             return
-        goal = aim(ask, settings, self._backend.status.model)
+        goal = aim(ask, settings, self._backend.status.model, live.typed_before(ask.cursor))
         if goal is None:
             yield _NOTHING
             return

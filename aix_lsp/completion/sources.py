@@ -94,7 +94,9 @@ class Sources:
         name = f"{self._session}-{next(self._numbers)}"
         prompt, placeholders = self._prompt(aim, live)
         scene = replace(aim.scene, placeholders=placeholders)
-        generation = Generation(name, scene, aim.extent, self._clock, lambda: self._grew(generation, live))
+        generation = Generation(
+            name, scene, aim.extent, self._clock, lambda: self._grew(generation, live), aim.least
+        )
         live.begin(generation, aim.ask.document, aim.real_start, aim.real_cursor, aim.head)
         live.drop_strays(keep=generation)
         self._generations.add(generation)

@@ -105,6 +105,13 @@ class Settings:
     multiline: Literal["auto", "always", "never"] = option(
         "auto", "Whether suggestions may have several lines.", per_language=True
     )
+    confidence: float = option(
+        0.0,
+        "A suggestion ends where the chance that all of it is right falls below this (0 to 1), where the model "
+        "tells; 0 shows all. Not applied to invoked requests.",
+        minimum=0,
+        per_language=True,
+    )
     candidates: int = option(3, "Candidates on an invoked request.", minimum=1, per_language=True)
     temperature: float = option(0.0, "0 is deterministic.", minimum=0, per_language=True)
     prefix_lines: int = option(
@@ -132,7 +139,7 @@ class Settings:
         True, "Where you lately edited or looked in other files.", per_language=True
     )
     context_clipboard: bool = option(
-        False, "What you last copied, from editors that tell it (`aix/didCopy`).", per_language=True
+        False, "The lines that you last copied, from editors that tell them (`aix/didCopy`)."
     )
 
     deadline_ms: int = option(

@@ -29,8 +29,10 @@ class Call:
         self.closed = asyncio.Event()
         self._events: asyncio.Queue[Delta | Usage | Exception | None] = asyncio.Queue()
 
-    def write(self, text: str, index: int = 0, finish_reason: str | None = None) -> None:
-        self._events.put_nowait(Delta(text, index, finish_reason, logprob=-0.1, tokens=1))
+    def write(
+        self, text: str, index: int = 0, finish_reason: str | None = None, logprob: float | None = -0.1
+    ) -> None:
+        self._events.put_nowait(Delta(text, index, finish_reason, logprob=logprob, tokens=1))
 
     def cost(self, usage: Usage) -> None:
         self._events.put_nowait(usage)

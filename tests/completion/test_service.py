@@ -12,7 +12,7 @@ import pytest
 from aix_lsp.backends.base import BackendError, BackendStatus, BackendUnavailable, Priority, Usage
 from aix_lsp.completion.document import Position
 from aix_lsp.completion.service import CompletionService
-from aix_lsp.completion.suggestion import ContentModified, SelectedCompletion, Superseded
+from aix_lsp.completion.suggestion import ContentModified, SelectedCompletion, Superseded, Trigger
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor, ScriptedBackend, texts, turns
 
@@ -137,6 +137,56 @@ async def test_inside_a_word_only_an_invoked_ask_is_answered(
     answer = editor.watch(editor.ask("invoked"))
     (await backend.called()).end()
     await answer
+
+
+async def test_a_word_begun_in_front_of_another_is_a_new_one(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
+    editor = Editor.at(service, "use |value\n")
+    editor.type("a")
+    editor.type("n")
+    answer = editor.watch()
+    call = await backend.called()
+    call.write("other ")
+    call.end()
+    assert texts(await answer)[-1] == "other "
+    editor.cursor = Position(0, 2)
+    assert texts(await editor.watch()) == [""]
+    editor.type("x")
+    assert texts(await editor.watch()) == [""]
+    await backend.not_called()
+
+
+@pytest.mark.parametrize(
+    ("confidence", "logprobs", "trigger", "shown"),
+    [
+        (0.0, (-5.0, -5.0, -5.0), "automatic", "abc"),
+        (0.5, (-0.1, -0.1, -0.1), "automatic", "abc"),
+        (0.5, (-0.3, -0.3, -0.3), "automatic", "ab"),
+        (0.5, (-0.3, -9.0, 0.0), "automatic", "a"),
+        (0.5, (-0.8, 0.0, 0.0), "automatic", ""),
+        (0.5, (-5.0, -5.0, -5.0), "invoked", "abc"),
+        (0.5, (None, None, None), "automatic", "abc"),
+    ],
+)
+async def test_a_suggestion_ends_where_it_becomes_unlikely(
+    backend: ScriptedBackend,
+    confidence: float,
+    logprobs: tuple[float | None, ...],
+    trigger: Trigger,
+    shown: str,
+) -> None:
+    settings = replace(SETTINGS, confidence=confidence)
+    service = CompletionService(backend, lambda language: settings)
+    editor = Editor.at(service, "x = |\n")
+    answer = editor.watch(editor.ask(trigger))
+    call = await backend.called()
+    for text, logprob in zip("abc", logprobs, strict=True):
+        call.write(text, logprob=logprob)
+    call.end()
+    assert texts(await answer)[-1] == shown
+    await service.close()
+    assert call.closed.is_set()
 
 
 async def test_crlf_documents_get_crlf(service: CompletionService, backend: ScriptedBackend) -> None:

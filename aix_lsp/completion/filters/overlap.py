@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from aix_lsp.completion.filters.cut import Cut
 from aix_lsp.completion.scene import Scene
 
+_WORD = re.compile(r"\w+")
 _SURE = 3
 """This many characters of the line's rest, or all of it, at the suggestion's end are no accident."""
 
@@ -13,7 +16,8 @@ def overlap(text: str, scene: Scene, done: bool) -> Cut:
     """Cut the rest of the line where the suggestion writes it again.
 
     A suggestion that ends its line without the rest has written another line: in front of the rest it would
-    make nonsense. Which it is shows at its end only, so that until then nothing is shown.
+    make nonsense, but for the word that it begins with, which may end the one at the cursor. Which it is shows at
+    its end only, so that until then nothing is shown.
     """
     rest = scene.line_after.rstrip()
     if not scene.in_mid_line:
@@ -23,7 +27,8 @@ def overlap(text: str, scene: Scene, done: bool) -> Cut:
     if at >= 0:
         return Cut(line[:at] if rest[0] != " " else line[:at].rstrip(), stop=True)
     if newline:
-        return Cut("", stop=True)
+        word = _WORD.match(line) if scene.word_before or not rest[0].isalnum() else None
+        return Cut(word[0] if word else "", stop=True)
     shared = _shared(line, rest)
     if not done:
         return Cut("")

@@ -128,7 +128,9 @@ def test_repetition(text: str, shown: str) -> None:
         ("return | or None", "self.x", "self.x"),
         ("foo(|)", "a)", "a)"),
         ("|e = 1", "nam", "nam"),
-        ("return f(|, b)", "a\nreturn", ""),
+        ("return f(|, b)", "a\nreturn", "a"),
+        ("return f(ab|, b)", "c.d(e)\nreturn", "c"),
+        ("return f(ab|, b)", ".d(e)\nreturn", ""),
     ],
 )
 def test_overlap(source: str, text: str, shown: str) -> None:
