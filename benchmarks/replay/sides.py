@@ -201,10 +201,11 @@ class Bare:
     """The model through a completions endpoint, as a first plugin would ask it: prefix and suffix, greedy, 64
     tokens, the first line; no filters, no reuse. The stream is closed at the line's end, and when a key comes."""
 
-    def __init__(self, name: str, session: aiohttp.ClientSession, model: str = "") -> None:
+    def __init__(self, name: str, session: aiohttp.ClientSession, more: Mapping[str, Any]) -> None:
+        """`more` goes into every request."""
         self.name = name
         self._session = session
-        self._model = model
+        self._more = more
         self._last: _BareAsked | None = None
         self._asked: list[_BareAsked] = []
 
@@ -239,7 +240,7 @@ class Bare:
             "temperature": 0,
             "stream": True,
         }
-        self._last = _BareAsked(self._session, body | ({"model": self._model} if self._model else {}))
+        self._last = _BareAsked(self._session, body | self._more)
         self._asked.append(self._last)
         return self._last
 
@@ -311,9 +312,10 @@ async def bare(name: str, settings: Mapping[str, Any]) -> AsyncIterator[Bare]:
     """The bare model of some settings: an engine of its own with the same model, or the remote server."""
     if settings.get("url"):
         async with session_for(settings["url"]) as session:
-            yield Bare(name, session, settings.get("remoteModel", ""))
+            model = settings.get("remoteModel")
+            yield Bare(name, session, {"model": model} if model else {})
         return
     flags = {"model": "--model", "device": "--device", "dtype": "--dtype", "threads": "--threads"}
     chosen = [text for key, flag in flags.items() if key in settings for text in (flag, str(settings[key]))]
     async with own_engine(*chosen) as engine:
-        yield Bare(name, engine.session)
+        yield Bare(name, engine.session, {"aix": {"recall": 0}})  # what the engine adds is not the model's
