@@ -75,6 +75,13 @@ def aim(ask: Ask, settings: Settings, model: ModelInfo | None, typed: str = "") 
     invoked = ask.trigger == "invoked"
     confidence = 0.0 if invoked else settings.confidence
     model_name = model.name if model else ""
-    shape = (settings.max_tokens, settings.multiline, settings.temperature, confidence, model_name)
+    shape = (
+        settings.max_tokens,
+        settings.multiline,
+        settings.temperature,
+        settings.recall,
+        confidence,
+        model_name,
+    )
     reach = extent(scene, settings.multiline, invoked)
     return Aim(ask, settings, document, cursor, scene, reach, shape, max(1, ask.candidates) if invoked else 1)

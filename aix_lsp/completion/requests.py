@@ -71,6 +71,7 @@ def request(prompt: FimPrompt, aim: Aim, stream_key: str) -> GenerateRequest:
         stream_key=stream_key,
         priority=Priority.INVOKED if aim.ask.trigger == "invoked" else Priority.TYPED,
         deadline_ms=max(_LONGEST_MS, settings.deadline_ms),
+        recall=None if settings.recall else 0.0,
     )
 
 

@@ -105,6 +105,11 @@ class Settings:
     multiline: Literal["auto", "always", "never"] = option(
         "auto", "Whether suggestions may have several lines.", per_language=True
     )
+    recall: bool = option(
+        True,
+        "Let what stands elsewhere behind the same words weigh in a small model's chances (docs/engine-api.md).",
+        per_language=True,
+    )
     confidence: float = option(
         0.0,
         "A suggestion ends where the chance that all of it is right falls below this (0 to 1), where the model "

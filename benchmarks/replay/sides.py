@@ -240,7 +240,7 @@ class Bare:
             "temperature": 0,
             "stream": True,
         }
-        self._last = _BareAsked(self._session, body | self._more)
+        self._last = _BareAsked(self._session, {**body, **self._more})
         self._asked.append(self._last)
         return self._last
 
