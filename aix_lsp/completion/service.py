@@ -223,7 +223,12 @@ class CompletionService:
 
     def copied(self, text: str) -> None:
         """Take what the user has copied, where the client tells it; see the setting `contextClipboard`."""
-        self._gathering.copied(text)
+        if self._settings("").context_clipboard:
+            self._gathering.copied(text)
+
+    async def stop_searching(self) -> None:
+        """Look for no context in other files any more."""
+        await self._gathering.close()
 
     def _drop(self, uri: str) -> None:
         self._ledger.look_again(uri)

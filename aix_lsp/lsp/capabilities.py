@@ -48,5 +48,6 @@ def _extensions() -> dict[str, Any]:
     return {
         "aix/inlineCompletion": {"partialResult": "cumulative"},
         "aix/status": True,
+        "aix/didCopy": True,
         "aix/feedback": ["aix/didShow", "aix/didAccept", "aix/didPartiallyAccept", "aix/didReject"],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,15 @@ from aix_lsp.lsp.open_documents import OpenDocuments
 from aix_lsp.lsp.options import ServeOptions
 from aix_lsp.lsp.protocol import Phase, Protocol
 from aix_lsp.lsp.registration import registrations
-from aix_lsp.lsp.scopes import MakeService, Scope, Scopes
+from aix_lsp.lsp.scopes import MakeService, Roots, Scope, Scopes
 from aix_lsp.lsp.status import StatusReporter
 from aix_lsp.lsp.target import Target
 from aix_lsp.lsp.workspace import Workspace
 from aix_lsp.settings import Settings
+from aix_lsp.settings.files import PROJECT_FILE
 
 if TYPE_CHECKING:
+    from aix_lsp.backends.base import Backend
     from aix_lsp.completion.service import CompletionService
     from aix_lsp.lsp.requests.candidates import Offer
 
@@ -66,7 +68,7 @@ class Session:
         self.workspace = Workspace()
         self.documents = OpenDocuments(self.workspace, self.scope_of)
         self.configuration = Configuration(parts.options.settings)
-        self.scopes = Scopes(parts.pool, parts.make_service, self.workspace.roots)
+        self.scopes = Scopes(parts.pool, self._make_service, self.workspace.roots)
         self.status = StatusReporter(protocol)
         self.started = asyncio.Event()
         """Set when settings are known, so that there are scopes."""
@@ -81,6 +83,13 @@ class Session:
         self._starting = False
         self._reconfiguring = asyncio.Lock()
         self._background: set[asyncio.Task[Any]] = set()
+
+    def _make_service(
+        self, backend: Backend, settings: Callable[[str], Settings], roots: Roots
+    ) -> CompletionService:
+        service = self.parts.make_service(backend, settings, roots)
+        service.indexing = self.status.note_indexing
+        return service
 
     def settings_for(self, document: DocumentSnapshot) -> Settings:
         """The settings that hold for a document; the defaults before the session has started."""
@@ -148,7 +157,8 @@ class Session:
         self.started.set()
 
     async def _register(self) -> None:
-        wanted = registrations(self.client)
+        searched = any(scope.settings.context_tokens for scope in self.scopes)
+        wanted = registrations(self.client, searched)
         if not wanted:
             return
         try:
@@ -162,6 +172,13 @@ class Session:
         self.documents.rename_paths()
         self.run_soon(self.reconfigure())
 
+    def files_changed(self, uris: Sequence[str]) -> None:
+        """Act on files that are others now: a project's settings, or what is searched for context."""
+        if any(uri.endswith("/" + PROJECT_FILE) for uri in uris):
+            self.run_soon(self.reconfigure(ask=False))
+        for scope in self.scopes:
+            scope.service.files_changed(uris)
+
     async def restart_engine(self) -> None:
         """Start the engines afresh; ones that were given up are taken again."""
         if not list(self.scopes):
@@ -174,6 +191,12 @@ class Session:
         self.scopes.clear()
         self.documents.audience.resettle()
         self.status.stop("loading was cancelled; the command aix.restartEngine takes it up again")
+
+    def give_up_indexing(self) -> None:
+        """Look for no context in other files for the rest of the session."""
+        self.status.indexing.end()
+        for scope in self.scopes:
+            self.run_soon(scope.service.stop_searching())
 
     async def _pull(self) -> None:
         folders = ["", *(folder.uri for folder in self.workspace.folders)]

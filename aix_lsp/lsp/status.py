@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from pygls.exceptions import JsonRpcException
@@ -60,7 +61,9 @@ class StatusReporter:
         self.shows_progress = False
         """Whether the client supports work-done progress."""
         self.engine = Status()
-        self.loading = Loading(protocol)
+        self.loading = Loading(protocol, "aix-loading")
+        self.indexing = Loading(protocol, "aix-indexing")
+        """Of other files, for context."""
         self._protocol = protocol
         self._backend: LiveBackend | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -84,6 +87,7 @@ class StatusReporter:
         self._unsubscribe()
         self._unsubscribe, self._backend = lambda: None, None
         self.loading.end()
+        self.indexing.end()
         if reason:
             self.engine = Status("inactive", reason)
             self._report()
@@ -93,6 +97,12 @@ class StatusReporter:
         if reason != self._inactive:
             self._inactive = reason
             self._report()
+
+    def note_indexing(self, root: str, done: int, of: int) -> None:
+        """Show how many of how many files of a folder are indexed, where that takes a while."""
+        if self.shows_progress:
+            message = f"indexing {PurePath(root).name}"
+            self.indexing.follow(Status("loading", message, done / of) if done < of else Status("ready"))
 
     def fail(self, message: str) -> None:
         """Say that there will be no suggestions until something is mended."""
@@ -152,10 +162,12 @@ class StatusReporter:
 class Loading:
     """A progress bar of the client's, shown while the engine loads for longer than a moment."""
 
-    def __init__(self, protocol: Protocol) -> None:
+    def __init__(self, protocol: Protocol, name: str) -> None:
+        """`name` begins the bars' tokens."""
         self.token = ""
         """The token of the bar that is shown; empty where none is."""
         self._protocol = protocol
+        self._name = name
         self._numbers = itertools.count(1)
         self._status = Status()
         self._changed = asyncio.Event()
@@ -191,7 +203,7 @@ class Loading:
         self._send({"kind": "end", "message": self._status.message or self._status.state})
 
     async def _create(self) -> bool:
-        self.token = f"aix-loading-{next(self._numbers)}"
+        self.token = f"{self._name}-{next(self._numbers)}"
         call = self._protocol.send_request_async("window/workDoneProgress/create", {"token": self.token})
         try:
             async with asyncio.timeout(_CREATE_S):

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aix_lsp.backends.base import LibraryText
 from aix_lsp.completion.aim import Aim
+from aix_lsp.completion.context.neighbours import Neighbours
 from aix_lsp.completion.context.piece import Piece, Source
 from aix_lsp.completion.context.ranking import choose, keep
 from aix_lsp.completion.context.recent import RecentPlaces
@@ -34,6 +36,7 @@ _FULL = 0.75
 _FAR_LINES = 32
 """What was found around a line is of use this far from it."""
 _HEAD_LINES, _HEAD_CHARS, _BEFORE, _AFTER = 400, 16384, 4096, 2048
+_MOST_COPIED = 4096
 _SEARCHED: tuple[Source, ...] = ("imports", "siblings", "definitions", "similar")
 
 
@@ -59,6 +62,7 @@ class Gathering:
         self._roots = roots
         self._privacy = privacy
         self._searcher = Searcher(progress, self._search_all_again)
+        self._neighbours = Neighbours(self._place)
         self._states: dict[str, _State] = {}
         self._clipboard = ""
 
@@ -70,6 +74,7 @@ class Gathering:
 
     def closed(self, uri: str) -> None:
         """Forget what was gathered for a document."""
+        self._neighbours.closed(uri)
         state = self._states.pop(uri, None)
         if state is not None and state.search is not None:
             state.search.cancel()
@@ -82,13 +87,15 @@ class Gathering:
                 self._searcher.changed(place[0], [place[1]])
 
     def copied(self, text: str) -> None:
-        """Take what the clipboard holds, as the client tells it."""
-        self._clipboard = text
+        """Take what the clipboard holds, as the client tells it: lines of code, and not a password."""
+        lines = [line for line in text.splitlines() if line.strip()]
+        self._clipboard = text[:_MOST_COPIED] if len(lines) > 1 else ""
 
     async def close(self) -> None:
         """End all searches."""
         for uri in list(self._states):
             self.closed(uri)
+        await self._neighbours.close()
         await self._searcher.close()
 
     # Asking
@@ -99,6 +106,7 @@ class Gathering:
         sources = [source for source in _SEARCHED if _wanted(source, settings)]
         if place is None or not sources or self._privacy.inactive_reason(document.uri, settings) is not None:
             return
+        self._searcher.close_folders(but=self._roots())
         self._searcher.open(place[0], settings.exclude)
         state = self._states.setdefault(document.uri, _State())
         if state.search is None and (state.line is None or abs(cursor.line - state.line) >= _FAR_LINES):
@@ -150,10 +158,14 @@ class Gathering:
             state.fresh = False
         return tuple(ContextFile(piece.path, piece.text) for piece in state.kept)
 
+    def library(self, aim: Aim, window: Window) -> tuple[LibraryText, ...]:
+        """The texts beside a window that an engine may recall from."""
+        return self._neighbours.texts(aim.document, window, aim.cursor, aim.settings)
+
     def _pieces(self, state: _State, aim: Aim) -> list[Piece]:
         pieces = [piece for piece in state.found if self._still_so(piece)]
         pieces += self.recent.pieces(aim.document)
-        if self._clipboard.strip():
+        if self._clipboard:
             pieces.append(Piece("clipboard", "clipboard", self._clipboard))
         return [piece for piece in pieces if _wanted(piece.source, aim.settings)]
 

@@ -37,7 +37,10 @@ class Searcher:
     """A process that searches workspace folders."""
 
     def __init__(self, progress: Progress, indexed: Callable[[], None]) -> None:
-        """`progress` is told the folder, and how many of how many files are done; `indexed` when all are."""
+        """`progress` is told the folder, and how many of how many files are done; `indexed` when all are.
+
+        Nothing is left to do when the two numbers are the same.
+        """
         self._progress = progress
         self._indexed = indexed
         self._process: asyncio.subprocess.Process | None = None
@@ -121,6 +124,8 @@ class Searcher:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._process = self._task = None
+        for root in self._open:
+            self._progress(root, 0, 0)
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_result([])
@@ -135,6 +140,7 @@ class Searcher:
             if answer is not None and not answer.done():
                 answer.set_result(message["pieces"])
         elif message.get("indexed"):
+            self._progress(message["root"], 0, 0)
             self._indexed()
         elif "of" in message:
             self._progress(message["root"], message["done"], message["of"])

@@ -18,8 +18,8 @@ def did_change_configuration(session: Session, params: Any) -> None:
 
 
 def did_change_watched_files(session: Session, params: types.DidChangeWatchedFilesParams) -> None:
-    """A settings file of a project was written outside of the editor."""
-    session.run_soon(session.reconfigure(ask=False))
+    """Files were written, made or deleted outside of the editor."""
+    session.files_changed([change.uri for change in params.changes])
 
 
 def did_change_workspace_folders(session: Session, params: types.DidChangeWorkspaceFoldersParams) -> None:
@@ -35,6 +35,8 @@ def set_trace(session: Session, params: Any) -> None:
 
 
 def work_done_progress_cancel(session: Session, params: types.WorkDoneProgressCancelParams) -> None:
-    """The user does not want to wait for the model."""
+    """The user does not want to wait for the model, or have other files indexed."""
     if params.token == session.status.loading.token:
         session.give_up_loading()
+    elif params.token == session.status.indexing.token:
+        session.give_up_indexing()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from lsprotocol import types
 
 from aix_lsp.lsp.documents import WireChange
 from aix_lsp.lsp.session import Session
-from aix_lsp.settings.files import PROJECT_FILE
 
 
 def did_open(session: Session, params: types.DidOpenTextDocumentParams) -> None:
@@ -21,12 +23,18 @@ def did_change(session: Session, params: types.DidChangeTextDocumentParams) -> N
 
 
 def did_save(session: Session, params: types.DidSaveTextDocumentParams) -> None:
-    if params.text_document.uri.endswith("/" + PROJECT_FILE):
-        session.run_soon(session.reconfigure(ask=False))
+    session.files_changed([params.text_document.uri])
 
 
 def did_close(session: Session, params: types.DidCloseTextDocumentParams) -> None:
     session.documents.close(params.text_document.uri)
+
+
+def did_copy(session: Session, params: Any) -> None:
+    """Params: `{text}`, what the user has copied."""
+    if isinstance(params, Mapping) and isinstance(text := params.get("text"), str):
+        for scope in session.scopes:
+            scope.service.copied(text)
 
 
 def wire_change(change: types.TextDocumentContentChangeEvent) -> WireChange:

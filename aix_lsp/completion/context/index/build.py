@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -22,6 +23,7 @@ from aix_lsp.completion.context.index.store import Damaged, Store, throw_away
 log = logging.getLogger(__name__)
 
 _REPORT_S = 0.2
+_OLD_S = 90 * 86400
 
 
 def main() -> None:
@@ -29,6 +31,7 @@ def main() -> None:
     root, database, exclude = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
     threading.Thread(target=_end_with_starter, daemon=True).start()
     run_idle()
+    _drop_old(database.parent)
     try:
         # Another window's builder does the same work.
         with FileLock(f"{database}.lock", timeout=0):
@@ -58,6 +61,14 @@ def _build(database: Path, gate: Gate) -> None:
         scan(store, gate, _Reporter())
     finally:
         store.close()
+
+
+def _drop_old(folder: Path) -> None:
+    """Delete the indexes of folders that nobody has opened for long."""
+    for database in folder.glob("*.db"):
+        with suppress(OSError):
+            if database.stat().st_mtime < time.time() - _OLD_S:
+                throw_away(database)
 
 
 class _Reporter:

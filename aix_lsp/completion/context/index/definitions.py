@@ -126,7 +126,9 @@ def _owned(nodes: list[tuple[Node, str]]) -> list[Definition]:
 
 
 def _last_line(node: Node) -> int:
-    first, end = node.start_point[0], node.end_point[0]
+    first, (end, column) = node.start_point[0], node.end_point
+    if not column and end > first:  # the line ending is the node's too
+        end -= 1
     if node.type in _SHAPES:
         return min(end, first + SHAPE_LINES - 1)
     body = node.child_by_field_name("body")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from aix_lsp.completion.context.file_names import language_of_file
 from aix_lsp.completion.context.index.chunks import chunks
 from aix_lsp.completion.context.index.definitions import definitions
-from aix_lsp.completion.context.index.files import LARGEST, language_of_file, read_text
 from aix_lsp.completion.context.index.grammars import parse
+from aix_lsp.completion.context.index.reading import LARGEST, read_text
 from aix_lsp.completion.context.index.store import FileEntry, Stamp
 from aix_lsp.completion.context.index.words import words
 

@@ -59,7 +59,7 @@ def _script(statement: str) -> Iterator[Import]:
         up = path.count("../") if path.startswith(".") else -1
         parts = tuple(part for part in path.split("/") if part not in (".", "..", "", "@", "~"))
         braces = re.search(r"\{(.*?)\}", statement, re.DOTALL)
-        alone = re.match(r"import\s+(?:type\s+)?([\w$]+)", statement)
+        alone = re.match(r"import\s+(?:type\s+)?(?!type\b)([\w$]+)", statement)
         names = (*((alone[1],) if alone else ()), *(_names(braces[1]) if braces else ()))
         if parts:
             yield Import((*parts[:-1], parts[-1].partition(".")[0]), names, up)

@@ -10,7 +10,7 @@ from cachetools import LRUCache
 
 from aix_lsp.completion.context.index.definitions import Definition
 from aix_lsp.completion.context.index.entry import stamp_of
-from aix_lsp.completion.context.index.files import read_text
+from aix_lsp.completion.context.index.reading import read_text
 from aix_lsp.completion.context.index.scan import Gate
 from aix_lsp.completion.context.index.store import Found, Stamp, Store
 from aix_lsp.completion.context.index.words import identifiers

@@ -13,6 +13,7 @@ import logging
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,9 @@ from aix_lsp.completion.context.index.sources import MOST, SEARCHES
 from aix_lsp.completion.context.index.store import Damaged, Store, throw_away
 
 log = logging.getLogger(__name__)
+
+_BEGIN_AGAIN_S = 5.0
+"""An index that is damaged again sooner is not the file's fault."""
 
 
 class Searcher:
@@ -78,8 +82,8 @@ class Folder:
         self._send = send
         self._gate = Gate(self._root, exclude)
         self._library: Library | None = None
-        self._builder: Builder | None = None
-        self._build()
+        self._began = 0.0
+        self._builder = self._build()
 
     def gather(self, query: Query, sources: Sequence[str]) -> list[dict[str, Any]]:
         """What the sources find, each source's best first."""
@@ -113,8 +117,7 @@ class Folder:
             log.info("the index of %s cannot be changed now: %s", self._root, error)
 
     def close(self) -> None:
-        if self._builder is not None:
-            self._builder.end()
+        self._builder.end()
         self._forget()
 
     def _opened(self) -> Library:
@@ -132,13 +135,14 @@ class Folder:
     def _begin_again(self, damage: Damaged) -> None:
         log.warning("the index of %s is damaged (%s) and is made again", self._root, damage)
         self._forget()
-        if self._builder is None or not self._builder.running:
+        if not self._builder.running and time.monotonic() > self._began + _BEGIN_AGAIN_S:
             throw_away(self._database)
-            self._build()
+            self._builder = self._build()
 
-    def _build(self) -> None:
+    def _build(self) -> Builder:
+        self._began = time.monotonic()
         root = str(self._root)
-        self._builder = Builder(
+        return Builder(
             self._root,
             self._database,
             self._exclude,

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from aix_lsp.completion.context.file_names import language_of_file, passed_by
 from aix_lsp.completion.context.index.entry import entry, stamp_of
-from aix_lsp.completion.context.index.files import language_of_file, passed_by
 from aix_lsp.completion.context.index.store import Stamp, Store
 from aix_lsp.completion.privacy import Privacy
 from aix_lsp.settings import Settings

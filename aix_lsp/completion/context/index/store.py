@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from aix_lsp.completion.context.file_names import stem
 from aix_lsp.completion.context.index.definitions import Definition
-from aix_lsp.completion.context.index.files import stem
 
 log = logging.getLogger(__name__)
 

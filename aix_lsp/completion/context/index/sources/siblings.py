@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from aix_lsp.completion.context.index.files import language_of_file
+from aix_lsp.completion.context.file_names import language_of_file
 from aix_lsp.completion.context.index.library import Excerpt, Library, Query
 from aix_lsp.completion.context.nearness import nearness, related
 

@@ -1,15 +1,9 @@
-"""Which files are indexed, by name and size, and how they are read. Knows no index."""
+"""Which files are searched, by their names, and what others call them. Reads no files."""
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from aix_lsp.completion.secrets import redact
-
-LARGEST = 256 * 1024
-"""Bytes; what is larger is data or generated."""
-_LONGEST_LINE = 2000
-"""Characters on average over a file's first lines; minified code has more."""
 _SUFFIXES = {
     "python": "py pyi",
     "javascript": "js mjs cjs",
@@ -73,19 +67,3 @@ def module_parts(path: str) -> tuple[str, ...]:
     if pure.name.partition(".")[0] in _STANDS_FOR_ITS_FOLDER:
         return folders
     return (*folders, pure.name.partition(".")[0])
-
-
-def read_text(path: Path) -> str | None:
-    """A file's text without its secrets, all line endings "\\n"; None where it is no source that one reads."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except OSError:
-        return None
-    if len(data) > LARGEST or b"\0" in data:
-        return None
-    text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
-    head = text[: 8 * _LONGEST_LINE]
-    if len(head) > _LONGEST_LINE * (head.count("\n") + 1):
-        return None
-    return redact(text).text

@@ -1,0 +1,170 @@
+"""The texts beside a document's window: the rest of the document, and the files nearest to it.
+
+An engine looks in them for what stood elsewhere behind the words before the cursor; no model reads them, so they
+may be long. They are read on a thread, for the asks to come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from aix_lsp.backends.base import LibraryText
+from aix_lsp.completion.context.file_names import language_of_file, passed_by
+from aix_lsp.completion.context.index.reading import LARGEST, read_text
+from aix_lsp.completion.context.nearness import related
+from aix_lsp.completion.document import DocumentSnapshot
+from aix_lsp.completion.privacy import Privacy
+from aix_lsp.completion.secrets import encodable, redact
+from aix_lsp.fim.reading import Place, read, read_back
+from aix_lsp.fim.window import Window
+from aix_lsp.settings import Settings
+
+_CHARS = 200_000
+"""Of other files: more finds little more, and a match may take longer to find than the model a token."""
+_OWN_CHARS = 30_000
+_MOST_FOLDERS, _MOST_FILES = 100, 400
+_STALE_S = 30.0
+
+Stamp = tuple[int, int]
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known for one document."""
+
+    part: tuple[Place, Place] | None = None
+    """Of the document, what was not read: `own` is what stands before and after it."""
+    known: bool = False
+    own: tuple[LibraryText, ...] = ()
+    files: tuple[LibraryText, ...] = ()
+    read_at: float = -_STALE_S
+    reading: asyncio.Task[None] | None = None
+
+
+class Neighbours:
+    """The texts beside one client's documents."""
+
+    def __init__(
+        self, place: Callable[[str], tuple[Path, str] | None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`place` gives the workspace folder of a document's URI and the path inside."""
+        self._place = place
+        self._clock = clock
+        self._states: dict[str, _State] = {}
+        self._seen: dict[Path, tuple[Stamp, LibraryText | None]] = {}
+
+    def texts(
+        self, document: DocumentSnapshot, window: Window, cursor: Place, settings: Settings
+    ) -> tuple[LibraryText, ...]:
+        """What has been read of them, farthest file last. What may have changed is read again meanwhile."""
+        state = self._states.setdefault(document.uri, _State())
+        part = (window.left, (cursor[0] + window.suffix.count("\n") + 2, 0))
+        if state.part != part:
+            # What was outside of the last window may be the cursor's own line now.
+            state.part, state.known, state.own = part, False, ()
+        elif state.known and self._clock() - state.read_at < _STALE_S:
+            return (*state.own, *state.files)
+        if state.reading is None:
+            state.reading = asyncio.create_task(self._read(state, part, document, settings))
+        return (*state.own, *state.files)
+
+    def closed(self, uri: str) -> None:
+        """Forget what was read for a document."""
+        state = self._states.pop(uri, None)
+        if state is not None and state.reading is not None:
+            state.reading.cancel()
+        if not self._states:
+            self._seen.clear()
+
+    async def close(self) -> None:
+        """Read no more."""
+        readings = [state.reading for state in self._states.values() if state.reading is not None]
+        for uri in list(self._states):
+            self.closed(uri)
+        await asyncio.gather(*readings, return_exceptions=True)
+
+    async def _read(
+        self, state: _State, part: tuple[Place, Place], document: DocumentSnapshot, settings: Settings
+    ) -> None:
+        try:
+            own = await asyncio.to_thread(_around, document, part)
+            if self._clock() - state.read_at >= _STALE_S:
+                place = self._place(document.uri)
+                if place is not None:
+                    state.files = await asyncio.to_thread(self._files, *place, document.language, settings)
+                state.read_at = self._clock()
+            if state.part == part:
+                state.known, state.own = True, own
+        finally:
+            state.reading = None
+
+    def _files(self, root: Path, path: str, language: str, settings: Settings) -> tuple[LibraryText, ...]:
+        """The nearest files of the document's language, as far as they fit."""
+        privacy = Privacy(lambda: [root])
+        found: list[LibraryText] = []
+        left = _CHARS
+        for file in islice(_near(root, path, language, privacy), _MOST_FILES):
+            if left <= 0:
+                break
+            if privacy.inactive_reason(file.as_uri(), settings) is None and (text := self._text(file)):
+                found.append(text)
+                left -= len(text.text)
+        return tuple(found)
+
+    def _text(self, file: Path) -> LibraryText | None:
+        """A file's text, from before where the file is as it was."""
+        try:
+            info = file.stat()
+        except OSError:
+            return None
+        stamp = (info.st_mtime_ns, info.st_size)
+        seen = self._seen.get(file)
+        if seen is None or seen[0] != stamp:
+            text = read_text(file) if info.st_size <= LARGEST else None
+            seen = self._seen[file] = stamp, LibraryText.of(text) if text else None
+        return seen[1]
+
+
+def _around(document: DocumentSnapshot, part: tuple[Place, Place]) -> tuple[LibraryText, ...]:
+    """What stands before and after a part of a document, without secrets."""
+    text = document.text
+    before, after = read_back(text, part[0], _OWN_CHARS), ""
+    if part[1][0] < text.line_count:
+        after = read(text, part[1], text.line_count, _OWN_CHARS)
+    return tuple(LibraryText.of(redact(encodable(side)).text) for side in (before, after) if side.strip())
+
+
+def _near(root: Path, path: str, language: str, privacy: Privacy) -> Iterator[Path]:
+    """The other files whose code a document may use, those of its folder first, then folder by folder outwards."""
+    own = root / path
+    folders, met = deque([own.parent]), {own.parent}
+    for _ in range(_MOST_FOLDERS):
+        if not folders:
+            return
+        folder = folders.popleft()
+        files, below = _entries(folder, privacy)
+        yield from (f for f in files if f != own and related(language, language_of_file(f.name)))
+        around = below if folder == root else [*below, folder.parent]
+        folders.extend(other for other in around if other not in met)
+        met.update(around)
+
+
+def _entries(folder: Path, privacy: Privacy) -> tuple[Sequence[Path], Sequence[Path]]:
+    """(files, folders) that somebody wrote, by name; links are left out."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(
+                (e.name, e.is_dir(follow_symlinks=False)) for e in entries if not e.is_symlink()
+            )
+    except OSError:
+        return [], []
+    files = [folder / name for name, is_folder in found if not is_folder and language_of_file(name)]
+    folders = [folder / name for name, is_folder in found if is_folder and not passed_by(name)]
+    return files, [each for each in folders if not privacy.ignores_folder(each)]

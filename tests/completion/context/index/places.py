@@ -1,0 +1,38 @@
+"""Workspaces for the tests of the index, and queries in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from aix_lsp.completion.context.file_names import language_of_file
+from aix_lsp.completion.context.index.library import Library, Query
+from aix_lsp.completion.context.index.scan import Gate, scan
+from aix_lsp.completion.context.index.store import Store
+
+
+def write(root: Path, files: Mapping[str, str]) -> None:
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+
+
+def scanned(root: Path, store: Store, exclude: tuple[str, ...] = ()) -> list[str]:
+    """Bring the index up to date; gives the paths in it."""
+    scan(store, Gate(root, exclude), lambda done, of: None)
+    return sorted(path for path, _ in store.stamps())
+
+
+def library(root: Path, files: Mapping[str, str]) -> Library:
+    """A workspace with files, indexed; its index lies beside it."""
+    write(root, files)
+    store = Store(root.parent / "index.db")
+    gate = Gate(root, ())
+    scan(store, gate, lambda done, of: None)
+    return Library(store, gate)
+
+
+def query(path: str, text: str) -> Query:
+    """A query in a file, at the place of "|" in its text."""
+    before, _, after = text.partition("|")
+    return Query(path, language_of_file(path), before + after, before, after)

@@ -1,0 +1,76 @@
+"""What is chosen of what was found, what is not said twice, and what stays from prompt to prompt."""
+
+from __future__ import annotations
+
+import pytest
+
+from aix_lsp.completion.context.piece import Piece, Source
+from aix_lsp.completion.context.ranking import choose, keep, size
+
+CODE = "def {0}_one(a):\n    return a + {0}\n\ndef {0}_two(b):\n    return b * {0}"
+
+
+def piece(source: Source, name: str, rank: int = 0, text: str = CODE) -> Piece:
+    return Piece(source, f"{name}.py", text.format(name), f"file:///{name}.py", rank)
+
+
+def names(pieces: object) -> list[str]:
+    return [piece.path.removesuffix(".py") for piece in pieces]  # type: ignore[attr-defined]
+
+
+A, B, C, D = piece("imports", "a"), piece("similar", "b"), piece("recent", "c"), piece("siblings", "d")
+
+
+@pytest.mark.parametrize(
+    ("found", "fitting", "chosen"),
+    [
+        ([], 9, []),
+        ([B, A], 9, ["a", "b"]),  # what changes least stands first
+        ([D, C, B, A], 9, ["a", "d", "b", "c"]),
+        ([D, C, B, A], 2, ["a", "c"]),  # what is worth most is taken first
+        ([B, piece("similar", "e", rank=1)], 9, ["e", "b"]),  # the best next to the code
+        ([B, piece("similar", "e", rank=1)], 1, ["b"]),
+        ([piece("similar", "far", rank=9), D], 1, ["d"]),
+        ([A, piece("similar", "a", rank=0)], 9, ["a"]),  # the same text again
+        ([piece("imports", "blank", text="\n)\n")], 9, []),  # tells nothing
+    ],
+)
+def test_choice_and_order(found: list[Piece], fitting: int, chosen: list[str]) -> None:
+    assert names(choose(found, "", size(A) * fitting + 20)) == chosen
+
+
+def test_a_piece_too_long_leaves_room_for_the_next() -> None:
+    long = piece("imports", "long", text=CODE + "\n# more" * 100)
+    assert names(choose([long, B], "", size(B))) == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("window", "told"),
+    [
+        ("", True),
+        (A.text, False),
+        ("    " + A.text.replace("\n", "\n    "), False),  # indentation makes it no other text
+        ("def a_one(a):\n    x = 1\n", True),
+        ("\n".join(A.text.split("\n")[:4]), False),
+    ],
+)
+def test_the_text_at_the_cursor_is_not_told_again(window: str, told: bool) -> None:
+    assert bool(choose([A], window, 10_000)) == told
+
+
+@pytest.mark.parametrize(
+    ("kept", "chosen", "fitting", "then"),
+    [
+        ([], [A, B], 9, "ab"),
+        ([A, B], [A, B], 9, "ab"),
+        ([A, B], [B], 9, "ab"),  # what is there stays while there is room
+        ([A, B], [C], 9, "abc"),  # and what is new comes behind it
+        ([B, A], [A, B, C], 9, "bac"),
+        ([A, B], [C], 2, "c"),  # else all that was not found again goes at once
+        ([A, B], [B, C], 2, "bc"),
+    ],
+)
+def test_the_context_only_grows_while_there_is_room(
+    kept: list[Piece], chosen: list[Piece], fitting: int, then: str
+) -> None:
+    assert names(keep(kept, chosen, size(A) * fitting + 20)) == list(then)
