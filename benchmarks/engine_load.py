@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 
 from benchmarks.machine import announce
 from benchmarks.own_engine import OwnEngine, completion_body, own_engine
-from benchmarks.replay import scripts
+from benchmarks.scripts import scripts
 
 TOKENS = 400
 """Of each stream that runs to its end."""

@@ -122,7 +122,7 @@ class EngineMetrics:
         self.pool_pages = Level("KV pages by state", "state")
         self.running_sequences = Level("Sequences running")
         self.waiting_sequences = Level("Sequences waiting")
-        self.cost_model_relative_error = Level("Mean relative error of predicted step times")
+        self.cost_model_relative_error = Level("Median relative error of the last predicted step times")
         self.memory_bytes = Level("Memory that the model takes", "part")
         self.load_seconds = Level("How long loading the model took")
         self._registry = CollectorRegistry()

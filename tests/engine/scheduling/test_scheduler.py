@@ -25,7 +25,7 @@ def request(prompt: Iterable[int], new: int = 5, arrival: float = 0.0, **fields:
 def scheduler(pages: int = 4000, **limits: object) -> Scheduler:
     made = Scheduler(KvCache(pages, 16, lambda *copied: None), Limits(**limits))  # type: ignore[arg-type]
     # 1 ms a step, 0.1 ms a token: budgets in the tests below follow from that.
-    made.cost._weights = [1e-3, 0.0, 1e-4, 0.0]
+    made.cost._weights = [1e-3, 0.0, 1e-4, 0.0, 0.0]
     return made
 
 
@@ -182,6 +182,15 @@ def test_cost_model_learns_its_terms() -> None:
     assert model.error < 0.02
     assert model.predict(Work(4, 100, 100 * 400)) == pytest.approx(0.0140, rel=0.05)
     assert model.tokens_within(0.05, Work(1, 1, 300), 500) == pytest.approx(450, rel=0.1)
+
+
+def test_a_single_token_is_a_kind_of_its_own_and_long_steps_do_not_drown_it() -> None:
+    model = CostModel()
+    for at in range(200):
+        for tokens, seconds in ((1, 1e-3), (9, 5e-3), (1, 1.1e-3), (300 + at, 0.1)):
+            model.observe(Work(1, tokens, tokens * 400), seconds)
+    assert model.predict(Work(1, 1, 400)) == pytest.approx(1.05e-3, rel=0.2)
+    assert model.predict(Work(1, 9, 9 * 400)) == pytest.approx(5e-3, rel=0.2)
 
 
 def test_cost_model_survives_an_outlier_and_sameness() -> None:
