@@ -15,8 +15,8 @@ from aix_lsp.engine.step import Mixture, Row, Sampled, Sampling
 def sample(logits: Tensor, rows: Sequence[Row]) -> list[list[Sampled]]:
     """Sampled tokens for each row, in position order, from `logits` `[sum of outputs, vocab]`.
 
-    Constraints (`banned`, `allowed`) limit the choice; log-probabilities are those of the distribution before
-    them, with its mixture.
+    Constraints (`banned`, `allowed`) limit the choice. Log-probabilities are those of the distribution with its
+    mixture and within `allowed`, which spell what is known to be typed; bans do not change them.
     """
     outputs = [_Output(row, index) for row in rows for index in range(row.outputs)]
     if not outputs:
@@ -34,6 +34,10 @@ def sample(logits: Tensor, rows: Sequence[Row]) -> list[list[Sampled]]:
     if changed:
         best = torch.tensor(tokens, device=logits.device)[:, None]
     chosen: list[float] = logprobs.gather(1, best)[:, 0].tolist()
+    for at, output in enumerate(outputs):
+        if output.allowed is not None:
+            known = torch.tensor(output.allowed, device=logits.device)
+            chosen[at] -= float(logprobs[at].index_select(0, known).logsumexp(-1))
     found = (
         Sampled(tokens[at], chosen[at], _top(logprobs[at], output.row.top_logprobs))
         for at, output in enumerate(outputs)

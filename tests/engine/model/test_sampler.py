@@ -51,6 +51,14 @@ def test_logprob_is_of_the_distribution_before_constraints():
     assert found.top[0][0] == best
 
 
+def test_logprob_is_within_what_is_known_to_be_typed():
+    scores = logits()
+    assert one(scores, allowed=[7]).logprob == pytest.approx(0, abs=1e-5)
+    found = one(scores, allowed=[7, 9, 11])
+    rest = scores[0, [7, 9, 11]].log_softmax(-1)
+    assert found.logprob == pytest.approx(float(rest.max()), abs=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_logits(dtype):
     scores = logits(3).to(dtype)
