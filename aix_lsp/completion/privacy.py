@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -61,7 +62,7 @@ class Privacy:
         path, is_file = where
         root = next((root for root in roots if is_file and _within(path, root)), None)
         name = _relative(path, root)
-        verdict = _spec(exclude).check_file(name).include if exclude else None
+        verdict = _spec(tuple(exclude)).check_file(name).include if exclude else None
         if verdict is not None:
             return f'{path.name} matches the setting "aix.exclude"' if verdict else None
         if _spec(SECRET_FILES).check_file(name.lower()).include:
@@ -119,7 +120,7 @@ class _IgnoreFiles:
             changed = file.stat().st_mtime_ns
             known = self._specs.get(file)
             if known is None or known[0] != changed:
-                lines = file.read_text("utf-8", "replace").splitlines()
+                lines = tuple(file.read_text("utf-8", "replace").splitlines())
                 known = self._specs[file] = (changed, _spec(lines))
         except (OSError, ValueError):
             return None
@@ -170,7 +171,8 @@ def _relative(path: Path, root: Path | None) -> str:
     return (path.relative_to(root) if root is not None else path.relative_to(path.anchor)).as_posix()
 
 
-def _spec(lines: Sequence[str]) -> GitIgnoreSpec:
+@lru_cache(maxsize=64)
+def _spec(lines: tuple[str, ...]) -> GitIgnoreSpec:
     from pathspec import GitIgnoreSpec
 
     usable = []
