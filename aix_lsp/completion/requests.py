@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import replace
 from itertools import chain
 
-from aix_lsp.backends.base import GenerateRequest, ModelInfo, Priority, StopWhen
+from aix_lsp.backends.base import GenerateRequest, LibraryText, ModelInfo, Priority, StopWhen
 from aix_lsp.completion.aim import Aim
 from aix_lsp.completion.languages import language_of, opens_block
-from aix_lsp.completion.secrets import redact
+from aix_lsp.completion.secrets import encodable, redact
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
 from aix_lsp.fim.window import Limits
 from aix_lsp.settings import Settings
@@ -60,8 +60,10 @@ def _context_tokens(settings: Settings, model: ModelInfo | None, room: int) -> i
     return max(0, min(settings.context_tokens, int(room * _CONTEXT_SHARE)))
 
 
-def request(prompt: FimPrompt, aim: Aim, stream_key: str) -> GenerateRequest:
-    """The request for the first candidate."""
+def request(
+    prompt: FimPrompt, aim: Aim, stream_key: str, library: tuple[LibraryText, ...] = ()
+) -> GenerateRequest:
+    """The request for the first candidate. `library` is what an engine may recall from beside the prompt."""
     settings = aim.settings
     return GenerateRequest(
         prompt=prompt,
@@ -72,7 +74,13 @@ def request(prompt: FimPrompt, aim: Aim, stream_key: str) -> GenerateRequest:
         priority=Priority.INVOKED if aim.ask.trigger == "invoked" else Priority.TYPED,
         deadline_ms=max(_LONGEST_MS, settings.deadline_ms),
         recall=None if settings.recall else 0.0,
+        library=library,
     )
+
+
+def recalls(settings: Settings, model: ModelInfo | None) -> bool:
+    """Whether the engine lets what stands elsewhere weigh in."""
+    return settings.recall and model is not None and model.recall
 
 
 def _stop_when(aim: Aim) -> StopWhen:
@@ -98,25 +106,20 @@ def varied_temperature(settings: Settings) -> float:
 
 def clean(prompt: FimPrompt) -> tuple[FimPrompt, tuple[str, ...]]:
     """The prompt as it may be sent, without secrets; and what stands in their place."""
-    before = redact(_encodable(prompt.prefix + prompt.middle))
-    suffix = redact(_encodable(prompt.suffix))
-    context = [redact(_encodable(file.text)) for file in prompt.context]
+    before = redact(encodable(prompt.prefix + prompt.middle))
+    suffix = redact(encodable(prompt.suffix))
+    context = [redact(encodable(file.text)) for file in prompt.context]
     anchor = len(prompt.prefix)
     sent = replace(
         prompt,
         prefix=before.text[:anchor],
         middle=before.text[anchor:],
         suffix=suffix.text,
-        path=_encodable(prompt.path),
+        path=encodable(prompt.path),
         context=tuple(
-            ContextFile(_encodable(file.path), clean.text)
+            ContextFile(encodable(file.path), clean.text)
             for file, clean in zip(prompt.context, context, strict=True)
         ),
     )
     placeholders = chain.from_iterable(part.placeholders for part in (before, suffix, *context))
     return sent, tuple(placeholders)
-
-
-def _encodable(string: str) -> str:
-    """The string without lone surrogates, which JSON lets in and UTF-8 does not."""
-    return string.encode("utf-8", "replace").decode("utf-8")

@@ -142,3 +142,8 @@ def _apart(spans: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
         ):
             kept.append((start, end))
     return sorted(kept)
+
+
+def encodable(string: str) -> str:
+    """The string without lone surrogates, which JSON lets in and UTF-8 does not."""
+    return string.encode("utf-8", "replace").decode("utf-8")

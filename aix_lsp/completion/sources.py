@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable
+from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable, GenerateRequest
 from aix_lsp.completion import requests
 from aix_lsp.completion.aim import Aim
 from aix_lsp.completion.candidates import contradicts, exhausted, has_more
@@ -22,7 +22,6 @@ from aix_lsp.completion.live import LiveDocument
 from aix_lsp.completion.pace import Pace
 from aix_lsp.completion.reuse import ReuseStore, place
 from aix_lsp.completion.wait import Mean
-from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.fim.window import next_window
 
 Outcome = Literal["generated", "joined", "reused"]
@@ -92,7 +91,7 @@ class Sources:
     def begin(self, aim: Aim, live: LiveDocument) -> Source:
         """Begin a generation. Raises ContentModified where the text went on otherwise."""
         name = f"{self._session}-{next(self._numbers)}"
-        prompt, placeholders = self._prompt(aim, live)
+        request, placeholders = self._request(aim, live, self._key(aim))
         scene = replace(aim.scene, placeholders=placeholders)
         generation = Generation(
             name, scene, aim.extent, self._clock, lambda: self._grew(generation, live), aim.least
@@ -100,7 +99,7 @@ class Sources:
         live.begin(generation, aim.ask.document, aim.real_start, aim.real_cursor, aim.head)
         live.drop_strays(keep=generation)
         self._generations.add(generation)
-        generation.start(self._backend, requests.request(prompt, aim, self._key(aim)), self._failed)
+        generation.start(self._backend, request, self._failed)
         if aim.wanted > 1:
             self._vary(generation, aim, live)
         self._store.put(place(aim.scene, aim.shape), generation)
@@ -124,17 +123,17 @@ class Sources:
 
     def _vary(self, generation: Generation, aim: Aim, live: LiveDocument) -> None:
         """Ask for further candidates at a generation's place, beside the first."""
-        prompt, _ = self._prompt(aim, live)
+        request, _ = self._request(aim, live, f"{self._key(aim)}:more")
         request = replace(
-            requests.request(prompt, aim, f"{self._key(aim)}:more"),
+            request,
             n=aim.wanted - len(generation.tracks),
             temperature=requests.varied_temperature(aim.settings),
         )
         self._generations.add(generation)
         generation.start(self._backend, request, self._failed)
 
-    def _prompt(self, aim: Aim, live: LiveDocument) -> tuple[FimPrompt, tuple[str, ...]]:
-        """The prompt for the ask's place, and what stands in it for secrets."""
+    def _request(self, aim: Aim, live: LiveDocument, key: str) -> tuple[GenerateRequest, tuple[str, ...]]:
+        """The request for the ask's place, and what stands in its prompt for secrets."""
         model, longest = self._backend.status.model, self._pace.longest
         limits = requests.limits(aim.settings, model, longest)
         window = next_window(live.window, aim.document.text, aim.cursor, limits)
@@ -142,7 +141,11 @@ class Sources:
         context = self._gathering.files(aim, window, room, moved=window.moved_from(live.window))
         if aim.ask.selected is None:  # else the text is not the document's
             live.window = window
-        return requests.clean(window.prompt(aim.document.path, aim.document.language, context))
+        recalls = requests.recalls(aim.settings, model)
+        library = self._gathering.library(aim, window) if recalls else ()
+        prompt = window.prompt(aim.document.path, aim.document.language, context)
+        cleaned, placeholders = requests.clean(prompt)
+        return requests.request(cleaned, aim, key, library), placeholders
 
     def _key(self, aim: Aim) -> str:
         return requests.stream_key(self._session, aim.document.uri)

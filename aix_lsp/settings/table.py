@@ -107,7 +107,8 @@ class Settings:
     )
     recall: bool = option(
         True,
-        "Let what stands elsewhere behind the same words weigh in a small model's chances (docs/engine-api.md).",
+        "Let what stands behind the same words elsewhere, in the document and the files near it, weigh in a small "
+        "model's chances (docs/models.md).",
         per_language=True,
     )
     confidence: float = option(

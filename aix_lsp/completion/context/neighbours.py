@@ -160,9 +160,7 @@ def _entries(folder: Path, privacy: Privacy) -> tuple[Sequence[Path], Sequence[P
     """(files, folders) that somebody wrote, by name; links are left out."""
     try:
         with os.scandir(folder) as entries:
-            found = sorted(
-                (e.name, e.is_dir(follow_symlinks=False)) for e in entries if not e.is_symlink()
-            )
+            found = sorted((e.name, e.is_dir(follow_symlinks=False)) for e in entries if not e.is_symlink())
     except OSError:
         return [], []
     files = [folder / name for name, is_folder in found if not is_folder and language_of_file(name)]
