@@ -8,6 +8,7 @@ share by the length of the match (Jelinek and Mercer 1980), and its most recent 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,36 +36,48 @@ class Match:
     """
 
     length: int
-    own: NDArray[np.intp]
+    own: list[int]
     library: NDArray[np.intp]
+
+
+_NOWHERE = np.empty(0, np.intp)
+_PAIR = np.int64(1 << 32)
+_COUNTED_ONE_BY_ONE = 64
 
 
 class Recall:
     """One sequence's texts. The last of them is what stands before the cursor; it grows by what is generated,
     which serves for drafts only: a model that believes its own words repeats itself.
+
+    The few places of a match are followed in lists, token by token, and only where none goes on all texts are
+    searched: sixteen sequences' next tokens must not take longer than planning their step.
     """
 
     def __init__(self, texts: Sequence[Sequence[int]], library: Tokens = NOTHING) -> None:
         known = joined(texts)[:-1]
-        self._own = np.empty(len(known) + 256, np.int32)
-        self._own[: len(known)] = known
-        self._size = self._given = len(known)
+        # What is searched: each token that has another behind it, and each with the one before it.
+        self._heads = known[:-1]
+        self._pairs = known[:-2] * _PAIR + known[1:-1]
+        self._tokens: list[int] = known.tolist()
+        self._given = len(known)
+        self._single: dict[int, list[int]] = {}
+        self._later: dict[int, list[int]] = {}
+        """Where tokens stand that a generated one stands behind."""
         self._library = library
         self._match = self._search(self._tail())
 
     def extend(self, tokens: Sequence[int]) -> None:
         """Take in what was generated since the last call."""
         for token in tokens:
-            if self._size == len(self._own):
-                self._own = np.concatenate([self._own, np.empty_like(self._own)])
-            self._own[self._size] = token
-            self._size += 1
+            if self._tokens:
+                self._later.setdefault(self._tokens[-1], []).append(len(self._tokens) - 1)
+            self._tokens.append(token)
             self._match = self._follow(self._match, token, ())
 
     @property
     def generated(self) -> int:
         """How many generated tokens were taken in."""
-        return self._size - self._given
+        return len(self._tokens) - self._given
 
     @property
     def matched(self) -> int:
@@ -74,12 +87,14 @@ class Recall:
     def draft(self, count: int) -> list[int]:
         """At most `count` tokens that followed the most recent match."""
         match = self._match
-        text, ends = (
-            (self._own[: self._size], match.own) if len(match.own) else (self._library, match.library)
-        )
-        if not len(ends):
+        if match.own:
+            start = match.own[-1] + 1
+            found = self._tokens[start : start + count]
+        elif len(match.library):
+            start = int(match.library[-1]) + 1
+            found = self._library[start : start + count].tolist()
+        else:
             return []
-        found: list[int] = text[ends[-1] + 1 : ends[-1] + 1 + count].tolist()
         return found[: found.index(BREAK)] if BREAK in found else found
 
     def mixtures(self, drafts: Sequence[int], weight: float) -> list[Mixture | None]:
@@ -95,42 +110,86 @@ class Recall:
         return found
 
     def _mixture(self, match: Match, weight: float) -> Mixture | None:
-        own = match.own[match.own < self._given - 1]
-        following = np.concatenate([self._own[own + 1], self._library[match.library + 1]])
-        if not len(following):
+        tokens, last = self._tokens, self._given - 1
+        counts = Counter([tokens[end + 1] for end in match.own if end < last])
+        if len(match.library):
+            counts.update(_counts(self._library[match.library + 1]))
+        if not counts:
             return None
-        tokens, counts = np.unique(following, return_counts=True)
-        if len(tokens) > _MOST_FOLLOWERS:
-            often = np.argpartition(-counts, _MOST_FOLLOWERS)[:_MOST_FOLLOWERS]
-            tokens, counts = tokens[often], counts[often]
+        often = counts.most_common(_MOST_FOLLOWERS)
+        total = sum(count for _, count in often)
         share = weight * _SHARES[min(match.length, len(_SHARES) - 1)]
-        return Mixture(share, tokens.tolist(), (counts / counts.sum()).tolist())
+        return Mixture(share, [token for token, _ in often], [count / total for _, count in often])
 
-    def _tail(self, drafts: Sequence[int] = ()) -> Tokens:
+    def _tail(self, drafts: Sequence[int] = ()) -> list[int]:
         """The last tokens of the text that goes on, as far back as its beginning."""
-        tail = self._own[max(self._size - _LONGEST, 0) : self._size]
-        if drafts:
-            tail = np.concatenate([tail, np.array(drafts, np.int32)])[-_LONGEST:]
-        breaks = np.flatnonzero(tail < 0)
-        return tail[breaks[-1] + 1 :] if len(breaks) else tail
+        tail = [*self._tokens[-_LONGEST:], *drafts][-_LONGEST:]
+        if BREAK in tail:
+            tail = tail[len(tail) - tail[::-1].index(BREAK) :]
+        return tail
 
     def _follow(self, match: Match, token: int, drafts: Sequence[int]) -> Match:
         """The match after one more token: what it already was, a token longer, or a search."""
-        own = _one_on(self._own[: self._size], match.own, token)
-        library = _one_on(self._library, match.library, token)
-        if len(own) or len(library):
+        tokens, last = self._tokens, len(self._tokens) - 2
+        own = [
+            end + 1
+            for end in match.own
+            if tokens[end + 1] == token and end < last and tokens[end + 2] != BREAK
+        ]
+        library = match.library
+        if len(library):
+            library = _one_on(self._library, library, token)
+        if own or len(library):
             return Match(match.length + 1, own, library)
         return self._search(self._tail(drafts))
 
-    def _search(self, tail: Tokens) -> Match:
-        own_length, own = _longest(self._own[: self._size], tail)
-        library_length, library = _longest(self._library, tail)
+    def _search(self, tail: list[int]) -> Match:
+        own_length, own = self._own_places(tail)
+        library_length, library = 0, _NOWHERE
+        if len(self._library):
+            library_length, library = _longest(self._library, np.array(tail, np.int32))
         length = max(own_length, library_length)
         return Match(
-            length,
-            own if own_length == length else own[:0],
-            library if library_length == length else library[:0],
+            length, own if own_length == length else [], library if library_length == length else _NOWHERE
         )
+
+    def _own_places(self, tail: list[int]) -> tuple[int, list[int]]:
+        """As `_longest`, of the sequence's own texts."""
+        if not tail:
+            return 0, []
+        tokens, last = self._tokens, tail[-1]
+        later = self._later.get(last, [])
+        length, ends = 0, []
+        if len(tail) > 1:
+            pair = (self._pairs == tail[-2] * _PAIR + last).nonzero()[0]
+            ends = [end + 1 for end in pair.tolist() if tokens[end + 2] != BREAK]
+            ends += [end for end in later if end and tokens[end - 1] == tail[-2]]
+            length = 2 * bool(ends)
+        if not ends:
+            ends = [*self._places(last), *later]
+            return int(bool(ends)), ends
+        while length < len(tail):
+            wanted = tail[-1 - length]
+            longer = [end for end in ends if end >= length and tokens[end - length] == wanted]
+            if not longer:
+                break
+            length, ends = length + 1, longer
+        return length, ends
+
+    def _places(self, token: int) -> list[int]:
+        """Where a token stands in what was given, with another behind it."""
+        found = self._single.get(token)
+        if found is None:
+            ends: list[int] = (self._heads == token).nonzero()[0].tolist()
+            found = self._single[token] = [end for end in ends if self._tokens[end + 1] != BREAK]
+        return found
+
+
+def _counts(tokens: Tokens) -> dict[int, int]:
+    if len(tokens) <= _COUNTED_ONE_BY_ONE:
+        return Counter(tokens.tolist())
+    values, counts = np.unique(tokens, return_counts=True)
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
 
 def _one_on(text: Tokens, ends: NDArray[np.intp], token: int) -> NDArray[np.intp]:
