@@ -1,4 +1,7 @@
-"""The process that reads a workspace folder into its index, at idle priority, and ends when that is done.
+"""The process that reads a workspace folder into its index, and ends when that is done.
+
+It runs at idle priority, but for its first second: small folders are then known before somebody types in them,
+however busy the machine is with loading a model.
 
 Its standard output has a line "done of" now and then. It ends early when its standard input does.
 """
@@ -23,6 +26,8 @@ from aix_lsp.completion.context.index.store import Damaged, Store, throw_away
 log = logging.getLogger(__name__)
 
 _REPORT_S = 0.2
+_BRISK_S = 1.0
+"""Of processor time."""
 _OLD_S = 90 * 86400
 
 
@@ -30,7 +35,6 @@ def main() -> None:
     """Arguments: the workspace folder, the index's file, and patterns to exclude as JSON."""
     root, database, exclude = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
     threading.Thread(target=_end_with_starter, daemon=True).start()
-    run_idle()
     _drop_old(database.parent)
     try:
         # Another window's builder does the same work.
@@ -72,12 +76,16 @@ def _drop_old(folder: Path) -> None:
 
 
 class _Reporter:
-    """Prints how far it is, not too often."""
+    """Prints how far it is, not too often; makes the process idle when it has had its second."""
 
     def __init__(self) -> None:
         self._last = 0.0
+        self._idle = False
 
     def __call__(self, done: int, of: int) -> None:
+        if not self._idle and time.process_time() > _BRISK_S:
+            self._idle = True
+            run_idle()
         now = time.monotonic()
         if done == of or now - self._last >= _REPORT_S:
             self._last = now
