@@ -41,16 +41,16 @@ types: $(READY)
 	$(BIN)/mypy
 
 test: lint types
-	tests/editors/fetch_nvim.sh
+	tests/editors/fetch_debian.sh
 	tests/editors/install.sh
 	$(BIN)/python -m pytest
 
 # Everything that `make test` does not wait for: about 1 GB is fetched into .cache.
 .PHONY: all-editors
 all-editors: $(READY)
-	tests/editors/fetch_nvim.sh
 	tests/editors/install.sh browser
-	tests/editors/fetch_more.sh
+	tests/editors/fetch_debian.sh all
+	tests/editors/fetch_plugins.sh
 	tests/editors/fetch_vscode.sh
 	cd editors/vscode && npm ci --no-audit --no-fund && npm test && PYTHON=$(abspath $(BIN)/python) npm run settings -- --check && npm run package
 

@@ -24,7 +24,7 @@ def helix(tmp_path: Path, engine_home: Path) -> Iterator[Terminal]:
     fetched = ROOT / ".cache" / "helix" / "hx"
     program = str(fetched) if fetched.exists() else shutil.which("hx")
     if not program or not terminal.found():
-        pytest.skip("no Helix or no tmux here: run tests/editors/fetch_more.sh")
+        pytest.skip("no Helix or no tmux here: run tests/editors/fetch_debian.sh all")
     variables = terminal.environment(tmp_path, engine_home)
     settings = Path(variables["XDG_CONFIG_HOME"]) / "helix"
     settings.mkdir(parents=True)

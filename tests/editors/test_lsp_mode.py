@@ -31,7 +31,7 @@ _LSP_MODE = """
 
 def fetched() -> Path:
     if not FETCHED.exists():
-        pytest.skip("no lsp-mode here: run tests/editors/fetch_more.sh")
+        pytest.skip("no lsp-mode here: run tests/editors/fetch_debian.sh all")
     return FETCHED
 
 

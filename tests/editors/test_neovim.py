@@ -52,7 +52,7 @@ return vim.tbl_get(item or {}, 'user_data', 'nvim', 'lsp', 'completion_item')
 
 def start(executable: str | None, version: str, home: Path, engine_home: Path) -> Neovim:
     if executable is None:
-        pytest.skip(f"no Neovim {version} here: run tests/editors/fetch_nvim.sh, or set AIX_LSP_NVIM")
+        pytest.skip(f"no Neovim {version} here: run tests/editors/fetch_debian.sh, or set AIX_LSP_NVIM")
     return Neovim(executable, home, engine_home)
 
 

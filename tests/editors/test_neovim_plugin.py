@@ -19,7 +19,7 @@ def executable(kind: str) -> str:
     wanted = ((0, 10), (0, 12)) if kind == "0.11" else ((0, 12), (99, 0))
     found = find(*wanted)
     if not found:
-        pytest.skip(f"no Neovim {kind} here: run tests/editors/fetch_nvim.sh, or set AIX_LSP_NVIM")
+        pytest.skip(f"no Neovim {kind} here: run tests/editors/fetch_debian.sh, or set AIX_LSP_NVIM")
     return found
 
 

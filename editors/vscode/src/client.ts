@@ -1,6 +1,13 @@
 /** Owns the language client: how the server is started and what of LSP it is used for. */
 import * as vscode from "vscode";
-import { LanguageClient, type LanguageClientOptions, type ServerOptions } from "vscode-languageclient/node";
+import {
+  type DynamicFeature,
+  InlineCompletionRequest,
+  LanguageClient,
+  type LanguageClientOptions,
+  type ServerOptions,
+  type StaticFeature,
+} from "vscode-languageclient/node";
 import { serverSettings } from "./configuration";
 import type { ServerCommand } from "./server";
 
@@ -10,6 +17,19 @@ export interface ServerStatus {
   message?: string;
   fraction?: number;
   model?: string | { name?: string } | null;
+}
+
+/**
+ * A client without ghost text of its own: that comes over aix/inlineCompletion, which streams. A second provider in
+ * our name would also be the one that VS Code takes for ours when told to ask it again.
+ */
+class Client extends LanguageClient {
+  override registerFeature(feature: StaticFeature | DynamicFeature<unknown>): void {
+    const method = "registrationType" in feature ? feature.registrationType.method : "";
+    if (method !== InlineCompletionRequest.method) {
+      super.registerFeature(feature);
+    }
+  }
 }
 
 /** A client for the server; not started. */
@@ -24,7 +44,7 @@ export function makeClient(
     args: found.args,
     options: { env: { ...process.env, ...environment } },
   };
-  const client = new LanguageClient("aix", "aix-lsp", server, clientOptions(log));
+  const client = new Client("aix", "aix-lsp", server, clientOptions(log));
   client.onNotification("aix/status", onStatus);
   return client;
 }
@@ -40,8 +60,6 @@ function clientOptions(log: vscode.LogOutputChannel): LanguageClientOptions {
     outputChannel: log,
     initializationOptions: serverSettings(),
     middleware: {
-      // Ghost text comes over aix/inlineCompletion, which streams; twice would be once too often.
-      provideInlineCompletionItems: () => null,
       workspace: {
         configuration: (params) =>
           params.items.map((item) =>

@@ -18,7 +18,7 @@ export function registerCommands(
     "aix-lsp.menu": () => menu(),
     "aix-lsp.suggest": () => vscode.commands.executeCommand("editor.action.inlineSuggest.trigger"),
     "aix-lsp.dismiss": () => session.dismiss(),
-    "aix-lsp.accepted": (item: Item | undefined) => session.accepted(item),
+    "aix-lsp.accepted": (item: () => Item | undefined) => session.accepted(item()),
     "aix-lsp.toggle": () => toggle(),
     "aix-lsp.toggleLanguage": () => toggleLanguage(),
     "aix-lsp.switchModel": () => switchModel(),

@@ -8,8 +8,8 @@ import { type Candidate, type Place, remaining, shrinks, typedSince } from "./su
 const PATIENCE_MS = 600;
 /** Each growth makes VS Code ask again: no more often than the eye can follow. */
 const GROWTH_MS = 60;
-/** Longer than VS Code takes to ask once it is told to. */
-const TRIGGERED_MS = 400;
+/** What tells VS Code to ask us alone. Asked explicitly, it would put the new text behind what it shows. */
+const GROWTH = { providerId: "aix-lsp.aix-lsp:*", explicit: false };
 
 /** What the ghost text tells of its use. */
 export interface Feedback {
@@ -19,8 +19,8 @@ export interface Feedback {
 
 export class GhostText implements vscode.Disposable {
   private stream: Stream | undefined;
-  /** VS Code's requests until then are those that we triggered, to show what has grown. */
-  private growingUntil = 0;
+  /** Where VS Code has been told to ask for what has grown, until it has. */
+  private growing: Place | undefined;
   /** Where the user has put ghost text away: it does not come back by itself. */
   private dismissed: Place | undefined;
   private registration: vscode.Disposable | undefined;
@@ -40,7 +40,7 @@ export class GhostText implements vscode.Disposable {
     token: vscode.CancellationToken,
   ): Promise<vscode.InlineCompletionItem[]> {
     const now = placeOf(document, position);
-    if (Date.now() < this.growingUntil) {
+    if (this.growing && same(this.growing, now) && !context.selectedCompletionInfo) {
       return this.items(document, now);
     }
     if (context.triggerKind === vscode.InlineCompletionTriggerKind.Automatic && this.dismissed && same(this.dismissed, now)) {
@@ -79,7 +79,7 @@ export class GhostText implements vscode.Disposable {
   dismiss(): void {
     const editor = vscode.window.activeTextEditor;
     this.dismissed = editor && placeOf(editor.document, editor.selection.active);
-    this.growingUntil = 0;
+    this.growing = undefined;
     this.stream?.cancel();
     this.stream = undefined;
     clearTimeout(this.timer);
@@ -115,33 +115,47 @@ export class GhostText implements vscode.Disposable {
     this.trace(`grew ${stream.done} ${JSON.stringify(stream.candidates[0]?.text)}`);
     if (stream.done) {
       this.feedback.streaming(false);
+      this.tellShown(stream);
     }
     if (this.timer === undefined) {
-      this.timer = setTimeout(() => this.showGrown(), stream.done ? 0 : GROWTH_MS);
+      this.timer = setTimeout(() => void this.showGrown(), stream.done ? 0 : GROWTH_MS);
     }
   }
 
-  private showGrown(): void {
+  /** Have VS Code show the text as it is now. While it has been told to, it is not told again: it would begin anew. */
+  private async showGrown(): Promise<void> {
     this.timer = undefined;
-    const editor = vscode.window.activeTextEditor;
-    if (!editor || !this.stream || !streams()) {
+    const place = this.growing ? undefined : this.grownPlace();
+    if (!place) {
       return;
     }
-    const now = placeOf(editor.document, editor.selection.active);
-    const next = this.fitting(editor.document, this.stream, now)?.[0]?.text ?? "";
-    const final = this.stream.items[0];
-    if (final && next !== "") {
-      this.feedback.shown(final);
-    }
-    const unchanged = next === this.given || (!this.stream.done && shrinks(this.given, next));
-    if (unchanged || (next === "" && !this.stream.done)) {
-      return;
-    }
-    this.growingUntil = Date.now() + TRIGGERED_MS;
+    this.growing = place;
+    const before = this.given;
     // VS Code does not ask a provider twice at one place; a new one it asks, and keeps showing what it has meanwhile.
     this.register();
-    void vscode.commands.executeCommand("editor.action.inlineSuggest.trigger");
-    this.trace(`grown to ${JSON.stringify(next)}`);
+    await vscode.commands.executeCommand("editor.action.inlineSuggest.trigger", GROWTH);
+    if (this.growing === place) {
+      this.growing = undefined;
+      if (this.given !== before) {
+        await this.showGrown();
+      }
+    }
+  }
+
+  /** The cursor, where the text there is no longer what VS Code was given; a place typed past is asked for anyway. */
+  private grownPlace(): Place | undefined {
+    const editor = vscode.window.activeTextEditor;
+    const stream = this.stream;
+    if (!editor || !stream || !streams() || stream.context.selectedCompletionInfo) {
+      return undefined;
+    }
+    const now = placeOf(editor.document, editor.selection.active);
+    if (!same(stream.place, now)) {
+      return undefined;
+    }
+    const next = stream.candidates[0]?.text ?? "";
+    const unchanged = next === this.given || (!stream.done && shrinks(this.given, next));
+    return unchanged ? undefined : now;
   }
 
   /** What is left of a stream's candidates at the cursor. */
@@ -167,6 +181,7 @@ export class GhostText implements vscode.Disposable {
     const left = selected ? stream.candidates : this.fitting(document, stream, now);
     this.given = left[0]?.text ?? "";
     this.trace(`given ${JSON.stringify(this.given)} at ${now.line}:${now.character}`);
+    this.tellShown(stream);
     return left.map((candidate, index) => {
       const start = selected ? selected.range.start : at;
       const item = new vscode.InlineCompletionItem(
@@ -178,12 +193,16 @@ export class GhostText implements vscode.Disposable {
     });
   }
 
+  /** The item may come after the text: it is looked for when the text is taken. */
   private accepted(stream: Stream, index: number): vscode.Command {
-    const item = stream.items[index];
-    if (item && index === 0) {
+    return { title: "Accepted", command: "aix-lsp.accepted", arguments: [() => stream.items[index]] };
+  }
+
+  private tellShown(stream: Stream): void {
+    const item = stream.items[0];
+    if (item && this.given !== "") {
       this.feedback.shown(item);
     }
-    return { title: "Accepted", command: "aix-lsp.accepted", arguments: [item] };
   }
 }
 
