@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,7 @@ _MOST_FOLLOWERS = 32
 _SHARES = (0.0, 0.25, 0.3, 0.43, 0.5, 0.52, 0.55, 0.7, 0.73, 0.73, 0.73, 0.73, 0.73, 0.73, 0.73, 0.73, 0.9)
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """Where the longest end of a text stood before: the positions of its last token, each with a token behind
     it. `length` is 0 where it stood nowhere.
     """
@@ -42,6 +41,7 @@ class Match:
 
 _NOWHERE = np.empty(0, np.intp)
 _PAIR = np.int64(1 << 32)
+_SIEVE = (1 << 14) - 1
 _COUNTED_ONE_BY_ONE = 64
 
 
@@ -58,13 +58,14 @@ class Recall:
         # What is searched: each token that has another behind it, and each with the one before it.
         self._heads = known[:-1]
         self._pairs = known[:-2] * _PAIR + known[1:-1]
+        self._sieve = _sieve(known)
         self._tokens: list[int] = known.tolist()
         self._given = len(known)
         self._single: dict[int, list[int]] = {}
         self._later: dict[int, list[int]] = {}
         """Where tokens stand that a generated one stands behind."""
         self._library = library
-        self._match = self._search(self._tail())
+        self._match = self._search(())
 
     def extend(self, tokens: Sequence[int]) -> None:
         """Take in what was generated since the last call."""
@@ -111,17 +112,22 @@ class Recall:
 
     def _mixture(self, match: Match, weight: float) -> Mixture | None:
         tokens, last = self._tokens, self._given - 1
-        counts = Counter([tokens[end + 1] for end in match.own if end < last])
+        counts: dict[int, int] = {}
+        for end in match.own:
+            if end < last:
+                token = tokens[end + 1]
+                counts[token] = counts.get(token, 0) + 1
         if len(match.library):
-            counts.update(_counts(self._library[match.library + 1]))
+            counts = Counter(counts) + _counts(self._library[match.library + 1])
         if not counts:
             return None
-        often = counts.most_common(_MOST_FOLLOWERS)
-        total = sum(count for _, count in often)
+        if len(counts) > _MOST_FOLLOWERS:
+            counts = dict(Counter(counts).most_common(_MOST_FOLLOWERS))
+        total = sum(counts.values())
         share = weight * _SHARES[min(match.length, len(_SHARES) - 1)]
-        return Mixture(share, [token for token, _ in often], [count / total for _, count in often])
+        return Mixture(share, list(counts), [count / total for count in counts.values()])
 
-    def _tail(self, drafts: Sequence[int] = ()) -> list[int]:
+    def _tail(self, drafts: Sequence[int]) -> list[int]:
         """The last tokens of the text that goes on, as far back as its beginning."""
         tail = [*self._tokens[-_LONGEST:], *drafts][-_LONGEST:]
         if BREAK in tail:
@@ -141,33 +147,38 @@ class Recall:
             library = _one_on(self._library, library, token)
         if own or len(library):
             return Match(match.length + 1, own, library)
-        return self._search(self._tail(drafts))
+        return self._search(drafts)
 
-    def _search(self, tail: list[int]) -> Match:
-        own_length, own = self._own_places(tail)
-        library_length, library = 0, _NOWHERE
-        if len(self._library):
-            library_length, library = _longest(self._library, np.array(tail, np.int32))
-        length = max(own_length, library_length)
-        return Match(
-            length, own if own_length == length else [], library if library_length == length else _NOWHERE
-        )
+    def _search(self, drafts: Sequence[int]) -> Match:
+        own_length, own = self._own_places(drafts)
+        if not len(self._library):
+            return Match(own_length, own, _NOWHERE)
+        length, library = _longest(self._library, np.array(self._tail(drafts), np.int32))
+        if length > own_length:
+            return Match(length, [], library)
+        return Match(own_length, own, library if length == own_length else _NOWHERE)
 
-    def _own_places(self, tail: list[int]) -> tuple[int, list[int]]:
+    def _own_places(self, drafts: Sequence[int]) -> tuple[int, list[int]]:
         """As `_longest`, of the sequence's own texts."""
-        if not tail:
+        recent = (*self._tokens[-2:], *drafts[-2:])
+        if len(recent) < 2 or recent[-1] == BREAK:
             return 0, []
-        tokens, last = self._tokens, tail[-1]
-        later = self._later.get(last, [])
-        length, ends = 0, []
-        if len(tail) > 1:
-            pair = (self._pairs == tail[-2] * _PAIR + last).nonzero()[0]
-            ends = [end + 1 for end in pair.tolist() if tokens[end + 2] != BREAK]
-            ends += [end for end in later if end and tokens[end - 1] == tail[-2]]
-            length = 2 * bool(ends)
-        if not ends:
-            ends = [*self._places(last), *later]
-            return int(bool(ends)), ends
+        before, last = recent[-2:]
+        later = self._later.get(last, ())
+        ends: list[int] = []
+        if before != BREAK:
+            if self._sieve[(before * 31 + last) & _SIEVE]:
+                pairs: list[int] = (self._pairs == before * _PAIR + last).nonzero()[0].tolist()
+                ends = [end + 1 for end in pairs if self._tokens[end + 2] != BREAK]
+            ends += [end for end in later if end and self._tokens[end - 1] == before]
+        if ends:
+            return self._lengthened(ends, self._tail(drafts))
+        ends = [*self._places(last), *later]
+        return int(bool(ends)), ends
+
+    def _lengthened(self, ends: list[int], tail: list[int]) -> tuple[int, list[int]]:
+        """Of places where the last two tokens of `tail` stand, those where the most do, and how many."""
+        tokens, length = self._tokens, 2
         while length < len(tail):
             wanted = tail[-1 - length]
             longer = [end for end in ends if end >= length and tokens[end - length] == wanted]
@@ -185,11 +196,18 @@ class Recall:
         return found
 
 
-def _counts(tokens: Tokens) -> dict[int, int]:
+def _sieve(known: Tokens) -> bytes:
+    """For each pair of neighbours a mark: most pairs that stand nowhere are told by it without a search."""
+    marks = np.zeros(_SIEVE + 1, np.uint8)
+    marks[(known[:-1] * 31 + known[1:]) & _SIEVE] = 1
+    return marks.tobytes()
+
+
+def _counts(tokens: Tokens) -> Counter[int]:
     if len(tokens) <= _COUNTED_ONE_BY_ONE:
         return Counter(tokens.tolist())
     values, counts = np.unique(tokens, return_counts=True)
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+    return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
 
 
 def _one_on(text: Tokens, ends: NDArray[np.intp], token: int) -> NDArray[np.intp]:
