@@ -94,7 +94,12 @@ class Adaptation:
         except (OSError, KeyError, ValueError) as error:
             raise CannotTrain(f"{base} cannot be trained on: {error} Name another with --model.") from error
         self.base, self.out, self._state = base, out, out / "training"
-        out.mkdir(parents=True, exist_ok=True)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotTrain(
+                f"{out} cannot be made: {error.strerror}. Name another folder with --out."
+            ) from error
         check_disk(out, sum(value.numel() for value in self._weights.values()))
         self.recipe = self._recipe(passes)
 

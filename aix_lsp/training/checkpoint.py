@@ -26,9 +26,14 @@ class Checkpoint:
         return state
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the state; a kill at any time leaves the old one or the new one."""
+        """Replace the state; a kill at any time leaves the old one or the new one, and so does a full disk, which
+        raises OSError.
+        """
         draft = self._state.with_suffix(".part")
-        torch.save(state, draft)
+        try:
+            torch.save(state, draft)
+        except RuntimeError as error:  # what torch's writer in C++ makes of it
+            raise OSError(f"{draft} could not be written; is the disk full? ({error})") from error
         draft.replace(self._state)
 
     def note(self, **values: Any) -> None:

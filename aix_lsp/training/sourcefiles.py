@@ -61,13 +61,13 @@ def language_of(path: PurePosixPath | Path) -> str | None:
 
 
 def read(path: Path, language: str) -> str | None:
-    """The file's text with `\\n` as line ends, or None where it should not be learned from."""
-    size = path.stat().st_size
-    if not _SMALLEST <= size <= (_LARGEST_DATA if language in {"json", "yaml"} else _LARGEST):
-        return None
+    """The file's text with `\\n` as line ends, or None where it should not be learned from or cannot be read."""
     try:
+        size = path.stat().st_size
+        if not _SMALLEST <= size <= (_LARGEST_DATA if language in {"json", "yaml"} else _LARGEST):
+            return None
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError:
+    except (OSError, UnicodeDecodeError):
         return None
     if language in {"javascript", "typescript"}:
         text = _SOURCE_MAP.sub("", text)
