@@ -12,6 +12,7 @@ from aix_lsp.completion.extent import Extent, extent
 from aix_lsp.completion.scene import Scene
 from aix_lsp.completion.suggestion import Ask
 from aix_lsp.completion.tracking import after
+from aix_lsp.fim.reading import normalise
 from aix_lsp.settings import Settings
 
 
@@ -53,7 +54,7 @@ class Aim:
     @property
     def head(self) -> str:
         """The selected entry of the popup."""
-        return self.ask.selected.text if self.ask.selected else ""
+        return normalise(self.ask.selected.text) if self.ask.selected else ""
 
 
 def aim(ask: Ask, settings: Settings, model: ModelInfo | None, typed: str = "") -> Aim | None:
@@ -65,7 +66,8 @@ def aim(ask: Ask, settings: Settings, model: ModelInfo | None, typed: str = "") 
     document, cursor = ask.document, ask.document.text.clamp(ask.cursor)
     if ask.selected is not None:
         start = document.text.clamp(min(ask.selected.start, cursor))
-        document = replace(document, text=document.text.replace(start, cursor, ask.selected.text))
+        end = document.text.clamp(Position(cursor.line, cursor.column + ask.selected.replace_right))
+        document = replace(document, text=document.text.replace(start, end, ask.selected.text))
         cursor = after(start, ask.selected.text)
     scene = Scene.of(document, cursor)
     if "\0" in scene.before or "\0" in scene.after:

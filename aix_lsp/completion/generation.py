@@ -79,6 +79,10 @@ class Generation:
         """Whether the document was edited so that what is written here is of no use."""
         self.typed_along = False
         """Whether text was typed along since the last ask came to watch."""
+        self.ahead_of: Generation | None = None
+        """The generation whose acceptance this was begun in advance of."""
+        self.written_off = 0
+        """Tokens that are counted as wasted so far."""
         self.given = False
         """Whether an ask was answered with it."""
         self.watchers: set[Callable[[], None]] = set()

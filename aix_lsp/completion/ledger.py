@@ -46,6 +46,8 @@ class Ledger:
             return
         generation = source.generation
         generation.given = True
+        self._count("wasted_tokens", -generation.written_off, language)
+        generation.written_off = 0
         self._count("answered", language=language)
         self._count(statistics.latency_name(suggestions[0].first_text_ms))
         self._fates.given(suggestions, language)
@@ -65,7 +67,9 @@ class Ledger:
             self._count("prompt_tokens", usage.prompt_tokens)
             self._count("cached_tokens", usage.cached_tokens)
             self._count("completion_tokens", usage.completion_tokens, language)
-            if generation.cancelled and not generation.given:
+            # What was begun ahead of the user is waste until it is given.
+            if (generation.cancelled or generation.ahead_of is not None) and not generation.given:
+                generation.written_off += usage.completion_tokens
                 self._count("wasted_tokens", usage.completion_tokens, language)
 
     def feedback(self, suggestion_id: str, event: str, accepted_chars: int) -> None:

@@ -130,11 +130,13 @@ class LiveDocument:
                 generation.cancel()
 
     def drop_strays(self, keep: Generation | None = None) -> None:
-        """Cancel what runs at places that nobody asks about any more."""
+        """Cancel what runs at places that nobody asks about any more, nor will when `keep` is accepted."""
         self._forget_finished()
         for running in self._running:
-            if running.generation is not keep and not running.generation.watchers:
-                running.generation.cancel()
+            generation = running.generation
+            ahead = keep is not None and generation.ahead_of is keep
+            if generation is not keep and not generation.watchers and not ahead:
+                generation.cancel()
 
     def cancel_all(self) -> None:
         """Cancel every generation, with what waits for it."""

@@ -134,6 +134,9 @@ class CompletionService:
             changed = answer.take(source)
             if done:
                 self._ledger.answered(goal, source, answer.suggestions)
+                if answer.suggestions and settings.prefetch and ask.channel != "popup":
+                    soon = asyncio.get_running_loop().call_soon
+                    soon(self._sources.look_ahead, goal, source.generation, answer.suggestions[0], live)
             if done or changed:
                 yield Update(answer.suggestions, done)
                 if done:

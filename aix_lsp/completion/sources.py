@@ -9,18 +9,22 @@ import itertools
 import logging
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable, GenerateRequest
+from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable, GenerateRequest, Priority
 from aix_lsp.completion import requests
+from aix_lsp.completion.ahead import ahead
 from aix_lsp.completion.aim import Aim
+from aix_lsp.completion.aim import aim as work_out
 from aix_lsp.completion.candidates import contradicts, exhausted, has_more
 from aix_lsp.completion.context.gathering import Gathering
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.live import LiveDocument
 from aix_lsp.completion.pace import Pace
 from aix_lsp.completion.reuse import ReuseStore, place
+from aix_lsp.completion.suggestion import ContentModified, Suggestion
 from aix_lsp.completion.wait import Mean
 from aix_lsp.fim.window import next_window
 
@@ -88,22 +92,40 @@ class Sources:
             return True
         return generation.complete and exhausted(generation, typed) and not _ended_its_line(generation, aim)
 
-    def begin(self, aim: Aim, live: LiveDocument) -> Source:
-        """Begin a generation. Raises ContentModified where the text went on otherwise."""
+    def begin(self, aim: Aim, live: LiveDocument, ahead_of: Generation | None = None) -> Source:
+        """Begin a generation. Raises ContentModified where the text went on otherwise.
+
+        With `ahead_of` it is one for later, for when that generation's text is accepted.
+        """
         name = f"{self._session}-{next(self._numbers)}"
         request, placeholders = self._request(aim, live, self._key(aim))
         scene = replace(aim.scene, placeholders=placeholders)
         generation = Generation(
             name, scene, aim.extent, self._clock, lambda: self._grew(generation, live), aim.least
         )
+        generation.ahead_of = ahead_of
         live.begin(generation, aim.ask.document, aim.real_start, aim.real_cursor, aim.head)
-        live.drop_strays(keep=generation)
+        live.drop_strays(keep=ahead_of or generation)
         self._generations.add(generation)
+        if ahead_of is not None:
+            request = replace(request, priority=Priority.PREFETCH, stream_key=f"{request.stream_key}:ahead")
         generation.start(self._backend, request, self._failed)
         if aim.wanted > 1:
             self._vary(generation, aim, live)
         self._store.put(place(aim.scene, aim.shape), generation)
         return Source(generation, "", "generated")
+
+    def look_ahead(
+        self, aim: Aim, generation: Generation, suggestion: Suggestion, live: LiveDocument
+    ) -> None:
+        """Begin with what follows a suggestion just given, at the lowest class, while the user reads it."""
+        if not generation.complete:
+            return
+        ask = ahead(aim, suggestion, generation.tracks[int(suggestion.id.rpartition(".")[2])])
+        further = work_out(ask, aim.settings, self._backend.status.model) if ask else None
+        if further is not None and self.find(further, live) is None:
+            with suppress(ContentModified):
+                self.begin(further, live, ahead_of=generation)
 
     def forget(self, uri: str) -> None:
         """Drop what is stored of a document."""

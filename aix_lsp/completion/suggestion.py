@@ -16,6 +16,8 @@ class SelectedCompletion:
 
     start: Position
     text: str
+    replace_right: int = 0
+    """How many characters right of the cursor it would replace, too."""
 
 
 @dataclass(frozen=True, slots=True)

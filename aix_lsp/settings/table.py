@@ -148,6 +148,13 @@ class Settings:
         False, "The lines that you last copied, from editors that tell them (`aix/didCopy`)."
     )
 
+    prefetch: bool = option(
+        False,
+        "Begin with what follows a likely suggestion while it is shown, for models that are slow to begin. What is "
+        "not accepted is generated in vain.",
+        per_language=True,
+    )
+
     deadline_ms: int = option(
         650,
         "Answer with the best text so far by then; VS Code gives up at 750.",
