@@ -21,9 +21,11 @@ def sample(logits: Tensor, rows: Sequence[Row]) -> list[list[Sampled]]:
     outputs = [_Output(row, index) for row in rows for index in range(row.outputs)]
     if not outputs:
         return [[] for _ in rows]
-    logits = _with_mixtures(logits.float(), outputs)
+    logits = logits.float()
     # Not logsumexp: on a CPU the fused kernel takes a third of its time (8,192 logits: 5 instead of 18 µs).
     logprobs = logits.log_softmax(-1)
+    if _mix_in(logprobs, outputs):
+        logits = logprobs
     best = logits.argmax(-1, keepdim=True)
     tokens: list[int] = best[:, 0].tolist()
     changed = False
@@ -45,19 +47,22 @@ def sample(logits: Tensor, rows: Sequence[Row]) -> list[list[Sampled]]:
     return [[next(found) for _ in range(row.outputs)] for row in rows]
 
 
-def _with_mixtures(logits: Tensor, outputs: Sequence[_Output]) -> Tensor:
-    """The logits, with log-probabilities in place of those where something is to be mixed in."""
-    mixed = [(at, mixture) for at, output in enumerate(outputs) if (mixture := output.mixture) is not None]
-    if not mixed:
-        return logits
-    logits = logits.clone()
-    for at, mixture in mixed:
-        scores = logits[at].log_softmax(-1) + math.log1p(-mixture.share)
-        tokens = torch.tensor(mixture.tokens, device=logits.device)
-        added = torch.tensor(mixture.chances, device=logits.device).log_() + math.log(mixture.share)
-        scores[tokens] = torch.logaddexp(scores[tokens], added)
-        logits[at] = scores
-    return logits
+def _mix_in(logprobs: Tensor, outputs: Sequence[_Output]) -> bool:
+    """Mix into `logprobs` what the outputs say, in place and all at once. False where they say nothing."""
+    kept, places, added = [0.0] * len(outputs), [], []
+    for at, output in enumerate(outputs):
+        mixture = output.mixture
+        if mixture is not None:
+            kept[at] = math.log1p(-mixture.share)
+            places += [at * logprobs.shape[1] + token for token in mixture.tokens]
+            added += [math.log(mixture.share * chance) for chance in mixture.chances]
+    if not places:
+        return False
+    logprobs += torch.tensor(kept, device=logprobs.device)[:, None]
+    flat, index = logprobs.view(-1), torch.tensor(places, device=logprobs.device)
+    more = torch.tensor(added, device=logprobs.device)
+    flat.index_copy_(0, index, torch.logaddexp(flat.index_select(0, index), more))
+    return True
 
 
 @dataclass(frozen=True, slots=True)
