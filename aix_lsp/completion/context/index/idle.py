@@ -18,6 +18,7 @@ def run_idle() -> None:
         return
     os.nice(19)
     # Where Linux groups processes by session, niceness counts inside the group only: the group needs one too.
-    # We lead a session of our own, so that this is nobody else's group.
+    # We lead a session of our own, so that this is nobody else's group. At 15 it gets a thirtieth of what a busy
+    # program gets; at 19, a seventieth, 2,000 files took four minutes on a machine that was never idle.
     with suppress(OSError):
-        Path("/proc/self/autogroup").write_text("19")
+        Path("/proc/self/autogroup").write_text("15")

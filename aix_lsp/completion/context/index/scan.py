@@ -68,6 +68,7 @@ def scan(store: Store, gate: Gate, report: Report) -> None:
         store.begin()
         store.tidy()
         store.commit()
+        store.compact()
 
 
 def update(store: Store, gate: Gate, path: str) -> None:

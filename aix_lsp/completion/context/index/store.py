@@ -180,6 +180,11 @@ class Store:
             self._db.execute("DELETE FROM common")
             self._db.execute("INSERT INTO common SELECT term FROM vocabulary WHERE doc > ?", (least,))
 
+    def compact(self) -> None:
+        """Give back what writing has taken on the disk; not within a transaction."""
+        with _damage():
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @property
     def wasteful(self) -> bool:
         """Whether most of the index is about files that are no more or have changed since."""
