@@ -8,6 +8,7 @@ from aix_lsp.completion import filters
 from aix_lsp.completion.generation import Generation, Track
 from aix_lsp.completion.line_endings import with_ending
 from aix_lsp.completion.scene import Scene
+from aix_lsp.completion.syntax import errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,10 @@ class Candidate:
 
 
 def candidates(generation: Generation, typed: str, scene: Scene) -> list[Candidate]:
-    """What is left of a generation once `typed` has been typed, for the cursor of `scene`; best first."""
+    """What is left of a generation once `typed` has been typed, for the cursor of `scene`; best first.
+
+    Of several, those come first that parse in their place, once they are whole.
+    """
     found: dict[str, Candidate] = {}
     for index, track in enumerate(generation.tracks):
         fitted = filters.fit(rest(track, typed), scene)
@@ -29,7 +33,11 @@ def candidates(generation: Generation, typed: str, scene: Scene) -> list[Candida
             text = with_ending(fitted.text, scene.ending)
             candidate = Candidate(index, text, fitted.replace_right, _mean_logprob(track))
             found.setdefault("".join(text.split()), candidate)
-    return sorted(found.values(), key=_rank)
+    if len(found) == 1 or not generation.finished:
+        return sorted(found.values(), key=_rank)
+    return sorted(
+        found.values(), key=lambda each: (errors(each.text, each.replace_right, scene), *_rank(each))
+    )
 
 
 def rest(track: Track, typed: str) -> str:

@@ -661,6 +661,18 @@ async def test_an_invoked_ask_gets_several_distinct_candidates(
     assert len({suggestion.id for suggestion in suggestions}) == 2
 
 
+async def test_candidates_that_parse_come_first(service: CompletionService, backend: ScriptedBackend) -> None:
+    editor = Editor.at(service, "def f(a):\n    x = |\n    return x\n")
+    answer = editor.watch(editor.ask("invoked", candidates=3))
+    first, more = await backend.called(), await backend.called()
+    first.write("a b")
+    first.end()
+    more.write("a + b c", 0)
+    more.write("a + 1", 1)
+    more.end()
+    assert [suggestion.text for suggestion in (await answer)[-1].suggestions] == ["a + 1", "a b", "a + b c"]
+
+
 # What is never sent
 
 

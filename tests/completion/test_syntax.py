@@ -1,0 +1,33 @@
+"""Errors are counted where a text stands, whatever the text around it lacks."""
+
+from __future__ import annotations
+
+import pytest
+
+from aix_lsp.completion.syntax import errors
+from tests.completion.filters.scenes import scene
+
+
+@pytest.mark.parametrize(
+    ("source", "good", "bad", "language"),
+    [
+        ("x = f(|\ny = 1\n", "a)", "a]", "python"),
+        ("  y = 1\n        return x\nz = |\n", "f(1)", "f(1))", "python"),
+        ("const f = () => {|\n", " g(); }", " g();", "javascript"),
+        ("let x: number = |;\n", "f(1)", "f(1", "typescript"),
+        ("func f() int {\n\t|\n}\n", "return 1", "return 1)", "go"),
+        ("é = |\n", '"😀"', '"😀', "python"),
+    ],
+)
+def test_a_text_that_parses_has_fewer(source: str, good: str, bad: str, language: str) -> None:
+    here = scene(source, language)
+    assert errors(good, 0, here) < errors(bad, 0, here)
+
+
+def test_what_is_replaced_does_not_count() -> None:
+    here = scene("f(|)\n", "python")
+    assert errors("a)", 1, here) == 0 < errors("a)", 0, here)
+
+
+def test_languages_without_a_grammar() -> None:
+    assert errors("))", 0, scene("x = |", "klingon")) == 0
