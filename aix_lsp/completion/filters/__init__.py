@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from aix_lsp.completion.extent import Extent
 from aix_lsp.completion.filters.above import above
+from aix_lsp.completion.filters.balance import balance
 from aix_lsp.completion.filters.below import below
 from aix_lsp.completion.filters.cut import Cut
 from aix_lsp.completion.filters.fit import Fitted, fit
@@ -22,8 +23,18 @@ __all__ = ["Cut", "Fitted", "apply", "fit"]
 
 Filter = Callable[[str, Scene, bool], Cut]
 
-_LINE: tuple[Filter, ...] = (markers, placeholders, overlap, one_line, above, below, repetition, trailing)
-_BLOCK: tuple[Filter, ...] = (markers, placeholders, scope, above, below, repetition, trailing)
+_LINE: tuple[Filter, ...] = (
+    markers,
+    placeholders,
+    overlap,
+    one_line,
+    balance,
+    above,
+    below,
+    repetition,
+    trailing,
+)
+_BLOCK: tuple[Filter, ...] = (markers, placeholders, scope, balance, above, below, repetition, trailing)
 
 
 def apply(text: str, scene: Scene, extent: Extent, done: bool) -> Cut:

@@ -7,6 +7,7 @@ import pytest
 from aix_lsp.completion.extent import extent
 from aix_lsp.completion.filters import apply
 from aix_lsp.completion.filters.above import above
+from aix_lsp.completion.filters.balance import balance
 from aix_lsp.completion.filters.below import below
 from aix_lsp.completion.filters.markers import markers
 from aix_lsp.completion.filters.overlap import overlap
@@ -141,6 +142,34 @@ def test_in_mid_line_nothing_is_shown_before_it_is_known_how_it_ends() -> None:
     here = scene("x = | + bar")
     assert overlap("foo", here, False).text == ""
     assert overlap("foo", here, True).text == "foo"
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "shown"),
+    [
+        ("x = foo(|)", "a)", "a)"),
+        ("x = foo(|", "a)", "a)"),
+        ("x = foo(|", "a))", "a)"),
+        ("x = |", "a]", "a"),
+        ("x = foo(|, b)", "a)", "a"),
+        ("x = foo(|", "a) + (b)", "a) + (b)"),
+        ("x = foo(|", "')]')", "')]')"),
+        ("x = '|'", ")", ")"),
+        ("if (a) {\n    |\n}", "b();\n}", "b();\n"),
+        ("if (a) {\n    |\n", "b();\n}", "b();\n}"),
+        ("if (a) {\n    if (b) {\n        |\n}", "c();\n    }\n}", "c();\n    }\n"),
+        ("if (a) {\n    |\n    }\n}", "c();\n}", "c();\n}"),
+        ("foo(function (x|) {\n});", "y) {", "y"),
+        ("foo(function (x|)", "y) {", "y) {"),
+        ("x = [\n    a,\n    |\n]", "b,\n]\ny = 1", "b,\n"),
+        ("x = f(a[|\n)", "0])", "0]"),
+        ("class A {\n  f() {\n    g(|\n" + "    a();\n" * 400, "x);\n  }", "x);\n  "),
+    ],
+)
+def test_balance(source: str, text: str, shown: str) -> None:
+    found = balance(text, scene(source, "javascript"), True)
+    assert found.text == shown
+    assert found.stop is (shown != text)
 
 
 @pytest.mark.parametrize(
