@@ -52,11 +52,19 @@ def tokenizer(work: Path) -> None:
         recipe.make_tokenizer(work)
 
 
+_start = click.option(
+    "--start",
+    type=click.Path(exists=True, path_type=Path, file_okay=False),
+    help="Begin with this model's weights and tokenizer: another, shorter run beside the one that begins anew.",
+)
+
+
 @main.command()
 @click.option("--workers", type=int, default=0, help="Processes; 0 for one a core, or one for a GPU.")
 @click.option("--pid-file", type=click.Path(path_type=Path), help="Stopping this process pauses the run.")
+@_start
 @click.pass_obj
-def train(work: Path, workers: int, pid_file: Path | None) -> None:
+def train(work: Path, workers: int, pid_file: Path | None, start: Path | None) -> None:
     """Train, or go on training, until the recipe's tokens are seen."""
     from filelock import Timeout
 
@@ -64,7 +72,7 @@ def train(work: Path, workers: int, pid_file: Path | None) -> None:
         if file is not None:
             file.write_text(f"{os.getpid()}\n")
     try:
-        recipe.run(work, workers)
+        recipe.run(work, workers, start)
     except Timeout:
         raise click.ClickException(f"the run in {work} goes on in another process already.") from None
 
@@ -73,12 +81,14 @@ def train(work: Path, workers: int, pid_file: Path | None) -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="A folder; by default `model` in the work folder."
 )
+@_start
 @click.pass_obj
-def export(work: Path, out: Path | None) -> None:
+def export(work: Path, out: Path | None, start: Path | None) -> None:
     """Write the averaged weights of the last checkpoint as a folder that transformers loads."""
     from aix_lsp.training.export import export_checkpoint
 
-    export_checkpoint(recipe.run_folder(work), work / "tokenizer", out or work / "model")
+    run = recipe.run_folder(work, start)
+    export_checkpoint(run, start or work / "tokenizer", out or work / "model")
 
 
 @main.command()

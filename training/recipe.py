@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 from aix_lsp.training import corpus, vocabulary
+from aix_lsp.training.export import read_model
 from aix_lsp.training.loop import Inputs
 from aix_lsp.training.loop import train as train_worker
 from aix_lsp.training.model import Shape
@@ -30,6 +31,11 @@ _SHARES = {
 }
 RECIPE = Recipe(tokens=64_000_000, shares=_SHARES)
 
+# From the weights of a finished model, which know Python already: lower rates, and a fall over half of the run.
+WARM_RECIPE = Recipe(
+    tokens=16_000_000, matrix_rate=0.01, other_rate=1e-3, warmup=300_000, flat_until=0.5, shares=_SHARES
+)
+
 # For a GPU: the largest whose weights stay below 64 MB in fp16, and a billion tokens. Not run yet.
 GPU_SHAPE = Shape(vocabulary=VOCABULARY, hidden=512, layers=9, heads=8, kv_heads=2, intermediate=1408)
 GPU_RECIPE = Recipe(
@@ -37,9 +43,9 @@ GPU_RECIPE = Recipe(
 )
 
 
-def run_folder(work: Path) -> Path:
-    """Where the run's checkpoint and log lie."""
-    return work / "run"
+def run_folder(work: Path, start: Path | None = None) -> Path:
+    """Where the checkpoint and log lie of the run that begins anew, or of the one that begins with a model."""
+    return work / ("run" if start is None else "run-warm")
 
 
 def make_tokenizer(work: Path) -> None:
@@ -55,13 +61,22 @@ def make_tokenizer(work: Path) -> None:
     vocabulary.save_tokenizer(trained, work / "tokenizer")
 
 
-def inputs(work: Path) -> Inputs:
-    """What the run learns from and is scored on."""
-    return Inputs(corpus.load(work / "train.jsonl"), corpus.load(work / "heldout.jsonl"), work / "tokenizer")
+def inputs(work: Path, start: Path | None) -> Inputs:
+    """What the run learns from and is scored on, and the weights that it begins with."""
+    weights = read_model(start)[0] if start is not None else None
+    return Inputs(
+        corpus.load(work / "train.jsonl"),
+        corpus.load(work / "heldout.jsonl"),
+        start or work / "tokenizer",
+        weights,
+    )
 
 
-def run(work: Path, count: int) -> None:
-    """Train with `count` workers, 0 chooses. filelock.Timeout where another process has the run already."""
+def run(work: Path, count: int, start: Path | None = None) -> None:
+    """Train with `count` workers, 0 chooses; from the weights of the model in `start`, or anew.
+
+    filelock.Timeout where another process trains in this folder already.
+    """
     import torch
     from filelock import FileLock
 
@@ -70,6 +85,8 @@ def run(work: Path, count: int) -> None:
     on_gpu = torch.cuda.is_available()
     chosen = count or (1 if on_gpu else os.cpu_count() or 1)
     shape, recipe = (GPU_SHAPE, GPU_RECIPE) if on_gpu else (SHAPE, RECIPE)
-    arguments = (shape, recipe, partial(inputs, work), run_folder(work))
+    if start is not None:
+        shape, recipe = read_model(start)[1], WARM_RECIPE
+    arguments = (shape, recipe, partial(inputs, work, start), run_folder(work, start))
     with FileLock(work / "train.lock", timeout=0):
         workers.run(chosen, work / "rendezvous", train_worker, arguments)
