@@ -180,4 +180,9 @@ async def test_fuzz_from_many_clients(seed: int) -> None:
     scheduler.check_integrity()
     assert engine.active == 0 and scheduler.idle and scheduler.cache.pool.held == 0
     assert ends["whole"] > 50 and ends["cancelled"] > 50
+    told = engine.metrics_text().decode()
+    freed = [
+        line.split()[-1] for line in told.splitlines() if line.startswith("aix_cancel_to_free_steps_bucket")
+    ]
+    assert freed[1] == freed[-1] != "0.0"  # none took more than the end of the step in flight
     assert runner.steps > 1000

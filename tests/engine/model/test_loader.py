@@ -77,6 +77,18 @@ def test_the_embedded_model():
     assert greedy(loaded, ids, 1) == expected
 
 
+def test_what_memory_the_weights_take_is_told():
+    loaded = {dtype: load_quietly(dtype=dtype) for dtype in ("int8", "float32", "bfloat16")}
+    config = json.loads((EMBEDDED / "config.json").read_text())
+    embedding = config["vocab_size"] * config["hidden_size"]
+    # All but the norms. The head is the embedding, of which packing and quantising make a copy.
+    whole = loaded["float32"].weight_bytes
+    assert whole == pytest.approx(4 * loaded["float32"].parameters, rel=0.01)
+    assert loaded["bfloat16"].weight_bytes in (whole // 2, whole // 2 + 2 * embedding)
+    assert loaded["int8"].weight_bytes == whole // 4 + 4 * embedding
+    assert all(one.pool_bytes > 1 << 20 for one in loaded.values())
+
+
 @pytest.mark.parametrize("dtype", ["auto", "int8", "float32", "bfloat16"])
 def test_every_precision_says_nearly_the_same(dtype):
     loaded = load_quietly(dtype=dtype)
