@@ -19,8 +19,17 @@ SHAPE: dict[str, Any] = {
 }
 """About 390 M parameters, 365 M of them in matrices that each token passes through."""
 
+LARGE_SHAPE: dict[str, Any] = SHAPE | {
+    "hidden_size": 1536,
+    "intermediate_size": 8960,
+    "num_hidden_layers": 28,
+    "num_attention_heads": 12,
+    "head_dim": 128,
+}
+"""About 1.4 G parameters in bfloat16: for GPUs."""
 
-def write_random_llama(folder: Path, tokenizer_from: Path) -> Path:
+
+def write_random_llama(folder: Path, tokenizer_from: Path, shape: dict[str, Any] = SHAPE) -> Path:
     """Write the model in bfloat16 with the tokenizer of another folder, unless it is there already."""
     if (folder / "model.safetensors").is_file():
         return folder
@@ -28,7 +37,7 @@ def write_random_llama(folder: Path, tokenizer_from: Path) -> Path:
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
-    model = LlamaForCausalLM(LlamaConfig(**SHAPE, bos_token_id=None, eos_token_id=0)).to(torch.bfloat16)
+    model = LlamaForCausalLM(LlamaConfig(**shape, bos_token_id=None, eos_token_id=0)).to(torch.bfloat16)
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(tokenizer_from).save_pretrained(folder)
     return folder
