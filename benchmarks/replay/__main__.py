@@ -73,7 +73,8 @@ async def run(options: argparse.Namespace, looks: TextIO | None) -> Results:
         for name in ("ours", *options.against):
             more = {} if name in ("ours", BARE) else json.loads(name)
             home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aix-rp-")))
-            made: Any = bare(name, settings) if name == BARE else server(name, settings | more, home)
+            label = ", ".join(f"{key}={value}" for key, value in more.items()) or name
+            made: Any = bare(name, settings) if name == BARE else server(label, settings | more, home)
             sides.append(await stack.enter_async_context(made))
         results = Results([side.name for side in sides], looks)
         deadline = time.monotonic() + 60 * options.minutes

@@ -15,19 +15,21 @@ Tallies = Mapping[str, Sequence[Tally]]
 BY_LANGUAGE = ("saved", "kept", "accepted", "tokens", "doubled", "brackets", "parses")
 """Measures given for each language."""
 
+_WIDTH = 28
+
 
 def table(sides: Tallies, names: Sequence[str] = ()) -> list[str]:
     """A row a measure (only `names` of them, where given): each side, and its ratio to the first."""
     first, *others = sides
-    head = f"{'':38}" + "".join(f"{name[:26]:>28}" for name in sides)
-    rows = [head + "".join(f"{first[:12] + ' ÷ ' + other[:12]:>28}" for other in others)]
+    heads = [*sides, *(f"{first} ÷ {other}" for other in others)]
+    rows = [f"{'':38}" + "".join(f"{head[: _WIDTH - 2]:>{_WIDTH}}" for head in heads)]
     found = {name: estimates(tallies) for name, tallies in sides.items()}
     against = [ratios(sides[first], sides[other]) for other in others]
     for measure in MEASURES:
         if not names or measure.name in names:
             cells = [_cell(found[side][measure.name], measure) for side in sides]
             cells += [_cell(ratio[measure.name], None) for ratio in against]
-            rows.append(f"  {measure.label:36}" + "".join(f"{cell:>28}" for cell in cells))
+            rows.append(f"  {measure.label:36}" + "".join(f"{cell:>{_WIDTH}}" for cell in cells))
     return rows
 
 
