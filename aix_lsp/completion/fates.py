@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cachetools import LRUCache
 
+from aix_lsp.completion.habits import name_in
 from aix_lsp.completion.suggestion import Suggestion
 
 Count = Callable[[str, int, str], None]
@@ -17,6 +18,7 @@ _UNWELCOME = 4
 @dataclass(slots=True)
 class _Fate:
     language: str
+    situation: str
     left: int = 0
     """Characters that can still be accepted."""
     shown: bool = False
@@ -39,13 +41,13 @@ class Fates:
         """Whether the last few suggestions that were shown were all rejected."""
         return self._rejected_in_a_row >= _UNWELCOME
 
-    def given(self, suggestions: Iterable[Suggestion], language: str) -> None:
-        """A client has these, in a document of this language.
+    def given(self, suggestions: Iterable[Suggestion], language: str, situation: str) -> None:
+        """A client has these, in a document of this language and a situation of completion/habits.py.
 
         An id comes again with what is left of its text as the user types along.
         """
         for suggestion in suggestions:
-            fate = self._known.setdefault(suggestion.id, _Fate(language))
+            fate = self._known.setdefault(suggestion.id, _Fate(language, situation))
             fate.left = len(suggestion.text)
 
     def event(self, suggestion_id: str, event: str, accepted_chars: int) -> None:
@@ -71,6 +73,8 @@ class Fates:
             fate.shown = True
             self._count("shown", 1, fate.language)
             self._count("shown_characters", fate.left, fate.language)
+            if fate.situation:
+                self._count(name_in(fate.situation, "given"), 1, "")
 
     def _accept(self, fate: _Fate, how: str, characters: int) -> None:
         self._show(fate)  # a client that accepts has shown, though it may not say so
@@ -78,5 +82,7 @@ class Fates:
             fate.taken = True
             self._rejected_in_a_row = 0
             self._count(how, 1, fate.language)
+            if fate.situation:
+                self._count(name_in(fate.situation, "taken"), 1, "")
         fate.left -= characters
         self._count("kept_characters", characters, fate.language)

@@ -17,6 +17,7 @@ from aix_lsp.completion.document import Text
 from aix_lsp.completion.fates import Fates
 from aix_lsp.completion.figures import figures
 from aix_lsp.completion.generation import Generation
+from aix_lsp.completion.habits import Habits
 from aix_lsp.completion.sources import Source
 from aix_lsp.completion.suggestion import Suggestion
 from aix_lsp.completion.survival import Survival
@@ -24,6 +25,7 @@ from aix_lsp.completion.survival import Survival
 log = logging.getLogger(__name__)
 
 _SAVE_EVERY_S = 60.0
+_REMEMBERED_DAYS = 90
 
 
 class Ledger:
@@ -33,13 +35,17 @@ class Ledger:
         """`latest` gives an open document's text by URI."""
         self._session: Counter[str] = Counter()
         self._unsaved: Counter[str] = Counter()
+        self.habits = Habits()
+        self._reading = asyncio.create_task(self._remember())
         self._fates = Fates(self._count)
         self._survival = Survival(latest, self._survived)
         self._timer: asyncio.TimerHandle | None = None
         self._saving: asyncio.Task[None] | None = None
 
-    def answered(self, aim: Aim, source: Source, suggestions: Sequence[Suggestion]) -> None:
-        """An ask has had its last update."""
+    def answered(
+        self, aim: Aim, source: Source, suggestions: Sequence[Suggestion], situation: str = ""
+    ) -> None:
+        """An ask has had its last update; `situation` is that of completion/habits.py."""
         language = aim.scene.language
         self._count("requests", language=language)
         if not suggestions:
@@ -50,7 +56,7 @@ class Ledger:
         generation.written_off = 0
         self._count("answered", language=language)
         self._count(statistics.latency_name(suggestions[0].first_text_ms))
-        self._fates.given(suggestions, language)
+        self._fates.given(suggestions, language, situation)
         for suggestion in suggestions:
             self._survival.given(suggestion.id, aim.ask.document.uri, aim.real_cursor, suggestion.text)
         if source.outcome == "joined":
@@ -103,6 +109,7 @@ class Ledger:
         for key in (name, statistics.name_in(language, name)):
             if key is not None:
                 self._session[key] += value
+                self.habits.count(key, value)
                 self._unsaved[key] += value
         if self._timer is None:
             loop = asyncio.get_running_loop()
@@ -117,8 +124,13 @@ class Ledger:
         counts, self._unsaved = self._unsaved, Counter()
         await asyncio.to_thread(_add, counts)
 
+    async def _remember(self) -> None:
+        """Read what was counted in earlier sessions."""
+        self.habits.know(await asyncio.to_thread(statistics.total, _REMEMBERED_DAYS))
+
     async def close(self) -> None:
         """Save what is left."""
+        await self._reading
         if self._timer is not None:
             self._timer.cancel()
         if self._saving is not None:

@@ -20,6 +20,7 @@ from aix_lsp.completion.context.gathering import Gathering
 from aix_lsp.completion.context.searcher import Progress
 from aix_lsp.completion.document import DocumentSnapshot, Edit, Position, Text
 from aix_lsp.completion.generation import Generation
+from aix_lsp.completion.habits import situation
 from aix_lsp.completion.ledger import Ledger
 from aix_lsp.completion.live import LiveDocument
 from aix_lsp.completion.privacy import Privacy
@@ -120,7 +121,13 @@ class CompletionService:
         if goal is None:
             yield _NOTHING
             return
-        source = self._sources.find(goal, live) or await self._begin(goal, asking, live)
+        now = situation(goal, live.manner)
+        source = self._sources.find(goal, live)
+        if source is None and not self._worth(goal, now):
+            live.drop_strays()
+            yield _NOTHING
+            return
+        source = source or await self._begin(goal, asking, live)
         asking.watch(source.generation)
         live.drop_strays(keep=source.generation)
         answer = Answer(goal, asking)
@@ -133,7 +140,7 @@ class CompletionService:
             done = source.generation.finished or asking.late
             changed = answer.take(source)
             if done:
-                self._ledger.answered(goal, source, answer.suggestions)
+                self._ledger.answered(goal, source, answer.suggestions, now)
                 if answer.suggestions and settings.prefetch and ask.channel != "popup":
                     soon = asyncio.get_running_loop().call_soon
                     soon(self._sources.look_ahead, goal, source.generation, answer.suggestions[0], live)
@@ -143,6 +150,11 @@ class CompletionService:
                     return
             else:
                 await asking.wait(asking.deadline)
+
+    def _worth(self, goal: Aim, now: str) -> bool:
+        """Whether to ask the model, in the situation `now`."""
+        asked = goal.ask.trigger == "invoked" or not goal.settings.adaptive_triggers
+        return asked or self._ledger.habits.worth(now)
 
     async def _begin(self, goal: Aim, asking: Asking, live: LiveDocument) -> Source:
         """Ask the model, after a pause where typing is fast."""

@@ -148,6 +148,12 @@ class Settings:
         False, "The lines that you last copied, from editors that tell them (`aix/didCopy`)."
     )
 
+    adaptive_triggers: bool = option(
+        True,
+        "Ask the model seldom in situations (behind a semicolon, after a deletion, …) in which suggestions are not "
+        "taken: at first by our measurements, then by what you accept. Invoked requests always ask.",
+        per_language=True,
+    )
     prefetch: bool = option(
         False,
         "Begin with what follows a likely suggestion while it is shown, for models that are slow to begin. What is "

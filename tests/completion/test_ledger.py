@@ -42,7 +42,7 @@ GIVEN = [Suggestion("a", "foo(a, b)")]
 def test_fates(events: list[tuple[str, int]], expected: dict[str, int]) -> None:
     counts: Counter[str] = Counter()
     fates = Fates(lambda name, value, language: counts.update({name: value, language: value}))
-    fates.given(GIVEN, "go")
+    fates.given(GIVEN, "go", "")
     for event, characters in events:
         fates.event("a", event, characters)
         fates.event("unknown", event, characters)
@@ -54,7 +54,7 @@ def test_fates(events: list[tuple[str, int]], expected: dict[str, int]) -> None:
 def test_a_run_of_rejections_is_unwelcome_until_something_is_taken() -> None:
     fates = Fates(lambda name, value, language: None)
     suggestions = [Suggestion(name, "text") for name in "abcde"]
-    fates.given(suggestions, "go")
+    fates.given(suggestions, "go", "")
     for suggestion in suggestions[:4]:
         assert not fates.unwelcome
         fates.event(suggestion.id, "rejected", 0)

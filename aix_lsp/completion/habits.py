@@ -1,0 +1,87 @@
+"""When the model is worth asking: in situations where suggestions were never taken it is asked seldom.
+
+What is known at first are the replay's figures; the user's own counts are added to them, and stay on this machine.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Literal
+
+from aix_lsp.completion.aim import Aim
+from aix_lsp.completion.languages import language_of
+
+Manner = Literal["", "deleting", "several cursors"]
+"""How the document was last edited, where it was not by typing on."""
+
+PRIOR: Mapping[str, tuple[int, int]] = {
+    "behind ;": (100, 0),
+    "mid-line, punctuation": (100, 0),
+    "several cursors": (100, 0),
+}
+"""Suggestions and how many of them were taken. The replay has none with several cursors; there a suggestion
+would be right at one of them only."""
+
+_ENOUGH = 100
+_LEAST = 0.01
+_EVERY = 10
+"""In such a situation one ask in so many goes to the model all the same, or nothing could be learnt."""
+_TELLING = 20
+"""A client of which so many accepts were heard tells of them; of another's, nothing can be learnt."""
+
+
+def situation(aim: Aim, manner: Manner) -> str:
+    """A name for what the user is doing at the cursor; no part of the text is in it."""
+    scene = aim.scene
+    if aim.ask.selected is not None:
+        return "popup"
+    if manner:
+        return manner
+    line, last = scene.line_before.strip(), scene.line_before[-1:]
+    if not line:
+        return "blank line"
+    mark = language_of(scene.language).line_comment
+    if mark and line.startswith(mark):
+        return "comment"
+    if last.isalnum() or last == "_":
+        kind = "word"
+    else:
+        kind = "blank" if last.isspace() else "opener" if last in "([{.\"'`" else "punctuation"
+    if scene.in_mid_line:
+        return f"mid-line, {kind}"
+    if last in ";)]}" and not scene.line_after.strip():
+        return f"behind {last}"
+    return kind
+
+
+class Habits:
+    """Counts of suggestions by situation, those of earlier sessions among them."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._passed: Counter[str] = Counter()
+
+    def know(self, counts: Mapping[str, float]) -> None:
+        """Add what was counted before, by the names of `name_in`, with `accepted` and `partly`."""
+        self._counts.update({name: int(count) for name, count in counts.items()})
+
+    def count(self, name: str, value: int) -> None:
+        """Take note of one count."""
+        self._counts[name] += value
+
+    def worth(self, situation: str) -> bool:
+        """Whether to ask the model now."""
+        given, taken = PRIOR.get(situation, (0, 0))
+        if self._counts["accepted"] + self._counts["partly"] >= _TELLING:
+            given += self._counts[name_in(situation, "given")]
+            taken += self._counts[name_in(situation, "taken")]
+        if given < _ENOUGH or taken >= _LEAST * given:
+            return True
+        self._passed[situation] += 1
+        return self._passed[situation] % _EVERY == 0
+
+
+def name_in(situation: str, name: str) -> str:
+    """The name under which `given` or `taken` is counted for a situation."""
+    return f"{situation}/{name}"
