@@ -14,6 +14,13 @@ from tests.editors.workbench import Workbench
 pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(400)]
 
 SOURCE = "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    return"
+GROWING = (
+    "def mean(values):\n    total = 0\n    for value in values:\n        ",
+    "class Stack:\n    def __init__(self):\n        self.items = []\n\n    def push(self, item):\n        ",
+    "import os\n\n\ndef read(path):\n    ",
+    "def area(width, height):\n    ",
+)
+UNSURE = (SOURCE + " ", "import ", 'def area(width, height):\n    """', "class ", "# ")
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +28,11 @@ def opened(tmp_path_factory: pytest.TempPathFactory, engine_home: Path) -> Itera
     if missing := workbench.missing():
         pytest.skip(missing)
     window = Workbench(tmp_path_factory.mktemp("vscode"), engine_home, "edited.py", SOURCE)
-    window.wait(lambda: "embedded" in window.do("status"), "a status bar with the model", 240)
-    yield window
-    window.close()
+    try:
+        window.wait(lambda: "embedded" in window.do("status"), "a status bar with the model", 240)
+        yield window
+    finally:
+        window.close()
 
 
 @pytest.fixture
@@ -40,24 +49,31 @@ def start(window: Workbench, text: str) -> None:
         window.do("insert", text=text)
     else:
         window.do("press", key="Delete")
-    window.wait(lambda: "".join(window.do("lines")).startswith(text.replace("\n", "")), "the text")
+    window.wait(lambda: shown(window) == text.replace("\n", ""), "the text")
     window.do("press", key="Escape")
     window.wait(lambda: not window.do("ghost"), "no ghost text")
 
 
+def shown(window: Workbench) -> str:
+    """The editor's lines without what ghost text adds to them."""
+    text = "".join(window.do("lines"))
+    first = window.do("ghost").split("\n")[0]
+    return text.removesuffix(first) if first else text
+
+
 def settled_ghost(window: Workbench) -> str:
-    seen = [""]
+    """The ghost text once it has been the same for ten looks."""
+    seen: list[str] = []
 
     def same() -> bool:
-        now, before = window.do("ghost"), seen[0]
-        seen[0] = now
-        return bool(now) and now == before
+        seen.append(window.do("ghost"))
+        return len(seen) > 10 and bool(seen[-1]) and len(set(seen[-10:])) == 1
 
     window.wait(same, "ghost text")
-    return seen[0]
+    return seen[-1]
 
 
-def shown_states(window: Workbench) -> list[str]:
+def states_since_text(window: Workbench) -> list[str]:
     """Every state of the ghost text since it first appeared; "" where it was gone in between."""
     states = list(window.do("ghosts"))
     return states[next((index for index, text in enumerate(states) if text), len(states)) :]
@@ -68,31 +84,87 @@ def test_ghost_text_is_shown_accepted_and_saved(window: Workbench) -> None:
     ghost = settled_ghost(window)
     window.do("screenshot", path=str(window.home / "ghost.png"))
     window.do("press", key="Tab")
-    window.wait(lambda: window.do("ghost") == "" or window.do("ghost") != ghost, "accepted text")
-    assert window.saved().startswith(SOURCE + " " + ghost.split("\n")[0])
+    window.wait(lambda: window.do("ghost") != ghost, "accepted text")
+    assert window.saved().startswith(SOURCE + " " + ghost)
     assert "ms" in window.wait(lambda: "ms" in window.do("status") and window.do("status"), "latency")
 
 
 def test_streaming_grows_without_flicker(window: Workbench) -> None:
-    start(window, "")
-    window.do("forget")
-    window.do("insert", text="def mean(values):\n    total = 0\n    for value in values:\n        ")
-    window.wait(lambda: len(shown_states(window)) > 1, "growing ghost text")
+    """The first words at once, more as it comes: what stands on the line only ever gets longer."""
+    longest: list[str] = []
+    for text in GROWING:
+        start(window, text[:-1])
+        window.do("forget")
+        window.do("type", text=text[-1])
+        settled_ghost(window)
+        lines = [state.split("\n")[0] for state in states_since_text(window)]
+        assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(lines)), lines
+        longest = max(longest, list(dict.fromkeys(lines)), key=len)
+    assert len(longest) > 1, f"no text came in pieces: {longest}"
+
+
+def test_word_by_word(window: Workbench) -> None:
+    start(window, "def area(width, height):\n   ")
+    window.do("type", text=" ")
+    ghost = settled_ghost(window)
+    window.do("press", key="Control+ArrowRight")
+    window.wait(lambda: window.do("ghost") != ghost, "an accepted word")
+    word = shown(window).removeprefix("def area(width, height):    ")
+    assert ghost.startswith(word.strip()) and len(word.split()) <= 1, (word, ghost)
+
+
+def test_other_candidates(window: Workbench) -> None:
+    """At a place where the model is of two minds, which is not every place."""
+    for text in UNSURE:
+        start(window, text[:-1])
+        window.do("type", text=text[-1])
+        ghost = settled_ghost(window)
+        window.do("press", key="Alt+]")
+        if settled_ghost(window) != ghost:
+            break
+    window.wait(lambda: window.do("ghost") not in ("", ghost), "another candidate", 5)
+    window.do("press", key="Alt+[")
+    window.wait(lambda: window.do("ghost").split("\n")[0] == ghost.split("\n")[0], "the first candidate")
+
+
+def test_line_by_line(window: Workbench) -> None:
+    window.do("type", text=" ")
+    ghost = settled_ghost(window)
+    window.do("press", key="Control+Alt+ArrowRight")
+    window.wait(lambda: window.do("ghost") != ghost, "an accepted line")
+    assert window.saved().startswith(SOURCE + " " + ghost.split("\n")[0])
+
+
+def test_put_away(window: Workbench) -> None:
+    window.do("type", text=" ")
     settled_ghost(window)
-    states = shown_states(window)
-    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(states)), states
+    window.do("press", key="Escape")
+    window.wait(lambda: not window.do("ghost"), "no ghost text")
+    assert window.saved().rstrip() == SOURCE
 
 
 def test_fast_typing_inserts_nothing_stale_and_doubles_no_bracket(window: Workbench) -> None:
-    text = " a\n\nvalues = [1, 2, 3]\nfor value in values:\nprint(value"
+    start(window, "")
+    text = "values = [1, 2, 3]\nfor value in values:\nprint(value"
     window.do("type", text=text)
     window.wait(lambda: "print(value" in "".join(window.do("lines")), "the typed text")
     saved = window.saved()
     assert saved.count("(") == saved.count(")") and saved.count("[") == saved.count("]"), saved
-    assert "".join(saved.split()).startswith("".join((SOURCE + text).split())), saved
+    assert "".join(saved.split()) == "".join(text.split()) + ")", saved
 
 
-def test_popup_menu_and_pause(window: Workbench) -> None:
+def test_no_doubled_bracket(window: Workbench) -> None:
+    start(window, "values = [1, 2, 3]\nfor value in values:\n    print")
+    window.do("type", text="(")
+    window.wait(lambda: window.do("ghost") or window.do("popup"), "ghost text or the popup")
+    before = "".join(window.do("lines"))
+    window.do("press", key="Tab")
+    window.wait(lambda: "print(value" in "".join(window.do("lines")) != before, "accepted text")
+    saved = window.saved()
+    assert saved.count("(") == saved.count(")") == 1, saved
+
+
+def test_popup_menu_pause_and_language(window: Workbench) -> None:
     window.do("type", text=" ")
     settled_ghost(window)
     window.do("press", key="Control+Space")
@@ -101,4 +173,29 @@ def test_popup_menu_and_pause(window: Workbench) -> None:
     window.do("command", title="aix-lsp: Pause or Resume")
     window.wait(lambda: "paused" in window.do("status"), "a paused status")
     window.do("command", title="aix-lsp: Menu")
-    window.wait(lambda: any("Resume" in label for label in window.do("quickpick")), "the menu")
+    wanted = ("Resume", "Turn off for python", "Switch model", "Statistics", "Show log", "Restart the server")
+    window.wait(lambda: all(any(w in label for label in window.do("quickpick")) for w in wanted), "the menu")
+    window.do("press", key="Enter")
+    window.wait(lambda: "embedded" in window.do("status"), "a resumed status")
+    start(window, SOURCE)
+    window.do("type", text=" ")
+    settled_ghost(window)
+    window.do("command", title="aix-lsp: Turn On or Off for This Language")
+    file = window.home / "user" / "User" / "settings.json"
+    window.wait(lambda: '"enabled": false' in file.read_text(), "the language switched off")
+    window.do("command", title="aix-lsp: Turn On or Off for This Language")
+    window.wait(lambda: '"enabled": true' in file.read_text(), "the language switched on")
+
+
+def test_restart_and_walkthrough(window: Workbench) -> None:
+    window.do("command", title="aix-lsp: Restart the Server")
+    window.wait(lambda: "embedded" not in window.do("status"), "a server that starts again")
+    window.wait(lambda: "embedded" in window.do("status"), "the model", 120)
+    window.do("type", text=" ")
+    settled_ghost(window)
+    window.do("command", title="aix-lsp: Getting Started")
+    steps = {"Install the server", "Type, and take what fits", "Choose a model"}
+    selector = ".getting-started-step .step-title"
+    window.wait(
+        lambda: steps <= {text.strip() for text in window.do("texts", selector=selector)}, "its steps"
+    )

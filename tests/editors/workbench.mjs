@@ -13,23 +13,34 @@ const browser = await launcher.launch({
 const page = await browser.newPage({ viewport: { width: 1000, height: 640 } });
 const texts = (selector) => page.$$eval(selector, (all) => all.map((one) => one.textContent));
 
-// Every state of the ghost text that the page has shown, in order.
+// Every state of the ghost text that the page has shown, in order. Lines after the first lie in a zone of their own,
+// anywhere in the tree: where they stand on the screen tells their order.
 await page.addInitScript(() => {
   window.ghosts = [];
   const look = () => {
-    const parts = document.querySelectorAll(".ghost-text-decoration, .ghost-text-decoration-preview, .suggest-preview-text");
-    const now = [...parts].map((one) => one.textContent.replaceAll("\u00a0", " ")).join("");
+    const lines = new Map();
+    for (const part of document.querySelectorAll(".ghost-text-decoration, .ghost-text-decoration-preview, .suggest-preview-text")) {
+      const place = part.getBoundingClientRect();
+      const top = Math.round(place.top / 4);
+      lines.set(top, [...(lines.get(top) ?? []), [place.left, part.textContent.replaceAll("\u00a0", " ")]]);
+    }
+    const now = [...lines.entries()]
+      .sort(([a], [b]) => a - b)
+      .map(([, parts]) => parts.sort(([a], [b]) => a - b).map(([, text]) => text).join(""))
+      .join("\n");
     if (window.ghosts.at(-1) !== now) window.ghosts.push(now);
-    requestAnimationFrame(look);
+    afterFrame();
   };
-  requestAnimationFrame(look);
+  // Within a frame the zone may be there before the line: what counts is what has been painted.
+  const afterFrame = () => requestAnimationFrame(() => setTimeout(look));
+  afterFrame();
 });
 
 const actions = {
   open: async () => {
     await page.goto(url);
-    await page.waitForSelector(".monaco-editor .view-line", { timeout: 90_000 });
-    await page.click(".monaco-editor .view-lines");
+    await page.waitForSelector(".monaco-editor .view-line, .monaco-dialog-box", { timeout: 90_000 });
+    if (!(await page.$(".monaco-dialog-box"))) await page.click(".monaco-editor .view-lines");
   },
   type: async ({ text, delay }) => page.keyboard.type(text, { delay: delay ?? 0 }),
   insert: async ({ text }) => page.keyboard.insertText(text),
@@ -49,6 +60,9 @@ const actions = {
     await page.keyboard.press("Enter");
   },
   quickpick: async () => texts(".quick-input-list .monaco-list-row .label-name"),
+  click: async ({ selector, text }) =>
+    void (await (text ? page.locator(selector, { hasText: text }) : page.locator(selector)).first().click({ timeout: 60_000 })),
+  texts: async ({ selector }) => texts(selector),
   screenshot: async ({ path }) => void (await page.screenshot({ path })),
 };
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -38,24 +39,38 @@ class Workbench:
     """One window that has one file open."""
 
     def __init__(
-        self, home: Path, engine_home: Path, name: str, text: str, settings: dict[str, Any] | None = None
+        self,
+        home: Path,
+        engine_home: Path,
+        name: str,
+        text: str,
+        settings: dict[str, Any] | None = None,
+        *,
+        variables: Mapping[str, str] | None = None,
+        workspace_settings: dict[str, Any] | None = None,
     ) -> None:
+        """With settings of the workspace, VS Code asks whether the workspace is trusted; else all are."""
         self.home = home
         self.path = home / "project" / name
         self.path.parent.mkdir(parents=True)
         self.path.write_text(text, encoding="utf-8")
+        if workspace_settings is not None:
+            (self.path.parent / ".vscode").mkdir()
+            (self.path.parent / ".vscode" / "settings.json").write_text(json.dumps(workspace_settings))
         self.log = (home / "code-server.log").open("w")
         self.environment = os.environ | {
             "HOME": str(home),
             "XDG_CONFIG_HOME": str(home / "config"),
             "XDG_DATA_HOME": str(home / "data"),
             "AIX_LSP_HOME": str(engine_home),
+            **(variables or {}),
         }
         self._write_settings(engine_home, settings or {})
         self._install()
         self.port = free_port()
         folders = ["--user-data-dir", str(home / "user"), "--extensions-dir", str(home / "extensions")]
-        flags = ["--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}", "--disable-workspace-trust"]
+        flags = ["--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}"]
+        flags += [] if workspace_settings is not None else ["--disable-workspace-trust"]
         quiet = ["--disable-telemetry", "--disable-update-check"]
         self.server = subprocess.Popen(
             [str(NODE), str(SERVER), *flags, *quiet, *folders],
@@ -67,7 +82,7 @@ class Workbench:
         try:
             self.browser = self._open_browser()
             self.do("open")
-        except (AssertionError, RuntimeError):
+        except BaseException:
             self.close()
             raise
 
@@ -156,10 +171,18 @@ class Workbench:
     def close(self) -> None:
         if hasattr(self, "browser"):
             assert self.browser.stdin
-            self.browser.stdin.close()
-            self.browser.wait(20)
-        os.killpg(self.server.pid, 15)
-        self.server.wait(20)
+            try:
+                self.browser.stdin.close()
+                self.browser.wait(20)
+            except (OSError, subprocess.TimeoutExpired):
+                self.browser.kill()
+                self.browser.wait()
+        os.killpg(self.server.pid, signal.SIGTERM)
+        try:
+            self.server.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.server.pid, signal.SIGKILL)
+            self.server.wait()
         self.log.close()
 
 

@@ -207,6 +207,13 @@ function M.of(bufnr)
   return ghosts[bufnr or api.nvim_get_current_buf()]
 end
 
+local menu_changed = vim.schedule_wrap(function()
+  local ghost = M.of()
+  if ghost and M.inserting() then
+    ghost:draw()
+  end
+end)
+
 local function leave(ghost)
   ghost:stop()
   ghost:drop('rejected')
@@ -229,11 +236,10 @@ function M.attach(bufnr, client)
       end
     end)
   end)
-  on({ 'CompleteChanged', 'CompleteDone' }, vim.schedule_wrap(function()
-    if ghosts[bufnr] == ghost and api.nvim_get_current_buf() == bufnr and M.inserting() then
-      ghost:draw()
-    end
-  end))
+  on({ 'CompleteChanged', 'CompleteDone' }, menu_changed)
+  on('InsertEnter', function()
+    menu.watch(menu_changed)
+  end)
   on({ 'InsertLeave', 'BufLeave' }, function()
     leave(ghost)
   end)

@@ -17,4 +17,21 @@ function M.visible()
   return vim.fn.pumvisible() == 1 or asked('cmp', 'visible') or asked('blink.cmp', 'is_menu_visible')
 end
 
+local hooked = false
+
+--- Call `changed` whenever a plugin's menu opens or closes. nvim-cmp may be loaded later than we are: call this again.
+function M.watch(changed)
+  local cmp = package.loaded['cmp']
+  if type(cmp) == 'table' and cmp.event and not hooked then
+    hooked = true
+    cmp.event:on('menu_opened', changed)
+    cmp.event:on('menu_closed', changed)
+  end
+  vim.api.nvim_create_autocmd('User', {
+    group = vim.api.nvim_create_augroup('aix_lsp.menu', {}),
+    pattern = { 'BlinkCmpMenuOpen', 'BlinkCmpMenuClose' },
+    callback = changed,
+  })
+end
+
 return M
