@@ -27,17 +27,17 @@ class OwnEngine:
     @asynccontextmanager
     async def completion(self, body: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
         """The events of a streamed completion; leaving the context closes the stream, which cancels."""
-        async with await self._post({**body, "stream": True}) as answer:
+        async with await post(self.session, {**body, "stream": True}) as answer:
             if answer.status != 200:
                 raise RuntimeError(f"{answer.status}: {await answer.text()}")
             yield events(answer)
 
-    async def _post(self, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
-        try:
-            return await self.session.post("/v1/completions", json=body)
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-            # A kept connection was being closed just then; nothing of the request was taken in.
-            return await self.session.post("/v1/completions", json=body)
+    async def whole(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer in one piece. Raises RuntimeError where there is none."""
+        async with await post(self.session, body) as answer:
+            if answer.status != 200:
+                raise RuntimeError(f"{answer.status}: {await answer.text()}")
+            return dict(await answer.json())
 
     async def metrics(self) -> dict[str, float]:
         async with self.session.get("/metrics") as answer:
@@ -59,6 +59,15 @@ class OwnEngine:
             return float("nan")
         [line] = [line for line in status.read_text().splitlines() if line.startswith("VmRSS")]
         return int(line.split()[1]) / 1024
+
+
+async def post(session: aiohttp.ClientSession, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
+    """Ask for a completion."""
+    try:
+        return await session.post("/v1/completions", json=body)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+        # A kept connection was being closed just then; nothing of the request was taken in.
+        return await session.post("/v1/completions", json=body)
 
 
 async def events(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:

@@ -18,11 +18,13 @@ from platformdirs import user_cache_path
 
 from benchmarks.machine import announce
 from benchmarks.replay import report
+from benchmarks.replay.bare import bare
 from benchmarks.replay.corpus import Unreachable, chosen
 from benchmarks.replay.figures import Tally, tally
 from benchmarks.replay.person import Work
 from benchmarks.replay.run import Terms, Unit, compare, units
-from benchmarks.replay.sides import Side, bare, server
+from benchmarks.replay.server import server
+from benchmarks.replay.sides import Side
 
 LANGUAGES = ("python", "javascript", "typescript")
 BARE = "bare"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from benchmarks.replay.bare import bare
 from benchmarks.replay.corpus import SourceFile, candidates, packages
 from benchmarks.replay.figures import tally
 from benchmarks.replay.person import Work
 from benchmarks.replay.run import Terms, Unit, compare, units
-from benchmarks.replay.sides import Server, bare
+from benchmarks.replay.server import Server
 from tests.benchmarks.replay.test_making import PYTHON
 
 MAIN = "from shapes import Shape1, Shape2\n\n\n" + "".join(

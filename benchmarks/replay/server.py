@@ -1,0 +1,134 @@
+"""The real server over stdio as a side, with an engine of its own or a remote one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.buffer import Buffer
+from benchmarks.editor import Editor
+from benchmarks.engine_watch import end_engines
+from benchmarks.lsp import inline_items, insert_text
+from benchmarks.readiness import wait_until_ready
+from benchmarks.replay.sides import NOTHING, Asked, Offer
+from benchmarks.wire import Call
+
+
+class Server:
+    """The real server over stdio, with an engine of its own or a remote one."""
+
+    def __init__(self, name: str, settings: dict[str, Any], home: Path) -> None:
+        self.name = name
+        self._settings = {"popup": False} | settings
+        self._home = home
+        self._editor: Editor | None = None
+        self._last: Call | None = None
+
+    @property
+    def editor(self) -> Editor:
+        assert self._editor is not None, "no folder entered"
+        return self._editor
+
+    async def enter(self, workspace: Path) -> None:
+        self._editor = await Editor.start(self._home)
+        await self._editor.initialize(options=self._settings, root=workspace)
+        await wait_until_ready(self._editor)
+
+    async def leave(self) -> None:
+        await self.editor.__aexit__()
+        self._editor = self._last = None
+
+    def open(self, buffer: Buffer) -> None:
+        buffer.encoding = self.editor.encoding
+        self.editor.buffers[buffer.uri] = buffer
+        item = {
+            "uri": buffer.uri,
+            "languageId": buffer.language,
+            "version": buffer.version,
+            "text": buffer.text,
+        }
+        self.editor.wire.notify("textDocument/didOpen", {"textDocument": item})
+
+    def changed(self, buffer: Buffer, changes: Sequence[dict[str, Any]]) -> None:
+        self.editor.changed(buffer, changes)
+
+    def close(self, buffer: Buffer) -> None:
+        self.editor.close(buffer)
+
+    def ask(self, buffer: Buffer) -> Asked:
+        if self._last and not self._last.future.done():
+            self.editor.wire.cancel(self._last)
+        self._last = self.editor.stream(buffer)
+        return _ServerAsked(self._last, buffer)
+
+    def tell(self, event: str, offer: Offer, characters: int = 0) -> None:
+        about: dict[str, Any] = {"id": offer.id}
+        if event == "PartiallyAccept":
+            about["acceptedLength"] = characters
+        self.editor.wire.notify(f"aix/did{event}", about)
+
+    async def counts(self) -> dict[str, float]:
+        asked = self.editor.wire.request("workspace/executeCommand", {"command": "aix.statistics"})
+        found = await asked.result()
+        names = ("prompt_tokens", "cached_tokens", "wasted_tokens")
+        return {"calls": found["generations"], "tokens": found["completion_tokens"]} | {
+            n: found[n] for n in names
+        }
+
+
+class _ServerAsked:
+    """A streaming request to the server."""
+
+    def __init__(self, call: Call, buffer: Buffer) -> None:
+        self._call = call
+        self._buffer = buffer
+
+    @property
+    def final_ms(self) -> float | None:
+        return None if self._item is None else self._call.elapsed_ms
+
+    @property
+    def first_ms(self) -> float | None:
+        streamed = (at for at, value in self._call.progress if value.get("text"))
+        first = next(((at - self._call.sent_at) * 1000 for at in streamed), None)
+        return first if first is not None or not self._item else self._call.elapsed_ms
+
+    @property
+    def offer(self) -> Offer:
+        if self._item is None:
+            value = self._call.progress[-1][1] if self._call.progress else {}
+            return Offer(value.get("text", ""), self._over(value))
+        if not self._item:
+            return NOTHING
+        data = self._item.get("data") or {}
+        reused = data.get("source") == "reuse"
+        return Offer(insert_text(self._item), self._over(self._item), reused, data.get("id", ""))
+
+    async def settled(self, within: float) -> None:
+        await asyncio.wait([self._call.future], timeout=within)
+
+    @property
+    def _item(self) -> dict[str, Any] | None:
+        """The answer; empty where nothing is suggested, None where there is no answer, or an error."""
+        future = self._call.future
+        if not future.done() or future.exception() is not None:
+            return None
+        items = inline_items(future.result())
+        return items[0] if items and insert_text(items[0]) else {}
+
+    def _over(self, item: Mapping[str, Any]) -> int:
+        """How much right of the cursor an item replaces."""
+        span = item.get("range")
+        return max(0, self._buffer.offset(span["end"]) - self._buffer.cursor) if span else 0
+
+
+@asynccontextmanager
+async def server(name: str, settings: dict[str, Any], home: Path) -> AsyncIterator[Server]:
+    """A server whose engine ends with the context."""
+    try:
+        yield Server(name, settings, home)
+    finally:
+        end_engines(home)
