@@ -9,6 +9,7 @@ from aix_lsp.completion.filters.above import above
 from aix_lsp.completion.filters.balance import balance
 from aix_lsp.completion.filters.below import below
 from aix_lsp.completion.filters.cut import Cut
+from aix_lsp.completion.filters.echo import echo
 from aix_lsp.completion.filters.fit import Fitted, fit
 from aix_lsp.completion.filters.markers import markers
 from aix_lsp.completion.filters.one_line import one_line
@@ -26,6 +27,7 @@ Filter = Callable[[str, Scene, bool], Cut]
 _LINE: tuple[Filter, ...] = (
     markers,
     placeholders,
+    echo,
     overlap,
     one_line,
     balance,
@@ -34,7 +36,7 @@ _LINE: tuple[Filter, ...] = (
     repetition,
     trailing,
 )
-_BLOCK: tuple[Filter, ...] = (markers, placeholders, scope, balance, above, below, repetition, trailing)
+_BLOCK: tuple[Filter, ...] = (markers, placeholders, echo, scope, balance, above, below, repetition, trailing)
 
 
 def apply(text: str, scene: Scene, extent: Extent, done: bool) -> Cut:

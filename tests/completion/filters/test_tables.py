@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from aix_lsp.completion.extent import extent
@@ -9,6 +11,7 @@ from aix_lsp.completion.filters import apply
 from aix_lsp.completion.filters.above import above
 from aix_lsp.completion.filters.balance import balance
 from aix_lsp.completion.filters.below import below
+from aix_lsp.completion.filters.echo import echo
 from aix_lsp.completion.filters.markers import markers
 from aix_lsp.completion.filters.overlap import overlap
 from aix_lsp.completion.filters.repetition import repetition
@@ -255,3 +258,31 @@ def test_extent(source: str, multiline: str, wanted: str, language: str) -> None
 def test_together(source: str, text: str, shown: str) -> None:
     here = scene(source)
     assert apply(text, here, extent(here, "auto"), True).text == shown
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "shown", "language"),
+    [
+        ("x = 1\n|", "y = 2\n# the file path is: src/a.py\nx", "y = 2", "python"),
+        ("x = 1\n|", "# the code file is written by Python", "", "python"),
+        ("x = 1;\n|", "y = 2;\n// src/a.py\n", "y = 2;", "javascript"),
+        ("x = 1;\n|", "y = 2;\n// Path: a.py\n", "y = 2;", "javascript"),
+        # another file, or more than its name
+        ("x = 1\n|", "# see b.py\ny = 2", "# see b.py\ny = 2", "python"),
+        ("x = 1\n|", "# a.py is read first\n", "# a.py is read first\n", "python"),
+        ("x = 1\n|", "# path: where\n", "# path: where\n", "python"),
+        # begun by the user, or the head of the file
+        ("x = 1\n# |", "a.py", "a.py", "python"),
+        ("|", "# a.py\nx = 1", "# a.py\nx = 1", "python"),
+    ],
+)
+def test_echo(source: str, text: str, shown: str, language: str) -> None:
+    here = replace(scene(source, language), uri="file:///src/a.py")
+    assert echo(text, here, True).text == shown
+
+
+def test_a_comment_is_shown_once_it_can_be_no_echo() -> None:
+    here = scene("x = 1\n|")
+    for head, shown in [("#", ""), ("# not", ""), ("# note ", ""), ("# note that", "# note that")]:
+        assert echo(head, here, False).text == shown
+    assert echo("y = 2\n# the file", here, False).text == "y = 2"
