@@ -12,6 +12,7 @@ import json
 import os
 import random
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -84,10 +85,15 @@ async def measure(root: Path, files: int) -> Report:
     building = Building(root)
     gathered: list[float] = []
     busy = await _pauses(building.run(gathered, texts))
+    memory = building.searcher_mib()
+    print(
+        f"indexed in {building.seconds:.0f} s, {building.cpu:.0f} of the processor; at most "
+        f"{building.peak_mib:.0f} MiB, and {memory:.0f} MiB in the searcher",
+        file=sys.stderr,
+    )
     index = sum(file.stat().st_size for file in database(str(root)).parent.glob("*.db*"))
     asked = random.Random(2).sample(texts, min(200, len(texts)))
     rest = [await building.gather(path) for path in asked]
-    memory = building.searcher_mib()
     await building.close()
     again = Building(root)
     await again.run([], texts)

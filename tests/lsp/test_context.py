@@ -95,6 +95,11 @@ async def test_other_files_come_and_private_ones_never(
     connect: Connect, model: CompletionsServer, root: Path
 ) -> None:
     peer = await begun(connect, model, root, exclude=["mine/"])
+    for path in ("ignored.py", "private/p.py", "mine/m.py"):  # somebody works in them, too
+        uri, zero = (root / path).as_uri(), {"line": 0, "character": 0}
+        peer.open(uri, FILES[path])
+        peer.change(uri, 2, {"range": {"start": zero, "end": zero}, "text": "PRIVATE = 1\n"})
+        await peer.ask(INLINE, at(FILES[path] + "|", uri=uri)[1])
     prompt = await until(peer, model, root, lambda prompt: "open_account_twice" in prompt)
     assert "<|file_sep|>bank.py\nclass Ledger:\n    def open_account(self, name: str) -> int:" in prompt
     for body in model.bodies:

@@ -46,8 +46,8 @@ class _State:
 
     kept: tuple[Piece, ...] = ()
     found: tuple[Piece, ...] = ()
-    fresh: bool = False
-    """Whether `found` has not been taken over."""
+    taken: bool = False
+    """Whether anything found was taken over."""
     line: int | None = None
     """Around which was searched last."""
     search: asyncio.Task[None] | None = None
@@ -74,6 +74,7 @@ class Gathering:
 
     def closed(self, uri: str) -> None:
         """Forget what was gathered for a document."""
+        self.recent.closed(uri)
         self._neighbours.closed(uri)
         state = self._states.pop(uri, None)
         if state is not None and state.search is not None:
@@ -138,7 +139,6 @@ class Gathering:
                 )
                 for piece in found
             )
-            state.fresh = True
         else:
             state.line = None  # the process has only begun
 
@@ -151,11 +151,12 @@ class Gathering:
             return ()
         state = self._states.setdefault(aim.document.uri, _State())
         allowed = tuple(piece for piece in state.kept if self._allowed(piece, aim.settings))
-        if moved or (not state.kept and state.fresh) or allowed != state.kept:
+        first = bool(state.found) and not state.taken
+        if moved or first or allowed != state.kept:
             found = [piece for piece in self._pieces(state, aim) if self._allowed(piece, aim.settings)]
             chosen = choose(found, window.prefix + window.middle + "\n" + window.suffix, int(budget * _FULL))
             state.kept = keep(allowed, chosen, budget)
-            state.fresh = False
+            state.taken = bool(state.found)
         return tuple(ContextFile(piece.path, piece.text) for piece in state.kept)
 
     def library(self, aim: Aim, window: Window) -> tuple[LibraryText, ...]:

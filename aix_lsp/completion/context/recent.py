@@ -15,6 +15,7 @@ _NEAR_LINES = 16
 """Places nearer to each other are one."""
 _ABOVE, _LINES = 12, 24
 _MOST = 4
+_KEPT_LINES = 5000
 
 
 @dataclass(slots=True)
@@ -56,6 +57,12 @@ class RecentPlaces:
         """Take note of the cursor's line."""
         self.opened(document)
         self._note(document.uri, line)
+
+    def closed(self, uri: str) -> None:
+        """A document's last state is kept for its places, unless it is large."""
+        document = self._documents.get(uri)
+        if document is not None and document.text.line_count > _KEPT_LINES:
+            del self._documents[uri]
 
     def pieces(self, document: DocumentSnapshot) -> Iterator[Piece]:
         """What stands around the last places in other documents that have to do with `document`."""

@@ -50,6 +50,11 @@ class Searcher:
         self._waiting: dict[int, asyncio.Future[Found]] = {}
         self._open: dict[str, list[str]] = {}
 
+    @property
+    def starts_left(self) -> int:
+        """How often it would still be started."""
+        return _STARTS - self._starts
+
     def open(self, root: Path, exclude: Sequence[str]) -> None:
         """Have a folder indexed; again with the same patterns does nothing."""
         if self._open.get(str(root)) != list(exclude):

@@ -60,7 +60,11 @@ class Searcher:
         elif message["do"] == "gather":
             folder = self._folders.get(root)
             query = Query(**{name: message[name] for name in ("path", "language", "head", "before", "after")})
-            pieces = folder.gather(query, message["sources"]) if folder is not None else []
+            try:
+                pieces = folder.gather(query, message["sources"]) if folder is not None else []
+            except Exception:
+                log.exception("a search failed in an unforeseen way")
+                pieces = []
             self._send({"id": message["id"], "pieces": pieces})
 
     def _close(self, root: str) -> None:
