@@ -90,8 +90,7 @@ def unpacked(package: Package, cache: Path) -> Path:
 
 def chosen(count: int, languages: Sequence[str], seed: int, cache: Path) -> list[SourceFile]:
     """`count` files, as evenly from the languages and their packages as there are files, in a seeded order."""
-    draw = random.Random(seed)
-    queues = [_interleaved(language, draw, cache) for language in languages]
+    queues = [_interleaved(language, random.Random(f"{seed}:{language}"), cache) for language in languages]
     found: list[SourceFile] = []
     while len(found) < count and any(queues):
         found += [queue.pop(0) for queue in queues if queue]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from benchmarks.replay.person import Person, Work
 from benchmarks.replay.sides import Side
 
 _PAIRS = 3
-"""Of so many files one is typed with the file that it imports from at hand, and on lines that use it."""
+"""Of so many files of a language one is typed with the file that it imports from at hand, and on lines that use it."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,12 @@ class Unit:
 def units(files: Sequence[SourceFile], seed: int) -> Iterator[Unit]:
     """What is typed, file after file. A file that was shown as another's neighbour is left out."""
     shown: set[tuple[Path, str]] = set()
-    for number, source in enumerate(files):
+    counts: Counter[str] = Counter()
+    for source in files:
         if (source.folder, source.path) in shown:
             continue
-        unit = _pair(source, seed) if number % _PAIRS == _PAIRS - 1 else None
+        counts[source.language] += 1
+        unit = _pair(source, seed) if counts[source.language] % _PAIRS == 0 else None
         unit = unit or _single(source, seed)
         if unit is not None:
             if unit.neighbour is not None:
