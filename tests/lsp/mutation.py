@@ -40,6 +40,7 @@ CORPUS: list[tuple[str, Any, bool]] = [
     ("workspace/executeCommand", {"command": "aix.statistics", "arguments": []}, True),
     ("workspace/executeCommand", {"command": "aix.disable", "arguments": [{"language": "go"}]}, True),
     ("workspace/executeCommand", {"command": "aix.accept", "arguments": ["1.0", 3]}, True),
+    ("workspace/executeCommand", {"command": "aix.nextCandidate", "arguments": [PLACE]}, True),
     ("workspace/didChangeConfiguration", {"settings": {"aix": {"maxTokens": 7}}}, False),
     ("workspace/didChangeWatchedFiles", {"changes": [{"uri": URI, "type": 2}]}, False),
     (
