@@ -82,10 +82,11 @@ class Gathering:
 
     def files_changed(self, uris: Sequence[str]) -> None:
         """Have files that were written, made or deleted looked at again."""
-        for uri in uris:
-            place = self._place(uri)
-            if place is not None:
-                self._searcher.changed(place[0], [place[1]])
+        by_root: dict[Path, list[str]] = {}
+        for root, path in filter(None, map(self._place, uris)):
+            by_root.setdefault(root, []).append(path)
+        for root, paths in by_root.items():
+            self._searcher.changed(root, paths)
 
     def copied(self, text: str) -> None:
         """Take what the clipboard holds, as the client tells it: lines of code, and not a password."""

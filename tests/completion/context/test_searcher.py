@@ -109,6 +109,18 @@ async def test_an_index_that_is_damaged_while_it_is_used(
             await searcher.opened()
 
 
+@pytest.mark.parametrize("count", [3, 300])
+async def test_files_that_change_at_once(searcher: Watched, count: int) -> None:
+    await searcher.opened()
+    write(searcher.root, {f"new{n}.py": f"def new_name_{n}(): ...\n" for n in range(count)})
+    searcher.changed(searcher.root, [f"new{n}.py" for n in range(count)])
+    query = QUERY | {"before": f"new_name_{count - 1}(", "sources": ["definitions"]}
+    async with asyncio.timeout(60):
+        while not (found := await searcher.gather(searcher.root, query)):
+            await asyncio.sleep(0.02)
+    assert [piece["path"] for piece in found] == [f"new{count - 1}.py"]
+
+
 async def test_folders_are_let_go_of(searcher: Watched) -> None:
     await searcher.opened()
     await searcher.until_found()

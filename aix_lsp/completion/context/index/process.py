@@ -27,6 +27,8 @@ from aix_lsp.completion.context.index.store import Damaged, Store, throw_away
 
 log = logging.getLogger(__name__)
 
+_MANY = 100
+"""Files that change at once, as when another branch is checked out, for which a scan is quicker."""
 _BEGIN_AGAIN_S = 5.0
 """An index that is damaged again sooner is not the file's fault."""
 
@@ -87,6 +89,8 @@ class Folder:
         self._gate = Gate(self._root, exclude)
         self._library: Library | None = None
         self._began = 0.0
+        self._again = False
+        """Whether the folder is to be scanned once more."""
         self._builder = self._build()
 
     def gather(self, query: Query, sources: Sequence[str]) -> list[dict[str, Any]]:
@@ -110,7 +114,12 @@ class Folder:
         return found
 
     def changed(self, paths: Sequence[str]) -> None:
-        """Look at some files again."""
+        """Look at some files again, or at all where that is quicker."""
+        if len(paths) > _MANY:
+            self._again = True
+            paths = ()
+        if self._again and not self._builder.running:
+            self._again, self._builder = False, self._build()
         try:
             library = self._opened()
             for path in paths:
