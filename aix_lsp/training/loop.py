@@ -59,7 +59,7 @@ class Trainer:
         codec = Codec.load(inputs.tokenizer)
         self._make_stream = partial(Stream, inputs.train, codec, recipe.shares, recipe.seed)
         held_out = Stream(inputs.held_out, codec, seed=1)
-        rows = [held_out.row(_SCORED_LENGTH) for _ in range(_SCORED_ROWS)]
+        rows = [held_out.row(min(_SCORED_LENGTH, shape.context)) for _ in range(_SCORED_ROWS)]
         mine = rows[workers.rank :: workers.count]
         self._scored = (
             torch.tensor([row.ids for row in mine], device=self.device),

@@ -1,0 +1,79 @@
+"""The embedded model's two runs: anew, and from a finished model's weights. Each has a folder of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from aix_lsp.training import corpus, export, vocabulary
+from aix_lsp.training.duplicates import Seen
+from aix_lsp.training.model import Llama, Shape
+from aix_lsp.training.recipe import Phase, Recipe
+from tests.training.code import write_package
+from training import recipe
+from training.__main__ import main
+
+SHAPE = Shape(400, hidden=32, layers=1, heads=2, kv_heads=1, intermediate=64, context=256, head_size=16)
+STILL = Recipe(
+    tokens=4096,
+    batch=1024,
+    micro_batch=1024,
+    matrix_rate=0.0,
+    other_rate=0.0,
+    phases=(Phase(0.0, 128),),
+    compiled=False,
+)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A work folder after its first two stages, and a finished model in `base`."""
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    write_package(tmp_path / "package", files=3, functions=8)
+    documents = list(corpus.gather(tmp_path / "package", "package", 10**6, Seen()))
+    corpus.write(tmp_path / "train.jsonl", documents[1:])
+    corpus.write(tmp_path / "heldout.jsonl", documents[:1])
+    trained = vocabulary.train_tokenizer([document.text for document in documents], 400)
+    vocabulary.save_tokenizer(trained, tmp_path / "tokenizer")
+    export.write_model(Llama(SHAPE).state_dict(), SHAPE, tmp_path / "tokenizer", tmp_path / "base")
+    return tmp_path
+
+
+def _invoke(*arguments: object) -> None:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.timeout(200)
+def test_a_run_begins_with_a_models_weights(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "WARM_RECIPE", STILL)
+    base = work / "base"
+    _invoke("--work", work, "train", "--workers", 1, "--start", base)
+    _invoke("--work", work, "export", "--start", base)
+    before, shape = export.read_model(base)
+    after, same = export.read_model(work / "model")
+    assert shape == same == SHAPE
+    assert before.keys() == after.keys()
+    # Nothing moved at rates of 0, so what came out is what the run began with.
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert not (work / "run").exists()
+
+
+@pytest.mark.timeout(200)
+def test_a_run_anew_stands_beside_it(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "WARM_RECIPE", STILL)
+    monkeypatch.setattr(recipe, "RECIPE", replace(STILL, matrix_rate=0.01, other_rate=1e-3))
+    monkeypatch.setattr(recipe, "SHAPE", SHAPE)
+    _invoke("--work", work, "train", "--workers", 1, "--start", work / "base")
+    kept = (work / "run-warm" / "state.pt").read_bytes()
+    _invoke("--work", work, "train", "--workers", 1)
+    _invoke("--work", work, "export", "--out", work / "anew")
+    assert (work / "run-warm" / "state.pt").read_bytes() == kept
+    anew = export.read_model(work / "anew")[0]
+    begun = export.read_model(work / "base")[0]
+    assert not any(torch.equal(anew[name], begun[name]) for name in anew if "norm" not in name)
