@@ -8,6 +8,7 @@ share by the length of the match (Jelinek and Mercer 1980), and its most recent 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -43,6 +44,9 @@ _NOWHERE = np.empty(0, np.intp)
 _PAIR = np.int64(1 << 32)
 _SIEVE = (1 << 14) - 1
 _COUNTED_ONE_BY_ONE = 64
+_MOST_GIVEN, _MOST_GENERATED, _LOOKED_AT = 64, 4, 32
+"""Places of a match that are kept, the last ones, and of generated tokens looked at: a text that repeats
+itself has hundreds, and all say the same."""
 
 
 class Recall:
@@ -73,7 +77,7 @@ class Recall:
             if self._tokens:
                 self._later.setdefault(self._tokens[-1], []).append(len(self._tokens) - 1)
             self._tokens.append(token)
-            self._match = self._follow(self._match, token, ())
+        self._match = self._follow(self._match, tokens, ())
 
     @property
     def generated(self) -> int:
@@ -104,11 +108,21 @@ class Recall:
         `weight` scales the shares: 1 is fit for a small model, 0 mixes nothing.
         """
         match = self._match
+        if self._repeats_itself(match, drafts):
+            return [None] * (1 + len(drafts))
         found = [self._mixture(match, weight)]
         for at, token in enumerate(drafts, 1):
-            match = self._follow(match, token, drafts[:at])
+            match = self._follow(match, (token,), drafts[:at])
             found.append(self._mixture(match, weight))
         return found
+
+    def _repeats_itself(self, match: Match, drafts: Sequence[int]) -> bool:
+        """Whether a match and all drafts stand among generated tokens only, of which nothing is mixed in."""
+        if not match.own or match.own[0] < self._given - 1 or len(match.library):
+            return False
+        start = match.own[-1] + 1
+        end = start + len(drafts)
+        return end < len(self._tokens) and self._tokens[start:end] == list(drafts)
 
     def _mixture(self, match: Match, weight: float) -> Mixture | None:
         tokens, last = self._tokens, self._given - 1
@@ -134,19 +148,22 @@ class Recall:
             tail = tail[len(tail) - tail[::-1].index(BREAK) :]
         return tail
 
-    def _follow(self, match: Match, token: int, drafts: Sequence[int]) -> Match:
-        """The match after one more token: what it already was, a token longer, or a search."""
-        tokens, last = self._tokens, len(self._tokens) - 2
+    def _follow(self, match: Match, more: Sequence[int], drafts: Sequence[int]) -> Match:
+        """The match after more tokens: what it already was, so much longer, or a search. `drafts` are those
+        that are not taken in, `more` included.
+        """
+        tokens, count, wanted = self._tokens, len(more), list(more)
+        last = len(tokens) - 1 - count
         own = [
-            end + 1
+            end + count
             for end in match.own
-            if tokens[end + 1] == token and end < last and tokens[end + 2] != BREAK
+            if end < last and tokens[end + 1 : end + 1 + count] == wanted and tokens[end + 1 + count] != BREAK
         ]
         library = match.library
-        if len(library):
+        for token in more if len(library) else ():
             library = _one_on(self._library, library, token)
         if own or len(library):
-            return Match(match.length + 1, own, library)
+            return Match(match.length + count, own, library)
         return self._search(drafts)
 
     def _search(self, drafts: Sequence[int]) -> Match:
@@ -164,7 +181,7 @@ class Recall:
         if len(recent) < 2 or recent[-1] == BREAK:
             return 0, []
         before, last = recent[-2:]
-        later = self._later.get(last, ())
+        later = self._later.get(last, [])[-_LOOKED_AT:]
         ends: list[int] = []
         if before != BREAK:
             if self._sieve[(before * 31 + last) & _SIEVE]:
@@ -174,7 +191,7 @@ class Recall:
         if ends:
             return self._lengthened(ends, self._tail(drafts))
         ends = [*self._places(last), *later]
-        return int(bool(ends)), ends
+        return int(bool(ends)), self._kept(ends)
 
     def _lengthened(self, ends: list[int], tail: list[int]) -> tuple[int, list[int]]:
         """Of places where the last two tokens of `tail` stand, those where the most do, and how many."""
@@ -185,7 +202,13 @@ class Recall:
             if not longer:
                 break
             length, ends = length + 1, longer
-        return length, ends
+        return length, self._kept(ends)
+
+    def _kept(self, ends: list[int]) -> list[int]:
+        if len(ends) <= _MOST_GENERATED:
+            return ends
+        given = bisect_left(ends, self._given - 1)
+        return ends[max(given - _MOST_GIVEN, 0) : given] + ends[given:][-_MOST_GENERATED:]
 
     def _places(self, token: int) -> list[int]:
         """Where a token stands in what was given, with another behind it."""
