@@ -12,20 +12,17 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from aix_lsp.backends.base import Backend, BackendUnavailable
-from aix_lsp.completion.aim import Aim, aim
-from aix_lsp.completion.answer import Answer
+from aix_lsp.backends.base import Backend
+from aix_lsp.completion.answering import NOTHING, Answering, takes_context
 from aix_lsp.completion.asking import Asking
 from aix_lsp.completion.context.gathering import Gathering
 from aix_lsp.completion.context.searcher import Progress
 from aix_lsp.completion.document import DocumentSnapshot, Edit, Position, Text
 from aix_lsp.completion.generation import Generation
-from aix_lsp.completion.habits import situation
 from aix_lsp.completion.ledger import Ledger
 from aix_lsp.completion.live import LiveDocument
 from aix_lsp.completion.privacy import Privacy
-from aix_lsp.completion.requests import context_chars
-from aix_lsp.completion.sources import Source, Sources
+from aix_lsp.completion.sources import Sources
 from aix_lsp.completion.suggestion import Ask, ContentModified, Superseded, Update
 from aix_lsp.settings import Settings
 
@@ -36,8 +33,6 @@ LINGER_S = 0.1
 editors send the change, then the cancellation, then the new request."""
 STREAM_S = 15.0
 """A streaming ask shows its text as it comes: no deadline has to cut it, this only ends one that hangs."""
-_LOOK_S = 0.05
-_NOTHING = Update((), done=True)
 _UNOPENED = 32
 
 
@@ -63,6 +58,7 @@ class CompletionService:
         """Told of a workspace folder that is being indexed, and how many of how many files are."""
         self._gathering = Gathering(roots, self._privacy, lambda *progress: self.indexing(*progress))
         self._sources = Sources(backend, self._clock, self._ledger.generated, self._gathering)
+        self._answering = Answering(backend, self._clock, self._sources, self._gathering, self._ledger)
         self._live: dict[str, LiveDocument] = {}
         self._opened: set[str] = set()
 
@@ -91,7 +87,12 @@ class CompletionService:
     ) -> AsyncGenerator[Update, None]:
         ended = False
         try:
-            async with aclosing(self._updates(ask, asking, settings, live)) as updates:
+            asking.check()
+            if self.inactive_reason(ask.document.uri, ask.document.language) is not None:
+                ended = True
+                yield NOTHING
+                return
+            async with aclosing(self._answering.updates(ask, asking, settings, live)) as updates:
                 async for update in updates:
                     ended = update.done
                     yield update
@@ -102,89 +103,13 @@ class CompletionService:
             log.exception("a suggestion failed in an unforeseen way")
             if not ended:
                 ended = True
-                yield _NOTHING
+                yield NOTHING
         finally:
             asking.leave()
             if live.asks.get(ask.channel) is asking:
                 del live.asks[ask.channel]
             if not ended:
                 self._abandon(asking.generation)
-
-    async def _updates(
-        self, ask: Ask, asking: Asking, settings: Settings, live: LiveDocument
-    ) -> AsyncGenerator[Update, None]:
-        asking.check()
-        if self.inactive_reason(ask.document.uri, ask.document.language) is not None:
-            yield _NOTHING
-            return
-        goal = aim(ask, settings, self._backend.status.model, live.typed_before(ask.cursor))
-        if goal is None:
-            yield _NOTHING
-            return
-        now = situation(goal, live.manner)
-        source = self._sources.find(goal, live)
-        if source is None and not self._worth(goal, now):
-            live.drop_strays()
-            yield _NOTHING
-            return
-        source = source or await self._begin(goal, asking, live)
-        asking.watch(source.generation)
-        live.drop_strays(keep=source.generation)
-        answer = Answer(goal, asking)
-        while True:
-            asking.check()
-            anew = self._sources.fails(source, goal) and not asking.late
-            if anew or await self._recovered(source.generation, goal, asking):
-                source = self._sources.begin(goal, live)
-                asking.watch(source.generation)
-            done = source.generation.finished or asking.late
-            changed = answer.take(source)
-            if done:
-                self._ledger.answered(goal, source, answer.suggestions, now)
-                if answer.suggestions and settings.prefetch and ask.channel != "popup":
-                    soon = asyncio.get_running_loop().call_soon
-                    soon(self._sources.look_ahead, goal, source.generation, answer.suggestions[0], live)
-            if done or changed:
-                yield Update(answer.suggestions, done)
-                if done:
-                    return
-            else:
-                await asking.wait(asking.deadline)
-
-    def _worth(self, goal: Aim, now: str) -> bool:
-        """Whether to ask the model, in the situation `now`."""
-        asked = goal.ask.trigger == "invoked" or not goal.settings.adaptive_triggers
-        return asked or self._ledger.habits.worth(now)
-
-    async def _begin(self, goal: Aim, asking: Asking, live: LiveDocument) -> Source:
-        """Ask the model, after a pause where typing is fast."""
-        if goal.ask.trigger == "automatic":
-            longest = goal.settings.wait_ms / 1000
-            pause = live.rhythm.wait(self._sources.latency.value, longest, self._ledger.unwelcome)
-            if pause:
-                await asking.wait(min(self._clock() + pause, asking.deadline))
-                asking.check()
-        if self._takes_context(goal.settings):
-            await self._gathering.prepare(goal)
-            asking.check()
-        return self._sources.begin(goal, live)
-
-    def _takes_context(self, settings: Settings) -> bool:
-        return context_chars(settings, self._backend.status.model) > 0
-
-    async def _recovered(self, generation: Generation, goal: Aim, asking: Asking) -> bool:
-        """Whether a backend that could not generate yet has become ready before the deadline.
-
-        The popup does not wait: an editor shows none before every server has answered.
-        """
-        if not isinstance(generation.error, BackendUnavailable) or goal.ask.channel == "popup":
-            return False
-        waited = False
-        while self._backend.status.state in ("starting", "loading") and not asking.late:
-            waited = True
-            await asking.wait(min(asking.deadline, self._clock() + _LOOK_S))
-            asking.check()
-        return waited and self._backend.status.state == "ready" and not asking.late
 
     def _abandon(self, generation: Generation | None) -> None:
         """The client cancelled: end the generation, unless others watch it or its next ask is on its way."""
@@ -211,7 +136,7 @@ class CompletionService:
         self._opened.add(snapshot.uri)
         self._live_document(snapshot.uri).open(snapshot)
         settings = self._settings(snapshot.language)
-        if self._takes_context(settings):
+        if takes_context(settings, self._backend):
             self._gathering.look(snapshot, Position(0, 0), settings)
 
     def document_changed(
