@@ -1,7 +1,8 @@
 """Suggestions a second with many clients typing: ours, llama-server with as many slots, transformers.
 
 `python -m benchmarks.clients [--llama-server PATH]`. Every client types its own file and asks again as soon
-as it is answered, for the same windows and the same number of tokens everywhere. Contenders take turns.
+as it is answered, in one piece, for the same windows and the same number of tokens everywhere. Contenders take
+turns.
 """
 
 from __future__ import annotations
@@ -57,11 +58,8 @@ class Ours:
         body = completion_body(
             prompt.prefix, prompt.suffix, max_tokens, middle=prompt.middle, stream_key=f"client {client}"
         )
-        tokens = 0
-        async with self._engine.completion(body | {"user": f"client {client}"}) as events:
-            async for event in events:
-                tokens = event.get("usage", {}).get("completion_tokens", tokens)
-        return tokens
+        answer = await self._engine.whole(body | {"user": f"client {client}"})
+        return int(answer["usage"]["completion_tokens"])
 
 
 @dataclass

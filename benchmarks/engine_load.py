@@ -18,8 +18,10 @@ from benchmarks.machine import announce
 from benchmarks.own_engine import OwnEngine, completion_body, own_engine
 from benchmarks.scripts import scripts
 
-TOKENS = 400
+TOKENS = 96
 """Of each stream that runs to its end."""
+ROUNDS = 4
+"""How many of those each client asks for, one after the other."""
 
 Metrics = Mapping[str, float]
 
@@ -61,15 +63,14 @@ def quantile(before: Metrics, after: Metrics, name: str, share: float) -> float:
 
 
 async def run_whole(engine: OwnEngine, streams: int, texts: list[str]) -> None:
-    """All streams at once, each to its last token."""
+    """As many streams at once, each to its last token."""
 
     async def one(number: int) -> None:
         text = texts[number % len(texts)]
-        cursor = min(800 + 50 * number, len(text))
-        body = completion_body(text[:cursor], text[cursor : cursor + 300], TOKENS)
-        async with engine.completion(body | {"user": f"client {number}"}) as events:
-            async for _ in events:
-                pass
+        for turn in range(ROUNDS):
+            cursor = min(800 + 50 * number + 400 * turn, len(text))
+            body = completion_body(text[:cursor], text[cursor : cursor + 300], TOKENS)
+            await engine.whole(body | {"user": f"client {number}"})
 
     await asyncio.gather(*(one(number) for number in range(streams)))
 
@@ -104,12 +105,18 @@ async def measure(streams: int, each: int, engine_args: list[str]) -> list[Figur
         await engine.settled()
         end = await engine.metrics()
     cancelled = end['aix_requests_total{end="cancelled"}'] - middle['aix_requests_total{end="cancelled"}']
+    scheduling = 1e3 * mean(start, middle, "schedule_seconds")
+    yielded = (middle["aix_generated_tokens_total"] - start["aix_generated_tokens_total"]) / (
+        middle["aix_step_seconds_count"] - start["aix_step_seconds_count"]
+    )
     late = end["aix_tokens_after_cancel_total"] - middle["aix_tokens_after_cancel_total"]
     weights = end['aix_memory_bytes{part="weights"}'] / 2**20
     return [
         Figure("sequences in a step, mean", mean(start, middle, "step_rows"), ""),
         Figure("a step's forward pass, mean", 1e3 * mean(start, middle, "step_seconds"), "ms"),
-        Figure("scheduling a step, mean", 1e3 * mean(start, middle, "schedule_seconds"), "ms", 0.2),
+        Figure("tokens that a step yields, mean", yielded, ""),
+        Figure("scheduling a step, mean", scheduling, "ms", 0.2),
+        Figure("scheduling, for each 16 tokens yielded", scheduling * 16 / yielded, "ms"),
         Figure("requests cancelled", cancelled, ""),
         Figure(
             "cancel to pages free, p95", quantile(middle, end, "cancel_to_free_steps", 0.95), "steps", 1.0

@@ -168,7 +168,7 @@ class Stepper:
         for part, sampled in zip(plan.planned, results, strict=True):
             sequence = part.sequence
             if sampled and sequence.request.cancelled:
-                metrics.tokens_after_cancel.add(len(sampled))
+                metrics.tokens_after_cancel.add(1 + part.right(sampled))
             if sequence.first_step:
                 sequence.first_step = False
                 self._note_prompt(sequence, now - seconds)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass
+from itertools import takewhile
 
 from aix_lsp.engine.scheduling.cost import Work
 from aix_lsp.engine.scheduling.sequence import Sequence
-from aix_lsp.engine.step import Row
+from aix_lsp.engine.step import Row, Sampled
 
 BACKGROUND = 3
 
@@ -43,6 +44,11 @@ class Planned:
     count: int
     drafts: Seq[int] = ()
     match: int = 0
+
+    def right(self, sampled: Seq[Sampled]) -> int:
+        """How many of the drafts are what was sampled, up to the first that is not."""
+        pairs = zip(self.drafts, sampled, strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1].token, pairs))
 
     def row(self) -> Row:
         """This part as the runner wants it."""
