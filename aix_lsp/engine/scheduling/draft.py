@@ -32,14 +32,15 @@ class Drafter:
         `price` is what one more token adds to the step, in units of what a step of plain decoding yields per
         token: a draft that is accepted less often than that does not pay.
         """
-        if room <= 0 or recall.matched < _SHORTEST:
+        draft = recall.draft()
+        if room <= 0 or draft.length < _SHORTEST:
             return [], 0
-        length = min(recall.matched, len(self._acceptance) - 1)
+        length = min(draft.length, len(self._acceptance) - 1)
         count = self._worthwhile(self._acceptance[length], price)
         if count == 0:
             self._asked += 1
             count = int(self._asked % _PROBE_EVERY == 0)
-        return recall.draft(min(count, room)), length
+        return draft.tokens(min(count, room)), length
 
     def _worthwhile(self, acceptance: float, price: float) -> int:
         count, likely = 0, acceptance

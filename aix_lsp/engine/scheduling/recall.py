@@ -8,9 +8,9 @@ share by the length of the match (Jelinek and Mercer 1980), and its most recent 
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -31,8 +31,8 @@ _SHARES = (0.0, 0.25, 0.3, 0.43, 0.5, 0.52, 0.55, 0.7, 0.73, 0.73, 0.73, 0.73, 0
 
 
 class Match(NamedTuple):
-    """Where the longest end of a text stood before: the positions of its last token, each with a token behind
-    it. `length` is 0 where it stood nowhere.
+    """Where the longest end of a text stands in what was given: the positions of its last token, each with a
+    token behind it. `length` is 0 where it stands nowhere.
     """
 
     length: int
@@ -44,14 +44,32 @@ _NOWHERE = np.empty(0, np.intp)
 _PAIR = np.int64(1 << 32)
 _SIEVE = (1 << 14) - 1
 _COUNTED_ONE_BY_ONE = 64
-_MOST_GIVEN, _MOST_GENERATED, _LOOKED_AT = 64, 4, 32
+_KEPT, _LOOKED_AT = 64, 8
 """Places of a match that are kept, the last ones, and of generated tokens looked at: a text that repeats
 itself has hundreds, and all say the same."""
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Tokens that may come next, as many as there are from `start` on in `text`; `length` is how many tokens before
+    them were found again, 0 where nothing was.
+    """
+
+    length: int
+    text: Sequence[int] | Tokens
+    start: int
+
+    def tokens(self, count: int) -> list[int]:
+        """At most `count` of them."""
+        found = [int(token) for token in self.text[self.start : self.start + count]]
+        return found[: found.index(BREAK)] if BREAK in found else found
+
+
 class Recall:
-    """One sequence's texts. The last of them is what stands before the cursor; it grows by what is generated,
-    which serves for drafts only: a model that believes its own words repeats itself.
+    """One sequence's texts. The last of them is what stands before the cursor; it grows by what is generated.
+
+    What was generated serves for drafts only, which cannot change the text: a model that believes its own words
+    repeats itself, and what is mixed in must not depend on what was drafted.
 
     The few places of a match are followed in lists, token by token, and only where none goes on all texts are
     searched: sixteen sequences' next tokens must not take longer than planning their step.
@@ -84,23 +102,17 @@ class Recall:
         """How many generated tokens were taken in."""
         return len(self._tokens) - self._given
 
-    @property
-    def matched(self) -> int:
-        """The length of the match, in tokens."""
-        return self._match.length
-
-    def draft(self, count: int) -> list[int]:
-        """At most `count` tokens that followed the most recent match."""
+    def draft(self) -> Draft:
+        """What followed where the longest end stood last, generated or given."""
         match = self._match
+        length, end = self._last_generated(match.length)
+        if length:
+            return Draft(length, self._tokens, end + 1)
         if match.own:
-            start = match.own[-1] + 1
-            found = self._tokens[start : start + count]
-        elif len(match.library):
-            start = int(match.library[-1]) + 1
-            found = self._library[start : start + count].tolist()
-        else:
-            return []
-        return found[: found.index(BREAK)] if BREAK in found else found
+            return Draft(match.length, self._tokens, match.own[-1] + 1)
+        if len(match.library):
+            return Draft(match.length, self._library, int(match.library[-1]) + 1)
+        return Draft(0, (), 0)
 
     def mixtures(self, drafts: Sequence[int], weight: float) -> list[Mixture | None]:
         """What to mix into the chances of the next token, and of the one after each drafted token.
@@ -108,29 +120,33 @@ class Recall:
         `weight` scales the shares: 1 is fit for a small model, 0 mixes nothing.
         """
         match = self._match
-        if self._repeats_itself(match, drafts):
-            return [None] * (1 + len(drafts))
         found = [self._mixture(match, weight)]
         for at, token in enumerate(drafts, 1):
             match = self._follow(match, (token,), drafts[:at])
             found.append(self._mixture(match, weight))
         return found
 
-    def _repeats_itself(self, match: Match, drafts: Sequence[int]) -> bool:
-        """Whether a match and all drafts stand among generated tokens only, of which nothing is mixed in."""
-        if not match.own or match.own[0] < self._given - 1 or len(match.library):
-            return False
-        start = match.own[-1] + 1
-        end = start + len(drafts)
-        return end < len(self._tokens) and self._tokens[start:end] == list(drafts)
+    def _last_generated(self, least: int) -> tuple[int, int]:
+        """(length, position of its last token) of the longest end, of `least` tokens or more, that stands before
+        a generated token, of the last few places; (0, 0) where there is none.
+        """
+        tokens = self._tokens
+        best, place = 0, 0
+        for end in reversed(self._later.get(tokens[-1], ())[-_LOOKED_AT:] if tokens else ()):
+            length = 1
+            while (
+                length < _LONGEST and end >= length and tokens[end - length] == tokens[-1 - length] != BREAK
+            ):
+                length += 1
+            if length > best and length >= least:
+                best, place = length, end
+        return best, place
 
     def _mixture(self, match: Match, weight: float) -> Mixture | None:
-        tokens, last = self._tokens, self._given - 1
         counts: dict[int, int] = {}
         for end in match.own:
-            if end < last:
-                token = tokens[end + 1]
-                counts[token] = counts.get(token, 0) + 1
+            token = self._tokens[end + 1]
+            counts[token] = counts.get(token, 0) + 1
         if len(match.library):
             counts = Counter(counts) + _counts(self._library[match.library + 1])
         if not counts:
@@ -153,7 +169,7 @@ class Recall:
         that are not taken in, `more` included.
         """
         tokens, count, wanted = self._tokens, len(more), list(more)
-        last = len(tokens) - 1 - count
+        last = self._given - 1 - count
         own = [
             end + count
             for end in match.own
@@ -176,22 +192,19 @@ class Recall:
         return Match(own_length, own, library if length == own_length else _NOWHERE)
 
     def _own_places(self, drafts: Sequence[int]) -> tuple[int, list[int]]:
-        """As `_longest`, of the sequence's own texts."""
+        """As `_longest`, of the sequence's own texts as they were given."""
         recent = (*self._tokens[-2:], *drafts[-2:])
         if len(recent) < 2 or recent[-1] == BREAK:
             return 0, []
         before, last = recent[-2:]
-        later = self._later.get(last, [])[-_LOOKED_AT:]
         ends: list[int] = []
-        if before != BREAK:
-            if self._sieve[(before * 31 + last) & _SIEVE]:
-                pairs: list[int] = (self._pairs == before * _PAIR + last).nonzero()[0].tolist()
-                ends = [end + 1 for end in pairs if self._tokens[end + 2] != BREAK]
-            ends += [end for end in later if end and self._tokens[end - 1] == before]
+        if before != BREAK and self._sieve[(before * 31 + last) & _SIEVE]:
+            pairs: list[int] = (self._pairs == before * _PAIR + last).nonzero()[0].tolist()
+            ends = [end + 1 for end in pairs if self._tokens[end + 2] != BREAK]
         if ends:
             return self._lengthened(ends, self._tail(drafts))
-        ends = [*self._places(last), *later]
-        return int(bool(ends)), self._kept(ends)
+        ends = self._places(last)
+        return int(bool(ends)), ends[-_KEPT:]
 
     def _lengthened(self, ends: list[int], tail: list[int]) -> tuple[int, list[int]]:
         """Of places where the last two tokens of `tail` stand, those where the most do, and how many."""
@@ -202,13 +215,7 @@ class Recall:
             if not longer:
                 break
             length, ends = length + 1, longer
-        return length, self._kept(ends)
-
-    def _kept(self, ends: list[int]) -> list[int]:
-        if len(ends) <= _MOST_GENERATED:
-            return ends
-        given = bisect_left(ends, self._given - 1)
-        return ends[max(given - _MOST_GIVEN, 0) : given] + ends[given:][-_MOST_GENERATED:]
+        return length, ends[-_KEPT:]
 
     def _places(self, token: int) -> list[int]:
         """Where a token stands in what was given, with another behind it."""

@@ -33,48 +33,55 @@ def longest(texts: list[list[int]], tail: list[int]) -> tuple[int, Counter[int]]
 
 
 @given(st.lists(tokens, max_size=2), tokens, st.lists(tokens, max_size=2), tokens, tokens)
-def test_the_longest_match_and_what_followed(
+def test_what_is_mixed_in_followed_the_longest_match_in_what_was_given(
     others: list[list[int]],
     before: list[int],
     library: list[list[int]],
     generated: list[int],
     drafts: list[int],
 ) -> None:
+    """Whatever was generated or drafted, only the last tokens count: drafts must not change the text."""
     recall = Recall([*others, before], joined(library) if library else NOTHING)
     for at in range(len(generated) + 1):
         recall.extend(generated[at - 1 : at] if at else [])
-        text = before + generated[:at]
-        length, _ = longest([*others, text, *library], text)
-        assert min(recall.matched, 24) == length
         assert recall.generated == at
-    text = before + generated
     for at, mixture in enumerate(recall.mixtures(drafts, 0.5)):
-        tail = text + drafts[:at]
-        _, expected = longest([*others, text, *library], tail)
-        length = longest([*others, text, *library], tail)[0]
-        # What was generated says where, but not what.
-        given_only = sum((followers(one, tail, length) for one in (*others, before, *library)), Counter())
-        if not given_only:
-            assert mixture is None
+        tail = before + generated + drafts[:at]
+        length, expected = longest([*others, before, *library], tail)
+        assert (mixture is None) == (length == 0)
+        if mixture is None:
             continue
-        assert expected
-        assert mixture is not None and 0 < mixture.share <= 0.5
-        total = sum(given_only.values())
         assert dict(zip(mixture.tokens, mixture.chances, strict=True)) == pytest.approx(
-            {token: count / total for token, count in given_only.items()}
+            {token: count / expected.total() for token, count in expected.items()}
         )
 
 
+@given(tokens, st.lists(tokens, max_size=2), tokens, tokens)
+def test_drafts_change_nothing_of_what_is_mixed_in(
+    before: list[int], library: list[list[int]], generated: list[int], drafts: list[int]
+) -> None:
+    drafted = Recall([before], joined(library))
+    drafted.extend(generated)
+    found = drafted.mixtures(drafts, 1.0)
+    stepwise = Recall([before], joined(library))
+    stepwise.extend(generated)
+    for at, mixture in enumerate(found):
+        assert stepwise.mixtures([], 1.0) == [mixture]
+        stepwise.extend(drafts[at : at + 1])
+
+
 @given(tokens, st.lists(tokens, max_size=2), tokens)
-def test_a_draft_is_what_followed_the_match(
+def test_a_draft_is_what_followed_the_longest_match(
     before: list[int], library: list[list[int]], generated: list[int]
 ) -> None:
     recall = Recall([before], joined(library))
     recall.extend(generated)
     text = before + generated
-    draft = recall.draft(4)
-    assert bool(draft) == bool(recall.matched)
-    length = min(recall.matched, 24)
+    found = recall.draft()
+    draft, length = found.tokens(4), min(found.length, 24)
+    assert bool(draft) == bool(length)
+    given_length, _ = longest([before, *library], text)
+    assert given_length <= length <= longest([text, *library], text)[0]
     assert not draft or any(
         one[at : at + len(draft)] == draft and one[at - length : at] == text[-length:]
         for one in (text, *library)
@@ -83,10 +90,10 @@ def test_a_draft_is_what_followed_the_match(
 
 
 def test_no_match_goes_across_texts() -> None:
-    assert Recall([[1, 2], [3, 1, 2]]).matched == 0
-    assert Recall([[1, 2], [1, 2, 3, 1, 2]]).matched == 2
+    assert Recall([[1, 2], [3, 1, 2]]).draft().length == 0
+    assert Recall([[1, 2], [1, 2, 3, 1, 2]]).draft().length == 2
     recall = Recall([[3, 1, 2]], joined([[1, 2], [2, 5]]))
-    assert recall.matched == 1
+    assert recall.draft().length == 1
     (mixture,) = recall.mixtures([], 1.0)
     assert mixture is not None and list(mixture.tokens) == [5]
 
