@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import logging
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
 from aix_lsp.training import corpus
+from aix_lsp.training.corpus import Document
+from aix_lsp.training.evaluation import cursors
 from aix_lsp.training.evaluation.completer import NextToken, load_tokenizer
 from aix_lsp.training.evaluation.ngram import NgramModel
-from aix_lsp.training.evaluation.report import Extent, Figures, evaluate, table
+from aix_lsp.training.evaluation.report import GROUPS, Extent, Figures, evaluate, table
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.vocabulary import Codec
 
@@ -22,7 +24,7 @@ _NGRAM_TOKENS = 25_000_000  # of the documents, drawn at random: what 2 GB of me
 
 
 def compare(work: Path, folders: dict[str, Path], extent: Extent, ngram: bool) -> str:
-    """Evaluate each model that has no figures yet for its weights; write them and return the table.
+    """Evaluate each model as far as it has no figures yet; write them and return the table.
 
     Figures lie in `<work>/figures/<name>.json`, or `figures-quick`; delete one to have it made again.
     """
@@ -32,13 +34,26 @@ def compare(work: Path, folders: dict[str, Path], extent: Extent, ngram: bool) -
     found: list[Figures] = []
     for name, model, recall in _models(work, folders, ngram):
         file = place / f"{name}.json"
-        if not file.exists():
-            figures = evaluate(model(), documents, extent, recall) | {"model": name}
-            file.write_text(json.dumps(figures, indent=1))
-        found.append(json.loads(file.read_text()))
+        found.append(_figures(file, name, model, documents, extent, recall))
     shown = table(found)
     (place / "table.md").write_text(shown)
     return shown
+
+
+def _figures(
+    file: Path, name: str, model: _Loader, documents: Sequence[Document], extent: Extent, recall: bool
+) -> Figures:
+    """A model's figures from its file; what is not there yet is measured and written, group by group."""
+    known: Figures = json.loads(file.read_text()) if file.exists() else {}
+    if all(group in known for group, of in GROUPS.items() if cursors.of_language(documents, *of)):
+        return known
+
+    def keep(figures: Figures) -> None:
+        file.write_text(json.dumps({**figures, "model": name}, indent=1))
+
+    evaluate(model(), documents, extent, recall, known, keep)
+    measured: Figures = json.loads(file.read_text())
+    return measured
 
 
 def _models(work: Path, folders: dict[str, Path], ngram: bool) -> Iterator[tuple[str, _Loader, bool]]:

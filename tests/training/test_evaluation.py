@@ -191,6 +191,14 @@ def test_a_report_has_a_row_a_figure_and_a_column_a_model(tokenizer: Any, tmp_pa
     ids = [i for d in documents for i in tokenizer(d.text, add_special_tokens=False).input_ids]
     extent = Extent(lines=6, other_lines=6, blocks=2, replays=1, pieces=2)
     figures = evaluate(NgramModel(ids, tokenizer), documents, extent)
+    kept: list[int] = []
+    again = evaluate(
+        NgramModel(ids[:9], tokenizer), documents, extent, known=figures, keep=lambda f: kept.append(len(f))
+    )
+    assert again == figures and not kept  # nothing is measured twice
+    partly = {name: figures[name] for name in list(figures)[:-1]}
+    evaluate(NgramModel(ids, tokenizer), documents, extent, known=partly, keep=lambda f: kept.append(len(f)))
+    assert kept == [len(figures)]
     shown = table([figures, {"model": "absent"}]).splitlines()
     assert shown[0] == "| | n-gram | absent |"
     bits = next(line for line in shown if line.startswith("| bits per byte"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,19 +39,28 @@ GROUPS = {
 
 
 def evaluate(
-    model: NextToken, documents: Sequence[Document], extent: Extent | None = None, recall: bool = False
+    model: NextToken,
+    documents: Sequence[Document],
+    extent: Extent | None = None,
+    recall: bool = False,
+    known: Figures | None = None,
+    keep: Callable[[Figures], None] = lambda figures: None,
 ) -> Figures:
-    """Every figure of one model, and some of its answers; with `recall` as the engine mixes it in."""
+    """Every figure of one model, and some of its answers; with `recall` as the engine mixes it in.
+
+    `known` are figures of an evaluation that was ended early; `keep` is told what there is after each group.
+    """
     extent = extent or Extent()
     completer = Completer(model, documents if recall else None)
-    figures = Figures(model=model.name)
+    figures = {**(known or {}), "model": model.name}
     for number, (group, languages) in enumerate(GROUPS.items()):
         held = cursors.of_language(documents, *languages)
-        if not held:
+        if not held or group in figures:
             continue
         started = time.monotonic()
         figures[group] = _group(completer, held, extent, extent.other_lines if number else extent.lines)
         log.info("%s, %s: %.0f s", model.name, group, time.monotonic() - started)
+        keep(figures)
     return figures
 
 
