@@ -16,6 +16,7 @@ import tree_sitter_typescript
 
 _CLOSED = {")": "(", "]": "[", "}": "{"}
 _BRACKETS = "([{)]}"
+_LONG_QUOTES = ('"' * 3, "'" * 3)
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ def flaws(before: str, offer: str, after: str, language: str, replaced: str = ""
     fitted = _fits(old.stack(start), old.wanted(start))
     stack, wrong = new.closed(new.stack(start), start, end)
     opens = len(stack) > len(new.stack(start)) and any(char.isalnum() for char in after.partition("\n")[0])
+    if any(offer.count(quotes) % 2 for quotes in _LONG_QUOTES):
+        fitted = False  # what follows reads as a string until the person closes it
     brackets = wrong or opens or (fitted and not _fits(stack, new.wanted(end)))
     return Flaws(doubles(offer, after), brackets, new.errors > old.errors)
 

@@ -1,4 +1,4 @@
-"""Ends a suggestion before it closes what is not open, or what is closed further right in the document already."""
+"""Ends a suggestion before brackets that cannot pair: closers of what is not open, or is closed further right."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from aix_lsp.fim.closers import without_closers
 
 
 def balance(text: str, scene: Scene, done: bool) -> Cut:
-    """Keep what comes before the first such closer. Closers that are all of the line's rest are `fit`'s."""
+    """Keep what comes before the first such closer, and in mid-line before an opener that is left open.
+
+    Closers that are all of the line's rest are `fit`'s.
+    """
     closable = _closable(scene.before, scene.after, scene.language)
     if closable is None:
         return Cut(text)
@@ -21,6 +24,8 @@ def balance(text: str, scene: Scene, done: bool) -> Cut:
     for place, closer in enumerate(closers):
         if closable[place : place + 1] != PAIRS[closer.char]:
             return Cut(text[: closer.at], stop=True)
+    if scene.in_mid_line and found.openers:
+        return Cut(text[: found.openers[0].at], stop=done)
     return Cut(text)
 
 

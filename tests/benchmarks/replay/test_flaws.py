@@ -29,6 +29,7 @@ BRACKETS = [
     ("foo(function (x", ") {", "\n  bar();\n});\n", ")", "javascript", False),
     ("if (a) {\n  ", "b();\n}", "\n}\n", "", "javascript", True),
     ("if (a) {\n  ", "b();", "\n}\n", "", "javascript", False),
+    ("class A:\n    ", 'def f(self):\n        """What', "\n\n    x = f(1)\n", "", "python", False),
     ("s = `${", "a}`;", "}`\n", "", "javascript", True),
     ("let a: Map<string, ", "number[]> = new Map();", "\n", "", "typescript", False),
 ]

@@ -166,6 +166,9 @@ def test_in_mid_line_nothing_is_shown_before_it_is_known_how_it_ends() -> None:
         ("foo(function (x|)", "y) {", "y) {"),
         ("x = [\n    a,\n    |\n]", "b,\n]\ny = 1", "b,\n"),
         ("x = f(a[|\n)", "0])", "0]"),
+        ("x = | + y", "f(a", "f"),
+        ("x = | + y", "f(a)", "f(a)"),
+        ("x = |\n", "f(a", "f(a"),
         ("class A {\n  f() {\n    g(|\n" + "    a();\n" * 400, "x);\n  }", "x);\n  "),
     ],
 )
