@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from aix_lsp.commands import placing
+
 _TEXTS = {
     "neovim": "neovim.lua",
     "vscode": "vscode.json",
@@ -25,10 +27,28 @@ _TEXTS = {
 
 @click.command("init")
 @click.argument("editor", type=click.Choice(list(_TEXTS)))
-def command(editor: str) -> None:
-    """Print the configuration for EDITOR, and how to see that it works."""
+@click.option(
+    "--write", is_flag=True, help="Write it where the editor looks; what was there is kept beside it."
+)
+@click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead.")
+def command(editor: str, write: bool, file: Path | None) -> None:
+    """Print the configuration for EDITOR, and how to see that it works; or write it."""
     text = resources.files("aix_lsp.commands").joinpath("editors", _TEXTS[editor]).read_text("utf-8")
-    click.echo(text.replace("@COMMAND@", program()), nl=False)
+    text = text.replace("@COMMAND@", program())
+    if not write and file is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        place = placing.place_of(editor)
+        done = placing.write(placing.Place(file, place.merge) if file else place, text)
+    except (placing.CannotPlace, OSError) as error:
+        raise click.ClickException(
+            f"nothing was written: {error}. `aix-lsp init {editor}` prints it."
+        ) from None
+    click.echo(f"{'Wrote' if done.changed else 'Already in'} {done.path}")
+    if done.backup:
+        click.echo(f"What was there before: {done.backup}")
+    click.echo(next(line.lstrip('-/#;" ') for line in text.splitlines() if "To see that it works" in line))
 
 
 def program() -> str:

@@ -1,0 +1,82 @@
+"""Our configuration in the user's files: merged, kept beside, and the same twice over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from aix_lsp.commands import placing
+from aix_lsp.commands.placing import CannotPlace, Place, json_keys, lisp_block, own_file, sole_toml, write
+
+PASTED = (
+    '// Where it goes.\n"clients": {"aix-lsp": {"command": ["aix-lsp"]}}\n// To see that it works: look.\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("merge", "before", "text"),
+    [
+        (own_file, "", "-- ours\n"),
+        (own_file, "-- an older one\n", "-- ours\n"),
+        (lisp_block, "", "(require 'a)\n"),
+        (lisp_block, "(setq b 1)", "(require 'a)\n"),
+        (lisp_block, "(setq b 1)\n\n", "(require 'a)\n"),
+        (sole_toml, "", "[language-server.aix-lsp]\n"),
+        (json_keys, "", PASTED),
+        (json_keys, '{"clients": {"other": {}}, "c": [1]}', PASTED),
+    ],
+)
+def test_twice_is_once_and_the_old_is_kept(
+    tmp_path: Path, merge: placing.Merge, before: str, text: str
+) -> None:
+    file = tmp_path / "folder" / "file"
+    if before:
+        file.parent.mkdir()
+        file.write_text(before)
+    first = write(Place(file, merge), text)
+    assert first.changed
+    assert (first.backup.read_text() if first.backup else "") == before
+    written = file.read_text()
+    again = write(Place(file, merge), text)
+    assert not again.changed and again.backup is None and file.read_text() == written
+    assert len(list(file.parent.iterdir())) == (2 if before else 1)
+
+
+def test_an_older_block_is_replaced_where_it_stands() -> None:
+    older = lisp_block("(first)\n", "(old)\n") + "(last)\n"
+    newer = lisp_block(older, "(new)\n")
+    assert "(old)" not in newer
+    assert newer.index("(first)") < newer.index("(new)") < newer.index("(last)")
+
+
+def test_json_keeps_what_is_beside_it() -> None:
+    merged = json.loads(json_keys('{"clients": {"other": {"a": 1}}, "c": [1]}', PASTED))
+    assert merged == {"clients": {"other": {"a": 1}, "aix-lsp": {"command": ["aix-lsp"]}}, "c": [1]}
+
+
+@pytest.mark.parametrize(
+    ("merge", "before"),
+    [
+        (json_keys, '{\n  // mine\n  "a": 1\n}'),
+        (json_keys, "[]"),
+        (sole_toml, '[[language]]\nname = "python"\n'),
+        (lisp_block, ";; begin aix-lsp (written by `aix-lsp init`)\n(cut off)\n"),
+    ],
+)
+def test_what_cannot_be_merged_is_left_alone(tmp_path: Path, merge: placing.Merge, before: str) -> None:
+    file = tmp_path / "file"
+    file.write_text(before)
+    with pytest.raises(CannotPlace):
+        write(Place(file, merge), PASTED)
+    assert file.read_text() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("{}")
+    (tmp_path / "link").symlink_to(tmp_path / "kept")
+    write(Place(tmp_path / "link", json_keys), PASTED)
+    assert (tmp_path / "link").is_symlink()
+    assert "aix-lsp" in (tmp_path / "kept").read_text()
