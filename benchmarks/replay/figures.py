@@ -128,6 +128,7 @@ MEASURES: tuple[Measure, ...] = (
         for how, label in (("whole", "whole"), ("line", "by line"), ("word", "by word"))
     ),
     Measure("reused", "answered from reuse, of offered", share("reused", "offered"), _PERCENT),
+    Measure("joined", "answered by a call under way", share("joined", "answered"), _PERCENT),
     Measure("calls", "model calls per accepted character", share("calls", "taken")),
     Measure("tokens", "model tokens per accepted character", share("tokens", "taken")),
     Measure("wasted", "tokens nobody was shown, of all", share("wasted_tokens", "tokens"), _PERCENT),

@@ -73,7 +73,7 @@ class Server:
     async def counts(self) -> dict[str, float]:
         asked = self.editor.wire.request("workspace/executeCommand", {"command": "aix.statistics"})
         found = await asked.result()
-        names = ("prompt_tokens", "cached_tokens", "wasted_tokens")
+        names = ("prompt_tokens", "cached_tokens", "wasted_tokens", "answered", "joined")
         return {"calls": found["generations"], "tokens": found["completion_tokens"]} | {
             n: found[n] for n in names
         }

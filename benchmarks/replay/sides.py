@@ -67,5 +67,9 @@ class Side(Protocol):
         """What the person did: "Show", "Accept", "PartiallyAccept"."""
 
     async def counts(self) -> dict[str, float]:
-        """Calls, prompt_tokens, cached_tokens, tokens and wasted_tokens since the folder was entered."""
+        """Calls, prompt_tokens, cached_tokens, tokens and wasted_tokens since the folder was entered.
+
+        Of a side that can say so also how many answers it gave (answered), and how many of them by a call that
+        was under way for an earlier key (joined).
+        """
         ...

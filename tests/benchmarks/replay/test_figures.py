@@ -29,7 +29,7 @@ def looks() -> list[Look]:
 
 
 def work(keys: int = 60) -> Work:
-    counts = {"calls": 3, "tokens": 32, "wasted_tokens": 8}
+    counts = {"calls": 3, "tokens": 32, "wasted_tokens": 8, "answered": 5, "joined": 1}
     return Work(looks(), keys=keys, keys_alone=80, goal=100, taken=16, counts=counts, finished=True)
 
 
@@ -52,6 +52,7 @@ def test_every_figure_of_a_known_run() -> None:
             "taken_line": 7 / 16,
             "taken_word": 4 / 16,
             "reused": 2 / 5,
+            "joined": 1 / 5,
             "calls": 3 / 16,
             "tokens": 2.0,
             "wasted": 0.25,
