@@ -16,6 +16,7 @@ from pathlib import Path
 import aix_lsp
 from aix_lsp import paths
 from aix_lsp.backends.rendezvous import HAS_UNIX_SOCKETS
+from aix_lsp.commands import placing
 from aix_lsp.settings import Problem, Settings
 
 _TORCH_S = 120.0
@@ -145,9 +146,24 @@ def editors() -> Iterator[Finding]:
     """Editors on this machine, and how each is set up."""
     found = {name: where for name in _EDITORS if (where := shutil.which(name))}
     for name, where in found.items():
-        yield Finding("editor", f"{where}: `aix-lsp init {_EDITORS[name]}`")
+        written = _written(_EDITORS[name])
+        how = (
+            f"set up in {written}"
+            if written
+            else f"`aix-lsp init {_EDITORS[name]}` says how, --write does it"
+        )
+        yield Finding("editor", f"{where}: {how}")
     if not found:
         yield Finding("editor", "none of the known ones on the PATH; `aix-lsp init --help` lists them")
+
+
+def _written(editor: str) -> Path | None:
+    """The file that `aix-lsp init --write` would change, where it names this program already."""
+    try:
+        path = placing.place_of(editor).path
+        return path if "aix-lsp" in path.read_text("utf-8") else None
+    except (placing.CannotPlace, OSError, UnicodeError):
+        return None
 
 
 def _socket() -> Finding:
