@@ -27,7 +27,7 @@ A, B, C, D = piece("imports", "a"), piece("similar", "b"), piece("recent", "c"),
         ([], 9, []),
         ([B, A], 9, ["a", "b"]),  # what changes least stands first
         ([D, C, B, A], 9, ["a", "d", "b", "c"]),
-        ([D, C, B, A], 2, ["a", "c"]),  # what is worth most is taken first
+        ([D, C, B, A], 2, ["b", "c"]),  # what is worth most is taken first
         ([B, piece("similar", "e", rank=1)], 9, ["e", "b"]),  # the best next to the code
         ([B, piece("similar", "e", rank=1)], 1, ["b"]),
         ([piece("similar", "far", rank=9), D], 1, ["d"]),

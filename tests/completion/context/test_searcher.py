@@ -56,8 +56,15 @@ async def searcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 
 def processes() -> list[psutil.Process]:
     """The searchers of this process, with their builders."""
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if any("context.index" in part for part in child.cmdline())]
+    return [child for child in psutil.Process().children(recursive=True) if "context.index" in command(child)]
+
+
+def command(process: psutil.Process) -> str:
+    """Its command line; empty where it has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 async def test_a_search_before_anything_is_open(searcher: Watched) -> None:
@@ -75,7 +82,7 @@ async def test_what_is_found(searcher: Watched) -> None:
 async def test_one_that_dies_is_started_again(searcher: Watched) -> None:
     await searcher.opened()
     await searcher.until_found()
-    [running] = [process for process in processes() if any("process" in part for part in process.cmdline())]
+    [running] = [process for process in processes() if "index.process" in command(process)]
     searcher.indexed.clear()
     running.kill()
     await asyncio.wait_for(searcher.indexed.wait(), 60)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tree_sitter import Tree
 
-LINES = 32
+LINES = 24
 """Of a chunk at most."""
 _FEWEST = 8
 """A chunk that ends at an outer border has at least as many, else it goes on to an inner one."""

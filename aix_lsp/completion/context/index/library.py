@@ -15,8 +15,8 @@ from aix_lsp.completion.context.index.scan import Gate
 from aix_lsp.completion.context.index.store import Found, Stamp, Store
 from aix_lsp.completion.context.index.words import identifiers
 
-_NEAR_BEFORE, _NEAR_AFTER = 1500, 500
-OUTLINE_LINES = 24
+_NEAR_BEFORE, _NEAR_AFTER = 800, 200
+OUTLINE_LINES = 14
 
 
 @dataclass(frozen=True)
