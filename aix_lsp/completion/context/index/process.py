@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from aix_lsp.completion.context.index.builder import Builder
+from aix_lsp.completion.context.index.damage import Damaged, throw_away
 from aix_lsp.completion.context.index.library import Library, Query
 from aix_lsp.completion.context.index.scan import Gate, update
 from aix_lsp.completion.context.index.sources import MOST, SEARCHES
-from aix_lsp.completion.context.index.store import Damaged, Store, throw_away
+from aix_lsp.completion.context.index.store import Store
 
 log = logging.getLogger(__name__)
 

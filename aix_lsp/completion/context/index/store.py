@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from aix_lsp.completion.context.file_names import stem
+from aix_lsp.completion.context.index.damage import Damaged, damage
 from aix_lsp.completion.context.index.definitions import Definition
 
 log = logging.getLogger(__name__)
@@ -46,10 +47,6 @@ CREATE VIRTUAL TABLE words USING fts5 (content_words, content='', tokenize="asci
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab (words, 'row');
 CREATE TABLE common (word TEXT PRIMARY KEY) WITHOUT ROWID;
 """
-
-
-class Damaged(Exception):
-    """The index cannot be read; it is to be thrown away and made again."""
 
 
 class Stamp(NamedTuple):
@@ -87,7 +84,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         """Open or make the index in the file `path`."""
         self.path = path
-        with _damage():
+        with damage():
             self._db = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
             try:
                 self._prepare()
@@ -123,7 +120,7 @@ class Store:
 
     def check(self) -> None:
         """Raise Damaged where the file is not sound; reads all of it."""
-        with _damage():
+        with damage():
             verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise Damaged(verdict)
@@ -131,16 +128,16 @@ class Store:
     # Writing: between begin and commit
 
     def begin(self) -> None:
-        with _damage():
+        with damage():
             self._db.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
-        with _damage():
+        with damage():
             self._db.execute("COMMIT")
 
     def put(self, entry: FileEntry) -> None:
         """Take a file in, instead of what was known of it."""
-        with _damage():
+        with damage():
             self._remove(entry.path)
             folder = PurePosixPath(entry.path).parent.name
             row = (entry.path, stem(entry.path), folder, entry.language, *entry.stamp)
@@ -162,7 +159,7 @@ class Store:
 
     def remove(self, path: str) -> None:
         """Forget a file."""
-        with _damage():
+        with damage():
             self._remove(path)
 
     def _remove(self, path: str) -> None:
@@ -175,20 +172,20 @@ class Store:
 
     def tidy(self) -> None:
         """Note which words are common; after many files were put."""
-        with _damage():
+        with damage():
             least = max(_FEWEST_COMMON, int(_COMMON * self._count("chunks")))
             self._db.execute("DELETE FROM common")
             self._db.execute("INSERT INTO common SELECT term FROM vocabulary WHERE doc > ?", (least,))
 
     def compact(self) -> None:
         """Give back what writing has taken on the disk; not within a transaction."""
-        with _damage():
+        with damage():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @property
     def wasteful(self) -> bool:
         """Whether most of the index is about files that are no more or have changed since."""
-        with _damage():
+        with damage():
             ever = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
             return ever is not None and ever[0] > 10_000 and ever[0] > 3 * self._count("chunks")
 
@@ -196,13 +193,13 @@ class Store:
 
     def stamps(self) -> Iterator[tuple[str, Stamp]]:
         """All files, by path."""
-        with _damage():
+        with damage():
             for path, changed, size in self._db.execute("SELECT path, changed, size FROM files"):
                 yield path, Stamp(changed, size)
 
     def stamp(self, path: str) -> Stamp | None:
         """A file's; None where it is not indexed."""
-        with _damage():
+        with damage():
             row = self._db.execute("SELECT changed, size FROM files WHERE path = ?", (path,)).fetchone()
         return Stamp(*row) if row else None
 
@@ -215,7 +212,7 @@ class Store:
         return self._paths("folder", name)
 
     def _paths(self, column: str, value: str) -> list[str]:
-        with _damage():
+        with damage():
             rows = self._db.execute(
                 f"SELECT path FROM files WHERE {column} = ? ORDER BY path LIMIT {_MOST_OF_A_NAME}", (value,)
             )
@@ -226,7 +223,7 @@ class Store:
         stamp = self.stamp(path)
         if stamp is None:
             return None
-        with _damage():
+        with damage():
             rows = self._db.execute(
                 "SELECT name, first, last, owner FROM definitions "
                 "WHERE file = (SELECT id FROM files WHERE path = ?) ORDER BY first",
@@ -236,7 +233,7 @@ class Store:
 
     def defining(self, name: str, most: int) -> list[tuple[Found, str]]:
         """Where a name is defined, with its owner; empty where that is in more than `most` places."""
-        with _damage():
+        with damage():
             rows = self._db.execute(
                 "SELECT path, language, changed, size, first, last, owner FROM definitions "
                 "JOIN files ON files.id = file WHERE name = ? LIMIT ?",
@@ -251,7 +248,7 @@ class Store:
 
     def telling(self, words: Sequence[str]) -> list[str]:
         """Those of the words that stand somewhere but not everywhere, rarest first."""
-        with _damage():
+        with damage():
             marks = ", ".join("?" * len(words))
             common = {
                 w for (w,) in self._db.execute(f"SELECT word FROM common WHERE word IN ({marks})", words)
@@ -275,7 +272,7 @@ class Store:
         if not words:
             return []
         wanted = " OR ".join(f'"{word}"' for word in words)
-        with _damage():
+        with damage():
             rows = self._db.execute(
                 "SELECT path, language, changed, size, first, end FROM words "
                 "JOIN chunks ON chunks.id = words.rowid JOIN files ON files.id = chunks.file "
@@ -286,27 +283,3 @@ class Store:
 
     def _count(self, table: str) -> int:
         return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
-
-
-class _damage:
-    """Turns what SQLite says of a broken file into Damaged; a busy or full disk stays what it is."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, sqlite3.DatabaseError) and not _passing(error):
-            raise Damaged(str(error)) from error
-
-
-def _passing(error: sqlite3.DatabaseError) -> bool:
-    text = str(error)
-    return isinstance(error, sqlite3.OperationalError) and any(
-        word in text for word in ("locked", "busy", "full", "readonly", "unable to open", "interrupted")
-    )
-
-
-def throw_away(path: Path) -> None:
-    """Delete an index and what SQLite keeps beside it."""
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
