@@ -18,6 +18,7 @@ from tests.conftest import make_home, remove_home
 from tests.editors import neovim, terminal, workbench
 from tests.editors.terminal import Terminal
 from tests.editors.test_emacs import _OWN, Emacs
+from tests.editors.test_vscode import settled_ghost
 from tests.editors.workbench import Workbench
 
 HERE = Path(__file__).parent
@@ -93,7 +94,7 @@ def draw_vscode(home: Path, engine_home: Path) -> None:
         window.wait(lambda: "embedded" in window.do("status"), "loaded model", LONGEST_S)
         window.do("press", key="Control+End")
         window.do("type", text=" ")
-        window.wait(lambda: window.do("ghost"), "ghost text")
+        settled_ghost(window)
         window.wait(lambda: "ms" in window.do("status"), "latency")
         window.do("screenshot", path=str(HERE / "vscode.png"))
     finally:

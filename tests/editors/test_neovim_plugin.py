@@ -175,9 +175,27 @@ def test_popup(own: PluginNeovim) -> None:
     own.keys("<C-x><C-o>")
     own.wait(lambda: own.lua("return vim.fn.pumvisible() == 1"), "popup")
     own.wait(lambda: own.ghost() == "", "no ghost text beside the popup")
-    item = own.lua("return vim.fn.complete_info({ 'items' }).items[1]")
+    item = own.lua(
+        "return vim.tbl_get(vim.fn.complete_info({ 'items' }).items[1], 'user_data', 'nvim', 'lsp', 'completion_item')"
+    )
     own.keys("<C-n><C-y>")
-    own.wait(lambda: own.buffer().startswith(SOURCE + " " + item["word"]), "accepted item")
+    line = item["textEdit"]["newText"].split("\n")[0]
+    own.wait(
+        lambda: own.buffer().startswith(SOURCE + " " + line), f"the whole line {line!r}, not its first word"
+    )
+
+
+def test_popup_doubles_no_bracket(own: PluginNeovim) -> None:
+    start(own, "popup_bracket.py", "values = [1, 2, 3]\nfor value in values:\n    print()")
+    own.api.command("set completeopt=menuone,noselect")
+    own.keys("<Esc>G$i")
+    own.settled_ghost()
+    own.keys("<C-x><C-o>")
+    own.wait(lambda: own.lua("return vim.fn.pumvisible() == 1"), "popup")
+    own.keys("<C-n><C-y>")
+    own.wait(lambda: "print(value" in own.buffer(), "accepted item")
+    text = own.buffer()
+    assert text.count("(") == text.count(")"), text
 
 
 def test_health_and_statusline(own: PluginNeovim) -> None:

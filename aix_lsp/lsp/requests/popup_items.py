@@ -71,13 +71,11 @@ class PopupItems:
         if self.client.as_is_insertion and "insertTextMode" not in defaults:
             item.insert_text_mode = types.InsertTextMode.AsIs
 
-    def _edit(self, text: str, replace_right: int) -> types.TextEdit | types.InsertReplaceEdit:
-        # What is replaced right of the cursor are closers that the text brings itself: they must go in either
-        # mode. A word's rest stays in either mode, since the text was written to stand before it.
-        span = self._span(replace_right)
-        if self.client.insert_replace:
-            return types.InsertReplaceEdit(text, span, span)
-        return types.TextEdit(span, text)
+    def _edit(self, text: str, replace_right: int) -> types.TextEdit:
+        # What is replaced right of the cursor are closers that the text brings itself: they must go whether the
+        # client inserts or replaces, so one range says it. A word's rest stays in either mode, since the text was
+        # written to stand before it. (Neovim 0.12 would put the list's ranges in the place of an item's own two.)
+        return types.TextEdit(self._span(replace_right), text)
 
     def _span(self, replace_right: int) -> types.Range:
         cursor = self.place.cursor
@@ -107,12 +105,13 @@ class PopupItems:
 def first_line(suggestion: Suggestion) -> Suggestion | None:
     """A suggestion of several lines cut after its first; None where it has one only, or the first is blank.
 
-    What is replaced right of the cursor belongs to the whole text, so the cut one replaces nothing.
+    None, too, where the whole replaces closers right of the cursor: which of them the first line brings is not
+    known, and one that is replaced by nothing, or left beside its double, breaks the code.
     """
     head = _lines(suggestion.text)[0]
-    if not head.strip() or head == suggestion.text:
+    if not head.strip() or head == suggestion.text or suggestion.replace_right:
         return None
-    return replace(suggestion, id=suggestion.id + FIRST_LINE, text=head, replace_right=0)
+    return replace(suggestion, id=suggestion.id + FIRST_LINE, text=head)
 
 
 def _lines(text: str) -> list[str]:

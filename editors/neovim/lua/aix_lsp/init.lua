@@ -83,7 +83,7 @@ local function attach(bufnr, client)
     require('aix_lsp.keys').attach(bufnr, M)
   end
   if config.options.popup and vim.lsp.completion and client.server_capabilities.completionProvider then
-    local options = { autotrigger = config.options.popup_autotrigger }
+    local options = { autotrigger = config.options.popup_autotrigger, convert = require('aix_lsp.popup').convert }
     vim.lsp.completion.enable(true, client.id, bufnr, options)
   end
 end
