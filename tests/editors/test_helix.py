@@ -72,3 +72,9 @@ def test_popup_and_accept(helix: Terminal, tmp_path: Path) -> None:
     helix.wait(lambda: path.read_text() != SOURCE + "\n", "saved file")
     accepted = path.read_text()
     assert accepted.startswith(SOURCE + " ") and accepted.strip() != SOURCE, accepted
+    typed = "values = [add(1, 2), subtract(3, 4)]  # in one go"
+    helix.type("geo" + typed)
+    helix.keys("Escape")
+    helix.type(":write!\n")
+    helix.wait(lambda: "in one go" in path.read_text(), "saved line")
+    assert path.read_text().rstrip().split("\n")[-1].strip() == typed

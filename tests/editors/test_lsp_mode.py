@@ -50,6 +50,13 @@ def test_ghost_text_over_lsp_mode(editor: Emacs) -> None:
     assert text.startswith(SOURCE + " " + ghost), text
 
 
+def test_fast_typing_over_lsp_mode_inserts_nothing(editor: Emacs) -> None:
+    editor.type(" ")
+    typed = "a  # typed in one go, with (brackets) and [more]"
+    editor.type(typed)
+    assert editor.text() == SOURCE + " " + typed + "\n"
+
+
 def test_package_lint(tmp_path: Path) -> None:
     package_lint = next(fetched().glob("package-lint-*"))
     main = '(setq package-lint-main-file "aix-lsp.el")'

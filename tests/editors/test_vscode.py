@@ -20,7 +20,7 @@ GROWING = (
     "import os\n\n\ndef read(path):\n    ",
     "def area(width, height):\n    ",
 )
-UNSURE = (SOURCE + " ", "import ", 'def area(width, height):\n    """', "class ", "# ")
+UNSURE = (SOURCE + " ", 'def area(width, height):\n    """', "def area(width, height):\n    ")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def shown(window: Workbench) -> str:
     return text.removesuffix(first) if first else text
 
 
-def settled_ghost(window: Workbench) -> str:
+def settled_ghost(window: Workbench, within: float = 60) -> str:
     """The ghost text once it has been the same for ten looks."""
     seen: list[str] = []
 
@@ -69,7 +69,7 @@ def settled_ghost(window: Workbench) -> str:
         seen.append(window.do("ghost"))
         return len(seen) > 10 and bool(seen[-1]) and len(set(seen[-10:])) == 1
 
-    window.wait(same, "ghost text")
+    window.wait(same, "ghost text", within)
     return seen[-1]
 
 

@@ -94,6 +94,7 @@ class Workbench:
             "workbench.secondarySideBar.defaultVisibility": "hidden",
             "aix.deadlineMs": 15000,
             "workbench.tips.enabled": False,
+            "extensions.ignoreRecommendations": True,
             "editor.minimap.enabled": False,
             "editor.autoIndent": "none",
             "chat.disableAIFeatures": True,
