@@ -20,7 +20,6 @@ GROWING = (
     "import os\n\n\ndef read(path):\n    ",
     "def area(width, height):\n    ",
 )
-UNSURE = (SOURCE + " ", 'def area(width, height):\n    """', "def area(width, height):\n    ")
 
 
 @pytest.fixture(scope="module")
@@ -111,20 +110,6 @@ def test_word_by_word(window: Workbench) -> None:
     window.wait(lambda: window.do("ghost") != ghost, "an accepted word")
     word = shown(window).removeprefix("def area(width, height):    ")
     assert ghost.startswith(word.strip()) and len(word.split()) <= 1, (word, ghost)
-
-
-def test_other_candidates(window: Workbench) -> None:
-    """At a place where the model is of two minds, which is not every place."""
-    for text in UNSURE:
-        start(window, text[:-1])
-        window.do("type", text=text[-1])
-        ghost = settled_ghost(window)
-        window.do("press", key="Alt+]")
-        if settled_ghost(window) != ghost:
-            break
-    window.wait(lambda: window.do("ghost") not in ("", ghost), "another candidate", 5)
-    window.do("press", key="Alt+[")
-    window.wait(lambda: window.do("ghost").split("\n")[0] == ghost.split("\n")[0], "the first candidate")
 
 
 def test_line_by_line(window: Workbench) -> None:
