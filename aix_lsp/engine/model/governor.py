@@ -23,11 +23,12 @@ class Governor:
     def __init__(
         self,
         threads: int,
-        set_threads: Callable[[int], object],
+        allow: Callable[[int], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`allow` limits the threads of the steps to come; at first as many as `threads` are allowed."""
         self._threads = threads
-        self._set_threads = set_threads
+        self._allow = allow
         self._clock = clock
         self._best: dict[Hashable, float] = {}
         self._strikes = 0
@@ -40,7 +41,7 @@ class Governor:
         if self._resume_at is not None:
             if self._clock() >= self._resume_at:
                 self._resume_at = None
-                self._set_threads(self._threads)
+                self._allow(self._threads)
             return
         best = self._best[kind] = min(self._best.get(kind, seconds), seconds)
         if seconds > _SLOW * best:
@@ -59,4 +60,4 @@ class Governor:
         self._strikes = 0
         self._resume_at = self._clock() + self._pause
         self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
-        self._set_threads(1)
+        self._allow(1)

@@ -13,7 +13,6 @@ import torch
 
 from aix_lsp.engine.model import llama_shape, memory, precision, threads
 from aix_lsp.engine.model.assemble import Assembled, Unfit, assemble_paged, assemble_recomputing
-from aix_lsp.engine.model.governor import Governor
 from aix_lsp.engine.model.graphs import GraphedForward, record_cuda
 from aix_lsp.engine.model.kv import KvPool, bytes_per_token
 from aix_lsp.engine.model.lean import LeanForward
@@ -74,8 +73,7 @@ class _Loading:
         runner = self._runner(assembled, pool, context)
         self.progress("threads", 0.0)
         if not self.options.threads and self.device.type == "cpu":
-            count = threads.choose(runner, most_threads)
-            runner.governor = Governor(count, torch.set_num_threads) if count > 1 else None
+            runner.govern(threads.choose(runner, most_threads))
         return LoadedModel(
             runner=runner,
             tokenizer=self.tokenizer,

@@ -14,6 +14,7 @@ from aix_lsp.engine.model.kv import KvPool
 from aix_lsp.engine.model.memory import ran_out
 from aix_lsp.engine.model.plan import Aborted, Plan, lay_out, never
 from aix_lsp.engine.model.sampler import sample
+from aix_lsp.engine.model.threads import Threads
 from aix_lsp.engine.step import OutOfMemory, Row, Sampled
 
 
@@ -40,7 +41,8 @@ class TorchRunner:
         batched: bool = False,
     ) -> None:
         """`batched` computes decoding rows together, as GPUs need it; the pool must have started clear."""
-        self.governor: Governor | None = None
+        self._threads: Threads | None = None
+        self._governor: Governor | None = None
         self.page_size = pool.page_size
         self.page_count = pool.page_count
         self.vocab_size = vocab_size
@@ -49,6 +51,15 @@ class TorchRunner:
         self._pool = pool
         self._batched = batched
 
+    def govern(self, threads: Threads) -> None:
+        """Compute with so many threads from now on, with one while several stall."""
+
+        def allow(most: int) -> None:
+            self._threads = threads.limit(most)
+
+        allow(threads.most)
+        self._governor = Governor(threads.most, allow) if threads.most > 1 else None
+
     @torch.inference_mode()
     def step(self, rows: Sequence[Row], abort: Callable[[], bool] = never) -> list[list[Sampled]] | None:
         """See `Runner.step`."""
@@ -56,6 +67,8 @@ class TorchRunner:
         try:
             pool = self._pool
             plan = lay_out(rows, pool, self.page_size, pool.device, abort, self._batched)
+            if self._threads is not None:
+                self._threads.use(len(plan.tokens))
             sampled = sample(self._forward(plan), rows)
             if not len(plan.wanted):
                 # Nothing has waited for the device yet: the step's time must be its own, its pages free
@@ -67,10 +80,10 @@ class TorchRunner:
             if ran_out(error):
                 raise OutOfMemory(str(error)) from error
             raise
-        if self.governor is not None:
+        if self._governor is not None:
             lengths = sum(span.length for span in plan.spans)
             kind = len(plan.tokens).bit_length(), lengths.bit_length()
-            self.governor.note(kind, time.perf_counter() - begin)
+            self._governor.note(kind, time.perf_counter() - begin)
         return sampled
 
     @torch.inference_mode()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -13,7 +16,9 @@ log = logging.getLogger(__name__)
 
 _BUDGET_S = 1.0
 _ROUNDS = 5
-_CHUNK = 32
+_CHUNK = 64
+_MANY = 48
+"""From so many tokens on a step is like a chunk of prompt: products of matrices, no dispatching."""
 _DECODES = 8
 
 
@@ -28,41 +33,82 @@ def begin(threads: int, small: bool) -> int:
     return most
 
 
-def choose(runner: Runner, most: int) -> int:
-    """Set and return the number of threads that a short completion takes least time with, here and now.
+@dataclass(slots=True)
+class Threads:
+    """How many threads steps of few tokens take, and those of many."""
+
+    few: int
+    many: int
+
+    @property
+    def most(self) -> int:
+        return max(self.few, self.many)
+
+    def limit(self, most: int) -> Threads:
+        """As this, with no more than `most` in either."""
+        return Threads(min(self.few, most), min(self.many, most))
+
+    def use(self, tokens: int) -> None:
+        """Set the number of threads for a step of `tokens` on the calling thread."""
+        wanted = self.many if tokens >= _MANY else self.few
+        if torch.get_num_threads() != wanted:
+            torch.set_num_threads(wanted)
+
+
+def choose(runner: Runner, most: int) -> Threads:
+    """The numbers of threads that a few tokens and a chunk of prompt take least time with, here and now.
 
     Two threads on two busy cores can be ten times slower than one, since each operation waits for the
-    slower; and a model of a few million parameters gains little from more. A model whose measuring would
-    take more than about a second is large enough to gain from all. The KV of the first pages is
-    overwritten: for use before anything is served.
+    slower; and a model of a few million parameters gains little from more while it decodes, though it does
+    while it reads. A model whose measuring would take more than about a second is large enough to gain from
+    all. The KV of the first pages is overwritten: for use before anything is served.
     """
     tried = sorted({1, *(count for count in (2, 4, 8, 16) if count < most), most})
-    costs = dict.fromkeys(tried, float("inf"))
-    _cost(runner)
-    if len(tried) == 1 or _cost(runner) * len(tried) > _BUDGET_S:
-        torch.set_num_threads(most)
-        return most
+    all_threads = Threads(most, most)
+    if len(tried) == 1:
+        return all_threads
+    chunk = min(_CHUNK, runner.context_length - _DECODES)
+    if _read(runner, chunk) > _BUDGET_S:
+        return all_threads
+    if (_read(runner, chunk) + _decode(runner, chunk)) * len(tried) > _BUDGET_S:
+        return all_threads
+    reading, decoding = _measured(runner, chunk, tried)
+    # More threads take cores from the editor, its language servers and the server, which all work just when
+    # a key was pressed: they must gain a fifth at each doubling, where tokens are few and cores soon free.
+    few = min(tried, key=lambda count: decoding[count] * (1.0 + 0.2 * math.log2(count)))
+    many = min(tried, key=lambda count: reading[count] * (1.0 + 0.02 * count))
+    for name, costs in (("few tokens", decoding), ("many", reading)):
+        log.info(
+            "%s: %s", name, ", ".join(f"{count} threads {cost * 1e3:.1f} ms" for count, cost in costs.items())
+        )
+    return Threads(few, many)
+
+
+def _measured(runner: Runner, chunk: int, tried: Sequence[int]) -> tuple[dict[int, float], dict[int, float]]:
+    """Seconds of reading a chunk and of decoding after it, the best of some rounds, by the number of threads."""
+    reading = dict.fromkeys(tried, math.inf)
+    decoding = dict.fromkeys(tried, math.inf)
     end = time.perf_counter() + _BUDGET_S
     # In turns, so that a passing load on the machine meets each count.
     for _ in range(_ROUNDS):
         for count in tried:
             torch.set_num_threads(count)
-            costs[count] = min(costs[count], _cost(runner))
+            reading[count] = min(reading[count], _read(runner, chunk))
+            decoding[count] = min(decoding[count], _decode(runner, chunk))
         if time.perf_counter() > end:
             break
-    # A thread that gains next to nothing would only take a core from the editor and its language servers.
-    best = min(tried, key=lambda count: costs[count] * (1.0 + 0.02 * count))
-    torch.set_num_threads(best)
-    log.info("threads: %s", ", ".join(f"{count}: {cost * 1e3:.1f} ms" for count, cost in costs.items()))
-    return best
+    return reading, decoding
 
 
-def _cost(runner: Runner) -> float:
-    """Seconds of a chunk of prompt and a few tokens after it."""
-    chunk = min(_CHUNK, runner.context_length - _DECODES)
+def _read(runner: Runner, chunk: int) -> float:
+    begin = time.perf_counter()
+    runner.step([Row([0] * chunk, 0, range(runner.page_count))])
+    return time.perf_counter() - begin
+
+
+def _decode(runner: Runner, chunk: int) -> float:
     pages = range(runner.page_count)
     begin = time.perf_counter()
-    runner.step([Row([0] * chunk, 0, pages)])
     for at in range(_DECODES):
         runner.step([Row([0], chunk + at, pages)])
     return time.perf_counter() - begin
