@@ -74,8 +74,8 @@ def choose(runner: Runner, most: int) -> Threads:
         return all_threads
     reading, decoding = _measured(runner, chunk, tried)
     # More threads take cores from the editor, its language servers and the server, which all work just when
-    # a key was pressed: they must gain a fifth at each doubling, where tokens are few and cores soon free.
-    few = min(tried, key=lambda count: decoding[count] * (1.0 + 0.2 * math.log2(count)))
+    # a key was pressed: they must gain a third at each doubling, where tokens are few and cores soon free.
+    few = min(tried, key=lambda count: decoding[count] * 1.33 ** math.log2(count))
     many = min(tried, key=lambda count: reading[count] * (1.0 + 0.02 * count))
     for name, costs in (("few tokens", decoding), ("many", reading)):
         log.info(
