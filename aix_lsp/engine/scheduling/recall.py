@@ -8,21 +8,14 @@ share by the length of the match (Jelinek and Mercer 1980), and its most recent 
 
 from __future__ import annotations
 
-from collections import Counter
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from aix_lsp.engine.scheduling.haystack import BREAK, EMPTY, Haystack, Tokens
 from aix_lsp.engine.step import Mixture
 
-Tokens = NDArray[np.int32]
-
-BREAK = -1
-"""Stands between texts; no match goes across."""
-NOTHING: Tokens = np.empty(0, np.int32)
 _LONGEST = 24
 _MOST_FOLLOWERS = 32
 # By the length of the match in tokens, from 0 on: fitted by expectation maximisation to the embedded model's
@@ -30,23 +23,18 @@ _MOST_FOLLOWERS = 32
 _SHARES = (0.0, 0.25, 0.3, 0.43, 0.5, 0.52, 0.55, 0.7, 0.73, 0.73, 0.73, 0.73, 0.73, 0.73, 0.73, 0.73, 0.9)
 
 
+_LOOKED_AT = 8
+"""Places among generated tokens that are looked at, the last ones."""
+
+
 class Match(NamedTuple):
-    """Where the longest end of a text stands in what was given: the positions of its last token, each with a
-    token behind it. `length` is 0 where it stands nowhere.
+    """Where the longest end of a text stands in what was given: its places in the sequence's own texts and in the
+    library. `length` is 0 where it stands nowhere.
     """
 
     length: int
     own: list[int]
-    library: NDArray[np.intp]
-
-
-_NOWHERE = np.empty(0, np.intp)
-_PAIR = np.int64(1 << 32)
-_SIEVE = (1 << 14) - 1
-_COUNTED_ONE_BY_ONE = 64
-_KEPT, _LOOKED_AT = 64, 8
-"""Places of a match that are kept, the last ones, and of generated tokens looked at: a text that repeats
-itself has hundreds, and all say the same."""
+    library: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +59,19 @@ class Recall:
     What was generated serves for drafts only, which cannot change the text: a model that believes its own words
     repeats itself, and what is mixed in must not depend on what was drafted.
 
-    The few places of a match are followed in lists, token by token, and only where none goes on all texts are
-    searched: sixteen sequences' next tokens must not take longer than planning their step.
+    The few places of a match are followed token by token, and only where none goes on all texts are searched:
+    sixteen sequences' next tokens must not take longer than planning their step.
     """
 
-    def __init__(self, texts: Sequence[Sequence[int]], library: Tokens = NOTHING) -> None:
-        known = joined(texts)[:-1]
-        # What is searched: each token that has another behind it, and each with the one before it.
-        self._heads = known[:-1]
-        self._pairs = known[:-2] * _PAIR + known[1:-1]
-        self._sieve = _sieve(known)
-        self._tokens: list[int] = known.tolist()
-        self._given = len(known)
-        self._single: dict[int, list[int]] = {}
+    def __init__(self, texts: Sequence[Sequence[int]], library: Haystack = EMPTY) -> None:
+        self._own, self._library = Haystack(texts), library
+        self._tokens: list[int] = self._own.tokens[:-1].tolist()
+        self._given = len(self._tokens)
         self._later: dict[int, list[int]] = {}
         """Where tokens stand that a generated one stands behind."""
-        self._library = library
         self._match = self._search(())
+        self._ahead: list[tuple[int, Match]] = []
+        """The drafted tokens last asked about, and the match behind each: right ones need not be followed again."""
 
     def extend(self, tokens: Sequence[int]) -> None:
         """Take in what was generated since the last call."""
@@ -95,7 +79,14 @@ class Recall:
             if self._tokens:
                 self._later.setdefault(self._tokens[-1], []).append(len(self._tokens) - 1)
             self._tokens.append(token)
-        self._match = self._follow(self._match, tokens, ())
+        known = 0
+        for token, (drafted, match) in zip(tokens, self._ahead, strict=False):
+            if token != drafted:
+                break
+            self._match, known = match, known + 1
+        self._ahead = []
+        if rest := tokens[known:]:
+            self._match = self._follow(self._match, rest, ())
 
     @property
     def generated(self) -> int:
@@ -110,8 +101,8 @@ class Recall:
             return Draft(length, self._tokens, end + 1)
         if match.own:
             return Draft(match.length, self._tokens, match.own[-1] + 1)
-        if len(match.library):
-            return Draft(match.length, self._library, int(match.library[-1]) + 1)
+        if match.library:
+            return Draft(match.length, self._library.tokens, match.library[-1] + 1)
         return Draft(0, (), 0)
 
     def mixtures(self, drafts: Sequence[int], weight: float) -> list[Mixture | None]:
@@ -119,10 +110,11 @@ class Recall:
 
         `weight` scales the shares: 1 is fit for a small model, 0 mixes nothing.
         """
-        match = self._match
+        match, self._ahead = self._match, []
         found = [self._mixture(match, weight)]
         for at, token in enumerate(drafts, 1):
             match = self._follow(match, (token,), drafts[:at])
+            self._ahead.append((token, match))
             found.append(self._mixture(match, weight))
         return found
 
@@ -143,16 +135,14 @@ class Recall:
         return best, place
 
     def _mixture(self, match: Match, weight: float) -> Mixture | None:
-        counts: dict[int, int] = {}
-        for end in match.own:
-            token = self._tokens[end + 1]
-            counts[token] = counts.get(token, 0) + 1
-        if len(match.library):
-            counts = Counter(counts) + _counts(self._library[match.library + 1])
-        if not counts:
+        if not match.length:
             return None
+        counts: dict[int, int] = {}
+        for token in (*self._own.followers(match.own), *self._library.followers(match.library)):
+            counts[token] = counts.get(token, 0) + 1
         if len(counts) > _MOST_FOLLOWERS:
-            counts = dict(Counter(counts).most_common(_MOST_FOLLOWERS))
+            kept = heapq.nlargest(_MOST_FOLLOWERS, counts, key=counts.__getitem__)
+            counts = {token: counts[token] for token in kept}
         total = sum(counts.values())
         share = weight * _SHARES[min(match.length, len(_SHARES) - 1)]
         return Mixture(share, list(counts), [count / total for count in counts.values()])
@@ -168,105 +158,17 @@ class Recall:
         """The match after more tokens: what it already was, so much longer, or a search. `drafts` are those
         that are not taken in, `more` included.
         """
-        tokens, count, wanted = self._tokens, len(more), list(more)
-        last = self._given - 1 - count
-        own = [
-            end + count
-            for end in match.own
-            if end < last and tokens[end + 1 : end + 1 + count] == wanted and tokens[end + 1 + count] != BREAK
-        ]
-        library = match.library
-        for token in more if len(library) else ():
-            library = _one_on(self._library, library, token)
-        if own or len(library):
-            return Match(match.length + count, own, library)
+        own, library = match.own, match.library
+        for token in more:
+            own = self._own.onward(own, token)
+            library = self._library.onward(library, token)
+        if own or library:
+            return Match(match.length + len(more), own, library)
         return self._search(drafts)
 
     def _search(self, drafts: Sequence[int]) -> Match:
-        own_length, own = self._own_places(drafts)
-        if not len(self._library):
-            return Match(own_length, own, _NOWHERE)
-        length, library = _longest(self._library, np.array(self._tail(drafts), np.int32))
-        if length > own_length:
-            return Match(length, [], library)
-        return Match(own_length, own, library if length == own_length else _NOWHERE)
-
-    def _own_places(self, drafts: Sequence[int]) -> tuple[int, list[int]]:
-        """As `_longest`, of the sequence's own texts as they were given."""
-        recent = (*self._tokens[-2:], *drafts[-2:])
-        if len(recent) < 2 or recent[-1] == BREAK:
-            return 0, []
-        before, last = recent[-2:]
-        ends: list[int] = []
-        if before != BREAK and self._sieve[(before * 31 + last) & _SIEVE]:
-            pairs: list[int] = (self._pairs == before * _PAIR + last).nonzero()[0].tolist()
-            ends = [end + 1 for end in pairs if self._tokens[end + 2] != BREAK]
-        if ends:
-            return self._lengthened(ends, self._tail(drafts))
-        ends = self._places(last)
-        return int(bool(ends)), ends[-_KEPT:]
-
-    def _lengthened(self, ends: list[int], tail: list[int]) -> tuple[int, list[int]]:
-        """Of places where the last two tokens of `tail` stand, those where the most do, and how many."""
-        tokens, length = self._tokens, 2
-        while length < len(tail):
-            wanted = tail[-1 - length]
-            longer = [end for end in ends if end >= length and tokens[end - length] == wanted]
-            if not longer:
-                break
-            length, ends = length + 1, longer
-        return length, ends[-_KEPT:]
-
-    def _places(self, token: int) -> list[int]:
-        """Where a token stands in what was given, with another behind it."""
-        found = self._single.get(token)
-        if found is None:
-            ends: list[int] = (self._heads == token).nonzero()[0].tolist()
-            found = self._single[token] = [end for end in ends if self._tokens[end + 1] != BREAK]
-        return found
-
-
-def _sieve(known: Tokens) -> bytes:
-    """For each pair of neighbours a mark: most pairs that stand nowhere are told by it without a search."""
-    marks = np.zeros(_SIEVE + 1, np.uint8)
-    marks[(known[:-1] * 31 + known[1:]) & _SIEVE] = 1
-    return marks.tobytes()
-
-
-def _counts(tokens: Tokens) -> Counter[int]:
-    if len(tokens) <= _COUNTED_ONE_BY_ONE:
-        return Counter(tokens.tolist())
-    values, counts = np.unique(tokens, return_counts=True)
-    return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-
-
-def _one_on(text: Tokens, ends: NDArray[np.intp], token: int) -> NDArray[np.intp]:
-    """The places behind `ends` where `token` stands, with another behind it."""
-    later = ends[text[ends + 1] == token] + 1
-    later = later[later < len(text) - 1]
-    found: NDArray[np.intp] = later[text[later + 1] != BREAK]
-    return found
-
-
-def _longest(text: Tokens, tail: Tokens) -> tuple[int, NDArray[np.intp]]:
-    """(length, positions of its last token) of the longest end of `tail` that stands in `text` with a token
-    behind it.
-    """
-    found = np.empty(0, np.intp)
-    if not len(tail) or not len(text):
-        return 0, found
-    length, ends = 0, np.flatnonzero(text[:-1] == tail[-1])
-    ends = ends[text[ends + 1] != BREAK]
-    while len(ends):
-        length, found = length + 1, ends
-        if length == len(tail):
-            break
-        ends = ends[ends >= length]
-        ends = ends[text[ends - length] == tail[-1 - length]]
-    return length, found
-
-
-def joined(texts: Sequence[Sequence[int] | Tokens]) -> Tokens:
-    """Texts as one, with a break behind each."""
-    parts = [part for text in texts for part in (np.asarray(text, np.int32), np.array([BREAK], np.int32))]
-    return np.concatenate(parts) if parts else NOTHING
+        tail = self._tail(drafts)
+        own_length, own = self._own.longest(tail)
+        length, library = self._library.longest(tail)
+        longest = max(own_length, length)
+        return Match(longest, own if own_length == longest else [], library if length == longest else [])

@@ -14,7 +14,8 @@ from typing import Protocol
 
 from aix_lsp.engine.events import Piece, Reason
 from aix_lsp.engine.pages.radix import Node
-from aix_lsp.engine.scheduling.recall import NOTHING, Recall, Tokens
+from aix_lsp.engine.scheduling.haystack import EMPTY, Haystack
+from aix_lsp.engine.scheduling.recall import Recall
 from aix_lsp.engine.step import GREEDY, Sampled, Sampling
 
 _numbers = count(1)
@@ -134,7 +135,7 @@ class Request:
     """How many of its candidates have been told to the end."""
     texts: Seq[Seq[int]] = ()
     """The prompt's texts, what was cut away of them too, the one before the cursor last; empty for the prompt."""
-    library: Tokens = field(default_factory=lambda: NOTHING)
+    library: Haystack = EMPTY
     """Other texts to look in for what may come next."""
     recall_weight: float = 0.0
     """How much of what stood elsewhere is mixed into the model's chances, 0 to 1."""

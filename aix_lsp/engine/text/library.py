@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from aix_lsp.engine.scheduling.recall import NOTHING, Tokens, joined
+from aix_lsp.engine.scheduling.haystack import EMPTY, Haystack, Tokens
 from aix_lsp.engine.text.encoder import TextEncoder
 
 _MOST_TOKENS = 4_000_000
@@ -34,7 +34,7 @@ class Library:
         self._most = most_tokens
         self._size = 0
         self._texts: OrderedDict[str, Tokens] = OrderedDict()
-        self._joined: OrderedDict[tuple[str, ...], Tokens] = OrderedDict()
+        self._joined: OrderedDict[tuple[str, ...], Haystack] = OrderedDict()
         self._lock = threading.Lock()
 
     def add(self, texts: Iterable[str]) -> None:
@@ -46,22 +46,22 @@ class Library:
 
     def _put(self, name: str, tokens: Tokens) -> None:
         with self._lock:
-            self._size += len(tokens) - len(self._texts.pop(name, NOTHING))
+            self._size += len(tokens) - len(self._texts.pop(name, ()))
             self._texts[name] = tokens
             while self._size > self._most and len(self._texts) > 1:
                 _, dropped = self._texts.popitem(last=False)
                 self._size -= len(dropped)
             self._joined.clear()
 
-    def of(self, names: Sequence[str]) -> Tokens:
+    def of(self, names: Sequence[str]) -> Haystack:
         """The texts of these names that are here, as Recall takes them."""
         if not names:
-            return NOTHING
+            return EMPTY
         key = tuple(names)
         with self._lock:
             if key not in self._joined:
                 found = [name for name in names if name in self._texts]
-                self._joined[key] = joined([self._texts[name] for name in found])
+                self._joined[key] = Haystack([self._texts[name] for name in found])
                 for name in found:
                     self._texts.move_to_end(name)
                 if len(self._joined) > _KEPT:

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aix_lsp.engine.scheduling.recall import NOTHING, Recall, Tokens, joined
+from aix_lsp.engine.scheduling.haystack import EMPTY, Haystack
+from aix_lsp.engine.scheduling.recall import Recall
 from aix_lsp.engine.text.encoder import TextEncoder
 from aix_lsp.engine.text.healing import Healing
 from aix_lsp.engine.text.layout import Layout, Prompt
@@ -113,7 +114,7 @@ class Completer:
     def _recall(self, laid: Prompt, document: Document | None) -> Recall | None:
         if self._libraries is None:
             return None
-        return Recall(laid.texts, self._libraries.beside(document) if document else NOTHING)
+        return Recall(laid.texts, self._libraries.beside(document) if document else EMPTY)
 
     def _choose(self, logits: Logits, healing: Healing) -> int:
         allowed = healing.allowed
@@ -132,12 +133,12 @@ class _Libraries:
         self._packages: dict[tuple[str, str], list[Document]] = {}
         for document in documents:
             self._packages.setdefault((document.package, document.language), []).append(document)
-        self._last: tuple[Document, Tokens] | None = None
+        self._last: tuple[Document, Haystack] | None = None
 
-    def beside(self, document: Document) -> Tokens:
+    def beside(self, document: Document) -> Haystack:
         """The tokens of a document's neighbours of its language, nearest paths first."""
         if self._last is None or self._last[0] is not document:
-            self._last = document, joined(list(self._chosen(document)))
+            self._last = document, Haystack(list(self._chosen(document)))
         return self._last[1]
 
     def _chosen(self, document: Document) -> Iterator[list[int]]:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aix_lsp.engine.scheduling.recall import NOTHING, Recall, joined
+from aix_lsp.engine.scheduling.haystack import Haystack
+from aix_lsp.engine.scheduling.recall import Recall
 
 tokens = st.lists(st.integers(0, 3), max_size=30)
 
@@ -41,7 +42,7 @@ def test_what_is_mixed_in_followed_the_longest_match_in_what_was_given(
     drafts: list[int],
 ) -> None:
     """Whatever was generated or drafted, only the last tokens count: drafts must not change the text."""
-    recall = Recall([*others, before], joined(library) if library else NOTHING)
+    recall = Recall([*others, before], Haystack(library))
     for at in range(len(generated) + 1):
         recall.extend(generated[at - 1 : at] if at else [])
         assert recall.generated == at
@@ -60,10 +61,10 @@ def test_what_is_mixed_in_followed_the_longest_match_in_what_was_given(
 def test_drafts_change_nothing_of_what_is_mixed_in(
     before: list[int], library: list[list[int]], generated: list[int], drafts: list[int]
 ) -> None:
-    drafted = Recall([before], joined(library))
+    drafted = Recall([before], Haystack(library))
     drafted.extend(generated)
     found = drafted.mixtures(drafts, 1.0)
-    stepwise = Recall([before], joined(library))
+    stepwise = Recall([before], Haystack(library))
     stepwise.extend(generated)
     for at, mixture in enumerate(found):
         assert stepwise.mixtures([], 1.0) == [mixture]
@@ -74,7 +75,7 @@ def test_drafts_change_nothing_of_what_is_mixed_in(
 def test_a_draft_is_what_followed_the_longest_match(
     before: list[int], library: list[list[int]], generated: list[int]
 ) -> None:
-    recall = Recall([before], joined(library))
+    recall = Recall([before], Haystack(library))
     recall.extend(generated)
     text = before + generated
     found = recall.draft()
@@ -92,7 +93,7 @@ def test_a_draft_is_what_followed_the_longest_match(
 def test_no_match_goes_across_texts() -> None:
     assert Recall([[1, 2], [3, 1, 2]]).draft().length == 0
     assert Recall([[1, 2], [1, 2, 3, 1, 2]]).draft().length == 2
-    recall = Recall([[3, 1, 2]], joined([[1, 2], [2, 5]]))
+    recall = Recall([[3, 1, 2]], Haystack([[1, 2], [2, 5]]))
     assert recall.draft().length == 1
     (mixture,) = recall.mixtures([], 1.0)
     assert mixture is not None and list(mixture.tokens) == [5]

@@ -10,7 +10,8 @@ from aix_lsp.engine.pages.cache import KvCache
 from aix_lsp.engine.scheduling.clients import ClientLedger
 from aix_lsp.engine.scheduling.cost import CostModel, Work
 from aix_lsp.engine.scheduling.draft import Drafter
-from aix_lsp.engine.scheduling.recall import Recall, joined
+from aix_lsp.engine.scheduling.haystack import Haystack
+from aix_lsp.engine.scheduling.recall import Recall
 from aix_lsp.engine.scheduling.schedule import Limits, Plan
 from aix_lsp.engine.scheduling.scheduler import Scheduler
 from aix_lsp.engine.scheduling.sequence import Request
@@ -249,7 +250,7 @@ def test_a_prompts_own_texts_are_looked_in_as_they_stand_around_the_cursor() -> 
     made = scheduler(drafts=0)
     one = request([1, 2, 99, 7, 8, 9], new=20)
     one.texts = ([7, 1, 2, 8, 9], [1, 2])
-    one.library = joined([[1, 2, 6]])
+    one.library = Haystack([[1, 2, 6]])
     one.recall_weight = 0.5
     made.submit(one)
     plan = made.plan(0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from aix_lsp.engine.scheduling.recall import BREAK
+from aix_lsp.engine.scheduling.haystack import BREAK
 from aix_lsp.engine.text.encoder import TextEncoder
 from aix_lsp.engine.text.library import Library, digest
 from aix_lsp.engine.text.vocabulary import Vocabulary
@@ -26,8 +26,8 @@ def test_texts_are_joined_in_the_order_of_their_names() -> None:
     library.add(["def a(): pass", "x = 1"])
     first, second = made.tokens("def a(): pass"), made.tokens("x = 1")
     found = library.of([digest("x = 1"), "unknown", digest("def a(): pass")])
-    assert found.tolist() == [*second, BREAK, *first, BREAK]
-    assert library.of([]).tolist() == library.of(["unknown"]).tolist() == []
+    assert found.tokens.tolist() == [*second, BREAK, *first, BREAK]
+    assert not len(library.of([])) and not len(library.of(["unknown"]))
 
 
 def test_what_came_since_is_found_under_the_same_names() -> None:
@@ -55,4 +55,4 @@ def test_markers_in_a_text_stay_text() -> None:
     library = Library(made)
     library.add(["<|fim_middle|>"])
     marker = embedded().convert_tokens_to_ids("<|fim_middle|>")
-    assert marker not in library.of([digest("<|fim_middle|>")]).tolist()
+    assert marker not in library.of([digest("<|fim_middle|>")]).tokens.tolist()

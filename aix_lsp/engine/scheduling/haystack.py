@@ -1,0 +1,93 @@
+"""Where the longest end of a text stands in others, which do not change. Knows no requests and no model."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tokens = NDArray[np.int32]
+
+BREAK = -1
+"""Stands between texts; no match goes across."""
+_KEPT = 64
+"""Places of a match that are kept, the last ones: a text that repeats itself has hundreds, and all say the same."""
+_PAIR = np.int64(1 << 32)
+
+
+class Haystack:
+    """Texts, prepared for searching: their pairs of neighbours in order, so that a search takes no longer in many.
+
+    A place is the position in `tokens` of a match's last token, and always has a token of the same text behind it.
+    """
+
+    def __init__(self, texts: Sequence[Sequence[int] | Tokens]) -> None:
+        self.tokens = joined(texts)
+        """The texts one behind the other, a break behind each."""
+        # Of a view single items are read at a third of an array's cost.
+        self._at = self.tokens.data
+        inner = self.tokens != BREAK
+        ends = np.flatnonzero(inner[:-2] & inner[1:-1] & inner[2:]) + 1
+        pairs = self.tokens[ends - 1] * _PAIR + self.tokens[ends]
+        order = np.argsort(pairs)
+        self._pairs = pairs[order].data
+        self._ends = ends[order]
+        self._single: dict[int, list[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def followers(self, places: Sequence[int]) -> list[int]:
+        """The token behind each place."""
+        at = self._at
+        return [at[place + 1] for place in places]
+
+    def longest(self, tail: Sequence[int]) -> tuple[int, list[int]]:
+        """How many of the last tokens of `tail` stand here in a row, and the last places where they do, in order.
+
+        (0, []) where not even the last one does.
+        """
+        if not tail or not len(self.tokens):
+            return 0, []
+        places = self._places_of_pair(tail[-2], tail[-1]) if len(tail) > 1 else []
+        if not places:
+            places = self._places_of(tail[-1])
+            return int(bool(places)), places
+        length, at = 2, self._at
+        while length < len(tail):
+            wanted = tail[-1 - length]
+            longer = [place for place in places if place >= length and at[place - length] == wanted]
+            if not longer:
+                break
+            length, places = length + 1, longer
+        return length, sorted(places)[-_KEPT:]
+
+    def onward(self, places: Sequence[int], token: int) -> list[int]:
+        """The places right behind `places` where `token` stands."""
+        at = self._at
+        return [place + 1 for place in places if at[place + 1] == token and at[place + 2] != BREAK]
+
+    def _places_of_pair(self, before: int, last: int) -> list[int]:
+        pair = (before << 32) + last
+        low = bisect_left(self._pairs, pair)
+        found: list[int] = self._ends[low : bisect_right(self._pairs, pair, low)].tolist()
+        return found
+
+    def _places_of(self, token: int) -> list[int]:
+        found = self._single.get(token)
+        if found is None:
+            places = np.flatnonzero(self.tokens[:-1] == token)
+            found = places[self.tokens[places + 1] != BREAK][-_KEPT:].tolist()
+            self._single[token] = found
+        return found
+
+
+def joined(texts: Sequence[Sequence[int] | Tokens]) -> Tokens:
+    """Texts as one, with a break behind each."""
+    parts = [part for text in texts for part in (np.asarray(text, np.int32), np.array([BREAK], np.int32))]
+    return np.concatenate(parts) if parts else np.empty(0, np.int32)
+
+
+EMPTY = Haystack(())
