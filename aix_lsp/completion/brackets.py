@@ -6,6 +6,7 @@ A reader of tokens, not a parser: it is used on fragments, which no parser takes
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -45,24 +46,37 @@ class Unpaired:
 @lru_cache(maxsize=128)
 def unpaired(text: str, language_id: str, state: str = "") -> Unpaired:
     """Read `text`, which begins in `state`."""
-    language = language_of(language_id)
     openers: list[Bracket] = []
     closers: list[Bracket] = []
     began_in = state
-    for match in _pattern(language).finditer(text):
-        token = match.group()
-        if state:
-            if token == state == began_in:
-                closers.append(Bracket(token, match.start()))
-            state = _leave(state, token)
-            began_in = began_in if state else ""
+    for token, at, was, now in _tokens(text, language_of(language_id), state):
+        if was:
+            if token == was == began_in:
+                closers.append(Bracket(token, at))
+            began_in = began_in if now else ""
         elif token in PAIRS:
-            _close(token, match.start(), openers, closers)
+            _close(token, at, openers, closers)
         elif token in "([{":
-            openers.append(Bracket(token, match.start()))
-        else:
-            state = _enter(token, language)
+            openers.append(Bracket(token, at))
+        state = now
     return Unpaired(tuple(openers), tuple(closers), state)
+
+
+def brackets(text: str, language_id: str, state: str = "") -> list[Bracket]:
+    """All brackets of `text` in order; quotes are none, and what stands in strings and comments is left out."""
+    found = _tokens(text, language_of(language_id), state)
+    return [Bracket(token, at) for token, at, was, _ in found if not was and token in "([{)]}"]
+
+
+def _tokens(text: str, language: Language, state: str) -> Iterator[tuple[str, int, str, str]]:
+    """Each token that matters, its place, and the states before and after it."""
+    for match in _pattern(language).finditer(text):
+        token, was = match.group(), state
+        if was:
+            state = _leave(was, token)
+        elif token not in "([{)]}":
+            state = _enter(token, language)
+        yield token, match.start(), was, state
 
 
 @lru_cache(maxsize=64)

@@ -14,19 +14,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from platformdirs import user_cache_path
-
 from benchmarks.machine import announce
 from benchmarks.replay import report
 from benchmarks.replay.bare import bare
-from benchmarks.replay.corpus import Unreachable, chosen
+from benchmarks.replay.corpus import LANGUAGES, Unreachable, chosen, default_cache
 from benchmarks.replay.figures import Tally, tally
 from benchmarks.replay.person import Work
 from benchmarks.replay.run import Terms, Unit, compare, units
 from benchmarks.replay.server import server
 from benchmarks.replay.sides import Side
 
-LANGUAGES = ("python", "javascript", "typescript")
 BARE = "bare"
 QUICK = {"files": 30, "minutes": 4.0}
 
@@ -102,8 +99,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help='what to compare with: "bare" (the default), "none", or settings as JSON that change ours, such as '
         '\'{"multiline": "never"}\', \'{"model": "PATH"}\' or \'{"url": "http://…"}\'; more than once for more',
     )
-    default = user_cache_path("aix-lsp", appauthor=False) / "replay"
-    parser.add_argument("--cache", type=Path, default=default, help="where the packages are kept")
+    parser.add_argument("--cache", type=Path, default=default_cache(), help="where the packages are kept")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     parser.add_argument(
         "--looks", type=Path, metavar="FILE", help="write everything that was shown, a line each"

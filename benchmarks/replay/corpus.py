@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 HELD_OUT = Path(__file__).with_name("held_out.toml")
+LANGUAGES = ("python", "javascript", "typescript")
 SMALLEST, LARGEST = 1200, 24_000
 """Characters of a file that is replayed."""
 
@@ -59,6 +62,11 @@ class SourceFile:
 
 class Unreachable(Exception):
     """A package could not be fetched, or is not what was pinned."""
+
+
+def default_cache() -> Path:
+    """Where fetched packages are kept."""
+    return user_cache_path("aix-lsp", appauthor=False) / "replay"
 
 
 def packages(listing: Path = HELD_OUT) -> list[Package]:

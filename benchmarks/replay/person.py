@@ -31,6 +31,11 @@ class Look:
     take: Take | None = None
     flaws: Flaws | None = None
     """Of a fresh offer."""
+    left: str = ""
+    right: str = ""
+    """What stood around the cursor, on its line."""
+    rest: str = ""
+    """What was still to be typed there."""
 
 
 @dataclass
@@ -151,7 +156,8 @@ class Person:
         rest = typist.remaining
         take = best_take(offer.text, offer.replaces, self.buffer, rest, wanted) if offer.text else None
         wrong = self._flaws(offer, rest, wanted) if fresh else None
-        look = Look(asked.first_ms, asked.final_ms, waited_ms, offer, fresh, take, wrong)
+        around = (*self._line(), rest)
+        look = Look(asked.first_ms, asked.final_ms, waited_ms, offer, fresh, take, wrong, *around)
         self.work.looks.append(look)
         unanswered = asked.final_ms is None and not offer.text
         self._seen, self._since = Offer(left) if unanswered else offer, ""
@@ -160,6 +166,11 @@ class Person:
         if take:
             self._accept(take, offer, typist)
         return take
+
+    def _line(self) -> tuple[str, str]:
+        """The cursor's line, left and right of the cursor."""
+        start, end = self.buffer.line_span(self.buffer.cursor)
+        return self.buffer.text[start : self.buffer.cursor], self.buffer.text[self.buffer.cursor : end]
 
     def _left(self) -> str:
         """What is left of the offer seen last, where it was typed along; an editor goes on showing it."""

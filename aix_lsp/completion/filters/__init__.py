@@ -20,11 +20,11 @@ from aix_lsp.completion.filters.scope import scope
 from aix_lsp.completion.filters.trailing import trailing
 from aix_lsp.completion.scene import Scene
 
-__all__ = ["Cut", "Fitted", "apply", "fit"]
+__all__ = ["Cut", "Fitted", "apply", "fit", "of"]
 
 Filter = Callable[[str, Scene, bool], Cut]
 
-_LINE: tuple[Filter, ...] = (
+LINE: tuple[Filter, ...] = (
     markers,
     placeholders,
     echo,
@@ -36,7 +36,12 @@ _LINE: tuple[Filter, ...] = (
     repetition,
     trailing,
 )
-_BLOCK: tuple[Filter, ...] = (markers, placeholders, echo, scope, balance, above, below, repetition, trailing)
+BLOCK: tuple[Filter, ...] = (markers, placeholders, echo, scope, balance, above, below, repetition, trailing)
+
+
+def of(extent: Extent) -> tuple[Filter, ...]:
+    """The filters of suggestions of one line, or of several, in their order."""
+    return LINE if extent == "line" else BLOCK
 
 
 def apply(text: str, scene: Scene, extent: Extent, done: bool) -> Cut:
@@ -46,7 +51,7 @@ def apply(text: str, scene: Scene, extent: Extent, done: bool) -> Cut:
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     stopped = False
-    for each in _LINE if extent == "line" else _BLOCK:
+    for each in of(extent):
         text, stop = each(text, scene, done or stopped)
         stopped = stopped or stop
     return Cut(text, stopped)

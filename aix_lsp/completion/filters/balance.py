@@ -2,36 +2,90 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+from typing import NamedTuple
 
-from aix_lsp.completion.brackets import PAIRS, Bracket, state_at, unpaired
+from aix_lsp.completion.brackets import PAIRS, Bracket, brackets, state_at, unpaired
 from aix_lsp.completion.filters.cut import Cut
 from aix_lsp.completion.languages import indentation
-from aix_lsp.completion.scene import AFTER, Scene
+from aix_lsp.completion.scene import AFTER, BEFORE, Scene
 from aix_lsp.fim.closers import without_closers
+
+_AT_ITS_OPENER = re.compile(r"[)\]}]|(?:case|default|public|private|protected|else|elif|except|end)\b|#")
+"""Lines of a block that may stand as deep as the line that opened it."""
+_FLAT = re.compile(r"\s*(?:namespace|extern)\b")
+"""Lines that open blocks in which nothing is indented."""
+_LINES_TO_OPEN = 2
+"""So many lines after one that closes what is closed further right (`} else {`), another must have opened for it."""
 
 
 def balance(text: str, scene: Scene, done: bool) -> Cut:
     """Keep what comes before the first such closer, and in mid-line before an opener that is left open.
 
-    Closers that are all of the line's rest are `fit`'s.
+    A suggestion may close what is closed further right, if it opens as much anew: `} else {`. Closers that are all
+    of the line's rest are `fit`'s.
     """
-    closable = _closable(scene.before, scene.after, scene.language)
-    if closable is None:
+    open_ = _open(scene.before, scene.after, scene.language)
+    if open_ is None:
         return Cut(text)
-    found = unpaired(text, scene.language, state_at(scene.before, scene.language))
-    closers = [bracket for bracket in found.closers if bracket.char in PAIRS]
-    for place, closer in enumerate(closers):
-        if closable[place : place + 1] != PAIRS[closer.char]:
-            return Cut(text[: closer.at], stop=True)
-    if scene.in_mid_line and found.openers:
-        return Cut(text[: found.openers[0].at], stop=done)
+    state = state_at(scene.before, scene.language)
+    found = brackets(text, scene.language, state)
+    end, hopeless = _kept(found, open_)
+    if end is not None:
+        lost = hopeless or done or scene.in_mid_line or _too_late(text[found[end].at :])
+        return Cut(text[: found[end].at], stop=lost)
+    openers = unpaired(text, scene.language, state).openers
+    if scene.in_mid_line and openers:
+        return Cut(text[: openers[0].at], stop=done)
     return Cut(text)
 
 
+class _Open(NamedTuple):
+    """The openers left of the cursor that are still open there, innermost first."""
+
+    free: str
+    """Those that nothing right of the cursor closes."""
+    taken: str
+    """Those that are closed further right, as far as they are in sight."""
+    all_seen: bool
+    """Whether there are no others out of sight."""
+
+
+def _kept(found: list[Bracket], open_: _Open) -> tuple[int | None, bool]:
+    """(the first bracket from which on the text does not fit what stands right of it; whether it never will)."""
+    opened: list[str] = []
+    closed = ""
+    broken: int | None = None
+    around = open_.free + open_.taken
+    for index, bracket in enumerate(found):
+        if bracket.char not in PAIRS:
+            opened.append(bracket.char)
+        elif opened and opened[-1] == PAIRS[bracket.char]:
+            opened.pop()
+        elif opened:
+            return index if broken is None else broken, True
+        else:
+            wanted = around[len(closed) : len(closed) + 1]
+            if wanted != PAIRS[bracket.char] and (wanted or open_.all_seen):
+                return index if broken is None else broken, True
+            closed += PAIRS[bracket.char]
+        owed = closed[len(open_.free) :][::-1]
+        if "".join(opened[: len(owed)]) == owed:
+            broken = None
+        elif broken is None:
+            broken = index
+    return broken, False
+
+
+def _too_late(behind: str) -> bool:
+    """Whether enough lines have come after a closer."""
+    return sum(bool(line.strip()) for line in behind.split("\n")[1:-1]) >= _LINES_TO_OPEN
+
+
 @lru_cache(maxsize=64)
-def _closable(before: str, after: str, language: str) -> str | None:
-    """The openers that nothing right of the cursor closes, innermost first; None where it cannot be told.
+def _open(before: str, after: str, language: str) -> _Open | None:
+    """What may be closed at the cursor, and what is closed right of it; None where it cannot be told.
 
     Whoever types leaves open what stands nearest to the cursor: of the openers left of it, the fewest are
     passed over that let the others pair with the closers right of it, in kind and in indentation.
@@ -43,16 +97,33 @@ def _closable(before: str, after: str, language: str) -> str | None:
     openers = left.openers[::-1]
     right = without_closers(after)
     closers = [each for each in unpaired(right, language, state).closers if each.char in PAIRS]
-    # What has no partner in sight is closed out of sight, but for what the cursor's line has opened.
-    seen = 0 if len(after) < AFTER else before.rfind("\n") + 1
+    kinds = "".join(opener.char for opener in openers)
+    all_seen = len(before) < BEFORE and not left.closers
     for free in range(len(openers)):
         rest = openers[free:]
         paired = all(
             _pair(opener, before, closer, right) for opener, closer in zip(rest, closers, strict=False)
         )
-        if paired and all(opener.at < seen for opener in rest[len(closers) :]):
-            return "".join(opener.char for opener in openers[:free])
-    return "".join(opener.char for opener in openers)
+        if paired and all(_closed_out_of_sight(opener, before, after) for opener in rest[len(closers) :]):
+            return _Open(kinds[:free], kinds[free:], all_seen)
+    return _Open(kinds, "", all_seen)
+
+
+def _closed_out_of_sight(opener: Bracket, before: str, after: str) -> bool:
+    """Whether what has no partner in sight may have one further right: not on the cursor's line, nor where
+    lines follow that are no deeper than the opener's.
+    """
+    if len(after) < AFTER or opener.at > before.rfind("\n"):
+        return False
+    head = _line_of(opener, before)
+    if _FLAT.match(head):
+        return True
+    depth = indentation(head)
+    for line in after.split("\n")[1:-1]:
+        if not line.strip() or indentation(line) > depth:
+            continue
+        return indentation(line) == depth and _AT_ITS_OPENER.match(line.lstrip()) is not None
+    return True
 
 
 def _pair(opener: Bracket, before: str, closer: Bracket, after: str) -> bool:
@@ -62,5 +133,9 @@ def _pair(opener: Bracket, before: str, closer: Bracket, after: str) -> bool:
     start = after.rfind("\n", 0, closer.at) + 1
     if not start or after[start : closer.at].strip():
         return True
-    line = before[before.rfind("\n", 0, opener.at) + 1 :]
-    return indentation(after[start:]) == indentation(line)
+    return indentation(after[start:]) == indentation(_line_of(opener, before))
+
+
+def _line_of(bracket: Bracket, text: str) -> str:
+    """The line that a bracket stands on, from its head."""
+    return text[text.rfind("\n", 0, bracket.at) + 1 :].partition("\n")[0]

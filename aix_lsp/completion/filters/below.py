@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from aix_lsp.completion.filters.cut import Cut
 from aix_lsp.completion.filters.likeness import alike, may_become_alike, significant
-from aix_lsp.completion.languages import closes_block
+from aix_lsp.completion.languages import closes_block, indentation
 from aix_lsp.completion.scene import Scene
 
 
 def below(text: str, scene: Scene, done: bool) -> Cut:
     """Cut before a line that is the next one in the document.
 
-    A short line, such as a closing bracket, must also have the same indentation.
+    A short line that ends a block (`end`, `</p>`) must also have the same indentation; brackets are `balance`'s.
     """
     following = scene.lines_below(1)
     if not following:
@@ -33,12 +33,16 @@ def below(text: str, scene: Scene, done: bool) -> Cut:
 def _repeats(line: str, target: str, fresh: bool) -> bool:
     """Whether `line` is the line below; `fresh` where the suggestion wrote all of it."""
     if line.rstrip() == target:
-        return significant(target) or (fresh and closes_block(target))
-    return fresh and significant(target) and alike(line.strip(), target.strip())
+        return significant(target) or (fresh and closes_block(target) and any(map(str.isalpha, target)))
+    return fresh and _as_deep(line, target) and significant(target) and alike(line, target)
 
 
 def _may_repeat(head: str, target: str, fresh: bool) -> bool:
     """Whether a line that begins with `head` may yet come to repeat the line below."""
     if target.startswith(head.rstrip()):
         return True
-    return fresh and significant(target) and may_become_alike(head.strip(), target.strip())
+    return fresh and _as_deep(head, target) and significant(target) and may_become_alike(head, target)
+
+
+def _as_deep(line: str, target: str) -> bool:
+    return indentation(line) == indentation(target)

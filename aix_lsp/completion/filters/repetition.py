@@ -14,7 +14,7 @@ from aix_lsp.completion.scene import Scene
 
 _PIECES = re.compile(r"(.{3,40}?)\1{4,}")
 """Five times the same is a circle; three times are an ordinary row."""
-_LONG_PIECES = re.compile(r"(.{10,80}?)\1{2,}")
+_LONG_PIECES = re.compile(r"(.{11,80}?)\1{2,}")
 _LARGEST_BLOCK = 6
 _STRING_PREFIX = re.compile(r"\b[A-Za-z]{1,2}\Z")
 _WORD = re.compile(r"[\w.]+\Z")

@@ -50,14 +50,22 @@ def test_the_beginning_of_a_marker_is_held_back() -> None:
         ("def f():\n    |\n    return x + y\n", "x = 1\n    return x + y\n\ndef g():", "x = 1"),
         ("a = 1\n|\nfor item in items:\n", "for item in items:\n    pass", ""),
         ("a = 1\nfor |\nfor item in items:\n", "item in items:", ""),
-        # nearly the next line
-        ("|\nraise ValueError('no such file')\n", "x = 1\nraise ValueError('no such fila')", "x = 1"),
-        # a number apart is not the same
+        # the next line's words
+        ("|\nraise ValueError('no such file')\n", 'x = 1\nraise ValueError("no such file")', "x = 1"),
+        ("|\nresult = compute(a,b)\n", "result = compute(a, b)", ""),
+        ("|\n  describe('it', () => {\n", "describe('it', () => {", "describe('it', () => {"),
+        # a number or a letter apart is not the same: rows of an enum, a dict, imports, assignments
         ("x1 = compute(1)\n|\nx3 = compute(3)\n", "x2 = compute(2)", "x2 = compute(2)"),
+        ("class A(Enum):\n    |\n    RIGHTS = auto()\n", "RIGHT = auto()", "RIGHT = auto()"),
+        ("{\n    |\n    'max_y': max_y,\n}", "'max_x': max_x,", "'max_x': max_x,"),
+        ("from a.b import cats\n|\nfrom a.b import cuts\n", "from a.b import cots", "from a.b import cots"),
+        ("|\nself.minY = minY;\n", "self.minX = minX;", "self.minX = minX;"),
         # short lines, at another depth
         ("if a:\n    |\nreturn\n", "pass\n    return", "pass\n    return"),
-        ("f(\n    |\n)\n", "a,\n)", "a,"),
-        ("f(\n    |\n)\n", "g(\n        1\n    )", "g(\n        1\n    )"),
+        ("if a\n    |\nend\n", "b\nend", "b"),
+        ("<p>\n    |\n</p>\n", "b\n</p>", "b"),
+        # brackets are another filter's
+        ("f(\n    |\n)\n", "a,\n)", "a,\n)"),
         # nothing below
         ("x = |", "1", "1"),
         ("x = |\n\n\n", "1", "1"),
@@ -100,6 +108,7 @@ def test_above(source: str, text: str, shown: str) -> None:
         ("$%^&$%^&$%^&$%^&$%^&$%^&", ""),
         ("=-=-=-=-=-=-=-=-=-=-", "=-=-=-=-=-=-=-=-=-=-"),
         ("0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0", "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0"),
+        ("['char *', 'char *', 'char *', 'int']", "['char *', 'char *', 'char *', 'int']"),
         ("=" * 60, "=" * 60),
         ("# " + "-" * 60, "# " + "-" * 60),
         ("a[0], a[1], a[2], a[3], a[4], a[5]", "a[0], a[1], a[2], a[3], a[4], a[5]"),
@@ -170,12 +179,34 @@ def test_in_mid_line_nothing_is_shown_before_it_is_known_how_it_ends() -> None:
         ("x = | + y", "f(a)", "f(a)"),
         ("x = |\n", "f(a", "f(a"),
         ("class A {\n  f() {\n    g(|\n" + "    a();\n" * 400, "x);\n  }", "x);\n  "),
+        # closes what is closed further right, and opens as much
+        ("if (a) {\n  b();\n|\n  c();\n}", "} else {", "} else {"),
+        ("if (a) {\n  b();\n|\n  c();\n}", "} else if (d) {", "} else if (d) {"),
+        ("if (a) {\n  b();\n|\n  c();\n}", "} else if (d) {\n  e();\n}", "} else if (d) {\n  e();\n"),
+        ("if (a) {\n  b();\n|\n  c();\n}", "}\n\nfunction d() {", "}\n\nfunction d() {"),
+        ("x = [{\n  a,\n|\n  c,\n}]", "}, {", "}, {"),
+        ("x = [{\n  a,\n|\n  c,\n}]", "}, [", ""),
+        ("f(function () {\n  a();\n|\n  b();\n});", "});\ng(function () {", "});\ng(function () {"),
+        ("f(function () {\n  a();\n|\n  b();\n});", "});\ng({", "});\ng({"),
+        ("f(function () {\n  a();\n|\n  b();\n});", "});\ng([", ""),
+        # closed too far below to be seen, or left open: what follows tells
+        ("class A {\n  f() {\n    a();\n  |\n" + "\n  g() {\n    a();\n  }\n" * 200, "}", "}"),
+        ("switch (x) {\n|\ncase 2:\n" + "    a();\n" * 400, "case 1:\n}", "case 1:\n"),
+        ("namespace a {\n|\n" + "int b;\n" * 400, "}", ""),
     ],
 )
 def test_balance(source: str, text: str, shown: str) -> None:
     found = balance(text, scene(source, "javascript"), True)
     assert found.text == shown
     assert found.stop is (shown != text)
+
+
+def test_what_may_open_again_is_waited_for() -> None:
+    here = scene("if (a) {\n  b();\n|\n  c();\n}", "javascript")
+    for text, stop in [("}", False), ("} else", False), ("}\n\nd();\n", False), ("}\nd();\ne();\n", True)]:
+        assert balance(text, here, False) == ("", stop)
+    assert balance("} else {", here, False) == ("} else {", False)
+    assert balance("]", here, False) == ("", True)
 
 
 @pytest.mark.parametrize(

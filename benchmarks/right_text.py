@@ -1,0 +1,86 @@
+"""`python -m benchmarks.right_text`: what the filters take from text that is right, since its authors wrote it.
+
+No model, some seconds. Places are drawn in the held-out files of the replay; lines from there on are taken out and
+go through each filter as if a model had written them. What a filter cuts it would have cut from a right suggestion.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from aix_lsp.completion import filters
+from aix_lsp.completion.extent import extent
+from aix_lsp.completion.scene import AFTER, BEFORE, Scene
+from benchmarks.replay.corpus import LANGUAGES, SourceFile, chosen, default_cache
+
+_LINES = (1, 1, 2, 4)
+MEANT = ("one_line", "scope")
+"""Filters that end a suggestion where it has said enough, right as the rest may be."""
+
+
+def places(source: SourceFile, count: int, draw: random.Random) -> Iterator[tuple[Scene, str]]:
+    """Scenes in a file with the text that belongs at their cursor: up to the end of a line, or of some lines."""
+    lines = source.text.splitlines(keepends=True)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+    for _ in range(count if len(lines) > 2 else 0):
+        first = draw.randrange(1, len(lines))
+        last = min(first + draw.choice(_LINES), len(lines))
+        body = len(lines[first]) - len(lines[first].lstrip())
+        column = draw.choice(
+            (-1, body, draw.randrange(len(lines[first])))
+        )  # from the end of the line above, too
+        begin, end = starts[first] + column, starts[last] - 1
+        text = source.text[begin:end]
+        if text.strip():
+            before, after = source.text[:begin][-BEFORE:], source.text[end:][:AFTER]
+            yield Scene(f"file:///{source.path}", source.language, before, after), text
+
+
+def cut_by(scene: Scene, text: str) -> Iterator[str]:
+    """The names of the filters that take something from a text at a scene's cursor."""
+    for each in filters.of(extent(scene, "auto")):
+        if each.__name__ not in MEANT and each(text, scene, True).text.rstrip() != text.rstrip():
+            yield each.__name__
+
+
+def report(files: Sequence[SourceFile], count: int, seed: int, examples: int) -> None:
+    """Print a line a filter, and the first of what it cut."""
+    draw = random.Random(seed)
+    total, cut, shown = 0, Counter[str](), Counter[str]()
+    for source in files:
+        for scene, text in places(source, count, draw):
+            total += 1
+            for name in cut_by(scene, text):
+                cut[name] += 1
+                shown[name] += 1
+                if shown[name] <= examples:
+                    print(
+                        f"{name}: {source.name}\n  {scene.before[-80:]!r}\n  {text!r}\n  {scene.after[:80]!r}"
+                    )
+    print(f"{total} places in {len(files)} files")
+    names = {each.__name__ for kind in ("line", "block") for each in filters.of(kind)}
+    for name in sorted(names - set(MEANT), key=lambda name: (-cut[name], name)):
+        print(f"  {name:14} {cut[name]:5}  {cut[name] / max(1, total):.2%}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.right_text", description=__doc__)
+    parser.add_argument("--files", type=int, default=90, help="at most so many files")
+    parser.add_argument("--places", type=int, default=40, help="in each of them")
+    parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--examples", type=int, default=0, help="show so many of what each filter cut")
+    parser.add_argument("--cache", type=Path, default=default_cache(), help="where the packages are kept")
+    options = parser.parse_args()
+    files = chosen(options.files, options.languages, options.seed, options.cache)
+    report(files, options.places, options.seed, options.examples)
+
+
+if __name__ == "__main__":
+    main()
