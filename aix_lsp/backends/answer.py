@@ -1,4 +1,4 @@
-"""What a server without our extensions leaves to us, done on its text: healing, stops, structure."""
+"""What a server without our extensions leaves to us, done on its text: healing, stops, structure, doubt."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from aix_lsp.backends.base import Delta, GenerateRequest
 from aix_lsp.backends.healing import Healer
 from aix_lsp.backends.stops import StopFilter
+from aix_lsp.fim.doubt import ANY, Doubt
 
 
 class Answer:
@@ -16,6 +17,7 @@ class Answer:
         self._word = word
         self._stops = stops
         self._one_line = request.stop_when == "line"
+        self._least = request.least
         self._awaited = request.n
         self._candidates: dict[int, _Candidate] = {}
 
@@ -39,7 +41,9 @@ class Answer:
         """What of `delta` is for the user; None where that is nothing."""
         candidate = self._candidates.get(delta.index)
         if candidate is None:
-            candidate = _Candidate(Healer(self._word), StopFilter(self._stops), self._one_line)
+            candidate = _Candidate(
+                Healer(self._word), StopFilter(self._stops), Doubt(self._least), self._one_line
+            )
             self._candidates[delta.index] = candidate
         return candidate.take(delta)
 
@@ -47,7 +51,7 @@ class Answer:
         """End all candidates that have not ended by themselves."""
         for index in range(self._awaited):
             if index not in self._candidates:
-                self._candidates[index] = _Candidate(Healer(""), StopFilter(()), False)
+                self._candidates[index] = _Candidate(Healer(""), StopFilter(()), Doubt(ANY), False)
         return [
             Delta(candidate.finish(), index, reason)
             for index, candidate in sorted(self._candidates.items())
@@ -58,20 +62,24 @@ class Answer:
 class _Candidate:
     """One candidate on its way from the server to the user."""
 
-    def __init__(self, healer: Healer, stops: StopFilter, one_line: bool) -> None:
+    def __init__(self, healer: Healer, stops: StopFilter, doubt: Doubt, one_line: bool) -> None:
         self.healer = healer
         self.ended = False
         self.cut = False
         """Whether it ended before the server said so."""
         self._stops = stops
+        self._doubt = doubt
         self._one_line = one_line
         self._inked = False
 
     def take(self, delta: Delta) -> Delta | None:
         if self.ended:
             return None
-        text = self._first_line(self._stops.feed(self.healer.feed(delta.text)))
-        reason = delta.finish_reason
+        # What repeats the word at the cursor is typed already, however unlikely.
+        logprob = (delta.logprob or 0.0) if self.healer.settled else 0.0
+        said, verdict = self._doubt.feed(self.healer.feed(delta.text), logprob)
+        text = self._first_line(self._stops.feed(said))
+        reason = delta.finish_reason or verdict
         if reason and not self.healer.settled:
             self.healer.failed = True
         if self.healer.failed or self._stops.stopped or self.ended:
@@ -82,7 +90,7 @@ class _Candidate:
         self.cut = self.ended and not delta.finish_reason
         if not text and not reason:
             return None
-        return replace(delta, text=text, finish_reason=reason)
+        return replace(delta, text=text, finish_reason=reason or None)
 
     def finish(self) -> str:
         """End here; the text that was still held back."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, Protocol
 
+from aix_lsp.fim.doubt import ANY, Least
 from aix_lsp.fim.prompt import FimPrompt
 
 
@@ -49,6 +50,8 @@ class GenerateRequest:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     stop_when: StopWhen = ""
+    least: Least = ANY
+    """Where to end for want of likelihood, of backends that tell it."""
     stream_key: str = ""
     """A newer request with the same key supersedes this one in the engine; empty means never."""
     priority: Priority = Priority.TYPED

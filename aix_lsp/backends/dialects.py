@@ -6,7 +6,7 @@ Which one a server speaks is found out in discovery.py.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from aix_lsp.backends.address import Address
@@ -54,6 +54,7 @@ class EngineDialect:
             "deadline_ms": request.deadline_ms,
             "heal": request.heal,
             "stop_when": request.stop_when,
+            "least": {name: value for name, value in asdict(request.least).items() if value},
             "recall": request.recall,
             "library": [text.digest for text in request.library],
         }
@@ -61,7 +62,7 @@ class EngineDialect:
             **_common(request, self.model, list(request.stop)),
             "prompt": prompt.prefix,
             "suffix": prompt.suffix,
-            "aix": {name: value for name, value in extension.items() if value not in (None, "", [])},
+            "aix": {name: value for name, value in extension.items() if value not in (None, "", [], {})},
         }
 
     def read(self, event: Any) -> Iterator[Delta | Usage]:

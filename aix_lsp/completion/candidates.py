@@ -21,18 +21,22 @@ class Candidate:
     mean_logprob: float | None
 
 
-def candidates(generation: Generation, typed: str, scene: Scene) -> list[Candidate]:
+def candidates(generation: Generation, typed: str, scene: Scene, last: bool = False) -> list[Candidate]:
     """What is left of a generation once `typed` has been typed, for the cursor of `scene`; best first.
 
-    Of several, those come first that parse in their place, once they are whole.
+    `last` says that the asker will be told no more, though more may come. Of several, those come first that parse
+    in their place, once they are whole.
     """
     found: dict[str, Candidate] = {}
     for index, track in enumerate(generation.tracks):
-        fitted = filters.fit(rest(track, typed), scene)
+        text = rest(track, typed)
+        if last and not track.stopped:
+            text = filters.whole_words(text)
+        fitted = filters.fit(text, scene)
         if fitted.text.strip():
-            text = with_ending(fitted.text, scene.ending)
-            candidate = Candidate(index, text, fitted.replace_right, _mean_logprob(track))
-            found.setdefault("".join(text.split()), candidate)
+            ended = with_ending(fitted.text, scene.ending)
+            candidate = Candidate(index, ended, fitted.replace_right, _mean_logprob(track))
+            found.setdefault("".join(ended.split()), candidate)
     if len(found) == 1 or not generation.finished:
         return sorted(found.values(), key=_rank)
     return sorted(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -61,11 +60,8 @@ class Generation:
         extent: Extent,
         clock: Callable[[], float],
         grew: Callable[[], None],
-        least: float = -math.inf,
     ) -> None:
-        """`clock` gives seconds; `grew` is called at each change, as the watchers are. A track ends where the
-        log-probability of all of it falls below `least`.
-        """
+        """`clock` gives seconds; `grew` is called at each change, as the watchers are."""
         self.name = name
         self.scene = scene
         self.extent = extent
@@ -77,6 +73,8 @@ class Generation:
         self.cancelled = False
         self.diverged = False
         """Whether the document was edited so that what is written here is of no use."""
+        self.doubted = False
+        """Whether it may have ended for want of likelihood."""
         self.typed_along = False
         """Whether text was typed along since the last ask came to watch."""
         self.ahead_of: Generation | None = None
@@ -89,7 +87,6 @@ class Generation:
         """The asks that wait for this; called at each change."""
         self._clock = clock
         self._grew = grew
-        self._least = least
         self._streams: list[_Stream] = []
         self._running: dict[asyncio.Task[None], _Stream] = {}
 
@@ -125,6 +122,7 @@ class Generation:
         """Add the stream of `request`; its candidates follow those already there."""
         stream = _Stream([Track() for _ in range(request.n)])
         self.tracks += stream.tracks
+        self.doubted = self.doubted or bool(request.least)
         self._streams.append(stream)
         task = asyncio.create_task(self._run(backend, request, stream, failed))
         self._running[task] = stream
@@ -174,10 +172,6 @@ class Generation:
             self.cancelled = self.cancelled or event.finish_reason == "cancelled"
         if track.stopped:
             return
-        if track.logprob is not None and track.logprob < self._least:
-            self._end(track, "unsure")
-            self._announce()
-            return
         track.raw += event.text
         before = track.shown
         track.shown, track.stopped = filters.apply(track.raw, self.scene, self.extent, done=False)
@@ -189,7 +183,9 @@ class Generation:
     def _end(self, track: Track, reason: str) -> None:
         track.finish_reason = track.finish_reason or reason
         if not track.stopped:
-            track.shown, _ = filters.apply(track.raw, self.scene, self.extent, done=True)
+            track.shown, stopped = filters.apply(track.raw, self.scene, self.extent, done=True)
+            if reason == "length" and not stopped:
+                track.shown = filters.whole_words(track.shown)
             track.stopped = True
 
     def _ended(self, task: asyncio.Task[None]) -> None:

@@ -78,7 +78,7 @@ class Sources:
                 self._vary(generation, aim, live)
             if exhausted(generation, typed) and not _ended_its_line(generation, aim):
                 continue
-            if aim.ask.trigger == "invoked" and generation.finished and not has_more(generation, typed):
+            if aim.ask.trigger == "invoked" and generation.finished and _too_little(generation, typed):
                 continue
             return Source(generation, typed, "reused" if generation.finished else "joined")
         return None
@@ -100,9 +100,7 @@ class Sources:
         name = f"{self._session}-{next(self._numbers)}"
         request, placeholders = self._request(aim, live, self._key(aim))
         scene = replace(aim.scene, placeholders=placeholders)
-        generation = Generation(
-            name, scene, aim.extent, self._clock, lambda: self._grew(generation, live), aim.least
-        )
+        generation = Generation(name, scene, aim.extent, self._clock, lambda: self._grew(generation, live))
         generation.ahead_of = ahead_of
         live.begin(generation, aim.ask.document, aim.real_start, aim.real_cursor, aim.head)
         live.drop_strays(keep=ahead_of or generation)
@@ -191,6 +189,12 @@ class Sources:
             level = logging.DEBUG
         self._complaint = str(error)
         log.log(level, "no suggestion: %s", error)
+
+
+def _too_little(generation: Generation, typed: str) -> bool:
+    """Whether what is left is less than who asks by hand wants to see."""
+    cut = generation.doubted and any(track.finish_reason == "length" for track in generation.tracks)
+    return cut or not has_more(generation, typed)
 
 
 def _ended_its_line(generation: Generation, aim: Aim) -> bool:

@@ -145,7 +145,8 @@ class ServedModel:
         line_head = before[max(before.rfind("\n"), before.rfind("\r")) + 1 :]
         at_line_end = not parts.suffix.split("\n", 1)[0].strip()
         stops = stops_for(completion.stop, completion.stop_when, line_head, at_line_end)
-        return Candidate(index, self._vocabulary, prompt.typed, stops, completion.logprobs is not None)
+        logprobs = completion.logprobs is not None
+        return Candidate(index, self._vocabulary, prompt.typed, stops, logprobs, completion.least)
 
 
 def _template(known: dict[str, int], name: str, forced: str) -> Template | None:

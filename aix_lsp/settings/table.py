@@ -112,9 +112,10 @@ class Settings:
         per_language=True,
     )
     confidence: float = option(
-        0.0,
+        0.0005,
         "A suggestion ends where the chance that all of it is right falls below this (0 to 1), where the model "
-        "tells; 0 shows all. Not applied to invoked requests.",
+        "tells. Above 0, none is shown whose beginning is less likely than 0.02, nor further lines after some less "
+        "likely than 0.1. Not applied to invoked requests.",
         minimum=0,
         per_language=True,
     )

@@ -19,6 +19,7 @@ from aix_lsp.backends.base import (
     Usage,
 )
 from aix_lsp.backends.openai import OpenAIBackend
+from aix_lsp.fim.doubt import Least
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
 from aix_lsp.settings import Settings
 from tests.backends.servers import DONE, CompletionsServer, event, says, serving
@@ -322,7 +323,12 @@ def model(name: str, owner: str, **rest: Any) -> dict[str, Any]:
 async def test_our_engine_is_told_everything_apart(server: CompletionsServer) -> None:
     server.models = model("embedded", "aix-lsp", aix={"family": "aix", "context_length": 2048, "fim": True})
     async with backend(server) as found:
-        await collect(found, GenerateRequest(PROMPT, stream_key="k", deadline_ms=5000, stop_when="line"))
+        await collect(
+            found,
+            GenerateRequest(
+                PROMPT, stream_key="k", deadline_ms=5000, stop_when="line", least=Least(whole=0.5)
+            ),
+        )
     body = server.bodies[0]
     assert (body["prompt"], body["suffix"], body["stream"]) == (PROMPT.prefix, PROMPT.suffix, True)
     assert body["aix"] == {
@@ -334,6 +340,7 @@ async def test_our_engine_is_told_everything_apart(server: CompletionsServer) ->
         "deadline_ms": 5000,
         "heal": True,
         "stop_when": "line",
+        "least": {"whole": 0.5},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -12,6 +13,7 @@ from aix_lsp.backends.answer import Answer
 from aix_lsp.backends.base import Delta, GenerateRequest
 from aix_lsp.backends.healing import Healer, cut
 from aix_lsp.backends.stops import StopFilter
+from aix_lsp.fim.doubt import Least
 from aix_lsp.fim.prompt import FimPrompt
 
 CUTS = [
@@ -109,6 +111,25 @@ def test_one_line(deltas: list[str], shown: str) -> None:
     answer = Answer(GenerateRequest(FimPrompt("x"), stop_when="line"), "", ())
     given = "".join(text for _, text, _ in run(answer, *map(Delta, deltas)))
     assert given == shown
+
+
+@pytest.mark.parametrize(
+    ("word", "deltas", "shown", "reason"),
+    [
+        ("", [("a", 0.9), ("b", 0.9)], "ab", None),
+        ("", [("a", 0.9), ("b", 0.3)], "a", "length"),
+        ("", [("a", None), ("b", None)], "ab", None),
+        ("co", [("co", 0.1), ("unt", 0.9)], "unt", None),
+    ],
+)
+def test_an_unlikely_answer_ends(
+    word: str, deltas: list[tuple[str, float | None]], shown: str, reason: str | None
+) -> None:
+    answer = Answer(GenerateRequest(FimPrompt("x"), least=Least(whole=0.5)), word, ())
+    given = [Delta(text, logprob=math.log(chance) if chance is not None else None) for text, chance in deltas]
+    told = run(answer, *given)
+    assert "".join(text for _, text, _ in told) == shown
+    assert (told[-1][2], answer.complete) == (reason, reason is not None)
 
 
 def test_end_gives_what_was_held_back() -> None:

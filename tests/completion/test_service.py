@@ -11,8 +11,10 @@ import pytest
 
 from aix_lsp.backends.base import BackendError, BackendStatus, BackendUnavailable, Priority, Usage
 from aix_lsp.completion.document import Position
+from aix_lsp.completion.extent import Multiline
 from aix_lsp.completion.service import CompletionService
 from aix_lsp.completion.suggestion import ContentModified, SelectedCompletion, Superseded, Trigger
+from aix_lsp.fim.doubt import Least
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor, ScriptedBackend, texts, turns
 
@@ -158,35 +160,61 @@ async def test_a_word_begun_in_front_of_another_is_a_new_one(
 
 
 @pytest.mark.parametrize(
-    ("confidence", "logprobs", "trigger", "shown"),
+    ("confidence", "multiline", "trigger", "least"),
     [
-        (0.0, (-5.0, -5.0, -5.0), "automatic", "abc"),
-        (0.5, (-0.1, -0.1, -0.1), "automatic", "abc"),
-        (0.5, (-0.3, -0.3, -0.3), "automatic", "ab"),
-        (0.5, (-0.3, -9.0, 0.0), "automatic", "a"),
-        (0.5, (-0.8, 0.0, 0.0), "automatic", ""),
-        (0.5, (-5.0, -5.0, -5.0), "invoked", "abc"),
-        (0.5, (None, None, None), "automatic", "abc"),
+        (0.0, "auto", "automatic", Least()),
+        (0.001, "auto", "automatic", Least(head=0.02, whole=0.001, further=0.1)),
+        (0.001, "always", "automatic", Least(head=0.02, whole=0.001)),
+        (0.3, "auto", "automatic", Least(head=0.3, whole=0.3, further=0.3)),
+        (0.3, "auto", "invoked", Least()),
     ],
 )
-async def test_a_suggestion_ends_where_it_becomes_unlikely(
-    backend: ScriptedBackend,
-    confidence: float,
-    logprobs: tuple[float | None, ...],
-    trigger: Trigger,
-    shown: str,
+async def test_the_backend_is_told_what_is_too_unlikely(
+    backend: ScriptedBackend, confidence: float, multiline: Multiline, trigger: Trigger, least: Least
 ) -> None:
-    settings = replace(SETTINGS, confidence=confidence)
+    settings = replace(SETTINGS, confidence=confidence, multiline=multiline)
     service = CompletionService(backend, lambda language: settings)
     editor = Editor.at(service, "x = |\n")
     answer = editor.watch(editor.ask(trigger))
     call = await backend.called()
-    for text, logprob in zip("abc", logprobs, strict=True):
-        call.write(text, logprob=logprob)
+    assert call.request.least == least
     call.end()
-    assert texts(await answer)[-1] == shown
+    await answer
     await service.close()
-    assert call.closed.is_set()
+
+
+async def test_what_was_cut_for_doubt_is_asked_for_in_full_by_hand(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
+    editor = Editor.at(service, "x = |\n")
+    answer = editor.watch()
+    call = await backend.called()
+    call.write("foo(bar")
+    call.end("length")
+    assert texts(await answer)[-1] == "foo("
+    answer = editor.watch(editor.ask("invoked"))
+    call = await backend.called()
+    call.write("foo(barb)")
+    call.end()
+    assert texts(await answer)[-1] == "foo(barb)"
+    assert texts(await editor.watch(editor.ask("invoked"))) == ["foo(barb)"]
+    await backend.not_called()
+
+
+async def test_a_word_that_the_deadline_cuts_is_left_out(backend: ScriptedBackend) -> None:
+    service = CompletionService(backend, lambda language: Settings(deadline_ms=500))
+    editor = Editor.at(service, "x = |\n")
+    answer = editor.watch()
+    call = await backend.called()
+    call.write("foo(ba")
+    assert texts(await answer)[-1] == "foo("
+    editor.type("f")
+    answer = editor.watch()
+    call.write("r)")
+    call.end()
+    assert texts(await answer)[-1] == "oo(bar)"
+    await backend.not_called()
+    await service.close()
 
 
 async def test_crlf_documents_get_crlf(service: CompletionService, backend: ScriptedBackend) -> None:

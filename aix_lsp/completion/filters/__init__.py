@@ -18,9 +18,10 @@ from aix_lsp.completion.filters.placeholders import placeholders
 from aix_lsp.completion.filters.repetition import repetition
 from aix_lsp.completion.filters.scope import scope
 from aix_lsp.completion.filters.trailing import trailing
+from aix_lsp.completion.filters.whole_words import whole_words
 from aix_lsp.completion.scene import Scene
 
-__all__ = ["Cut", "Fitted", "apply", "fit", "of"]
+__all__ = ["Cut", "Fitted", "apply", "fit", "of", "whole_words"]
 
 Filter = Callable[[str, Scene, bool], Cut]
 

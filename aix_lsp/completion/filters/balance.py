@@ -23,18 +23,17 @@ _LINES_TO_OPEN = 2
 def balance(text: str, scene: Scene, done: bool) -> Cut:
     """Keep what comes before the first such closer, and in mid-line before an opener that is left open.
 
-    A suggestion may close what is closed further right, if it opens as much anew: `} else {`. Closers that are all
-    of the line's rest are `fit`'s.
+    At a line's end a suggestion may close what is closed further right, if it soon opens as much anew: `} else {`.
+    Closers that are all of the line's rest are `fit`'s.
     """
     open_ = _open(scene.before, scene.after, scene.language)
     if open_ is None:
         return Cut(text)
     state = state_at(scene.before, scene.language)
     found = brackets(text, scene.language, state)
-    end, hopeless = _kept(found, open_)
+    end, hopeless = _fits_up_to(text, found, open_, again=not scene.in_mid_line)
     if end is not None:
-        lost = hopeless or done or scene.in_mid_line or _too_late(text[found[end].at :])
-        return Cut(text[: found[end].at], stop=lost)
+        return Cut(text[:end], stop=done or hopeless or _too_late(text[end:]))
     openers = unpaired(text, scene.language, state).openers
     if scene.in_mid_line and openers:
         return Cut(text[: openers[0].at], stop=done)
@@ -52,30 +51,37 @@ class _Open(NamedTuple):
     """Whether there are no others out of sight."""
 
 
-def _kept(found: list[Bracket], open_: _Open) -> tuple[int | None, bool]:
-    """(the first bracket from which on the text does not fit what stands right of it; whether it never will)."""
-    opened: list[str] = []
-    closed = ""
-    broken: int | None = None
+def _fits_up_to(text: str, found: list[Bracket], open_: _Open, again: bool) -> tuple[int | None, bool]:
+    """(where the text ceases to fit what stands right of it, None where it fits; whether it never will again).
+
+    `again` says whether what is closed too much may be opened anew.
+    """
     around = open_.free + open_.taken
-    for index, bracket in enumerate(found):
+    opened: list[str] = []
+    closed, end = "", None
+    for bracket in found:
         if bracket.char not in PAIRS:
             opened.append(bracket.char)
-        elif opened and opened[-1] == PAIRS[bracket.char]:
-            opened.pop()
         elif opened:
-            return index if broken is None else broken, True
+            if opened.pop() != PAIRS[bracket.char]:
+                return _first(end, bracket.at), True
         else:
             wanted = around[len(closed) : len(closed) + 1]
             if wanted != PAIRS[bracket.char] and (wanted or open_.all_seen):
-                return index if broken is None else broken, True
+                return _first(end, bracket.at), True
             closed += PAIRS[bracket.char]
         owed = closed[len(open_.free) :][::-1]
-        if "".join(opened[: len(owed)]) == owed:
-            broken = None
-        elif broken is None:
-            broken = index
-    return broken, False
+        fits = "".join(opened[: len(owed)]) == owed
+        if not fits and not again:
+            return bracket.at, True
+        if end is not None and _too_late(text[end : bracket.at]):
+            return end, True
+        end = None if fits else _first(end, bracket.at)
+    return end, False
+
+
+def _first(end: int | None, at: int) -> int:
+    return at if end is None else end
 
 
 def _too_late(behind: str) -> bool:

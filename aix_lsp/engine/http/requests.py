@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aix_lsp.fim.doubt import ANY, Least
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
 
 _MOST_CANDIDATES = 16
@@ -35,6 +36,7 @@ class CompletionRequest:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     stop_when: str = ""
+    least: Least = ANY
     logprobs: int | None = None
     stream: bool = False
     client: str = ""
@@ -70,6 +72,7 @@ def parse(body: object) -> CompletionRequest:
         seed=fields.optional_integer("seed"),
         stop=_stops(fields.value("stop")),
         stop_when=extension.choice("stop_when", ("", "line", "block")),
+        least=_least(extension.mapping("least")),
         logprobs=fields.optional_integer("logprobs", 0, _MOST_LOGPROBS),
         stream=fields.flag("stream", False),
         client=fields.text("user"),
@@ -86,6 +89,11 @@ def parse(body: object) -> CompletionRequest:
 def parse_texts(body: object) -> tuple[str, ...]:
     """The texts in a decoded body of /aix/texts. Raises BadField."""
     return _texts(_Fields(body, "").value("texts"), "texts")
+
+
+def _least(fields: object) -> Least:
+    chances = _Fields(fields, "aix.least.")
+    return Least(**{name: chances.number(name, 0.0, 0.0, 1.0) for name in ("head", "whole", "further")})
 
 
 class _Fields:

@@ -10,6 +10,7 @@ from aix_lsp.engine.text.block import BlockEnd
 from aix_lsp.engine.text.detokenize import Characters, LineEnd, Stop, StopStrings
 from aix_lsp.engine.text.healing import Healing
 from aix_lsp.engine.text.vocabulary import Vocabulary
+from aix_lsp.fim.doubt import ANY, Doubt, Least, Verdict
 
 
 class Candidate:
@@ -22,12 +23,14 @@ class Candidate:
         typed: bytes = b"",
         stops: Sequence[Stop] = (),
         keep_logprobs: bool = False,
+        least: Least = ANY,
     ) -> None:
         self._index = index
         self._vocabulary = vocabulary
         self._healing = Healing(vocabulary, typed)
         self._characters = Characters()
         self._stops = stops
+        self._doubt = Doubt(least) if least else None
         self._keep_logprobs = keep_logprobs
         self._text = ""
         self._tokens = 0
@@ -51,10 +54,15 @@ class Candidate:
         if self._keep_logprobs:
             self._logprobs.append(self._described(sampled, data))
         text = self._characters.feed(self._healing.accept(data))
+        verdict: Verdict = ""
+        if self._doubt is not None:
+            text, verdict = self._doubt.feed(text, sampled.logprob)
         for stop in self._stops:
             text, stopped = stop.feed(text)
             if stopped:
                 self._reason = "stop"
+        if verdict and self._reason is None:
+            self._reason = verdict
         self._text += text
         return self._reason is not None
 

@@ -17,6 +17,7 @@ from aix_lsp.completion.filters.overlap import overlap
 from aix_lsp.completion.filters.repetition import repetition
 from aix_lsp.completion.filters.scope import scope
 from aix_lsp.completion.filters.trailing import trailing
+from aix_lsp.completion.filters.whole_words import whole_words
 from tests.completion.filters.scenes import scene
 
 
@@ -256,6 +257,23 @@ def test_scope(source: str, text: str, shown: str, language: str) -> None:
 )
 def test_trailing(source: str, text: str, shown: str) -> None:
     assert trailing(text, scene(source), True).text == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("foo(ba", "foo("),
+        ("foo bar ba", "foo bar"),
+        ("foo(bar)", "foo(bar)"),
+        ("retu", "retu"),
+        (" retu", " retu"),
+        ("a\n    retu", "a"),
+        (")", ")"),
+        ("", ""),
+    ],
+)
+def test_whole_words(text: str, shown: str) -> None:
+    assert whole_words(text) == shown
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,62 @@
+"""When a generation has become too unlikely to go on with, as the engine and clients of others judge. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["", "stop", "length"]
+"""Go on, or end: at a line's end as if the model had, or in the middle of what it would have said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Least:
+    """Chances from 0 to 1 below which a generation ends; 0 never ends one."""
+
+    head: float = 0.0
+    """Of the first text that can be seen. What is less likely is not shown at all."""
+    whole: float = 0.0
+    """Of all of it. It ends before the text that takes it below."""
+    further: float = 0.0
+    """Of the lines so far, for another line to be written."""
+
+    def __bool__(self) -> bool:
+        return bool(self.head or self.whole or self.further)
+
+
+ANY = Least()
+"""Ends nothing."""
+
+
+class Doubt:
+    """Follows one generation."""
+
+    def __init__(self, least: Least) -> None:
+        self._head, self._whole, self._further = map(_log, (least.head, least.whole, least.further))
+        self._logprob = 0.0
+        self._seen = False
+
+    def feed(self, text: str, logprob: float) -> tuple[str, Verdict]:
+        """(what of the next text may be shown, whether generation ends after it).
+
+        `logprob` is the log-probability in nats of all tokens behind `text`.
+        """
+        self._logprob += logprob
+        if self._logprob < self._whole:
+            return "", "length"
+        if not self._seen and text.strip():
+            if self._logprob < self._head:
+                return "", "length"
+            self._seen, start = True, len(text) - len(text.lstrip())
+        else:
+            start = 0
+        if self._seen and self._logprob < self._further:
+            ends = [at for at in (text.find("\n", start), text.find("\r", start)) if at >= 0]
+            if ends:
+                return text[: min(ends)], "stop"
+        return text, ""
+
+
+def _log(chance: float) -> float:
+    return math.log(chance) if chance > 0 else -math.inf
