@@ -6,6 +6,7 @@ from typing import Literal
 
 from aix_lsp.completion.languages import indentation, language_of, opens_block
 from aix_lsp.completion.scene import Scene
+from aix_lsp.completion.surroundings import surroundings
 
 Extent = Literal["line", "block"]
 Multiline = Literal["auto", "always", "never"]
@@ -13,21 +14,24 @@ Multiline = Literal["auto", "always", "never"]
 
 def extent(scene: Scene, multiline: Multiline, invoked: bool = False) -> Extent:
     """How far a suggestion at the scene's cursor may go; who asks by hand wants more than the line's rest."""
-    rest = scene.line_after.strip()
     if multiline == "never" or scene.in_mid_line:
         return "line"
     if multiline == "always":
         return "block"
-    line = scene.line_before
+    line, rest = scene.line_before, scene.line_after.strip()
     if rest and not _between_block_brackets(line, rest):
         return "line"
-    if not line.strip():
-        return "block" if not rest else "line"
-    if not opens_block(line, language_of(scene.language)):
+    if line.strip() and not opens_block(line, language_of(scene.language)):
         return "block" if invoked else "line"
+    if _body_below(scene) or not (invoked or surroundings(scene) == "code"):
+        return "line"
+    return "block"
+
+
+def _body_below(scene: Scene) -> bool:
+    """Whether the next line is deeper: what is written above it may not end where it would have to begin."""
     below = scene.lines_below(1)
-    has_body = bool(below) and indentation(below[0]) > indentation(line)
-    return "line" if has_body else "block"
+    return bool(below) and indentation(below[0]) > indentation(scene.line_before)
 
 
 def _between_block_brackets(line: str, rest: str) -> bool:

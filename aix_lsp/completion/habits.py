@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from aix_lsp.completion.aim import Aim
-from aix_lsp.completion.languages import language_of
+from aix_lsp.completion.surroundings import surroundings
 
 Manner = Literal["", "deleting", "several cursors"]
 """How the document was last edited, where it was not by typing on."""
@@ -38,12 +38,12 @@ def situation(aim: Aim, manner: Manner) -> str:
         return "popup"
     if manner:
         return manner
+    around = surroundings(scene)
+    if around not in ("code", "parentheses"):
+        return around
     line, last = scene.line_before.strip(), scene.line_before[-1:]
     if not line:
         return "blank line"
-    mark = language_of(scene.language).line_comment
-    if mark and line.startswith(mark):
-        return "comment"
     if last.isalnum() or last == "_":
         kind = "word"
     else:

@@ -277,28 +277,6 @@ def test_whole_words(text: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "multiline", "wanted", "language"),
-    [
-        ("x = |", "auto", "line", "python"),
-        ("|", "auto", "block", "python"),
-        ("def f():|", "auto", "block", "python"),
-        ("def f():|\n    return 1", "auto", "line", "python"),
-        ("def f():\n    |", "auto", "block", "python"),
-        ("f(|)", "auto", "line", "python"),
-        ("f(|, 1)", "always", "line", "python"),
-        ("x = |", "always", "block", "python"),
-        ("def f():|", "never", "line", "python"),
-        ("if (x) {|}", "auto", "block", "javascript"),
-        ("if (x) {|", "auto", "block", "javascript"),
-        ("x => |", "auto", "block", "javascript"),
-        ("items.each do |", "auto", "block", "ruby"),
-    ],
-)
-def test_extent(source: str, multiline: str, wanted: str, language: str) -> None:
-    assert extent(scene(source, language), multiline) == wanted  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
     ("source", "text", "shown"),
     [
         ("def area(r):\n    return |\n", "math.pi * r ** 2\n\n\ndef", "math.pi * r ** 2"),
