@@ -19,7 +19,7 @@ from pathlib import Path
 from aix_lsp.completion.context.file_names import language_of_file
 from aix_lsp.completion.context.index.grammars import parse
 from aix_lsp.completion.context.index.library import Library, Query
-from aix_lsp.completion.context.index.reading import read_text
+from aix_lsp.completion.context.index.reading import read_source
 from aix_lsp.completion.context.index.scan import Gate, scan
 from aix_lsp.completion.context.index.sources import MOST, SEARCHES
 from aix_lsp.completion.context.index.store import Store
@@ -95,7 +95,8 @@ def drawn(root: Path, paths: Sequence[str], places: int) -> Iterator[Place]:
         if found == places:
             return
         path = draw.choice(paths)
-        place = _place(path, (read_text(root / path) or "").split("\n"), draw)
+        source = read_source(root / path)
+        place = _place(path, source.text.split("\n") if source else [], draw)
         if place is not None and place.hidden:
             found += 1
             yield place

@@ -165,7 +165,8 @@ class Sources:
         library = self._gathering.library(aim, window) if recalls else ()
         prompt = window.prompt(aim.document.path, aim.document.language, context)
         cleaned, placeholders = requests.clean(prompt)
-        return requests.request(cleaned, aim, key, library), placeholders
+        others = self._gathering.placeholders(aim.document.uri)
+        return requests.request(cleaned, aim, key, library), (*placeholders, *others)
 
     def _key(self, aim: Aim) -> str:
         return requests.stream_key(self._session, aim.document.uri)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,7 @@ class Gathering:
                     piece["text"],
                     (root / piece["path"]).as_uri(),
                     piece["rank"],
+                    tuple(piece["placeholders"]),
                 )
                 for piece in found
             )
@@ -163,6 +165,12 @@ class Gathering:
     def library(self, aim: Aim, window: Window) -> tuple[LibraryText, ...]:
         """The texts beside a window that an engine may recall from."""
         return self._neighbours.texts(aim.document, window, aim.cursor, aim.settings)
+
+    def placeholders(self, uri: str) -> tuple[str, ...]:
+        """What stands in place of secrets in what was given last for a document: context and library."""
+        state = self._states.get(uri)
+        kept = chain.from_iterable(piece.placeholders for piece in state.kept) if state is not None else ()
+        return tuple(dict.fromkeys((*kept, *self._neighbours.placeholders(uri))))
 
     def _pieces(self, state: _State, aim: Aim) -> list[Piece]:
         pieces = [piece for piece in state.found if self._still_so(piece)]

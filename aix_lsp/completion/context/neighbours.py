@@ -12,16 +12,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from aix_lsp.backends.base import LibraryText
 from aix_lsp.completion.context.file_names import language_of_file, passed_by
-from aix_lsp.completion.context.index.reading import LARGEST, read_text
+from aix_lsp.completion.context.index.reading import LARGEST, read_source
 from aix_lsp.completion.context.nearness import related
 from aix_lsp.completion.document import DocumentSnapshot
 from aix_lsp.completion.privacy import Privacy
-from aix_lsp.completion.secrets import encodable, redact
+from aix_lsp.completion.secrets import Redacted, encodable, redact
 from aix_lsp.fim.reading import Place, read, read_back
 from aix_lsp.fim.window import Window
 from aix_lsp.settings import Settings
@@ -35,6 +35,18 @@ _STALE_S = 30.0
 Stamp = tuple[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text as an engine is told it, and what stands in it in place of secrets."""
+
+    told: LibraryText
+    placeholders: tuple[str, ...]
+
+    @classmethod
+    def of(cls, source: Redacted) -> _Text:
+        return cls(LibraryText.of(source.text), source.placeholders)
+
+
 @dataclass(slots=True)
 class _State:
     """What is known for one document."""
@@ -42,10 +54,14 @@ class _State:
     part: tuple[Place, Place] | None = None
     """Of the document, what was not read: `own` is what stands before and after it."""
     known: bool = False
-    own: tuple[LibraryText, ...] = ()
-    files: tuple[LibraryText, ...] = ()
+    own: tuple[_Text, ...] = ()
+    files: tuple[_Text, ...] = ()
     read_at: float = -_STALE_S
     reading: asyncio.Task[None] | None = None
+
+    @property
+    def told(self) -> tuple[LibraryText, ...]:
+        return tuple(text.told for text in (*self.own, *self.files))
 
 
 class Neighbours:
@@ -58,7 +74,7 @@ class Neighbours:
         self._place = place
         self._clock = clock
         self._states: dict[str, _State] = {}
-        self._seen: dict[Path, tuple[Stamp, LibraryText | None]] = {}
+        self._seen: dict[Path, tuple[Stamp, _Text | None]] = {}
 
     def texts(
         self, document: DocumentSnapshot, window: Window, cursor: Place, settings: Settings
@@ -70,10 +86,16 @@ class Neighbours:
             # What was outside of the last window may be the cursor's own line now.
             state.part, state.known, state.own = part, False, ()
         elif state.known and self._clock() - state.read_at < _STALE_S:
-            return (*state.own, *state.files)
+            return state.told
         if state.reading is None:
             state.reading = asyncio.create_task(self._read(state, part, document, settings))
-        return (*state.own, *state.files)
+        return state.told
+
+    def placeholders(self, uri: str) -> tuple[str, ...]:
+        """What stands in the texts of a document in place of secrets."""
+        state = self._states.get(uri)
+        texts = (*state.own, *state.files) if state is not None else ()
+        return tuple(chain.from_iterable(text.placeholders for text in texts))
 
     def closed(self, uri: str) -> None:
         """Forget what was read for a document."""
@@ -105,20 +127,20 @@ class Neighbours:
         finally:
             state.reading = None
 
-    def _files(self, root: Path, path: str, language: str, settings: Settings) -> tuple[LibraryText, ...]:
+    def _files(self, root: Path, path: str, language: str, settings: Settings) -> tuple[_Text, ...]:
         """The nearest files of the document's language, as far as they fit."""
         privacy = Privacy(lambda: [root])
-        found: list[LibraryText] = []
+        found: list[_Text] = []
         left = _CHARS
         for file in islice(_near(root, path, language, privacy), _MOST_FILES):
             if left <= 0:
                 break
             if privacy.inactive_reason(file.as_uri(), settings) is None and (text := self._text(file)):
                 found.append(text)
-                left -= len(text.text)
+                left -= len(text.told.text)
         return tuple(found)
 
-    def _text(self, file: Path) -> LibraryText | None:
+    def _text(self, file: Path) -> _Text | None:
         """A file's text, from before where the file is as it was."""
         try:
             info = file.stat()
@@ -127,18 +149,18 @@ class Neighbours:
         stamp = (info.st_mtime_ns, info.st_size)
         seen = self._seen.get(file)
         if seen is None or seen[0] != stamp:
-            text = read_text(file) if info.st_size <= LARGEST else None
-            seen = self._seen[file] = stamp, LibraryText.of(text) if text else None
+            source = read_source(file) if info.st_size <= LARGEST else None
+            seen = self._seen[file] = stamp, _Text.of(source) if source and source.text else None
         return seen[1]
 
 
-def _around(document: DocumentSnapshot, part: tuple[Place, Place]) -> tuple[LibraryText, ...]:
+def _around(document: DocumentSnapshot, part: tuple[Place, Place]) -> tuple[_Text, ...]:
     """What stands before and after a part of a document, without secrets."""
     text = document.text
     before, after = read_back(text, part[0], _OWN_CHARS), ""
     if part[1][0] < text.line_count:
         after = read(text, part[1], text.line_count, _OWN_CHARS)
-    return tuple(LibraryText.of(redact(encodable(side)).text) for side in (before, after) if side.strip())
+    return tuple(_Text.of(redact(encodable(side))) for side in (before, after) if side.strip())
 
 
 def _near(root: Path, path: str, language: str, privacy: Privacy) -> Iterator[Path]:

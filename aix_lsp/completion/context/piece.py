@@ -22,3 +22,5 @@ class Piece:
     """The file that it comes from; empty where it comes from none."""
     rank: int = 0
     """Its place among what the source has found, 0 for the best."""
+    placeholders: tuple[str, ...] = ()
+    """What stands in it in place of secrets, where that is known."""

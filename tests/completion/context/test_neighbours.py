@@ -110,6 +110,29 @@ async def test_what_must_not_enter_a_prompt_is_not_told(workspace: Workspace) ->
     (workspace.root / "pkg/link.py").symlink_to(workspace.root / "pkg/ignored.py")
     (only,) = await workspace.read(document(workspace.root, ""), 0)
     assert only.startswith("token = ") and "abcdefghij" not in only
+    uri = document(workspace.root).uri
+    assert workspace.neighbours.placeholders(uri) == (only.partition("ghp_")[2][:36],)
+
+
+async def test_what_stands_for_another_files_secret_is_not_suggested(workspace: Workspace) -> None:
+    workspace.write("b.py", 'token = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"\n')
+    backend = ScriptedBackend()
+    backend.status = BackendStatus("ready", model=ModelInfo("scripted", recall=True))
+    service = CompletionService(backend, lambda language: Settings(), lambda: [workspace.root])
+    editor = Editor.at(service, "y = |\n", uri=(workspace.root / "a.py").as_uri())
+    editor.watch(editor.ask("invoked"))
+    call = await backend.called_later()
+    reading = service._gathering._neighbours._states[editor.uri].reading
+    assert reading is not None
+    await reading
+    call.end()
+    editor.type("token = ")
+    answer = editor.watch(editor.ask("invoked"))
+    call = await backend.called_later()
+    call.write(call.request.library[0].text.partition("token = ")[2])
+    call.end()
+    assert (await answer)[-1].suggestions[0].text == '"ghp_'
+    await service.close()
 
 
 async def test_files_are_read_again_after_a_while(workspace: Workspace) -> None:

@@ -75,7 +75,13 @@ async def test_a_search_before_anything_is_open(searcher: Watched) -> None:
 async def test_what_is_found(searcher: Watched) -> None:
     await searcher.opened()
     found = await searcher.until_found()
-    assert {"source": "imports", "path": "bank.py", "text": BANK.split("\n")[0], "rank": 0} in found
+    assert {
+        "source": "imports",
+        "path": "bank.py",
+        "text": BANK.split("\n")[0],
+        "rank": 0,
+        "placeholders": [],
+    } in found
     assert {piece["source"] for piece in found} == {"imports", "definitions", "similar"}
 
 

@@ -8,7 +8,7 @@ from aix_lsp.completion.context.file_names import language_of_file
 from aix_lsp.completion.context.index.chunks import chunks
 from aix_lsp.completion.context.index.definitions import definitions
 from aix_lsp.completion.context.index.grammars import parse
-from aix_lsp.completion.context.index.reading import LARGEST, read_text
+from aix_lsp.completion.context.index.reading import LARGEST, read_source
 from aix_lsp.completion.context.index.store import FileEntry, Stamp
 from aix_lsp.completion.context.index.words import words
 
@@ -25,9 +25,10 @@ def stamp_of(path: Path) -> Stamp | None:
 def entry(root: Path, path: str, stamp: Stamp) -> FileEntry:
     """The entry of a file; an empty one for what nobody reads, so that it is not looked at again."""
     language = language_of_file(path)
-    text = read_text(root / path)
-    if text is None:
+    source = read_source(root / path)
+    if source is None:
         return FileEntry(path, language, stamp, (), ())
+    text = source.text
     lines = text.split("\n")
     tree = parse(text.encode(), language)
     return FileEntry(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from cachetools import LRUCache
 
 from aix_lsp.completion.context.index.definitions import Definition
 from aix_lsp.completion.context.index.entry import stamp_of
-from aix_lsp.completion.context.index.reading import read_text
+from aix_lsp.completion.context.index.reading import read_source
 from aix_lsp.completion.context.index.scan import Gate
 from aix_lsp.completion.context.index.store import Found, Stamp, Store
 from aix_lsp.completion.context.index.words import identifiers
@@ -45,10 +46,11 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """Some lines of a file."""
+    """Some lines of a file; `placeholders` are what stands in them in place of secrets."""
 
     path: str
     text: str
+    placeholders: tuple[str, ...] = ()
 
 
 class Library:
@@ -59,13 +61,12 @@ class Library:
         self.gate = gate
         self.stale: set[str] = set()
         """Files that were found to have changed since they were indexed."""
-        self._texts: LRUCache[tuple[str, Stamp], list[str]] = LRUCache(64)
+        self._texts: LRUCache[tuple[str, Stamp], _Lines] = LRUCache(64)
 
     def excerpt(self, found: Found) -> Excerpt | None:
         """The lines that were found; None where they may not be read, or are others now."""
-        lines = self._lines(found.path, found.stamp)
-        text = "\n".join(lines[found.first : found.end]).strip("\n") if lines else ""
-        return Excerpt(found.path, text) if text.strip() else None
+        read = self._read(found.path, found.stamp)
+        return read.excerpt(found.path, "\n".join(read.lines[found.first : found.end]).strip("\n"))
 
     def outline(self, path: str, names: Collection[str], used: Iterable[str] = ()) -> Excerpt | None:
         """The signatures of what a file defines: `names` and their members, or all where there are none.
@@ -73,24 +74,41 @@ class Library:
         Where that is much, what is `used` goes before the rest.
         """
         known = self.store.definitions_of(path)
-        lines = self._lines(path, known[0]) if known else None
-        if known is None or not lines:
+        if known is None:
+            return None
+        read = self._read(path, known[0])
+        if not read.lines:
             return None
         wanted = [d for d in known[1] if not names or d.name in names or d.owner in names]
-        text = "\n".join(_signatures(lines, _most_telling(wanted, names, set(used))))
-        return Excerpt(path, text) if text.strip() else None
+        signatures = _signatures(read.lines, _most_telling(wanted, names, set(used)))
+        return read.excerpt(path, "\n".join(signatures))
 
-    def _lines(self, path: str, stamp: Stamp) -> list[str] | None:
-        if not self.gate.admits(path):
+    def _read(self, path: str, stamp: Stamp) -> _Lines:
+        """The file as it was indexed; no lines where it may not be read, or is another now."""
+        if not self.gate.admits(path) or stamp_of(self.gate.root / path) != stamp:
             self.stale.add(path)
-            return None
-        if stamp_of(self.gate.root / path) != stamp:
-            self.stale.add(path)
-            return None
+            return _NOTHING
         if (path, stamp) not in self._texts:
-            text = read_text(self.gate.root / path)
-            self._texts[path, stamp] = text.split("\n") if text is not None else []
+            source = read_source(self.gate.root / path)
+            read = _Lines(source.text.split("\n"), source.placeholders) if source else _NOTHING
+            self._texts[path, stamp] = read
         return self._texts[path, stamp]
+
+
+class _Lines(NamedTuple):
+    """A file that was read."""
+
+    lines: list[str]
+    placeholders: tuple[str, ...] = ()
+
+    def excerpt(self, path: str, text: str) -> Excerpt | None:
+        """A part of the file; None where it says nothing."""
+        if not text.strip():
+            return None
+        return Excerpt(path, text, tuple(each for each in self.placeholders if each in text))
+
+
+_NOTHING = _Lines([])
 
 
 def _most_telling(wanted: list[Definition], names: Collection[str], used: set[str]) -> list[Definition]:

@@ -2,8 +2,8 @@
 
 In: {"do": "open", "root", "database", "exclude"} (again to look for changes), {"do": "close", "root"},
 {"do": "changed", "root", "paths"}, {"do": "gather", "id", "root", "sources", …the fields of Query}.
-Out: {"id", "pieces": [{"source", "path", "text", "rank"}]} for each gather; {"root", "done", "of"} while a folder
-is indexed and {"root", "indexed": true} when it has been.
+Out: {"id", "pieces": [{"source", "rank", …the fields of Excerpt}]} for each gather; {"root", "done", "of"} while a
+folder is indexed and {"root", "indexed": true} when it has been.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -102,7 +103,7 @@ class Folder:
             for source in sources:
                 excerpts = islice(SEARCHES[source](query, library), MOST)
                 found += [
-                    {"source": source, "path": excerpt.path, "text": excerpt.text, "rank": rank}
+                    {"source": source, "rank": rank, **asdict(excerpt)}
                     for rank, excerpt in enumerate(excerpts)
                 ]
             stale = list(library.stale)

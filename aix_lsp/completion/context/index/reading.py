@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aix_lsp.completion.secrets import redact
+from aix_lsp.completion.secrets import Redacted, redact
 
 LARGEST = 256 * 1024
 """Bytes; what is larger is data or generated."""
@@ -12,7 +12,7 @@ _LONGEST_LINE = 2000
 """Characters on average over a file's first lines; minified code has more."""
 
 
-def read_text(path: Path) -> str | None:
+def read_source(path: Path) -> Redacted | None:
     """A file's text without its secrets, all line endings "\\n"; None where it is no source that one reads."""
     try:
         with path.open("rb") as file:
@@ -25,4 +25,4 @@ def read_text(path: Path) -> str | None:
     head = text[: 8 * _LONGEST_LINE]
     if len(head) > _LONGEST_LINE * (head.count("\n") + 1):
         return None
-    return redact(text).text
+    return redact(text)

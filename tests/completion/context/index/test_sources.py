@@ -143,3 +143,15 @@ def test_nothing_since_ignored_is_told(tmp_path: Path) -> None:
     (tmp_path / "w/.aixignore").write_text("bank.py\n")
     where.gate = Gate(tmp_path / "w", ())  # what an earlier one has seen is remembered for some seconds
     assert not list(SEARCHES["definitions"](query("main.py", "open_account(|)"), where))
+
+
+def test_what_stands_for_a_secret_is_told_apart(tmp_path: Path) -> None:
+    secret = "abcdefghijklmnopqrstuvwxyz0123456789"
+    files = {
+        "b.py": f'def connect(host):\n    token = "ghp_{secret}"\n    return open_connection(host, token)\n'
+    }
+    found = library(tmp_path / "w", files)
+    text = "connection = open_connection(host, |)\n"
+    (piece,) = SEARCHES["similar"](query("a.py", text), found)
+    assert secret not in piece.text
+    assert piece.placeholders == (piece.text.partition("ghp_")[2][: len(secret)],)
