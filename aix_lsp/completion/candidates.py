@@ -25,7 +25,7 @@ def candidates(generation: Generation, typed: str, scene: Scene, last: bool = Fa
     """What is left of a generation once `typed` has been typed, for the cursor of `scene`; best first.
 
     `last` says that the asker will be told no more, though more may come. Of several, those come first that parse
-    in their place, once they are whole.
+    in their place as the model wrote them, once they are whole.
     """
     found: dict[str, Candidate] = {}
     for index, track in enumerate(generation.tracks):
@@ -40,7 +40,12 @@ def candidates(generation: Generation, typed: str, scene: Scene, last: bool = Fa
     if len(found) == 1 or not generation.finished:
         return sorted(found.values(), key=_rank)
     return sorted(
-        found.values(), key=lambda each: (errors(each.text, each.replace_right, scene), *_rank(each))
+        found.values(),
+        key=lambda each: (
+            errors(each.text, each.replace_right, scene),
+            generation.tracks[each.index].trimmed,
+            *_rank(each),
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from aix_lsp.backends.base import Backend, BackendError, Delta, GenerateRequest,
 from aix_lsp.completion import filters
 from aix_lsp.completion.extent import Extent
 from aix_lsp.completion.scene import Scene
+from aix_lsp.completion.tails import sound
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ class Track:
     """What the filters let through so far."""
     stopped: bool = False
     """Nothing further will be shown: the filters said so, or the model ended."""
+    trimmed: bool = False
+    """Whether its tail made a syntax error, and was taken off."""
     finish_reason: str | None = None
     logprob: float | None = None
     tokens: int = 0
@@ -156,6 +159,9 @@ class Generation:
         finally:
             for track in mine:
                 self._end(track, "cancelled" if self.cancelled else "stop")
+                if not self.cancelled:
+                    left = sound(track.shown, self.scene)
+                    track.trimmed, track.shown = left != track.shown, left
 
     def _take(self, event: Delta | Usage, stream: _Stream) -> None:
         if isinstance(event, Usage):

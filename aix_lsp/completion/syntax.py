@@ -1,4 +1,4 @@
-"""Whether a suggestion parses where it would stand. Pure; knows trees, not what candidates are."""
+"""What is wrong with a suggestion's syntax where it would stand. Pure; knows trees, not what candidates are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from functools import lru_cache
 from aix_lsp.completion.context.index.grammars import parse
 from aix_lsp.completion.scene import Scene
 
+_BEYOND = 2
+"""Bytes behind a text that an error in it may reach."""
+
 
 def errors(text: str, replaced: int, scene: Scene) -> int:
     """Syntax errors around a scene's cursor with `text` in place of `replaced` characters right of it.
@@ -14,21 +17,46 @@ def errors(text: str, replaced: int, scene: Scene) -> int:
     Says something only beside the number for another text, since what is seen begins and ends anywhere. 0 for
     languages without a grammar.
     """
-    return _errors(scene.before + text + scene.after[replaced:], scene.language)
+    return len(_errors(scene.before + text + scene.after[replaced:], scene.language))
 
 
-@lru_cache(maxsize=16)
-def _errors(source: str, language: str) -> int:
+def adds_error(text: str, replaced: int, scene: Scene, ends_line: bool) -> bool:
+    """Whether there are more errors with `text` than without, and one lies in it or left of it on its line.
+
+    An error that begins or ends farther off says that what is around the cursor is unfinished. `ends_line` says that
+    the cursor's line, as yet unfinished itself, should be right with the text: it is compared with no such line.
+    """
+    line = scene.before.rfind("\n") + 1
+    found = _errors(scene.before + text + scene.after[replaced:], scene.language)
+    most = errors("", 0, scene)
+    if ends_line:
+        below = scene.after.partition("\n")[2]
+        most = min(most, len(_errors(scene.before[:line] + below, scene.language)))
+    if len(found) <= most:
+        return False
+    first, last = _size(scene.before[:line]), _size(scene.before + text)
+    return any(first <= start <= last and end <= last + _BEYOND for start, end in found)
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
+
+
+@lru_cache(maxsize=32)
+def _errors(source: str, language: str) -> tuple[tuple[int, int], ...]:
+    """Where each error begins and ends, in bytes."""
     tree = parse(source.encode("utf-8", "replace"), language)
     if tree is None:
-        return 0
-    count, cursor = 0, tree.walk()
+        return ()
+    found: list[tuple[int, int]] = []
+    cursor = tree.walk()
     while True:
         node = cursor.node
         assert node is not None
-        count += node.is_error or node.is_missing
+        if node.is_error or node.is_missing:
+            found.append((node.start_byte, node.end_byte))
         if node.has_error and cursor.goto_first_child():
             continue
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent():
-                return count
+                return tuple(found)

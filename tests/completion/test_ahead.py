@@ -44,16 +44,16 @@ async def test_an_accepted_suggestion_is_followed_at_once(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |)\n")
-    given = await shown(editor, backend, "foo(1", "length")
+    given = await shown(editor, backend, "foo(1,", "length")
     call = await backend.called()
     assert call.request.priority is Priority.PREFETCH
-    assert before(call) == "x = foo(1"
-    call.write(", 2)")
+    assert before(call) == "x = foo(1,"
+    call.write(" 2)")
     call.end()
     await turns()
     editor.type(given.text)
     updates = await editor.watch()
-    assert texts(updates) == [", 2)"]
+    assert texts(updates) == [" 2)"]
     assert updates[0].suggestions[0].source == "reuse"
 
 
@@ -85,11 +85,11 @@ async def test_doing_otherwise_ends_it_and_makes_it_waste(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
-    await shown(editor, backend, "foo(1", "length")
+    await shown(editor, backend, "foo(1,", "length")
     call = await backend.called()
     call.write(", 2")
     editor.type("f")
-    assert texts(await editor.watch()) == ["oo(1"]
+    assert texts(await editor.watch()) == ["oo(1,"]
     assert not call.closed.is_set(), "typing along may still end in it"
     editor.type("i")
     await turns()
@@ -99,7 +99,7 @@ async def test_doing_otherwise_ends_it_and_makes_it_waste(
 
 async def test_asking_elsewhere_ends_it(service: CompletionService, backend: ScriptedBackend) -> None:
     editor = Editor.at(service, "x = |\ny = 1\n")
-    await shown(editor, backend, "foo(1", "length")
+    await shown(editor, backend, "foo(1,", "length")
     call = await backend.called()
     editor.cursor = type(editor.cursor)(1, 5)
     other = editor.watch()
@@ -111,7 +111,7 @@ async def test_asking_elsewhere_ends_it(service: CompletionService, backend: Scr
 
 async def test_what_is_used_is_no_waste(service: CompletionService, backend: ScriptedBackend) -> None:
     editor = Editor.at(service, "x = |\n")
-    given = await shown(editor, backend, "foo(1", "length")
+    given = await shown(editor, backend, "foo(1,", "length")
     call = await backend.called()
     call.write(", 2")
     call.end("length", Usage(10, 9, 4))

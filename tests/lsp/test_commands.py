@@ -78,7 +78,7 @@ async def test_accepting_by_the_items_own_command(peer: DirectPeer, method: str)
 
 @pytest.mark.parametrize("method", [STREAM, INLINE])
 async def test_notifications_with_the_item(peer: DirectPeer, backend: ScriptedBackend, method: str) -> None:
-    backend.say = lambda request: ["😀ab"]
+    backend.say = lambda request: ["'😀ab'"]
     await started(peer)
     item = await suggestion(peer, method)
     peer.notify("aix/didShow", {"item": item})

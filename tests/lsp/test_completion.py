@@ -72,13 +72,13 @@ async def test_resolving_what_is_not_known_changes_nothing(peer: DirectPeer) -> 
 
 
 async def test_several_lines(peer: DirectPeer, backend: ScriptedBackend) -> None:
-    said = "a):\n    ```quoted```\n    return a"
-    result = await popup(peer, backend, "def f(|\n\n\nx = 1\n", said, SOME)
+    said = 'def f(a):\n    """```quoted```"""\n    return a'
+    result = await popup(peer, backend, "|\n\n\nx = 1\n", said, SOME)
     [item] = result["items"]
-    assert item["label"] == "a): ⏎"
+    assert item["label"] == "def f(a): ⏎"
     assert item["detail"] == "aix · 3 lines"
     assert item["documentation"]["value"] == f"````python\n{said}\n````"
-    assert item["filterText"] == "a):"
+    assert item["filterText"] == "def f(a):"
 
 
 async def test_ranges_replace_closers_in_either_mode(peer: DirectPeer, backend: ScriptedBackend) -> None:
@@ -127,16 +127,16 @@ async def test_a_document_that_is_not_open(peer: DirectPeer) -> None:
 
 
 async def test_partial_results_append(peer: DirectPeer, backend: ScriptedBackend) -> None:
-    backend.say = lambda request: ["a", "):\n", "    return a"]
+    backend.say = lambda request: ["def f(a", "):\n", "    return a"]
     await peer.initialize(FULL)
-    text, params = at("def f(|\n\n\nx = 1\n", partialResultToken="t")
+    text, params = at("|\n\n\nx = 1\n", partialResultToken="t")
     peer.open(URI, text)
     result = await peer.ask(POPUP, params)
     assert result["items"] == []
     line, whole = peer.progress("t")
-    assert [item["textEditText"] for item in line["items"]] == ["a):"]
+    assert [item["textEditText"] for item in line["items"]] == ["def f(a):"]
     assert line["isIncomplete"] and "editRange" in line["itemDefaults"]
-    assert [item["textEditText"] for item in whole] == ["a):\n    return a"]
+    assert [item["textEditText"] for item in whole] == ["def f(a):\n    return a"]
     assert line["items"][0]["sortText"] < whole[0]["sortText"]
     shown = [await peer.ask("completionItem/resolve", item) for item in (line["items"][0], whole[0])]
     assert [item["documentation"]["value"].count("\n") for item in shown] == [2, 3]

@@ -280,7 +280,7 @@ async def test_too_many_requests_are_refused(
 
 
 async def test_every_answer_is_ascii_json(peer: DirectPeer, backend: ScriptedBackend) -> None:
-    backend.say = lambda request: ["漢字 😀 \u2028"]
+    backend.say = lambda request: ["'漢字 😀 \u2028'"]
     await peer.initialize()
     peer.open(URI, "x = ")
     answer = await peer.ask("aix/inlineCompletion", INLINE)

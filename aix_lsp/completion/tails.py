@@ -1,0 +1,63 @@
+"""Takes from a finished suggestion the tail that makes a syntax error where there was none. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+from aix_lsp.completion.brackets import PAIRS, state_at, unpaired
+from aix_lsp.completion.filters.fit import fit
+from aix_lsp.completion.languages import language_of
+from aix_lsp.completion.scene import Scene
+from aix_lsp.completion.surroundings import surroundings
+from aix_lsp.completion.syntax import adds_error
+
+_ENDS = re.compile(r"[\w\"'`)\]}](?!\w)|[{(\[:](?=\s*\n)")
+"""Where a head of a text may end: behind a word, a string or a closer, and behind what opens a block of lines."""
+_MOST = 8
+"""Heads that are tried; each is parsed, which takes half a millisecond or more."""
+_CLOSERS = {opener: closer for closer, opener in PAIRS.items()}
+
+
+def sound(text: str, scene: Scene) -> str:
+    """The longest head of `text` that adds no syntax error at the scene's cursor; all of it where none does.
+
+    What is still open may be closed by the user, and a block without a body get one.
+    """
+    if not text.strip() or surroundings(scene) not in ("code", "parentheses"):
+        return text
+    for ends_line in (
+        True,
+        False,
+    ):  # a head that makes the line right is better than a longer one that does not
+        for head in (text, *islice(_heads(text), _MOST)):
+            if _is_sound(head, scene, ends_line):
+                return head
+    return ""
+
+
+def _heads(text: str) -> Iterator[str]:
+    ends = [match.end() for match in _ENDS.finditer(text)]
+    return (text[:end] for end in reversed(ends) if end < len(text.rstrip()))
+
+
+def _is_sound(text: str, scene: Scene, ends_line: bool) -> bool:
+    fitted = fit(text, scene)
+    return any(
+        not adds_error(fitted.text + more, fitted.replace_right, scene, ends_line)
+        for more in _completions(fitted.text, scene)
+    )
+
+
+def _completions(text: str, scene: Scene) -> Iterator[str]:
+    """What may be written behind a text that is right so far: nothing, the closers that it lacks, a body."""
+    yield ""
+    left = unpaired(text, scene.language, state_at(scene.before, scene.language))
+    closers = "".join(_CLOSERS[opener.char] for opener in reversed(left.openers))
+    if left.in_string:
+        closers = left.state + closers
+    if closers:
+        yield closers
+    if language_of(scene.language).block == "colon" and text.rstrip().endswith(":"):
+        yield " pass" + closers
