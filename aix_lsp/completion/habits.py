@@ -7,21 +7,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Literal
 
 from aix_lsp.completion.aim import Aim
+from aix_lsp.completion.manner import Manner
 from aix_lsp.completion.surroundings import surroundings
-
-Manner = Literal["", "deleting", "several cursors"]
-"""How the document was last edited, where it was not by typing on."""
 
 PRIOR: Mapping[str, tuple[int, int]] = {
     "behind ;": (100, 0),
     "mid-line, punctuation": (100, 0),
     "several cursors": (100, 0),
+    "undoing": (100, 0),
 }
-"""Suggestions and how many of them were taken. The replay has none with several cursors; there a suggestion
-would be right at one of them only."""
+"""Suggestions and how many of them were taken. The replay has none with several cursors, where a suggestion
+would be right at one of them only, and no undo, after which nobody wants what he has just taken back."""
 
 _ENOUGH = 100
 _LEAST = 0.01

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aix_lsp.completion.asking import Asking
 from aix_lsp.completion.document import DocumentSnapshot, Edit, Position, Text
 from aix_lsp.completion.generation import Generation
-from aix_lsp.completion.habits import Manner
+from aix_lsp.completion.manner import Manner, Replaced, manner, replaced
 from aix_lsp.completion.reuse import NEAR_AFTER, NEAR_BEFORE, near_after, near_after_forms
 from aix_lsp.completion.suggestion import Ask, ContentModified
 from aix_lsp.completion.tracking import Span, after, compatible, follow, typed_in
@@ -54,6 +54,7 @@ class LiveDocument:
         self._running: list[_Running] = []
         self.manner: Manner = ""
         """How it was last edited."""
+        self._replaced: deque[Replaced] = deque(maxlen=_REMEMBERED_CHANGES)
         self._typed: Span | None = None
         """What was written in one go, up to where it was written last."""
 
@@ -90,7 +91,10 @@ class LiveDocument:
     def _note_typing(self, change: _Change) -> None:
         if not change.edits:
             return
-        self.manner = _manner(change.edits)
+        now = replaced(change.edits, change.before.text)
+        self.manner = manner(change.edits, now, self._replaced)
+        if now is not None:
+            self._replaced.append(now)
         last = change.edits[-1]
         end = after(last.start, last.text)
         typed = follow(self._typed, change.before.text, change.edits) if self._typed else None
@@ -174,12 +178,6 @@ class LiveDocument:
     def _agrees(self, running: _Running) -> bool:
         document = self._latest
         return document is None or _goes_along(running, typed_in(running.span, document.text))
-
-
-def _manner(edits: Sequence[Edit]) -> Manner:
-    if len({edit.start.line for edit in edits}) > 1 and len({edit.text for edit in edits}) == 1:
-        return "several cursors"
-    return "" if any(edit.text for edit in edits) else "deleting"
 
 
 def _advance(running: _Running, change: _Change) -> None:

@@ -10,8 +10,9 @@ import pytest
 from aix_lsp import statistics
 from aix_lsp.completion.aim import aim
 from aix_lsp.completion.document import Edit, Position
-from aix_lsp.completion.habits import Habits, Manner, name_in, situation
+from aix_lsp.completion.habits import Habits, name_in, situation
 from aix_lsp.completion.ledger import Ledger
+from aix_lsp.completion.manner import Manner
 from aix_lsp.completion.service import CompletionService
 from aix_lsp.completion.suggestion import Ask, SelectedCompletion
 from aix_lsp.settings import Settings
@@ -54,6 +55,7 @@ async def service(backend: ScriptedBackend) -> AsyncIterator[CompletionService]:
         ("x = a.| + b", "", "mid-line, opener"),
         ("x = fo| + b", "", "mid-line, word"),
         ("x = fo|", "deleting", "deleting"),
+        ("x = fo|", "undoing", "undoing"),
         ("x = fo|", "several cursors", "several cursors"),
     ],
 )
