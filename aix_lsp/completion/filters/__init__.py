@@ -17,6 +17,7 @@ from aix_lsp.completion.filters.overlap import overlap
 from aix_lsp.completion.filters.placeholders import placeholders
 from aix_lsp.completion.filters.repetition import repetition
 from aix_lsp.completion.filters.scope import scope
+from aix_lsp.completion.filters.tabs import tabs
 from aix_lsp.completion.filters.trailing import trailing
 from aix_lsp.completion.filters.whole_words import whole_words
 from aix_lsp.completion.scene import Scene
@@ -35,9 +36,21 @@ LINE: tuple[Filter, ...] = (
     above,
     below,
     repetition,
+    tabs,
     trailing,
 )
-BLOCK: tuple[Filter, ...] = (markers, placeholders, echo, scope, balance, above, below, repetition, trailing)
+BLOCK: tuple[Filter, ...] = (
+    markers,
+    placeholders,
+    echo,
+    scope,
+    balance,
+    above,
+    below,
+    repetition,
+    tabs,
+    trailing,
+)
 
 
 def of(extent: Extent) -> tuple[Filter, ...]:

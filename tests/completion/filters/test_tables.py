@@ -16,6 +16,7 @@ from aix_lsp.completion.filters.markers import markers
 from aix_lsp.completion.filters.overlap import overlap
 from aix_lsp.completion.filters.repetition import repetition
 from aix_lsp.completion.filters.scope import scope
+from aix_lsp.completion.filters.tabs import tabs
 from aix_lsp.completion.filters.trailing import trailing
 from aix_lsp.completion.filters.whole_words import whole_words
 from tests.completion.filters.scenes import scene
@@ -243,6 +244,27 @@ def test_what_may_open_again_is_waited_for() -> None:
 )
 def test_scope(source: str, text: str, shown: str, language: str) -> None:
     assert scope(text, scene(source, language), True).text.rstrip() == shown
+
+
+BLANKS, TABS = "if a:\n    b()\n    c()\n    d()\n", "if a:\n\tb()\n\tc()\n\td()\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "shown"),
+    [
+        (BLANKS + "|", "if e:\n    f()", "if e:\n    f()"),
+        (BLANKS + "|", "if e:\n\tf()", "if e:"),
+        (TABS + "|", "if e:\n\tf()\n    g()", "if e:\n\tf()"),
+        (TABS + "|", "if e:\n\t  f()", "if e:\n\t  f()"),
+        (TABS + "|", "/*\n * a\n */", "/*\n * a\n */"),
+        (TABS + "|", "x = 1\n    ", "x = 1\n    "),
+        # both, or too few to tell
+        (BLANKS + TABS + "|", "if e:\n\tf()", "if e:\n\tf()"),
+        ("if a:\n    b()\n|", "if e:\n\tf()", "if e:\n\tf()"),
+    ],
+)
+def test_tabs(source: str, text: str, shown: str) -> None:
+    assert tabs(text, scene(source), True).text == shown
 
 
 @pytest.mark.parametrize(
