@@ -6,16 +6,16 @@ from typing import Any
 
 from lsprotocol import types
 
-from aix_lsp.lsp.positions import Encoding
+from aix_lsp.lsp.client import Client
 
 TRIGGER_CHARACTERS = (".", ":", "(", "[", ",", "=")
 """Not blanks or line ends: a popup there would catch the Enter key of somebody who is only writing on."""
 
 
-def server_capabilities(encoding: Encoding, commands: list[str]) -> types.ServerCapabilities:
+def server_capabilities(client: Client, commands: list[str]) -> types.ServerCapabilities:
     """The answer to `initialize`."""
     return types.ServerCapabilities(
-        position_encoding=encoding,
+        position_encoding=client.encoding,
         text_document_sync=types.TextDocumentSyncOptions(
             open_close=True,
             change=types.TextDocumentSyncKind.Incremental,
@@ -32,7 +32,7 @@ def server_capabilities(encoding: Encoding, commands: list[str]) -> types.Server
         completion_provider=types.CompletionOptions(
             trigger_characters=list(TRIGGER_CHARACTERS), resolve_provider=True
         ),
-        inline_completion_provider=types.InlineCompletionOptions(),
+        inline_completion_provider=types.InlineCompletionOptions() if client.inline_completion else None,
         execute_command_provider=types.ExecuteCommandOptions(commands=commands),
         workspace=types.WorkspaceOptions(
             workspace_folders=types.WorkspaceFoldersServerCapabilities(

@@ -14,6 +14,9 @@ from aix_lsp.lsp.positions import DEFAULT_ENCODING, Encoding, negotiate
 
 _SHOWS_UNKNOWN_NOTIFICATIONS = {"emacs"}
 """Clients (by `clientInfo.name`) that show their user a warning for each notification they do not know."""
+_REPLACES_THE_LINE = {"vim-lsp"}
+"""Clients whose plugin (asyncomplete-lsp) puts an inline item in the stead of the whole line, whatever its range, and
+asks for no popup where the server has both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Client:
     work_done_progress: bool = False
     status: bool = True
     """Wants `aix/status` notifications."""
+    inline_completion: bool = True
+    """Can be told of ghost text, without capabilities too: several clients have it and do not say so."""
     insert_replace: bool = False
     label_details: bool = False
     markdown: bool = False
@@ -59,6 +64,7 @@ class Client:
             registers_watched_files=workspace.at("didChangeWatchedFiles").flag("dynamicRegistration"),
             work_done_progress=capabilities.at("window").flag("workDoneProgress"),
             status=bool(wants_status),
+            inline_completion=name.lower() not in _REPLACES_THE_LINE,
             insert_replace=item.flag("insertReplaceSupport"),
             label_details=item.flag("labelDetailsSupport"),
             markdown="markdown" in item.texts("documentationFormat"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,6 @@ set completeopt=menuone,noselect omnifunc=ale#completion#OmniFunc
 let g:ale_completion_enabled = 1
 let g:ale_completion_delay = 50
 let g:ale_disable_lsp = 0
-let g:ale_linters = {'python': ['aix_lsp']}
 let g:aix_lsp_command = '%(python)s -m aix_lsp --stdio'
 let g:aix_lsp_settings = {'deadlineMs': 15000}
 set runtimepath^=%(plugin)s
@@ -59,9 +59,11 @@ def vim(tmp_path: Path, engine_home: Path) -> Iterator[Terminal]:
 
 
 def saved(vim: Terminal, path: Path) -> str:
+    """The file's text after saving. What says so is another text each time, and not the one that was typed."""
+    token = uuid.uuid4().hex[:8]
     vim.keys("Escape")
-    vim.type(":write! | echo 'saved to disk'\n")
-    vim.wait_screen("saved to disk")
+    vim.type(f":write! | echo 'saved'..'{token}'\n")
+    vim.wait_screen(f"saved{token}")
     return path.read_text()
 
 

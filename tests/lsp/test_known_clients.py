@@ -16,6 +16,7 @@ import pytest
 from lsprotocol import types
 from pytest_lsp import LanguageClient, LspSpecificationWarning, client_capabilities, make_test_lsp_client
 
+from tests.lsp.peer import DirectPeer
 from tests.lsp.places import URI, applied
 from tests.lsp.program import PATIENCE_S, PROGRAM
 
@@ -71,3 +72,12 @@ async def test_popup_and_inline_completion(editor: str, monkeypatch: pytest.Monk
         await client.workspace_execute_command_async(
             types.ExecuteCommandParams(command.command, command.arguments)
         )
+
+
+@pytest.mark.parametrize(("name", "offered"), [("vim-lsp", False), ("coc.nvim", True), ("", True)])
+async def test_ghost_text_is_not_offered_where_it_would_replace_the_line(
+    peer: DirectPeer, name: str, offered: bool
+) -> None:
+    told = await peer.initialize(clientInfo={"name": name})
+    assert (told["capabilities"].get("inlineCompletionProvider") is not None) is offered
+    assert told["capabilities"]["completionProvider"]

@@ -1,19 +1,25 @@
 " Vim with ALE (https://github.com/dense-analysis/ale): put this into your vimrc.
 let g:ale_completion_enabled = 1
-function! s:DefineAixLsp() abort
-  for l:filetype in split('c cpp cs css go html java javascript kotlin lua php python ruby rust scala sh swift typescript')
-    call ale#linter#Define(l:filetype, {
-    \   'name': 'aix_lsp',
-    \   'lsp': 'stdio',
-    \   'executable': '@COMMAND@',
-    \   'command': '%e',
-    \   'project_root': {buffer -> getcwd()},
-    \})
-  endfor
+function! s:AddAixLsp(filetype) abort
+  if index(['', 'help', 'qf', 'netrw', 'gitcommit'], a:filetype) >= 0 || a:filetype =~# '\.'
+    return
+  endif
+  call ale#linter#Define(a:filetype, {
+  \   'name': 'aix_lsp',
+  \   'lsp': 'stdio',
+  \   'executable': '@COMMAND@',
+  \   'command': '%e',
+  \   'project_root': {buffer -> getcwd()},
+  \})
+  " ALE runs the linters of g:ale_linters, or for many filetypes a list of its own: this one comes on top.
+  let l:names = map(copy(ale#linter#Get(a:filetype)), {_, linter -> linter.name})
+  if index(l:names, 'aix_lsp') < 0
+    let b:ale_linters = l:names + ['aix_lsp']
+  endif
 endfunction
 augroup aix_lsp
   autocmd!
-  " ALE may be a package, which is there only once Vim has started.
-  autocmd VimEnter * call s:DefineAixLsp()
+  autocmd FileType * if !empty(globpath(&runtimepath, 'autoload/ale/linter.vim'))
+  \ | call s:AddAixLsp(expand('<amatch>')) | endif
 augroup END
-" To see that it works: open a source file, type in it; then :ALEInfo lists aix_lsp.
+" To see that it works: open a source file, type in it; then :ALEInfo lists aix_lsp among the enabled linters.

@@ -40,7 +40,7 @@ def initialize(session: Session, params: Any) -> types.InitializeResult:
         session.run_soon(_leave_at(session, end_of(session.client.process_id)))
     logger.info("a session with %s began", session.client.name or "a client without a name")
     info = types.ServerInfo("aix-lsp", __version__)
-    return types.InitializeResult(server_capabilities(session.client.encoding, list(COMMANDS)), info)
+    return types.InitializeResult(server_capabilities(session.client, list(COMMANDS)), info)
 
 
 def initialized(session: Session, _: Any) -> None:

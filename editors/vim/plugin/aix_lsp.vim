@@ -39,6 +39,15 @@ function! s:Define(filetype) abort
         \ 'initialization_options': {-> g:aix_lsp_settings},
         \ 'lsp_config': {-> {'aix': g:aix_lsp_settings}},
         \})
+  call s:Enable(a:filetype)
+endfunction
+
+" ALE runs the linters of g:ale_linters, or for many filetypes a list of its own: ours comes on top of either.
+function! s:Enable(filetype) abort
+  let l:names = map(copy(ale#linter#Get(a:filetype)), {_, linter -> linter.name})
+  if index(l:names, 'aix_lsp') < 0
+    let b:ale_linters = l:names + ['aix_lsp']
+  endif
 endfunction
 
 " ALE looks for a filetype's linters at the first event after this one.
