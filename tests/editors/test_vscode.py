@@ -42,15 +42,22 @@ def window(opened: Workbench) -> Workbench:
 
 
 def start(window: Workbench, text: str) -> None:
+    """Have `text` in the editor, the cursor behind it, and no suggestion."""
     window.do("press", key="Escape")
     window.do("press", key="Control+a")
     if text:
-        window.do("insert", text=text)
+        window.do("paste", text=text)
     else:
         window.do("press", key="Delete")
     window.wait(lambda: shown(window) == text.replace("\n", ""), "the text")
-    window.do("press", key="Escape")
-    window.wait(lambda: not window.do("ghost"), "no ghost text")
+
+    def put_away() -> bool:
+        if window.do("ghost") or window.do("popup"):
+            window.do("press", key="Escape")
+            return False
+        return True
+
+    window.wait(put_away, "an editor without a suggestion")
 
 
 def shown(window: Workbench) -> str:
@@ -118,6 +125,44 @@ def test_line_by_line(window: Workbench) -> None:
     window.do("press", key="Control+Alt+ArrowRight")
     window.wait(lambda: window.do("ghost") != ghost, "an accepted line")
     assert window.saved().startswith(SOURCE + " " + ghost.split("\n")[0])
+
+
+def test_next_and_previous_candidate(window: Workbench) -> None:
+    """Asked by hand, all candidates come, and the keys go through them. At some place they are not all the same."""
+    for text in GROWING:
+        start(window, text)
+        window.do("press", key="Alt+\\")
+        first = settled_ghost(window)
+        window.do("press", key="Alt+]")
+        if second := other_ghost(window, first):
+            break
+    else:
+        pytest.fail("no place had another candidate")
+    window.do("press", key="Alt+[")
+    window.wait(lambda: window.do("ghost") == first, "the first candidate again")
+    window.do("press", key="Alt+]")
+    window.wait(lambda: window.do("ghost") == second, "the second candidate again")
+    window.do("press", key="Tab")
+    window.wait(lambda: window.do("ghost") != second, "accepted text")
+    assert "".join(window.saved().split()).startswith("".join((text + second).split()))
+
+
+def other_ghost(window: Workbench, first: str) -> str:
+    """The ghost text that comes in the stead of `first`; empty where none does."""
+    try:
+        window.wait(lambda: window.do("ghost") not in ("", first), "another candidate", within=10)
+    except AssertionError:
+        return ""
+    return settled_ghost(window)
+
+
+def test_by_hand_with_the_popup_open(window: Workbench) -> None:
+    window.do("type", text=" ")
+    ghost = settled_ghost(window)
+    window.do("press", key="Control+Space")
+    window.wait(lambda: window.do("popup"), "the popup")
+    window.do("press", key="Alt+\\")
+    window.wait(lambda: not window.do("popup") and window.do("ghost") == ghost, "ghost text, no popup")
 
 
 def test_put_away(window: Workbench) -> None:

@@ -13,13 +13,16 @@ const browser = await launcher.launch({
 const page = await browser.newPage({ viewport: { width: 1000, height: 640 } });
 const texts = (selector) => page.$$eval(selector, (all) => all.map((one) => one.textContent));
 
+// Lines after the first are a view line each.
+const GHOST = ".ghost-text-decoration, .ghost-text-decoration-preview, .suggest-preview-text .view-line";
+
 // Every state of the ghost text that the page has shown, in order. Lines after the first lie in a zone of their own,
 // anywhere in the tree: where they stand on the screen tells their order.
-await page.addInitScript(() => {
+await page.addInitScript((GHOST) => {
   window.ghosts = [];
   const look = () => {
     const lines = new Map();
-    for (const part of document.querySelectorAll(".ghost-text-decoration, .ghost-text-decoration-preview, .suggest-preview-text")) {
+    for (const part of document.querySelectorAll(GHOST)) {
       const place = part.getBoundingClientRect();
       const top = Math.round(place.top / 4);
       lines.set(top, [...(lines.get(top) ?? []), [place.left, part.textContent.replaceAll("\u00a0", " ")]]);
@@ -34,7 +37,7 @@ await page.addInitScript(() => {
   // Within a frame the zone may be there before the line: what counts is what has been painted.
   const afterFrame = () => requestAnimationFrame(() => setTimeout(look));
   afterFrame();
-});
+}, GHOST);
 
 const actions = {
   open: async () => {
@@ -43,7 +46,13 @@ const actions = {
     if (!(await page.$(".monaco-dialog-box"))) await page.click(".monaco-editor .view-lines");
   },
   type: async ({ text, delay }) => page.keyboard.type(text, { delay: delay ?? 0 }),
-  insert: async ({ text }) => page.keyboard.insertText(text),
+  // Unlike typing, a paste brings no suggestion. The event is our own: a browser without a window has no clipboard.
+  paste: async ({ text }) =>
+    page.evaluate((text) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.setData("text/plain", text);
+      document.activeElement.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+    }, text),
   press: async ({ key }) => page.keyboard.press(key),
   ghost: async () => page.evaluate(() => window.ghosts.at(-1) ?? ""),
   ghosts: async () => page.evaluate(() => window.ghosts),

@@ -167,6 +167,7 @@ class Workbench:
         before = self.path.stat().st_mtime_ns
         self.do("press", key="Control+s")
         self.wait(lambda: self.path.stat().st_mtime_ns != before, "saved file")
+        self.wait(lambda: not self.do("texts", selector=".tab.dirty"), "end of saving")
         return self.path.read_text(encoding="utf-8")
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ export function registerCommands(
 ): vscode.Disposable {
   const commands: Record<string, (...args: never[]) => unknown> = {
     "aix-lsp.menu": () => menu(),
-    "aix-lsp.suggest": () => vscode.commands.executeCommand("editor.action.inlineSuggest.trigger"),
+    "aix-lsp.suggest": () => suggest(),
     "aix-lsp.dismiss": () => session.dismiss(),
     "aix-lsp.accepted": (item: () => Item | undefined) => session.accepted(item()),
     "aix-lsp.toggle": () => toggle(),
@@ -35,6 +35,12 @@ export function registerCommands(
   return vscode.Disposable.from(
     ...Object.entries(commands).map(([name, run]) => vscode.commands.registerCommand(name, run)),
   );
+}
+
+/** Beside an open popup VS Code shows only what goes on from its selected entry: the wish is for ghost text. */
+async function suggest(): Promise<void> {
+  await vscode.commands.executeCommand("hideSuggestWidget");
+  await vscode.commands.executeCommand("editor.action.inlineSuggest.trigger");
 }
 
 async function menu(): Promise<void> {

@@ -14,7 +14,6 @@ const GROWTH = { providerId: "aix-lsp.aix-lsp:*", explicit: false };
 /** What the ghost text tells of its use. */
 export interface Feedback {
   shown(item: Item): void;
-  streaming(running: boolean): void;
 }
 
 export class GhostText implements vscode.Disposable {
@@ -85,7 +84,6 @@ export class GhostText implements vscode.Disposable {
     clearTimeout(this.timer);
     this.timer = undefined;
     void vscode.commands.executeCommand("editor.action.inlineSuggest.hide");
-    this.feedback.streaming(false);
   }
 
   dispose(): void {
@@ -104,7 +102,6 @@ export class GhostText implements vscode.Disposable {
     stream.candidates = context.selectedCompletionInfo ? [] : (kept ?? []);
     this.stream = stream;
     older?.cancel();
-    this.feedback.streaming(true);
     return stream;
   }
 
@@ -114,7 +111,6 @@ export class GhostText implements vscode.Disposable {
     }
     this.trace(`grew ${stream.done} ${JSON.stringify(stream.candidates[0]?.text)}`);
     if (stream.done) {
-      this.feedback.streaming(false);
       this.tellShown(stream);
     }
     if (this.timer === undefined) {

@@ -38,7 +38,6 @@ export class Session implements vscode.Disposable {
     }
     this.ghost = new GhostText(client, {
       shown: (item) => this.tell("aix/didShow", item, this.bar.shown(item)),
-      streaming: (running) => setContext("aix-lsp.streaming", running),
     }, (text) => this.log.trace(text));
     this.ghost.register();
     setContext("aix-lsp.running", true);
