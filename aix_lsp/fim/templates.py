@@ -19,16 +19,36 @@ _ANGLES_PSM = ("<fim_prefix>", "{prefix}", "<fim_suffix>", "{suffix}", "<fim_mid
 _STARCODER_RESERVED = ("<|endoftext|>", "<fim_pad>", "<filename>", "<reponame>", "<gh_stars>")
 
 FAMILIES: tuple[Template, ...] = (
-    # The embedded model. It has seen neither other files nor paths: <|file|> is in its vocabulary for later
-    # ones.
+    # What `python -m training` makes.
     Template(
         name="aix",
+        order="spm",
+        layout=(
+            "{context}",
+            "{header}",
+            "<|fim_prefix|>",
+            "<|fim_suffix|>",
+            "{suffix}",
+            "<|fim_middle|>",
+            "{prefix}",
+        ),
+        repository=("<|repo|>",),
+        file=("<|file|>", "{path}\n", "{text}"),
+        header=("<|file|>", "{path}\n"),
+        header_alone=True,
+        stop=("<|repo|>", "<|file|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
+        reserved=("<|endoftext|>", "<|pad|>"),
+        requires=("<|file|>", "<|repo|>"),
+        named=r"\bembedded\b|\baix-lsp\b",
+    ),
+    # The first embedded model: it has seen neither other files nor paths, though <|file|> is in its vocabulary.
+    Template(
+        name="aix-interim",
         order="spm",
         layout=("<|fim_prefix|>", "<|fim_suffix|>", "{suffix}", "<|fim_middle|>", "{prefix}"),
         stop=("<|file|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
         reserved=("<|endoftext|>", "<|pad|>"),
         requires=("<|file|>",),
-        named=r"\bembedded\b|\baix-lsp\b",
     ),
     Template(
         name="aixcoder",

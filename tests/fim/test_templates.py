@@ -20,7 +20,9 @@ PROMPT = FimPrompt(
 P, M, S = PROMPT.prefix, PROMPT.middle, PROMPT.suffix
 
 WHOLE_PROMPTS = {
-    "aix": f"<|fim_prefix|><|fim_suffix|>{S}<|fim_middle|>{P}{M}",
+    "aix": "<|repo|><|file|>pkg/other.py\nx = 1\n<|file|>b.py\ny = 2\n<|file|>pkg/mod.py\n"
+    f"<|fim_prefix|><|fim_suffix|>{S}<|fim_middle|>{P}{M}",
+    "aix-interim": f"<|fim_prefix|><|fim_suffix|>{S}<|fim_middle|>{P}{M}",
     "aixcoder": f"▁<AIX-SPAN-PRE>▁<AIX-SPAN-POST>{S}▁<AIX-SPAN-MIDDLE>"
     f"# the file path is: pkg/mod.py\n# the code file is written by Python\n{P}{M}",
     "codestral": f"[SUFFIX]{S}[PREFIX]"
@@ -58,7 +60,9 @@ STARCODER = {
 PIPES = {"<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>"}
 
 DETECTED = [
-    ("aix", {*PIPES, "<|file|>", "<|pad|>"}, ""),
+    ("aix", {*PIPES, "<|file|>", "<|repo|>", "<|pad|>"}, ""),
+    ("aix-interim", {*PIPES, "<|file|>", "<|pad|>"}, ""),
+    ("aix", set(), "embedded"),
     ("qwen", {*PIPES, "<|repo_name|>", "<|file_sep|>", "<|im_end|>"}, ""),
     ("codegemma", {*PIPES, "<|file_separator|>", "<bos>"}, ""),
     ("granite4", {*PIPES, "<|end_of_text|>", "<|filename|>", "<|reponame|>"}, "granite-4.0-h-tiny"),
@@ -199,8 +203,8 @@ def test_first_token_is_a_segment_but_not_rendered() -> None:
     assert not template.render(PROMPT).startswith("<s>")
 
 
-def test_embedded_model_is_told_no_path_and_no_context() -> None:
-    template = family("aix")
+def test_interim_model_is_told_no_path_and_no_context() -> None:
+    template = family("aix-interim")
     assert not template.takes_context
     assert {segment.part for segment in template.segments(PROMPT)} == {"marker", "suffix", "prefix"}
 

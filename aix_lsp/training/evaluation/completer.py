@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os.path import commonpath
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +21,6 @@ from aix_lsp.fim.family import Template
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.fim.templates import detect
 from aix_lsp.training.corpus import Document
-from aix_lsp.training.vocabulary import FILE, REPOSITORY
 
 Logits = NDArray[np.float32]
 
@@ -170,22 +169,7 @@ def template_of(known: dict[str, int]) -> Template:
     template = detect(known)
     if template is None:
         raise ValueError("the model's tokenizer has no fill-in-the-middle tokens: it cannot complete code")
-    if REPOSITORY in known and FILE in known and not template.file:
-        return with_files(template)
     return template
-
-
-def with_files(template: Template) -> Template:
-    """The format of models trained by this package: other files and paths before the markers."""
-    return replace(
-        template,
-        layout=("{context}", "{header}", *template.layout),
-        repository=(REPOSITORY,),
-        file=(FILE, "{path}\n{text}"),
-        header=(FILE, "{path}\n"),
-        header_alone=True,
-        stop=(*template.stop, REPOSITORY),
-    )
 
 
 def load_tokenizer(folder: Path) -> Any:
