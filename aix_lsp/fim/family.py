@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -13,6 +13,9 @@ from aix_lsp.fim.prompt import FimPrompt
 
 _REPOSITORY = "repository"
 """What every repository is called: its real name would tell the model little, and others perhaps much."""
+
+_LONGEST_HEAD, _STEP = 1024, 512
+"""Characters: of a longer line only the end is the middle's head, cut at a multiple of the step."""
 
 Part = Literal["marker", "context", "suffix", "prefix", "middle"]
 
@@ -45,7 +48,11 @@ class Template:
     order: Literal["spm", "psm"]
     """Suffix first (typing only appends to the prompt), or prefix first."""
     layout: tuple[str, ...]
-    """Markers and the slots {context}, {header}, {suffix}, {prefix}, {middle}."""
+    """Markers and the slots {context}, {header}, {suffix}, {prefix}, {middle}; without the last the prefix goes on to
+    the cursor."""
+    middle_lines: int = 0
+    """For models that are told how near the middle begins: in the cursor's line, or so many lines above it at most, to
+    move seldom; with the line end before it. 0 leaves that to the prompt."""
     repository: tuple[str, ...] = ()
     """What opens the context, once, where there is any; may name the {repository}."""
     file: tuple[str, ...] = ()
@@ -77,12 +84,18 @@ class Template:
         return tuple(piece for piece in self.layout if _is_marker(piece))
 
     @property
+    def anchored(self) -> bool:
+        """Whether what stands before the cursor is cut in two, and the model told where."""
+        return "{middle}" in self.layout
+
+    @property
     def takes_context(self) -> bool:
         """Whether other files can be told to the model."""
         return bool(self.file)
 
     def segments(self, prompt: FimPrompt) -> list[Segment]:
         """The prompt as a sequence of special tokens and texts, in the order that the model reads them."""
+        prompt = self._cut_before_cursor(prompt)
         found = [Segment("special", self.bos, "marker")] if self.bos else []
         for piece in self.layout:
             if _is_marker(piece):
@@ -111,14 +124,33 @@ class Template:
         if slot == "{suffix}":
             yield Segment("text", prompt.suffix, "suffix", self.pad)
         elif slot == "{prefix}":
-            joined = prompt.prefix + prompt.middle if self.order == "spm" else prompt.prefix
-            yield Segment("text", joined, "prefix")
+            yield Segment("text", prompt.prefix, "prefix")
         elif slot == "{middle}":
             yield Segment("text", prompt.middle, "middle")
         elif slot == "{context}":
             yield from self._context(prompt)
         elif slot == "{header}":
             yield from self._header(prompt)
+
+    def _cut_before_cursor(self, prompt: FimPrompt) -> FimPrompt:
+        """The prompt with prefix and middle as the model wants them."""
+        prefix, middle = prompt.prefix, prompt.middle
+        if not self.anchored:
+            return replace(prompt, prefix=prefix + middle, middle="")
+        if not self.middle_lines:
+            return prompt
+        if not middle:
+            at = prefix.rfind("\n") + 1
+            if len(prefix) - at > _LONGEST_HEAD:
+                at = len(prefix) - len(prefix) % _STEP
+            prefix, middle = prefix[:at], prefix[at:]
+        typed = middle.count("\n")
+        if done := typed - typed % self.middle_lines:
+            rest = middle.split("\n", done)[-1]
+            prefix, middle = prefix + middle[: len(middle) - len(rest)], rest
+        if prefix.endswith("\n"):
+            prefix, middle = prefix[:-1], "\n" + middle
+        return replace(prompt, prefix=prefix, middle=middle)
 
     def _context(self, prompt: FimPrompt) -> Iterator[Segment]:
         if not self.file or not prompt.context:

@@ -1,27 +1,32 @@
 """Rows of tokens to train on: documents cut at cursors and laid out as prompts. Knows no model.
 
-The layout is the one of the family "aix" in `aix_lsp.fim.templates`: context, path header, suffix, prefix.
+The layout is that of the model's family in `aix_lsp.fim.templates`, as the engine asks it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 
+from aix_lsp.fim.family import Template
+from aix_lsp.fim.prompt import ContextFile, FimPrompt
 from aix_lsp.training.corpus import Document
 from aix_lsp.training.spans import choose_span
-from aix_lsp.training.vocabulary import Codec
+from aix_lsp.training.vocabulary import MIDDLE, PREFIX, SUFFIX, Codec
 
 _PIECE = 1500  # characters from one sample's start to the next one's in a document: about 512 tokens
 _CHARACTERS_A_TOKEN = 3.3
-_SPM, _PSM = 0.76, 0.11  # shares of samples; the rest is plain text
-_AS_ONE = 0.7  # of SPM samples have prefix and middle tokenised as one: what healing leaves the model with
+_PLAIN, _PREFIX_FIRST = 0.13, 0.08  # shares of samples; the rest is laid out as the engine asks
+_APART = 0.15  # of samples have the two sides of the cursor tokenised apart, as without healing
+_ABOVE = 0.4  # of middles begin some lines above the cursor's
 _WITH_PATH = 0.75
 _WITH_CONTEXT = 0.18
+_CONTEXT_SHARE = 0.45  # of the room
 _SMALLEST = 40  # tokens of room below which a row is padded
-_END_WEIGHT = 2.0  # the end of a middle is one token in a sample, yet decides when a suggestion stops
+# A middle is a thirtieth of what is shown, and its end one token that decides when a suggestion stops.
+_MIDDLE_WEIGHT, _END_WEIGHT = 3.0, 5.0
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w{2,}")
 
 
@@ -55,6 +60,9 @@ class Stream:
         workers: int = 1,
     ) -> None:
         self._documents, self._codec, self._seed = documents, codec, seed
+        self._template = codec.template
+        self._plain = replace(self._template, layout=("{context}", "{header}", "{prefix}"))
+        self._prefix_first = _prefix_first(self._template)
         self._rank, self._workers = rank, workers
         self.position = 0
         self._packages: dict[str, list[int]] = {}
@@ -88,63 +96,91 @@ class Stream:
         return self._sample(Random(f"{self._seed}/{number}"), self._documents[document], start, room)
 
     def _sample(self, rng: Random, document: Document, start: int, room: int) -> Sample:
-        sample = Sample([], [])
-        with_context, with_path = rng.random() < _WITH_CONTEXT, rng.random() < _WITH_PATH
-        if self._codec.knows_files:
-            if with_context and room > 250:
-                self._add_context(rng, document, start, int(room * 0.45), sample)
-            if with_path or sample.ids:
-                self._add_file(shown_path(rng, document.path), sample)
-        room -= len(sample.ids)
+        path, context = self._surroundings(rng, document, start, room)
         if start or rng.random() < 0.4:  # most first pieces keep the file's head, which holds its imports
             start = document.text.rfind("\n", 0, start + rng.randrange(_PIECE // 2)) + 1
+        told = FimPrompt("", path=path, context=context)
         kind = rng.random()
-        cut = kind < _SPM + _PSM and room > _SMALLEST
-        if not cut or not self._add_cut(rng, document.text, start, room, kind >= _SPM, sample):
-            self._add_plain(document.text, start, room, sample)
+        if kind >= _PLAIN and room > _SMALLEST:
+            template = self._prefix_first if kind < _PLAIN + _PREFIX_FIRST else self._template
+            cut = self._cut(rng, template, document.text[start:], told, room)
+            if cut is not None:
+                return cut
+        return self._whole(document.text[start:], told, room)
+
+    def _whole(self, text: str, told: FimPrompt, room: int) -> Sample:
+        sample, shown = Sample([], []), text[: room * 6]
+        for _, ids, weight in self._pieces_of(self._plain, replace(told, prefix=shown)):
+            sample.add(ids, weight)
+        if len(shown) == len(text):
+            sample.add([self._codec.end], 1.0)
         return sample
 
-    def _add_plain(self, text: str, start: int, room: int, sample: Sample) -> None:
-        end = start + room * 6
-        sample.add(self._codec.encode(text[start:end])[:room], 1.0)
-        if end >= len(text):
-            sample.add([self._codec.end], 1.0)
-
-    def _add_cut(self, rng: Random, text: str, start: int, room: int, psm: bool, sample: Sample) -> bool:
-        """Add prefix, suffix and middle; False where they don't fit."""
-        codec = self._codec
-        window = text[start : start + int(room * _CHARACTERS_A_TOKEN)]
+    def _cut(self, rng: Random, template: Template, text: str, told: FimPrompt, room: int) -> Sample | None:
+        """A sample with something missing and then given; None where it doesn't fit."""
+        taken = sum(len(file.text) + len(file.path) for file in told.context) / _CHARACTERS_A_TOKEN
+        window = text[: int((room - taken) * _CHARACTERS_A_TOKEN)]
         if len(window) < 30:
-            return False
+            return None
         low, high, suffix_limit = _cursor_range(rng, len(window))
         first, last = choose_span(rng, window, low, high)
+        anchor = _anchor(rng, window, first)
         suffix = window[last : last + suffix_limit]
         if suffix_limit < len(window) - last and rng.random() < 0.5:
             suffix = suffix[: suffix.rfind("\n") + 1]
-        after = codec.encode(suffix)
-        if psm or rng.random() >= _AS_ONE:
-            before, middle = codec.encode(window[:first]), codec.encode(window[first:last])
-        else:
-            before, middle = codec.encode(window[:last]), []
-        over = len(before) + len(middle) + len(after) + 4 - room
-        if over > len(before) // 2:
-            return False
-        before = before[max(over, 0) :]
-        parts: list[list[int]]
-        if psm:
-            parts = [[codec.prefix], before, [codec.suffix], after, [codec.middle], middle]
-        else:
-            parts = [[codec.prefix, codec.suffix], after, [codec.middle], before + middle]
-        markers = (codec.prefix, codec.suffix, codec.middle)
-        for part in parts:
-            sample.add(part, 0.0 if part and part[0] in markers else 1.0)
-        sample.add([codec.end], _END_WEIGHT)
-        return True
+        prompt = replace(told, prefix=window[:anchor], middle=window[anchor:first], suffix=suffix)
+        pieces = list(self._pieces_of(template, prompt))
+        head = list(template.segments(prompt))[-1]
+        if head.kind == "text":
+            pieces.pop()
+        before, middle = self._sides(rng, head.text if head.kind == "text" else "", window[first:last])
+        pieces += [(head.part, before, 1.0), ("middle", middle, _MIDDLE_WEIGHT)]
+        return self._fitted(pieces, room)
 
-    def _add_file(self, path: str, sample: Sample) -> None:
-        sample.add([self._codec.file, *self._codec.encode(path + "\n")], 0.0)
+    def _sides(self, rng: Random, before: str, missing: str) -> tuple[list[int], list[int]]:
+        """Tokens of the text up to the cursor and of what is missing behind it, mostly of both as one."""
+        encode = self._codec.encode
+        head = encode(before)
+        if rng.random() < _APART:
+            return head, encode(missing)
+        both = encode(before + missing)
+        cut = max(len(head) - 1, 0)  # the cursor's token is part of what has to be found
+        return both[:cut], both[cut:]
 
-    def _add_context(self, rng: Random, document: Document, start: int, room: int, sample: Sample) -> None:
+    def _fitted(self, pieces: list[tuple[str, list[int], float]], room: int) -> Sample | None:
+        over = sum(len(ids) for _, ids, _ in pieces) + 1 - room
+        sample = Sample([], [])
+        for part, ids, weight in pieces:
+            if part == "prefix" and over > 0:
+                if over > len(ids) // 2:
+                    return None
+                ids, over = ids[over:], 0
+            sample.add(ids, weight)
+        if over > 0:
+            return None
+        sample.add([self._codec.end], _END_WEIGHT)
+        return sample
+
+    def _pieces_of(self, template: Template, prompt: FimPrompt) -> Iterator[tuple[str, list[int], float]]:
+        """(part, tokens, weight) of a prompt. Markers and paths need not be predicted."""
+        paths = {f"{path}\n" for path in (prompt.path, *(file.path for file in prompt.context))}
+        for segment in template.segments(prompt):
+            if segment.kind == "special":
+                yield segment.part, [self._codec.special(segment.text)], 0.0
+            else:
+                yield segment.part, self._codec.encode(segment.text), float(segment.text not in paths)
+
+    def _surroundings(
+        self, rng: Random, document: Document, start: int, room: int
+    ) -> tuple[str, tuple[ContextFile, ...]]:
+        """The path that is told, or "", and pieces of other files."""
+        with_context, with_path = rng.random() < _WITH_CONTEXT, rng.random() < _WITH_PATH
+        context: tuple[ContextFile, ...] = ()
+        if with_context and room > 250 and self._template.takes_context:
+            context = tuple(self._context(rng, document, start, int(room * _CONTEXT_SHARE)))
+        return shown_path(rng, document.path) if with_path or context else "", context
+
+    def _context(self, rng: Random, document: Document, start: int, room: int) -> Iterator[ContextFile]:
         """One or two pieces of other files of the package, those of several that share the most names."""
         wanted = set(_IDENTIFIER.findall(document.text[start : start + 2 * _PIECE]))
         others = [self._documents[i] for i in rng.choices(self._packages[document.package], k=8)]
@@ -154,14 +190,27 @@ class Stream:
                 text = _piece_of_lines(rng, other.text)
                 found.append((len(wanted.intersection(_IDENTIFIER.findall(text))), other.path, text))
         found.sort(key=lambda item: item[0])
-        if not found:
-            return
-        sample.add([self._codec.repository], 0.0)
+        characters = room * _CHARACTERS_A_TOKEN
         for _, path, text in found[-rng.randint(1, 2) :]:
-            ids = self._codec.encode(text)
-            if len(ids) + len(sample.ids) + 30 < room:
-                self._add_file(path, sample)
-                sample.add(ids, 1.0)
+            characters -= len(text) + len(path)
+            if characters > 0:
+                yield ContextFile(path, text)
+
+
+def _prefix_first(template: Template) -> Template:
+    """The same family asked in the other order, which other programs may do."""
+    if not {PREFIX, SUFFIX, MIDDLE} <= set(template.markers):
+        return template
+    layout = ("{context}", "{header}", PREFIX, "{prefix}", SUFFIX, "{suffix}", MIDDLE, "{middle}")
+    return replace(template, layout=layout)
+
+
+def _anchor(rng: Random, text: str, place: int) -> int:
+    """The beginning of the place's line, or of one of the three above."""
+    start = text.rfind("\n", 0, place) + 1
+    for _ in range(rng.randint(1, 3) if rng.random() < _ABOVE else 0):
+        start = text.rfind("\n", 0, max(start - 1, 0)) + 1
+    return start
 
 
 def shown_path(rng: Random, path: str) -> str:

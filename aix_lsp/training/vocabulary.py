@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aix_lsp.fim.family import Template
+from aix_lsp.fim.templates import detect
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -67,6 +70,14 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(about, indent=2) + "\n")
 
 
+def template_of(known: dict[str, int]) -> Template:
+    """How the model of a tokenizer with these entries wants its prompt. ValueError where it cannot fill in."""
+    template = detect(known)
+    if template is None:
+        raise ValueError("the model's tokenizer has no fill-in-the-middle tokens: it cannot complete code")
+    return template
+
+
 class Codec:
     """Text to ids and back, where a special token's name inside a text stays text."""
 
@@ -74,11 +85,17 @@ class Codec:
         self._tokenizer = tokenizer
         tokenizer.encode_special_tokens = True
         self.size: int = tokenizer.get_vocab_size()
-        ids: dict[str, int] = {name: tokenizer.token_to_id(name) or 0 for name in SPECIALS}
-        self.end, self.prefix, self.suffix = ids[END], ids[PREFIX], ids[SUFFIX]
-        self.middle, self.file, self.pad, self.repository = ids[MIDDLE], ids[FILE], ids[PAD], ids[REPOSITORY]
-        self.knows_files = tokenizer.token_to_id(REPOSITORY) is not None
-        """Whether the model is told paths and other files; the first embedded one was not."""
+        self._ids: dict[str, int] = tokenizer.get_vocab()
+        self.end, self.pad = self._ids[END], self._ids[PAD]
+
+    @property
+    def template(self) -> Template:
+        """See `template_of`."""
+        return template_of(self._ids)
+
+    def special(self, name: str) -> int:
+        """The id of a special token. KeyError where there is none of that name."""
+        return self._ids[name]
 
     @classmethod
     def load(cls, folder: Path) -> Codec:

@@ -21,7 +21,7 @@ P, M, S = PROMPT.prefix, PROMPT.middle, PROMPT.suffix
 
 WHOLE_PROMPTS = {
     "aix": "<|repo|><|file|>pkg/other.py\nx = 1\n<|file|>b.py\ny = 2\n<|file|>pkg/mod.py\n"
-    f"<|fim_prefix|><|fim_suffix|>{S}<|fim_middle|>{P}{M}",
+    f"<|fim_suffix|>{S}<|fim_prefix|>{P}<|fim_middle|>{M}",
     "aix-interim": f"<|fim_prefix|><|fim_suffix|>{S}<|fim_middle|>{P}{M}",
     "aixcoder": f"▁<AIX-SPAN-PRE>▁<AIX-SPAN-POST>{S}▁<AIX-SPAN-MIDDLE>"
     f"# the file path is: pkg/mod.py\n# the code file is written by Python\n{P}{M}",
@@ -207,6 +207,26 @@ def test_interim_model_is_told_no_path_and_no_context() -> None:
     template = family("aix-interim")
     assert not template.takes_context
     assert {segment.part for segment in template.segments(PROMPT)} == {"marker", "suffix", "prefix"}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "middle", "expected"),
+    [
+        ("a\nb\n", "c", ("a\nb", "\nc")),
+        ("a\nb\n", "", ("a\nb", "\n")),
+        ("", "c", ("", "c")),
+        ("", "", ("", "")),
+        ("a\nb", "", ("a", "\nb")),  # nobody said where the line begins
+        ("a\nb", "c", ("a\nb", "c")),  # somewhere in a long line
+        ("a\n", "b\nc\nd\ne", ("a", "\nb\nc\nd\ne")),
+        ("a\n", "b\nc\nd\ne\nf", ("a\nb\nc\nd\ne", "\nf")),
+        ("a\n", "1\n2\n3\n4\n5\n6\n7\n8\n9", ("a\n1\n2\n3\n4\n5\n6\n7\n8", "\n9")),
+        ("a\n" + "x" * 2000, "", ("a\n" + "x" * 1534, "x" * 466)),
+    ],
+)
+def test_the_middle_begins_near_the_cursor(prefix: str, middle: str, expected: tuple[str, str]) -> None:
+    parts = {s.part: s.text for s in family("aix").segments(FimPrompt(prefix, "s", middle))}
+    assert (parts.get("prefix", ""), parts.get("middle", "")) == expected
 
 
 def test_header_needs_a_path_and_a_known_comment() -> None:

@@ -10,15 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aix_lsp.fim.family import Template
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
-from aix_lsp.fim.templates import detect
 from aix_lsp.training.corpus import Document
 from aix_lsp.training.feeding import Feed, batches
 from aix_lsp.training.recipe import Phase, Recipe
 from aix_lsp.training.samples import Stream
 from aix_lsp.training.spans import block_span, choose_span
-from aix_lsp.training.vocabulary import SPECIALS, Codec, train_tokenizer
+from aix_lsp.training.vocabulary import (
+    END,
+    FILE,
+    MIDDLE,
+    PREFIX,
+    REPOSITORY,
+    SPECIALS,
+    SUFFIX,
+    Codec,
+    train_tokenizer,
+)
 
 _PYTHON = "\n\n".join(
     f"def area_{n}(width: int, height: int) -> int:\n    total = width * height + {n}\n"
@@ -76,52 +84,71 @@ def _samples(length: int = 300, rows: int = 60) -> list[list[int]]:
 
 def test_rows_are_full_and_markers_cost_nothing() -> None:
     stream = Stream(_DOCUMENTS, _CODEC)
+    free = {_CODEC.special(name) for name in SPECIALS if name != END}
     for _ in range(40):
         row = stream.row(200)
         assert len(row.ids) == len(row.weights) == 201
-        for token, weight in zip(row.ids, row.weights, strict=True):
-            if token in (_CODEC.pad, _CODEC.prefix, _CODEC.suffix, _CODEC.middle, _CODEC.file):
-                assert weight == 0
+        assert all(weight == 0 for token, weight in zip(row.ids, row.weights, strict=True) if token in free)
         assert sum(row.weights) > 100
 
 
 def test_a_cut_document_is_whole_again_when_put_together() -> None:
-    orders = {"spm": 0, "psm": 0}
+    orders = {"suffix first": 0, "prefix first": 0}
+    prefix, suffix, middle = (_CODEC.special(name) for name in (PREFIX, SUFFIX, MIDDLE))
     for sample in _samples():
-        if _CODEC.middle not in sample or sample.count(_CODEC.prefix) != 1:
+        if not all(sample.count(marker) == 1 for marker in (prefix, suffix, middle)):
             continue
-        body = sample[sample.index(_CODEC.prefix) + 1 :]
-        middle = body.index(_CODEC.middle)
-        if body[0] == _CODEC.suffix:
-            orders["spm"] += 1
-            text = _CODEC.decode(body[middle + 1 :]) + _CODEC.decode(body[1:middle])
-        else:
-            orders["psm"] += 1
-            cut = body.index(_CODEC.suffix)
-            after = _CODEC.decode(body[cut + 1 : middle])
-            text = _CODEC.decode(body[:cut]) + _CODEC.decode(body[middle + 1 :]) + after
+        first, second, last = sorted(map(sample.index, (prefix, suffix, middle)))
+        pieces = {sample[first]: sample[first + 1 : second], sample[second]: sample[second + 1 : last]}
+        assert sample[last] == middle
+        orders["suffix first" if sample[first] == suffix else "prefix first"] += 1
+        text = (
+            _CODEC.decode(pieces[prefix]) + _CODEC.decode(sample[last + 1 :]) + _CODEC.decode(pieces[suffix])
+        )
         assert text in _PYTHON
-    assert orders["spm"] > orders["psm"] > 0
-
-
-def _template() -> Template:
-    template = detect(set(SPECIALS))
-    assert template is not None
-    return template
+    assert orders["suffix first"] > orders["prefix first"] > 0
 
 
 def test_samples_are_laid_out_as_the_engine_lays_out_prompts() -> None:
-    prompt = FimPrompt("before", "after", path="a.py", context=(ContextFile("b.py", "other\n"),))
-    ids = {name: _CODEC.encode(name) for name in ("after", "before", "a.py\n", "b.py\n", "other\n")}
-    wanted = [_CODEC.repository, _CODEC.file, *ids["b.py\n"], *ids["other\n"], _CODEC.file, *ids["a.py\n"]]
-    wanted += [_CODEC.prefix, _CODEC.suffix, *ids["after"], _CODEC.middle, *ids["before"]]
+    prompt = FimPrompt("a\n", "after", "b", path="a.py", context=(ContextFile("b.py", "other\n"),))
+    wanted: list[int] = []
+    for piece in (
+        REPOSITORY,
+        FILE,
+        "b.py\n",
+        "other\n",
+        FILE,
+        "a.py\n",
+        SUFFIX,
+        "after",
+        PREFIX,
+        "a",
+        MIDDLE,
+        "\nb",
+    ):
+        wanted += [_CODEC.special(piece)] if piece in SPECIALS else _CODEC.encode(piece)
     got: list[int] = []
-    for segment in _template().segments(prompt):
-        special = segment.kind == "special"
-        got += [SPECIALS.index(segment.text)] if special else _CODEC.encode(segment.text)
+    for segment in _CODEC.template.segments(prompt):
+        got += [_CODEC.special(segment.text)] if segment.kind == "special" else _CODEC.encode(segment.text)
     assert got == wanted
     orders = [[i for i in sample if i < len(SPECIALS)] for sample in _samples()]
     assert [i for i in got if i < len(SPECIALS)] in orders
+
+
+def test_the_middle_weighs_more_than_what_stands_around_it() -> None:
+    """And what was typed of it, behind its marker, does not."""
+    stream, middle = Stream(_DOCUMENTS, _CODEC, seed=3), _CODEC.special(MIDDLE)
+    seen = set()
+    for _ in range(40):
+        row = stream.row(300)
+        for at, token in enumerate(row.ids):
+            if token == middle and _CODEC.end in row.ids[at:]:
+                end = row.ids.index(_CODEC.end, at)
+                weights = row.weights[at + 1 : end]
+                assert weights == sorted(weights)
+                assert row.weights[end] > max(weights, default=0.0)
+                seen.update(weights)
+    assert seen == {1.0, 3.0}
 
 
 @pytest.mark.parametrize("seed", range(3))

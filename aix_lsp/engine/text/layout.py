@@ -61,7 +61,7 @@ class Layout:
         self._template = template
         self._special: dict[str, int] = tokenizer.get_vocab()
         self._habit = [] if template is not None and template.bos else _habit(tokenizer)
-        self._order = template.order if template is not None else "spm"
+        self._anchored = template is not None and template.anchored
 
     def lay_out(self, prompt: FimPrompt, room: int, heal: bool = True) -> Prompt:
         """The prompt in at most `room` tokens: context goes first, then the suffix's end, then the prefix's
@@ -111,7 +111,7 @@ class Layout:
             bare = _cut_prefix(bare, room)
         if _size(bare) <= room:
             return bare
-        if prompt.middle and self._order == "psm":
+        if prompt.middle and self._anchored:
             return self._fit(replace(prompt, prefix=prompt.prefix + prompt.middle, middle=""), room)
         raise PromptTooLong(
             f"the prompt does not fit into the {room} tokens that the model's context and max_tokens leave "

@@ -17,10 +17,9 @@ from aix_lsp.engine.text.encoder import TextEncoder
 from aix_lsp.engine.text.healing import Healing
 from aix_lsp.engine.text.layout import Layout, Prompt
 from aix_lsp.engine.text.vocabulary import Vocabulary
-from aix_lsp.fim.family import Template
 from aix_lsp.fim.prompt import FimPrompt
-from aix_lsp.fim.templates import detect
 from aix_lsp.training.corpus import Document
+from aix_lsp.training.vocabulary import template_of
 
 Logits = NDArray[np.float32]
 
@@ -162,14 +161,6 @@ def mixed(logits: Logits, recall: Recall) -> Logits:
         chances[list(mixture.tokens)] += mixture.share * np.array(mixture.chances, np.float32)
     scores: Logits = np.log(np.maximum(chances, 1e-30))
     return scores
-
-
-def template_of(known: dict[str, int]) -> Template:
-    """The format of a tokenizer's model. ValueError where it knows no fill-in-the-middle."""
-    template = detect(known)
-    if template is None:
-        raise ValueError("the model's tokenizer has no fill-in-the-middle tokens: it cannot complete code")
-    return template
 
 
 def load_tokenizer(folder: Path) -> Any:
