@@ -12,6 +12,8 @@ import click
 
 from aix_lsp.fim.templates import FAMILIES, detect
 
+_EMBEDDED = Path(__file__).parents[1] / "embedded"
+
 
 @click.command("models")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -20,7 +22,7 @@ def command(as_json: bool) -> None:
 
     Any of the models listed, or a folder that transformers can load, is a value for the setting "model".
     """
-    models = [{"id": "embedded", "family": "aix"}, *_cached()]
+    models = [{"id": "embedded", "family": _family(_EMBEDDED)}, *_cached()]
     if as_json:
         families = [{"name": t.name, "order": t.order, "context": t.takes_context} for t in FAMILIES]
         click.echo(json.dumps({"families": families, "models": models}))
@@ -59,9 +61,13 @@ def _cached() -> Iterator[dict[str, str]]:
         name = folder.name.removeprefix("models--").replace("--", "/")
         for snapshot in sorted(folder.glob("snapshots/*")):
             if (snapshot / "config.json").exists() and any(snapshot.glob("*.safetensors")):
-                template = detect(special_tokens(snapshot), name)
-                yield {"id": name, "family": template.name if template else ""}
+                yield {"id": name, "family": _family(snapshot, name)}
                 break
+
+
+def _family(folder: Path, name: str = "") -> str:
+    template = detect(special_tokens(folder), name)
+    return template.name if template else ""
 
 
 def _token_names(value: Any) -> Iterator[str]:

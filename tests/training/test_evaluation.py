@@ -51,9 +51,8 @@ class Reciter:
 
     def _scores(self) -> Logits:
         """Prefer tokens that go on with the text behind the longest end of what was seen of it."""
-        middle = self.tokenizer.convert_tokens_to_ids(vocabulary.MIDDLE)
-        after = self._seen[len(self._seen) - 1 - self._seen[::-1].index(middle) + 1 :]
-        seen = self.tokenizer.decode(after)
+        prefix = self.tokenizer.convert_tokens_to_ids(vocabulary.PREFIX)
+        seen = self.tokenizer.decode(self._seen[self._seen.index(prefix) :], skip_special_tokens=True)
         at = self._text.find(seen) + len(seen)
         found = np.zeros(len(self.tokenizer.get_vocab()), dtype=np.float32)
         for token in range(len(vocabulary.SPECIALS), len(found)):
