@@ -46,10 +46,11 @@ class Editor:
         configuration: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        module: str = "aix_lsp",
     ) -> Self:
         """Start a server of its own over stdio; every file that it writes goes under `home`."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "aix_lsp", *args),
+            *(sys.executable, "-m", module, *args),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

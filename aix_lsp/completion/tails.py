@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
+from aix_lsp.completion import filters
 from aix_lsp.completion.brackets import PAIRS, state_at, unpaired
-from aix_lsp.completion.filters.fit import fit
 from aix_lsp.completion.languages import language_of
 from aix_lsp.completion.scene import Scene
 from aix_lsp.completion.surroundings import surroundings
@@ -43,7 +43,7 @@ def _heads(text: str) -> Iterator[str]:
 
 
 def _is_sound(text: str, scene: Scene, ends_line: bool) -> bool:
-    fitted = fit(text, scene)
+    fitted = filters.fit(text, scene)
     return any(
         not adds_error(fitted.text + more, fitted.replace_right, scene, ends_line)
         for more in _completions(fitted.text, scene)

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 from benchmarks.machine import announce
 from benchmarks.replay import report
+from benchmarks.replay.ablation import Ablation, Result, ablate, names, rows, sides
 from benchmarks.replay.bare import bare
 from benchmarks.replay.corpus import LANGUAGES, Unreachable, chosen, default_cache
 from benchmarks.replay.figures import Tally, tally
@@ -68,18 +69,34 @@ async def run(options: argparse.Namespace, looks: TextIO | None) -> Results:
     work = list(units(files, options.seed))
     settings = json.loads(options.settings)
     async with AsyncExitStack() as stack:
-        sides: list[Side] = []
+        typists: list[Side] = []
         for name in ("ours", *options.against):
             more = {} if name in ("ours", BARE) else json.loads(name)
             home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aix-rp-")))
             label = ", ".join(f"{key}={value}" for key, value in more.items()) or name
             made: Any = bare(name, settings) if name == BARE else server(label, settings | more, home)
-            sides.append(await stack.enter_async_context(made))
-        results = Results([side.name for side in sides], looks)
+            typists.append(await stack.enter_async_context(made))
+        results = Results([side.name for side in typists], looks)
         deadline = time.monotonic() + 60 * options.minutes
         terms = Terms(options.seed, options.patience_ms / 1000, deadline)
-        await compare(work, sides, terms, results.add)
+        await compare(work, typists, terms, results.add)
         return results
+
+
+async def run_ablation(options: argparse.Namespace) -> Ablation:
+    """Type all files on all rows on which they can make a difference."""
+    files = chosen(options.files, options.languages, options.seed, options.cache)
+    found = Ablation(rows(options.rows))
+    terms = Terms(options.seed, options.patience_ms / 1000, time.monotonic() + 60 * options.minutes)
+
+    def done(unit: Unit, results: list[Result]) -> None:
+        found.add(unit, results)
+        typed = sum(result.typed for result in results)
+        print(f"  {unit.source.name}: {typed} of {len(results)} rows typed", file=sys.stderr)
+
+    async with sides(found.rows, json.loads(options.settings)) as typists:
+        await ablate(list(units(files, options.seed)), typists, terms, done)
+    return found
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -104,6 +121,20 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--looks", type=Path, metavar="FILE", help="write everything that was shown, a line each"
     )
+    parser.add_argument(
+        "--ablation",
+        action="store_true",
+        help="a Markdown table of our side with one part taken out after the other, instead of a comparison; "
+        "a row is typed only where the part mattered",
+    )
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        choices=names(),
+        default=(),
+        metavar="ROW",
+        help=f"rows of the ablation, by name or by group: {', '.join(names())}",
+    )
     options = parser.parse_args(arguments)
     if options.quick:
         options.files, options.minutes = int(QUICK["files"]), QUICK["minutes"]
@@ -116,6 +147,9 @@ def main() -> int:
     announce()
     looks = options.looks.open("w", encoding="utf-8") if options.looks else None
     try:
+        if options.ablation:
+            print("\n".join(asyncio.run(run_ablation(options)).table()))
+            return 0
         results = asyncio.run(run(options, looks))
     except Unreachable as error:
         print(

@@ -91,6 +91,10 @@ class _BareAsked:
         self._started = time.perf_counter()
         self.task = asyncio.create_task(self._run(session, body))
 
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        return (self.offer,) if self.offer.text else ()
+
     async def settled(self, within: float) -> None:
         await asyncio.wait([self.task], timeout=within)
 

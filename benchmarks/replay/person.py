@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from benchmarks.replay.acceptance import Take, best_take, is_right
@@ -151,10 +151,9 @@ class Person:
                 return
 
     def _see(self, asked: Asked, waited_ms: float, typist: Typist, wanted: str) -> Take | None:
-        offer, left = asked.offer, self._left()
+        rest, left = typist.remaining, self._left()
+        offer, take = self._choose(asked, rest, wanted)
         fresh = bool(offer.text) and offer.text != left
-        rest = typist.remaining
-        take = best_take(offer.text, offer.replaces, self.buffer, rest, wanted) if offer.text else None
         wrong = self._flaws(offer, rest, wanted) if fresh else None
         around = (*self._line(), rest)
         look = Look(asked.first_ms, asked.final_ms, waited_ms, offer, fresh, take, wrong, *around)
@@ -166,6 +165,22 @@ class Person:
         if take:
             self._accept(take, offer, typist)
         return take
+
+    def _choose(self, asked: Asked, rest: str, wanted: str) -> tuple[Offer, Take | None]:
+        """The offer that is looked at, of several the one that saves most, and what of it is right.
+
+        Going on to another candidate costs a key each.
+        """
+        found: list[tuple[int, Offer, Take]] = []
+        for presses, offer in enumerate(asked.offers or (asked.offer,)):
+            take = best_take(offer.text, offer.replaces, self.buffer, rest, wanted) if offer.text else None
+            if take is not None:
+                take = replace(take, keys=take.keys + presses)
+                found.append((take.keys - len(take.text), offer, take))
+        if not found:
+            return asked.offer, None
+        _, offer, best = min(found, key=lambda each: each[0])
+        return offer, best
 
     def _line(self) -> tuple[str, str]:
         """The cursor's line, left and right of the cursor."""

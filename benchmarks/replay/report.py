@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -39,6 +39,34 @@ def _cell(estimate: Estimate, measure: Measure | None) -> str:
         return "–"
     low, high = ("–" if math.isnan(v) else form.format(v) for v in (estimate.low, estimate.high))
     return f"{form.format(estimate.value)} [{low}, {high}]"
+
+
+_ABLATED = ("accepted", "doubled", "brackets", "parses")
+
+
+def ablation(
+    tallies: Tallies, against: Mapping[str, str], typed: Mapping[str, int], files: int
+) -> Iterator[str]:
+    """A Markdown table, a row a side: its figures, and those of the side that it is compared with over them.
+
+    `typed` says on how many of the `files` the row could have made a difference.
+    """
+    known = {measure.name: measure for measure in MEASURES}
+    heads = ["our side, but", f"of {files} files", "keys saved", "ours ÷ it"]
+    heads += [known["tokens"].label, "ours ÷ it", *(known[name].label for name in _ABLATED)]
+    yield f"| {' | '.join(heads)} |"
+    yield "|" + "---|" * len(heads)
+    for name, each in tallies.items():
+        found, base = estimates(each), tallies[against[name]]
+        ratio = ratios(base, each) if base is not each and typed[name] else None
+        cells = [name, str(typed[name])]
+        for measure in ("saved", "tokens"):
+            cells += [
+                _cell(found[measure], known[measure]),
+                _cell(ratio[measure], None) if ratio else "",
+            ]
+        cells += [known[measure].form.format(found[measure].value) for measure in _ABLATED]
+        yield f"| {' | '.join(cells)} |"
 
 
 def as_json(sides: Tallies) -> dict[str, Any]:

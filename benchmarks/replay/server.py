@@ -16,12 +16,45 @@ from benchmarks.readiness import wait_until_ready
 from benchmarks.replay.sides import NOTHING, Asked, Offer
 from benchmarks.wire import Call
 
+ALTERED = "benchmarks.replay.altered"
+
+
+class Altered:
+    """How a server is started with parts taken out, and what it says of those that mattered."""
+
+    def __init__(self, folder: Path, without: Sequence[str] = ()) -> None:
+        """`folder` is kept by this server alone."""
+        self._marks, self._statistics = folder / "marks", folder / "statistics.json"
+        self._without = tuple(without)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """For `altered.py`."""
+        without = ("--without", *self._without) if self._without else ()
+        return (*without, "--marks", str(self._marks), "--statistics", str(self._statistics), "--")
+
+    def mattered(self) -> frozenset[str]:
+        """The parts that have changed anything since this was last asked."""
+        found = self._marks.read_text(encoding="utf-8").split() if self._marks.exists() else []
+        self._marks.unlink(missing_ok=True)
+        return frozenset(found)
+
 
 class Server:
     """The real server over stdio, with an engine of its own or a remote one."""
 
-    def __init__(self, name: str, settings: dict[str, Any], home: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: dict[str, Any],
+        home: Path,
+        altered: Altered | None = None,
+        by_hand: bool = False,
+    ) -> None:
+        """`by_hand` asks as people do who press a key for it: for several candidates."""
         self.name = name
+        self.altered = altered
+        self._by_hand = by_hand
         self._settings = {"popup": False} | settings
         self._home = home
         self._editor: Editor | None = None
@@ -33,7 +66,10 @@ class Server:
         return self._editor
 
     async def enter(self, workspace: Path) -> None:
-        self._editor = await Editor.start(self._home)
+        if self.altered:
+            self._editor = await Editor.start(self._home, *self.altered.arguments, module=ALTERED)
+        else:
+            self._editor = await Editor.start(self._home)
         await self._editor.initialize(options=self._settings, root=workspace)
         await wait_until_ready(self._editor)
 
@@ -61,7 +97,7 @@ class Server:
     def ask(self, buffer: Buffer) -> Asked:
         if self._last and not self._last.future.done():
             self.editor.wire.cancel(self._last)
-        self._last = self.editor.stream(buffer)
+        self._last = self.editor.stream(buffer, "invoked" if self._by_hand else "automatic")
         return _ServerAsked(self._last, buffer)
 
     def tell(self, event: str, offer: Offer, characters: int = 0) -> None:
@@ -88,36 +124,39 @@ class _ServerAsked:
 
     @property
     def final_ms(self) -> float | None:
-        return None if self._item is None else self._call.elapsed_ms
+        return None if self._items is None else self._call.elapsed_ms
 
     @property
     def first_ms(self) -> float | None:
         streamed = (at for at, value in self._call.progress if value.get("text"))
         first = next(((at - self._call.sent_at) * 1000 for at in streamed), None)
-        return first if first is not None or not self._item else self._call.elapsed_ms
+        return first if first is not None or not self._items else self._call.elapsed_ms
 
     @property
     def offer(self) -> Offer:
-        if self._item is None:
+        if self._items is None:
             value = self._call.progress[-1][1] if self._call.progress else {}
             return Offer(value.get("text", ""), self._over(value))
-        if not self._item:
-            return NOTHING
-        data = self._item.get("data") or {}
-        reused = data.get("source") == "reuse"
-        return Offer(insert_text(self._item), self._over(self._item), reused, data.get("id", ""))
+        return next(iter(self.offers), NOTHING)
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        return tuple(map(self._read, self._items or ()))
+
+    def _read(self, item: Mapping[str, Any]) -> Offer:
+        data = item.get("data") or {}
+        return Offer(insert_text(item), self._over(item), data.get("source") == "reuse", data.get("id", ""))
 
     async def settled(self, within: float) -> None:
         await asyncio.wait([self._call.future], timeout=within)
 
     @property
-    def _item(self) -> dict[str, Any] | None:
-        """The answer; empty where nothing is suggested, None where there is no answer, or an error."""
+    def _items(self) -> list[dict[str, Any]] | None:
+        """The suggestions of the answer; None where there is no answer, or an error."""
         future = self._call.future
         if not future.done() or future.exception() is not None:
             return None
-        items = inline_items(future.result())
-        return items[0] if items and insert_text(items[0]) else {}
+        return [item for item in inline_items(future.result()) if insert_text(item)]
 
     def _over(self, item: Mapping[str, Any]) -> int:
         """How much right of the cursor an item replaces."""

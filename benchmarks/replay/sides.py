@@ -38,6 +38,11 @@ class Asked(Protocol):
         """The suggestion so far; to be read before the buffer is changed."""
         ...
 
+    @property
+    def offers(self) -> Sequence[Offer]:
+        """All that an answer offers, `offer` first; empty before there is an answer, or where it has nothing."""
+        ...
+
     async def settled(self, within: float) -> None:
         """Wait for the end of the answer, at most so many seconds."""
 

@@ -1,0 +1,121 @@
+"""`python -m benchmarks.replay.altered`: the real server with some of its parts taken out, for the ablation.
+
+What follows `--` goes to `aix-lsp`. The server itself has no such switches: nobody but a measurement wants them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aix_lsp import statistics
+from aix_lsp.cli import main as serve
+from aix_lsp.completion import filters, generation
+from aix_lsp.completion.context.gathering import Gathering
+from aix_lsp.completion.filters.cut import Cut
+from aix_lsp.completion.filters.fit import Fitted
+from aix_lsp.completion.reuse import ReuseStore
+
+REUSE, TAILS, FIT, WHOLE_WORDS = "reuse", "tails", "fit", "whole_words"
+OTHERS = (REUSE, TAILS, FIT, WHOLE_WORDS)
+"""Parts that can be taken out, beside the filters that have an own name."""
+
+
+def parts() -> tuple[str, ...]:
+    """The names of the filters, each once."""
+    return tuple(dict.fromkeys(each.__name__ for each in filters.LINE + filters.BLOCK))
+
+
+class Marks:
+    """Which parts have changed anything: each name is written to a file once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: set[str] = set()
+
+    def note(self, name: str) -> None:
+        if name not in self._known:
+            self._known.add(name)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"{name}\n")
+
+
+def take_out(names: set[str]) -> None:
+    """Take parts out of the server that this process is."""
+    filters.LINE = tuple(each for each in filters.LINE if each.__name__ not in names)
+    filters.BLOCK = tuple(each for each in filters.BLOCK if each.__name__ not in names)
+    if FIT in names:
+        filters.fit = lambda text, scene: Fitted(text)
+    if WHOLE_WORDS in names:
+        filters.whole_words = lambda text: text
+    if TAILS in names:
+        generation.sound = lambda text, scene: text  # type: ignore[attr-defined]
+    if REUSE in names:
+        ReuseStore.look_back = lambda self, scene, shape=None: iter(())  # type: ignore[method-assign]
+
+
+def watch(marks: Marks) -> None:
+    """Have each part noted that changes what is shown, and each source that is in a prompt."""
+    filters.LINE = tuple(_watched_filter(each, marks) for each in filters.LINE)
+    filters.BLOCK = tuple(_watched_filter(each, marks) for each in filters.BLOCK)
+    filters.fit = _watched(FIT, filters.fit, marks, lambda text, found: found != Fitted(text))
+    filters.whole_words = _watched(WHOLE_WORDS, filters.whole_words, marks, lambda text, found: found != text)
+    sound = generation.sound  # type: ignore[attr-defined]
+    generation.sound = _watched(TAILS, sound, marks, lambda text, found: found != text)  # type: ignore[attr-defined]
+    files = Gathering.files
+
+    def noted(self: Gathering, aim: Any, *rest: Any, **more: Any) -> Any:
+        found = files(self, aim, *rest, **more)
+        state = self._states.get(aim.document.uri)
+        for piece in state.kept if found and state else ():
+            marks.note(f"context_{piece.source}")
+        return found
+
+    Gathering.files = noted  # type: ignore[method-assign]
+
+
+def _watched_filter(each: filters.Filter, marks: Marks) -> filters.Filter:
+    @functools.wraps(each)
+    def call(text: str, scene: Any, done: bool) -> Cut:
+        cut = each(text, scene, done)
+        if cut.stop or (done and cut.text != text):
+            marks.note(each.__name__)
+        return cut
+
+    return call
+
+
+def _watched(name: str, part: Callable[..., Any], marks: Marks, changed: Callable[[str, Any], bool]) -> Any:
+    def call(text: str, *rest: Any) -> Any:
+        found = part(text, *rest)
+        if changed(text, found):
+            marks.note(name)
+        return found
+
+    return call
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.replay.altered", description=__doc__)
+    parser.add_argument(
+        "--without", nargs="*", default=[], choices=(*parts(), *OTHERS), help="parts to take out"
+    )
+    parser.add_argument("--marks", type=Path, required=True, help="file for the names of parts that mattered")
+    parser.add_argument(
+        "--statistics", type=Path, required=True, help="file instead of the user's statistics"
+    )
+    parser.add_argument("arguments", nargs="*")
+    options = parser.parse_args()
+    statistics.file = lambda: options.statistics
+    take_out(set(options.without))
+    watch(Marks(options.marks))
+    sys.argv = ["aix-lsp", *options.arguments]
+    serve()
+
+
+if __name__ == "__main__":
+    main()
