@@ -52,7 +52,7 @@ all-editors: $(READY)
 	tests/editors/fetch_debian.sh all
 	tests/editors/fetch_plugins.sh
 	tests/editors/fetch_vscode.sh
-	cd editors/vscode && npm ci --no-audit --no-fund && npm test && PYTHON=$(abspath $(BIN)/python) npm run settings -- --check && npm run package
+	PYTHON=$(abspath $(BIN)/python) tests/editors/pack_vscode.sh
 
 test-editors: all-editors
 	$(BIN)/python -m pytest tests/editors -m "slow_editor or not slow_editor"

@@ -8,16 +8,29 @@ target="$PWD/.cache/plugins"
 from="${AIX_LSP_GIT:-https://github.com}"
 export GIT_TERMINAL_PROMPT=0
 
-command -v git >/dev/null || { echo "fetch_plugins: no git here; tests of other plugins will be skipped" >&2; exit 0; }
+give_up() {
+    echo "fetch_plugins: $1; the tests of other plugins will be skipped" >&2
+    exit 0
+}
+
+command -v git >/dev/null || give_up "no git here"
 mkdir -p "$target"
 left_out=
+
+is_reached() { # Asked once, before the first thing that is fetched: a network without a way out can take minutes to say so.
+    [ -n "${reached:-}" ] && return
+    reason=$(timeout 60 git ls-remote "$from/hrsh7th/nvim-cmp" HEAD 2>&1 >/dev/null) ||
+        give_up "$from can't be reached (${reason:-no answer in 60 s}); AIX_LSP_GIT can name a mirror"
+    reached=yes
+}
 
 fetch() { # REPOSITORY COMMIT: that commit alone
     folder="$target/${1#*/}"
     [ "$(git -C "$folder" rev-parse HEAD 2>/dev/null)" = "$2" ] && return
+    is_reached
     rm -rf "$folder"
     git init --quiet "$folder"
-    if ! timeout 300 git -C "$folder" fetch --quiet --depth 1 "$from/$1" "$2" ||
+    if ! timeout 300 git -C "$folder" fetch --quiet --depth 1 "$from/$1" "$2" 2>/dev/null ||
         ! git -C "$folder" -c advice.detachedHead=false checkout --quiet "$2"; then
         rm -rf "$folder"
         left_out="$left_out $1"
@@ -43,4 +56,4 @@ fetch prabirshrestha/asyncomplete.vim 016590d2ca73cefe45712430e319a0ef004e2215
 fetch prabirshrestha/asyncomplete-lsp.vim da23f4418a6301feac7b99e1728fb79acb243d69
 fetch neoclide/coc.nvim 0189e9914bbb28f263d243d0adb6eb391d61fed2
 build_coc
-[ -z "$left_out" ] || echo "fetch_plugins: could not be had:$left_out; their tests will be skipped" >&2
+[ -z "$left_out" ] || echo "fetch_plugins: could not be had from $from:$left_out; their tests will be skipped" >&2
