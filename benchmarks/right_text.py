@@ -15,7 +15,7 @@ from pathlib import Path
 from aix_lsp.completion import filters
 from aix_lsp.completion.extent import extent
 from aix_lsp.completion.scene import AFTER, BEFORE, Scene
-from benchmarks.replay.corpus import LANGUAGES, SourceFile, chosen, default_cache
+from benchmarks.replay.corpus import DEBIAN, LANGUAGES, SourceFile, chosen, default_cache
 
 _LINES = (1, 1, 2, 4)
 MEANT = ("one_line", "scope")
@@ -73,7 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.right_text", description=__doc__)
     parser.add_argument("--files", type=int, default=90, help="at most so many files")
     parser.add_argument("--places", type=int, default=40, help="in each of them")
-    parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES)
+    parser.add_argument("--languages", nargs="+", choices=LANGUAGES + DEBIAN, default=LANGUAGES)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--examples", type=int, default=0, help="show so many of what each filter cut")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="where the packages are kept")

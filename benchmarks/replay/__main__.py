@@ -18,7 +18,7 @@ from benchmarks.machine import announce
 from benchmarks.replay import report
 from benchmarks.replay.ablation import Ablation, Result, ablate, names, rows, sides
 from benchmarks.replay.bare import bare
-from benchmarks.replay.corpus import LANGUAGES, Unreachable, chosen, default_cache
+from benchmarks.replay.corpus import DEBIAN, LANGUAGES, Unreachable, chosen, default_cache
 from benchmarks.replay.figures import Tally, tally
 from benchmarks.replay.person import Work
 from benchmarks.replay.run import Terms, Unit, compare, units
@@ -106,7 +106,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help=f"{QUICK['files']} files, {QUICK['minutes']} minutes"
     )
-    parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES)
+    parser.add_argument("--languages", nargs="+", choices=LANGUAGES + DEBIAN, default=LANGUAGES)
     parser.add_argument("--seed", type=int, default=1, help="chooses files and pieces, and moves the hands")
     parser.add_argument("--patience-ms", type=float, default=1000, help="longest wait for an answer")
     parser.add_argument("--settings", default="{}", help="settings of our side, as JSON")
@@ -153,7 +153,7 @@ def main() -> int:
         results = asyncio.run(run(options, looks))
     except Unreachable as error:
         print(
-            f"{error}\nthe packages are fetched with pip and npm; --cache names where they are",
+            f"{error}\nthe packages are fetched with pip, npm and apt-get; --cache names where they are",
             file=sys.stderr,
         )
         return 1

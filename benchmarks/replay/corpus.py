@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -20,10 +22,14 @@ from platformdirs import user_cache_path
 
 HELD_OUT = Path(__file__).with_name("held_out.toml")
 LANGUAGES = ("python", "javascript", "typescript")
+"""Those that are fetched everywhere."""
+DEBIAN = ("go", "rust")
+"""Those whose packages only Debian and its kin have, where apt-get fetches them."""
 SMALLEST, LARGEST = 1200, 24_000
 """Characters of a file that is replayed."""
 
 _LONGEST_LINE = 200
+_DEBIAN_SOURCES = re.compile(r"^\./usr/share/(?:gocode/src|cargo/registry)/")
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,9 @@ def candidates(folder: Path, language: str) -> Iterator[SourceFile]:
 
 
 def _download(package: Package, scratch: Path) -> Path:
-    if package.kind == "pypi":
+    if package.kind in DEBIAN:
+        command = ["apt-get", "download", "--quiet", f"{package.name}={package.version}"]
+    elif package.kind == "pypi":
         client = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
         command = [*client, "--dest", str(scratch), f"{package.name}=={package.version}"]
     else:
@@ -144,23 +152,35 @@ def _download(package: Package, scratch: Path) -> Path:
         command = [*client, "--pack-destination", str(scratch), f"{package.name}@{package.version}"]
     try:
         subprocess.run(command, check=True, timeout=300, capture_output=True, cwd=scratch)
-        return next(path for path in scratch.iterdir() if path.suffix in (".whl", ".tgz"))
+        return next(path for path in scratch.iterdir() if path.suffix in (".whl", ".tgz", ".deb"))
     except (OSError, subprocess.SubprocessError, StopIteration) as error:
         raise Unreachable(f"{' '.join(command[:4])} … {package.name} {package.version}: {error}") from error
 
 
 def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Paths (below npm's `package/`) and contents of an archive's files."""
+    """Paths and contents of an archive's files, below npm's `package/` and Debian's folders for sources."""
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:
             for name in wheel.namelist():
                 yield name, wheel.read(name)
         return
-    with tarfile.open(archive) as tar:
+    deb = archive.suffix == ".deb"
+    plain = _unpacked_deb(archive) if deb else None
+    with tarfile.open(archive, fileobj=plain) as tar:
         for member in tar:
             data = tar.extractfile(member) if member.isfile() else None
             if data is not None:
-                yield member.name.partition("/")[2], data.read()
+                path = member.name
+                yield _DEBIAN_SOURCES.sub("", path) if deb else path.partition("/")[2], data.read()
+
+
+def _unpacked_deb(archive: Path) -> io.BytesIO:
+    """The files of a Debian package as a tar."""
+    command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
+    try:
+        return io.BytesIO(subprocess.run(command, check=True, timeout=60, capture_output=True).stdout)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Unreachable(f"{' '.join(command)}: {error}") from error
 
 
 def _matches(path: str, pattern: str) -> bool:

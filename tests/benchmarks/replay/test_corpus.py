@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
+import subprocess
 import tarfile
 import zipfile
 from dataclasses import replace
@@ -36,7 +38,24 @@ def wheel(folder: Path) -> Path:
     return archive
 
 
-@pytest.mark.parametrize("pack", [tgz, wheel])
+def deb(folder: Path) -> Path:
+    archive, root = folder / "name.deb", folder / "root"
+    for path, text in FILES.items():
+        file = root / "usr/share/cargo/registry" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    (root / "DEBIAN").mkdir()
+    about = {"Package": "name", "Version": "1", "Architecture": "all", "Maintainer": "a", "Description": "b"}
+    control = "".join(f"{name}: {value}\n" for name, value in about.items())
+    (root / "DEBIAN/control").write_text(control)
+    subprocess.run(["dpkg-deb", "--build", str(root), str(archive)], check=True, capture_output=True)
+    return archive
+
+
+NO_DEBIAN = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg-deb")
+
+
+@pytest.mark.parametrize("pack", [tgz, wheel, pytest.param(deb, marks=NO_DEBIAN)])
 def test_only_what_is_listed_is_unpacked_and_only_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: type
 ) -> None:

@@ -31,6 +31,9 @@ BRACKETS = [
     ("if (a) {\n  ", "b();", "\n}\n", "", "javascript", False),
     ("class A:\n    ", 'def f(self):\n        """What', "\n\n    x = f(1)\n", "", "python", False),
     ("s = `${", "a}`;", "}`\n", "", "javascript", True),
+    ("func f() {\n\t", "g(a", "\n}\n", "", "go", False),
+    ("func f() {\n\t", "g()\n}", "\n}\n", "", "go", True),
+    ("fn f() {\n    let x = '", "a'", "';\n}\n", "", "rust", False),
     ("let a: Map<string, ", "number[]> = new Map();", "\n", "", "typescript", False),
 ]
 
