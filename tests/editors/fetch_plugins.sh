@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetch the completion plugins that ours has to get on with into .cache/plugins, each at one commit, from GitHub
+# Fetch the plugins that ours has to get on with, or is installed by, into .cache/plugins, each at one commit, from GitHub
 # (AIX_LSP_GIT=URL: from a mirror of it), and build coc.nvim, with what it needs from npm. What can't be had is named,
 # and this ends well: the tests of those plugins are then skipped, and say so too.
 set -eu
@@ -51,6 +51,7 @@ build_coc() {
 fetch hrsh7th/nvim-cmp a1d504892f2bc56c2e79b65c6faded2fd21f3eca
 fetch hrsh7th/cmp-nvim-lsp cbc7b02bb99fae35cb42f514762b89b5126651ef
 fetch Saghen/blink.cmp b19413d214068f316c78978b08264ed1c41830ec # v1.8.0
+fetch folke/lazy.nvim 306a05526ada86a7b30af95c5cc81ffba93fef97
 fetch prabirshrestha/vim-lsp 474c656659b5fb51eec6770309e0211c8aa49b5b
 fetch prabirshrestha/asyncomplete.vim 016590d2ca73cefe45712430e319a0ef004e2215
 fetch prabirshrestha/asyncomplete-lsp.vim da23f4418a6301feac7b99e1728fb79acb243d69

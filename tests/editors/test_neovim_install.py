@@ -1,0 +1,84 @@
+"""The ways to install the Neovim plugin that docs/editors/neovim.md has: each is run as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.editors.neovim import ROOT, Neovim, find
+from tests.editors.neovim_plugin import PluginNeovim
+
+pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(300)]
+
+LAZY = ROOT / ".cache" / "plugins" / "lazy.nvim"
+SOURCE = "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    return"
+_LAZY_CONFIG = """
+vim.opt.runtimepath:prepend('%(lazy)s')
+require('lazy').setup({ %(plugin)s }, { rocks = { enabled = false }, performance = { rtp = { reset = false } } })
+"""
+
+
+def documented(way: str) -> str:
+    """The Lua block that follows `With WAY` on the page."""
+    page = (ROOT / "docs" / "editors" / "neovim.md").read_text(encoding="utf-8")
+    found = re.search(rf"With {re.escape(way)}.*?```lua\n(.*?)```", page, re.DOTALL)
+    assert found, way
+    return textwrap.dedent(found[1])
+
+
+def by_vim_pack() -> str:
+    """It asks before it installs: the answer is given beforehand."""
+    text = documented("`vim.pack`").replace("https://github.com/aix-lsp/aix-lsp", f"file://{ROOT}")
+    return text.replace("load =", "confirm = false, load =")
+
+
+def by_lazy() -> str:
+    plugin = documented("lazy.nvim").replace("'aix-lsp/aix-lsp'", f"url = 'file://{ROOT}', name = 'aix-lsp'")
+    return _LAZY_CONFIG % {"lazy": LAZY, "plugin": plugin}
+
+
+class Installed(PluginNeovim):
+    """One editor with a configuration of its own."""
+
+    def __init__(self, executable: str, home: Path, engine_home: Path, config: str) -> None:
+        Neovim.__init__(self, executable, home, engine_home, config)
+
+
+@pytest.mark.parametrize(
+    ("way", "oldest"), [(by_vim_pack, (0, 12)), (by_lazy, (0, 10))], ids=["vim.pack", "lazy.nvim"]
+)
+def test_installed_as_documented(
+    way: Callable[[], str],
+    oldest: tuple[int, int],
+    tmp_path: Path,
+    engine_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    executable = find(oldest)
+    if executable is None:
+        pytest.skip(f"no Neovim {oldest[0]}.{oldest[1]} here: run tests/editors/fetch_debian.sh")
+    if way is by_lazy and not LAZY.exists():
+        pytest.skip("no lazy.nvim here: run tests/editors/fetch_plugins.sh")
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no git repository, which plugins are installed from")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".aix-lsp.toml").write_text("deadlineMs = 15000\n")
+    editor = Installed(executable, tmp_path, engine_home, way())
+    try:
+        editor.open("edited.py", SOURCE + "\n")
+        editor.wait(editor.ready, "the model", within=200)
+        editor.insert_at_end(" ")
+        ghost = editor.settled_ghost()
+        editor.keys("<Tab>")
+        editor.wait(lambda: editor.buffer() != SOURCE + " ", "accepted text")
+        assert editor.buffer() == SOURCE + " " + ghost
+    finally:
+        editor.close()
