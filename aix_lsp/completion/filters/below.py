@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from aix_lsp.completion.filters.cut import Cut
-from aix_lsp.completion.filters.likeness import alike, may_become_alike, significant
+from aix_lsp.completion.filters.likeness import alike, may_become_alike, significant, word_begun
 from aix_lsp.completion.languages import closes_block, indentation
 from aix_lsp.completion.scene import Scene
 
 
 def below(text: str, scene: Scene, done: bool) -> Cut:
-    """Cut before a line that is the next one in the document.
+    """Cut before a line that is the next one in the document; of the cursor's own keep the end of the word begun.
 
     A short line that ends a block (`end`, `</p>`) must also have the same indentation; brackets are `balance`'s.
     """
@@ -26,7 +26,7 @@ def below(text: str, scene: Scene, done: bool) -> Cut:
         if index == len(lines) - 1 and not done:
             return Cut("\n".join(lines[:index]) if _may_repeat(whole, target, fresh) else text)
         if _repeats(whole, target, fresh):
-            return Cut("\n".join(lines[:index]), stop=True)
+            return Cut("\n".join(lines[:index]) if index else word_begun(line, scene), stop=True)
     return Cut(text)
 
 

@@ -1,11 +1,19 @@
-"""When two lines say the same, and when that says anything."""
+"""When two lines say the same, when that says anything, and what is kept where they do."""
 
 from __future__ import annotations
 
 import re
 
+from aix_lsp.completion.scene import Scene
+
 _WORD = re.compile(r"\w+")
 _WORD_CHARS = re.compile(r"[^\W_]")
+
+
+def word_begun(text: str, scene: Scene) -> str:
+    """What of a text ends the word that ends at the cursor; empty where none does."""
+    word = _WORD.match(text) if scene.word_before else None
+    return word[0] if word else ""
 
 
 def significant(line: str) -> bool:

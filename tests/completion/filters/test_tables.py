@@ -68,6 +68,8 @@ def test_the_beginning_of_a_marker_is_held_back() -> None:
         ("<p>\n    |\n</p>\n", "b\n</p>", "b"),
         # brackets are another filter's
         ("f(\n    |\n)\n", "a,\n)", "a,\n)"),
+        # the word begun
+        ("fo|\nfor item in items:\n", "r item in items:", "r"),
         # nothing below
         ("x = |", "1", "1"),
         ("x = |\n\n\n", "1", "1"),
@@ -89,6 +91,10 @@ def test_a_line_that_may_become_the_next_one_is_held_back() -> None:
         ("x = compute(1)\n|", "x = compute(1)", ""),
         ("x = compute(1)\nx = |", "compute(1)\ny = 2", ""),
         ("x = compute(1)\n|", "x = compute(12)", "x = compute(12)"),
+        # the word begun is right more often than the line
+        ("old.width = new.width\no|", "ld.width = new.width", "ld"),
+        ("old.width = new.width\nold.w|", "idth = new.width", "idth"),
+        ("old.width = new.width\nold.|", "width = new.width", ""),
         ("x = compute(1)\n    |", "x = compute(1)", "x = compute(1)"),
         ("}\n|", "}", "}"),
         ("    0,\n    |", "0,", "0,"),
