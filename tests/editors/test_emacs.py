@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -159,3 +160,26 @@ def test_compiles_without_a_warning(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow_editor
+def test_installed_as_documented(tmp_path: Path) -> None:
+    """The page's first block, as it stands, installs from this repository."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no git repository, which packages are installed from")
+    page = (ROOT / "docs" / "editors" / "emacs.md").read_text(encoding="utf-8")
+    block = page.split("```elisp")[1].split("```")[0]
+    init = tmp_path / "init.el"
+    init.write_text(
+        "(require 'package) (setq package-archives nil) (package-initialize) (require 'use-package)\n"
+        + block.replace("https://github.com/aix-lsp/aix-lsp", f"file://{ROOT}")
+        + '(princ (locate-library "aix-lsp")) (princ prog-mode-hook)'
+    )
+    done = subprocess.run(
+        [emacs(), "-q", "--batch", "-l", str(init)],
+        env=os.environ | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert str(tmp_path) in done.stdout and "aix-lsp-mode" in done.stdout, done.stderr
