@@ -20,6 +20,12 @@ def errors(text: str, replaced: int, scene: Scene) -> int:
     return len(_errors(scene.before + text + scene.after[replaced:], scene.language))
 
 
+def errors_around(scene: Scene) -> int:
+    """Syntax errors around a scene's cursor without its line."""
+    above = scene.before[: scene.before.rfind("\n") + 1]
+    return len(_errors(above + scene.after.partition("\n")[2], scene.language))
+
+
 def adds_error(text: str, replaced: int, scene: Scene, ends_line: bool) -> bool:
     """Whether there are more errors with `text` than without, and one lies in it or left of it on its line.
 
@@ -30,8 +36,7 @@ def adds_error(text: str, replaced: int, scene: Scene, ends_line: bool) -> bool:
     found = _errors(scene.before + text + scene.after[replaced:], scene.language)
     most = errors("", 0, scene)
     if ends_line:
-        below = scene.after.partition("\n")[2]
-        most = min(most, len(_errors(scene.before[:line] + below, scene.language)))
+        most = min(most, errors_around(scene))
     if len(found) <= most:
         return False
     first, last = _size(scene.before[:line]), _size(scene.before + text)

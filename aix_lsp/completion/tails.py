@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 
 from aix_lsp.completion import filters
 from aix_lsp.completion.brackets import PAIRS, state_at, unpaired
 from aix_lsp.completion.languages import language_of
 from aix_lsp.completion.scene import Scene
 from aix_lsp.completion.surroundings import surroundings
-from aix_lsp.completion.syntax import adds_error
+from aix_lsp.completion.syntax import adds_error, errors_around
 
 _ENDS = re.compile(r"[\w\"'`)\]}](?!\w)|[{(\[:](?=\s*\n)")
 """Where a head of a text may end: behind a word, a string or a closer, and behind what opens a block of lines."""
-_MOST = 8
-"""Heads that are tried; each is parsed, which takes half a millisecond or more."""
+_BROKEN = 3
+"""Where more is wrong around the cursor's line, how an error more comes about cannot be told. A scene that begins in
+the middle of something has some errors for that."""
+_NEAR, _FAR = 6, 4
+"""How many heads are tried; each is parsed, which takes half a millisecond or more."""
 _CLOSERS = {opener: closer for closer, opener in PAIRS.items()}
 
 
@@ -27,19 +29,25 @@ def sound(text: str, scene: Scene) -> str:
     """
     if not text.strip() or surroundings(scene) not in ("code", "parentheses"):
         return text
+    if errors_around(scene) > _BROKEN:
+        return text
     for ends_line in (
         True,
         False,
     ):  # a head that makes the line right is better than a longer one that does not
-        for head in (text, *islice(_heads(text), _MOST)):
+        for head in (text, *_heads(text)):
             if _is_sound(head, scene, ends_line):
                 return head
     return ""
 
 
-def _heads(text: str) -> Iterator[str]:
-    ends = [match.end() for match in _ENDS.finditer(text)]
-    return (text[:end] for end in reversed(ends) if end < len(text.rstrip()))
+def _heads(text: str) -> list[str]:
+    """Heads to try, the longest first: all that end near the text's end, and some of those before."""
+    whole = len(text.rstrip())
+    ends = [match.end() for match in _ENDS.finditer(text) if match.end() < whole][::-1]
+    near, far = ends[:_NEAR], ends[_NEAR:]
+    step = max(1, -(-len(far) // _FAR))
+    return [text[:end] for end in (*near, *far[::-1][::step][::-1])]
 
 
 def _is_sound(text: str, scene: Scene, ends_line: bool) -> bool:
