@@ -18,9 +18,9 @@ class Answer:
         self._asking = asking
         self._first_ms = 0.0
 
-    def take(self, source: Source, last: bool) -> bool:
-        """Look at the source again, for the `last` time or not; whether a text has changed."""
-        found = candidates(source.generation, source.typed, self._goal.scene, last)[: self._goal.wanted]
+    def take(self, source: Source) -> bool:
+        """Look at the source again; whether a text has changed."""
+        found = candidates(source.generation, source.typed, self._goal.scene)[: self._goal.wanted]
         if found and not self._first_ms:
             self._first_ms = self._asking.elapsed_ms
         old = [(suggestion.text, suggestion.replace_right) for suggestion in self.suggestions]

@@ -65,7 +65,7 @@ class Answering:
                 source = self._sources.begin(goal, live)
                 asking.watch(source.generation)
             done = source.generation.finished or asking.late
-            changed = answer.take(source, last=done)
+            changed = answer.take(source)
             if done:
                 self._ledger.answered(goal, source, answer.suggestions, now)
                 if answer.suggestions and settings.prefetch and ask.channel != "popup":

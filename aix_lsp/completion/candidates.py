@@ -21,16 +21,16 @@ class Candidate:
     mean_logprob: float | None
 
 
-def candidates(generation: Generation, typed: str, scene: Scene, last: bool = False) -> list[Candidate]:
+def candidates(generation: Generation, typed: str, scene: Scene) -> list[Candidate]:
     """What is left of a generation once `typed` has been typed, for the cursor of `scene`; best first.
 
-    `last` says that the asker will be told no more, though more may come. Of several, those come first that parse
-    in their place as the model wrote them, once they are whole.
+    Of one that still grows, the word being written is kept back: it may be taken off at the end. Of several, those
+    come first that parse in their place as the model wrote them, once they are whole.
     """
     found: dict[str, Candidate] = {}
     for index, track in enumerate(generation.tracks):
         text = rest(track, typed)
-        if last and not track.stopped:
+        if not track.stopped:
             text = filters.whole_words(text)
         fitted = filters.fit(text, scene)
         if fitted.text.strip():

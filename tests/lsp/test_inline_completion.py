@@ -104,7 +104,7 @@ async def test_a_partial_result_token_of_the_standard_request(peer: DirectPeer) 
 
 
 async def test_streaming_is_cumulative_and_ends_with_done(peer: DirectPeer, backend: ScriptedBackend) -> None:
-    backend.say = lambda request: ["os", ".path", ".join(a)"]
+    backend.say = lambda request: ["os", ".path", ".join(", "a)"]
     await peer.initialize()
     text, params = at("x = |\n", partialResultToken="t")
     peer.open(URI, text)

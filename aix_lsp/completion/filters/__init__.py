@@ -63,9 +63,12 @@ def apply(text: str, scene: Scene, extent: Extent, done: bool) -> Cut:
 
     `done` says that nothing will be added. `stop` in the answer says that nothing added would be shown.
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = whole = text.replace("\r\n", "\n").replace("\r", "\n")
     stopped = False
     for each in of(extent):
+        if not stopped and whole[len(text) :].startswith("\n"):
+            text += "\n"  # what the filter before holds back begins below: this line will not grow
+        whole = text
         text, stop = each(text, scene, done or stopped)
         stopped = stopped or stop
     return Cut(text, stopped)

@@ -33,15 +33,20 @@ def below(text: str, scene: Scene, done: bool) -> Cut:
 def _repeats(line: str, target: str, fresh: bool) -> bool:
     """Whether `line` is the line below; `fresh` where the suggestion wrote all of it."""
     if line.rstrip() == target:
-        return significant(target) or (fresh and closes_block(target) and any(map(str.isalpha, target)))
+        return _counts(target, fresh)
     return fresh and _as_deep(line, target) and significant(target) and alike(line, target)
 
 
 def _may_repeat(head: str, target: str, fresh: bool) -> bool:
     """Whether a line that begins with `head` may yet come to repeat the line below."""
     if target.startswith(head.rstrip()):
-        return True
+        return _counts(target, fresh)
     return fresh and _as_deep(head, target) and significant(target) and may_become_alike(head, target)
+
+
+def _counts(target: str, fresh: bool) -> bool:
+    """Whether a line that is just like the line below repeats it: a sign or a short word stands on many lines."""
+    return significant(target) or (fresh and closes_block(target) and any(map(str.isalpha, target)))
 
 
 def _as_deep(line: str, target: str) -> bool:

@@ -1,10 +1,10 @@
-"""Takes off a word that a text breaks off in, where nothing more will be shown of it."""
+"""Takes off a word that a text breaks off in, with the sign that joins it to the one before."""
 
 from __future__ import annotations
 
 import re
 
-_LAST_WORD = re.compile(r"(?<=\W)\w+\Z")
+_LAST_WORD = re.compile(r"((?<![.:])(\.|::)|->)\w*\Z|(?<=\W)\w+\Z")
 
 
 def whole_words(text: str) -> str:

@@ -291,6 +291,12 @@ def test_trailing(source: str, text: str, shown: str) -> None:
     ("text", "shown"),
     [
         ("foo(ba", "foo("),
+        ("foo.ba", "foo"),
+        ("foo.", "foo"),
+        ("std::vec", "std"),
+        ("at->ne", "at"),
+        ("[a, ...", "[a, ..."),
+        (".ba", ".ba"),
         ("foo bar ba", "foo bar"),
         ("foo(bar)", "foo(bar)"),
         ("retu", "retu"),
