@@ -50,7 +50,7 @@ async def test_updates_are_cumulative_and_the_last_one_is_done(
     ):  # a word being written is kept back: it could be taken off at the end
         call.write(piece)
         await turns()
-    call.end(usage=Usage(prompt_tokens=20, cached_tokens=12, completion_tokens=3))
+    call.end(usage=Usage(prompt_tokens=20, cached_tokens=12, completion_tokens=4))
     updates = await answer
     assert texts(updates) == ["os", "os.getcwd()", "os.getcwd()"]
     assert [update.done for update in updates] == [False, False, True]
@@ -59,7 +59,7 @@ async def test_updates_are_cumulative_and_the_last_one_is_done(
         "model",
         20,
         12,
-        3,
+        4,
     )
     assert len({update.suggestions[0].id for update in updates}) == 1
 
