@@ -13,6 +13,14 @@ from benchmarks.engine_watch import engine_pids
 
 RUNS_S, RESTS_S = 0.003, 0.06
 
+GROWING = (
+    "def mean(values):\n    total = 0\n    for value in values:\n        ",
+    "class Stack:\n    def __init__(self):\n        self.items = []\n\n    def push(self, item):\n        ",
+    "import os\n\n\ndef read(path):\n    ",
+    "def area(width, height):\n    ",
+)
+"""Places where the embedded model writes several words."""
+
 
 @contextlib.contextmanager
 def slowed_engine(home: Path) -> Iterator[None]:

@@ -31,7 +31,8 @@ def helix(tmp_path: Path, engine_home: Path) -> Iterator[Terminal]:
     languages = (ROOT / "editors" / "helix" / "languages.toml").read_text()
     (settings / "languages.toml").write_text(
         languages.replace(
-            "[language-server.aix-lsp.config]", "[language-server.aix-lsp.config]\ndeadlineMs = 15000"
+            "[language-server.aix-lsp.config]",
+            "[language-server.aix-lsp.config]\ndeadlineMs = 15000\nconfidence = 0",
         )
     )
     server = tmp_path / "bin" / "aix-lsp"

@@ -9,18 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.editors import workbench
-from tests.editors.slow_engine import slowed_engine
+from tests.editors.slow_engine import GROWING, slowed_engine
 from tests.editors.workbench import Workbench
 
 pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(400)]
 
 SOURCE = "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    return"
-GROWING = (
-    "def mean(values):\n    total = 0\n    for value in values:\n        ",
-    "class Stack:\n    def __init__(self):\n        self.items = []\n\n    def push(self, item):\n        ",
-    "import os\n\n\ndef read(path):\n    ",
-    "def area(width, height):\n    ",
-)
 
 
 @pytest.fixture(scope="module")

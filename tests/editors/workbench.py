@@ -93,6 +93,7 @@ class Workbench:
             "workbench.startupEditor": "none",
             "workbench.secondarySideBar.defaultVisibility": "hidden",
             "aix.deadlineMs": 15000,
+            "aix.confidence": 0,
             "workbench.tips.enabled": False,
             "extensions.ignoreRecommendations": True,
             "editor.minimap.enabled": False,
