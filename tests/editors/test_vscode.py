@@ -44,15 +44,14 @@ def start(window: Workbench, text: str) -> None:
         window.do("paste", text=text)
     else:
         window.do("press", key="Delete")
-    window.wait(lambda: shown(window) == text.replace("\n", ""), "the text")
 
-    def put_away() -> bool:
+    def alone() -> bool:
         if window.do("ghost") or window.do("popup"):
             window.do("press", key="Escape")
             return False
-        return True
+        return "".join(window.do("lines")) == text.replace("\n", "")
 
-    window.wait(put_away, "an editor without a suggestion")
+    window.wait(alone, "the text without a suggestion")
 
 
 def shown(window: Workbench) -> str:
