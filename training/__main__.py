@@ -88,7 +88,7 @@ def export(work: Path, out: Path | None, start: Path | None) -> None:
     from aix_lsp.training.export import export_checkpoint
 
     run = recipe.run_folder(work, start)
-    export_checkpoint(run, start or work / "tokenizer", out or work / "model")
+    export_checkpoint(run, recipe.tokenizer_of(work, start), out or work / "model")
 
 
 @main.command()

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 from aix_lsp.training import corpus, vocabulary
 from aix_lsp.training.export import read_model
 from aix_lsp.training.loop import Inputs
 from aix_lsp.training.loop import train as train_worker
 from aix_lsp.training.model import Shape
-from aix_lsp.training.recipe import Recipe
+from aix_lsp.training.recipe import Phase, Recipe
+from aix_lsp.training.transplant import transplant
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 VOCABULARY = 8192
 _TOKENIZER_BYTES = 40_000_000  # of text: more of it changes no entry worth having
@@ -31,9 +37,15 @@ _SHARES = {
 }
 RECIPE = Recipe(tokens=64_000_000, shares=_SHARES)
 
-# From the weights of a finished model, which know Python already: lower rates, and a fall over half of the run.
+# From the weights of a model that knows some Python: rates nearly as high as anew, and a fall over half of the run.
 WARM_RECIPE = Recipe(
-    tokens=16_000_000, matrix_rate=0.01, other_rate=1e-3, warmup=300_000, flat_until=0.5, shares=_SHARES
+    tokens=50_000_000,
+    matrix_rate=0.015,
+    other_rate=2e-3,
+    warmup=600_000,
+    flat_until=0.5,
+    phases=(Phase(0.0, 512), Phase(0.78, 1024), Phase(0.95, 2048)),
+    shares=_SHARES,
 )
 
 # For a GPU: the largest whose weights stay below 64 MB in fp16, and a billion tokens. Not run yet.
@@ -63,13 +75,25 @@ def make_tokenizer(work: Path) -> None:
 
 def inputs(work: Path, start: Path | None) -> Inputs:
     """What the run learns from and is scored on, and the weights that it begins with."""
-    weights = read_model(start)[0] if start is not None else None
-    return Inputs(
-        corpus.load(work / "train.jsonl"),
-        corpus.load(work / "heldout.jsonl"),
-        start or work / "tokenizer",
-        weights,
-    )
+    tokenizer, weights = tokenizer_of(work, start), None
+    if start is not None:
+        weights = read_model(start)[0]
+        if tokenizer != start:
+            weights = transplant(weights, _tokenizer(start), _tokenizer(tokenizer))
+    return Inputs(corpus.load(work / "train.jsonl"), corpus.load(work / "heldout.jsonl"), tokenizer, weights)
+
+
+def tokenizer_of(work: Path, start: Path | None) -> Path:
+    """The folder of the run's tokenizer: the first model's own, where it knows all that a prompt is made of."""
+    if start is not None and vocabulary.REPOSITORY in _tokenizer(start).get_vocab():
+        return start
+    return work / "tokenizer"
+
+
+def _tokenizer(folder: Path) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
 def run(work: Path, count: int, start: Path | None = None) -> None:
@@ -86,7 +110,8 @@ def run(work: Path, count: int, start: Path | None = None) -> None:
     chosen = count or (1 if on_gpu else os.cpu_count() or 1)
     shape, recipe = (GPU_SHAPE, GPU_RECIPE) if on_gpu else (SHAPE, RECIPE)
     if start is not None:
-        shape, recipe = read_model(start)[1], WARM_RECIPE
+        entries = _tokenizer(tokenizer_of(work, start)).get_vocab_size()
+        shape, recipe = replace(read_model(start)[1], vocabulary=entries), WARM_RECIPE
     arguments = (shape, recipe, partial(inputs, work, start), run_folder(work, start))
     with FileLock(work / "train.lock", timeout=0):
         workers.run(chosen, work / "rendezvous", train_worker, arguments)

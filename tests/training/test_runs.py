@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from tokenizers import Tokenizer
 
 from aix_lsp.training import corpus, export, vocabulary
 from aix_lsp.training.duplicates import Seen
 from aix_lsp.training.model import Llama, Shape
 from aix_lsp.training.recipe import Phase, Recipe
+from aix_lsp.training.transplant import EMBEDDINGS
 from tests.training.code import write_package
 from training import recipe
 from training.__main__ import main
@@ -62,6 +64,26 @@ def test_a_run_begins_with_a_models_weights(work: Path, monkeypatch: pytest.Monk
     # Nothing moved at rates of 0, so what came out is what the run began with.
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert not (work / "run").exists()
+
+
+@pytest.mark.timeout(200)
+def test_a_model_without_a_token_for_repositories_is_given_the_new_tokenizer(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "WARM_RECIPE", STILL)
+    base, other = work / "base", vocabulary.train_tokenizer(["alpha = beta(gamma)\n" * 50], 300)
+    other = Tokenizer.from_str(other.to_str().replace(vocabulary.REPOSITORY, "<|something|>"))
+    vocabulary.save_tokenizer(other, work / "other")
+    shape = replace(SHAPE, vocabulary=other.get_vocab_size())
+    export.write_model(Llama(shape).state_dict(), shape, work / "other", base)
+    _invoke("--work", work, "train", "--workers", 1, "--start", base)
+    _invoke("--work", work, "export", "--start", base)
+    model = work / "model"
+    assert (model / "tokenizer.json").read_bytes() == (work / "tokenizer" / "tokenizer.json").read_bytes()
+    before, after = export.read_model(base)[0], export.read_model(model)[0]
+    differing = {name for name in after if not torch.equal(after[name], before[name])}
+    assert differing == {EMBEDDINGS}
+    assert after[EMBEDDINGS].shape == (SHAPE.vocabulary, SHAPE.hidden)
 
 
 @pytest.mark.timeout(200)
