@@ -111,5 +111,18 @@ def evaluate(work: Path, models: tuple[str, ...], quick: bool, ngram: bool) -> N
     click.echo(compare(work, folders, extent, ngram))
 
 
+@main.command()
+@click.option("--model", type=click.Path(exists=True, path_type=Path, file_okay=False), required=True)
+@click.pass_obj
+def shares(work: Path, model: Path) -> None:
+    """Fit recall's shares to a model, on half of the cursors in held-out packages, and score them on the rest."""
+    import torch
+
+    from training.evaluate import fit_shares
+
+    torch.set_num_threads(1)
+    click.echo(fit_shares(work, model))
+
+
 if __name__ == "__main__":
     main()

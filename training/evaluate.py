@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
+from aix_lsp.engine.scheduling.recall import SHARES
 from aix_lsp.training import corpus
 from aix_lsp.training.corpus import Document
-from aix_lsp.training.evaluation import cursors
-from aix_lsp.training.evaluation.completer import NextToken, load_tokenizer
+from aix_lsp.training.evaluation import cursors, shares
+from aix_lsp.training.evaluation.completer import Completer, Expected, NextToken, load_tokenizer
 from aix_lsp.training.evaluation.ngram import NgramModel
 from aix_lsp.training.evaluation.report import GROUPS, Extent, Figures, evaluate, table
 from aix_lsp.training.evaluation.transformer import TransformerModel
@@ -20,6 +21,7 @@ from aix_lsp.training.vocabulary import Codec
 
 log = logging.getLogger(__name__)
 
+_SHARES_CURSORS = {"Python": 300, "TypeScript, JavaScript": 200, "Go, Rust, C, Java": 100}
 _NGRAM_TOKENS = 25_000_000  # of the documents, drawn at random: what 2 GB of memory hold
 
 
@@ -63,6 +65,27 @@ def _models(work: Path, folders: dict[str, Path], ngram: bool) -> Iterator[tuple
         yield f"{name}, recall", _Loader(name, folder, work), True
     if ngram:
         yield "n-gram", _Loader("n-gram", None, work), False
+
+
+def fit_shares(work: Path, folder: Path) -> str:
+    """Recall's shares for a model by the length of the match, and bits a token without, with today's and with these."""
+    held = corpus.load(work / "heldout.jsonl")
+    completer = Completer(TransformerModel(folder, folder.name), held)
+    fitted_on: list[Expected] = []
+    scored_on: list[Expected] = []
+    for group, count in _SHARES_CURSORS.items():
+        places = cursors.lines(cursors.of_language(held, *GROUPS[group]), count, seed=1)
+        fitted_on += shares.observe(completer, places[::2])
+        scored_on += shares.observe(completer, places[1::2])
+    found = shares.fit(fitted_on)
+    rows = [("model alone", [0.0]), ("as they are", SHARES), ("fitted", found)]
+    return "\n".join(
+        [
+            f"{len(fitted_on)} tokens fitted on, {len(scored_on)} scored on",
+            "shares " + ", ".join(f"{share:.2f}" for share in found),
+            *(f"{name}: {shares.bits(scored_on, these):.3f} bits a token" for name, these in rows),
+        ]
+    )
 
 
 class _Loader:

@@ -20,7 +20,7 @@ _LONGEST = 24
 _MOST_FOLLOWERS = 32
 # By the length of the match in tokens, from 0 on: fitted by expectation maximisation to the embedded model's
 # chances at 400 cursors of held-out packages (training/README.md).
-_SHARES = (0.0, 0.25, 0.3, 0.43, 0.5, 0.52, 0.55, 0.7, 0.73, 0.73, 0.73, 0.73, 0.73, 0.73, 0.73, 0.73, 0.9)
+SHARES = (0.0, 0.25, 0.3, 0.43, 0.5, 0.52, 0.55, 0.7, 0.73, 0.73, 0.73, 0.73, 0.73, 0.73, 0.73, 0.73, 0.9)
 
 
 _LOOKED_AT = 8
@@ -89,6 +89,11 @@ class Recall:
             self._match = self._follow(self._match, rest, ())
 
     @property
+    def matched(self) -> int:
+        """How many of the last tokens stand elsewhere, too."""
+        return self._match.length
+
+    @property
     def generated(self) -> int:
         """How many generated tokens were taken in."""
         return len(self._tokens) - self._given
@@ -144,7 +149,7 @@ class Recall:
             kept = heapq.nlargest(_MOST_FOLLOWERS, counts, key=counts.__getitem__)
             counts = {token: counts[token] for token in kept}
         total = sum(counts.values())
-        share = weight * _SHARES[min(match.length, len(_SHARES) - 1)]
+        share = weight * SHARES[min(match.length, len(SHARES) - 1)]
         return Mixture(share, list(counts), [count / total for count in counts.values()])
 
     def _tail(self, drafts: Sequence[int]) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os.path import commonpath
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,15 @@ class Completion:
     ended: bool
 
 
+class Expected(NamedTuple):
+    """The chances that a right token was given by the model and by what stood elsewhere."""
+
+    matched: int
+    """How many tokens before it stood elsewhere, too; at least 1."""
+    by_model: float
+    by_recall: float
+
+
 class Completer:
     """One model with its prompt format."""
 
@@ -70,7 +79,7 @@ class Completer:
         ends = stops | {model.tokenizer.eos_token_id}
         self._vocabulary = Vocabulary(model.tokenizer, len(known), ends, [known[m] for m in template.markers])
         self._banned = np.array(self._vocabulary.banned, dtype=np.int64)
-        encoder = TextEncoder(model.tokenizer, self._vocabulary)
+        self._encoder = encoder = TextEncoder(model.tokenizer, self._vocabulary)
         self._layout = Layout(encoder, self._vocabulary, template, model.tokenizer)
         self._libraries = None if neighbours is None else _Libraries(neighbours, encoder)
 
@@ -108,6 +117,24 @@ class Completer:
             if recall is not None:
                 recall.extend([token])
         return Completion(written.decode(errors="replace"), ended=False)
+
+    def expected(self, prompt: FimPrompt, wanted: str, document: Document) -> Iterator[Expected]:
+        """What the model and recall each expected of the tokens of `wanted`, given those before each.
+
+        The token that spells the cursor's word again is left out: healing leaves it little choice.
+        """
+        laid = self._layout.lay_out(prompt, self.model.context - len(wanted.encode()) - 64, heal=True)
+        recall = self._recall(laid, document)
+        if recall is None:
+            return
+        logits = self.model.start(laid.tokens)
+        for at, token in enumerate(self._encoder.tokens(laid.typed.decode(errors="ignore") + wanted)):
+            (mixture,) = recall.mixtures((), 1.0)
+            if mixture is not None and (at or not laid.typed):
+                told = dict(zip(mixture.tokens, mixture.chances, strict=True)).get(token, 0.0)
+                yield Expected(recall.matched, float(chances_of(logits)[token]), told)
+            logits = self.model.add(token)
+            recall.extend([token])
 
     def _recall(self, laid: Prompt, document: Document | None) -> Recall | None:
         if self._libraries is None:
@@ -150,12 +177,16 @@ class _Libraries:
             yield self._encoder.tokens(text)
 
 
+def chances_of(logits: Logits) -> Logits:
+    """Scores as chances that sum up to 1."""
+    raised: Logits = np.exp(logits - float(logits.max()))
+    return raised / raised.sum()
+
+
 def mixed(logits: Logits, recall: Recall) -> Logits:
     """Log-probabilities of the model's chances and what stood elsewhere, mixed."""
     (mixture,) = recall.mixtures((), 1.0)
-    top = float(logits.max())
-    chances = np.exp(logits - top)
-    chances /= chances.sum()
+    chances = chances_of(logits)
     if mixture is not None:
         chances *= 1 - mixture.share
         chances[list(mixture.tokens)] += mixture.share * np.array(mixture.chances, np.float32)

@@ -1,0 +1,56 @@
+"""How much of a model's chances recall should get, by the length of its match: fitted to what was right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from aix_lsp.training.evaluation.completer import Completer, Expected
+from aix_lsp.training.evaluation.cursors import Cursor
+
+LONGEST = 16
+"""Longer matches share one share."""
+_ROUNDS = 60
+_FEW = 30
+"""So many made-up places, right or wrong as those of one token less, keep a rare length's share near that one's."""
+
+
+def observe(completer: Completer, places: Iterable[Cursor]) -> list[Expected]:
+    """What was expected of each right token at the cursors, where anything was recalled."""
+    return [
+        expected
+        for place in places
+        for expected in completer.expected(place.prompt(), place.wanted, place.document)
+    ]
+
+
+def fit(observed: Sequence[Expected]) -> list[float]:
+    """A share for each length from 0 on, by expectation maximisation (Jelinek and Mercer 1980)."""
+    shares = [0.0]
+    for length in range(1, LONGEST + 1):
+        here = [e for e in observed if min(e.matched, LONGEST) == length]
+        shares.append(_fitted(here, shares[-1] or 0.25))
+    return shares
+
+
+def _fitted(here: Sequence[Expected], before: float) -> float:
+    share = before
+    for _ in range(_ROUNDS):
+        taken = sum(_responsible(e, share) for e in here)
+        share = (taken + before * _FEW) / (len(here) + _FEW)
+    return share
+
+
+def _responsible(expected: Expected, share: float) -> float:
+    recalled = share * expected.by_recall
+    both = recalled + (1 - share) * expected.by_model
+    return recalled / both if both else 0.0
+
+
+def bits(observed: Sequence[Expected], shares: Sequence[float]) -> float:
+    """Bits a token of the right tokens, the two mixed by these shares."""
+    total = 0.0
+    for expected in observed:
+        share = shares[min(expected.matched, len(shares) - 1)]
+        total -= math.log2(max(share * expected.by_recall + (1 - share) * expected.by_model, 1e-9))
+    return total / len(observed) if observed else math.nan

@@ -1,0 +1,57 @@
+"""Recall's shares: what they come to where it is known who was right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from aix_lsp.training.corpus import Document
+from aix_lsp.training.evaluation import shares
+from aix_lsp.training.evaluation.completer import Completer, Expected
+from aix_lsp.training.evaluation.cursors import Cursor
+from tests.training.test_evaluation import _TEXT, Silent, tokenizer
+
+__all__ = ["tokenizer"]
+
+
+@pytest.mark.parametrize("right", [0.2, 0.5, 0.9])
+def test_a_share_is_how_often_recall_was_right_alone(right: float) -> None:
+    rng = Random(1)
+    observed = [
+        Expected(3, 0.001, 1.0) if rng.random() < right else Expected(3, 0.9, 0.0) for _ in range(4000)
+    ]
+    assert shares.fit(observed)[3] == pytest.approx(right, abs=0.03)
+
+
+def test_lengths_are_fitted_apart_and_the_long_ones_as_one() -> None:
+    observed = [Expected(1, 0.9, 0.0)] * 500 + [Expected(n, 0.01, 1.0) for n in range(16, 40)] * 50
+    fitted = shares.fit(observed)
+    assert len(fitted) == shares.LONGEST + 1
+    assert fitted[0] == 0
+    assert fitted[1] < 0.05 < 0.9 < fitted[16]
+
+
+def test_a_length_that_was_not_seen_takes_the_share_of_one_token_less() -> None:
+    fitted = shares.fit([Expected(1, 0.001, 1.0)] * 1000)
+    assert fitted[2] == pytest.approx(fitted[1])
+
+
+def test_fitted_shares_are_better_than_others() -> None:
+    rng = Random(2)
+    observed = [Expected(2, 0.1, float(rng.random() < 0.6)) for _ in range(1000)]
+    fitted = shares.fit(observed)
+    assert shares.bits(observed, fitted) < shares.bits(observed, [0.0] * 3)
+    assert shares.bits(observed, fitted) < shares.bits(observed, [0.9] * 3)
+
+
+def test_what_stood_before_is_observed_with_the_length_of_its_match(tokenizer: object, tmp_path: Path) -> None:
+    text = f"{_TEXT}\n\n{_TEXT}"
+    at = text.rindex("result +=") + len("result +=")
+    place = Cursor(Document("p", "python", "a.py", text), "after a sign", at, text.index("\n", at))
+    observed = shares.observe(Completer(Silent(tokenizer, ""), []), [place])
+    assert observed
+    assert all(expected.by_recall == 1 and expected.matched >= 2 for expected in observed)
+    lengths = [expected.matched for expected in observed]
+    assert lengths == sorted(lengths)
