@@ -179,8 +179,9 @@ class _Libraries:
 
 def chances_of(logits: Logits) -> Logits:
     """Scores as chances that sum up to 1."""
-    raised: Logits = np.exp(logits - float(logits.max()))
-    return raised / raised.sum()
+    chances: Logits = np.exp(logits - float(logits.max()))
+    chances /= chances.sum()
+    return chances
 
 
 def mixed(logits: Logits, recall: Recall) -> Logits:
