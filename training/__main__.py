@@ -27,7 +27,7 @@ def main(context: click.Context, work: Path | None) -> None:
     context.obj = (work or _default_work()).absolute()
     context.obj.mkdir(parents=True, exist_ok=True)
     if context.invoked_subcommand is None:
-        for stage in (collect, tokenizer, train, export):
+        for stage in (collect, tokenizer, train, export, evaluate):
             context.invoke(stage)
 
 

@@ -99,3 +99,16 @@ def test_a_run_anew_stands_beside_it(work: Path, monkeypatch: pytest.MonkeyPatch
     anew = export.read_model(work / "anew")[0]
     begun = export.read_model(work / "base")[0]
     assert not any(torch.equal(anew[name], begun[name]) for name in anew if "norm" not in name)
+
+
+@pytest.mark.timeout(200)
+def test_without_a_command_each_stage_follows_the_one_before(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "RECIPE", STILL)
+    monkeypatch.setattr(recipe, "SHAPE", SHAPE)
+    compared: list[dict[str, Path]] = []
+    monkeypatch.setattr("training.evaluate.compare", lambda _, folders, *rest: compared.append(folders))
+    _invoke("--work", work)
+    assert compared == [{"new": work / "model"}]
+    assert export.read_model(work / "model")[1] == SHAPE

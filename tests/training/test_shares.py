@@ -46,7 +46,9 @@ def test_fitted_shares_are_better_than_others() -> None:
     assert shares.bits(observed, fitted) < shares.bits(observed, [0.9] * 3)
 
 
-def test_what_stood_before_is_observed_with_the_length_of_its_match(tokenizer: object, tmp_path: Path) -> None:
+def test_what_stood_before_is_observed_with_the_length_of_its_match(
+    tokenizer: object, tmp_path: Path
+) -> None:
     text = f"{_TEXT}\n\n{_TEXT}"
     at = text.rindex("result +=") + len("result +=")
     place = Cursor(Document("p", "python", "a.py", text), "after a sign", at, text.index("\n", at))
