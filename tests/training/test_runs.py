@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,6 +108,7 @@ def test_without_a_command_each_stage_follows_the_one_before(
 ) -> None:
     monkeypatch.setattr(recipe, "RECIPE", STILL)
     monkeypatch.setattr(recipe, "SHAPE", SHAPE)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
     compared: list[dict[str, Path]] = []
     monkeypatch.setattr("training.evaluate.compare", lambda _, folders, *rest: compared.append(folders))
     _invoke("--work", work)
