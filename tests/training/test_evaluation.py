@@ -221,3 +221,27 @@ def test_recall_writes_what_stands_elsewhere(tokenizer: Any) -> None:
         completer = Completer(silent, beside)
         written = completer.complete(cursor.prompt(), 20, line=True, document=document).text
         assert written.strip() == expected
+
+
+def test_cursors_in_brackets_end_before_the_closer_that_follows() -> None:
+    held = [Document("p", "python", "a.py", _TEXT * 5)]
+    found = cursors.in_brackets(held, 20)
+    assert len(found) == 20
+    for cursor in found:
+        assert cursor.wanted
+        assert cursor.prompt().suffix.startswith(")")
+        assert cursor.prompt(suffix=False).suffix == ""
+
+
+class Indifferent(Silent):
+    """A model that takes every token for equally likely."""
+
+    def _scores(self) -> Logits:
+        return np.zeros(len(self.tokenizer.get_vocab()), dtype=np.float32)
+
+
+def test_bits_of_middles_are_those_of_what_is_missing_and_of_the_blank_before_it(tokenizer: Any) -> None:
+    completer, cursor = Completer(Indifferent(tokenizer, "")), _cursor("result += ", "\n")
+    missing = tokenizer(" value", add_special_tokens=False).input_ids
+    wanted = len(missing) * math.log2(len(tokenizer.get_vocab())) / len("value")
+    assert scores.middle_bits(completer, [cursor]) == pytest.approx(wanted, rel=1e-4)

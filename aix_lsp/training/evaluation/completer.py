@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os.path import commonpath
@@ -117,6 +118,15 @@ class Completer:
             if recall is not None:
                 recall.extend([token])
         return Completion(written.decode(errors="replace"), ended=False)
+
+    def nats(self, prompt: FimPrompt, wanted: str) -> float:
+        """Negative log-likelihood of `wanted` at the cursor, the word begun before it included."""
+        laid = self._layout.lay_out(prompt, self.model.context - len(wanted.encode()) - 64, heal=True)
+        logits, nats = self.model.start(laid.tokens), 0.0
+        for token in self._encoder.tokens(laid.typed.decode(errors="ignore") + wanted):
+            nats -= math.log(max(float(chances_of(logits)[token]), 1e-12))
+            logits = self.model.add(token)
+        return nats
 
     def expected(self, prompt: FimPrompt, wanted: str, document: Document) -> Iterator[Expected]:
         """What the model and recall each expected of the tokens of `wanted`, given those before each.

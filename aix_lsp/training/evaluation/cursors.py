@@ -12,15 +12,17 @@ from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.training.corpus import Document
 from aix_lsp.training.spans import block_span
 
-Kind = Literal["mid-word", "after a sign", "line start", "block"]
+Kind = Literal["mid-word", "after a sign", "line start", "in brackets", "block"]
 
 PREFIX_CHARACTERS, SUFFIX_CHARACTERS = 2400, 800
 _WORD = re.compile(r"\w")
+_PAIR = re.compile(r"[(\[{]([^()\[\]{}\n]{3,60})[)\]}]")
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in a document, [start, end) being what stood there: the rest of a line, or a block's body."""
+    """A place in a document, [start, end) being what stood there: the rest of a line or of a bracket, or a block's
+    body."""
 
     document: Document
     kind: Kind
@@ -32,14 +34,14 @@ class Cursor:
         """What the model should write."""
         return self.document.text[self.start : self.end]
 
-    def prompt(self) -> FimPrompt:
-        """What the model is told, about as much as the server's windows hold."""
+    def prompt(self, suffix: bool = True) -> FimPrompt:
+        """What the model is told, about as much as the server's windows hold; without `suffix` nothing behind it."""
         text = self.document.text
         left = max(0, self.start - PREFIX_CHARACTERS)
         left = text.rfind("\n", 0, left) + 1 if left else 0
         return FimPrompt(
             text[left : self.start],
-            text[self.end : self.end + SUFFIX_CHARACTERS],
+            text[self.end : self.end + SUFFIX_CHARACTERS] if suffix else "",
             path=self.document.path,
             language=self.document.language,
         )
@@ -60,6 +62,26 @@ def lines(documents: Sequence[Document], count: int, seed: int = 0) -> list[Curs
         first = start + len(line) - len(line.lstrip())
         cursor = first if rng.random() < 0.2 else rng.randrange(first, start + len(line.rstrip()))
         found.append(Cursor(document, _kind(text, first, cursor), cursor, start + len(line.rstrip())))
+    return found
+
+
+def in_brackets(documents: Sequence[Document], count: int, seed: int = 0) -> list[Cursor]:
+    """`count` rests of what stands in a pair of brackets of a line, on whose other side the line goes on.
+
+    Only what follows the cursor tells where they end.
+    """
+    rng = Random(seed)
+    found: list[Cursor] = []
+    for _ in range(count * 400):
+        if len(found) == count:
+            break
+        text = (document := _draw(rng, documents)).text
+        place = rng.randrange(len(text))
+        pair = _PAIR.search(text, place, place + 400)
+        if pair is not None and _is_code(text[text.rfind("\n", 0, pair.start()) + 1 : pair.end()]):
+            found.append(
+                Cursor(document, "in brackets", rng.randrange(pair.start(1), pair.end(1)), pair.end(1))
+            )
     return found
 
 

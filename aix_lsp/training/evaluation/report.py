@@ -66,6 +66,7 @@ def evaluate(
 
 def _group(completer: Completer, held: Sequence[Document], extent: Extent, count: int) -> Figures:
     places = cursors.lines(held, count)
+    inside = cursors.in_brackets(held, count // 2)
     with_suffix = scores.answers(completer, places)
     blocks = scores.answers(completer, cursors.blocks(held, extent.blocks))
     parsed = [a.parses for a in (*with_suffix, *blocks) if a.parses is not None]
@@ -80,6 +81,12 @@ def _group(completer: Completer, held: Sequence[Document], extent: Extent, count
         "line similarity": mean(a.similarity for a in with_suffix),
         "line exact, no suffix": scores.exact_lines(completer, places, suffix=False),
         "line exact, no healing": scores.exact_lines(completer, places, heal=False),
+        "bits per byte of middles": scores.middle_bits(completer, [*places[: count // 2], *inside]),
+        "bits per byte of middles, no suffix": scores.middle_bits(
+            completer, [*places[: count // 2], *inside], suffix=False
+        ),
+        "in brackets exact": scores.exact_lines(completer, inside),
+        "in brackets exact, no suffix": scores.exact_lines(completer, inside, suffix=False),
         "line ended": scores.ended_lines(completer, places[: count // 2]),
         "block exact": mean(a.exact for a in blocks),
         "block similarity": mean(a.similarity for a in blocks),
@@ -120,4 +127,4 @@ def table(all_figures: Sequence[Figures]) -> str:
 def _shown(name: str, value: float) -> str:
     if value != value:
         return "–"
-    return f"{value:.3f}" if name == "bits per byte" else f"{value:.1%}"
+    return f"{value:.3f}" if name.startswith("bits per byte") else f"{value:.1%}"

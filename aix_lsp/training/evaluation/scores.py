@@ -83,12 +83,21 @@ def exact_lines(
     """Share of line cursors answered exactly; without `suffix` only what stands before them is told."""
     right = []
     for cursor in cursors:
-        prompt = cursor.prompt() if suffix else replace(cursor.prompt(), suffix="")
+        prompt = cursor.prompt(suffix)
         done = completer.complete(
             prompt, LINE_TOKENS, line=True, heal=heal, expected=cursor.wanted, document=cursor.document
         )
         right.append(Answer(cursor, done).exact)
     return mean(right)
+
+
+def middle_bits(completer: Completer, cursors: Iterable[Cursor], suffix: bool = True) -> float:
+    """Bits a byte of what stood at the cursors; without `suffix` only what stands before them is told."""
+    nats, size = 0.0, 0
+    for cursor in cursors:
+        nats += completer.nats(cursor.prompt(suffix), cursor.wanted)
+        size += len(cursor.wanted.encode())
+    return nats / size / math.log(2) if size else math.nan
 
 
 def ended_lines(completer: Completer, cursors: Iterable[Cursor]) -> float:
