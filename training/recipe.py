@@ -39,12 +39,12 @@ RECIPE = Recipe(tokens=64_000_000, shares=_SHARES)
 
 # From the weights of a model that knows some Python: rates nearly as high as anew, and a fall over half of the run.
 WARM_RECIPE = Recipe(
-    tokens=50_000_000,
+    tokens=43_000_000,
     matrix_rate=0.015,
     other_rate=2e-3,
     warmup=600_000,
     flat_until=0.5,
-    phases=(Phase(0.0, 512), Phase(0.78, 1024), Phase(0.95, 2048)),
+    phases=(Phase(0.0, 512), Phase(0.8, 1024), Phase(0.96, 2048)),
     shares=_SHARES,
 )
 
