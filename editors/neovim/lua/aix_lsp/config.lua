@@ -13,6 +13,7 @@ local M = {}
 ---@class aix_lsp.Options
 ---@field cmd string[]|nil The server's command; nil looks on PATH, then for the one of `:AixLsp install`.
 ---@field env table<string, string> More environment of the server.
+---@field package string What `:AixLsp install` has pip install.
 ---@field filetypes string[]|nil Only these; nil means every ordinary file.
 ---@field exclude_filetypes string[] Never these.
 ---@field ghost "auto"|"own"|"native"|false "native" is Neovim 0.12's own; "auto" takes it where it exists.
@@ -27,6 +28,7 @@ local M = {}
 M.defaults = {
   cmd = nil,
   env = {},
+  package = 'aix-lsp',
   filetypes = nil,
   exclude_filetypes = { 'help', 'qf', 'TelescopePrompt', 'snacks_picker_input', 'neo-tree', 'NvimTree', 'oil' },
   ghost = 'auto',
@@ -52,6 +54,7 @@ M.options = vim.deepcopy(M.defaults)
 local TYPES = {
   cmd = { 'table', 'nil' },
   env = { 'table' },
+  package = { 'string' },
   filetypes = { 'table', 'nil' },
   exclude_filetypes = { 'table' },
   ghost = { 'string', 'boolean' },

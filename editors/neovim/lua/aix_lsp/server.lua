@@ -71,6 +71,11 @@ local function client_config(cmd)
   }
 end
 
+--- One server for all buffers of a project, and for all that are in none: 0.10 would start one for each of these.
+local function same_project(client, wanted)
+  return client.name == wanted.name and client.config.root_dir == wanted.root_dir
+end
+
 --- A filetype's event comes for each buffer once it is loaded, the ones already open included.
 local function start_by_autocmd(made)
   vim.api.nvim_create_autocmd({ 'FileType', 'BufReadPost', 'BufNewFile' }, {
@@ -79,6 +84,7 @@ local function start_by_autocmd(made)
       if M.wants(event.buf) and #vim.lsp.get_clients({ bufnr = event.buf, name = M.name }) == 0 then
         vim.lsp.start(vim.tbl_extend('force', made, { name = M.name, root_dir = root(event.buf) }), {
           bufnr = event.buf,
+          reuse_client = same_project,
         })
       end
     end,
@@ -133,7 +139,7 @@ end
 
 --- Install the server into the plugin's own environment, then start it.
 function M.install()
-  require('aix_lsp.install').run(venv(), in_venv('python'), M.restart)
+  require('aix_lsp.install').run(venv(), in_venv('python'), config.options.package, M.restart)
 end
 
 --- Leave and start again.
