@@ -16,8 +16,8 @@ import pytest
 from docs.pictures.svg import cells_of_ansi, draw
 from tests.conftest import make_home, remove_home
 from tests.editors import neovim, terminal, workbench
+from tests.editors.emacs import OWN, Emacs
 from tests.editors.terminal import Terminal
-from tests.editors.test_emacs import _OWN, Emacs
 from tests.editors.test_vscode import settled_ghost
 from tests.editors.workbench import Workbench
 
@@ -76,7 +76,7 @@ def settle(editor: Terminal) -> None:
 
 
 def draw_emacs(home: Path, engine_home: Path) -> None:
-    editor = Emacs(home, engine_home, _OWN + "(menu-bar-mode -1) (load-theme 'wombat t)", SOURCE)
+    editor = Emacs(home, engine_home, OWN + "(menu-bar-mode -1) (load-theme 'wombat t)", SOURCE)
     try:
         editor.type(" ")
         editor.settled_line("data = ")
