@@ -41,6 +41,12 @@ require("aix_lsp").setup({ ghost = "own", cmd = { "%(python)s", "-m", "aix_lsp",
 vim.o.statusline = "%%f %%=%%{v:lua.require'aix_lsp'.statusline()} "
 """
 
+_EMACS = """
+(menu-bar-mode -1)
+(load-theme 'wombat t)
+(keymap-global-set "C-c m" (lambda () (interactive) (setq mode-line-format usual-mode-line)))
+"""
+
 
 def draw_neovim(home: Path, engine_home: Path) -> None:
     # Not the fetched 0.12: run through a loader of its own, it cannot start its screen as a second process.
@@ -76,8 +82,10 @@ def settle(editor: Terminal) -> None:
 
 
 def draw_emacs(home: Path, engine_home: Path) -> None:
-    editor = Emacs(home, engine_home, OWN + "(menu-bar-mode -1) (load-theme 'wombat t)", SOURCE)
+    editor = Emacs(home, engine_home, OWN + _EMACS, SOURCE)
     try:
+        editor.keys("C-c", "m")
+        editor.wait_screen("(Python aix")
         editor.type(" ")
         editor.settled_line("data = ")
         rows = cells_of_ansi(editor.capture(), 80)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,10 @@ _INIT = """
             (lambda (text) (when text (push (list (point) text) shown)) text))
 (defun tell-shown ()
   (interactive)
-  (with-temp-file "../shown" (insert (json-serialize (vconcat (mapcar #'vconcat (reverse shown))))))
+  (let ((asking (if aix-lsp--cancel t :false)))
+    (with-temp-file "../shown"
+      (insert (json-serialize
+               (list :asking asking :texts (vconcat (mapcar #'vconcat (reverse shown))))))))
   (message "told %%d" (cl-incf commands)))
 (defun take-text ()
   (interactive)
@@ -41,6 +45,7 @@ _INIT = """
 (keymap-global-set "C-c s" #'tell-shown)
 (keymap-global-set "C-c t" #'take-text)
 (setq aix-lsp-settings '(:deadlineMs 15000 :confidence 0))
+(defvar usual-mode-line (default-value 'mode-line-format))
 (setq-default mode-line-format '("[" (:eval (or (plist-get aix-lsp-status :state) "off")) "]"))
 %(more)s
 """
@@ -125,8 +130,14 @@ class Emacs(Terminal):
         self._done("taken")
 
     def shown(self) -> list[str]:
-        """Every text that was drawn at the place of the last one, in order."""
-        self.keys("C-c", "s")
-        self._done("told")
-        told = json.loads((self.path.parents[1] / "shown").read_text(encoding="utf-8"))
-        return [text for place, text in told if place == told[-1][0]]
+        """Every text that was drawn at the place of the last one, in order, once the answer there is whole."""
+        told: dict[str, Any] = {}
+
+        def answered() -> bool:
+            self.keys("C-c", "s")
+            self._done("told")
+            told.update(json.loads((self.path.parents[1] / "shown").read_text(encoding="utf-8")))
+            return not told["asking"]
+
+        self.wait(answered, "the whole answer")
+        return [text for place, text in told["texts"] if place == told["texts"][-1][0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.editors.neovim import ROOT
 from tests.editors.neovim_plugin import SOURCE, PluginNeovim, executable, start
 from tests.editors.server_wheel import LENT, build, path_without_server
 
+NUMBERS = itertools.count()
 DOC = ROOT / "editors" / "neovim" / "doc"
 VERSIONS = [pytest.param("0.10", marks=pytest.mark.slow_editor), "0.11", "0.12"]
 
@@ -27,23 +29,26 @@ def editor(
     editor.close()
 
 
-def asks(editor: PluginNeovim, name: str) -> str:
+def asks(editor: PluginNeovim) -> str:
     """The ghost text behind `return` in a new file; empty where the server's answer is."""
-    start(editor, name)
+    editor.keys("<Esc>")
+    editor.open(f"asked{next(NUMBERS)}.py", SOURCE + "\n")
     editor.insert_at_end()
     editor.keys(" ")
     return editor.answered_ghost(SOURCE + " ")
 
 
 def test_disable_and_enable(editor: PluginNeovim) -> None:
-    assert asks(editor, "before.py")
-    for number, scope in enumerate(("", " language")):
+    start(editor, "first.py")
+    assert asks(editor)
+    for scope in ("", " language"):
         editor.api.command("AixLsp disable" + scope)
-        editor.wait(lambda number=number: not asks(editor, f"off{number}.py"), "silence")
+        editor.wait(lambda: not asks(editor), "silence")
         editor.api.command("AixLsp enable" + scope)
-        editor.wait(lambda number=number: asks(editor, f"on{number}.py"), "ghost text")
+        editor.wait(lambda: asks(editor), "ghost text")
 
 
+@pytest.mark.timeout(240)
 def test_switch_model_and_restart(editor: PluginNeovim, tmp_path: Path) -> None:
     start(editor, "model.py")
     other = tmp_path / "another"
@@ -52,7 +57,7 @@ def test_switch_model_and_restart(editor: PluginNeovim, tmp_path: Path) -> None:
     editor.wait(
         lambda: editor.lua("return require('aix_lsp').statusline()") == "aix another", "its name", 110
     )
-    assert asks(editor, "of_another.py")
+    assert asks(editor)
     first = editor.lua("return vim.lsp.get_clients({ name = 'aix_lsp' })[1].id")
     editor.api.command("AixLsp restart")
     editor.wait(
@@ -66,7 +71,7 @@ def test_switch_model_and_restart(editor: PluginNeovim, tmp_path: Path) -> None:
     editor.wait(
         lambda: editor.lua("return require('aix_lsp').statusline()") == "aix embedded", "its model", 110
     )
-    assert asks(editor, "after.py")
+    assert asks(editor)
 
 
 def test_what_it_tells(editor: PluginNeovim) -> None:
