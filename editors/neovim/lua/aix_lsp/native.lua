@@ -63,7 +63,7 @@ end
 local function remaining(item)
   local cursor = vim.api.nvim_win_get_cursor(0)
   local row, col = cursor[1] - 1, cursor[2]
-  local text, typed, replaced = item.insert_text, '', 0
+  local text, replaced = item.insert_text, 0
   local asked = state(vim.api.nvim_get_current_buf()).position
   if type(text) ~= 'string' or not asked then
     return nil
@@ -78,14 +78,14 @@ local function remaining(item)
   if start_row > row or (start_row == row and start_col > col) then
     return nil
   end
-  typed = table.concat(vim.api.nvim_buf_get_text(0, start_row, start_col, row, col, {}), '\n')
+  local typed = table.concat(vim.api.nvim_buf_get_text(0, start_row, start_col, row, col, {}), '\n')
   return vim.startswith(text, typed) and text:sub(#typed + 1) or nil, replaced
 end
 
 --- Insert what is still to be typed of an item, or what `cut` takes of it, at the cursor.
 local function insert(item, cut)
   local rest, replaced = remaining(item)
-  if not rest then
+  if not rest or rest == '' then
     return
   end
   local cursor = vim.api.nvim_win_get_cursor(0)
@@ -110,6 +110,10 @@ function M.accept(cut)
   end
   return inline().get({
     on_accept = function(item)
+      local client = vim.lsp.get_client_by_id(item.client_id)
+      if not client or client.name ~= require('aix_lsp.server').name then
+        return item -- another server's, which Neovim inserts as ever
+      end
       insert(item, cut)
     end,
   })
