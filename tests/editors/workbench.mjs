@@ -72,6 +72,8 @@ const actions = {
   quickpick: async () => texts(".quick-input-list .monaco-list-row .label-name"),
   click: async ({ selector, text }) =>
     void (await (text ? page.locator(selector, { hasText: text }) : page.locator(selector)).first().click({ timeout: 60_000 })),
+  channel: async () =>
+    page.$eval(".part.panel select", (one) => one.options[one.selectedIndex].textContent).catch(() => ""),
   hoverStatus: async () => page.hover(STATUS),
   fill: async ({ text }) => page.fill(".quick-input-widget input", text),
   texts: async ({ selector }) => texts(selector),
