@@ -90,6 +90,6 @@ def test_popup_doubles_no_bracket(helix: Terminal, tmp_path: Path) -> None:
     helix.type(":write!\n")
     path = tmp_path / "project" / "edited.py"
     helix.wait(lambda: path.read_text() != SOURCE + "\n", "saved file")
-    line = path.read_text().rstrip("\n").split("\n")[-1]
+    line = path.read_text().rstrip("\n").split("\n")[-1].strip()
     assert line.startswith("print(") and len(line) > len("print()"), line
     assert line.count("(") == line.count(")"), line

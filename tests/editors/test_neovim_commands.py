@@ -99,7 +99,7 @@ def test_health_and_statusline(editor: PluginNeovim) -> None:
 def test_help(editor: PluginNeovim, tmp_path: Path) -> None:
     """The tags go with the plugin: no plugin manager makes those of a folder within a repository."""
     editor.keys("<Esc>")
-    editor.api.command("help aix-lsp")
+    editor.api.command("noautocmd help aix-lsp")
     assert editor.api.current.buffer.name.endswith("editors/neovim/doc/aix-lsp.txt")
     editor.api.command("helpclose")
     made = tmp_path / "doc"

@@ -74,7 +74,7 @@ def test_installed_as_documented(
         editor.wait(lambda: editor.buffer() != SOURCE + " ", "accepted text")
         assert editor.buffer() == SOURCE + " " + ghost
         editor.keys("<Esc>")
-        editor.api.command("help aix-lsp")
+        editor.api.command("noautocmd help aix-lsp")
         assert editor.api.current.buffer.name.endswith("aix-lsp.txt")
     finally:
         editor.close()
