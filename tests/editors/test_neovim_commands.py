@@ -109,16 +109,31 @@ def test_help(editor: PluginNeovim, tmp_path: Path) -> None:
     assert (made / "tags").read_text() == (DOC / "tags").read_text(), "run :helptags editors/neovim/doc"
 
 
-def test_wrong_options_are_named(tmp_path: Path, engine_home: Path) -> None:
-    wrong = "{ ghst = 'own', ghost = 'maybe', keys = { acept = '<Tab>' }, popup = 1, cmd = { 'no-such-aix-lsp' } }"
-    editor = PluginNeovim(executable("0.11"), tmp_path, engine_home, wrong)
+@pytest.mark.parametrize(
+    ("options", "told", "reported"),
+    [
+        ("{ ghst = 'own' }", "'ghst'", ["'ghst'"]),
+        (
+            "{ ghst = 'own', ghost = 'maybe', keys = { acept = '<Tab>' }, popup = 1 }",
+            "4 options are wrong",
+            ["'ghst'", "'ghost' must be", "keys.acept", "'popup'"],
+        ),
+        ("{ cmd = { 'no-such-aix-lsp' } }", "no-such-aix-lsp", ["no-such-aix-lsp"]),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_and_reported(
+    options: str, told: str, reported: list[str], tmp_path: Path, engine_home: Path
+) -> None:
+    """A second line would stop who starts the editor with a hit-enter prompt."""
+    editor = PluginNeovim(executable("0.11"), tmp_path, engine_home, options)
     try:
+        assert not editor.api.api.get_mode()["blocking"]
+        assert told in editor.api.funcs.execute("messages")
         editor.api.command("checkhealth aix_lsp")
         report = editor.buffer()
+        assert all(part in report for part in reported), report
     finally:
         editor.close()
-    for part in ("'ghst'", "'maybe'", "keys.acept", "'popup'", "no-such-aix-lsp"):
-        assert part in report, report
 
 
 @pytest.mark.slow_editor

@@ -94,8 +94,9 @@ end
 function M.set(options)
   options = options or {}
   M.problems = M.complaints(options)
-  for _, problem in ipairs(M.problems) do
-    vim.notify('aix-lsp: ' .. problem, vim.log.levels.WARN)
+  if #M.problems > 0 then
+    local text = #M.problems == 1 and M.problems[1] or #M.problems .. ' options are wrong; see :checkhealth aix_lsp'
+    require('aix_lsp.say').line(text, vim.log.levels.WARN)
   end
   local good = {}
   for name, value in pairs(options) do

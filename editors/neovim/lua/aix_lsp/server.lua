@@ -30,7 +30,7 @@ function M.command()
       return { program, '--stdio' }
     end
   end
-  return nil, "no aix-lsp found: run ':AixLsp install', or 'pipx install aix-lsp', or set option 'cmd'"
+  return nil, "no aix-lsp found: run ':AixLsp install' (or 'pipx install aix-lsp', or set option 'cmd')"
 end
 
 --- Whether suggestions are wanted in a buffer at all; what is secret is the server's to know.
@@ -96,7 +96,7 @@ end
 function M.enable()
   local cmd, problem = M.command()
   if not cmd then
-    vim.notify('aix-lsp: ' .. problem, vim.log.levels.WARN)
+    require('aix_lsp.say').line(problem, vim.log.levels.WARN)
     return false
   end
   local made = client_config(cmd)

@@ -15,9 +15,8 @@ function M.on_status(_, params)
   local was = M.current
   M.current = params
   if params.state == 'error' and (was.state ~= 'error' or was.message ~= params.message) then
-    -- A longer message would stop whoever is typing with a hit-enter prompt; `:AixLsp status` has all of it.
-    local text = 'aix-lsp: ' .. (params.message or 'error'):gsub('%s+', ' ')
-    vim.notify(vim.fn.strcharpart(text, 0, math.max(20, vim.o.columns - 15)), vim.log.levels.ERROR)
+    -- `:AixLsp status` has all of it.
+    require('aix_lsp.say').line(params.message or 'error', vim.log.levels.ERROR)
   end
   if params.state == 'ready' and (was.state == 'loading' or was.state == 'off') then
     require('aix_lsp.ghost').model_ready()
