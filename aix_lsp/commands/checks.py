@@ -135,6 +135,8 @@ def model(settings: Settings) -> Finding:
         folder = Path(aix_lsp.__file__).parent / "embedded"
         if not (folder / "config.json").exists():
             return Finding("model", f"{folder} is incomplete", "Install aix-lsp again.", True)
+    elif not folder.is_dir() and settings.model.startswith(("/", "~", ".")):
+        return Finding("model", f"{folder} is no folder", "Set model to a folder that exists.", True)
     elif not folder.is_dir():
         return Finding("model", f"{settings.model} (a Hugging Face id)")
     missing = [name for name in ("config.json", "tokenizer_config.json") if not (folder / name).exists()]

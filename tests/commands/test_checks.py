@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from aix_lsp.commands import checks
+from aix_lsp.settings import Settings
 
 
 def test_editors_and_how_each_is_set_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,3 +31,9 @@ def test_no_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     [finding] = checks.editors()
     assert "aix-lsp init --help" in finding.found
+
+
+def test_a_models_folder_that_is_not_there(tmp_path: Path) -> None:
+    finding = checks.model(Settings(model=str(tmp_path / "gone")))
+    assert finding.fatal and "is no folder" in finding.found
+    assert not checks.model(Settings(model="Qwen/Qwen2.5-Coder-0.5B")).mend

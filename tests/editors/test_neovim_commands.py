@@ -136,6 +136,21 @@ def test_what_is_wrong_is_said_in_one_line_and_reported(
         editor.close()
 
 
+def test_wrong_settings_are_said_in_one_line_and_reported(tmp_path: Path, fresh_home: Path) -> None:
+    config = fresh_home / "config" / "config.toml"
+    config.parent.mkdir()
+    config.write_text('maxTokns = 3\nmaxTokens = "many"\n')
+    editor = PluginNeovim(executable("0.11"), tmp_path, fresh_home)
+    try:
+        editor.open("edited.py", SOURCE + "\n")
+        editor.wait(lambda: "maxTokns" in editor.api.funcs.execute("messages"), "the message")
+        assert not editor.api.api.get_mode()["blocking"]
+        editor.api.command("checkhealth aix_lsp")
+        assert "did you mean maxTokens?" in editor.buffer()
+    finally:
+        editor.close()
+
+
 @pytest.mark.slow_editor
 @pytest.mark.timeout(400)
 def test_installs_the_server(tmp_path: Path, fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

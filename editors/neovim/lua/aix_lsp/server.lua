@@ -63,7 +63,11 @@ local function client_config(cmd)
     capabilities = capabilities(),
     init_options = config.options.settings,
     settings = { aix = config.options.settings },
-    handlers = { ['$/progress'] = stream.on_progress, ['aix/status'] = status.on_status },
+    handlers = {
+      ['$/progress'] = stream.on_progress,
+      ['aix/status'] = status.on_status,
+      ['window/showMessage'] = status.on_message,
+    },
     on_exit = status.on_exit,
     get_language_id = function(_, filetype)
       return filetype ~= '' and filetype or 'plaintext'

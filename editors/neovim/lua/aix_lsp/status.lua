@@ -10,6 +10,19 @@ local M = {}
 ---@type aix_lsp.Status
 M.current = { state = 'off' }
 
+--- What the server has said to the user, each once.
+---@type string[]
+M.messages = {}
+
+--- For a client's `handlers`: takes `window/showMessage`. `:checkhealth aix_lsp` has all of it.
+function M.on_message(_, params)
+  if not vim.list_contains(M.messages, params.message) then
+    table.insert(M.messages, params.message)
+  end
+  local levels = { vim.log.levels.ERROR, vim.log.levels.WARN }
+  require('aix_lsp.say').line((params.message:gsub('^aix%-lsp: ', '')), levels[params.type] or vim.log.levels.INFO)
+end
+
 --- For a client's `handlers`.
 function M.on_status(_, params)
   local was = M.current
