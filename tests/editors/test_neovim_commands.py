@@ -96,6 +96,22 @@ def test_health_and_statusline(editor: PluginNeovim) -> None:
     assert "ERROR" not in report and "aix-lsp: server" in report, report
 
 
+def test_a_second_server_that_is_ready_later_is_asked_then(editor: PluginNeovim) -> None:
+    """Another project's server says so after the first has been ready for long."""
+    start(editor, "second.py")
+    editor.insert_at_end(" ")
+    editor.settled_ghost()
+    editor.lua(
+        "local ghost = require('aix_lsp.ghost') asked, usual = 0, ghost.model_ready "
+        "ghost.model_ready = function() asked = asked + 1 end"
+    )
+    for state in ("loading", "ready"):
+        editor.lua("require('aix_lsp.status').on_status(nil, { state = ... }, { client_id = 99 })", state)
+        editor.lua("require('aix_lsp.status').on_status(nil, { state = 'ready' }, { client_id = 98 })")
+    editor.lua("require('aix_lsp.ghost').model_ready = usual")
+    assert editor.lua("return asked") == 2, "once for each of the two"
+
+
 def test_help(editor: PluginNeovim, tmp_path: Path) -> None:
     """The tags go with the plugin: no plugin manager makes those of a folder within a repository."""
     editor.keys("<Esc>")

@@ -10,6 +10,9 @@ local M = {}
 ---@type aix_lsp.Status
 M.current = { state = 'off' }
 
+---@type table<integer, aix_lsp.Status>
+local latest = {}
+
 --- What the server has said to the user, each once.
 ---@type string[]
 M.messages = {}
@@ -24,9 +27,10 @@ function M.on_message(_, params)
 end
 
 --- For a client's `handlers`.
-function M.on_status(_, params)
-  local was = M.current
-  M.current = params
+function M.on_status(_, params, ctx)
+  -- Of several servers (one a project) each has a state of its own: one that was ready long ago says nothing of another.
+  local was = latest[ctx.client_id] or { state = 'off' }
+  latest[ctx.client_id], M.current = params, params
   if params.state == 'error' and (was.state ~= 'error' or was.message ~= params.message) then
     -- `:AixLsp status` has all of it.
     require('aix_lsp.say').line(params.message or 'error', vim.log.levels.ERROR)
