@@ -155,7 +155,8 @@ def test_what_is_wrong_is_said_in_one_line_and_reported(
 def test_wrong_settings_are_said_in_one_line_and_reported(tmp_path: Path, fresh_home: Path) -> None:
     config = fresh_home / "config" / "config.toml"
     config.parent.mkdir()
-    config.write_text('maxTokns = 3\nmaxTokens = "many"\n')
+    no_engine = 'url = "http://127.0.0.1:9"\n'
+    config.write_text(no_engine + 'maxTokns = 3\nmaxTokens = "many"\n')
     editor = PluginNeovim(executable("0.11"), tmp_path, fresh_home)
     try:
         editor.open("edited.py", SOURCE + "\n")
