@@ -179,7 +179,19 @@ def test_a_reader_that_has_gone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "editor",
-    ["neovim", "vscode", "emacs", "helix", "vim-ale", "vim-lsp", "coc", "kate", "sublime", "jetbrains"],
+    [
+        "neovim",
+        "vscode",
+        "emacs",
+        "helix",
+        "vim-ale",
+        "vim-lsp",
+        "coc",
+        "kate",
+        "sublime",
+        "jetbrains",
+        "zed",
+    ],
 )
 def test_init(editor: str, tmp_path: Path) -> None:
     done = run(tmp_path, "init", editor)

@@ -253,6 +253,12 @@ def test_docs_are_current() -> None:
     assert (REPOSITORY / "docs" / "settings.md").read_text("utf-8") == markdown()
 
 
+def test_the_vscode_extension_has_the_table() -> None:
+    """Made again by: npm run settings, in editors/vscode"""
+    manifest = json.loads((REPOSITORY / "editors" / "vscode" / "package.json").read_text("utf-8"))
+    assert manifest["contributes"]["configuration"][1]["properties"] == vscode_properties()
+
+
 def test_schema_covers_the_table_and_holds_its_defaults() -> None:
     properties = json_schema()["properties"]
     assert len(properties) == len(fields(Settings))

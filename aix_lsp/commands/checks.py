@@ -30,6 +30,10 @@ _EDITORS = {
     "vim": "vim-ale",
     "kate": "kate",
     "subl": "sublime",
+    "zed": "zed",
+    "zeditor": "zed",
+    "idea": "jetbrains",
+    "pycharm": "jetbrains",
 }
 _LOOK_AT_TORCH = """
 import json, torch, transformers
@@ -131,6 +135,8 @@ def model(settings: Settings) -> Finding:
         folder = Path(aix_lsp.__file__).parent / "embedded"
         if not (folder / "config.json").exists():
             return Finding("model", f"{folder} is incomplete", "Install aix-lsp again.", True)
+    elif not folder.is_dir() and settings.model.startswith(("/", "~", ".")):
+        return Finding("model", f"{folder} is no folder", "Set model to a folder that exists.", True)
     elif not folder.is_dir():
         return Finding("model", f"{settings.model} (a Hugging Face id)")
     missing = [name for name in ("config.json", "tokenizer_config.json") if not (folder / name).exists()]
@@ -146,24 +152,23 @@ def editors() -> Iterator[Finding]:
     """Editors on this machine, and how each is set up."""
     found = {name: where for name in _EDITORS if (where := shutil.which(name))}
     for name, where in found.items():
-        written = _written(_EDITORS[name])
-        how = (
-            f"set up in {written}"
-            if written
-            else f"`aix-lsp init {_EDITORS[name]}` says how, --write does it"
-        )
-        yield Finding("editor", f"{where}: {how}")
+        yield Finding("editor", f"{where}: {_how(_EDITORS[name])}")
     if not found:
         yield Finding("editor", "none of the known ones on the PATH; `aix-lsp init --help` lists them")
 
 
-def _written(editor: str) -> Path | None:
-    """The file that `aix-lsp init --write` would change, where it names this program already."""
+def _how(editor: str) -> str:
+    """How an editor is set up, or can be: by the file that `aix-lsp init --write` would change, if there is one."""
+    says = f"`aix-lsp init {editor}` says how"
     try:
         path = placing.place_of(editor).path
-        return path if "aix-lsp" in path.read_text("utf-8") else None
-    except (placing.CannotPlace, OSError, UnicodeError):
-        return None
+        if "aix-lsp" in path.read_text("utf-8"):
+            return f"set up in {path}"
+    except placing.CannotPlace:
+        return says
+    except (OSError, UnicodeError):
+        pass
+    return f"{says}, --write does it"
 
 
 def _socket() -> Finding:

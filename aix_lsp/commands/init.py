@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from aix_lsp.commands import placing
+from aix_lsp.commands import placing, shipped
 
 _TEXTS = {
     "neovim": "neovim.lua",
@@ -22,7 +22,14 @@ _TEXTS = {
     "kate": "kate.json",
     "sublime": "sublime.json",
     "jetbrains": "jetbrains.txt",
+    "zed": "zed.txt",
 }
+_WHOLE = {
+    "helix": "helix/languages.toml",
+    "kate": "kate/settings.json",
+    "sublime": "sublime/LSP.sublime-settings",
+}
+"""Configurations of `editors/` that go into the text as they are, with this installation's command."""
 
 
 @click.command("init")
@@ -33,8 +40,7 @@ _TEXTS = {
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead.")
 def command(editor: str, write: bool, file: Path | None) -> None:
     """Print the configuration for EDITOR, and how to see that it works; or write it."""
-    text = resources.files("aix_lsp.commands").joinpath("editors", _TEXTS[editor]).read_text("utf-8")
-    text = text.replace("@COMMAND@", program())
+    text = text_for(editor)
     if not write and file is None:
         click.echo(text, nl=False)
         return
@@ -49,6 +55,19 @@ def command(editor: str, write: bool, file: Path | None) -> None:
     if done.backup:
         click.echo(f"What was there before: {done.backup}")
     click.echo(next(line.lstrip('-/#;" ') for line in text.splitlines() if "To see that it works" in line))
+
+
+def text_for(editor: str) -> str:
+    """What is printed or written for an editor."""
+    text = resources.files("aix_lsp.commands").joinpath("editors", _TEXTS[editor]).read_text("utf-8")
+    if whole := _WHOLE.get(editor):
+        name, _, file = whole.partition("/")
+        shipped_text = (shipped.folder(name) / file).read_text("utf-8").strip()
+        for ours in ('"aix-lsp", "--stdio"', 'command = "aix-lsp"'):
+            shipped_text = shipped_text.replace(ours, ours.replace("aix-lsp", "@COMMAND@"))
+        text = text.replace("@WHOLE@", shipped_text)
+    text = text.replace("@PLUGIN@", shipped.folder(editor).as_posix())
+    return text.replace("@COMMAND@", program())
 
 
 def program() -> str:

@@ -35,6 +35,8 @@ class Client:
     """Wants `aix/status` notifications."""
     inline_completion: bool = True
     """Can be told of ghost text, without capabilities too: several clients have it and do not say so."""
+    ignores_ranges: bool = False
+    """Inserts the text of an item at the cursor, whatever its range. ALE does, and is the one that has no name."""
     insert_replace: bool = False
     label_details: bool = False
     markdown: bool = False
@@ -65,6 +67,7 @@ class Client:
             work_done_progress=capabilities.at("window").flag("workDoneProgress"),
             status=bool(wants_status),
             inline_completion=name.lower() not in _REPLACES_THE_LINE,
+            ignores_ranges=not name,
             insert_replace=item.flag("insertReplaceSupport"),
             label_details=item.flag("labelDetailsSupport"),
             markdown="markdown" in item.texts("documentationFormat"),

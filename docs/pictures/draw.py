@@ -16,8 +16,8 @@ import pytest
 from docs.pictures.svg import cells_of_ansi, draw
 from tests.conftest import make_home, remove_home
 from tests.editors import neovim, terminal, workbench
+from tests.editors.emacs import OWN, Emacs
 from tests.editors.terminal import Terminal
-from tests.editors.test_emacs import _OWN, Emacs
 from tests.editors.test_vscode import settled_ghost
 from tests.editors.workbench import Workbench
 
@@ -39,6 +39,12 @@ vim.opt.runtimepath:prepend("%(plugin)s")
 vim.cmd("set background=dark termguicolors number laststatus=2 noshowcmd shortmess+=F")
 require("aix_lsp").setup({ ghost = "own", cmd = { "%(python)s", "-m", "aix_lsp", "--stdio" } })
 vim.o.statusline = "%%f %%=%%{v:lua.require'aix_lsp'.statusline()} "
+"""
+
+_EMACS = """
+(menu-bar-mode -1)
+(load-theme 'wombat t)
+(keymap-global-set "C-c m" (lambda () (interactive) (setq mode-line-format usual-mode-line)))
 """
 
 
@@ -76,8 +82,10 @@ def settle(editor: Terminal) -> None:
 
 
 def draw_emacs(home: Path, engine_home: Path) -> None:
-    editor = Emacs(home, engine_home, _OWN + "(menu-bar-mode -1) (load-theme 'wombat t)", SOURCE)
+    editor = Emacs(home, engine_home, OWN + _EMACS, SOURCE)
     try:
+        editor.keys("C-c", "m")
+        editor.wait_screen("(Python aix")
         editor.type(" ")
         editor.settled_line("data = ")
         rows = cells_of_ansi(editor.capture(), 80)

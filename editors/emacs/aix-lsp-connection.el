@@ -23,6 +23,8 @@
           :documentation "The projects' folders that the server knows of.")))
 
 (defvar aix-lsp-connection--current nil "The one connection.")
+(defvar aix-lsp-connection--failed nil
+  "Non-nil where the server cannot be started: it is not tried again by itself.")
 (defvar-local aix-lsp-connection--version nil "The buffer's version; nil: not open.")
 (defvar-local aix-lsp-connection--changes nil
   "Changes not sent yet, latest first; t when only the whole text will do.")
@@ -74,9 +76,6 @@
 
 (defun aix-lsp-connection--process ()
   "Start the server."
-  (unless (executable-find (car aix-lsp-command))
-    (user-error "Cannot find `%s': run `pipx install aix-lsp', or set `aix-lsp-command'"
-                (car aix-lsp-command)))
   (make-process :name "aix-lsp" :command aix-lsp-command :connection-type 'pipe
                 :coding 'utf-8-emacs-unix :noquery t
                 :stderr (get-buffer-create " *aix-lsp stderr*")))
@@ -105,31 +104,62 @@
        (with-current-buffer buffer (aix-lsp-connection-open))))
    :error-fn (lambda (err) (message "aix-lsp: %s" (plist-get err :message)))))
 
-(defun aix-lsp-connection-get ()
-  "The running connection, started where there is none."
-  (unless (and aix-lsp-connection--current
-               (jsonrpc-running-p aix-lsp-connection--current))
-    (let ((root (aix-lsp-connection--root)))
-      (setq aix-lsp-connection--current
-            (make-instance 'aix-lsp-connection
-                           :name "aix-lsp"
-                           :process #'aix-lsp-connection--process
-                           :events-buffer-config '(:size 0 :format full)
-                           :request-dispatcher #'aix-lsp-connection--on-request
-                           :notification-dispatcher #'aix-lsp-connection--on-notification
-                           :on-shutdown #'aix-lsp-connection--on-shutdown))
-      (setf (aix-lsp-connection-roots aix-lsp-connection--current) (and root (list root)))
-      (aix-lsp-connection--shake-hands aix-lsp-connection--current root)))
-  aix-lsp-connection--current)
+(defun aix-lsp-connection--fail (format &rest arguments)
+  "Say once, by FORMAT and ARGUMENTS, why there is no server.
+An error would keep the other functions of a mode's hook from running."
+  (setq aix-lsp-status (list :state "error" :message (apply #'format format arguments)))
+  (unless aix-lsp-connection--failed
+    (setq aix-lsp-connection--failed t)
+    (display-warning 'aix-lsp (plist-get aix-lsp-status :message) :error))
+  nil)
 
-(defun aix-lsp-connection--on-shutdown (_connection)
-  "Forget what the ended server knew."
+(defun aix-lsp-connection--ended-early ()
+  "Say that the server has ended before it answered."
+  (aix-lsp-connection--fail
+   "`%s' ended before it answered: see the buffer `%s'; then M-x aix-lsp-restart"
+   (string-join aix-lsp-command " ") " *aix-lsp stderr*"))
+
+(defun aix-lsp-connection-get ()
+  "The running connection, started where there is none; nil where that fails."
+  (cond
+   ((and aix-lsp-connection--current (jsonrpc-running-p aix-lsp-connection--current))
+    aix-lsp-connection--current)
+   (aix-lsp-connection--failed nil)
+   ((executable-find (car aix-lsp-command)) (aix-lsp-connection--start))
+   (t (aix-lsp-connection--fail
+       (concat "Cannot find `%s': run `pipx install aix-lsp', or set `aix-lsp-command'; "
+               "then M-x aix-lsp-restart")
+       (car aix-lsp-command)))))
+
+(defun aix-lsp-connection--start ()
+  "Start the server, and return the connection."
+  (let ((root (aix-lsp-connection--root)))
+    (setq aix-lsp-connection--current
+          (make-instance 'aix-lsp-connection
+                         :name "aix-lsp"
+                         :process #'aix-lsp-connection--process
+                         :events-buffer-config '(:size 0 :format full)
+                         :request-dispatcher #'aix-lsp-connection--on-request
+                         :notification-dispatcher #'aix-lsp-connection--on-notification
+                         :on-shutdown #'aix-lsp-connection--on-shutdown))
+    (setf (aix-lsp-connection-roots aix-lsp-connection--current) (and root (list root)))
+    (condition-case nil
+        (progn (aix-lsp-connection--shake-hands aix-lsp-connection--current root)
+               aix-lsp-connection--current)
+      (error (aix-lsp-connection--ended-early)))))
+
+(defun aix-lsp-connection--on-shutdown (connection)
+  "Forget what CONNECTION's ended server knew."
   (setq aix-lsp-status nil)
+  (unless (or (aix-lsp-connection-encoding connection)
+              (not (eq connection aix-lsp-connection--current)))
+    (aix-lsp-connection--ended-early))
   (dolist (buffer (aix-lsp-connection--buffers))
     (with-current-buffer buffer (setq aix-lsp-connection--version nil))))
 
 (defun aix-lsp-connection-stop ()
-  "End the server."
+  "End the server; it may be started again."
+  (setq aix-lsp-connection--failed nil)
   (when-let* ((connection aix-lsp-connection--current))
     (setq aix-lsp-connection--current nil)
     (when (jsonrpc-running-p connection)
@@ -162,7 +192,7 @@
 
 (defun aix-lsp-connection-open ()
   "Open the buffer in the server, once it is ready."
-  (let ((connection (aix-lsp-connection-get)))
+  (when-let* ((connection (aix-lsp-connection-get)))
     (when (and (aix-lsp-connection-encoding connection)
                (not aix-lsp-connection--version))
       (aix-lsp-connection--tell-root connection)

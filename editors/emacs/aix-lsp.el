@@ -90,7 +90,7 @@ while it waits could not switch its keys on in any other way."
   "The buffer's client: Eglot's or lsp-mode's where set up so, else our own."
   (pcase (aix-lsp-client-of-buffer)
     ('pending nil)
-    ('nil (let ((connection (aix-lsp-connection-get)))
+    ('nil (when-let* ((connection (aix-lsp-connection-get)))
             (aix-lsp-connection-open)
             (and aix-lsp-connection--version connection)))
     (client client)))

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Fetch editors that the machine's own Debian is too old for, from Debian forky into .cache; needs no root and
+# Fetch editors that the machine's own Debian does not have, from Debian forky into .cache; needs no root and
 # installs nothing on the machine. The mirror is the one that apt is set up for.
 #   fetch_debian.sh       Neovim 0.12, which has ghost text of its own (AIX_LSP_NVIM=/path/to/nvim: another one)
-#   fetch_debian.sh all   besides, for `make test-editors`: Helix; lsp-mode with the Emacs packages under it, package-lint
+#   fetch_debian.sh all   besides, for `make test-editors`: Neovim 0.10 (from trixie); Helix; lsp-mode with the Emacs
+#                         packages under it, package-lint
 # Where they can't be had, this says so and ends well: the tests that need them are then skipped, and say so too.
 set -eu
 cd "$(dirname "$0")/../.."
 cache="$PWD/.cache"
-suite=forky
 
 give_up() {
     echo "fetch_debian: $1; the tests of what it would have fetched will be skipped" >&2
@@ -18,6 +18,7 @@ has_nvim() {
     [ -x "$cache/nvim/nvim" ] && "$cache/nvim/nvim" --version >/dev/null 2>&1 && return
     command -v nvim >/dev/null && nvim --version | grep -Eq '^NVIM v(0\.1[2-9]|[1-9])'
 }
+has_nvim10() { [ -x "$cache/nvim10/nvim" ] && "$cache/nvim10/nvim" --version >/dev/null 2>&1; }
 has_helix() { [ -x "$cache/helix/hx" ]; }
 has_lsp_mode() { [ -d "$cache/lsp-mode/usr/share/emacs/site-lisp/elpa-src" ]; }
 
@@ -26,6 +27,7 @@ has_nvim || wanted="$wanted nvim"
 if [ "${1:-}" = all ]; then
     has_helix || wanted="$wanted helix"
     has_lsp_mode || wanted="$wanted lsp_mode"
+    has_nvim10 || wanted="$wanted nvim10" # last: it is of another suite
 fi
 [ -n "$wanted" ] || exit 0
 
@@ -51,12 +53,14 @@ own_apt() {
         -o Acquire::Check-Valid-Until=false -o Acquire::Retries=2 \
         -o APT::Update::Error-Mode=any "$@" </dev/null
 }
-reached=
-for mirror in $mirrors; do
-    echo "deb [signed-by=$keyring] $mirror $suite main" >"$work/etc/sources.list"
-    if own_apt update; then reached=yes && break; fi
-done
-[ -n "$reached" ] || give_up "could not read $suite's package list from any mirror"
+read_lists() { # SUITE: from here on packages are that suite's
+    reached=
+    for mirror in $mirrors; do
+        echo "deb [signed-by=$keyring] $mirror $1 main" >"$work/etc/sources.list"
+        if own_apt update; then reached=yes && break; fi
+    done
+    [ -n "$reached" ] || give_up "could not read $1's package list from any mirror"
+}
 
 unpack() { # FOLDER: put there what is among the downloaded packages
     rm -rf "$1"
@@ -84,12 +88,17 @@ WRAPPER
     "$1" --version | head -n 1
 }
 
-fetch_nvim() {
-    root="$cache/nvim/root"
+fetch_nvim() { # [NAME]
+    root="$cache/${1:-nvim}/root"
     own_apt --yes --no-install-recommends --download-only install neovim >/dev/null ||
         give_up "could not download neovim"
     unpack "$root"
-    wrap "$cache/nvim/nvim" "$root" "$root/usr/bin/nvim" "VIMRUNTIME='$root/usr/share/nvim/runtime'"
+    wrap "$cache/${1:-nvim}/nvim" "$root" "$root/usr/bin/nvim" "VIMRUNTIME='$root/usr/share/nvim/runtime'"
+}
+
+fetch_nvim10() {
+    read_lists trixie
+    fetch_nvim nvim10
 }
 
 fetch_helix() {
@@ -105,4 +114,5 @@ fetch_lsp_mode() {
         elpa-package-lint
 }
 
+[ "$wanted" = " nvim10" ] || read_lists forky
 for one in $wanted; do "fetch_$one"; done

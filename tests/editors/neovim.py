@@ -39,6 +39,7 @@ def find(minimum: tuple[int, int], maximum: tuple[int, int] = (99, 0)) -> str | 
         str(ROOT / ".cache" / "nvim" / "nvim"),
         shutil.which("nvim", path=str(Path(sys.executable).parent)),
         shutil.which("nvim"),
+        str(ROOT / ".cache" / "nvim10" / "nvim"),
     )
     for candidate in candidates:
         if candidate and Path(candidate).exists() and minimum <= version(candidate) < maximum:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.editors.neovim import Neovim
+import pytest
+
+from tests.editors.neovim import Neovim, find
+
+SOURCE = "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    return"
 
 _CONFIG = """
 local home, python = ...
@@ -48,10 +52,12 @@ return table.concat(found)
 
 
 class PluginNeovim(Neovim):
-    """One editor with the plugin, set up with the Lua table `options`."""
+    """One editor with the plugin, set up with the Lua table `options`; or by `config`, in its stead."""
 
-    def __init__(self, executable: str, home: Path, engine_home: Path, options: str = "{}") -> None:
-        super().__init__(executable, home, engine_home, _CONFIG.replace("OPTIONS", options))
+    def __init__(
+        self, executable: str, home: Path, engine_home: Path, options: str = "{}", *, config: str = ""
+    ) -> None:
+        super().__init__(executable, home, engine_home, config or _CONFIG.replace("OPTIONS", options))
 
     def open(self, name: str, text: str) -> Path:
         path = self.home / name
@@ -85,9 +91,38 @@ class PluginNeovim(Neovim):
         )
         return self.ghost()
 
+    def answered_ghost(self, text: str) -> str:
+        """The ghost text once `text` is in the buffer and the answer for it is there; empty where that is."""
+        self.wait(lambda: self.buffer() == text, "the typed text")
+        self.wait(
+            lambda: self.lua(
+                "local g, here = require('aix_lsp.ghost').of(), require('aix_lsp.place').here()"
+                "return g and g.asked and g.asked.tick == here.tick and g.cancel == nil"
+            ),
+            "the answer",
+        )
+        return self.ghost()
+
     def insert_at_end(self, text: str = "") -> None:
         """Go into insert mode behind the last character, and type."""
         self.keys("<Esc>G$a")
         self.wait(lambda: self.api.api.get_mode()["mode"] == "i", "insert mode")
         for char in text:
             self.keys("<lt>" if char == "<" else char)
+
+
+def executable(kind: str) -> str:
+    """A Neovim of this version; 0.12 stands for newer ones, too. Skips where there is none."""
+    wanted = {"0.10": ((0, 10), (0, 11)), "0.11": ((0, 11), (0, 12)), "0.12": ((0, 12), (99, 0))}[kind]
+    found = find(*wanted)
+    if not found:
+        pytest.skip(f"no Neovim {kind} here: run tests/editors/fetch_debian.sh all, or set AIX_LSP_NVIM")
+    return found
+
+
+def start(editor: PluginNeovim, name: str, text: str = SOURCE) -> Path:
+    """Have a new file open, with the model loaded."""
+    editor.keys("<Esc>")
+    path = editor.open(name, text + "\n")
+    editor.wait(editor.ready, "loaded model", 110)
+    return path

@@ -79,3 +79,17 @@ def test_popup_and_accept(helix: Terminal, tmp_path: Path) -> None:
     helix.type(":write!\n")
     helix.wait(lambda: "in one go" in path.read_text(), "saved line")
     assert path.read_text().rstrip().split("\n")[-1].strip() == typed
+
+
+def test_popup_doubles_no_bracket(helix: Terminal, tmp_path: Path) -> None:
+    """Helix closes the bracket itself; what is taken stands within."""
+    helix.wait_screen("edited.py")
+    helix.type("geoprint(")
+    helix.wait(lambda: asked(helix), "an entry in the popup", within=110)
+    helix.keys("Tab", "Enter", "Escape")
+    helix.type(":write!\n")
+    path = tmp_path / "project" / "edited.py"
+    helix.wait(lambda: path.read_text() != SOURCE + "\n", "saved file")
+    line = path.read_text().rstrip("\n").split("\n")[-1].strip()
+    assert line.startswith("print(") and len(line) > len("print()"), line
+    assert line.count("(") == line.count(")"), line

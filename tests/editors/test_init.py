@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -14,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.editors.emacs import emacs
 from tests.editors.neovim import ROOT, Neovim, find
+from tests.editors.terminal import Terminal, environment
 
 HEAD = "def read_lines(path):\n    with open(path) as file:\n        return [line.strip() for line in "
 SOURCE = f"{HEAD}]\n\n\nprint(read_lines('a.txt'))\n"
@@ -73,16 +74,11 @@ def test_neovim_suggests(neovim: Neovim) -> None:
     neovim.wait(lambda: neovim.lua("return vim.lsp.get_clients()[1].initialized == true"), "initialize")
     neovim.cursor(3, 40)
     neovim.keys("i")
-    if neovim.lua("return vim.lsp.inline_completion ~= nil"):
-        shown = "return #vim.api.nvim_buf_get_extmarks(0, -1, 0, -1, { details = true }) > 0"
-        ask = "<Esc>a"
-    else:
-        shown = "return vim.fn.pumvisible() == 1"
-        ask = "<C-Space>"
+    shown = "return #vim.api.nvim_buf_get_extmarks(0, -1, 0, -1, { details = true }) > 0"
 
     def suggested() -> bool:
         """Ask again now and then: a server answers emptily until it has joined its engine."""
-        neovim.keys(ask)
+        neovim.keys("<Esc>a")
         until = time.monotonic() + 2
         while not (found := neovim.lua(shown)) and time.monotonic() < until:
             time.sleep(0.02)
@@ -91,22 +87,41 @@ def test_neovim_suggests(neovim: Neovim) -> None:
     neovim.wait(suggested, "a suggestion")
 
 
-def test_emacs_reads_it(engine_home: Path, tmp_path: Path) -> None:
-    emacs = shutil.which("emacs")
-    if emacs is None:
-        pytest.skip("no emacs")
+def test_emacs_suggests(engine_home: Path, tmp_path: Path) -> None:
+    program = emacs()
+    _warm(engine_home)
     init = tmp_path / "init.el"
-    init.write_text(printed("emacs", engine_home, tmp_path))
-    check = "(progn (require 'eglot) (princ (cdr (assoc 'prog-mode eglot-server-programs))))"
-    done = subprocess.run(
-        [emacs, "-Q", "--batch", "-l", str(init), "--eval", check],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "HOME": str(tmp_path)},
+    init.write_text(
+        "(setq native-comp-jit-compilation nil make-backup-files nil auto-save-default nil create-lockfiles nil)\n"
+        + printed("emacs", engine_home, tmp_path)
     )
-    assert done.returncode == 0, done.stderr
-    assert str(tmp_path / "aix-lsp") in done.stdout
+    file = tmp_path / "sample.py"
+    file.write_text(SOURCE)
+    editor = Terminal(
+        [program, "-nw", "-Q", "-l", str(init), str(file)], environment(tmp_path, engine_home), tmp_path
+    )
+    try:
+        editor.wait_screen(" aix")
+        editor.keys("C-n", "C-n", "C-e", "C-b")
+
+        def suggested() -> bool:
+            """Ask again now and then: a server answers emptily until it has joined its engine."""
+            editor.keys("Space")
+            until = time.monotonic() + 2
+            while not (found := "line in  ]" not in editor.screen()) and time.monotonic() < until:
+                time.sleep(0.05)
+            if not found:
+                editor.keys("BSpace")
+            return found
+
+        editor.wait(suggested, "ghost text")
+        editor.keys("Tab")
+        editor.keys("C-x", "C-s")
+        editor.wait(lambda: len(file.read_text()) > len(SOURCE) + 1, "the accepted text, saved")
+        before, after = SOURCE.split("]", 1)
+        assert file.read_text().startswith(before + " ") and file.read_text().endswith(after)
+    finally:
+        editor.close()
 
 
 def test_helix_text_is_toml(engine_home: Path, tmp_path: Path) -> None:

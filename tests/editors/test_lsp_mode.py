@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.editors.emacs import BRACKET, PACKAGE, SOURCE, Emacs, emacs
+from tests.editors.slow_engine import GROWING, slowed_engine
 from tests.editors.terminal import ROOT
-from tests.editors.test_emacs import PACKAGE, SOURCE, Emacs, emacs
 
 pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(240)]
 
@@ -55,6 +57,35 @@ def test_fast_typing_over_lsp_mode_inserts_nothing(editor: Emacs) -> None:
     typed = "a  # typed in one go, with (brackets) and [more]"
     editor.type(typed)
     assert editor.text() == SOURCE + " " + typed + "\n"
+
+
+def test_streaming_over_lsp_mode(editor: Emacs, engine_home: Path) -> None:
+    longest: list[str] = []
+    with slowed_engine(engine_home):
+        for text in GROWING:
+            editor.take(text[:-1])
+            editor.type(text[-1])
+            editor.settled_line(text.split("\n")[-1])
+            texts = list(dict.fromkeys(editor.shown()))
+            grown = texts[:-1] if len(texts) > 1 and texts[-2].startswith(texts[-1]) else texts
+            assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(grown)), texts
+            longest = max(longest, grown, key=len)
+    assert len(longest) > 1, f"no text came in pieces: {longest}"
+
+
+def test_no_doubled_bracket_over_lsp_mode(tmp_path: Path, engine_home: Path) -> None:
+    editor = Emacs(tmp_path, engine_home, _LSP_MODE % fetched() + "(electric-pair-mode 1)", BRACKET)
+    try:
+        editor.type("(")
+        editor.wait(
+            lambda: len(editor.line("    print(")) > len("    print()"), "ghost text within the brackets"
+        )
+        editor.settled_line("    print(")
+        editor.keys("Tab")
+        text = editor.text()
+        assert text.startswith(BRACKET + "(") and text.count("(") == text.count(")") > 0, text
+    finally:
+        editor.close()
 
 
 def test_package_lint(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.editors.neovim import ROOT, Neovim, find
+from tests.editors.neovim import ROOT, find
 from tests.editors.neovim_plugin import PluginNeovim
 
 pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(300)]
@@ -43,13 +43,6 @@ def by_lazy() -> str:
     return _LAZY_CONFIG % {"lazy": LAZY, "plugin": plugin}
 
 
-class Installed(PluginNeovim):
-    """One editor with a configuration of its own."""
-
-    def __init__(self, executable: str, home: Path, engine_home: Path, config: str) -> None:
-        Neovim.__init__(self, executable, home, engine_home, config)
-
-
 @pytest.mark.parametrize(
     ("way", "oldest"), [(by_vim_pack, (0, 12)), (by_lazy, (0, 10))], ids=["vim.pack", "lazy.nvim"]
 )
@@ -71,7 +64,7 @@ def test_installed_as_documented(
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     (tmp_path / ".git").mkdir()
     (tmp_path / ".aix-lsp.toml").write_text("deadlineMs = 15000\nconfidence = 0\n")
-    editor = Installed(executable, tmp_path, engine_home, way())
+    editor = PluginNeovim(executable, tmp_path, engine_home, config=way())
     try:
         editor.open("edited.py", SOURCE + "\n")
         editor.wait(editor.ready, "the model", within=200)
@@ -80,5 +73,8 @@ def test_installed_as_documented(
         editor.keys("<Tab>")
         editor.wait(lambda: editor.buffer() != SOURCE + " ", "accepted text")
         assert editor.buffer() == SOURCE + " " + ghost
+        editor.keys("<Esc>")
+        editor.api.command("noautocmd help aix-lsp")
+        assert editor.api.current.buffer.name.endswith("aix-lsp.txt")
     finally:
         editor.close()

@@ -90,3 +90,15 @@ def test_popup_accept_and_fast_typing(vim: Terminal, tmp_path: Path) -> None:
     vim.type(typed)
     vim.keys("C-e")
     assert saved(vim, path).split("\n")[-2] == typed
+
+
+def test_popup_doubles_no_bracket(vim: Terminal, tmp_path: Path) -> None:
+    path = tmp_path / "project" / "edited.py"
+    vim.type("Go")
+    vim.type("print()")
+    vim.keys("Left")
+    vim.wait(lambda: asked(vim), "an entry of ours in the popup", within=110)
+    vim.keys("C-n", "C-y")
+    line = saved(vim, path).split("\n")[-2]
+    assert line.startswith("print(") and len(line) > len("print()"), line
+    assert line.count("(") == line.count(")"), line

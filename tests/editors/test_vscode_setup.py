@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+import json
 import sys
-import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.editors import workbench
-from tests.editors.terminal import ROOT
+from tests.editors.server_wheel import LENT, build, path_without_server
 from tests.editors.workbench import Workbench
 
 pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(500)]
@@ -26,24 +25,7 @@ def here() -> None:
 
 
 def test_offers_to_install_and_installs(tmp_path: Path, fresh_home: Path) -> None:
-    """A real environment, a real pip; only what aix-lsp needs is lent by this one, for torch alone is gigabytes."""
-    lent = {"PIP_NO_DEPS": "1", "PYTHONPATH": sysconfig.get_paths()["purelib"]}
-    path = os.pathsep.join(
-        folder for folder in os.environ["PATH"].split(os.pathsep) if not (Path(folder) / "aix-lsp").exists()
-    )
-    made = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--wheel-dir",
-        str(tmp_path / "made"),
-        str(ROOT),
-    ]
-    subprocess.run(made, check=True, timeout=120)
-    [wheel] = (tmp_path / "made").glob("*.whl")
+    wheel = build(tmp_path / "made")
     settings = {"aix.server.command": [], "aix.server.package": str(wheel), "aix.server.environment": {}}
     window = Workbench(
         tmp_path,
@@ -51,7 +33,7 @@ def test_offers_to_install_and_installs(tmp_path: Path, fresh_home: Path) -> Non
         "edited.py",
         SOURCE,
         settings,
-        variables=lent | {"PATH": path, "AIX_LSP_HOME": str(fresh_home)},
+        variables=LENT | {"PATH": path_without_server(), "AIX_LSP_HOME": str(fresh_home)},
     )
     try:
         window.do("click", selector=".notification-toast .monaco-button >> text=/^Install$/")
@@ -85,5 +67,37 @@ def test_untrusted_workspace_chooses_no_program(tmp_path: Path, engine_home: Pat
         window.wait(lambda: "embedded" in window.do("status"), "the user's server", 240)
         assert any("Restricted Mode" in text for _, text in window.do("statusbar"))
         assert not ran.exists()
+    finally:
+        window.close()
+
+
+def test_finds_the_server_of_the_selected_python_environment(tmp_path: Path, engine_home: Path) -> None:
+    """The Python extension is a stand-in of two lines, which says what the real one's API does."""
+    programs = tmp_path / "environment" / "bin"
+    programs.mkdir(parents=True)
+    server = programs / "aix-lsp"
+    server.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m aix_lsp "$@"\n')
+    server.chmod(0o755)
+    path = json.dumps(str(programs / "python"))
+    manifest = {"name": "python", "publisher": "ms-python", "version": "2026.1.0", "main": "./main.js"}
+    manifest |= {"engines": {"vscode": "^1.101.0"}, "activationEvents": []}
+    python = tmp_path / "python.vsix"
+    with zipfile.ZipFile(python, "w") as package:
+        package.writestr("extension/package.json", json.dumps(manifest))
+        active = f"getActiveEnvironmentPath: () => ({{ path: {path} }})"
+        package.writestr(
+            "extension/main.js", f"exports.activate = () => ({{ environments: {{ {active} }} }});\n"
+        )
+    window = Workbench(
+        tmp_path,
+        engine_home,
+        "edited.py",
+        SOURCE,
+        {"aix.server.command": []},
+        variables={"PATH": path_without_server()},
+        extensions=[python],
+    )
+    try:
+        window.wait(lambda: "embedded" in window.do("status"), "the server of that environment", 240)
     finally:
         window.close()

@@ -13,6 +13,7 @@ const browser = await launcher.launch({
 const page = await browser.newPage({ viewport: { width: 1000, height: 640 } });
 const texts = (selector) => page.$$eval(selector, (all) => all.map((one) => one.textContent));
 
+const STATUS = ".statusbar-item[id='aix-lsp.aix-lsp.aix-lsp']";
 // Lines after the first are a view line each.
 const GHOST = ".ghost-text-decoration, .ghost-text-decoration-preview, .suggest-preview-text .view-line";
 
@@ -59,7 +60,7 @@ const actions = {
   forget: async () => page.evaluate(() => void window.ghosts.splice(0)),
   lines: async () => (await texts(".monaco-editor .view-line")).map((line) => line.replaceAll("\u00a0", " ")),
   popup: async () => texts(".suggest-widget.visible .monaco-list-row"),
-  status: async () => page.$eval(".statusbar-item[id='aix-lsp.aix-lsp.aix-lsp']", (one) => one.textContent).catch(() => ""),
+  status: async () => page.$eval(STATUS, (one) => one.textContent).catch(() => ""),
   statusbar: async () => page.$$eval(".statusbar-item", (all) => all.map((one) => [one.id, one.textContent])),
   command: async ({ title }) => {
     await page.keyboard.press("F1");
@@ -71,6 +72,10 @@ const actions = {
   quickpick: async () => texts(".quick-input-list .monaco-list-row .label-name"),
   click: async ({ selector, text }) =>
     void (await (text ? page.locator(selector, { hasText: text }) : page.locator(selector)).first().click({ timeout: 60_000 })),
+  channel: async () =>
+    page.$eval(".part.panel select", (one) => one.options[one.selectedIndex].textContent).catch(() => ""),
+  hoverStatus: async () => page.hover(STATUS),
+  fill: async ({ text }) => page.fill(".quick-input-widget input", text),
   texts: async ({ selector }) => texts(selector),
   screenshot: async ({ path }) => void (await page.screenshot({ path })),
 };

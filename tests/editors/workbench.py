@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -48,8 +48,11 @@ class Workbench:
         *,
         variables: Mapping[str, str] | None = None,
         workspace_settings: dict[str, Any] | None = None,
+        extensions: Sequence[Path] = (),
     ) -> None:
-        """With settings of the workspace, VS Code asks whether the workspace is trusted; else all are."""
+        """`extensions` come besides ours. With settings of the workspace, VS Code asks whether the workspace
+        is trusted; else all are.
+        """
         self.home = home
         self.path = home / "project" / name
         self.path.parent.mkdir(parents=True)
@@ -66,7 +69,8 @@ class Workbench:
             **(variables or {}),
         }
         self._write_settings(engine_home, settings or {})
-        self._install()
+        for extension in (*extensions, EXTENSION):
+            self._install(extension)
         self.port = free_port()
         folders = ["--user-data-dir", str(home / "user"), "--extensions-dir", str(home / "extensions")]
         flags = ["--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}"]
@@ -109,7 +113,7 @@ class Workbench:
             file.parent.mkdir(parents=True)
             file.write_text(json.dumps(settings))
 
-    def _install(self) -> None:
+    def _install(self, extension: Path) -> None:
         folders = [
             "--user-data-dir",
             str(self.home / "user"),
@@ -117,7 +121,7 @@ class Workbench:
             str(self.home / "extensions"),
         ]
         subprocess.run(
-            [str(NODE), str(SERVER), *folders, "--install-extension", str(EXTENSION)],
+            [str(NODE), str(SERVER), *folders, "--install-extension", str(extension)],
             env=self.environment,
             stdout=self.log,
             stderr=self.log,

@@ -83,10 +83,23 @@ async def test_several_lines(peer: DirectPeer, backend: ScriptedBackend) -> None
 
 async def test_ranges_replace_closers_in_either_mode(peer: DirectPeer, backend: ScriptedBackend) -> None:
     capabilities = {"textDocument": {"completion": {"completionItem": {"insertReplaceSupport": True}}}}
-    result = await popup(peer, backend, "print(fo|)\n", "o, bar)", capabilities)
-    [item] = result["items"]
-    assert applied("print(fo)\n", item) == "print(foo, bar)\n"
+    backend.say = lambda request: ["o, bar)"]
+    await peer.initialize(capabilities, clientInfo={"name": "some editor"})
+    text, params = at("print(fo|)\n")
+    peer.open(URI, text)
+    [item] = (await peer.ask(POPUP, params))["items"]
+    assert applied(text, item) == "print(foo, bar)\n"
     assert set(item["textEdit"]) == {"range", "newText"}
+    assert item["textEdit"]["newText"] == "foo, bar)"
+
+
+async def test_a_client_without_a_name_has_no_closer_to_replace(
+    peer: DirectPeer, backend: ScriptedBackend
+) -> None:
+    """ALE inserts an item's text and looks at no range."""
+    [item] = (await popup(peer, backend, "print(fo|)\n", "o, bar)"))["items"]
+    assert item["textEdit"]["newText"] == item["label"] == "foo, bar"
+    assert applied("print(fo)\n", item) == "print(foo, bar)\n"
 
 
 @pytest.mark.parametrize("first", [False, True])

@@ -99,8 +99,8 @@ class _Answer:
 
     def _final(self) -> types.CompletionList:
         """The whole list, or an empty one after partial results."""
-        suggestions = () if self._sent else self._last.suggestions
-        made = [self._make(suggestion, rank) for rank, suggestion in enumerate(suggestions)]
+        suggestions = () if self._sent else map(self._items.insertable, self._last.suggestions)
+        made = [self._make(suggestion, rank) for rank, suggestion in enumerate(filter(None, suggestions))]
         # More typing, or a model that has not finished, can always bring other suggestions.
         return self._items.complete_list(made, incomplete=True)
 

@@ -42,6 +42,21 @@ class PopupItems:
         """A list with what its items share said once, where the client knows that."""
         return types.CompletionList(incomplete, list(items), item_defaults=self._defaults())
 
+    def insertable(self, suggestion: Suggestion) -> Suggestion | None:
+        """The suggestion in a form that the client inserts right; None where there is none.
+
+        A client that ignores ranges would leave the closers in place that the text brings itself: those at its end
+        are cut off, and others can't be.
+        """
+        if not suggestion.replace_right or not self.client.ignores_ranges:
+            return suggestion
+        column = self.place.cursor.column
+        replaced = self.place.line[column : column + suggestion.replace_right]
+        text = suggestion.text.removesuffix(replaced)
+        if not text.strip() or text == suggestion.text:
+            return None
+        return replace(suggestion, text=text, replace_right=0)
+
     def item(self, suggestion: Suggestion, rank: int) -> types.CompletionItem:
         """One suggestion as an item; `rank` orders it among ours."""
         text, client = suggestion.text, self.client

@@ -13,6 +13,7 @@ local M = {}
 ---@class aix_lsp.Options
 ---@field cmd string[]|nil The server's command; nil looks on PATH, then for the one of `:AixLsp install`.
 ---@field env table<string, string> More environment of the server.
+---@field package string What `:AixLsp install` has pip install.
 ---@field filetypes string[]|nil Only these; nil means every ordinary file.
 ---@field exclude_filetypes string[] Never these.
 ---@field ghost "auto"|"own"|"native"|false "native" is Neovim 0.12's own; "auto" takes it where it exists.
@@ -27,6 +28,7 @@ local M = {}
 M.defaults = {
   cmd = nil,
   env = {},
+  package = 'aix-lsp',
   filetypes = nil,
   exclude_filetypes = { 'help', 'qf', 'TelescopePrompt', 'snacks_picker_input', 'neo-tree', 'NvimTree', 'oil' },
   ghost = 'auto',
@@ -52,6 +54,7 @@ M.options = vim.deepcopy(M.defaults)
 local TYPES = {
   cmd = { 'table', 'nil' },
   env = { 'table' },
+  package = { 'string' },
   filetypes = { 'table', 'nil' },
   exclude_filetypes = { 'table' },
   ghost = { 'string', 'boolean' },
@@ -91,8 +94,9 @@ end
 function M.set(options)
   options = options or {}
   M.problems = M.complaints(options)
-  for _, problem in ipairs(M.problems) do
-    vim.notify('aix-lsp: ' .. problem, vim.log.levels.WARN)
+  if #M.problems > 0 then
+    local text = #M.problems == 1 and M.problems[1] or #M.problems .. ' options are wrong; see :checkhealth aix_lsp'
+    require('aix_lsp.say').line(text, vim.log.levels.WARN)
   end
   local good = {}
   for name, value in pairs(options) do

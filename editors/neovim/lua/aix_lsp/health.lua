@@ -52,6 +52,9 @@ local function check_client()
   local status = require('aix_lsp.status').current
   local say = status.state == 'error' and health.error or health.info
   say(('state: %s %s'):format(status.state, status.message or ''))
+  for _, message in ipairs(require('aix_lsp.status').messages) do
+    health.warn(message)
+  end
 end
 
 local function check_keys()

@@ -44,6 +44,9 @@ end
 
 --- Ask by hand, for several candidates.
 function M.request()
+  if config.ghost_mode() == 'native' then
+    return require('aix_lsp.native').request()
+  end
   local ghost = require('aix_lsp.ghost').of()
   if ghost then
     ghost:ask(true)

@@ -36,17 +36,18 @@ end
 --- Make the environment and install into it; calls `done` when the server is there.
 ---@param venv string folder of the environment
 ---@param executable string the environment's Python
+---@param package string what pip installs: a name, or a path
 ---@param done fun()
-function M.run(venv, executable, done)
+function M.run(venv, executable, package, done)
   local base = python()
   if not base then
     say('Python 3.11 or newer with its venv module is needed', vim.log.levels.ERROR)
     return
   end
-  local pip = { executable, '-m', 'pip', 'install', '--upgrade', '--quiet', 'aix-lsp' }
+  local pip = { executable, '-m', 'pip', 'install', '--upgrade', '--quiet', package }
   chain({
     { title = 'making an environment in ' .. venv, cmd = { base, '-m', 'venv', venv } },
-    { title = 'installing aix-lsp; torch is large, this takes minutes', cmd = pip },
+    { title = ('installing %s; torch is large, this takes minutes'):format(package), cmd = pip },
   }, function(failure)
     if failure then
       return say(failure, vim.log.levels.ERROR)

@@ -30,7 +30,7 @@ function M.command()
       return { program, '--stdio' }
     end
   end
-  return nil, "no aix-lsp found: run ':AixLsp install', or 'pipx install aix-lsp', or set option 'cmd'"
+  return nil, "no aix-lsp found: run ':AixLsp install' (or 'pipx install aix-lsp', or set option 'cmd')"
 end
 
 --- Whether suggestions are wanted in a buffer at all; what is secret is the server's to know.
@@ -63,12 +63,21 @@ local function client_config(cmd)
     capabilities = capabilities(),
     init_options = config.options.settings,
     settings = { aix = config.options.settings },
-    handlers = { ['$/progress'] = stream.on_progress, ['aix/status'] = status.on_status },
+    handlers = {
+      ['$/progress'] = stream.on_progress,
+      ['aix/status'] = status.on_status,
+      ['window/showMessage'] = status.on_message,
+    },
     on_exit = status.on_exit,
     get_language_id = function(_, filetype)
       return filetype ~= '' and filetype or 'plaintext'
     end,
   }
+end
+
+--- One server for all buffers of a project, and for all that are in none: 0.10 would start one for each of these.
+local function same_project(client, wanted)
+  return client.name == wanted.name and client.config.root_dir == wanted.root_dir
 end
 
 --- A filetype's event comes for each buffer once it is loaded, the ones already open included.
@@ -79,6 +88,7 @@ local function start_by_autocmd(made)
       if M.wants(event.buf) and #vim.lsp.get_clients({ bufnr = event.buf, name = M.name }) == 0 then
         vim.lsp.start(vim.tbl_extend('force', made, { name = M.name, root_dir = root(event.buf) }), {
           bufnr = event.buf,
+          reuse_client = same_project,
         })
       end
     end,
@@ -90,7 +100,7 @@ end
 function M.enable()
   local cmd, problem = M.command()
   if not cmd then
-    vim.notify('aix-lsp: ' .. problem, vim.log.levels.WARN)
+    require('aix_lsp.say').line(problem, vim.log.levels.WARN)
     return false
   end
   local made = client_config(cmd)
@@ -133,7 +143,7 @@ end
 
 --- Install the server into the plugin's own environment, then start it.
 function M.install()
-  require('aix_lsp.install').run(venv(), in_venv('python'), M.restart)
+  require('aix_lsp.install').run(venv(), in_venv('python'), config.options.package, M.restart)
 end
 
 --- Leave and start again.

@@ -10,14 +10,30 @@ local M = {}
 ---@type aix_lsp.Status
 M.current = { state = 'off' }
 
+---@type table<integer, aix_lsp.Status>
+local latest = {}
+
+--- What the server has said to the user, each once.
+---@type string[]
+M.messages = {}
+
+--- For a client's `handlers`: takes `window/showMessage`. `:checkhealth aix_lsp` has all of it.
+function M.on_message(_, params)
+  if not vim.list_contains(M.messages, params.message) then
+    table.insert(M.messages, params.message)
+  end
+  local levels = { vim.log.levels.ERROR, vim.log.levels.WARN }
+  require('aix_lsp.say').line((params.message:gsub('^aix%-lsp: ', '')), levels[params.type] or vim.log.levels.INFO)
+end
+
 --- For a client's `handlers`.
-function M.on_status(_, params)
-  local was = M.current
-  M.current = params
+function M.on_status(_, params, ctx)
+  -- Of several servers (one a project) each has a state of its own: one that was ready long ago says nothing of another.
+  local was = latest[ctx.client_id] or { state = 'off' }
+  latest[ctx.client_id], M.current = params, params
   if params.state == 'error' and (was.state ~= 'error' or was.message ~= params.message) then
-    -- A longer message would stop whoever is typing with a hit-enter prompt; `:AixLsp status` has all of it.
-    local text = 'aix-lsp: ' .. (params.message or 'error'):gsub('%s+', ' ')
-    vim.notify(vim.fn.strcharpart(text, 0, math.max(20, vim.o.columns - 15)), vim.log.levels.ERROR)
+    -- `:AixLsp status` has all of it.
+    require('aix_lsp.say').line(params.message or 'error', vim.log.levels.ERROR)
   end
   if params.state == 'ready' and (was.state == 'loading' or was.state == 'off') then
     require('aix_lsp.ghost').model_ready()

@@ -1,0 +1,39 @@
+"""What `aix-lsp doctor` says of the editors that it finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aix_lsp.commands import checks
+from aix_lsp.settings import Settings
+
+
+def test_editors_and_how_each_is_set_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs, config = tmp_path / "bin", tmp_path / "config"
+    for name in ("nvim", "hx", "zed"):
+        (programs / name).parent.mkdir(exist_ok=True)
+        (programs / name).write_text("#!/bin/sh\n")
+        (programs / name).chmod(0o755)
+    written = config / "nvim" / "plugin" / "aix-lsp.lua"
+    written.parent.mkdir(parents=True)
+    written.write_text("-- aix-lsp\n")
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
+    told = {Path(finding.found.split(":")[0]).name: finding.found for finding in checks.editors()}
+    assert told["nvim"].endswith(f"set up in {written}")
+    assert told["hx"].endswith("`aix-lsp init helix` says how, --write does it")
+    assert told["zed"].endswith("`aix-lsp init zed` says how")
+
+
+def test_no_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    [finding] = checks.editors()
+    assert "aix-lsp init --help" in finding.found
+
+
+def test_a_models_folder_that_is_not_there(tmp_path: Path) -> None:
+    finding = checks.model(Settings(model=str(tmp_path / "gone")))
+    assert finding.fatal and "is no folder" in finding.found
+    assert not checks.model(Settings(model="Qwen/Qwen2.5-Coder-0.5B")).mend

@@ -1,0 +1,96 @@
+"""What the VS Code extension's status bar item and its menu do, in the real workbench."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.editors import workbench
+from tests.editors.terminal import ROOT
+from tests.editors.test_vscode import SOURCE, settled_ghost, start
+from tests.editors.workbench import Workbench
+
+pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory: pytest.TempPathFactory, engine_home: Path) -> Iterator[Workbench]:
+    if missing := workbench.missing():
+        pytest.skip(missing)
+    window = Workbench(tmp_path_factory.mktemp("vscode"), engine_home, "edited.py", SOURCE)
+    try:
+        window.wait(lambda: "embedded" in window.do("status"), "a status bar with the model", 240)
+        yield window
+    finally:
+        window.close()
+
+
+def test_status_bar_tells_latency_and_acceptance(window: Workbench) -> None:
+    start(window, SOURCE)
+    window.do("type", text=" ")
+    ghost = settled_ghost(window)
+    window.do("press", key="Tab")
+    window.wait(lambda: window.do("ghost") != ghost, "accepted text")
+    window.do("hoverStatus")
+
+    def told() -> bool:
+        text = "".join(window.do("texts", selector=".monaco-hover"))
+        return all(
+            part in text for part in ("aix-lsp: ready", "Model: embedded", "First text:", "Accepted: 1 of")
+        )
+
+    window.wait(told, "state, model, latency and acceptance in the hover")
+
+
+def test_language_switched_off_is_silent(window: Workbench) -> None:
+    """VS Code says that there are no suggestions, where ours are the only ones."""
+
+    def entries() -> list[str]:
+        window.do("press", key="Escape")
+        start(window, SOURCE)
+        window.do("type", text=" ")
+        window.do("press", key="Control+Space")
+        message = ".suggest-widget.visible .message"
+        window.wait(
+            lambda: window.do("popup") or "No suggestions" in "".join(window.do("texts", selector=message)),
+            "a popup",
+        )
+        return list(window.do("popup"))
+
+    window.wait(entries, "entries")
+    window.do("command", title="aix-lsp: Turn On or Off for This Language")
+    window.wait(lambda: not entries(), "silence")
+    window.do("command", title="aix-lsp: Turn On or Off for This Language")
+    window.wait(entries, "entries again")
+
+
+def test_switches_the_model(window: Workbench, tmp_path: Path) -> None:
+    other = tmp_path / "another"
+    shutil.copytree(ROOT / "aix_lsp" / "embedded", other)
+    for model, name in ((str(other), "another"), ("embedded", "embedded")):
+        window.do("command", title="aix-lsp: Menu")
+        window.wait(lambda: any("Switch model" in label for label in window.do("quickpick")), "the menu")
+        window.do("fill", text="Switch model")
+        window.wait(lambda: len(window.do("quickpick")) == 1, "one entry")
+        window.do("press", key="Enter")
+        window.wait(
+            lambda: "aix-lsp" not in window.do("texts", selector=".quick-input-title"), "the question"
+        )
+        window.do("fill", text=model)
+        window.do("press", key="Enter")
+        window.wait(lambda name=name: name in window.do("status"), f"the model {name}", 110)
+        start(window, SOURCE)
+        window.do("type", text=" ")
+        settled_ghost(window)
+    settings = json.loads((window.home / "user" / "Machine" / "settings.json").read_text())
+    assert settings["aix.model"] == "embedded"
+
+
+def test_shows_the_log(window: Workbench) -> None:
+    """Its channel, that is: this workbench has no native logger, since no package's install script was run."""
+    window.do("command", title="aix-lsp: Show Log")
+    window.wait(lambda: window.do("channel") == "aix-lsp", "the channel")
