@@ -158,10 +158,20 @@ def test_overlap(source: str, text: str, shown: str) -> None:
     assert overlap(text, scene(source), True).text == shown
 
 
-def test_in_mid_line_nothing_is_shown_before_it_is_known_how_it_ends() -> None:
-    here = scene("x = | + bar")
-    assert overlap("foo", here, False).text == ""
-    assert overlap("foo", here, True).text == "foo"
+@pytest.mark.parametrize(
+    ("source", "text", "shown"),
+    [
+        ("x = | + bar", "foo", ""),
+        ("x = | + bar", "foo + ", "foo"),
+        ("return f|(a) {", "unction(a, b", "unction"),
+        ("x = | + bar", "[foo, ", ""),
+        # the rest may begin inside the word
+        ("x = |bar", "fooba", ""),
+        ("x = |bar", "foo, b", ""),
+    ],
+)
+def test_in_mid_line_a_word_is_shown_before_it_is_known_how_it_ends(source: str, text: str, shown: str) -> None:
+    assert overlap(text, scene(source), False) == (shown, False)
 
 
 @pytest.mark.parametrize(
