@@ -67,6 +67,11 @@ class Sources:
         self._generations: set[Generation] = set()
         self._complaint = ""
 
+    @property
+    def under_way(self) -> int:
+        """How many generations are still running."""
+        return len(self._generations)
+
     def find(self, aim: Aim, live: LiveDocument) -> Source | None:
         """A generation that goes along with what was typed since it began."""
         for generation, typed in self._store.look_back(aim.scene, aim.shape):

@@ -62,7 +62,7 @@ def _all_rows() -> list[Row]:
         Row("`confidence` 0", "settings", {"confidence": 0}),
         Row("`adaptiveTriggers` off", "settings", {"adaptiveTriggers": False}),
         Row("`waitMs` 0", "settings", {"waitMs": 0}),
-        Row("`prefetch` on", "settings", {"prefetch": True}),
+        Row("`prefetch` never", "settings", {"prefetch": "never"}),
         Row("no reuse", "reuse", without=altered.REUSE),
         *(Row(f"without `{name}`", "filters", without=name, needs=name) for name in _filters()),
         *(

@@ -13,6 +13,8 @@ from benchmarks.replay.making import Plan
 from benchmarks.replay.sides import NOTHING, Asked, Offer, Side
 from benchmarks.typist import Typist
 
+READING_S = 0.25
+"""Nobody takes a suggestion sooner than he has seen it: the time of a choice between two reactions."""
 MOST_TAKES = 20
 """Accepts in a row without a key between; more would be a suggestion that never ends."""
 
@@ -146,11 +148,12 @@ class Person:
             started = time.perf_counter()
             asked = self._side.ask(self.buffer)
             await asked.settled(min(pause_s, self._patience_s))
-            take = self._see(asked, (time.perf_counter() - started) * 1000, typist, wanted)
+            waited_ms = (time.perf_counter() - started) * 1000
+            take = await self._see(asked, waited_ms, typist, wanted)
             if take is None or not typist.remaining:
                 return
 
-    def _see(self, asked: Asked, waited_ms: float, typist: Typist, wanted: str) -> Take | None:
+    async def _see(self, asked: Asked, waited_ms: float, typist: Typist, wanted: str) -> Take | None:
         rest, left = typist.remaining, self._left()
         offer, take = self._choose(asked, rest, wanted)
         fresh = bool(offer.text) and offer.text != left
@@ -163,6 +166,7 @@ class Person:
         if fresh and offer.id:
             self._side.tell("Show", offer)
         if take:
+            await self._side.meanwhile(READING_S)
             self._accept(take, offer, typist)
         return take
 

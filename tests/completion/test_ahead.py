@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import pytest
 
@@ -12,6 +13,8 @@ from aix_lsp.completion.suggestion import Suggestion
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Call, Editor, ScriptedBackend, texts, turns
 
+Prefetch = Literal["auto", "always", "never"]
+
 
 @pytest.fixture
 async def backend() -> ScriptedBackend:
@@ -20,7 +23,7 @@ async def backend() -> ScriptedBackend:
 
 @pytest.fixture
 async def service(backend: ScriptedBackend) -> AsyncIterator[CompletionService]:
-    made = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch=True))
+    made = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="always"))
     yield made
     await made.close()
     assert all(call.closed.is_set() for call in backend.calls)
@@ -122,16 +125,30 @@ async def test_what_is_used_is_no_waste(service: CompletionService, backend: Scr
     assert service.statistics()["wasted_tokens"] == 0
 
 
-@pytest.mark.parametrize("enabled", [True, False])
-async def test_only_likely_suggestions_are_followed_and_only_where_wanted(enabled: bool) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "url", "pieces", "begun"),
+    [
+        ("auto", "", "f", True),
+        ("auto", "http://127.0.0.1:9", "f", False),  # tokens of another's server may cost money
+        ("always", "http://127.0.0.1:9", "f", True),
+        ("never", "", "f", False),
+        ("always", "", "foo(1, 2, 3, 4, 5, 6, 7, 8)", False),  # each piece makes it less likely
+    ],
+)
+async def test_only_likely_suggestions_are_followed_and_only_where_wanted(
+    wanted: Prefetch, url: str, pieces: str, begun: bool
+) -> None:
     backend = ScriptedBackend()
-    service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch=enabled))
+    settings = Settings(deadline_ms=60_000, prefetch=wanted, url=url)
+    service = CompletionService(backend, lambda language: settings)
     editor = Editor.at(service, "x = |\n")
     answer = editor.watch()
     call = await backend.called()
-    for piece in "foo(1, 2, 3, 4, 5, 6, 7, 8)" if enabled else "f":
+    for piece in pieces:
         call.write(piece)
     call.end()
     await answer
-    await backend.not_called()
+    await turns()
+    assert len(backend.calls) == 1 + begun
+    assert service.statistics()["under_way"] == begun
     await service.close()

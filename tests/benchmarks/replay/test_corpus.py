@@ -71,7 +71,9 @@ def test_only_what_is_listed_is_unpacked_and_only_once(
     assert len(fetched) == 1
 
 
-def test_two_runs_may_unpack_the_same_package_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_runs_may_unpack_the_same_package_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     archive, cache = tgz(tmp_path), tmp_path / "cache"
     package = replace(PACKAGE, sha256=hashlib.sha256(archive.read_bytes()).hexdigest())
     others = iter([lambda: unpacked(package, cache)])
