@@ -68,9 +68,9 @@ class Answering:
             changed = answer.take(source)
             if done:
                 self._ledger.answered(goal, source, answer.suggestions, now)
-                if answer.suggestions and _looks_ahead(settings) and ask.channel != "popup":
+                if _looks_ahead(settings) and ask.channel != "popup":
                     soon = asyncio.get_running_loop().call_soon
-                    soon(self._sources.look_ahead, goal, source.generation, answer.suggestions[0], live)
+                    soon(self._sources.look_ahead, goal, source, next(iter(answer.suggestions), None), live)
             if done or changed:
                 yield Update(answer.suggestions, done)
                 if done:

@@ -78,6 +78,65 @@ async def test_behind_a_whole_line_comes_the_next(
     assert texts(await editor.watch()) == ["z = 2"]
 
 
+async def test_at_a_lines_end_comes_the_next_line(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
+    """However unlikely the suggestion was: who went along with it to its end goes on below."""
+    editor = Editor.at(service, "def f():\n    y|\n")
+    answer = editor.watch()
+    call = await backend.called()
+    call.write(" = 1\n", logprob=-5.0)
+    call.end()
+    await answer
+    await backend.not_called()
+    editor.type(" = 1")
+    assert texts(await editor.watch()) == [""]
+    call = await backend.called()
+    assert call.request.priority is Priority.PREFETCH
+    assert before(call).endswith("y = 1\n    ")
+    call.write("z = 2\n")
+    call.end()
+    await turns()
+    editor.type("\n    ")
+    updates = await editor.watch()
+    assert texts(updates) == ["z = 2"]
+    assert updates[0].suggestions[0].source == "reuse"
+
+
+@pytest.mark.parametrize(
+    ("source", "written", "logprob", "begun"),
+    [
+        ("x = 1|\n", "\n", -0.1, True),
+        ("x = 1|\n", "\n", -5.0, False),
+        ("x = f(1|)\n", "\n", -0.1, False),  # nobody breaks the line there
+        ("x = |\nx = compute(1)\n", "compute(1)\n", -0.1, False),  # ended by a filter
+        ("    |\n", "\n", -0.1, False),
+    ],
+)
+async def test_where_the_model_says_that_the_line_has_ended(
+    service: CompletionService,
+    backend: ScriptedBackend,
+    source: str,
+    written: str,
+    logprob: float,
+    begun: bool,
+) -> None:
+    editor = Editor.at(service, source)
+    answer = editor.watch()
+    call = await backend.called()
+    call.write(written, logprob=logprob)
+    call.end()
+    assert texts(await answer) == [""]
+    await turns()
+    assert len(backend.calls) == 1 + begun
+    if begun:
+        ahead = await backend.called()
+        assert before(ahead).endswith("x = 1\n")
+        editor.type(";")
+        await turns()
+        assert ahead.closed.is_set()
+
+
 async def test_behind_an_opener_comes_the_block(service: CompletionService, backend: ScriptedBackend) -> None:
     editor = Editor.at(service, "if |\n")
     await shown(editor, backend, "a:\n")
