@@ -21,7 +21,7 @@ from aix_lsp.lsp.session import Parts
 from aix_lsp.settings import Settings
 
 READY = BackendStatus("ready", model=ModelInfo("scripted"))
-PATIENT = Settings(deadline_ms=60_000, prefetch="never")
+PATIENT = Settings(deadline_ms=60_000)
 """The default settings, but for a deadline that no busy machine misses."""
 Say = Callable[[GenerateRequest], Sequence[str]]
 
