@@ -78,12 +78,15 @@ def keys_alone(plan: Plan, hands_seed: str) -> int:
 class Person:
     """Types one plan on one side."""
 
-    def __init__(self, side: Side, plan: Plan, uri: str, seed: str, patience_s: float) -> None:
+    def __init__(
+        self, side: Side, plan: Plan, uri: str, seed: str, patience_s: float, pauses: float = 1.0
+    ) -> None:
         """`seed` draws pauses and slips; no answer is waited for longer than `patience_s`."""
         self._side = side
         self._plan = plan
         self._seed = seed
         self._patience_s = patience_s
+        self._pauses = pauses
         self._seen = NOTHING
         self._since = ""
         self.buffer = plan.buffer(uri)
@@ -97,7 +100,9 @@ class Person:
             self.buffer.move(script.place(index))
             goal = script.finished[piece.start : piece.end]
             self.work.goal += len(goal)
-            await self._piece(goal, piece.old, script.after(index), Hands(f"{self._seed}:{index}"))
+            await self._piece(
+                goal, piece.old, script.after(index), Hands(f"{self._seed}:{index}", self._pauses)
+            )
         self._side.close(self.buffer)
         self.work.finished = self.buffer.text == script.finished
         return self.work
