@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from benchmarks.machine import announce
 from benchmarks.replay import report
-from benchmarks.replay.ablation import Ablation, Result, ablate, names, rows, sides
+from benchmarks.replay.ablation import PATIENCE_S, UNHURRIED, Ablation, Result, ablate, names, rows, sides
 from benchmarks.replay.bare import bare
 from benchmarks.replay.corpus import DEBIAN, LANGUAGES, Unreachable, chosen, default_cache
 from benchmarks.replay.figures import Tally, tally
@@ -88,7 +88,7 @@ async def run_ablation(options: argparse.Namespace) -> Ablation:
     files = chosen(options.files, options.languages, options.seed, options.cache)
     found = Ablation(rows(options.rows))
     deadline = time.monotonic() + 60 * options.minutes
-    terms = Terms(options.seed, options.patience_ms / 1000, deadline, options.pauses)
+    terms = Terms(options.seed, PATIENCE_S, deadline, UNHURRIED)
 
     def done(unit: Unit, results: list[Result]) -> None:
         found.add(unit, results)
