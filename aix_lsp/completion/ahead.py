@@ -1,6 +1,7 @@
-"""What to ask for before the user does: the place after a suggestion that is shown, as if it were accepted.
+"""What to ask for before the user does: the place after a suggestion that is shown, as if it were accepted, and the
+next line where this one has ended.
 
-Pure. Such an ask goes to the backend at the lowest class; what comes is found by the ask that follows the accept.
+Pure. Such an ask goes to the backend at the lowest class; what comes is found by the ask that follows.
 """
 
 from __future__ import annotations
@@ -26,14 +27,42 @@ def ahead(aim: Aim, suggestion: Suggestion, track: Track) -> Ask | None:
     Where the model has ended its line, the next ask comes on a new line, which the editor indents as that one;
     behind what opens a block it comes at once.
     """
-    if aim.ask.selected is not None or track.logprob is None or math.exp(track.logprob) < _LIKELY:
+    if not _likely(track):
         return None
-    text = suggestion.text
-    line = (aim.scene.line_before + normalise(text)).rpartition("\n")[2]
-    ended = aim.extent == "line" and track.finish_reason == "stop"
-    if ended and not opens_block(line, language_of(aim.scene.language)):
-        if aim.scene.line_after[suggestion.replace_right :].strip():
-            return None  # nobody breaks the line there
-        text += aim.scene.ending + line[: len(line) - len(line.lstrip())]
-    entry = SelectedCompletion(aim.real_cursor, text, suggestion.replace_right)
+    line = (aim.scene.line_before + normalise(suggestion.text)).rpartition("\n")[2]
+    if _ended(aim, track) and not opens_block(line, language_of(aim.scene.language)):
+        return _below(aim, suggestion.text, suggestion.replace_right, line)
+    return _after(aim, suggestion.text, suggestion.replace_right)
+
+
+def next_line(aim: Aim, typed: str, track: Track) -> Ask | None:
+    """The ask that will come when the line is broken; None where `track` does not end it at the cursor.
+
+    `typed` is what was typed of the track: who went along with it to the line's end goes on below.
+    """
+    wrote_more = not track.raw.startswith(typed) or track.raw[len(typed) :].strip()
+    if wrote_more or not _ended(aim, track) or not (typed or _likely(track)):
+        return None
+    return _below(aim, "", 0, aim.scene.line_before) if aim.scene.line_before.strip() else None
+
+
+def _likely(track: Track) -> bool:
+    return track.logprob is not None and math.exp(track.logprob) >= _LIKELY
+
+
+def _ended(aim: Aim, track: Track) -> bool:
+    return aim.extent == "line" and track.finish_reason == "stop"
+
+
+def _below(aim: Aim, text: str, replaced: int, line: str) -> Ask | None:
+    """The ask on a new line behind `text`, which ends with `line`."""
+    if aim.scene.line_after[replaced:].strip():
+        return None  # nobody breaks the line there
+    return _after(aim, text + aim.scene.ending + line[: len(line) - len(line.lstrip())], replaced)
+
+
+def _after(aim: Aim, text: str, replaced: int) -> Ask | None:
+    if aim.ask.selected is not None:
+        return None
+    entry = SelectedCompletion(aim.real_cursor, text, replaced)
     return Ask(aim.ask.document, aim.ask.cursor, "automatic", CHANNEL, selected=entry)

@@ -68,9 +68,9 @@ class Answering:
             changed = answer.take(source)
             if done:
                 self._ledger.answered(goal, source, answer.suggestions, now)
-                if answer.suggestions and settings.prefetch and ask.channel != "popup":
+                if _looks_ahead(settings) and ask.channel != "popup":
                     soon = asyncio.get_running_loop().call_soon
-                    soon(self._sources.look_ahead, goal, source.generation, answer.suggestions[0], live)
+                    soon(self._sources.look_ahead, goal, source, next(iter(answer.suggestions), None), live)
             if done or changed:
                 yield Update(answer.suggestions, done)
                 if done:
@@ -109,6 +109,11 @@ class Answering:
             await asking.wait(min(asking.deadline, self._clock() + _LOOK_S))
             asking.check()
         return waited and self._backend.status.state == "ready" and not asking.late
+
+
+def _looks_ahead(settings: Settings) -> bool:
+    """Whether to begin with what follows a suggestion; tokens of another's server may cost money."""
+    return settings.prefetch == "always" or (settings.prefetch == "auto" and not settings.url)
 
 
 def takes_context(settings: Settings, backend: Backend) -> bool:

@@ -160,7 +160,7 @@ class Generation:
             for track in mine:
                 self._end(track, "cancelled" if self.cancelled else "stop")
                 if not self.cancelled:
-                    left = sound(track.shown, self.scene)
+                    left = sound(track.shown, self.scene, ended=track.finish_reason != "length")
                     track.trimmed, track.shown = left != track.shown, left
 
     def _take(self, event: Delta | Usage, stream: _Stream) -> None:

@@ -194,8 +194,8 @@ class CompletionService:
         self._ledger.feedback(suggestion_id, event, accepted_chars)
 
     def statistics(self) -> dict[str, Any]:
-        """The figures of this session; see completion/figures.py."""
-        return self._ledger.session()
+        """The figures of this session, see completion/figures.py, and how many generations are under way."""
+        return self._ledger.session() | {"under_way": self._sources.under_way}
 
     def clear(self) -> None:
         """Forget every finished generation."""

@@ -15,7 +15,7 @@ from typing import Literal
 
 from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable, GenerateRequest, Priority
 from aix_lsp.completion import requests
-from aix_lsp.completion.ahead import ahead
+from aix_lsp.completion.ahead import ahead, next_line
 from aix_lsp.completion.aim import Aim
 from aix_lsp.completion.aim import aim as work_out
 from aix_lsp.completion.candidates import contradicts, exhausted, has_more
@@ -67,6 +67,11 @@ class Sources:
         self._generations: set[Generation] = set()
         self._complaint = ""
 
+    @property
+    def under_way(self) -> int:
+        """How many generations are still running."""
+        return len(self._generations)
+
     def find(self, aim: Aim, live: LiveDocument) -> Source | None:
         """A generation that goes along with what was typed since it began."""
         for generation, typed in self._store.look_back(aim.scene, aim.shape):
@@ -113,13 +118,18 @@ class Sources:
         self._store.put(place(aim.scene, aim.shape), generation)
         return Source(generation, "", "generated")
 
-    def look_ahead(
-        self, aim: Aim, generation: Generation, suggestion: Suggestion, live: LiveDocument
-    ) -> None:
-        """Begin with what follows a suggestion just given, at the lowest class, while the user reads it."""
+    def look_ahead(self, aim: Aim, source: Source, suggestion: Suggestion | None, live: LiveDocument) -> None:
+        """Begin with what follows a suggestion just given, at the lowest class, while the user reads it.
+
+        Where there was nothing to give, since the line has ended, that is the next line.
+        """
+        generation = source.generation
         if not generation.complete:
             return
-        ask = ahead(aim, suggestion, generation.tracks[int(suggestion.id.rpartition(".")[2])])
+        if suggestion is not None:
+            ask = ahead(aim, suggestion, generation.tracks[int(suggestion.id.rpartition(".")[2])])
+        else:
+            ask = next_line(aim, source.typed, generation.tracks[0])
         further = work_out(ask, aim.settings, self._backend.status.model) if ask else None
         if further is not None and self.find(further, live) is None:
             with suppress(ContentModified):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from aix_lsp.completion import filters
 from aix_lsp.completion.brackets import PAIRS, state_at, unpaired
@@ -20,16 +20,36 @@ the middle of something has some errors for that."""
 _NEAR, _FAR = 6, 4
 """How many heads are tried; each is parsed, which takes half a millisecond or more."""
 _CLOSERS = {opener: closer for closer, opener in PAIRS.items()}
+_GOES_ON: Mapping[str, tuple[str, ...]] = {
+    "colon": (
+        "x",
+        " x",
+        " x: pass",
+        ": pass",
+        "(): pass",
+        " x(): pass",
+        " in x: pass",
+        " import x",
+        " else x",
+        ": x",
+    ),
+    "brace": (" x", "x", " x = 0", " = 0", " {}", " x {}", "() {}", " x() {}", " (x) {}", ": x", " from 'x'"),
+    "end": ("x", " x"),
+}
+"""How a statement that ends too early may go on, by the language's blocks: `i|f`, `from a`, `const`, `x = a if b`."""
 
 
-def sound(text: str, scene: Scene) -> str:
+def sound(text: str, scene: Scene, ended: bool = True) -> str:
     """The longest head of `text` that adds no syntax error at the scene's cursor; all of it where none does.
 
-    What is still open may be closed by the user, and a block without a body get one.
+    What is still open may be closed by the user, and a block without a body get one. Where the model had not `ended`,
+    the user may also go on with the statement.
     """
     if not text.strip() or surroundings(scene) not in ("code", "parentheses"):
         return text
     if errors_around(scene) > _BROKEN:
+        return text
+    if not ended and _may_go_on(text, scene):
         return text
     for ends_line in (
         True,
@@ -39,6 +59,14 @@ def sound(text: str, scene: Scene) -> str:
             if _is_sound(head, scene, ends_line):
                 return head
     return ""
+
+
+def _may_go_on(text: str, scene: Scene) -> bool:
+    """Whether the line is right with something behind `text`."""
+    more = _GOES_ON[language_of(scene.language).block]
+    return any(
+        not adds_error(text + each + _lacking(text + each, scene), 0, scene, True) for each in ("", *more)
+    )
 
 
 def _heads(text: str) -> list[str]:
@@ -61,11 +89,15 @@ def _is_sound(text: str, scene: Scene, ends_line: bool) -> bool:
 def _completions(text: str, scene: Scene) -> Iterator[str]:
     """What may be written behind a text that is right so far: nothing, the closers that it lacks, a body."""
     yield ""
-    left = unpaired(text, scene.language, state_at(scene.before, scene.language))
-    closers = "".join(_CLOSERS[opener.char] for opener in reversed(left.openers))
-    if left.in_string:
-        closers = left.state + closers
+    closers = _lacking(text, scene)
     if closers:
         yield closers
     if language_of(scene.language).block == "colon" and text.rstrip().endswith(":"):
         yield " pass" + closers
+
+
+def _lacking(text: str, scene: Scene) -> str:
+    """The closers of what a text leaves open."""
+    left = unpaired(text, scene.language, state_at(scene.before, scene.language))
+    closers = "".join(_CLOSERS[opener.char] for opener in reversed(left.openers))
+    return left.state + closers if left.in_string else closers

@@ -155,10 +155,11 @@ class Settings:
         "taken: at first by our measurements, then by what you accept. Invoked requests always ask.",
         per_language=True,
     )
-    prefetch: bool = option(
-        False,
-        "Begin with what follows a likely suggestion while it is shown, for models that are slow to begin. What is "
-        "not accepted is generated in vain.",
+    prefetch: Literal["auto", "always", "never"] = option(
+        "auto",
+        "Begin with what follows a likely suggestion while it is shown, so that it is there at once when you accept. "
+        'What is not accepted is generated in vain: "auto" does so where the model runs in your own engine, not '
+        "with a `url`.",
         per_language=True,
     )
 

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from benchmarks.machine import announce
 from benchmarks.replay import report
-from benchmarks.replay.ablation import Ablation, Result, ablate, names, rows, sides
+from benchmarks.replay.ablation import PATIENCE_S, UNHURRIED, Ablation, Result, ablate, names, rows, sides
 from benchmarks.replay.bare import bare
 from benchmarks.replay.corpus import DEBIAN, LANGUAGES, Unreachable, chosen, default_cache
 from benchmarks.replay.figures import Tally, tally
@@ -78,7 +78,7 @@ async def run(options: argparse.Namespace, looks: TextIO | None) -> Results:
             typists.append(await stack.enter_async_context(made))
         results = Results([side.name for side in typists], looks)
         deadline = time.monotonic() + 60 * options.minutes
-        terms = Terms(options.seed, options.patience_ms / 1000, deadline)
+        terms = Terms(options.seed, options.patience_ms / 1000, deadline, options.pauses)
         await compare(work, typists, terms, results.add)
         return results
 
@@ -87,7 +87,8 @@ async def run_ablation(options: argparse.Namespace) -> Ablation:
     """Type all files on all rows on which they can make a difference."""
     files = chosen(options.files, options.languages, options.seed, options.cache)
     found = Ablation(rows(options.rows))
-    terms = Terms(options.seed, options.patience_ms / 1000, time.monotonic() + 60 * options.minutes)
+    deadline = time.monotonic() + 60 * options.minutes
+    terms = Terms(options.seed, PATIENCE_S, deadline, UNHURRIED)
 
     def done(unit: Unit, results: list[Result]) -> None:
         found.add(unit, results)
@@ -109,6 +110,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--languages", nargs="+", choices=LANGUAGES + DEBIAN, default=LANGUAGES)
     parser.add_argument("--seed", type=int, default=1, help="chooses files and pieces, and moves the hands")
     parser.add_argument("--patience-ms", type=float, default=1000, help="longest wait for an answer")
+    parser.add_argument(
+        "--pauses",
+        type=float,
+        default=1.0,
+        help="pauses so many times as long: on a busy machine, whether something comes in time says nothing",
+    )
     parser.add_argument("--settings", default="{}", help="settings of our side, as JSON")
     parser.add_argument(
         "--against",

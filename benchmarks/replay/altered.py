@@ -53,7 +53,7 @@ def take_out(names: set[str]) -> None:
     if WHOLE_WORDS in names:
         filters.whole_words = lambda text: text
     if TAILS in names:
-        generation.sound = lambda text, scene: text  # type: ignore[attr-defined]
+        generation.sound = lambda text, scene, ended: text  # type: ignore[attr-defined]
     if REUSE in names:
         ReuseStore.look_back = lambda self, scene, shape=None: iter(())  # type: ignore[method-assign]
 
@@ -90,8 +90,8 @@ def _watched_filter(each: filters.Filter, marks: Marks) -> filters.Filter:
 
 
 def _watched(name: str, part: Callable[..., Any], marks: Marks, changed: Callable[[str, Any], bool]) -> Any:
-    def call(text: str, *rest: Any) -> Any:
-        found = part(text, *rest)
+    def call(text: str, *rest: Any, **more: Any) -> Any:
+        found = part(text, *rest, **more)
         if changed(text, found):
             marks.note(name)
         return found

@@ -49,6 +49,9 @@ class Bare:
     def close(self, buffer: Buffer) -> None:
         pass
 
+    async def meanwhile(self, within: float) -> None:
+        pass
+
     def tell(self, event: str, offer: Offer, characters: int = 0) -> None:
         pass
 

@@ -6,7 +6,6 @@ import hashlib
 import io
 import random
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -98,8 +97,17 @@ def unpacked(package: Package, cache: Path) -> Path:
                 target = staged / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
-        shutil.move(staged, place)
+        _put(staged, place)
     return place
+
+
+def _put(staged: Path, place: Path) -> None:
+    """Rename, which never lands inside a folder that another run has put there meanwhile, as a move would."""
+    try:
+        staged.rename(place)
+    except OSError:
+        if not place.exists():
+            raise
 
 
 def chosen(count: int, languages: Sequence[str], seed: int, cache: Path) -> list[SourceFile]:

@@ -24,13 +24,14 @@ _SLIPS = 0.012
 class Hands:
     """One person typing one piece."""
 
-    def __init__(self, seed: str) -> None:
-        """`seed` names the run and the piece."""
+    def __init__(self, seed: str, pauses: float = 1.0) -> None:
+        """`seed` names the run and the piece; pauses are so many times as long as people's."""
         self._seed = seed
+        self._pauses = pauses
 
     def pause_s(self, place: int, moment: Moment) -> float:
         """Seconds from the key at `place` in the piece to the next one, if nothing is shown to look at."""
-        return MEDIAN_S[moment] * math.exp(self._draw("pause", place).gauss(0.0, _SPREAD))
+        return self._pauses * MEDIAN_S[moment] * math.exp(self._draw("pause", place).gauss(0.0, _SPREAD))
 
     def slip(self, place: int, text: str) -> str:
         """What is typed by mistake instead of `text`, the rest of the piece, and is deleted again; mostly "".

@@ -13,6 +13,8 @@ from benchmarks.replay.making import Plan
 from benchmarks.replay.sides import NOTHING, Asked, Offer, Side
 from benchmarks.typist import Typist
 
+READING_S = 0.25
+"""Nobody takes a suggestion sooner than he has seen it: the time of a choice between two reactions."""
 MOST_TAKES = 20
 """Accepts in a row without a key between; more would be a suggestion that never ends."""
 
@@ -76,12 +78,15 @@ def keys_alone(plan: Plan, hands_seed: str) -> int:
 class Person:
     """Types one plan on one side."""
 
-    def __init__(self, side: Side, plan: Plan, uri: str, seed: str, patience_s: float) -> None:
+    def __init__(
+        self, side: Side, plan: Plan, uri: str, seed: str, patience_s: float, pauses: float = 1.0
+    ) -> None:
         """`seed` draws pauses and slips; no answer is waited for longer than `patience_s`."""
         self._side = side
         self._plan = plan
         self._seed = seed
         self._patience_s = patience_s
+        self._pauses = pauses
         self._seen = NOTHING
         self._since = ""
         self.buffer = plan.buffer(uri)
@@ -95,7 +100,9 @@ class Person:
             self.buffer.move(script.place(index))
             goal = script.finished[piece.start : piece.end]
             self.work.goal += len(goal)
-            await self._piece(goal, piece.old, script.after(index), Hands(f"{self._seed}:{index}"))
+            await self._piece(
+                goal, piece.old, script.after(index), Hands(f"{self._seed}:{index}", self._pauses)
+            )
         self._side.close(self.buffer)
         self.work.finished = self.buffer.text == script.finished
         return self.work
@@ -146,11 +153,12 @@ class Person:
             started = time.perf_counter()
             asked = self._side.ask(self.buffer)
             await asked.settled(min(pause_s, self._patience_s))
-            take = self._see(asked, (time.perf_counter() - started) * 1000, typist, wanted)
+            waited_ms = (time.perf_counter() - started) * 1000
+            take = await self._see(asked, waited_ms, typist, wanted)
             if take is None or not typist.remaining:
                 return
 
-    def _see(self, asked: Asked, waited_ms: float, typist: Typist, wanted: str) -> Take | None:
+    async def _see(self, asked: Asked, waited_ms: float, typist: Typist, wanted: str) -> Take | None:
         rest, left = typist.remaining, self._left()
         offer, take = self._choose(asked, rest, wanted)
         fresh = bool(offer.text) and offer.text != left
@@ -163,6 +171,7 @@ class Person:
         if fresh and offer.id:
             self._side.tell("Show", offer)
         if take:
+            await self._side.meanwhile(READING_S)
             self._accept(take, offer, typist)
         return take
 

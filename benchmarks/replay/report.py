@@ -41,7 +41,7 @@ def _cell(estimate: Estimate, measure: Measure | None) -> str:
     return f"{form.format(estimate.value)} [{low}, {high}]"
 
 
-_ABLATED = ("accepted", "doubled", "brackets", "parses")
+_ABLATED = ("accepted", "reused", "doubled", "brackets", "parses")
 
 
 def ablation(

@@ -71,6 +71,8 @@ class Terms:
     patience_s: float
     deadline: float
     """On time.monotonic(): no file is begun after it."""
+    pauses: float = 1.0
+    """How many times as long as people's."""
 
 
 async def compare(
@@ -94,7 +96,8 @@ async def type_unit(unit: Unit, side: Side, terms: Terms) -> Work:
             if unit.neighbour is not None:
                 _visit(side, workspace / unit.neighbour.path, unit)
             seed = f"{terms.seed}:{unit.source.name}"
-            work = await Person(side, unit.plan, file.as_uri(), seed, terms.patience_s).work_through()
+            person = Person(side, unit.plan, file.as_uri(), seed, terms.patience_s, terms.pauses)
+            work = await person.work_through()
             work.counts = await side.counts()
             return work
         finally:

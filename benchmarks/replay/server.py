@@ -17,6 +17,7 @@ from benchmarks.replay.sides import NOTHING, Asked, Offer
 from benchmarks.wire import Call
 
 ALTERED = "benchmarks.replay.altered"
+_LOOK_S = 0.005
 
 
 class Altered:
@@ -100,6 +101,12 @@ class Server:
         self._last = self.editor.stream(buffer, "invoked" if self._by_hand else "automatic")
         return _ServerAsked(self._last, buffer)
 
+    async def meanwhile(self, within: float) -> None:
+        for _ in range(round(within / _LOOK_S)):
+            if not (await self._statistics())["under_way"]:
+                return
+            await asyncio.sleep(_LOOK_S)
+
     def tell(self, event: str, offer: Offer, characters: int = 0) -> None:
         about: dict[str, Any] = {"id": offer.id}
         if event == "PartiallyAccept":
@@ -107,12 +114,16 @@ class Server:
         self.editor.wire.notify(f"aix/did{event}", about)
 
     async def counts(self) -> dict[str, float]:
-        asked = self.editor.wire.request("workspace/executeCommand", {"command": "aix.statistics"})
-        found = await asked.result()
+        found = await self._statistics()
         names = ("prompt_tokens", "cached_tokens", "wasted_tokens", "answered", "joined")
         return {"calls": found["generations"], "tokens": found["completion_tokens"]} | {
             n: found[n] for n in names
         }
+
+    async def _statistics(self) -> dict[str, Any]:
+        asked = self.editor.wire.request("workspace/executeCommand", {"command": "aix.statistics"})
+        found: dict[str, Any] = await asked.result()
+        return found
 
 
 class _ServerAsked:

@@ -68,6 +68,9 @@ class Side(Protocol):
         """Ask at the cursor; what was asked before and is not answered is cancelled."""
         ...
 
+    async def meanwhile(self, within: float) -> None:
+        """A person reads what is shown: wait for what is done in advance, at most so many seconds."""
+
     def tell(self, event: str, offer: Offer, characters: int = 0) -> None:
         """What the person did: "Show", "Accept", "PartiallyAccept"."""
 

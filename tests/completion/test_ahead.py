@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import pytest
 
@@ -12,6 +13,8 @@ from aix_lsp.completion.suggestion import Suggestion
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Call, Editor, ScriptedBackend, texts, turns
 
+Prefetch = Literal["auto", "always", "never"]
+
 
 @pytest.fixture
 async def backend() -> ScriptedBackend:
@@ -20,7 +23,7 @@ async def backend() -> ScriptedBackend:
 
 @pytest.fixture
 async def service(backend: ScriptedBackend) -> AsyncIterator[CompletionService]:
-    made = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch=True))
+    made = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="always"))
     yield made
     await made.close()
     assert all(call.closed.is_set() for call in backend.calls)
@@ -75,6 +78,65 @@ async def test_behind_a_whole_line_comes_the_next(
     assert texts(await editor.watch()) == ["z = 2"]
 
 
+async def test_at_a_lines_end_comes_the_next_line(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
+    """However unlikely the suggestion was: who went along with it to its end goes on below."""
+    editor = Editor.at(service, "def f():\n    y|\n")
+    answer = editor.watch()
+    call = await backend.called()
+    call.write(" = 1\n", logprob=-5.0)
+    call.end()
+    await answer
+    await backend.not_called()
+    editor.type(" = 1")
+    assert texts(await editor.watch()) == [""]
+    call = await backend.called()
+    assert call.request.priority is Priority.PREFETCH
+    assert before(call).endswith("y = 1\n    ")
+    call.write("z = 2\n")
+    call.end()
+    await turns()
+    editor.type("\n    ")
+    updates = await editor.watch()
+    assert texts(updates) == ["z = 2"]
+    assert updates[0].suggestions[0].source == "reuse"
+
+
+@pytest.mark.parametrize(
+    ("source", "written", "logprob", "begun"),
+    [
+        ("x = 1|\n", "\n", -0.1, True),
+        ("x = 1|\n", "\n", -5.0, False),
+        ("x = f(1|)\n", "\n", -0.1, False),  # nobody breaks the line there
+        ("x = |\nx = compute(1)\n", "compute(1)\n", -0.1, False),  # ended by a filter
+        ("    |\n", "\n", -0.1, False),
+    ],
+)
+async def test_where_the_model_says_that_the_line_has_ended(
+    service: CompletionService,
+    backend: ScriptedBackend,
+    source: str,
+    written: str,
+    logprob: float,
+    begun: bool,
+) -> None:
+    editor = Editor.at(service, source)
+    answer = editor.watch()
+    call = await backend.called()
+    call.write(written, logprob=logprob)
+    call.end()
+    assert texts(await answer) == [""]
+    await turns()
+    assert len(backend.calls) == 1 + begun
+    if begun:
+        ahead = await backend.called()
+        assert before(ahead).endswith("x = 1\n")
+        editor.type(";")
+        await turns()
+        assert ahead.closed.is_set()
+
+
 async def test_behind_an_opener_comes_the_block(service: CompletionService, backend: ScriptedBackend) -> None:
     editor = Editor.at(service, "if |\n")
     await shown(editor, backend, "a:\n")
@@ -122,16 +184,30 @@ async def test_what_is_used_is_no_waste(service: CompletionService, backend: Scr
     assert service.statistics()["wasted_tokens"] == 0
 
 
-@pytest.mark.parametrize("enabled", [True, False])
-async def test_only_likely_suggestions_are_followed_and_only_where_wanted(enabled: bool) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "url", "pieces", "begun"),
+    [
+        ("auto", "", "f", True),
+        ("auto", "http://127.0.0.1:9", "f", False),  # tokens of another's server may cost money
+        ("always", "http://127.0.0.1:9", "f", True),
+        ("never", "", "f", False),
+        ("always", "", "foo(1, 2, 3, 4, 5, 6, 7, 8)", False),  # each piece makes it less likely
+    ],
+)
+async def test_only_likely_suggestions_are_followed_and_only_where_wanted(
+    wanted: Prefetch, url: str, pieces: str, begun: bool
+) -> None:
     backend = ScriptedBackend()
-    service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch=enabled))
+    settings = Settings(deadline_ms=60_000, prefetch=wanted, url=url)
+    service = CompletionService(backend, lambda language: settings)
     editor = Editor.at(service, "x = |\n")
     answer = editor.watch()
     call = await backend.called()
-    for piece in "foo(1, 2, 3, 4, 5, 6, 7, 8)" if enabled else "f":
+    for piece in pieces:
         call.write(piece)
     call.end()
     await answer
-    await backend.not_called()
+    await turns()
+    assert len(backend.calls) == 1 + begun
+    assert service.statistics()["under_way"] == begun
     await service.close()

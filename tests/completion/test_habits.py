@@ -18,7 +18,7 @@ from aix_lsp.completion.suggestion import Ask, SelectedCompletion
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor, ScriptedBackend, texts
 
-SETTINGS = Settings(deadline_ms=60_000)
+SETTINGS = Settings(deadline_ms=60_000, prefetch="never")
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_what_survived(inserted: str, text: str, expected: tuple[int, int]) -> N
 
 async def test_the_service_counts_and_saves() -> None:
     backend = ScriptedBackend()
-    service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000))
+    service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="never"))
     editor = Editor.at(service, "x = |\n")
     answer = editor.watch()
     call = await backend.called()
@@ -111,7 +111,7 @@ async def test_the_service_counts_and_saves() -> None:
 
 async def test_what_is_cancelled_unseen_is_waste() -> None:
     backend = ScriptedBackend()
-    service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000))
+    service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="never"))
     editor = Editor.at(service, "x = |\n")
     answer = editor.watch()
     call = await backend.called()
@@ -128,7 +128,7 @@ async def test_what_is_cancelled_unseen_is_waste() -> None:
 async def test_each_stream_of_a_generation_is_paid_for_once() -> None:
     """The further candidates of an invoked ask are another request; a filter that ends one loses no count."""
     backend = ScriptedBackend()
-    service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000))
+    service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="never"))
     editor = Editor.at(service, "x = |\n")
     first = editor.watch()
     call = await backend.called()

@@ -18,7 +18,7 @@ from aix_lsp.fim.doubt import Least
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor, ScriptedBackend, texts, turns
 
-SETTINGS = Settings(deadline_ms=60_000)
+SETTINGS = Settings(deadline_ms=60_000, prefetch="never")
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ async def test_the_prompt_is_what_stands_around_the_cursor(
 
 
 async def test_the_deadline_brings_the_best_so_far_and_generation_goes_on(backend: ScriptedBackend) -> None:
-    service = CompletionService(backend, lambda language: Settings(deadline_ms=500))
+    service = CompletionService(backend, lambda language: Settings(deadline_ms=500, prefetch="never"))
     editor = Editor.at(service, "x = |\n")
     answer = editor.watch()
     call = await backend.called()
@@ -205,7 +205,7 @@ async def test_what_was_cut_for_doubt_is_asked_for_in_full_by_hand(
 
 
 async def test_a_word_that_the_deadline_cuts_is_left_out(backend: ScriptedBackend) -> None:
-    service = CompletionService(backend, lambda language: Settings(deadline_ms=500))
+    service = CompletionService(backend, lambda language: Settings(deadline_ms=500, prefetch="never"))
     editor = Editor.at(service, "x = |\n")
     answer = editor.watch()
     call = await backend.called()

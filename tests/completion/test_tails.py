@@ -43,6 +43,29 @@ def test_sound(source: str, text: str, left: str, language: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "text", "left", "language"),
+    [
+        ("i|\n", "f", "f", "python"),
+        ("f|\n", "rom a", "rom a", "python"),
+        ("f|\n", "or x", "or x", "python"),
+        ("x = |\n", "a if b", "a if b", "python"),
+        ("x = f(|\n", "a if b", "a if b", "python"),
+        ("x = |\n", "a +", "a +", "python"),
+        ("|\n", "def f", "def f", "python"),
+        ("|\n", "const", "const", "javascript"),
+        ("|\n", "import { a }", "import { a }", "javascript"),
+        ("|\n", "x = a ? b", "x = a ? b", "javascript"),
+        ("|\n", "function", "function", "javascript"),
+        # nothing that goes on mends it
+        ("x = |\n", "read(path) else:", "read(path)", "python"),
+        ("if (|)\n  a();\n", "b; i++) {", "b", "javascript"),
+    ],
+)
+def test_what_the_model_has_not_ended_may_go_on(source: str, text: str, left: str, language: str) -> None:
+    assert sound(text, scene(source, language), ended=False) == left
+
+
+@pytest.mark.parametrize(
     ("source", "text", "ends_line", "wrong"),
     [
         ("x = |\n", "1", True, False),

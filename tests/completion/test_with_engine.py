@@ -17,7 +17,7 @@ from aix_lsp.completion.suggestion import ContentModified, Superseded, Update
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor, texts
 
-SETTINGS = Settings(deadline_ms=30_000)
+SETTINGS = Settings(deadline_ms=30_000, prefetch="never")
 SOURCE = '''\
 """Areas and lengths."""
 

@@ -17,7 +17,7 @@ def overlap(text: str, scene: Scene, done: bool) -> Cut:
 
     A suggestion that ends its line without the rest has written another line: in front of the rest it would
     make nonsense, but for the word that it begins with, which may end the one at the cursor. Which it is shows at
-    its end only, so that until then nothing is shown.
+    its end only, so that until then no more than that word is shown.
     """
     rest = scene.line_after.rstrip()
     if not scene.in_mid_line:
@@ -26,12 +26,15 @@ def overlap(text: str, scene: Scene, done: bool) -> Cut:
     at = line.find(rest.strip())
     if at >= 0:
         return Cut(line[:at] if rest[0] != " " else line[:at].rstrip(), stop=True)
+    word = _WORD.match(line)
     if newline:
-        word = _WORD.match(line) if scene.word_before or not rest[0].isalnum() else None
-        return Cut(word[0] if word else "", stop=True)
-    shared = _shared(line, rest)
+        keep = word if scene.word_before or not rest[0].isalnum() else None
+        return Cut(keep[0] if keep else "", stop=True)
     if not done:
-        return Cut("")
+        # A rest that begins with a word may begin inside this one.
+        whole = word if not _WORD.match(rest.strip()) else None
+        return Cut(whole[0] if whole and whole.end() < len(line) else "")
+    shared = _shared(line, rest)
     return Cut(line[: len(line) - shared] if shared >= min(_SURE, len(rest)) else line)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_LAST_WORD = re.compile(r"((?<![.:])(\.|::)|->)\w*\Z|(?<=\W)\w+\Z")
+_LAST_WORD = re.compile(r"((?<![.:])(\.|::)|->|\\)\w*\Z|(?<=\W)\w+\Z")
 
 
 def whole_words(text: str) -> str:

@@ -23,6 +23,9 @@ _MOST_FOLLOWERS = 32
 SHARES = (0.0, 0.25, 0.3, 0.43, 0.5, 0.52, 0.55, 0.7, 0.73, 0.73, 0.73, 0.73, 0.73, 0.73, 0.73, 0.73, 0.9)
 
 
+_OWN = 4
+"""How much a place in the request's own texts counts beside one in the library: what a document says, it says again.
+At 350 line starts of held-out packages 6 % more tokens were right before the first wrong one, with 2 as with 16."""
 _LOOKED_AT = 8
 """Places among generated tokens that are looked at, the last ones."""
 
@@ -143,7 +146,9 @@ class Recall:
         if not match.length:
             return None
         counts: dict[int, int] = {}
-        for token in (*self._own.followers(match.own), *self._library.followers(match.library)):
+        for token in self._own.followers(match.own):
+            counts[token] = counts.get(token, 0) + _OWN
+        for token in self._library.followers(match.library):
             counts[token] = counts.get(token, 0) + 1
         if len(counts) > _MOST_FOLLOWERS:
             kept = heapq.nlargest(_MOST_FOLLOWERS, counts, key=counts.__getitem__)

@@ -71,6 +71,24 @@ def test_only_what_is_listed_is_unpacked_and_only_once(
     assert len(fetched) == 1
 
 
+def test_two_runs_may_unpack_the_same_package_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, cache = tgz(tmp_path), tmp_path / "cache"
+    package = replace(PACKAGE, sha256=hashlib.sha256(archive.read_bytes()).hexdigest())
+    others = iter([lambda: unpacked(package, cache)])
+
+    def download(package: Package, scratch: Path) -> Path:
+        for other in others:
+            other()
+        return archive
+
+    monkeypatch.setattr(corpus, "_download", download)
+    folder = unpacked(package, cache)
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
+    assert found == {"src/a.ts", "src/deep/b.ts"}, "no second copy lies inside the first"
+
+
 def test_another_archive_than_was_pinned_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = tgz(tmp_path)
     monkeypatch.setattr(corpus, "_download", lambda package, scratch: archive)

@@ -13,7 +13,9 @@ from aix_lsp.completion.filters.balance import balance
 from aix_lsp.completion.filters.below import below
 from aix_lsp.completion.filters.echo import echo
 from aix_lsp.completion.filters.markers import markers
+from aix_lsp.completion.filters.one_line import one_line
 from aix_lsp.completion.filters.overlap import overlap
+from aix_lsp.completion.filters.placeholders import placeholders
 from aix_lsp.completion.filters.repetition import repetition
 from aix_lsp.completion.filters.scope import scope
 from aix_lsp.completion.filters.tabs import tabs
@@ -42,6 +44,33 @@ def test_the_beginning_of_a_marker_is_held_back() -> None:
     assert markers("foo()<|fim_mid", scene("|"), False).text == "foo()"
     assert markers("a <", scene("|"), False).text == "a "
     assert markers("a < b", scene("|"), False).text == "a < b"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "held"),
+    [
+        ('KEY = "xxxxxxxxxxxx"', 'KEY = "', 'KEY = "'),
+        ('KEY = "sk-proj-xxxxxxxx" + a', 'KEY = "', 'KEY = "'),
+        # as long as the beginning is too short to tell, it may still become one
+        ('KEY = "sk-', 'KEY = "sk-', 'KEY = "'),
+        ('KEY = "sk-proj-', 'KEY = "', 'KEY = "'),
+        ("x = 1", "x = 1", "x = 1"),
+        # a short one is as likely the model's own
+        ('x = "XXXX"', 'x = "XXXX"', 'x = "XXXX"'),
+    ],
+)
+def test_placeholders(text: str, shown: str, held: str) -> None:
+    here = replace(scene("|"), placeholders=("xxxxxxxxxxxx", "sk-proj-xxxxxxxx", "XXXX"))
+    assert placeholders(text, here, True).text == shown
+    assert placeholders(text, here, False).text == held
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "stop"),
+    [("a", "a", False), ("a\nb", "a", True), ("a\n", "a", True), ("\na", "", True), ("", "", False)],
+)
+def test_one_line(text: str, shown: str, stop: bool) -> None:
+    assert one_line(text, scene("|"), False) == (shown, stop)
 
 
 @pytest.mark.parametrize(
@@ -158,10 +187,22 @@ def test_overlap(source: str, text: str, shown: str) -> None:
     assert overlap(text, scene(source), True).text == shown
 
 
-def test_in_mid_line_nothing_is_shown_before_it_is_known_how_it_ends() -> None:
-    here = scene("x = | + bar")
-    assert overlap("foo", here, False).text == ""
-    assert overlap("foo", here, True).text == "foo"
+@pytest.mark.parametrize(
+    ("source", "text", "shown"),
+    [
+        ("x = | + bar", "foo", ""),
+        ("x = | + bar", "foo + ", "foo"),
+        ("return f|(a) {", "unction(a, b", "unction"),
+        ("x = | + bar", "[foo, ", ""),
+        # the rest may begin inside the word
+        ("x = |bar", "fooba", ""),
+        ("x = |bar", "foo, b", ""),
+    ],
+)
+def test_in_mid_line_a_word_is_shown_before_it_is_known_how_it_ends(
+    source: str, text: str, shown: str
+) -> None:
+    assert overlap(text, scene(source), False) == (shown, False)
 
 
 @pytest.mark.parametrize(
@@ -295,6 +336,9 @@ def test_trailing(source: str, text: str, shown: str) -> None:
         ("foo.", "foo"),
         ("std::vec", "std"),
         ("at->ne", "at"),
+        # half an escape would change what follows it
+        ("'one\\n", "'one"),
+        ("'one\\", "'one"),
         ("[a, ...", "[a, ..."),
         (".ba", ".ba"),
         ("foo bar ba", "foo bar"),

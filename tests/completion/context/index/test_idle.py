@@ -1,0 +1,23 @@
+"""The builder's priority, in a process of its own: it cannot be taken back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+ASKED = """
+import os
+from aix_lsp.completion.context.index.idle import run_idle
+run_idle()
+print(os.nice(0))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has classes instead of niceness")
+def test_everybody_else_goes_first() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", ASKED], capture_output=True, text=True, timeout=60, start_new_session=True
+    )
+    assert ran.stdout.strip() == "19", ran.stderr

@@ -1,0 +1,83 @@
+"""What a model writes, through all filters to what an editor gets: what none of them may take together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from aix_lsp.completion.service import CompletionService
+from aix_lsp.settings import Settings
+from tests.completion.scripted import Editor, ScriptedBackend
+
+
+@pytest.fixture
+async def backend() -> ScriptedBackend:
+    return ScriptedBackend()
+
+
+@pytest.fixture
+async def service(backend: ScriptedBackend) -> AsyncIterator[CompletionService]:
+    made = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="never"))
+    yield made
+    await made.close()
+
+
+async def given(editor: Editor, backend: ScriptedBackend, written: str, reason: str) -> tuple[str, int]:
+    """The text that the editor gets for what the model writes, and how much right of the cursor it replaces."""
+    answer = editor.watch()
+    call = await backend.called()
+    for char in written:
+        call.write(char)
+    call.end(reason)
+    suggestions = (await answer)[-1].suggestions
+    return (suggestions[0].text, suggestions[0].replace_right) if suggestions else ("", 0)
+
+
+@pytest.mark.parametrize(
+    ("source", "answer", "language"),
+    [
+        ("x = f(a|\n", ")", "python"),
+        ("x = [1|\n", "]", "python"),
+        ("x = {1|\n", "}", "python"),
+        ("if x|\n    pass\n", ":", "python"),
+        ("x = 'a|\n", "'", "python"),
+        ("x = |\n", "1", "python"),
+        ("x = |\n", "y", "python"),
+        ("i|\n", "f", "python"),
+        ("r|\n", "e", "python"),
+        ("x = f(a|)\n", ",", "python"),
+        ("x = f(|, b)\n", "a", "python"),
+        ("x = 1|\ny = 2;\n", ";", "javascript"),
+        ("if (a) {\n  b();\n|\nc();\n", "}", "javascript"),
+        ("x = a |\n", "+", "python"),
+        ("x = a.|\n", "b", "python"),
+        ("# one|\n", ".", "python"),
+    ],
+)
+async def test_one_character_is_an_answer(
+    service: CompletionService, backend: ScriptedBackend, source: str, answer: str, language: str
+) -> None:
+    editor = Editor.at(service, source, language=language)
+    assert await given(editor, backend, answer, "length") == (answer, 0)
+
+
+@pytest.mark.parametrize(
+    ("source", "answer", "language"),
+    [
+        ('x = "|\n', 'a) b] c} }, ) d"', "python"),
+        ('x = "|\n', "a  b   c    d  ", "python"),
+        ('x = "|\n', "// a: {", "python"),
+        ("x = f('|')\n", "[(", "python"),
+        ("x = '|'\n", ")]}", "python"),
+        ('x = """|\n"""\n', "a ) b", "python"),
+        ("const s = `|`;\n", "a} ${b} )", "javascript"),
+        ('x = "|\n', "a\\tb\\n", "python"),
+    ],
+)
+async def test_code_in_strings_is_left_alone(
+    service: CompletionService, backend: ScriptedBackend, source: str, answer: str, language: str
+) -> None:
+    editor = Editor.at(service, source, language=language)
+    text, replaced = await given(editor, backend, answer, "stop")
+    assert (text, replaced) == (answer.rstrip(), 0)
