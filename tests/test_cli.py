@@ -236,7 +236,7 @@ def test_models_finds_those_in_the_hub_cache(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     told = json.loads(run(tmp_path, "models", "--json").stdout)
     assert told["models"] == [
-        {"id": "embedded", "family": "aix-interim"},
+        {"id": "embedded", "family": "aix"},
         {"id": "Qwen/Qwen2.5-Coder-0.5B", "family": "qwen"},
     ]
     assert "embedded" in run(tmp_path, "models").stdout

@@ -51,7 +51,7 @@ def text(items: list[Delta | Usage], index: int = 0) -> str:
 async def test_greedy_answers_are_the_same_by_both_backends(engine: LocalEngine) -> None:
     remote = OpenAIBackend(Settings(url=str(rendezvous.place(SETTINGS).address)))
     info = await ready(remote, READY_S)
-    assert (info.name, info.family) == ("embedded", "aix-interim")
+    assert (info.name, info.family) == ("embedded", "aix")
     request = GenerateRequest(PROMPT, max_tokens=12)
     assert text(await collect(remote, request)) == text(await collect(engine, request))
     await remote.close()

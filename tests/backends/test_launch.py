@@ -79,7 +79,7 @@ async def test_ready_and_generating(shared_home: Path) -> None:
         with pytest.raises(BackendUnavailable):
             await text_of(found)
         info = await ready(found, READY_S)
-        assert (info.name, info.family, info.fim) == ("embedded", "aix-interim", True)
+        assert (info.name, info.family, info.fim) == ("embedded", "aix", True)
         assert states[-1] == "ready"
         assert await text_of(found)
         assert engine_pids(shared_home) == [found.pid]
