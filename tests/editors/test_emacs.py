@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.editors.emacs import BRACKET, EGLOT, OWN, SOURCE, Emacs
-from tests.editors.slow_engine import GROWING, slowed_engine
+from tests.slow_engine import GROWING, slowed_engine
 
 
 @pytest.fixture(params=[OWN, EGLOT], ids=["own connection", "eglot"])

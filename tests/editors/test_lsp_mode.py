@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.editors.emacs import BRACKET, PACKAGE, SOURCE, Emacs, emacs
-from tests.editors.slow_engine import GROWING, slowed_engine
+from tests.slow_engine import GROWING, slowed_engine
 from tests.editors.terminal import ROOT
 
 pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(240)]

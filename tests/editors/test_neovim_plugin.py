@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.editors.neovim_plugin import SOURCE, PluginNeovim, executable, start
-from tests.editors.slow_engine import GROWING, slowed_engine
+from tests.slow_engine import GROWING, slowed_engine
 
 UNSURE = (SOURCE + " ", "import ", 'def area(width, height):\n    """', "class ", "# ")
 

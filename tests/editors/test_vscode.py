@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.editors import workbench
-from tests.editors.slow_engine import GROWING, slowed_engine
+from tests.slow_engine import GROWING, slowed_engine
 from tests.editors.workbench import Workbench
 
 pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(400)]
