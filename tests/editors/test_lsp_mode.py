@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.editors.emacs import BRACKET, PACKAGE, SOURCE, Emacs, emacs
-from tests.slow_engine import GROWING, slowed_engine
 from tests.editors.terminal import ROOT
+from tests.slow_engine import GROWING, slowed_engine
 
 pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(240)]
 

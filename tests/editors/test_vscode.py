@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.editors import workbench
-from tests.slow_engine import GROWING, slowed_engine
 from tests.editors.workbench import Workbench
+from tests.slow_engine import GROWING, slowed_engine
 
 pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(400)]
 
