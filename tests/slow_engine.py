@@ -1,4 +1,4 @@
-"""Makes a running engine as slow as a slow machine's, so that an editor gets its text in pieces. Asserts nothing."""
+"""Makes running engines as slow as a slow machine's, so that text comes in pieces and can be caught at it. Asserts nothing."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ GROWING = (
 
 @contextlib.contextmanager
 def slowed_engine(home: Path) -> Iterator[None]:
-    """The engine of `home` runs for a twentieth of the time while this is entered."""
-    [pid] = engine_pids(home)
+    """The engines of `home`, one a model, run for a twentieth of the time while this is entered."""
     over = threading.Event()
-    throttle = threading.Thread(target=_throttle, args=(pid, over))
-    throttle.start()
+    throttles = [threading.Thread(target=_throttle, args=(pid, over)) for pid in engine_pids(home)]
+    assert throttles, f"no engine runs for {home}"
+    for throttle in throttles:
+        throttle.start()
     try:
         yield
     finally:
         over.set()
-        throttle.join()
+        for throttle in throttles:
+            throttle.join()
 
 
 def _throttle(pid: int, over: threading.Event) -> None:
