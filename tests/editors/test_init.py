@@ -108,7 +108,7 @@ def test_emacs_suggests(engine_home: Path, tmp_path: Path) -> None:
             """Ask again now and then: a server answers emptily until it has joined its engine."""
             editor.keys("Space")
             until = time.monotonic() + 2
-            while not (found := "line in  ]" not in editor.screen()) and time.monotonic() < until:
+            while not (found := re.search(r"line in  [^\]\s]", editor.screen())) and time.monotonic() < until:
                 time.sleep(0.05)
             if not found:
                 editor.keys("BSpace")
