@@ -1,4 +1,4 @@
-"""Makes running engines as slow as a slow machine's, so that text comes in pieces and can be caught at it. Asserts nothing."""
+"""Makes running engines as slow as a slow machine's, so that text comes in pieces. Knows no editor."""
 
 from __future__ import annotations
 

@@ -98,6 +98,7 @@ class Workbench:
             "workbench.secondarySideBar.defaultVisibility": "hidden",
             "aix.deadlineMs": 15000,
             "aix.confidence": 0,
+            "aix.adaptiveTriggers": False,
             "workbench.tips.enabled": False,
             "extensions.ignoreRecommendations": True,
             "editor.minimap.enabled": False,
