@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from aix_lsp.completion.context.index.grammars import parse
+from aix_lsp.completion.context.index.grammars import parse, query
 from aix_lsp.completion.scene import Scene
 
+if TYPE_CHECKING:
+    from tree_sitter import Tree
+
+_AS = "(as_pattern) @as"
+_TAKE_AS = {
+    "with_item",
+    "except_clause",
+    "except_group_clause",
+    "case_pattern",
+    "parenthesized_expression",
+    "tuple",
+}
+"""Python's grammar takes `a as b` for any expression. Only below these is it right: `with (a as b, c as d)` too."""
 _BEYOND = 2
 """Bytes behind a text that an error in it may reach."""
 
@@ -53,7 +67,7 @@ def _errors(source: str, language: str) -> tuple[tuple[int, int], ...]:
     tree = parse(source.encode("utf-8", "replace"), language)
     if tree is None:
         return ()
-    found: list[tuple[int, int]] = []
+    found = _misplaced(tree) if language == "python" else []
     cursor = tree.walk()
     while True:
         node = cursor.node
@@ -65,3 +79,17 @@ def _errors(source: str, language: str) -> tuple[tuple[int, int], ...]:
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent():
                 return tuple(found)
+
+
+def _misplaced(tree: Tree) -> list[tuple[int, int]]:
+    """Where an `as` and what it names stand in Python, in bytes, that no statement takes."""
+    from tree_sitter import QueryCursor
+
+    pattern = query("python", _AS)
+    assert pattern is not None
+    nodes = QueryCursor(pattern).captures(tree.root_node).get("as", [])
+    return [
+        (node.start_byte, node.end_byte)
+        for node in nodes
+        if node.parent is not None and not node.parent.is_error and node.parent.type not in _TAKE_AS
+    ]
