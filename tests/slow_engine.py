@@ -18,6 +18,9 @@ GROWING = (
     "class Stack:\n    def __init__(self):\n        self.items = []\n\n    def push(self, item):\n        ",
     "import os\n\n\ndef read(path):\n    ",
     "def area(width, height):\n    ",
+    "def parse(text):\n    if not isinstance(text, str):\n        ",
+    "class NotFound(Exception):\n    ",
+    "import logging\n\n\ndef main():\n    logging.basicConfig()\n    ",
 )
 """Places where the embedded model writes several words."""
 

@@ -119,7 +119,7 @@ async def _typing_reuses_the_prompt(running: EngineProcess) -> None:
 
 
 async def _candidates_differ_and_share(running: EngineProcess) -> None:
-    body = {"prompt": SOURCE[:1400], "n": 4, "temperature": 1.0, "seed": 3, "max_tokens": 12}
+    body = {"prompt": SOURCE[:1400] + "\n\n\ndef ", "n": 4, "temperature": 2.0, "seed": 3, "max_tokens": 12}
     async with running.session.post("/v1/completions", json=body) as response:
         answer = await response.json()
     assert len({choice["text"] for choice in answer["choices"]}) > 1
