@@ -49,11 +49,9 @@ def test_disable_and_enable(editor: PluginNeovim) -> None:
 
 
 @pytest.mark.timeout(240)
-def test_switch_model_and_restart(editor: PluginNeovim, tmp_path: Path) -> None:
+def test_switch_model_and_restart(editor: PluginNeovim, another_model: Path) -> None:
     start(editor, "model.py")
-    other = tmp_path / "another"
-    shutil.copytree(ROOT / "aix_lsp" / "embedded", other)
-    editor.api.command(f"AixLsp model {other}")
+    editor.api.command(f"AixLsp model {another_model}")
     editor.wait(
         lambda: editor.lua("return require('aix_lsp').statusline()") == "aix another", "its name", 110
     )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.editors import workbench
-from tests.editors.terminal import ROOT
 from tests.editors.test_vscode import SOURCE, settled_ghost, start
 from tests.editors.workbench import Workbench
 
@@ -68,10 +66,8 @@ def test_language_switched_off_is_silent(window: Workbench) -> None:
     window.wait(entries, "entries again")
 
 
-def test_switches_the_model(window: Workbench, tmp_path: Path) -> None:
-    other = tmp_path / "another"
-    shutil.copytree(ROOT / "aix_lsp" / "embedded", other)
-    for model, name in ((str(other), "another"), ("embedded", "embedded")):
+def test_switches_the_model(window: Workbench, another_model: Path) -> None:
+    for model, name in ((str(another_model), "another"), ("embedded", "embedded")):
         window.do("command", title="aix-lsp: Menu")
         window.wait(lambda: any("Switch model" in label for label in window.do("quickpick")), "the menu")
         window.do("fill", text="Switch model")

@@ -105,7 +105,8 @@ class _Answer:
         return self._items.complete_list(made, incomplete=True)
 
     def _send(self, suggestions: list[Suggestion]) -> None:
-        fresh = [s for s in suggestions if s.text not in self._sent]
+        # Candidates may share their first line.
+        fresh = [s for text, s in {s.text: s for s in suggestions}.items() if text not in self._sent]
         if not fresh:
             return
         first = not self._sent
