@@ -18,13 +18,9 @@ import aiohttp
 POLL_S = 0.02
 
 
-def engine_pids(home: Path, told: str = "") -> list[int]:
-    """The engine processes whose files lie under `home`, of these the ones with `told` in their command."""
-    return [
-        pid
-        for pid, command in _processes()
-        if " engine" in command and told in command and _belongs(pid, command, home)
-    ]
+def engine_pids(home: Path) -> list[int]:
+    """The engine processes whose files lie under `home`."""
+    return [pid for pid, command in _processes() if " engine" in command and _belongs(pid, command, home)]
 
 
 def socket_of(home: Path) -> Path | None:
@@ -35,10 +31,10 @@ def socket_of(home: Path) -> Path | None:
     return found[0] if found else None
 
 
-def end_engines(home: Path, told: str = "", within: float = 10.0) -> None:
-    """End whatever engine runs for `home`, see `engine_pids`, and wait until it is gone."""
+def end_engines(home: Path, within: float = 10.0) -> None:
+    """End whatever engine runs for `home`, and wait until it is gone: for a home that is about to be removed."""
     deadline = time.monotonic() + within
-    while pids := engine_pids(home, told):
+    while pids := engine_pids(home):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL)

@@ -36,6 +36,14 @@ def engine_home() -> Iterator[Path]:
     remove_home(home)
 
 
+@pytest.fixture(scope="module")
+def module_home() -> Iterator[Path]:
+    """A home of a module's tests, for those that switch models: each model has an engine."""
+    home = make_home()
+    yield home
+    remove_home(home)
+
+
 @pytest.fixture
 def fresh_home() -> Iterator[Path]:
     """A home of this test alone, for what would disturb the others."""

@@ -20,10 +20,10 @@ VERSIONS = [pytest.param("0.10", marks=pytest.mark.slow_editor), "0.11", "0.12"]
 
 @pytest.fixture(scope="module", params=VERSIONS)
 def editor(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, engine_home: Path
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, module_home: Path
 ) -> Iterator[PluginNeovim]:
     home = tmp_path_factory.mktemp("nvim")
-    editor = PluginNeovim(executable(request.param), home, engine_home, "{ ghost = 'own' }")
+    editor = PluginNeovim(executable(request.param), home, module_home, "{ ghost = 'own' }")
     editor.lua("told = {} vim.notify = function(text) table.insert(told, text) end")
     yield editor
     editor.close()
@@ -49,9 +49,11 @@ def test_disable_and_enable(editor: PluginNeovim) -> None:
 
 
 @pytest.mark.timeout(240)
-def test_switch_model_and_restart(editor: PluginNeovim, another_model: Path) -> None:
+def test_switch_model_and_restart(editor: PluginNeovim, tmp_path: Path) -> None:
     start(editor, "model.py")
-    editor.api.command(f"AixLsp model {another_model}")
+    other = tmp_path / "another"
+    shutil.copytree(ROOT / "aix_lsp" / "embedded", other)
+    editor.api.command(f"AixLsp model {other}")
     editor.wait(
         lambda: editor.lua("return require('aix_lsp').statusline()") == "aix another", "its name", 110
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.editors import workbench
+from tests.editors.terminal import ROOT
 from tests.editors.test_vscode import SOURCE, settled_ghost, start
 from tests.editors.workbench import Workbench
 
@@ -16,10 +18,10 @@ pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")
-def window(tmp_path_factory: pytest.TempPathFactory, engine_home: Path) -> Iterator[Workbench]:
+def window(tmp_path_factory: pytest.TempPathFactory, module_home: Path) -> Iterator[Workbench]:
     if missing := workbench.missing():
         pytest.skip(missing)
-    window = Workbench(tmp_path_factory.mktemp("vscode"), engine_home, "edited.py", SOURCE)
+    window = Workbench(tmp_path_factory.mktemp("vscode"), module_home, "edited.py", SOURCE)
     try:
         window.wait(lambda: "embedded" in window.do("status"), "a status bar with the model", 240)
         yield window
@@ -66,8 +68,10 @@ def test_language_switched_off_is_silent(window: Workbench) -> None:
     window.wait(entries, "entries again")
 
 
-def test_switches_the_model(window: Workbench, another_model: Path) -> None:
-    for model, name in ((str(another_model), "another"), ("embedded", "embedded")):
+def test_switches_the_model(window: Workbench, tmp_path: Path) -> None:
+    other = tmp_path / "another"
+    shutil.copytree(ROOT / "aix_lsp" / "embedded", other)
+    for model, name in ((str(other), "another"), ("embedded", "embedded")):
         window.do("command", title="aix-lsp: Menu")
         window.wait(lambda: any("Switch model" in label for label in window.do("quickpick")), "the menu")
         window.do("fill", text="Switch model")
