@@ -19,8 +19,6 @@ GROWING = (
     "import os\n\n\ndef read(path):\n    ",
     "def area(width, height):\n    ",
     "def parse(text):\n    if not isinstance(text, str):\n        ",
-    "class NotFound(Exception):\n    ",
-    "import logging\n\n\ndef main():\n    logging.basicConfig()\n    ",
 )
 """Places where the embedded model writes several words."""
 
