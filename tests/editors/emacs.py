@@ -1,7 +1,8 @@
-"""Drives a real Emacs in a terminal, with the package of editors/emacs and the real server. Asserts nothing."""
+"""Drives a real Emacs in a terminal, with the package of editors/emacs and the real server."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from tests.editors import terminal
 from tests.editors.terminal import ROOT, Terminal
+from tests.slow_engine import GROWING, slowed_engine
 
 PACKAGE = ROOT / "editors" / "emacs"
 SOURCE = "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    return"
@@ -141,3 +143,18 @@ class Emacs(Terminal):
 
         self.wait(answered, "the whole answer")
         return [text for place, text in told["texts"] if place == told["texts"][-1][0]]
+
+
+def assert_streams(editor: Emacs, home: Path) -> None:
+    """With the engine of `home` slowed, text comes in pieces, each the head of the next, until its tail may go."""
+    longest: list[str] = []
+    with slowed_engine(home):
+        for text in GROWING:
+            editor.take(text[:-1])
+            editor.type(text[-1])
+            editor.settled_line(text.split("\n")[-1])
+            texts = list(dict.fromkeys(editor.shown()))
+            grown = texts[:-1] if len(texts) > 1 and texts[-2].startswith(texts[-1]) else texts
+            assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(grown)), texts
+            longest = max(longest, grown, key=len)
+    assert len(longest) > 1, f"no text came in pieces: {longest}"

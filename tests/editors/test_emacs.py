@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.editors.emacs import BRACKET, EGLOT, OWN, SOURCE, Emacs
-from tests.slow_engine import GROWING, slowed_engine
+from tests.editors.emacs import BRACKET, EGLOT, OWN, SOURCE, Emacs, assert_streams
+from tests.slow_engine import GROWING
 
 
 @pytest.fixture(params=[OWN, EGLOT], ids=["own connection", "eglot"])
@@ -48,17 +47,7 @@ def test_fast_typing_inserts_nothing(editor: Emacs) -> None:
 
 def test_streaming(editor: Emacs, engine_home: Path) -> None:
     """The first words at once, more as they come: what is shown only gets longer, until its tail may go."""
-    longest: list[str] = []
-    with slowed_engine(engine_home):
-        for text in GROWING:
-            editor.take(text[:-1])
-            editor.type(text[-1])
-            editor.settled_line(text.split("\n")[-1])
-            texts = list(dict.fromkeys(editor.shown()))
-            grown = texts[:-1] if len(texts) > 1 and texts[-2].startswith(texts[-1]) else texts
-            assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(grown)), texts
-            longest = max(longest, grown, key=len)
-    assert len(longest) > 1, f"no text came in pieces: {longest}"
+    assert_streams(editor, engine_home)
 
 
 def test_dismiss_suggest_and_line(editor: Emacs) -> None:

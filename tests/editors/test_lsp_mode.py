@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.editors.emacs import BRACKET, PACKAGE, SOURCE, Emacs, emacs
+from tests.editors.emacs import BRACKET, PACKAGE, SOURCE, Emacs, assert_streams, emacs
 from tests.editors.terminal import ROOT
-from tests.slow_engine import GROWING, slowed_engine
 
 pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(240)]
 
@@ -60,17 +58,7 @@ def test_fast_typing_over_lsp_mode_inserts_nothing(editor: Emacs) -> None:
 
 
 def test_streaming_over_lsp_mode(editor: Emacs, engine_home: Path) -> None:
-    longest: list[str] = []
-    with slowed_engine(engine_home):
-        for text in GROWING:
-            editor.take(text[:-1])
-            editor.type(text[-1])
-            editor.settled_line(text.split("\n")[-1])
-            texts = list(dict.fromkeys(editor.shown()))
-            grown = texts[:-1] if len(texts) > 1 and texts[-2].startswith(texts[-1]) else texts
-            assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(grown)), texts
-            longest = max(longest, grown, key=len)
-    assert len(longest) > 1, f"no text came in pieces: {longest}"
+    assert_streams(editor, engine_home)
 
 
 def test_no_doubled_bracket_over_lsp_mode(tmp_path: Path, engine_home: Path) -> None:
