@@ -118,7 +118,7 @@ async def test_what_stands_for_another_files_secret_is_not_suggested(workspace: 
     workspace.write("b.py", 'token = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"\n')
     backend = ScriptedBackend()
     backend.status = BackendStatus("ready", model=ModelInfo("scripted", recall=True))
-    service = CompletionService(backend, lambda language: Settings(), lambda: [workspace.root])
+    service = CompletionService(backend, lambda language: Settings(prefetch="never"), lambda: [workspace.root])
     editor = Editor.at(service, "y = |\n", uri=(workspace.root / "a.py").as_uri())
     editor.watch(editor.ask("invoked"))
     call = await backend.called_later()
@@ -161,7 +161,8 @@ async def test_requests_name_the_texts_where_the_engine_uses_them(
     workspace.write("b.py", "x = 1\n")
     backend = ScriptedBackend()
     backend.status = BackendStatus("ready", model=ModelInfo("scripted", recall=recall))
-    service = CompletionService(backend, lambda language: Settings(recall=wanted), lambda: [workspace.root])
+    settings = Settings(recall=wanted, prefetch="never")
+    service = CompletionService(backend, lambda language: settings, lambda: [workspace.root])
     editor = Editor.at(service, "y = |\n", uri=(workspace.root / "a.py").as_uri())
     for name in ("z", "yz"):
         asked = editor.watch(editor.ask("invoked"))
