@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
-from aix_lsp.engine.scheduling.recall import SHARES
+from aix_lsp.engine.scheduling.recall import SHARES, Shares
 from aix_lsp.training import corpus
 from aix_lsp.training.corpus import Document
 from aix_lsp.training.evaluation import cursors, shares
@@ -78,11 +78,14 @@ def fit_shares(work: Path, folder: Path) -> str:
         fitted_on += shares.observe(completer, places[::2])
         scored_on += shares.observe(completer, places[1::2])
     found = shares.fit(fitted_on)
-    rows = [("model alone", [0.0]), ("as they are", SHARES), ("fitted", found)]
+    rows = [("model alone", Shares([0.0], [0.0])), ("as they are", SHARES), ("fitted", found)]
     return "\n".join(
         [
             f"{len(fitted_on)} tokens fitted on, {len(scored_on)} scored on",
-            "shares " + ", ".join(f"{share:.2f}" for share in found),
+            *(
+                f"{place}: " + ", ".join(f"{share:.2f}" for share in these)
+                for place, these in found._asdict().items()
+            ),
             *(f"{name}: {shares.bits(scored_on, these):.3f} bits a token" for name, these in rows),
         ]
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from aix_lsp.completion.languages import Language, language_of
@@ -16,6 +16,11 @@ PAIRS = {")": "(", "]": "[", "}": "{"}
 LINE_COMMENT = "line comment"
 BLOCK_COMMENT = "block comment"
 _TRIPLE = re.compile(r"\"{3}|'{3}")
+# Between slashes, where no value stands before them that could be divided.
+_EXPRESSION = (
+    r"(?:(?<=[=(,:\[!&|?;{}])|(?<=[=(,:\[!&|?;{}] )|(?<=return )|(?<=\n))"
+    r"/(?![/*])(?:[^/\\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/"
+)
 _CODE_LINE = re.compile(
     r"^[ \t]*(?:def |class |import |from |return\b|if .*:$|for .*:$|self\.|@|\w+ = )", re.MULTILINE
 )
@@ -37,6 +42,8 @@ class Unpaired:
     closers: tuple[Bracket, ...]
     state: str
     """At its end: "" in code, a quote in a string, or LINE_COMMENT or BLOCK_COMMENT."""
+    quoted: int | None = None
+    """Where the first string begins, of those that begin in the text, that its line or the text leaves open."""
 
     @property
     def in_string(self) -> bool:
@@ -48,18 +55,25 @@ def unpaired(text: str, language_id: str, state: str = "") -> Unpaired:
     """Read `text`, which begins in `state`."""
     openers: list[Bracket] = []
     closers: list[Bracket] = []
-    began_in = state
+    began_in, quoted, left_open = state, 0, None
     for token, at, was, now in _tokens(text, language_of(language_id), state):
         if was:
             if token == was == began_in:
                 closers.append(Bracket(token, at))
+            elif token == "\n" and was != LINE_COMMENT and not now and not began_in and left_open is None:
+                left_open = quoted
             began_in = began_in if now else ""
         elif token in PAIRS:
             _close(token, at, openers, closers)
         elif token in "([{":
             openers.append(Bracket(token, at))
+        elif now:
+            quoted = at
         state = now
-    return Unpaired(tuple(openers), tuple(closers), state)
+    found = Unpaired(tuple(openers), tuple(closers), state, left_open)
+    if found.in_string and not began_in and left_open is None:
+        return replace(found, quoted=quoted)
+    return found
 
 
 def brackets(text: str, language_id: str, state: str = "") -> list[Bracket]:
@@ -70,8 +84,13 @@ def brackets(text: str, language_id: str, state: str = "") -> list[Bracket]:
 
 def _tokens(text: str, language: Language, state: str) -> Iterator[tuple[str, int, str, str]]:
     """Each token that matters, its place, and the states before and after it."""
-    for match in _pattern(language).finditer(text):
-        token, was = match.group(), state
+    pattern, place = _pattern(language), 0
+    while match := pattern.search(text, place):
+        token, was, place = match.group(), state, match.end()
+        if len(token) > 2 and token[0] == "/":
+            if was:  # what ends there may stand between the slashes
+                place = match.start() + 1
+            continue
         if was:
             state = _leave(was, token)
         elif token not in "([{)]}":
@@ -123,6 +142,8 @@ def _leave(state: str, token: str) -> str:
 @lru_cache(maxsize=64)
 def _pattern(language: Language) -> re.Pattern[str]:
     parts = [r"\\.", r"\n"]
+    if language.slashed:
+        parts.append(_EXPRESSION)
     if language.triple:
         parts.append("|".join(quote * 3 for quote in language.quotes if quote != "`"))
     if language.block_comments:

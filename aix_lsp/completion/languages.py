@@ -22,6 +22,7 @@ _NO_APOSTROPHE = _PROSE | _ids(
     "rust haskell lisp clojure emacs-lisp commonlisp scheme racket ocaml fsharp vb html xml"
 )
 _BACKTICK = _ids("javascript javascriptreact typescript typescriptreact vue svelte go shellscript")
+_SLASHED = _ids("javascript javascriptreact typescript typescriptreact vue svelte ruby coffeescript")
 _TRIPLE = _ids("python cython gdscript nim mojo starlark snakemake julia elixir toml kotlin scala")
 
 
@@ -37,6 +38,8 @@ class Language:
     """Whether three quotes open a string of several lines."""
     block: Literal["colon", "brace", "end"]
     prose: bool = False
+    slashed: bool = False
+    """Whether regular expressions stand between slashes."""
 
 
 @cache
@@ -58,6 +61,7 @@ def language_of(language_id: str) -> Language:
         triple=language_id in _TRIPLE,
         block=block,
         prose=language_id in _PROSE,
+        slashed=language_id in _SLASHED,
     )
 
 

@@ -55,7 +55,7 @@ def sound(text: str, scene: Scene, ended: bool = True) -> str:
         True,
         False,
     ):  # a head that makes the line right is better than a longer one that does not
-        for head in (text, *_heads(text)):
+        for head in (text, *_heads(text, scene)):
             if _is_sound(head, scene, ends_line):
                 return head
     return ""
@@ -69,13 +69,21 @@ def _may_go_on(text: str, scene: Scene) -> bool:
     )
 
 
-def _heads(text: str) -> list[str]:
+def _heads(text: str, scene: Scene) -> list[str]:
     """Heads to try, the longest first: all that end near the text's end, and some of those before."""
     whole = len(text.rstrip())
     ends = [match.end() for match in _ENDS.finditer(text) if match.end() < whole][::-1]
+    if scene.in_mid_line:
+        ends = [end for end in ends if not _runs_into(text[:end], scene)]
     near, far = ends[:_NEAR], ends[_NEAR:]
     step = max(1, -(-len(far) // _FAR))
     return [text[:end] for end in (*near, *far[::-1][::step][::-1])]
+
+
+def _runs_into(head: str, scene: Scene) -> bool:
+    """Whether a head would make one word, or one string or bracket, with the line's rest."""
+    joined = bool(re.match(r"\w\w", head[-1:] + scene.line_after[:1]))
+    return joined or bool(_lacking(head, scene))
 
 
 def _is_sound(text: str, scene: Scene, ends_line: bool) -> bool:

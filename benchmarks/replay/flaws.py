@@ -44,7 +44,17 @@ def flaws(before: str, offer: str, after: str, language: str, replaced: str = ""
     if any(offer.count(quotes) % 2 for quotes in _LONG_QUOTES):
         fitted = False  # what follows reads as a string until the person closes it
     brackets = wrong or opens or (fitted and not _fits(stack, new.wanted(end)))
+    brackets = brackets and _readable(before + replaced + after, language)
     return Flaws(doubles(offer, after), brackets, new.errors > old.errors)
+
+
+def _readable(text: str, language: str) -> bool:
+    """Whether strings and comments of several lines end where they should: what is to be typed may hold one's other
+    end, and all behind it then reads as what it is not.
+    """
+    if language == "python":
+        return not any(text.count(quotes) % 2 for quotes in _LONG_QUOTES)
+    return text.count("/*") == text.count("*/")
 
 
 def _fits(stack: str, wanted: str) -> bool:

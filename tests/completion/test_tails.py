@@ -19,6 +19,9 @@ from tests.completion.filters.scenes import scene
         ("x = a |\n", "timezone.utc", "", "python"),
         ("with open(a) as f:\n    x = |\n", "load(a) as f", "load(a)", "python"),
         ("x = f(|)\n", "a as b", "a", "python"),
+        # a head that runs into the line's rest is none
+        ("x = f(|b)\n", "a as c", "", "python"),
+        ("x = f(|, b)\n", "a as c", "a", "python"),
         # right as it is
         ("x = |\n", "f(1)", "f(1)", "python"),
         ("x = f(|)\n", "1, 2", "1, 2", "python"),

@@ -21,7 +21,7 @@ _LINES_TO_OPEN = 2
 
 
 def balance(text: str, scene: Scene, done: bool) -> Cut:
-    """Keep what comes before the first such closer, and in mid-line before an opener that is left open.
+    """Keep what comes before the first such closer, and in mid-line before a bracket or string that is left open.
 
     At a line's end a suggestion may close what is closed further right, if it soon opens as much anew: `} else {`.
     Closers that are all of the line's rest are `fit`'s.
@@ -34,9 +34,11 @@ def balance(text: str, scene: Scene, done: bool) -> Cut:
     end, hopeless = _fits_up_to(text, found, open_, again=not scene.in_mid_line)
     if end is not None:
         return Cut(text[:end], stop=done or hopeless or _too_late(text[end:]))
-    openers = unpaired(text, scene.language, state).openers
-    if scene.in_mid_line and openers:
-        return Cut(text[: openers[0].at], stop=done)
+    if scene.in_mid_line:
+        left = unpaired(text, scene.language, state)
+        opened = [opener.at for opener in left.openers] + ([] if left.quoted is None else [left.quoted])
+        if opened:
+            return Cut(text[: min(opened)], stop=done)
     return Cut(text)
 
 

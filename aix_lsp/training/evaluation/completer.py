@@ -62,6 +62,8 @@ class Expected(NamedTuple):
 
     matched: int
     """How many tokens before it stood elsewhere, too; at least 1."""
+    own: bool
+    """Whether they stood in the prompt, not only in other files."""
     by_model: float
     by_recall: float
 
@@ -142,7 +144,7 @@ class Completer:
             (mixture,) = recall.mixtures((), 1.0)
             if mixture is not None and (at or not laid.typed):
                 told = dict(zip(mixture.tokens, mixture.chances, strict=True)).get(token, 0.0)
-                yield Expected(recall.matched, float(chances_of(logits)[token]), told)
+                yield Expected(recall.matched, recall.in_own, float(chances_of(logits)[token]), told)
             logits = self.model.add(token)
             recall.extend([token])
 

@@ -1,10 +1,11 @@
-"""How much of a model's chances recall should get, by the length of its match: fitted to what was right."""
+"""How much of a model's chances recall should get, by its match: fitted to what was right."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 
+from aix_lsp.engine.scheduling.recall import Shares
 from aix_lsp.training.evaluation.completer import Completer, Expected
 from aix_lsp.training.evaluation.cursors import Cursor
 
@@ -24,8 +25,12 @@ def observe(completer: Completer, places: Iterable[Cursor]) -> list[Expected]:
     ]
 
 
-def fit(observed: Sequence[Expected]) -> list[float]:
+def fit(observed: Sequence[Expected]) -> Shares:
     """A share for each length from 0 on, by expectation maximisation (Jelinek and Mercer 1980)."""
+    return Shares(_by_length([e for e in observed if e.own]), _by_length([e for e in observed if not e.own]))
+
+
+def _by_length(observed: Sequence[Expected]) -> list[float]:
     shares = [0.0]
     for length in range(1, LONGEST + 1):
         here = [e for e in observed if min(e.matched, LONGEST) == length]
@@ -47,10 +52,10 @@ def _responsible(expected: Expected, share: float) -> float:
     return recalled / both if both else 0.0
 
 
-def bits(observed: Sequence[Expected], shares: Sequence[float]) -> float:
+def bits(observed: Sequence[Expected], shares: Shares) -> float:
     """Bits a token of the right tokens, the two mixed by these shares."""
     total = 0.0
     for expected in observed:
-        share = shares[min(expected.matched, len(shares) - 1)]
+        share = shares.of(expected.matched, expected.own)
         total -= math.log2(max(share * expected.by_recall + (1 - share) * expected.by_model, 1e-9))
     return total / len(observed) if observed else math.nan

@@ -118,7 +118,9 @@ async def test_what_stands_for_another_files_secret_is_not_suggested(workspace: 
     workspace.write("b.py", 'token = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"\n')
     backend = ScriptedBackend()
     backend.status = BackendStatus("ready", model=ModelInfo("scripted", recall=True))
-    service = CompletionService(backend, lambda language: Settings(prefetch="never"), lambda: [workspace.root])
+    service = CompletionService(
+        backend, lambda language: Settings(prefetch="never"), lambda: [workspace.root]
+    )
     editor = Editor.at(service, "y = |\n", uri=(workspace.root / "a.py").as_uri())
     editor.watch(editor.ask("invoked"))
     call = await backend.called_later()

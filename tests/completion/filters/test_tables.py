@@ -226,6 +226,8 @@ def test_in_mid_line_a_word_is_shown_before_it_is_known_how_it_ends(
         ("x = f(a[|\n)", "0])", "0]"),
         ("x = | + y", "f(a", "f"),
         ("x = | + y", "f(a)", "f(a)"),
+        ("x = | + y", "f + 'a", "f + "),
+        ("x = | + y", "'a'", "'a'"),
         ("x = |\n", "f(a", "f(a"),
         ("class A {\n  f() {\n    g(|\n" + "    a();\n" * 400, "x);\n  }", "x);\n  "),
         # closes what is closed further right, and opens as much
