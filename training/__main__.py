@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -52,19 +53,27 @@ def tokenizer(work: Path) -> None:
         recipe.make_tokenizer(work)
 
 
-_start = click.option(
-    "--start",
-    type=click.Path(exists=True, path_type=Path, file_okay=False),
-    help="Begin with this model's weights and tokenizer: another, shorter run beside the one that begins anew.",
-)
+def _run(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that tell a run from others."""
+    start = click.option(
+        "--start",
+        type=click.Path(exists=True, path_type=Path, file_okay=False),
+        help="Begin with this model's weights and tokenizer: another, shorter run beside the one that begins anew.",
+    )
+    seed = click.option(
+        "--seed",
+        default=0,
+        help="Another order of the documents, for a run that goes on from the result of one with this order.",
+    )
+    return start(seed(command))
 
 
 @main.command()
 @click.option("--workers", type=int, default=0, help="Processes; 0 for one a core, or one for a GPU.")
 @click.option("--pid-file", type=click.Path(path_type=Path), help="Stopping this process pauses the run.")
-@_start
+@_run
 @click.pass_obj
-def train(work: Path, workers: int, pid_file: Path | None, start: Path | None) -> None:
+def train(work: Path, workers: int, pid_file: Path | None, start: Path | None, seed: int) -> None:
     """Train, or go on training, until the recipe's tokens are seen."""
     from filelock import Timeout
 
@@ -72,7 +81,7 @@ def train(work: Path, workers: int, pid_file: Path | None, start: Path | None) -
         if file is not None:
             file.write_text(f"{os.getpid()}\n")
     try:
-        recipe.run(work, workers, start)
+        recipe.Run(work, start, seed).train(workers)
     except Timeout:
         raise click.ClickException(f"the run in {work} goes on in another process already.") from None
 
@@ -81,14 +90,14 @@ def train(work: Path, workers: int, pid_file: Path | None, start: Path | None) -
 @click.option(
     "--out", type=click.Path(path_type=Path), help="A folder; by default `model` in the work folder."
 )
-@_start
+@_run
 @click.pass_obj
-def export(work: Path, out: Path | None, start: Path | None) -> None:
+def export(work: Path, out: Path | None, start: Path | None, seed: int) -> None:
     """Write the averaged weights of the last checkpoint as a folder that transformers loads."""
     from aix_lsp.training.export import export_checkpoint
 
-    run = recipe.run_folder(work, start)
-    export_checkpoint(run, recipe.tokenizer_of(work, start), out or work / "model")
+    run = recipe.Run(work, start, seed)
+    export_checkpoint(run.folder, run.tokenizer, out or work / "model")
 
 
 @main.command()

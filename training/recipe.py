@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ _TOKENIZER_BYTES = 40_000_000  # of text: more of it changes no entry worth havi
 # What two CPU cores can feed in some hours.
 SHAPE = Shape(vocabulary=VOCABULARY, hidden=320, layers=5, heads=5, kv_heads=1, intermediate=832)
 _SHARES = {
+    "python": 1.3,
     "typescript": 1.4,
     "c": 0.5,
     "java": 0.6,
@@ -55,9 +55,60 @@ GPU_RECIPE = Recipe(
 )
 
 
-def run_folder(work: Path, start: Path | None = None) -> Path:
-    """Where the checkpoint and log lie of the run that begins anew, or of the one that begins with a model."""
-    return work / ("run" if start is None else "run-warm")
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A training run in the folder `work`: anew, or from the weights of the model in `start`.
+
+    Runs anew, from a model and with another seed keep their checkpoints apart.
+    """
+
+    work: Path
+    start: Path | None = None
+    seed: int = 0
+    """Orders the documents: a run that goes on from another's result should see others first."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its checkpoint and log lie."""
+        name = "run" if self.start is None else "run-warm"
+        return self.work / (f"{name}-{self.seed}" if self.seed else name)
+
+    @property
+    def tokenizer(self) -> Path:
+        """The folder of its tokenizer: the first model's own, where it knows all that a prompt is made of."""
+        if self.start is not None and vocabulary.REPOSITORY in _tokenizer(self.start).get_vocab():
+            return self.start
+        return self.work / "tokenizer"
+
+    def inputs(self) -> Inputs:
+        """What it learns from and is scored on, and the weights that it begins with."""
+        weights = None
+        if self.start is not None:
+            weights = read_model(self.start)[0]
+            if self.tokenizer != self.start:
+                weights = transplant(weights, _tokenizer(self.start), _tokenizer(self.tokenizer))
+        documents, held_out = (corpus.load(self.work / name) for name in ("train.jsonl", "heldout.jsonl"))
+        return Inputs(documents, held_out, self.tokenizer, weights)
+
+    def train(self, count: int) -> None:
+        """Train with `count` workers, 0 chooses, or go on with it.
+
+        filelock.Timeout where another process trains in the folder already.
+        """
+        import torch
+        from filelock import FileLock
+
+        from aix_lsp.training import workers
+
+        on_gpu = torch.cuda.is_available()
+        chosen = count or (1 if on_gpu else os.cpu_count() or 1)
+        shape, recipe = (GPU_SHAPE, GPU_RECIPE) if on_gpu else (SHAPE, RECIPE)
+        if self.start is not None:
+            entries = _tokenizer(self.tokenizer).get_vocab_size()
+            shape, recipe = replace(read_model(self.start)[1], vocabulary=entries), WARM_RECIPE
+        arguments = (shape, replace(recipe, seed=self.seed), self.inputs, self.folder)
+        with FileLock(self.work / "train.lock", timeout=0):
+            workers.run(chosen, self.work / "rendezvous", train_worker, arguments)
 
 
 def make_tokenizer(work: Path) -> None:
@@ -73,45 +124,7 @@ def make_tokenizer(work: Path) -> None:
     vocabulary.save_tokenizer(trained, work / "tokenizer")
 
 
-def inputs(work: Path, start: Path | None) -> Inputs:
-    """What the run learns from and is scored on, and the weights that it begins with."""
-    tokenizer, weights = tokenizer_of(work, start), None
-    if start is not None:
-        weights = read_model(start)[0]
-        if tokenizer != start:
-            weights = transplant(weights, _tokenizer(start), _tokenizer(tokenizer))
-    return Inputs(corpus.load(work / "train.jsonl"), corpus.load(work / "heldout.jsonl"), tokenizer, weights)
-
-
-def tokenizer_of(work: Path, start: Path | None) -> Path:
-    """The folder of the run's tokenizer: the first model's own, where it knows all that a prompt is made of."""
-    if start is not None and vocabulary.REPOSITORY in _tokenizer(start).get_vocab():
-        return start
-    return work / "tokenizer"
-
-
 def _tokenizer(folder: Path) -> Tokenizer:
     from tokenizers import Tokenizer
 
     return Tokenizer.from_file(str(folder / "tokenizer.json"))
-
-
-def run(work: Path, count: int, start: Path | None = None) -> None:
-    """Train with `count` workers, 0 chooses; from the weights of the model in `start`, or anew.
-
-    filelock.Timeout where another process trains in this folder already.
-    """
-    import torch
-    from filelock import FileLock
-
-    from aix_lsp.training import workers
-
-    on_gpu = torch.cuda.is_available()
-    chosen = count or (1 if on_gpu else os.cpu_count() or 1)
-    shape, recipe = (GPU_SHAPE, GPU_RECIPE) if on_gpu else (SHAPE, RECIPE)
-    if start is not None:
-        entries = _tokenizer(tokenizer_of(work, start)).get_vocab_size()
-        shape, recipe = replace(read_model(start)[1], vocabulary=entries), WARM_RECIPE
-    arguments = (shape, recipe, partial(inputs, work, start), run_folder(work, start))
-    with FileLock(work / "train.lock", timeout=0):
-        workers.run(chosen, work / "rendezvous", train_worker, arguments)
