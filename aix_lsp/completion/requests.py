@@ -55,7 +55,8 @@ def _room(settings: Settings, model: ModelInfo | None, longest: int | None) -> i
 
 
 def _context_tokens(settings: Settings, model: ModelInfo | None, room: int) -> int:
-    if model is None or not model.takes_context:
+    """None for a model that recalls: what it would read of other files weighs in without being read."""
+    if model is None or not model.takes_context or recalls(settings, model):
         return 0
     return max(0, min(settings.context_tokens, int(room * _CONTEXT_SHARE)))
 

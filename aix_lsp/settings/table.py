@@ -129,7 +129,7 @@ class Settings:
     )
     context_tokens: int = option(
         1024,
-        "Most of other files in the prompt, for models that know it (docs/models.md): at most 30 % "
+        "Most of other files in the prompt, for models that know it (docs/models.md) and do not recall: at most 30 % "
         "of the prompt, and 0 sends none.",
         group="Context from other files",
         unit="tokens",

@@ -25,7 +25,7 @@ from benchmarks.replay.run import Terms, Unit, compare, units
 from benchmarks.replay.server import server
 from benchmarks.replay.sides import Side
 
-BARE = "bare"
+BARE, HEALED = BARES = ("bare", "healed")
 QUICK = {"files": 30, "minutes": 4.0}
 
 
@@ -71,10 +71,14 @@ async def run(options: argparse.Namespace, looks: TextIO | None) -> Results:
     async with AsyncExitStack() as stack:
         typists: list[Side] = []
         for name in ("ours", *options.against):
-            more = {} if name in ("ours", BARE) else json.loads(name)
+            more = {} if name in ("ours", *BARES) else json.loads(name)
             home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aix-rp-")))
             label = ", ".join(f"{key}={value}" for key, value in more.items()) or name
-            made: Any = bare(name, settings) if name == BARE else server(label, settings | more, home)
+            made: Any = (
+                bare(name, settings, name == HEALED)
+                if name in BARES
+                else server(label, settings | more, home)
+            )
             typists.append(await stack.enter_async_context(made))
         results = Results([side.name for side in typists], looks)
         deadline = time.monotonic() + 60 * options.minutes
@@ -120,7 +124,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--against",
         action="append",
-        help='what to compare with: "bare" (the default), "none", or settings as JSON that change ours, such as '
+        help='what to compare with: "bare" (the default), "healed" (with the engine\'s healing of cut tokens), '
+        '"none", or settings as JSON that change ours, such as '
         '\'{"multiline": "never"}\', \'{"model": "PATH"}\' or \'{"url": "http://…"}\'; more than once for more',
     )
     parser.add_argument("--cache", type=Path, default=default_cache(), help="where the packages are kept")

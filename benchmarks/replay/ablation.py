@@ -40,6 +40,8 @@ class Row:
     """The part that must have mattered to `against` on a file for this row to be typed: else it is as that."""
     against: str = OURS
     by_hand: bool = False
+    heal: bool = False
+    """Of the bare model: whether it has the engine's healing."""
 
 
 def rows(wanted: Sequence[str] = ()) -> list[Row]:
@@ -61,6 +63,7 @@ def _all_rows() -> list[Row]:
     return [
         Row(OURS, ""),
         Row("the bare model", "bare"),
+        Row("the bare model, healed", "bare", heal=True),
         Row("`recall` off", "settings", {"recall": False}),
         Row("`multiline` never", "settings", {"multiline": "never"}),
         Row("`multiline` always", "settings", {"multiline": "always"}),
@@ -152,7 +155,7 @@ async def sides(chosen: Sequence[Row], settings: Mapping[str, Any]) -> AsyncIter
         found: dict[Row, Side] = {}
         for row in chosen:
             if row.group == "bare":
-                found[row] = await stack.enter_async_context(bare(row.name, settings))
+                found[row] = await stack.enter_async_context(bare(row.name, settings, row.heal))
                 continue
             own = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aix-rp-")))
             part = Altered(own, [row.without] if row.without else [])

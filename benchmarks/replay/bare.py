@@ -131,8 +131,11 @@ class _BareAsked:
 
 
 @asynccontextmanager
-async def bare(name: str, settings: Mapping[str, Any]) -> AsyncIterator[Bare]:
-    """The bare model of some settings: an engine of its own with the same model, or the remote server."""
+async def bare(name: str, settings: Mapping[str, Any], heal: bool = False) -> AsyncIterator[Bare]:
+    """The bare model of some settings: an engine of its own with the same model, or the remote server.
+
+    `heal` gives it the engine's healing of cut tokens, which other completions endpoints have not.
+    """
     if settings.get("url"):
         async with session_for(settings["url"]) as session:
             model = settings.get("remoteModel")
@@ -141,4 +144,5 @@ async def bare(name: str, settings: Mapping[str, Any]) -> AsyncIterator[Bare]:
     flags = {"model": "--model", "device": "--device", "dtype": "--dtype", "threads": "--threads"}
     chosen = [text for key, flag in flags.items() if key in settings for text in (flag, str(settings[key]))]
     async with own_engine(*chosen) as engine:
-        yield Bare(name, engine.session, {"aix": {"recall": 0}})  # what the engine adds is not the model's
+        # What the engine adds is not the model's.
+        yield Bare(name, engine.session, {"aix": {"recall": 0, "heal": heal}})

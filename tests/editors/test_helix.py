@@ -63,20 +63,32 @@ def asked(helix: Terminal) -> bool:
     return True
 
 
+def write(helix: Terminal) -> None:
+    """Leave insert mode and save; an Escape may do no more than close a popup."""
+
+    def in_normal_mode() -> bool:
+        if " NOR " in helix.screen():
+            return True
+        helix.keys("Escape")
+        return False
+
+    helix.wait(in_normal_mode, "normal mode")
+    helix.type(":write!\n")
+
+
 def test_popup_and_accept(helix: Terminal, tmp_path: Path) -> None:
     helix.wait_screen("edited.py")
     helix.type("geA ")
     helix.wait(lambda: asked(helix), "an entry in the popup", within=110)
-    helix.keys("Tab", "Enter", "Escape")
-    helix.type(":write!\n")
+    helix.keys("Tab", "Enter")
+    write(helix)
     path = tmp_path / "project" / "edited.py"
     helix.wait(lambda: path.read_text() != SOURCE + "\n", "saved file")
     accepted = path.read_text()
     assert accepted.startswith(SOURCE + " ") and accepted.strip() != SOURCE, accepted
     typed = "values = [add(1, 2), subtract(3, 4)]  # in one go"
     helix.type("geo" + typed)
-    helix.keys("Escape")
-    helix.type(":write!\n")
+    write(helix)
     helix.wait(lambda: "in one go" in path.read_text(), "saved line")
     assert path.read_text().rstrip().split("\n")[-1].strip() == typed
 
@@ -86,8 +98,8 @@ def test_popup_doubles_no_bracket(helix: Terminal, tmp_path: Path) -> None:
     helix.wait_screen("edited.py")
     helix.type("geoprint(")
     helix.wait(lambda: asked(helix), "an entry in the popup", within=110)
-    helix.keys("Tab", "Enter", "Escape")
-    helix.type(":write!\n")
+    helix.keys("Tab", "Enter")
+    write(helix)
     path = tmp_path / "project" / "edited.py"
     helix.wait(lambda: path.read_text() != SOURCE + "\n", "saved file")
     line = path.read_text().rstrip("\n").split("\n")[-1].strip()

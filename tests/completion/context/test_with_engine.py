@@ -53,7 +53,9 @@ async def test_typing_keeps_the_cache(
     root.mkdir()
     for number in range(12):
         (root / f"service{number}.py").write_text(MODULE.format(number))
-    settings = Settings(model=str(model), fim_family="qwen", max_tokens=8, deadline_ms=60_000, wait_ms=0)
+    settings = Settings(
+        model=str(model), fim_family="qwen", recall=False, max_tokens=8, deadline_ms=60_000, wait_ms=0
+    )
     backend = LocalEngine(settings)
     assert (await ready(backend, 200)).takes_context
     service = CompletionService(backend, lambda language: settings, lambda: [root])
