@@ -70,10 +70,13 @@ def _run(command: Callable[..., None]) -> Callable[..., None]:
 
 @main.command()
 @click.option("--workers", type=int, default=0, help="Processes; 0 for one a core, or one for a GPU.")
+@click.option("--tokens", type=click.IntRange(1), help="See so many in all, instead of the recipe's.")
 @click.option("--pid-file", type=click.Path(path_type=Path), help="Stopping this process pauses the run.")
 @_run
 @click.pass_obj
-def train(work: Path, workers: int, pid_file: Path | None, start: Path | None, seed: int) -> None:
+def train(
+    work: Path, workers: int, tokens: int | None, pid_file: Path | None, start: Path | None, seed: int
+) -> None:
     """Train, or go on training, until the recipe's tokens are seen."""
     from filelock import Timeout
 
@@ -81,7 +84,7 @@ def train(work: Path, workers: int, pid_file: Path | None, start: Path | None, s
         if file is not None:
             file.write_text(f"{os.getpid()}\n")
     try:
-        recipe.Run(work, start, seed).train(workers)
+        recipe.Run(work, start, seed).train(workers, tokens)
     except Timeout:
         raise click.ClickException(f"the run in {work} goes on in another process already.") from None
 

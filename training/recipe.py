@@ -90,8 +90,8 @@ class Run:
         documents, held_out = (corpus.load(self.work / name) for name in ("train.jsonl", "heldout.jsonl"))
         return Inputs(documents, held_out, self.tokenizer, weights)
 
-    def train(self, count: int) -> None:
-        """Train with `count` workers, 0 chooses, or go on with it.
+    def train(self, count: int, tokens: int | None = None) -> None:
+        """Train with `count` workers, 0 chooses, or go on with it; `tokens` are seen instead of the recipe's.
 
         filelock.Timeout where another process trains in the folder already.
         """
@@ -106,7 +106,8 @@ class Run:
         if self.start is not None:
             entries = _tokenizer(self.tokenizer).get_vocab_size()
             shape, recipe = replace(read_model(self.start)[1], vocabulary=entries), WARM_RECIPE
-        arguments = (shape, replace(recipe, seed=self.seed), self.inputs, self.folder)
+        recipe = replace(recipe, seed=self.seed, tokens=tokens or recipe.tokens)
+        arguments = (shape, recipe, self.inputs, self.folder)
         with FileLock(self.work / "train.lock", timeout=0):
             workers.run(chosen, self.work / "rendezvous", train_worker, arguments)
 
