@@ -20,8 +20,9 @@ from benchmarks.engine_watch import parse_metrics
 class OwnEngine:
     """A running engine. Use `own_engine` to get one."""
 
-    def __init__(self, process: asyncio.subprocess.Process, session: aiohttp.ClientSession) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, session: aiohttp.ClientSession, url: str) -> None:
         self.process = process
+        self.url = url
         self.session = session
 
     @asynccontextmanager
@@ -101,8 +102,9 @@ async def own_engine(*args: str, within: float = 180.0) -> AsyncIterator[OwnEngi
                 ready = await process.stdout.readline()
             if not ready:
                 raise RuntimeError(f"the engine did not start:\n{log.read_text() if log.exists() else ''}")
-            async with session_for(json.loads(ready)["url"]) as session:
-                yield OwnEngine(process, session)
+            url = str(json.loads(ready)["url"])
+            async with session_for(url) as session:
+                yield OwnEngine(process, session, url)
         finally:
             if process.returncode is None:
                 process.terminate()

@@ -20,6 +20,8 @@ from benchmarks.replay.server import Altered, Server
 from benchmarks.replay.sides import Side
 
 OURS = "as it is"
+UNRECALLED = "`recall` off"
+"""Without recall a small model is told of other files in its prompt instead."""
 BY_HAND = "asked for by hand"
 
 PATIENCE_S = 30.0
@@ -64,7 +66,7 @@ def _all_rows() -> list[Row]:
         Row(OURS, ""),
         Row("the bare model", "bare"),
         Row("the bare model, healed", "bare", heal=True),
-        Row("`recall` off", "settings", {"recall": False}),
+        Row(UNRECALLED, "settings", {"recall": False}),
         Row("`multiline` never", "settings", {"multiline": "never"}),
         Row("`multiline` always", "settings", {"multiline": "always"}),
         Row("`confidence` 0", "settings", {"confidence": 0}),
@@ -73,19 +75,16 @@ def _all_rows() -> list[Row]:
         Row("`prefetch` never", "settings", {"prefetch": "never"}),
         Row("no reuse", "reuse", without=altered.REUSE),
         *(Row(f"without `{name}`", "filters", without=name, needs=name) for name in _filters()),
-        *(
-            Row(
-                f"`context{name.title()}` off",
-                "context",
-                {f"context{name.title()}": False},
-                needs=f"context_{name}",
-            )
-            for name in sources
-        ),
-        Row("`contextTokens` 0", "context", {"contextTokens": 0}, needs="context_"),
+        *(_unrecalled(f"context{name.title()}", False, f"context_{name}") for name in sources),
+        _unrecalled("contextTokens", 0, "context_"),
         Row(BY_HAND, "candidates", by_hand=True),
         Row("by hand, `candidates` 1", "candidates", {"candidates": 1}, against=BY_HAND, by_hand=True),
     ]
+
+
+def _unrecalled(setting: str, value: Any, needs: str) -> Row:
+    name = f"{UNRECALLED}, `{setting}` {'off' if value is False else value}"
+    return Row(name, "context", {"recall": False, setting: value}, needs=needs, against=UNRECALLED)
 
 
 def _filters() -> tuple[str, ...]:

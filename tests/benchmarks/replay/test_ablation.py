@@ -32,7 +32,7 @@ def test_every_filter_and_every_source_has_a_row() -> None:
     for part in ("above", "balance", "below", "overlap", "scope", "tabs", "fit", "tails", "whole_words"):
         assert f"without `{part}`" in names()
     for source in ("Imports", "Siblings", "Definitions", "Similar", "Recent"):
-        assert f"`context{source}` off" in names()
+        assert f"`recall` off, `context{source}` off" in names()
 
 
 def test_only_parts_that_there_are_can_be_taken_out(tmp_path: Path) -> None:

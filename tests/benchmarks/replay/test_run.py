@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from benchmarks.engine_watch import engine_pids
+from benchmarks.own_engine import own_engine
 from benchmarks.replay.bare import bare
 from benchmarks.replay.corpus import SourceFile, candidates, packages
 from benchmarks.replay.figures import tally
@@ -59,3 +61,19 @@ async def test_both_sides_end_with_the_file_as_it_was(tmp_path: Path, engine_hom
         assert work.keys <= work.keys_alone
         assert (work.keys < work.keys_alone) == bool(work.taken)
     assert sum(look.offer.reused for look in works[1].looks) == 0
+
+
+async def test_a_remote_server_is_asked_by_both_sides(tmp_path: Path) -> None:
+    main, _ = package(tmp_path)
+    unit = next(units([main], 1))
+    done: list[list[Work]] = []
+    terms = Terms(seed=1, patience_s=30.0, deadline=time.monotonic() + 600)
+    async with own_engine() as engine, bare("bare", {"url": engine.url}) as other:
+        ours = Server("ours", {"url": engine.url}, tmp_path / "home")
+        await compare([unit], [ours, other], terms, lambda _, works: done.append(works))
+        generated = (await engine.settled())["aix_generated_tokens_total"]
+    [works] = done
+    counted = [tally(work).sums["tokens"] for work in works]
+    assert all(work.finished for work in works) and all(counted)
+    assert not engine_pids(tmp_path / "home")
+    assert generated >= sum(counted) / 2
