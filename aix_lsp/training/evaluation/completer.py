@@ -124,11 +124,8 @@ class Completer:
     def nats(self, prompt: FimPrompt, wanted: str) -> float:
         """Negative log-likelihood of `wanted` at the cursor, the word begun before it included."""
         laid = self._layout.lay_out(prompt, self.model.context - len(wanted.encode()) - 64, heal=True)
-        logits, nats = self.model.start(laid.tokens), 0.0
-        for token in self._encoder.tokens(laid.typed.decode(errors="ignore") + wanted):
-            nats -= math.log(max(float(chances_of(logits)[token]), 1e-12))
-            logits = self.model.add(token)
-        return nats
+        chances = (float(chances_of(logits)[token]) for token, logits in self._told(laid, wanted))
+        return -sum(math.log(max(chance, 1e-12)) for chance in chances)
 
     def expected(self, prompt: FimPrompt, wanted: str, document: Document) -> Iterator[Expected]:
         """What the model and recall each expected of the tokens of `wanted`, given those before each.
@@ -139,14 +136,19 @@ class Completer:
         recall = self._recall(laid, document)
         if recall is None:
             return
-        logits = self.model.start(laid.tokens)
-        for at, token in enumerate(self._encoder.tokens(laid.typed.decode(errors="ignore") + wanted)):
+        for at, (token, logits) in enumerate(self._told(laid, wanted)):
             (mixture,) = recall.mixtures((), 1.0)
             if mixture is not None and (at or not laid.typed):
                 told = dict(zip(mixture.tokens, mixture.chances, strict=True)).get(token, 0.0)
                 yield Expected(recall.matched, recall.in_own, float(chances_of(logits)[token]), told)
-            logits = self.model.add(token)
             recall.extend([token])
+
+    def _told(self, laid: Prompt, wanted: str) -> Iterator[tuple[int, Logits]]:
+        """The right tokens from the word begun at the cursor on, each with the model's scores before it."""
+        logits = self.model.start(laid.tokens)
+        for token in self._encoder.tokens(laid.typed.decode(errors="ignore") + wanted):
+            yield token, logits
+            logits = self.model.add(token)
 
     def _recall(self, laid: Prompt, document: Document | None) -> Recall | None:
         if self._libraries is None:
