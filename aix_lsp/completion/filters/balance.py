@@ -26,14 +26,12 @@ def balance(text: str, scene: Scene, done: bool) -> Cut:
     At a line's end a suggestion may close what is closed further right, if it soon opens as much anew: `} else {`.
     Closers that are all of the line's rest are `fit`'s.
     """
-    open_ = _open(scene.before, scene.after, scene.language)
-    if open_ is None:
-        return Cut(text)
     state = state_at(scene.before, scene.language)
-    found = brackets(text, scene.language, state)
-    end, hopeless = _fits_up_to(text, found, open_, again=not scene.in_mid_line)
-    if end is not None:
-        return Cut(text[:end], stop=done or hopeless or _too_late(text[end:]))
+    if (open_ := _open(scene.before, scene.after, scene.language)) is not None:
+        found = brackets(text, scene.language, state)
+        end, hopeless = _fits_up_to(text, found, open_, again=not scene.in_mid_line)
+        if end is not None:
+            return Cut(text[:end], stop=done or hopeless or _too_late(text[end:]))
     if scene.in_mid_line:
         left = unpaired(text, scene.language, state)
         opened = [opener.at for opener in left.openers] + ([] if left.quoted is None else [left.quoted])
