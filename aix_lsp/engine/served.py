@@ -110,6 +110,7 @@ class ServedModel:
             deadline=deadline,
             arrival=arrival,
             banned=self._vocabulary.banned,
+            ends=tuple(self._vocabulary.ends),
             top_logprobs=completion.logprobs or 0,
             texts=(*self._unread(completion.prompt), *prompt.texts),
             library=self.library.of(completion.library),

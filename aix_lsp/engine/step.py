@@ -27,7 +27,11 @@ GREEDY = Sampling()
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """Chances to mix into the model's: `(1 - share) * model + share * chances`; `chances` sum up to 1."""
+    """Chances to mix into the model's: `(1 - share) * model + share * chances`; `chances` sum up to 1.
+
+    That is, of what goes on: a text that is recalled says nothing of where another ends, so the chances of the row's
+    `ends` stay the model's.
+    """
 
     share: float
     tokens: Sequence[int]
@@ -56,6 +60,8 @@ class Row:
     top_logprobs: int = 0
     mixtures: Sequence[Mixture | None] = ()
     """What to mix into each output's distribution; empty where nothing is."""
+    ends: Sequence[int] = ()
+    """Token ids that end the text; no mixture changes their chances."""
     position_key: int = 0
     """Index of the first output in its generation; with `sampling.seed` it makes sampling reproducible."""
 

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from aix_lsp.engine.step import Mixture, Row, Sampled, Sampling
 
+_SURE = 1 - 1e-6
+"""Beyond it the logarithm of what is left of 1 would be none."""
+
 
 def sample(logits: Tensor, rows: Sequence[Row]) -> list[list[Sampled]]:
     """Sampled tokens for each row, in position order, from `logits` `[sum of outputs, vocab]`.
@@ -49,19 +52,31 @@ def sample(logits: Tensor, rows: Sequence[Row]) -> list[list[Sampled]]:
 
 def _mix_in(logprobs: Tensor, outputs: Sequence[_Output]) -> bool:
     """Mix into `logprobs` what the outputs say, in place and all at once. False where they say nothing."""
-    kept, places, added = [0.0] * len(outputs), [], []
+    device, width = logprobs.device, logprobs.shape[1]
+    kept, places, added, given, ends, ending = [0.0] * len(outputs), [], [], [], [], []
     for at, output in enumerate(outputs):
         mixture = output.mixture
         if mixture is not None:
             kept[at] = math.log1p(-mixture.share)
-            places += [at * logprobs.shape[1] + token for token in mixture.tokens]
+            places += [at * width + token for token in mixture.tokens]
             added += [math.log(mixture.share * chance) for chance in mixture.chances]
+            given += [at] * len(mixture.tokens)
+            ends += [at * width + token for token in output.row.ends]
+            ending += [at] * len(output.row.ends)
     if not places:
         return False
-    logprobs += torch.tensor(kept, device=logprobs.device)[:, None]
-    flat, index = logprobs.view(-1), torch.tensor(places, device=logprobs.device)
-    more = torch.tensor(added, device=logprobs.device)
+    flat, index = logprobs.view(-1), torch.tensor(places, device=device)
+    more = torch.tensor(added, device=device)
+    end = torch.tensor(ends, dtype=torch.long, device=device)
+    unmixed = flat.index_select(0, end)
+    if ends:
+        ended = torch.zeros(len(outputs), device=device)
+        ended.index_add_(0, torch.tensor(ending, device=device), unmixed.exp())
+        goes_on = torch.log1p(-ended.clamp(max=_SURE))
+        more += goes_on.index_select(0, torch.tensor(given, device=device))
+    logprobs += torch.tensor(kept, device=device)[:, None]
     flat.index_copy_(0, index, torch.logaddexp(flat.index_select(0, index), more))
+    flat.index_copy_(0, end, unmixed)
     return True
 
 

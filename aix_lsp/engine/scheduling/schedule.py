@@ -71,6 +71,7 @@ class Planned:
             request.banned,
             request.top_logprobs,
             sequence.recalled().mixtures(self.drafts, weight) if weight else (),
+            request.ends,
             sequence.generated,
         )
 

@@ -117,6 +117,7 @@ class Request:
     arrival: float = field(default_factory=time.monotonic)
     sequences: list[Sequence] = field(default_factory=list)
     banned: tuple[int, ...] = ()
+    ends: tuple[int, ...] = ()
     top_logprobs: int = 0
     cancelled: bool = False
     """Set from any thread; the engine's thread acts on it at its next look."""

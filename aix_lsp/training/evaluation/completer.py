@@ -82,6 +82,7 @@ class Completer:
         ends = stops | {model.tokenizer.eos_token_id}
         self._vocabulary = Vocabulary(model.tokenizer, len(known), ends, [known[m] for m in template.markers])
         self._banned = np.array(self._vocabulary.banned, dtype=np.int64)
+        self._ends = sorted(self._vocabulary.ends)
         self._encoder = encoder = TextEncoder(model.tokenizer, self._vocabulary)
         self._layout = Layout(encoder, self._vocabulary, template, model.tokenizer)
         self._libraries = None if neighbours is None else _Libraries(neighbours, encoder)
@@ -107,7 +108,7 @@ class Completer:
         logits = self.model.start(laid.tokens)
         for _ in range(limit + laid.healed):
             if recall is not None:
-                logits = mixed(logits, recall)
+                logits = mixed(logits, recall, self._ends)
             token = self._choose(logits, healing)
             if token in self._vocabulary.ends:
                 return Completion(written.decode(errors="replace"), ended=True)
@@ -198,13 +199,16 @@ def chances_of(logits: Logits) -> Logits:
     return chances
 
 
-def mixed(logits: Logits, recall: Recall) -> Logits:
-    """Log-probabilities of the model's chances and what stood elsewhere, mixed."""
+def mixed(logits: Logits, recall: Recall, ends: Sequence[int]) -> Logits:
+    """Log-probabilities of the model's chances and what stood elsewhere, mixed; of the `ends` the model alone tells."""
     (mixture,) = recall.mixtures((), 1.0)
     chances = chances_of(logits)
     if mixture is not None:
+        ending = chances[ends].copy()
+        share = mixture.share * (1 - float(ending.sum()))
         chances *= 1 - mixture.share
-        chances[list(mixture.tokens)] += mixture.share * np.array(mixture.chances, np.float32)
+        chances[list(mixture.tokens)] += share * np.array(mixture.chances, np.float32)
+        chances[ends] = ending
     scores: Logits = np.log(np.maximum(chances, 1e-30))
     return scores
 

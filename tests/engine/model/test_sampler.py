@@ -188,6 +188,23 @@ def test_mixtures_change_the_chances_of_their_outputs_only():
     assert torch.equal(scores, before)
 
 
+def test_the_chances_of_an_end_stay_the_models():
+    scores = logits(2)
+    model = scores.softmax(-1)
+    mixtures = (Mixture(0.6, (3, 7), (0.9, 0.1)), Mixture(0.5, (3,), (1.0,)))
+    found = sample(scores, [row(outputs=2, mixtures=mixtures, ends=(1, 2), top_logprobs=VOCAB)])[0]
+    for at, mixture in enumerate(mixtures):
+        expected = (1 - mixture.share) * model[at]
+        for token, chance in zip(mixture.tokens, mixture.chances, strict=True):
+            expected[token] += mixture.share * chance * (1 - model[at][1] - model[at][2])
+        expected[1:3] = model[at][1:3]
+        assert float(expected.sum()) == pytest.approx(1.0, abs=1e-5)
+        assert dict(found[at].top) == pytest.approx(dict(enumerate(expected.log().tolist())), abs=1e-4)
+    sure = torch.zeros(1, VOCAB)
+    sure[0, 1] = 50.0
+    assert one(sure, mixtures=(mixtures[0],), ends=(1,)).token == 1
+
+
 def test_a_mixture_of_a_small_share_leaves_a_sure_model_its_choice():
     scores = torch.zeros(1, VOCAB)
     scores[0, 5] = 10.0
