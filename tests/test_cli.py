@@ -6,9 +6,9 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -144,19 +144,20 @@ def test_complete_with_a_model_that_is_not_there(fresh_home: Path, source: Path)
 
 
 def test_interrupted_while_waiting(fresh_home: Path, source: Path) -> None:
-    process = subprocess.Popen(
-        [*PROGRAM, "complete", str(source), "--at", "2:12"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "AIX_LSP_HOME": str(fresh_home)},
-    )
-    until = time.monotonic() + 60
-    while not list(fresh_home.glob("run/*.lock")) and time.monotonic() < until:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes calls in, and answers none
+        silent.settimeout(60)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        process = subprocess.Popen(
+            [*PROGRAM, "complete", str(source), "--at", "2:12", "--set", f"url={url}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "AIX_LSP_HOME": str(fresh_home)},
+        )
+        with silent.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in told
 
