@@ -17,7 +17,7 @@ GROWING = (
     "def mean(values):\n    total = 0\n    for value in values:\n        ",
     "class Stack:\n    def __init__(self):\n        self.items = []\n\n    def push(self, item):\n        ",
     "import os\n\n\ndef read(path):\n    ",
-    "def area(width, height):\n    ",
+    "class Point:\n    def __init__(self, x, y):\n        self.x = x\n        ",
     "def parse(text):\n    if not isinstance(text, str):\n        ",
 )
 """Places where the embedded model writes several words."""

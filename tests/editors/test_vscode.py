@@ -113,12 +113,13 @@ def test_streaming_grows_without_flicker(window: Workbench, engine_home: Path) -
 
 
 def test_word_by_word(window: Workbench) -> None:
-    start(window, "def area(width, height):\n   ")
+    text = "class Point:\n    def __init__(self, x, y):\n        self.x = x\n        "
+    start(window, text[:-1])
     window.do("type", text=" ")
     ghost = settled_ghost(window)
     window.do("press", key="Control+ArrowRight")
     window.wait(lambda: window.do("ghost") != ghost, "an accepted word")
-    word = shown(window).removeprefix("def area(width, height):    ")
+    word = shown(window).removeprefix(text.replace("\n", ""))
     assert ghost.startswith(word.strip()) and len(word.split()) <= 1, (word, ghost)
 
 
