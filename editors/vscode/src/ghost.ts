@@ -20,8 +20,8 @@ export class GhostText implements vscode.Disposable {
   private stream: Stream | undefined;
   /** Where VS Code has been told to ask for what has grown, until it has. */
   private growing: Place | undefined;
-  /** Where the user has put ghost text away: it does not come back by itself. */
-  private dismissed: Place | undefined;
+  /** Where the user has put ghost text away, in which version of the document: there it does not come back by itself. */
+  private dismissed: { place: Place; version: number } | undefined;
   private registration: vscode.Disposable | undefined;
   private given = "";
   private timer: NodeJS.Timeout | undefined;
@@ -42,7 +42,8 @@ export class GhostText implements vscode.Disposable {
     if (this.growing && same(this.growing, now) && !context.selectedCompletionInfo) {
       return this.items(document, now);
     }
-    if (context.triggerKind === vscode.InlineCompletionTriggerKind.Automatic && this.dismissed && same(this.dismissed, now)) {
+    const putAway = this.dismissed?.version === document.version && same(this.dismissed.place, now);
+    if (putAway && context.triggerKind === vscode.InlineCompletionTriggerKind.Automatic) {
       return [];
     }
     this.dismissed = undefined;
@@ -77,7 +78,10 @@ export class GhostText implements vscode.Disposable {
   /** End what is being generated, and show nothing of it. */
   dismiss(): void {
     const editor = vscode.window.activeTextEditor;
-    this.dismissed = editor && placeOf(editor.document, editor.selection.active);
+    this.dismissed = editor && {
+      place: placeOf(editor.document, editor.selection.active),
+      version: editor.document.version,
+    };
     this.growing = undefined;
     this.stream?.cancel();
     this.stream = undefined;
