@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.editors.neovim_plugin import SOURCE, PluginNeovim, executable, start
-from tests.editors.test_neovim_plugin import UNSURE
-
-AREA = "def area(width, height):"
+from tests.editors.test_neovim_plugin import POINT, UNSURE
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +71,7 @@ def test_native_ghost_text(native: PluginNeovim) -> None:
 
 
 def test_native_word(native: PluginNeovim) -> None:
-    start(native, "native_word.py", AREA)
+    start(native, "native_word.py", POINT)
     native.insert_at_end()
     native.keys("<CR>")
     ghost = native.wait(native.ghost, "ghost text")
@@ -94,7 +92,7 @@ def test_native_dismiss(native: PluginNeovim) -> None:
 
 
 def test_native_line(native: PluginNeovim) -> None:
-    start(native, "native_line.py", AREA)
+    start(native, "native_line.py", POINT)
     native.insert_at_end()
     native.keys("<CR>")
     ghost = native.wait(native.ghost, "ghost text")

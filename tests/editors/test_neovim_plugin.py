@@ -11,6 +11,8 @@ import pytest
 from tests.editors.neovim_plugin import SOURCE, PluginNeovim, executable, start
 from tests.slow_engine import GROWING, slowed_engine
 
+POINT = "class Point:\n    def __init__(self, x, y):\n        self.x = x"
+"""Behind it the embedded model writes a short line and ends it."""
 UNSURE = (SOURCE + " ", "import ", 'def area(width, height):\n    """', "class ", "# ")
 
 
@@ -69,7 +71,7 @@ def test_typing_along_keeps_the_text(own: PluginNeovim) -> None:
 
 
 def test_pieces(own: PluginNeovim) -> None:
-    start(own, "pieces.py", "def area(width, height):")
+    start(own, "pieces.py", POINT)
     own.insert_at_end()
     own.keys("<CR>")
     ghost = own.settled_ghost()
