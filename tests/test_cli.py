@@ -9,11 +9,15 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import aix_lsp
+from aix_lsp.backends import rendezvous
 from aix_lsp.settings import Settings
 from tests.backends.servers import CompletionsServer, says, serving
 
@@ -143,23 +147,45 @@ def test_complete_with_a_model_that_is_not_there(fresh_home: Path, source: Path)
     assert "Traceback" not in done.stderr
 
 
-def test_interrupted_while_waiting(fresh_home: Path, source: Path) -> None:
+def interrupted(home: Path, source: Path, waits: Callable[[], object], *arguments: str) -> None:
+    """`complete` ends at Ctrl-C as a program should, pressed once `waits` has said that it waits."""
+    process = subprocess.Popen(
+        [*PROGRAM, "complete", str(source), "--at", "2:12", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "AIX_LSP_HOME": str(home)},
+    )
+    waits()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in told
+
+
+def test_interrupted_while_the_engine_starts(
+    fresh_home: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIX_LSP_HOME", str(fresh_home))
+    meeting = rendezvous.place(Settings())
+
+    def waits() -> None:
+        until = time.monotonic() + 60
+        while not meeting.crashes.exists() and time.monotonic() < until:
+            time.sleep(0.02)
+
+    with FileLock(meeting.lock):  # so that no engine gets to serve
+        interrupted(fresh_home, source, waits)
+    assert list(meeting.lock.parent.glob("*.lock")) == [meeting.lock]
+
+
+def test_interrupted_while_a_server_answers(fresh_home: Path, source: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes calls in, and answers none
         silent.settimeout(60)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        process = subprocess.Popen(
-            [*PROGRAM, "complete", str(source), "--at", "2:12", "--set", f"url={url}"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "AIX_LSP_HOME": str(fresh_home)},
-        )
-        with silent.accept()[0]:
-            process.send_signal(signal.SIGINT)
-            _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in told
+        calls: list[object] = []
+        interrupted(fresh_home, source, lambda: calls.append(silent.accept()), "--set", f"url={url}")
 
 
 def test_a_reader_that_has_gone(tmp_path: Path) -> None:

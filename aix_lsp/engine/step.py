@@ -61,7 +61,7 @@ class Row:
     mixtures: Sequence[Mixture | None] = ()
     """What to mix into each output's distribution; empty where nothing is."""
     ends: Sequence[int] = ()
-    """Token ids that end the text; no mixture changes their chances."""
+    """Token ids that end the text, the model's, so the same in all rows; no mixture changes their chances."""
     position_key: int = 0
     """Index of the first output in its generation; with `sampling.seed` it makes sampling reproducible."""
 

@@ -52,31 +52,25 @@ def sample(logits: Tensor, rows: Sequence[Row]) -> list[list[Sampled]]:
 
 def _mix_in(logprobs: Tensor, outputs: Sequence[_Output]) -> bool:
     """Mix into `logprobs` what the outputs say, in place and all at once. False where they say nothing."""
-    device, width = logprobs.device, logprobs.shape[1]
-    kept, places, added, given, ends, ending = [0.0] * len(outputs), [], [], [], [], []
+    device = logprobs.device
+    kept, rows, places, added = [0.0] * len(outputs), [], [], []
     for at, output in enumerate(outputs):
         mixture = output.mixture
         if mixture is not None:
             kept[at] = math.log1p(-mixture.share)
-            places += [at * width + token for token in mixture.tokens]
+            rows += [at] * len(mixture.tokens)
+            places += [at * logprobs.shape[1] + token for token in mixture.tokens]
             added += [math.log(mixture.share * chance) for chance in mixture.chances]
-            given += [at] * len(mixture.tokens)
-            ends += [at * width + token for token in output.row.ends]
-            ending += [at] * len(output.row.ends)
     if not places:
         return False
-    flat, index = logprobs.view(-1), torch.tensor(places, device=device)
-    more = torch.tensor(added, device=device)
-    end = torch.tensor(ends, dtype=torch.long, device=device)
-    unmixed = flat.index_select(0, end)
-    if ends:
-        ended = torch.zeros(len(outputs), device=device)
-        ended.index_add_(0, torch.tensor(ending, device=device), unmixed.exp())
-        goes_on = torch.log1p(-ended.clamp(max=_SURE))
-        more += goes_on.index_select(0, torch.tensor(given, device=device))
+    ends = torch.tensor(outputs[0].row.ends, dtype=torch.long, device=device)
+    ending = logprobs.index_select(1, ends)
+    goes_on = torch.log1p(-ending.exp().sum(-1).clamp(max=_SURE))
+    more = torch.tensor(added, device=device) + goes_on.index_select(0, torch.tensor(rows, device=device))
     logprobs += torch.tensor(kept, device=device)[:, None]
+    flat, index = logprobs.view(-1), torch.tensor(places, device=device)
     flat.index_copy_(0, index, torch.logaddexp(flat.index_select(0, index), more))
-    flat.index_copy_(0, end, unmixed)
+    logprobs.index_copy_(1, ends, ending)
     return True
 
 

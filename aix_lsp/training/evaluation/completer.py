@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from aix_lsp.engine.model.sampler import sample
 from aix_lsp.engine.scheduling.haystack import EMPTY, Haystack
 from aix_lsp.engine.scheduling.recall import Recall
+from aix_lsp.engine.step import Row
 from aix_lsp.engine.text.encoder import TextEncoder
 from aix_lsp.engine.text.healing import Healing
 from aix_lsp.engine.text.layout import Layout, Prompt
@@ -81,8 +84,7 @@ class Completer:
         stops = {known[name] for name in template.stop if name in known}
         ends = stops | {model.tokenizer.eos_token_id}
         self._vocabulary = Vocabulary(model.tokenizer, len(known), ends, [known[m] for m in template.markers])
-        self._banned = np.array(self._vocabulary.banned, dtype=np.int64)
-        self._ends = sorted(self._vocabulary.ends)
+        self._ends = tuple(self._vocabulary.ends)
         self._encoder = encoder = TextEncoder(model.tokenizer, self._vocabulary)
         self._layout = Layout(encoder, self._vocabulary, template, model.tokenizer)
         self._libraries = None if neighbours is None else _Libraries(neighbours, encoder)
@@ -107,9 +109,7 @@ class Completer:
         recall = self._recall(laid, document)
         logits = self.model.start(laid.tokens)
         for _ in range(limit + laid.healed):
-            if recall is not None:
-                logits = mixed(logits, recall, self._ends)
-            token = self._choose(logits, healing)
+            token = self._choose(logits, healing, recall)
             if token in self._vocabulary.ends:
                 return Completion(written.decode(errors="replace"), ended=True)
             written += healing.accept(self._vocabulary.bytes_of(token))
@@ -156,13 +156,19 @@ class Completer:
             return None
         return Recall(laid.texts, self._libraries.beside(document) if document else EMPTY)
 
-    def _choose(self, logits: Logits, healing: Healing) -> int:
-        allowed = healing.allowed
-        if allowed is not None:
-            return int(allowed[int(np.argmax(logits[list(allowed)]))])
-        scores = logits.copy()
-        scores[self._banned] = -np.inf
-        return int(np.argmax(scores))
+    def _choose(self, logits: Logits, healing: Healing, recall: Recall | None) -> int:
+        """The engine's choice."""
+        row = Row(
+            (),
+            0,
+            (),
+            allowed=healing.allowed,
+            banned=self._vocabulary.banned,
+            mixtures=recall.mixtures((), 1.0) if recall is not None else (),
+            ends=self._ends,
+        )
+        [[chosen]] = sample(torch.from_numpy(logits)[None], [row])
+        return chosen.token
 
 
 class _Libraries:
@@ -197,20 +203,6 @@ def chances_of(logits: Logits) -> Logits:
     chances: Logits = np.exp(logits - float(logits.max()))
     chances /= chances.sum()
     return chances
-
-
-def mixed(logits: Logits, recall: Recall, ends: Sequence[int]) -> Logits:
-    """Log-probabilities of the model's chances and what stood elsewhere, mixed; of the `ends` the model alone tells."""
-    (mixture,) = recall.mixtures((), 1.0)
-    chances = chances_of(logits)
-    if mixture is not None:
-        ending = chances[ends].copy()
-        share = mixture.share * (1 - float(ending.sum()))
-        chances *= 1 - mixture.share
-        chances[list(mixture.tokens)] += share * np.array(mixture.chances, np.float32)
-        chances[ends] = ending
-    scores: Logits = np.log(np.maximum(chances, 1e-30))
-    return scores
 
 
 def load_tokenizer(folder: Path) -> Any:
