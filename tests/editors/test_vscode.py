@@ -177,6 +177,18 @@ def test_put_away(window: Workbench) -> None:
     assert window.saved().rstrip() == SOURCE
 
 
+def test_put_away_does_not_hold_for_a_text_typed_anew(window: Workbench) -> None:
+    """The same line at the same place, with no look of VS Code's in between."""
+    window.do("type", text=" ")
+    for _ in range(5):
+        settled_ghost(window, within=15)
+        window.do("press", key="Escape")
+        window.wait(lambda: not window.do("ghost"), "no ghost text")
+        _put(window, SOURCE)
+        window.do("type", text=" ")
+    settled_ghost(window, within=15)
+
+
 def test_fast_typing_inserts_nothing_stale_and_doubles_no_bracket(window: Workbench) -> None:
     start(window, "")
     text = "values = [1, 2, 3]\nfor value in values:\nprint(value"
