@@ -22,15 +22,15 @@ from pathlib import Path
 from typing import Protocol
 
 from aix_lsp.fim.prompt import FimPrompt
-from benchmarks.buffer import Buffer
 from benchmarks.keystrokes import EMBEDDED, PEER_CONTEXT
 from benchmarks.machine import announce
-from benchmarks.own_engine import OwnEngine, completion_body, own_engine
 from benchmarks.peers.gguf_file import write_gguf
 from benchmarks.peers.llama_server import HOW_TO_BUILD, LlamaServer
 from benchmarks.peers.transformers_peers import ContinuousBatching, GenerateOneByOne, Tokenized
 from benchmarks.peers.windows import Windows
 from benchmarks.scripts import Moment, Script, scripts, steps
+from tests.client.buffer import Buffer
+from tests.client.own_engine import OwnEngine, completion_body, own_engine
 
 TOKENS = 16
 """Tokens a suggestion: about a line of code."""

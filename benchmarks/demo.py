@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.demo_report import Outcome, figures, header, summary
-from benchmarks.editor import Editor
-from benchmarks.engine_watch import EngineClient, end_engines, wait_until_gone
-from benchmarks.ghost import GhostTyping, Keystroke
 from benchmarks.pane import Screen, View
-from benchmarks.readiness import NotReady, wait_until_ready
-from benchmarks.typist import Typist
+from tests.client.editor import Editor
+from tests.client.engine_watch import EngineClient, end_engines, wait_until_gone
+from tests.client.ghost import GhostTyping, Keystroke
+from tests.client.readiness import NotReady, wait_until_ready
+from tests.client.typist import Typist
 
 SOURCE = Path(__file__).parent / "data" / "ledger.py"
 

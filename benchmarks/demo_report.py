@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.ghost import Keystroke
 from benchmarks.pane import Screen
 from benchmarks.stats import percentile
+from tests.client.ghost import Keystroke
 
 
 @dataclass

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from benchmarks.machine import announce
-from benchmarks.own_engine import OwnEngine, completion_body, own_engine
 from benchmarks.scripts import scripts
+from tests.client.own_engine import OwnEngine, completion_body, own_engine
 
 TOKENS = 96
 """Of each stream that runs to its end."""

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from benchmarks.ghost import Keystroke
 from benchmarks.peers.llama_server import PeerAnswer
 from benchmarks.stats import percentile
+from tests.client.ghost import Keystroke
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 import aix_lsp
-from benchmarks.editor import Editor
-from benchmarks.engine_watch import EngineClient, wait_until_gone
-from benchmarks.ghost import GhostTyping
 from benchmarks.keystroke_report import Run, Stroke, compare, summarise, verbose_line
 from benchmarks.machine import announce
 from benchmarks.peers.gguf_file import write_gguf
 from benchmarks.peers.llama_server import HOW_TO_BUILD, LlamaServer
 from benchmarks.peers.windows import Windows
-from benchmarks.readiness import wait_until_ready
 from benchmarks.scripts import Moment, Script, scripts
+from tests.client.editor import Editor
+from tests.client.engine_watch import EngineClient, wait_until_gone
+from tests.client.ghost import GhostTyping
+from tests.client.readiness import wait_until_ready
 
 EMBEDDED = Path(aix_lsp.__file__).parent / "embedded"
 

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from benchmarks.buffer import Buffer
+from tests.client.buffer import Buffer
 
 ABOVE, BELOW = 5, 3
 """Lines shown around the cursor's."""

@@ -11,15 +11,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.buffer import Buffer
-from benchmarks.editor import Editor
-from benchmarks.engine_watch import EngineClient, wait_until_gone
-from benchmarks.lsp import inline_items, insert_text
 from benchmarks.machine import announce
-from benchmarks.own_engine import completion_body
-from benchmarks.readiness import wait_until_ready
 from benchmarks.scripts import scripts
 from benchmarks.stats import percentile
+from tests.client.buffer import Buffer
+from tests.client.editor import Editor
+from tests.client.engine_watch import EngineClient, wait_until_gone
+from tests.client.lsp import inline_items, insert_text
+from tests.client.own_engine import completion_body
+from tests.client.readiness import wait_until_ready
 
 GOAL_MS = 5.0
 

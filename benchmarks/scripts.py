@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.buffer import Buffer
-from benchmarks.typist import Typist
+from tests.client.buffer import Buffer
+from tests.client.typist import Typist
 
 SMALLEST, LARGEST = 4096, 12288
 """Bytes of a file that is replayed."""

@@ -15,8 +15,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.own_engine import OwnEngine, completion_body, ends, own_engine
 from benchmarks.scripts import Script, scripts
+from tests.client.own_engine import OwnEngine, completion_body, ends, own_engine
 
 GROWTH_MIB = 16
 """What the last quarter may hold above the second; the allocator's own noise is a few MiB."""

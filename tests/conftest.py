@@ -10,7 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from benchmarks.engine_watch import end_engines
+from tests.client.engine_watch import end_engines
 
 # No example is judged by how long it took: on a busy machine any can take long.
 hypothesis.settings.register_profile("any machine", deadline=None)

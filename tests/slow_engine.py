@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.engine_watch import engine_pids
+from tests.client.engine_watch import engine_pids
 
 RUNS_S, RESTS_S = 0.003, 0.06
 

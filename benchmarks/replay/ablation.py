@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engine_watch import end_engines
 from benchmarks.replay import altered, report
 from benchmarks.replay.bare import bare
 from benchmarks.replay.figures import tally
@@ -18,6 +17,7 @@ from benchmarks.replay.person import Work
 from benchmarks.replay.run import Terms, Unit, type_unit
 from benchmarks.replay.server import Altered, Server
 from benchmarks.replay.sides import Side
+from tests.client.engine_watch import end_engines
 
 OURS = "as it is"
 UNRECALLED = "`recall` off"

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.buffer import Buffer
 from benchmarks.replay.making import types_back
+from tests.client.buffer import Buffer
 
 How = Literal["whole", "line", "word"]
 

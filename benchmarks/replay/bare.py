@@ -11,9 +11,9 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.buffer import Buffer
-from benchmarks.own_engine import events, own_engine, post, session_for
 from benchmarks.replay.sides import NOTHING, Asked, Offer
+from tests.client.buffer import Buffer
+from tests.client.own_engine import events, own_engine, post, session_for
 
 TOKENS = 64
 PREFIX_LINES, SUFFIX_LINES = 256, 64

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.buffer import Buffer
 from benchmarks.scripts import Piece, Script
-from benchmarks.typist import Typist
+from tests.client.buffer import Buffer
+from tests.client.typist import Typist
 
 MOST_KEYS = 140
 """Characters of one piece."""

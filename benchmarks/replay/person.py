@@ -11,7 +11,7 @@ from benchmarks.replay.flaws import Flaws, flaws
 from benchmarks.replay.hands import Hands, Moment, moment_of
 from benchmarks.replay.making import Plan
 from benchmarks.replay.sides import NOTHING, Asked, Offer, Side
-from benchmarks.typist import Typist
+from tests.client.typist import Typist
 
 READING_S = 0.25
 """Nobody takes a suggestion sooner than he has seen it: the time of a choice between two reactions."""

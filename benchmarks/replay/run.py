@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.buffer import Buffer
 from benchmarks.replay.corpus import SourceFile
 from benchmarks.replay.making import Plan, plan
 from benchmarks.replay.pairs import Import, imports
 from benchmarks.replay.person import Person, Work
 from benchmarks.replay.sides import Side
+from tests.client.buffer import Buffer
 
 _PAIRS = 3
 """Of so many files of a language one is typed with the file that it imports from at hand, and on lines that use it."""

@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.buffer import Buffer
-from benchmarks.editor import Editor
-from benchmarks.engine_watch import end_engines
-from benchmarks.lsp import inline_items, insert_text
-from benchmarks.readiness import wait_until_ready
 from benchmarks.replay.sides import NOTHING, Asked, Offer
-from benchmarks.wire import Call
+from tests.client.buffer import Buffer
+from tests.client.editor import Editor
+from tests.client.engine_watch import end_engines
+from tests.client.lsp import inline_items, insert_text
+from tests.client.readiness import wait_until_ready
+from tests.client.wire import Call
 
 ALTERED = "benchmarks.replay.altered"
 _LOOK_S = 0.005

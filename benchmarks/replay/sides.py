@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmarks.buffer import Buffer
+from tests.client.buffer import Buffer
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from aix_lsp.backends.openai import OpenAIBackend
 from aix_lsp.backends.waiting import ready
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.settings import Settings
-from benchmarks.engine_watch import EngineClient, engine_idle
+from tests.client.engine_watch import EngineClient, engine_idle
 
 READY_S = 100.0
 PROMPT = FimPrompt("for index in range(10):\n    print(", "\n")

@@ -31,7 +31,7 @@ from aix_lsp.backends.launch import LocalEngine, connect
 from aix_lsp.backends.waiting import ready
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.settings import Settings
-from benchmarks.engine_watch import engine_pids, socket_of, wait_until, wait_until_gone
+from tests.client.engine_watch import engine_pids, socket_of, wait_until, wait_until_gone
 
 READY_S = 100.0
 REQUEST = GenerateRequest(FimPrompt("def add(a, b):\n    return a", "\n"), max_tokens=4)

@@ -8,7 +8,7 @@ import pytest
 
 from aix_lsp.engine.metrics import EngineMetrics
 from benchmarks.engine_load import Figure, mean, quantile
-from benchmarks.engine_watch import parse_metrics
+from tests.client.engine_watch import parse_metrics
 
 
 def test_only_what_came_between_two_readings_counts() -> None:

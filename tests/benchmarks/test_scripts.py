@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.buffer import Buffer
 from benchmarks.scripts import LARGEST, SMALLEST, count_keys, scripts, steps
+from tests.client.buffer import Buffer
 
 
 def test_scripts_type_the_file_back_exactly() -> None:

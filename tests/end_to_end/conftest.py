@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from benchmarks.editor import Editor
-from benchmarks.readiness import wait_until_ready
+from tests.client.editor import Editor
+from tests.client.readiness import wait_until_ready
 
 SOURCE = """\
 class LedgerError(Exception):

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from benchmarks.editor import Editor
-from benchmarks.lsp import inline_items, insert_text
-from benchmarks.readiness import wait_until_ready
-from benchmarks.wire import ResponseError
+from tests.client.editor import Editor
+from tests.client.lsp import inline_items, insert_text
+from tests.client.readiness import wait_until_ready
+from tests.client.wire import ResponseError
 from tests.end_to_end.conftest import PATIENT, SOURCE
 
 ENCODINGS = ("utf-8", "utf-16", "utf-32")

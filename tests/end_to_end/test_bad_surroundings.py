@@ -13,10 +13,10 @@ import pytest
 import aix_lsp
 from aix_lsp.backends.rendezvous import place
 from aix_lsp.settings import Settings
-from benchmarks.editor import Editor
-from benchmarks.engine_watch import EngineClient, wait_until
-from benchmarks.lsp import inline_items
-from benchmarks.readiness import NotReady, wait_until_ready
+from tests.client.editor import Editor
+from tests.client.engine_watch import EngineClient, wait_until
+from tests.client.lsp import inline_items
+from tests.client.readiness import NotReady, wait_until_ready
 from tests.end_to_end.conftest import PATIENT, SOURCE
 
 EMBEDDED = Path(aix_lsp.__file__).parent / "embedded"

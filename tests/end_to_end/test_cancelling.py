@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from benchmarks.buffer import Buffer
-from benchmarks.editor import Editor
-from benchmarks.engine_watch import EngineClient
-from benchmarks.lsp import inline_items
-from benchmarks.wire import Call, ResponseError
+from tests.client.buffer import Buffer
+from tests.client.editor import Editor
+from tests.client.engine_watch import EngineClient
+from tests.client.lsp import inline_items
+from tests.client.wire import Call, ResponseError
 from tests.end_to_end.conftest import SOURCE
 from tests.slow_engine import slowed_engine
 

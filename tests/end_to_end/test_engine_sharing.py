@@ -7,12 +7,12 @@ import os
 import signal
 from pathlib import Path
 
-from benchmarks.buffer import Buffer
-from benchmarks.editor import Editor
-from benchmarks.engine_watch import engine_pids, wait_until
-from benchmarks.lsp import inline_items
-from benchmarks.readiness import wait_until_ready
-from benchmarks.wire import ResponseError
+from tests.client.buffer import Buffer
+from tests.client.editor import Editor
+from tests.client.engine_watch import engine_pids, wait_until
+from tests.client.lsp import inline_items
+from tests.client.readiness import wait_until_ready
+from tests.client.wire import ResponseError
 from tests.end_to_end.conftest import PATIENT, SOURCE
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import aix_lsp
-from benchmarks.editor import Editor
-from benchmarks.engine_watch import engine_pids, wait_until, wait_until_gone
-from benchmarks.lsp import inline_items
-from benchmarks.readiness import wait_until_ready
+from tests.client.editor import Editor
+from tests.client.engine_watch import engine_pids, wait_until, wait_until_gone
+from tests.client.lsp import inline_items
+from tests.client.readiness import wait_until_ready
 from tests.end_to_end.conftest import SOURCE
 
 

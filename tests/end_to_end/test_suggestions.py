@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from benchmarks.editor import Editor
-from benchmarks.lsp import inline_items, insert_text
-from benchmarks.readiness import wait_until_ready
+from tests.client.editor import Editor
+from tests.client.lsp import inline_items, insert_text
+from tests.client.readiness import wait_until_ready
 from tests.end_to_end.conftest import PATIENT, SOURCE
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.buffer import Buffer
 from benchmarks.replay.acceptance import best_take, keys_to_type
+from tests.client.buffer import Buffer
 
 CASES = [
     # before, auto-closed, after, rest to be typed, offer, replaces, taken how, text, keys

@@ -10,7 +10,7 @@ from benchmarks.replay.hands import MEDIAN_S, Hands, moment_of
 from benchmarks.replay.making import Plan, indent_of, plan
 from benchmarks.replay.pairs import Import, imports
 from benchmarks.replay.person import keys_alone
-from benchmarks.typist import Typist
+from tests.client.typist import Typist
 
 PYTHON = "\n".join(
     f"class Shape{n}(Base):\n    def area(self, scale: float = 1.0) -> float:\n"

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.buffer import Buffer
 from benchmarks.replay.making import Plan
 from benchmarks.replay.person import READING_S, Person
 from benchmarks.replay.sides import Offer
 from benchmarks.scripts import Piece, Script
+from tests.client.buffer import Buffer
 
 TEXT = "first = 1\nsecond = first + 1\n"
 

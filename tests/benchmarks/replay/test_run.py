@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from benchmarks.engine_watch import engine_pids
-from benchmarks.own_engine import own_engine
 from benchmarks.replay.bare import bare
 from benchmarks.replay.corpus import SourceFile, candidates, packages
 from benchmarks.replay.figures import tally
@@ -14,6 +12,8 @@ from benchmarks.replay.person import Work
 from benchmarks.replay.run import Terms, Unit, compare, units
 from benchmarks.replay.server import Server
 from tests.benchmarks.replay.test_making import PYTHON
+from tests.client.engine_watch import engine_pids
+from tests.client.own_engine import own_engine
 
 MAIN = "from shapes import Shape1, Shape2\n\n\n" + "".join(
     f"def total_{n}(parts):\n    first = Shape1(parts)\n    return first.area({n}) + Shape2(parts).area({n})\n\n\n"

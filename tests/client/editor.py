@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from benchmarks.buffer import Buffer, Encoding
-from benchmarks.lsp import CAPABILITIES, Trigger, inline_context, insert_text
-from benchmarks.wire import Call, ConnectionLost, Wire
+from tests.client.buffer import Buffer, Encoding
+from tests.client.lsp import CAPABILITIES, Trigger, inline_context, insert_text
+from tests.client.wire import Call, ConnectionLost, Wire
 
 LONGEST_MESSAGE = 64 * 1024 * 1024
 

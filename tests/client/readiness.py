@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.editor import Editor
-from benchmarks.wire import ConnectionLost
+from tests.client.editor import Editor
+from tests.client.wire import ConnectionLost
 
 STATUS = "aix/status"
 """The notification that carries `{state, message, fraction, model}`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from benchmarks.buffer import Buffer
+from tests.client.buffer import Buffer
 
 _INDENT = re.compile(r"[ \t]*")
 _CLOSING_LINE = re.compile(r"\n[ \t]*[)\]}]")

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.buffer import Buffer
-from benchmarks.editor import Editor
-from benchmarks.lsp import Trigger, inline_items, insert_text
-from benchmarks.wire import Call, ResponseError
+from tests.client.buffer import Buffer
+from tests.client.editor import Editor
+from tests.client.lsp import Trigger, inline_items, insert_text
+from tests.client.wire import Call, ResponseError
 
 
 @dataclass(eq=False)

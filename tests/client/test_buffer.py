@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.buffer import Buffer, Encoding, units
+from tests.client.buffer import Buffer, Encoding, units
 
 TEXTS = st.text(alphabet=st.sampled_from("ab \n\r\té日🐍\u2028\x0c"), max_size=40)
 ENCODINGS: tuple[Encoding, ...] = ("utf-8", "utf-16", "utf-32")

@@ -13,8 +13,8 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.editor import environment
-from benchmarks.engine_watch import parse_metrics
+from tests.client.editor import environment
+from tests.client.engine_watch import parse_metrics
 
 
 class OwnEngine:
