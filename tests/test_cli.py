@@ -17,7 +17,7 @@ import pytest
 from filelock import FileLock
 
 import aix_lsp
-from aix_lsp.backends import rendezvous
+from aix_lsp.backends.engine_endpoint import engine_endpoint
 from aix_lsp.settings import Settings
 from tests.backends.servers import CompletionsServer, says, serving
 
@@ -168,16 +168,16 @@ def test_interrupted_while_the_engine_starts(
     fresh_home: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIX_LSP_HOME", str(fresh_home))
-    meeting = rendezvous.place(Settings())
+    endpoint = engine_endpoint(Settings())
 
     def waits() -> None:
         until = time.monotonic() + 60
-        while not meeting.crashes.exists() and time.monotonic() < until:
+        while not endpoint.crashes.exists() and time.monotonic() < until:
             time.sleep(0.02)
 
-    with FileLock(meeting.lock):  # so that no engine gets to serve
+    with FileLock(endpoint.lock):  # so that no engine gets to serve
         interrupted(fresh_home, source, waits)
-    assert list(meeting.lock.parent.glob("*.lock")) == [meeting.lock]
+    assert list(endpoint.lock.parent.glob("*.lock")) == [endpoint.lock]
 
 
 def test_interrupted_while_a_server_answers(fresh_home: Path, source: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import aix_lsp
-from aix_lsp.backends.rendezvous import Place
+from aix_lsp.backends.engine_endpoint import EngineEndpoint
 from aix_lsp.settings.table import Settings
 
 ALREADY_RUNNING = 75
@@ -26,20 +26,20 @@ _DETACHED: int = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(
 class EngineProcess:
     """An engine that this server has started."""
 
-    def __init__(self, settings: Settings, place: Place) -> None:
+    def __init__(self, settings: Settings, endpoint: EngineEndpoint) -> None:
         """Start it. Blocks for some milliseconds. Raises OSError where a process cannot be had."""
-        place.crashes.parent.mkdir(parents=True, exist_ok=True)
-        if place.crashes.exists() and place.crashes.stat().st_size > _LARGEST_CRASH_FILE:
-            place.crashes.replace(place.crashes.with_suffix(".err.old"))
-        self._crashes = place.crashes
-        with place.crashes.open("ab") as errors:
+        endpoint.crashes.parent.mkdir(parents=True, exist_ok=True)
+        if endpoint.crashes.exists() and endpoint.crashes.stat().st_size > _LARGEST_CRASH_FILE:
+            endpoint.crashes.replace(endpoint.crashes.with_suffix(".err.old"))
+        self._crashes = endpoint.crashes
+        with endpoint.crashes.open("ab") as errors:
             self._mark = errors.tell()
             self._process = subprocess.Popen(
-                command(settings, place),
+                command(settings, endpoint),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
-                cwd=place.lock.parent,
+                cwd=endpoint.lock.parent,
                 env=_environment(),
                 start_new_session=True,
                 creationflags=_DETACHED,
@@ -64,7 +64,7 @@ class EngineProcess:
         return lines[-1].strip() if lines else ""
 
 
-def command(settings: Settings, place: Place) -> list[str]:
+def command(settings: Settings, endpoint: EngineEndpoint) -> list[str]:
     """The command line of the engine for these settings."""
     found = [sys.executable, "-m", "aix_lsp", "engine"]
     for field in fields(settings):
@@ -75,10 +75,18 @@ def command(settings: Settings, place: Place) -> list[str]:
             found.append(flag)
         elif value is not False and value != "":
             found += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
-    found += ["--lock", str(place.lock), "--log-file", str(place.log)]
-    if place.socket is not None:
-        return [*found, "--uds", str(place.socket)]
-    return [*found, "--host", "127.0.0.1", "--port", str(place.port), "--token-file", str(place.token_file)]
+    found += ["--lock", str(endpoint.lock), "--log-file", str(endpoint.log)]
+    if endpoint.socket is not None:
+        return [*found, "--uds", str(endpoint.socket)]
+    return [
+        *found,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(endpoint.port),
+        "--token-file",
+        str(endpoint.token_file),
+    ]
 
 
 def _environment() -> dict[str, str]:

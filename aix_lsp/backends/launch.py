@@ -20,11 +20,11 @@ from aix_lsp.backends.base import (
     GenerateRequest,
     Usage,
 )
+from aix_lsp.backends.corpus import CorpusUploader
 from aix_lsp.backends.dialects import EngineDialect
-from aix_lsp.backends.keeper import EngineKeeper
-from aix_lsp.backends.library import Librarian
 from aix_lsp.backends.openai import OpenAIBackend
 from aix_lsp.backends.status import StatusBoard
+from aix_lsp.backends.supervisor import EngineSupervisor
 from aix_lsp.settings.table import Settings
 
 log = logging.getLogger(__name__)
@@ -46,9 +46,9 @@ class LocalEngine:
 
     def __init__(self, settings: Settings) -> None:
         self._board = StatusBoard(BackendStatus("starting", "starting the engine"))
-        self._keeper = EngineKeeper(replace(settings, model=_absolute(settings.model)), self._board)
-        self._librarian = Librarian()
-        self._keeping = asyncio.create_task(self._keeper.run())
+        self._supervisor = EngineSupervisor(replace(settings, model=_absolute(settings.model)), self._board)
+        self._uploader = CorpusUploader()
+        self._supervising = asyncio.create_task(self._supervisor.run())
 
     @property
     def status(self) -> BackendStatus:
@@ -57,7 +57,7 @@ class LocalEngine:
     @property
     def pid(self) -> int:
         """The engine's process, or 0 while there is none."""
-        return self._keeper.pid
+        return self._supervisor.pid
 
     def on_status(self, listener: Callable[[BackendStatus], None]) -> Callable[[], None]:
         """Call `listener` at each change of status; the returned function ends that."""
@@ -65,12 +65,12 @@ class LocalEngine:
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
         """See Backend.generate."""
-        client, status = self._keeper.client, self._board.status
+        client, status = self._supervisor.client, self._board.status
         if status.state == "error":
             raise BackendError(status.message)
         if client is None or status.state != "ready":
             raise BackendUnavailable(f"Not ready: {status.message or status.state}.")
-        self._librarian.provide(client, request.library)
+        self._uploader.provide(client, request.library)
         url, body = _DIALECT.url(client.address), _DIALECT.body(request)
         async with aclosing(client.events(url, body)) as events:
             async for event in events:
@@ -79,17 +79,17 @@ class LocalEngine:
 
     async def restart(self) -> None:
         """End the engine, for all servers that share it, and start it anew."""
-        pid = self._keeper.pid
+        pid = self._supervisor.pid
         if pid:
             log.info("ending the engine (pid %d) to start it anew", pid)
             await self._end(pid)
-        self._keeper.ask_again()
+        self._supervisor.ask_again()
 
     async def close(self) -> None:
         """Give up the lease; the engine leaves by itself when nobody else holds one."""
-        await self._librarian.close()
-        self._keeping.cancel()
-        await asyncio.gather(self._keeping, return_exceptions=True)
+        await self._uploader.close()
+        self._supervising.cancel()
+        await asyncio.gather(self._supervising, return_exceptions=True)
         self._board.set(BackendStatus("stopped"))
 
     async def _end(self, pid: int) -> None:
@@ -98,13 +98,13 @@ class LocalEngine:
         try:
             os.kill(pid, signal.SIGTERM)
             async with asyncio.timeout(_POLITE_S):
-                while self._keeper.pid == pid:
+                while self._supervisor.pid == pid:
                     await gone.wait()
                     gone.clear()
         except ProcessLookupError:
             pass
         except TimeoutError:
-            if self._keeper.pid == pid and sys.platform != "win32":
+            if self._supervisor.pid == pid and sys.platform != "win32":
                 os.kill(pid, signal.SIGKILL)
         finally:
             unsubscribe()

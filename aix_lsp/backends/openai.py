@@ -13,9 +13,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
-from aix_lsp.backends import healing
 from aix_lsp.backends.address import parse
-from aix_lsp.backends.answer import Answer
 from aix_lsp.backends.base import (
     BackendError,
     BackendStatus,
@@ -25,9 +23,10 @@ from aix_lsp.backends.base import (
     Usage,
 )
 from aix_lsp.backends.client import Client
+from aix_lsp.backends.corpus import CorpusUploader
 from aix_lsp.backends.dialects import Dialect, EngineDialect, SuffixDialect
 from aix_lsp.backends.discovery import Server, discover
-from aix_lsp.backends.library import Librarian
+from aix_lsp.backends.emulation import EmulatedStream, cut_word
 from aix_lsp.backends.status import StatusBoard
 from aix_lsp.settings.table import Settings
 
@@ -49,7 +48,7 @@ class OpenAIBackend:
         self._client: Client | None = None
         self._search: asyncio.Task[None] | None = None
         self._searched = 0.0
-        self._librarian = Librarian()
+        self._uploader = CorpusUploader()
         try:
             self._client = Client(parse(settings.url), _key(settings))
         except BackendError as error:
@@ -74,7 +73,7 @@ class OpenAIBackend:
         """Let go of the server."""
         if self._search is not None:
             self._search.cancel()
-        await self._librarian.close()
+        await self._uploader.close()
         if self._client is not None:
             await self._client.close()
         self._board.set(BackendStatus("stopped"))
@@ -83,7 +82,7 @@ class OpenAIBackend:
         """See Backend.generate."""
         server, client = self._found()
         if isinstance(server.dialect, EngineDialect):
-            self._librarian.provide(client, request.library)
+            self._uploader.provide(client, request.library)
         try:
             async with aclosing(_generate(client, server.dialect, request)) as events:
                 async for event in events:
@@ -156,10 +155,10 @@ async def _generate(
             async for event in events:
                 yield event
         return
-    prompt, word = healing.cut(request.prompt) if request.heal else (request.prompt, "")
+    prompt, word = cut_word(request.prompt) if request.heal else (request.prompt, "")
     # The answer repeats the word first; a token holds at least one character of it.
     healed = replace(request, prompt=prompt, max_tokens=request.max_tokens + len(word))
-    answer = Answer(request, word, request.stop)
+    answer = EmulatedStream(request, word, request.stop)
     loop = asyncio.get_running_loop()
     until = None if request.deadline_ms is None else loop.time() + request.deadline_ms / 1000
     async with aclosing(_heal(client, dialect, healed, answer, until)) as events:
@@ -167,14 +166,14 @@ async def _generate(
             yield event
     if answer.useless:
         # The model would rather see another word there: ask for the word at the cursor, token cut or not.
-        plain = Answer(request, "", request.stop)
+        plain = EmulatedStream(request, "", request.stop)
         async with aclosing(_heal(client, dialect, request, plain, until)) as events:
             async for event in events:
                 yield event
 
 
 async def _heal(
-    client: Client, dialect: Dialect, request: GenerateRequest, answer: Answer, until: float | None
+    client: Client, dialect: Dialect, request: GenerateRequest, answer: EmulatedStream, until: float | None
 ) -> AsyncGenerator[Delta | Usage]:
     """The stream of `request`, of which the user gets what `answer` lets through.
 

@@ -1,11 +1,13 @@
-"""A backend's status and who is told when it changes."""
+"""A backend's status: who is told when it changes, and waiting until it is ready."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
-from aix_lsp.backends.base import BackendStatus
+from aix_lsp.backends.base import Backend, BackendError, BackendStatus, BackendUnavailable, ModelInfo
 
 log = logging.getLogger(__name__)
 
@@ -39,3 +41,37 @@ class StatusBoard:
                 self._listeners.remove(listener)
 
         return unsubscribe
+
+
+class WatchedBackend(Backend, Protocol):
+    """A backend that tells of its changes, as all of aix_lsp.backends.launch do."""
+
+    def on_status(self, listener: Callable[[BackendStatus], None], /) -> Callable[[], None]: ...
+
+
+async def wait_until_ready(
+    backend: WatchedBackend,
+    timeout_s: float,
+    tell: Callable[[BackendStatus], None] = lambda status: None,
+) -> ModelInfo:
+    """Wait until the backend is ready, and give its model. `tell` hears of each status on the way.
+
+    Raises BackendError where it is in trouble, and BackendUnavailable after `timeout_s`.
+    """
+    changed = asyncio.Event()
+    unsubscribe = backend.on_status(lambda _: changed.set())
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                status = backend.status
+                tell(status)
+                if status.state == "error":
+                    raise BackendError(status.message)
+                if status.state == "ready" and status.model is not None:
+                    return status.model
+                await changed.wait()
+                changed.clear()
+    except TimeoutError:
+        raise BackendUnavailable(f"Not ready within {timeout_s:g} s: {backend.status.message}") from None
+    finally:
+        unsubscribe()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import aix_lsp
 from aix_lsp import paths
-from aix_lsp.backends.rendezvous import HAS_UNIX_SOCKETS
+from aix_lsp.backends.engine_endpoint import HAS_UNIX_SOCKETS
 from aix_lsp.commands import placing
 from aix_lsp.settings import Problem, Settings
 

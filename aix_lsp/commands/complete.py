@@ -13,7 +13,7 @@ import click
 from aix_lsp import logs
 from aix_lsp.backends.base import Backend, BackendError, BackendStatus, Delta, GenerateRequest, Usage
 from aix_lsp.backends.launch import connect
-from aix_lsp.backends.waiting import ready
+from aix_lsp.backends.status import wait_until_ready
 from aix_lsp.commands.effective import effective
 from aix_lsp.commands.printers import JsonPrinter, Printer, ProgressLine, TextPrinter
 from aix_lsp.commands.source import place, read
@@ -95,7 +95,7 @@ async def _complete(ask: Ask, settings: Settings, printer: Printer) -> bool:
     settings = replace(settings, deadline_ms=int(_LOADING_S * 1000))
     backend, progress = connect(settings), ProgressLine()
     try:
-        model = await ready(backend, _LOADING_S, progress.show)
+        model = await wait_until_ready(backend, _LOADING_S, progress.show)
         progress.clear()
         witness = _Witness(backend)
         service = CompletionService(witness, lambda _: settings)

@@ -14,7 +14,7 @@ from aix_lsp import logs
 from aix_lsp.backends.base import BackendError, Delta, GenerateRequest, Usage
 from aix_lsp.backends.launch import LocalEngine, connect
 from aix_lsp.backends.openai import OpenAIBackend
-from aix_lsp.backends.waiting import ready
+from aix_lsp.backends.status import wait_until_ready
 from aix_lsp.cli import parse_assignments
 from aix_lsp.commands import checks
 from aix_lsp.commands.checks import Finding
@@ -71,7 +71,7 @@ async def _try(settings: Settings) -> int:
     backend, progress = connect(settings), ProgressLine()
     began = time.perf_counter()
     try:
-        info = await ready(backend, _READY_S, progress.show)
+        info = await wait_until_ready(backend, _READY_S, progress.show)
         progress.clear()
         waited = time.perf_counter() - began
         where = f"process {backend.pid}" if isinstance(backend, LocalEngine) else "remote"

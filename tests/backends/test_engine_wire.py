@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 import aix_lsp
-from aix_lsp.backends import rendezvous
+from aix_lsp.backends import engine_endpoint
 from aix_lsp.backends.base import BackendError, Delta, GenerateRequest, LibraryText, Priority, Usage
 from aix_lsp.backends.launch import LocalEngine, connect
 from aix_lsp.backends.openai import OpenAIBackend
-from aix_lsp.backends.waiting import ready
+from aix_lsp.backends.status import wait_until_ready
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.settings import Settings
 from tests.client.engine_watch import EngineClient, engine_idle
@@ -35,7 +35,7 @@ async def engine(engine_home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     monkeypatch.setenv("AIX_LSP_HOME", str(engine_home))
     found = connect(SETTINGS)
     assert isinstance(found, LocalEngine)
-    await ready(found, READY_S)
+    await wait_until_ready(found, READY_S)
     yield found
     await found.close()
 
@@ -49,8 +49,8 @@ def text(items: list[Delta | Usage], index: int = 0) -> str:
 
 
 async def test_greedy_answers_are_the_same_by_both_backends(engine: LocalEngine) -> None:
-    remote = OpenAIBackend(Settings(url=str(rendezvous.place(SETTINGS).address)))
-    info = await ready(remote, READY_S)
+    remote = OpenAIBackend(Settings(url=str(engine_endpoint.engine_endpoint(SETTINGS).address)))
+    info = await wait_until_ready(remote, READY_S)
     assert (info.name, info.family) == ("embedded", "aix")
     request = GenerateRequest(PROMPT, max_tokens=12)
     assert text(await collect(remote, request)) == text(await collect(engine, request))
@@ -126,12 +126,12 @@ async def test_an_engine_run_by_hand_for_others(fresh_home: Path) -> None:
         line = json.loads(await process.stdout.readline())
         assert line["ready"]
         friend = OpenAIBackend(Settings(url=line["url"], api_key="a-secret"))
-        await ready(friend, READY_S)
+        await wait_until_ready(friend, READY_S)
         assert text(await collect(friend, GenerateRequest(PROMPT, max_tokens=4)))
         await friend.close()
         stranger = OpenAIBackend(Settings(url=line["url"]))
         with pytest.raises(BackendError, match=r"aix\.apiKey"):
-            await ready(stranger, READY_S)
+            await wait_until_ready(stranger, READY_S)
         await stranger.close()
     finally:
         process.terminate()

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import aix_lsp
-from aix_lsp.backends import rendezvous
+from aix_lsp.backends import engine_endpoint
 from aix_lsp.backends.base import (
     BackendError,
     BackendStatus,
@@ -28,7 +28,7 @@ from aix_lsp.backends.base import (
 )
 from aix_lsp.backends.client import Client
 from aix_lsp.backends.launch import LocalEngine, connect
-from aix_lsp.backends.waiting import ready
+from aix_lsp.backends.status import wait_until_ready
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.settings import Settings
 from tests.client.engine_watch import engine_pids, socket_of, wait_until, wait_until_gone
@@ -78,7 +78,7 @@ async def test_ready_and_generating(shared_home: Path) -> None:
         found.on_status(lambda status: states.append(status.state))
         with pytest.raises(BackendUnavailable):
             await text_of(found)
-        info = await ready(found, READY_S)
+        info = await wait_until_ready(found, READY_S)
         assert (info.name, info.family, info.fim) == ("embedded", "aix", True)
         assert states[-1] == "ready"
         assert await text_of(found)
@@ -89,7 +89,7 @@ async def test_ready_and_generating(shared_home: Path) -> None:
 async def test_a_second_server_joins_and_the_first_may_leave(shared_home: Path) -> None:
     async with engine() as second:
         async with engine() as first:
-            await asyncio.gather(ready(first, READY_S), ready(second, READY_S))
+            await asyncio.gather(wait_until_ready(first, READY_S), wait_until_ready(second, READY_S))
             assert first.pid == second.pid
         assert await text_of(second)
     assert len(engine_pids(shared_home)) == 1
@@ -97,7 +97,7 @@ async def test_a_second_server_joins_and_the_first_may_leave(shared_home: Path) 
 
 async def test_usage_tells_what_was_kept(shared_home: Path) -> None:
     async with engine() as found:
-        await ready(found, READY_S)
+        await wait_until_ready(found, READY_S)
         await text_of(found)
         usages = [item async for item in found.generate(REQUEST) if isinstance(item, Usage)]
         assert usages[0].prompt_tokens > 5
@@ -106,7 +106,7 @@ async def test_usage_tells_what_was_kept(shared_home: Path) -> None:
 
 async def test_closing_a_stream_frees_the_engine(shared_home: Path) -> None:
     async with engine() as found:
-        await ready(found, READY_S)
+        await wait_until_ready(found, READY_S)
         stream = found.generate(LONG)
         await anext(stream)
         await stream.aclose()
@@ -117,11 +117,11 @@ async def test_servers_of_two_processes_that_start_together_end_with_one_engine(
     code = (
         "import asyncio\n"
         "from aix_lsp.backends.launch import connect\n"
-        "from aix_lsp.backends.waiting import ready\n"
+        "from aix_lsp.backends.status import wait_until_ready\n"
         "from aix_lsp.settings import Settings\n"
         "async def main():\n"
         "    engine = connect(Settings())\n"
-        f"    await ready(engine, {READY_S})\n"
+        f"    await wait_until_ready(engine, {READY_S})\n"
         "    print(engine.pid)\n"
         "    await engine.close()\n"
         "asyncio.run(main())\n"
@@ -144,7 +144,7 @@ async def test_servers_of_two_processes_that_start_together_end_with_one_engine(
 
 async def test_killed_in_mid_stream_and_back(home: Path) -> None:
     async with engine() as found:
-        await ready(found, READY_S)
+        await wait_until_ready(found, READY_S)
         first = found.pid
         stream = found.generate(LONG)
         await anext(stream)
@@ -153,36 +153,36 @@ async def test_killed_in_mid_stream_and_back(home: Path) -> None:
             async for _ in stream:
                 pass
         await wait_until(lambda: found.pid not in (0, first), READY_S, "another engine")
-        await ready(found, READY_S)
+        await wait_until_ready(found, READY_S)
         assert await text_of(found)
 
 
 async def test_a_stale_socket_is_no_obstacle(home: Path) -> None:
-    place = rendezvous.place(Settings())
-    assert place.socket is not None
+    endpoint = engine_endpoint.engine_endpoint(Settings())
+    assert endpoint.socket is not None
     with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(place.socket))
-    assert place.socket.exists()
+        dead.bind(str(endpoint.socket))
+    assert endpoint.socket.exists()
     async with engine() as found:
-        await ready(found, READY_S)
+        await wait_until_ready(found, READY_S)
         assert await text_of(found)
 
 
 async def test_restart_makes_a_new_engine_for_all(home: Path) -> None:
     async with engine() as one, engine() as other:
-        await asyncio.gather(ready(one, READY_S), ready(other, READY_S))
+        await asyncio.gather(wait_until_ready(one, READY_S), wait_until_ready(other, READY_S))
         first = one.pid
         await one.restart()
         for found in (one, other):
             await wait_until(lambda found=found: found.pid not in (0, first), READY_S, "another engine")
-            await ready(found, READY_S)
+            await wait_until_ready(found, READY_S)
         assert one.pid == other.pid
         assert await text_of(other)
 
 
 async def test_the_engine_leaves_when_nobody_needs_it(home: Path) -> None:
     async with engine(idle_exit_s=0.5) as found:
-        await ready(found, READY_S)
+        await wait_until_ready(found, READY_S)
         await asyncio.sleep(1.5)
         assert await text_of(found), "an engine with a client must not leave"
     await wait_until_gone(home)
@@ -203,7 +203,7 @@ async def test_a_model_that_cannot_be_loaded_is_told_once_and_mended(home: Path,
         for part in (Path(aix_lsp.__file__).parent / "embedded").iterdir():
             shutil.copy(part, folder)
         await found.restart()
-        assert (await ready(found, READY_S)).name
+        assert (await wait_until_ready(found, READY_S)).name
         assert await text_of(found)
 
 
@@ -215,24 +215,26 @@ async def test_settings_decide_which_engine(home: Path) -> None:
         Settings(api_key="k"),
     ]
     other = [Settings(threads=2), Settings(model="x"), Settings(fim_family="qwen")]
-    assert {rendezvous.engine_key(settings) for settings in [base, *same]} == {rendezvous.engine_key(base)}
-    assert len({rendezvous.engine_key(settings) for settings in [base, *other]}) == 4
+    assert {engine_endpoint.engine_key(settings) for settings in [base, *same]} == {
+        engine_endpoint.engine_key(base)
+    }
+    assert len({engine_endpoint.engine_key(settings) for settings in [base, *other]}) == 4
 
 
 async def test_over_loopback_with_a_token(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The way of systems without Unix sockets."""
-    monkeypatch.setattr(rendezvous, "HAS_UNIX_SOCKETS", False)
+    monkeypatch.setattr(engine_endpoint, "HAS_UNIX_SOCKETS", False)
     async with engine() as one, engine() as other:
-        await asyncio.gather(ready(one, READY_S), ready(other, READY_S))
+        await asyncio.gather(wait_until_ready(one, READY_S), wait_until_ready(other, READY_S))
         assert one.pid == other.pid
         assert await text_of(other)
-        place = rendezvous.place(Settings())
-        stranger = Client(place.address)
+        endpoint = engine_endpoint.engine_endpoint(Settings())
+        stranger = Client(endpoint.address)
         with pytest.raises(BackendError, match="401"):
-            await stranger.get(place.address.models)
+            await stranger.get(endpoint.address.models)
         await stranger.close()
-    assert place.token_file is not None
-    assert place.token_file.stat().st_mode & 0o077 == 0
+    assert endpoint.token_file is not None
+    assert endpoint.token_file.stat().st_mode & 0o077 == 0
     assert socket_of(home) is None
 
 
@@ -240,27 +242,29 @@ async def test_over_loopback_with_a_token(home: Path, monkeypatch: pytest.Monkey
 def test_servers_that_start_together_draw_one_port(
     home: Path, monkeypatch: pytest.MonkeyPatch, round_: int
 ) -> None:
-    monkeypatch.setattr(rendezvous, "HAS_UNIX_SOCKETS", False)
+    monkeypatch.setattr(engine_endpoint, "HAS_UNIX_SOCKETS", False)
     with ThreadPoolExecutor(8) as servers:
-        places = list(servers.map(rendezvous.place, [Settings()] * 8))
-    assert len({(place.port, place.token) for place in places}) == 1
-    assert rendezvous.forget(places[0])
-    drawn = rendezvous.place(Settings())
-    rendezvous.forget(places[1])  # found out later than the first: what is drawn since then stays
-    assert rendezvous.place(Settings()).port == drawn.port
+        endpoints = list(servers.map(engine_endpoint.engine_endpoint, [Settings()] * 8))
+    assert len({(endpoint.port, endpoint.token) for endpoint in endpoints}) == 1
+    assert engine_endpoint.forget_port(endpoints[0])
+    drawn = engine_endpoint.engine_endpoint(Settings())
+    engine_endpoint.forget_port(
+        endpoints[1]
+    )  # found out later than the first: what is drawn since then stays
+    assert engine_endpoint.engine_endpoint(Settings()).port == drawn.port
 
 
 async def test_another_program_on_the_chosen_port(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rendezvous, "HAS_UNIX_SOCKETS", False)
-    place = rendezvous.place(Settings())
+    monkeypatch.setattr(engine_endpoint, "HAS_UNIX_SOCKETS", False)
+    endpoint = engine_endpoint.engine_endpoint(Settings())
 
     async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
 
-    async with await asyncio.start_server(hang_up, "127.0.0.1", place.port), engine() as found:
-        await ready(found, READY_S)
+    async with await asyncio.start_server(hang_up, "127.0.0.1", endpoint.port), engine() as found:
+        await wait_until_ready(found, READY_S)
         assert await text_of(found)
-        assert rendezvous.place(Settings()).port != place.port
+        assert engine_endpoint.engine_endpoint(Settings()).port != endpoint.port
 
 
 async def test_ready_gives_up_in_words() -> None:
@@ -276,5 +280,5 @@ async def test_ready_gives_up_in_words() -> None:
         async def close(self) -> None: ...
 
     with pytest.raises(BackendUnavailable, match="counting sheep"):
-        await ready(Never(), 0.01)
+        await wait_until_ready(Never(), 0.01)
     assert ModelInfo("").fim

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aix_lsp.backends.launch import LocalEngine
-from aix_lsp.backends.waiting import ready
+from aix_lsp.backends.status import wait_until_ready
 from aix_lsp.completion.document import Position
 from aix_lsp.completion.service import CompletionService
 from aix_lsp.completion.suggestion import ContentModified, Superseded, Update
@@ -49,7 +49,7 @@ def home(engine_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 async def service(home: Path) -> AsyncIterator[CompletionService]:
     backend = LocalEngine(SETTINGS)
-    await ready(backend, 100, lambda status: None)
+    await wait_until_ready(backend, 100, lambda status: None)
     made = CompletionService(backend, lambda language: SETTINGS)
     yield made
     await made.close()

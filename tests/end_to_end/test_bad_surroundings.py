@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import aix_lsp
-from aix_lsp.backends.rendezvous import place
+from aix_lsp.backends.engine_endpoint import engine_endpoint
 from aix_lsp.settings import Settings
 from tests.client.editor import Editor
 from tests.client.engine_watch import EngineClient, wait_until
@@ -97,7 +97,7 @@ async def test_a_kv_memory_of_one_context_serves_document_after_document(fresh_h
 def socket_place(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the engine of a fresh home will listen."""
     monkeypatch.setenv("AIX_LSP_HOME", str(fresh_home))
-    path = place(Settings()).socket
+    path = engine_endpoint(Settings()).socket
     if path is None:
         pytest.skip("no Unix sockets here")
     return path

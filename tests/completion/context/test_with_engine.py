@@ -10,7 +10,7 @@ import pytest
 
 import aix_lsp
 from aix_lsp.backends.launch import LocalEngine
-from aix_lsp.backends.waiting import ready
+from aix_lsp.backends.status import wait_until_ready
 from aix_lsp.completion.service import CompletionService
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor
@@ -57,7 +57,7 @@ async def test_typing_keeps_the_cache(
         model=str(model), fim_family="qwen", recall=False, max_tokens=8, deadline_ms=60_000, wait_ms=0
     )
     backend = LocalEngine(settings)
-    assert (await ready(backend, 200)).takes_context
+    assert (await wait_until_ready(backend, 200)).takes_context
     service = CompletionService(backend, lambda language: settings, lambda: [root])
     try:
         indexed = asyncio.Event()

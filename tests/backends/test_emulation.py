@@ -9,10 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aix_lsp.backends.answer import Answer
 from aix_lsp.backends.base import Delta, GenerateRequest
-from aix_lsp.backends.healing import Healer, cut
-from aix_lsp.backends.stops import StopFilter
+from aix_lsp.backends.emulation import EmulatedStream, StopFilter, TextHealer, cut_word
 from aix_lsp.fim.doubt import Least
 from aix_lsp.fim.prompt import FimPrompt
 
@@ -34,17 +32,17 @@ CUTS = [
 
 @pytest.mark.parametrize(("prefix", "kept", "word"), CUTS)
 def test_cut_of_the_prefix(prefix: str, kept: str, word: str) -> None:
-    assert cut(FimPrompt(prefix)) == (FimPrompt(kept), word)
+    assert cut_word(FimPrompt(prefix)) == (FimPrompt(kept), word)
 
 
 def test_cut_stays_behind_the_anchor() -> None:
-    assert cut(FimPrompt("x = ", middle="y + co")) == (FimPrompt("x = ", middle="y +"), " co")
-    assert cut(FimPrompt("x = co", middle="m")) == (FimPrompt("x = co", middle="m"), "")
+    assert cut_word(FimPrompt("x = ", middle="y + co")) == (FimPrompt("x = ", middle="y +"), " co")
+    assert cut_word(FimPrompt("x = co", middle="m")) == (FimPrompt("x = co", middle="m"), "")
 
 
 @given(st.text(max_size=8), st.text(max_size=8), st.lists(st.integers(0, 16), max_size=4))
 def test_healer(word: str, answer: str, cuts: list[int]) -> None:
-    healer, shown = Healer(word), ""
+    healer, shown = TextHealer(word), ""
     edges = sorted({min(c, len(answer)) for c in cuts} | {0, len(answer)})
     for start, stop in pairwise(edges):
         shown += healer.feed(answer[start:stop])
@@ -70,13 +68,13 @@ def test_stop_filter(text: str, stops: list[str], step: int) -> None:
     assert stopping.stopped == bool(found)
 
 
-def run(answer: Answer, *deltas: Delta) -> list[tuple[int, str, str | None]]:
+def run(answer: EmulatedStream, *deltas: Delta) -> list[tuple[int, str, str | None]]:
     given = [taken for delta in deltas if (taken := answer.take(delta))]
     return [(delta.index, delta.text, delta.finish_reason) for delta in given]
 
 
 def test_answer_of_two_candidates() -> None:
-    answer = Answer(GenerateRequest(FimPrompt("x"), n=2), " co", ("END",))
+    answer = EmulatedStream(GenerateRequest(FimPrompt("x"), n=2), " co", ("END",))
     assert run(answer, Delta(" c"), Delta(" com", 1), Delta("ount"), Delta("p EN", 1)) == [
         (1, "m", None),
         (0, "unt", None),
@@ -92,13 +90,13 @@ def test_answer_of_two_candidates() -> None:
 
 
 def test_answer_with_another_word_is_useless() -> None:
-    answer = Answer(GenerateRequest(FimPrompt("x")), "comp", ())
+    answer = EmulatedStream(GenerateRequest(FimPrompt("x")), "comp", ())
     assert run(answer, Delta("co"), Delta("unt")) == [(0, "", "stop")]
     assert answer.useless
 
 
 def test_answer_that_ends_within_the_word_is_useless() -> None:
-    answer = Answer(GenerateRequest(FimPrompt("x")), "comp", ())
+    answer = EmulatedStream(GenerateRequest(FimPrompt("x")), "comp", ())
     run(answer, Delta("co", finish_reason="stop"))
     assert answer.useless
 
@@ -108,7 +106,7 @@ def test_answer_that_ends_within_the_word_is_useless() -> None:
     [(["a", "b\nc"], "ab"), (["\n", "  \n a\nb"], "\n  \n a"), (["a\r\nb"], "a"), ([" "], " ")],
 )
 def test_one_line(deltas: list[str], shown: str) -> None:
-    answer = Answer(GenerateRequest(FimPrompt("x"), stop_when="line"), "", ())
+    answer = EmulatedStream(GenerateRequest(FimPrompt("x"), stop_when="line"), "", ())
     given = "".join(text for _, text, _ in run(answer, *map(Delta, deltas)))
     assert given == shown
 
@@ -125,7 +123,7 @@ def test_one_line(deltas: list[str], shown: str) -> None:
 def test_an_unlikely_answer_ends(
     word: str, deltas: list[tuple[str, float | None]], shown: str, reason: str | None
 ) -> None:
-    answer = Answer(GenerateRequest(FimPrompt("x"), least=Least(whole=0.5)), word, ())
+    answer = EmulatedStream(GenerateRequest(FimPrompt("x"), least=Least(whole=0.5)), word, ())
     given = [Delta(text, logprob=math.log(chance) if chance is not None else None) for text, chance in deltas]
     told = run(answer, *given)
     assert "".join(text for _, text, _ in told) == shown
@@ -133,7 +131,7 @@ def test_an_unlikely_answer_ends(
 
 
 def test_end_gives_what_was_held_back() -> None:
-    answer = Answer(GenerateRequest(FimPrompt("x"), n=2), "", ("END",))
+    answer = EmulatedStream(GenerateRequest(FimPrompt("x"), n=2), "", ("END",))
     run(answer, Delta("a EN"))
     assert [(d.index, d.text, d.finish_reason) for d in answer.end("length")] == [
         (0, "EN", "length"),

@@ -1,7 +1,7 @@
-"""Where the servers of one user meet the engine that they share: which engine, and by which files.
+"""The address, lock, logs and token of the engine that all servers of one user share.
 
-Servers whose engine settings are the same meet at the same place; other settings, or another version of the
-program, mean another engine.
+Servers with the same engine settings get the same endpoint; other settings, or another version of the program,
+mean another engine.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _NOT_IN_KEY = {"idle_exit_s"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The files of one engine. Without Unix sockets, `port` and `token_file` take the place of `socket`."""
+class EngineEndpoint:
+    """Where one engine is reached, and its files. Without Unix sockets, `port` and `token_file` replace `socket`."""
 
     key: str
     lock: Path
@@ -61,22 +61,22 @@ def engine_key(settings: Settings) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def place(settings: Settings) -> Place:
+def engine_endpoint(settings: Settings) -> EngineEndpoint:
     """The files of the engine for these settings, and its address. Makes folders, and a token if needed."""
     key = engine_key(settings)
     runtime, logs = runtime_dir(), log_dir()
     lock, log, crashes = runtime / f"{key}.lock", logs / f"engine-{key}.log", logs / f"engine-{key}.err"
     if HAS_UNIX_SOCKETS:
-        return Place(key, lock, log, crashes, socket=socket_path(f"{key}.sock"))
+        return EngineEndpoint(key, lock, log, crashes, socket=socket_path(f"{key}.sock"))
     port, token_file = _loopback(runtime / f"{key}.address")
-    return Place(key, lock, log, crashes, port=port, token_file=token_file)
+    return EngineEndpoint(key, lock, log, crashes, port=port, token_file=token_file)
 
 
 def _loopback(address_file: Path) -> tuple[int, Path]:
     """A port and a token that all servers agree on: the first to come writes them down.
 
     Another program may take the port while no engine runs; then the file is removed by whoever finds out
-    (`forget`), and a new port is drawn.
+    (`forget_port`), and a new port is drawn.
     """
     token_file = address_file.with_suffix(".token")
     with _drawing(address_file):
@@ -89,14 +89,14 @@ def _loopback(address_file: Path) -> tuple[int, Path]:
     return port, token_file
 
 
-def forget(place: Place) -> bool:
+def forget_port(endpoint: EngineEndpoint) -> bool:
     """Draw another port the next time, because something else has this one; False where there is no port."""
-    if place.token_file is None:
+    if endpoint.token_file is None:
         return False
-    address_file = place.token_file.with_suffix(".address")
+    address_file = endpoint.token_file.with_suffix(".address")
     with _drawing(address_file):
         # Another server may have found out before, and drawn already.
-        if _port_in(address_file) == place.port:
+        if _port_in(address_file) == endpoint.port:
             address_file.unlink(missing_ok=True)
     return True
 

@@ -19,8 +19,8 @@ _MOST_CHARS = 1 << 20
 """Of one message."""
 
 
-class Librarian:
-    """What each engine has been sent. An engine that starts anew has a client of its own, and knows nothing."""
+class CorpusUploader:
+    """Keeps track of what each engine has been sent. A restarted engine has a client of its own, and knows nothing."""
 
     def __init__(self) -> None:
         self._used: WeakKeyDictionary[Client, dict[str, float]] = WeakKeyDictionary()

@@ -13,8 +13,8 @@ from typing import Any
 
 from aix_lsp.backends.base import BackendError, BackendStatus, BackendUnavailable, ModelInfo
 from aix_lsp.backends.client import Client
+from aix_lsp.backends.engine_endpoint import EngineEndpoint, engine_endpoint, forget_port
 from aix_lsp.backends.engine_process import ALREADY_RUNNING, EngineProcess
-from aix_lsp.backends.rendezvous import Place, forget, place
 from aix_lsp.backends.status import StatusBoard
 from aix_lsp.fim.templates import takes_context
 from aix_lsp.paths import log_dir
@@ -43,10 +43,10 @@ class EngineFailed(Exception):
 
 
 class _PortTaken(Exception):
-    """Another program listens where the engine should; the next place has another port."""
+    """Another program listens where the engine should; the next endpoint has another port."""
 
 
-class EngineKeeper:
+class EngineSupervisor:
     """One server's hold on the engine. `client` and `pid` are set while the engine can be reached."""
 
     def __init__(self, settings: Settings, board: StatusBoard) -> None:
@@ -83,10 +83,10 @@ class EngineKeeper:
         """Follow an engine, started where there is none, to its end; why another would fare no better."""
         self._again.clear()
         try:
-            meeting = await asyncio.to_thread(place, self._settings)
-            self.client = Client(meeting.address, meeting.token, silence_s=_SILENCE_S)
-            if not await self._follow(self.client, meeting):
-                await self._start(self.client, meeting)
+            endpoint = await asyncio.to_thread(engine_endpoint, self._settings)
+            self.client = Client(endpoint.address, endpoint.token, silence_s=_SILENCE_S)
+            if not await self._follow(self.client, endpoint):
+                await self._start(self.client, endpoint)
         except _PortTaken:
             log.info("another program has the engine's port: taking a new one")
         except EngineFailed as failure:
@@ -97,35 +97,35 @@ class EngineKeeper:
             await self._let_go()
         return ""
 
-    async def _start(self, client: Client, meeting: Place) -> None:
+    async def _start(self, client: Client, endpoint: EngineEndpoint) -> None:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + _PATIENCE_S
-        process = await asyncio.to_thread(EngineProcess, self._settings, meeting)
-        log.info("started an engine (pid %d, log %s)", process.pid, meeting.log)
+        process = await asyncio.to_thread(EngineProcess, self._settings, endpoint)
+        log.info("started an engine (pid %d, log %s)", process.pid, endpoint.log)
         for attempt in range(1_000_000):
             await asyncio.sleep(_POLL_S[min(attempt, len(_POLL_S) - 1)])
-            if await self._follow(client, meeting):
+            if await self._follow(client, endpoint):
                 process.ended()
                 return
             status = process.ended()
             if loop.time() > give_up:
-                raise EngineFailed(f"The engine does not answer; see {meeting.log}. {_RESTART}")
+                raise EngineFailed(f"The engine does not answer; see {endpoint.log}. {_RESTART}")
             if status == ALREADY_RUNNING and attempt % 10 == 9:
                 # Whoever held the lock may have been about to leave.
-                process = await asyncio.to_thread(EngineProcess, self._settings, meeting)
+                process = await asyncio.to_thread(EngineProcess, self._settings, endpoint)
             elif status is not None and status != ALREADY_RUNNING:
-                self._judge(status, process.last_words(), meeting)
+                self._judge(status, process.last_words(), endpoint)
                 return
 
-    def _judge(self, status: int, words: str, meeting: Place) -> None:
+    def _judge(self, status: int, words: str, endpoint: EngineEndpoint) -> None:
         """An engine ended before it was followed. Raises EngineFailed where a new one would end so too."""
         log.warning("the engine ended with status %s: %s", status, words)
-        if forget(meeting):
+        if forget_port(endpoint):
             raise _PortTaken
         if status > 0:
-            raise EngineFailed(words or f"The engine ended with status {status}; see {meeting.log}.")
+            raise EngineFailed(words or f"The engine ended with status {status}; see {endpoint.log}.")
 
-    async def _follow(self, client: Client, meeting: Place) -> bool:
+    async def _follow(self, client: Client, endpoint: EngineEndpoint) -> bool:
         """Follow the engine's state to its end. False where there is no engine; raises EngineFailed."""
         seen: BackendStatus | None = None
         try:
@@ -137,7 +137,7 @@ class EngineKeeper:
         except (BackendUnavailable, StopAsyncIteration, TimeoutError) as error:
             log.debug("events ended: %s", error)
         except BackendError as error:
-            if forget(meeting):
+            if forget_port(endpoint):
                 raise _PortTaken from error
             raise EngineFailed(f"Something else listens at {client.address}: {error} {_RESTART}") from error
         if seen is not None and seen.state == "error":
@@ -163,8 +163,8 @@ class EngineKeeper:
 
     async def _is_up(self) -> bool:
         """Whether an engine is there and not in trouble."""
-        meeting = await asyncio.to_thread(place, self._settings)
-        client = Client(meeting.address, meeting.token, silence_s=_SILENCE_S)
+        endpoint = await asyncio.to_thread(engine_endpoint, self._settings)
+        client = Client(endpoint.address, endpoint.token, silence_s=_SILENCE_S)
         try:
             async with aclosing(client.events(client.address.at("/aix/events"))) as events:
                 event = await anext(events, None)
