@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,10 @@ import hypothesis
 import pytest
 
 from tests.client.engine_watch import end_engines
+from tests.models import SMALL
+
+# Before anything reads it, here and in every process that tests start.
+os.environ["AIX_LSP_EMBEDDED"] = str(SMALL)
 
 # No example is judged by how long it took: on a busy machine any can take long.
 hypothesis.settings.register_profile("any machine", deadline=None)

@@ -32,6 +32,7 @@ from aix_lsp.backends.status import wait_until_ready
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.settings import Settings
 from tests.client.engine_watch import engine_pids, socket_of, wait_until, wait_until_gone
+from tests.models import SMALL
 
 READY_S = 100.0
 REQUEST = GenerateRequest(FimPrompt("def add(a, b):\n    return a", "\n"), max_tokens=4)
@@ -200,7 +201,7 @@ async def test_a_model_that_cannot_be_loaded_is_told_once_and_mended(home: Path,
         assert not isinstance(raised.value, BackendUnavailable)
         await wait_until_gone(home)
         assert found.status.state == "error"
-        for part in (Path(aix_lsp.__file__).parent / "embedded").iterdir():
+        for part in SMALL.iterdir():
             shutil.copy(part, folder)
         await found.restart()
         assert (await wait_until_ready(found, READY_S)).name

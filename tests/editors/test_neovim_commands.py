@@ -12,6 +12,7 @@ import pytest
 from tests.editors.neovim import ROOT
 from tests.editors.neovim_plugin import SOURCE, PluginNeovim, executable, start
 from tests.editors.server_wheel import LENT, build, path_without_server
+from tests.models import SMALL
 
 NUMBERS = itertools.count()
 DOC = ROOT / "editors" / "neovim" / "doc"
@@ -52,7 +53,7 @@ def test_disable_and_enable(editor: PluginNeovim) -> None:
 def test_switch_model_and_restart(editor: PluginNeovim, tmp_path: Path) -> None:
     start(editor, "model.py")
     other = tmp_path / "another"
-    shutil.copytree(ROOT / "aix_lsp" / "embedded", other)
+    shutil.copytree(SMALL, other)
     editor.api.command(f"AixLsp model {other}")
     editor.wait(
         lambda: editor.lua("return require('aix_lsp').statusline()") == "aix another", "its name", 110

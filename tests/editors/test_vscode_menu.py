@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.editors import workbench
-from tests.editors.terminal import ROOT
 from tests.editors.test_vscode import SOURCE, settled_ghost, start
 from tests.editors.workbench import Workbench
+from tests.models import SMALL
 
 pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(400)]
 
@@ -70,7 +70,7 @@ def test_language_switched_off_is_silent(window: Workbench) -> None:
 
 def test_switches_the_model(window: Workbench, tmp_path: Path) -> None:
     other = tmp_path / "another"
-    shutil.copytree(ROOT / "aix_lsp" / "embedded", other)
+    shutil.copytree(SMALL, other)
     for model, name in ((str(other), "another"), ("embedded", "embedded")):
         window.do("command", title="aix-lsp: Menu")
         window.wait(lambda: any("Switch model" in label for label in window.do("quickpick")), "the menu")

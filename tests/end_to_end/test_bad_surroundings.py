@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-import aix_lsp
 from aix_lsp.backends.engine_endpoint import engine_endpoint
 from aix_lsp.settings import Settings
 from tests.client.editor import Editor
@@ -18,8 +17,7 @@ from tests.client.engine_watch import EngineClient, wait_until
 from tests.client.lsp import inline_items
 from tests.client.readiness import NotReady, wait_until_ready
 from tests.end_to_end.conftest import PATIENT, SOURCE
-
-EMBEDDED = Path(aix_lsp.__file__).parent / "embedded"
+from tests.models import SMALL
 
 
 def messages(editor: Editor) -> str:
@@ -46,7 +44,7 @@ async def test_a_model_folder_that_cannot_be_read(fresh_home: Path, broken: str)
     folder = fresh_home / "model"
     if broken == "no weights":
         folder.mkdir()
-        shutil.copy(EMBEDDED / "config.json", folder)
+        shutil.copy(SMALL / "config.json", folder)
     async with await Editor.start(fresh_home) as editor:
         await editor.initialize(options={"model": str(folder), "offline": True})
         with pytest.raises(NotReady) as failure:
@@ -59,7 +57,7 @@ async def test_a_model_folder_that_cannot_be_read(fresh_home: Path, broken: str)
 
 async def test_a_model_without_fim_tokens_continues_the_prefix(fresh_home: Path) -> None:
     folder = fresh_home / "model"
-    shutil.copytree(EMBEDDED, folder)
+    shutil.copytree(SMALL, folder)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         text = (folder / name).read_text()
         for marker in ("prefix", "suffix", "middle"):

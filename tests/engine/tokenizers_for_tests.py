@@ -11,6 +11,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 import aix_lsp
+from tests.models import SMALL
 
 ROOT = Path(aix_lsp.__file__).parent
 SPECIAL = ["<s>", "</s>", "<fim_prefix>", "<fim_suffix>", "<fim_middle>"]
@@ -26,8 +27,8 @@ def _corpus() -> list[str]:
 
 @cache
 def embedded() -> Any:
-    """The tokenizer that ships with the package."""
-    return AutoTokenizer.from_pretrained(ROOT / "embedded")
+    """The tokenizer of the model that tests run."""
+    return AutoTokenizer.from_pretrained(SMALL)
 
 
 @cache

@@ -6,6 +6,7 @@ Knows files and the Hugging Face hub; knows no torch.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from tqdm.auto import tqdm  # type: ignore[import-untyped,unused-ignore]
 
 from aix_lsp.engine.options import EngineOptions, ModelError, Progress
 
-EMBEDDED = Path(__file__).parents[2] / "embedded"
+EMBEDDED = Path(os.environ.get("AIX_LSP_EMBEDDED") or Path(__file__).parents[2] / "embedded")
+"""What the model "embedded" is; AIX_LSP_EMBEDDED names another folder, for tests and for who packages his own."""
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _PATTERNS = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-import aix_lsp
 from aix_lsp.backends.launch import LocalEngine
 from aix_lsp.backends.status import wait_until_ready
 from aix_lsp.completion.service import CompletionService
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor
+from tests.models import SMALL
 
-EMBEDDED = Path(aix_lsp.__file__).parent / "embedded"
 MODULE = "class Service{0}:\n" + "".join(
     f"    def work_{name}_{{0}}(self, amount: int) -> int:\n        return amount + {{0}}\n\n"
     for name in ("one", "two", "three", "four")
@@ -27,7 +26,7 @@ def small_model(folder: Path) -> None:
     """A model with random weights whose tokenizer has the special tokens of Qwen's family."""
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    tokenizer = AutoTokenizer.from_pretrained(EMBEDDED)
+    tokenizer = AutoTokenizer.from_pretrained(SMALL)
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|file_sep|>", "<|repo_name|>"]})
     tokenizer.save_pretrained(folder)
     shape: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}

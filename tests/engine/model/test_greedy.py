@@ -14,7 +14,6 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-import aix_lsp
 from aix_lsp.engine.events import Piece
 from aix_lsp.engine.http.requests import CompletionRequest
 from aix_lsp.engine.metrics import EngineMetrics
@@ -23,6 +22,7 @@ from aix_lsp.engine.options import EngineOptions, LoadedModel
 from aix_lsp.engine.scheduling.schedule import Limits
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.fim.prompt import FimPrompt
+from tests.models import SMALL
 
 NEW = 24
 SOURCE = Path(__file__).read_text("utf-8")
@@ -43,7 +43,7 @@ def model() -> LoadedModel:
 @pytest.fixture(scope="module")
 def reference(model: LoadedModel) -> dict[FimPrompt, str]:
     """What generate says after the prompts as the engine lays them out."""
-    folder = Path(aix_lsp.__file__).parent / "embedded"
+    folder = SMALL
     eager = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
     served = ServedModel(model)
     told = {}

@@ -1,0 +1,34 @@
+"""The model in the wheel, whatever it is by now: it loads, is one file of weights, and completes. Others run SMALL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import aix_lsp
+from tests.client.editor import Editor
+from tests.client.engine_watch import EngineClient
+from tests.client.lsp import inline_items
+from tests.client.readiness import wait_until_ready
+from tests.end_to_end.conftest import PATIENT, SOURCE
+
+SHIPPED = Path(aix_lsp.__file__).parent / "embedded"
+LARGEST = 90 << 20
+"""Bytes: PyPI takes wheels of up to 100 MB."""
+
+
+def test_it_is_small_enough_for_a_wheel_and_names_a_licence() -> None:
+    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < LARGEST
+    assert "licence" in (SHIPPED / "README.md").read_text()
+
+
+@pytest.mark.timeout(240)
+async def test_it_completes(fresh_home: Path) -> None:
+    async with await Editor.start(fresh_home, env={"AIX_LSP_EMBEDDED": ""}) as editor:
+        await editor.initialize(options=PATIENT)
+        await wait_until_ready(editor)
+        async with EngineClient(fresh_home) as engine:
+            model = (await engine.health())["model"]
+        assert model["fim"] is True
+        assert inline_items(await editor.inline(editor.open(None, SOURCE), "invoked").result())
