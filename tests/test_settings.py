@@ -62,20 +62,20 @@ WRONG = [
     ({"maxTokns": 3}, ["maxTokns in here", "did you mean maxTokens?"]),
     ({"max_tokens": 3}, ["did you mean maxTokens?"]),
     ({"zzzzqqq": 1}, ["zzzzqqq in here: there is no such setting."]),
-    ({"maxTokens": 0}, ["must be a whole number, at least 1, not 0; using 64"]),
-    ({"maxTokens": 1.5}, ["a whole number", "not 1.5"]),
+    ({"maxTokens": 0}, ["must be an integer, at least 1, not 0; using 64"]),
+    ({"maxTokens": 1.5}, ["an integer", "not 1.5"]),
     ({"maxTokens": "12"}, ['not "12"']),
-    ({"maxTokens": True}, ["a whole number", "not True"]),
+    ({"maxTokens": True}, ["an integer", "not True"]),
     ({"maxTokens": float("nan")}, ["not nan"]),
     ({"temperature": float("inf")}, ["a number, at least 0"]),
     ({"offline": 1}, ["true or false"]),
     ({"device": "gpu"}, ['one of "auto", "cpu", "cuda", "mps"', "did you mean cpu?", 'using "auto"']),
     ({"device": 3}, ["one of", "not 3"]),
-    ({"model": None, "exclude": "*.pem"}, ["exclude in here: must be a list of texts"]),
-    ({"exclude": [1]}, ["a list of texts"]),
+    ({"model": None, "exclude": "*.pem"}, ["exclude in here: must be a list of strings"]),
+    ({"exclude": [1]}, ["a list of strings"]),
     ({"languages": []}, ["a table"]),
     ({"languages": {"python": 3}}, ["languages.python in here: must be a table"]),
-    ({"languages": {"python": {"maxTokens": "x"}}}, ["languages.python.maxTokens in here", "a whole number"]),
+    ({"languages": {"python": {"maxTokens": "x"}}}, ["languages.python.maxTokens in here", "an integer"]),
     ({"languages": {"python": {"url": "x"}}}, ["languages.python.url", "cannot differ by language"]),
     ({"languages": {"python": {"candidate": 2}}}, ["languages.python.candidate", "did you mean candidates?"]),
 ]
@@ -106,7 +106,7 @@ def test_later_layers_win_and_wrong_ones_do_not() -> None:
     assert (settings.max_tokens, settings.candidates) == (30, 2)
     assert settings.deadline_ms == Settings().deadline_ms
     assert [str(problem) for problem in problems] == [
-        'candidates in editor: must be a whole number, at least 1, not "many"; using 2.'
+        'candidates in editor: must be an integer, at least 1, not "many"; using 2.'
     ]
 
 

@@ -1,12 +1,20 @@
-"""What this server says it can do."""
+"""Capabilities: the client's, read from its `initialize` params, the server's, and what is registered later.
+
+The client's are read by hand instead of through lsprotocol's types: a wrong value in a corner that is none of ours
+(editors do send some) must not keep the server from starting.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lsprotocol import types
 
-from aix_lsp.lsp.client import Client
+from aix_lsp.completion.context.file_names import LANGUAGES
+from aix_lsp.lsp.positions import DEFAULT_ENCODING, Encoding, negotiate
+from aix_lsp.settings.files import PROJECT_FILE
 
 TRIGGER_CHARACTERS = (".", ":", "(", "[", ",", "=")
 """Not blanks or line ends: a popup there would catch the Enter key of somebody who is only writing on."""
@@ -51,3 +59,127 @@ def _extensions() -> dict[str, Any]:
         "aix/didCopy": True,
         "aix/feedback": ["aix/didShow", "aix/didAccept", "aix/didPartiallyAccept", "aix/didReject"],
     }
+
+
+_SHOWS_UNKNOWN_NOTIFICATIONS = {"emacs"}
+"""Clients (by `clientInfo.name`) that show their user a warning for each notification they do not know."""
+_REPLACES_THE_LINE = {"vim-lsp"}
+"""Clients whose plugin (asyncomplete-lsp) puts an inline item in the stead of the whole line, whatever its range, and
+asks for no popup where the server has both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client's name and abilities; everything absent or malformed counts as not supported."""
+
+    name: str = ""
+    process_id: int | None = None
+    encoding: Encoding = DEFAULT_ENCODING
+    configuration: bool = False
+    """Answers `workspace/configuration`."""
+    registers_configuration: bool = False
+    registers_watched_files: bool = False
+    work_done_progress: bool = False
+    status: bool = True
+    """Wants `aix/status` notifications."""
+    inline_completion: bool = True
+    """Can be told of ghost text, without capabilities too: several clients have it and do not say so."""
+    ignores_ranges: bool = False
+    """Inserts the text of an item at the cursor, whatever its range. ALE does, and is the one that has no name."""
+    insert_replace: bool = False
+    label_details: bool = False
+    markdown: bool = False
+    as_is_insertion: bool = False
+    """Knows `InsertTextMode.asIs`, so that it leaves our indentation alone."""
+    lazy_documentation: bool = False
+    """Fetches an item's documentation by `completionItem/resolve`."""
+    item_defaults: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_initialize(cls, params: Mapping[str, Any]) -> Client:
+        """Read the raw params of `initialize`."""
+        capabilities = _Tree(params.get("capabilities"))
+        text, workspace = capabilities.at("textDocument"), capabilities.at("workspace")
+        item = text.at("completion", "completionItem")
+        name = _Tree(params.get("clientInfo")).text("name")
+        process_id = params.get("processId")
+        wants_status = capabilities.at("experimental", "aix").value("status")
+        if wants_status is None:
+            wants_status = name.lower() not in _SHOWS_UNKNOWN_NOTIFICATIONS
+        return cls(
+            name=name,
+            process_id=process_id if isinstance(process_id, int) and process_id > 0 else None,
+            encoding=negotiate(capabilities.at("general").texts("positionEncodings")),
+            configuration=workspace.flag("configuration"),
+            registers_configuration=workspace.at("didChangeConfiguration").flag("dynamicRegistration"),
+            registers_watched_files=workspace.at("didChangeWatchedFiles").flag("dynamicRegistration"),
+            work_done_progress=capabilities.at("window").flag("workDoneProgress"),
+            status=bool(wants_status),
+            inline_completion=name.lower() not in _REPLACES_THE_LINE,
+            ignores_ranges=not name,
+            insert_replace=item.flag("insertReplaceSupport"),
+            label_details=item.flag("labelDetailsSupport"),
+            markdown="markdown" in item.texts("documentationFormat"),
+            as_is_insertion=1 in item.at("insertTextModeSupport").values("valueSet"),
+            lazy_documentation="documentation" in item.at("resolveSupport").texts("properties"),
+            item_defaults=frozenset(text.at("completion", "completionList").texts("itemDefaults")),
+        )
+
+
+class _Tree:
+    """Nested JSON in which anything may be missing or of the wrong type."""
+
+    def __init__(self, value: Any) -> None:
+        self._map: Mapping[str, Any] = value if isinstance(value, Mapping) else {}
+
+    def at(self, *names: str) -> _Tree:
+        tree = self
+        for name in names:
+            tree = _Tree(tree._map.get(name))
+        return tree
+
+    def value(self, name: str) -> Any:
+        return self._map.get(name)
+
+    def flag(self, name: str) -> bool:
+        return self._map.get(name) is True
+
+    def text(self, name: str) -> str:
+        value = self._map.get(name)
+        return value if isinstance(value, str) else ""
+
+    def values(self, name: str) -> list[Any]:
+        value = self._map.get(name)
+        return value if isinstance(value, list) else []
+
+    def texts(self, name: str) -> list[str]:
+        return [value for value in self.values(name) if isinstance(value, str)]
+
+
+def registrations(client: Client, searched: bool) -> list[dict[str, Any]]:
+    """The registrations that this client supports, for `client/registerCapability`.
+
+    `searched` says whether other files are searched for context, so that their changes are of interest.
+    """
+    wanted: list[dict[str, Any]] = []
+    if client.registers_configuration:
+        wanted.append(
+            {
+                "id": "aix-configuration",
+                "method": "workspace/didChangeConfiguration",
+                "registerOptions": {"section": "aix"},
+            }
+        )
+    if client.registers_watched_files:
+        wanted.append(
+            {
+                "id": "aix-files",
+                "method": "workspace/didChangeWatchedFiles",
+                "registerOptions": {"watchers": [{"globPattern": glob} for glob in _globs(searched)]},
+            }
+        )
+    return wanted
+
+
+def _globs(searched: bool) -> list[str]:
+    return [f"**/{PROJECT_FILE}", *([f"**/*.{{{','.join(LANGUAGES)}}}"] if searched else [])]

@@ -1,18 +1,22 @@
-"""The documents that one client has open, as it describes them; positions come in the client's encoding.
+"""Documents that a client has open, as it describes them, and the completion services that follow them.
 
-Holds no LSP types: request handlers unpack those. Notebooks are put together in notebooks.py.
+Positions come in the client's encoding; request handlers unpack LSP's params. Notebooks are put together in
+open_documents.py.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+
+from lsprotocol import types
 
 from aix_lsp.completion.document import DocumentSnapshot, Edit
 from aix_lsp.completion.text import Position, Text
-from aix_lsp.lsp.difference import difference
 from aix_lsp.lsp.positions import DEFAULT_ENCODING, Encoding, from_wire, to_wire, without_surrogates
+from aix_lsp.lsp.services import ConfiguredService
+from aix_lsp.lsp.text_diff import minimal_edit
 from aix_lsp.lsp.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -88,7 +92,7 @@ class DocumentStore:
     def _edit(self, text: Text, change: WireChange) -> Edit | None:
         new = without_surrogates(change.text)
         if change.span is None:
-            return difference(text, Text.of(new))
+            return minimal_edit(text, Text.of(new))
         start = self.from_wire(text, change.span[0])
         end = start if change.span[1] == change.span[0] else self.from_wire(text, change.span[1])
         return Edit(min(start, end), max(start, end), new)
@@ -114,3 +118,99 @@ class DocumentStore:
     def to_wire(self, text: Text, position: Position) -> WirePosition:
         """A position of the text as the client counts."""
         return to_wire(text, position, self.encoding)
+
+
+class DocumentRouter:
+    """Documents as the services see them: a notebook is one of them for each language, its cells are none."""
+
+    def __init__(self, service_for: Callable[[str], ConfiguredService | None]) -> None:
+        self._service_for = service_for
+        self._documents: dict[str, DocumentSnapshot] = {}
+        self._services: dict[str, ConfiguredService] = {}
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    def opened(self, document: DocumentSnapshot) -> None:
+        """A document is there. Again for the same URI: it is another now."""
+        self.closed(document.uri)
+        self._documents[document.uri] = document
+        self._bind(document)
+
+    def changed(self, change: Change) -> None:
+        """A document was edited; its service hears of it at once."""
+        self._documents[change.after.uri] = change.after
+        bound = self._services.get(change.after.uri)
+        if bound is not None:
+            bound.service.document_changed(change.before, change.after, change.edits)
+
+    def closed(self, uri: str) -> None:
+        """A document is gone."""
+        self._documents.pop(uri, None)
+        bound = self._services.pop(uri, None)
+        if bound is not None:
+            bound.service.document_closed(uri)
+
+    def rebind(self) -> None:
+        """Move each document to the service that its settings now say."""
+        for document in list(self._documents.values()):
+            bound = self._services.get(document.uri)
+            if self._service_for(document.uri) is not bound:
+                if bound is not None:
+                    bound.service.document_closed(document.uri)
+                    del self._services[document.uri]
+                self._bind(document)
+
+    def _bind(self, document: DocumentSnapshot) -> None:
+        configured = self._service_for(document.uri)
+        if configured is not None:
+            self._services[document.uri] = configured
+            configured.service.document_opened(document)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDocument:
+    """The document that a request is about, as it was when the request was received.
+
+    `snapshot` is what the client calls by its URI, `whole` what is completed. Both are the same but for a
+    notebook's cell: there `whole` is the notebook's text in the cell's language, in which the cell begins at line
+    `first_line`.
+    """
+
+    snapshot: DocumentSnapshot
+    whole: DocumentSnapshot
+    first_line: int = 0
+
+    @property
+    def language(self) -> str:
+        return self.snapshot.language
+
+    def into_whole(self, position: Position) -> Position:
+        return Position(position.line + self.first_line, position.column)
+
+    def out_of_whole(self, position: Position) -> Position:
+        return Position(position.line - self.first_line, position.column)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPosition:
+    """The cursor of a request in its document, in code points; ranges are given in the client's encoding."""
+
+    document: RequestDocument
+    cursor: Position
+    encoding: Encoding
+
+    @property
+    def line(self) -> str:
+        """The cursor's line with its ending."""
+        return self.document.snapshot.text.line(self.cursor.line)
+
+    def range(self, start: Position, end: Position) -> types.Range:
+        """A span of the client's document as the client counts."""
+        text = self.document.snapshot.text
+        first, last = to_wire(text, start, self.encoding), to_wire(text, end, self.encoding)
+        return types.Range(types.Position(*first), types.Position(*last))
+
+    def right_of(self, characters: int) -> Position:
+        """The position `characters` code points right of the cursor, in its line."""
+        return Position(self.cursor.line, self.cursor.column + characters)

@@ -14,11 +14,11 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aix_lsp.lsp.engines import EnginePool, LiveBackend
-from aix_lsp.lsp.lobby import Lobby
+from aix_lsp.lsp.connections import ConnectionRegistry
 from aix_lsp.lsp.options import ServeOptions
 from aix_lsp.lsp.parent import end_of
-from aix_lsp.lsp.session import Parts
+from aix_lsp.lsp.services import EnginePool, LiveBackend
+from aix_lsp.lsp.session import Dependencies
 from aix_lsp.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ def run(options: ServeOptions) -> int:
 async def _serve_stdio(options: ServeOptions, channel: int) -> int:
     from aix_lsp.lsp import stdio
 
-    parts = default_parts(options)
+    dependencies = default_dependencies(options)
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(parts.pool.close)
-        return await stdio.serve(parts, channel, lambda end: _end_with(stack, options, end))
+        stack.push_async_callback(dependencies.pool.close)
+        return await stdio.serve(dependencies, channel, lambda end: _end_with(stack, options, end))
 
 
 async def _serve_sockets(options: ServeOptions) -> int:
@@ -62,18 +62,18 @@ async def _serve_sockets(options: ServeOptions) -> int:
     else:
         from aix_lsp.lsp.websocket import listening
 
-    parts, lobby, ended = default_parts(options), Lobby(), asyncio.Event()
+    dependencies, registry, ended = default_dependencies(options), ConnectionRegistry(), asyncio.Event()
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(parts.pool.close)
+        stack.push_async_callback(dependencies.pool.close)
         _end_with(stack, options, ended.set)
         try:
-            url = await stack.enter_async_context(listening(parts, lobby))
+            url = await stack.enter_async_context(listening(dependencies, registry))
         except OSError as error:
             logger.error(
                 "cannot listen on %s:%d (%s); choose another --port", options.host, options.port, error
             )
             return 1
-        stack.push_async_callback(lobby.close)
+        stack.push_async_callback(registry.close)
         sys.stdout.write(json.dumps({"ready": True, "url": url}) + "\n")
         sys.stdout.flush()
         await ended.wait()
@@ -93,9 +93,9 @@ def _end_with(stack: AsyncExitStack, options: ServeOptions, end: Callable[[], No
         stack.callback(watching.cancel)
 
 
-def default_parts(options: ServeOptions) -> Parts:
+def default_dependencies(options: ServeOptions) -> Dependencies:
     """The real backends and completion service, imported when the first session has been answered."""
-    return Parts(options, EnginePool(_connect), _make_service, _warm_up)
+    return Dependencies(options, EnginePool(_connect), _make_service, _warm_up)
 
 
 def _warm_up() -> None:

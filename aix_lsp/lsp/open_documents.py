@@ -1,41 +1,226 @@
-"""What a client has open, files and notebooks alike: takes the changes and gives what requests are about."""
+"""Everything a client has open: files, and notebooks with the text of their cells in each language."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from aix_lsp.completion.document import DocumentSnapshot
-from aix_lsp.lsp.audience import Audience
-from aix_lsp.lsp.documents import DocumentStore, WireChange
-from aix_lsp.lsp.notebooks import Notebooks
-from aix_lsp.lsp.scopes import Scope
-from aix_lsp.lsp.target import Target
+from aix_lsp.completion.document import DocumentSnapshot, Edit
+from aix_lsp.completion.text import Position, Text
+from aix_lsp.fim.comments import comment
+from aix_lsp.lsp.documents import Change, DocumentRouter, DocumentStore, RequestDocument, WireChange
+from aix_lsp.lsp.services import ConfiguredService
+from aix_lsp.lsp.text_diff import minimal_edit
 from aix_lsp.lsp.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookView:
+    """All cells as one document; `starts` has the first line of each cell that is in its language."""
+
+    document: DocumentSnapshot
+    starts: Mapping[str, int]
+
+
+def assemble(name: DocumentSnapshot, cells: Sequence[DocumentSnapshot]) -> NotebookView:
+    """The cells in their order; those in other languages as comments, or left out where there are none.
+
+    `name` has the view's URI, version, language and path. A cell that ends in a lone `\\r`, whose lines would
+    not add up, begins nowhere, so that it is completed on its own.
+    """
+    parts: list[str] = []
+    starts: dict[str, int] = {}
+    line = 0
+    for cell in cells:
+        if cell.language == name.language and not _ends_in_return(cell.text):
+            starts[cell.uri] = line
+            parts.append(str(cell.text) + "\n")
+            line += cell.text.line_count
+        else:
+            notes = _as_comments(name.language, cell.text)
+            parts.append(notes)
+            line += notes.count("\n")
+    return NotebookView(replace(name, text=Text.of("".join(parts))), starts)
+
+
+def apply_change(before: NotebookView, change: Change, version: int) -> tuple[NotebookView, Change] | None:
+    """The view after a change of one of its cells, and the change as the view's own.
+
+    None where the view must be assembled anew, because the cell is not in it or its last line's end changes.
+    """
+    first = before.starts.get(change.before.uri)
+    if (
+        first is None
+        or _ends_in_return(change.after.text)
+        or change.after.language != before.document.language
+    ):
+        return None
+    text, edits = before.document.text, []
+    for edit in change.edits:
+        moved = Edit(_moved(edit.start, first), _moved(edit.end, first), edit.text)
+        text = text.replace(moved.start, moved.end, moved.text)
+        edits.append(moved)
+    grown = text.line_count - before.document.text.line_count
+    starts = {uri: line + grown if line > first else line for uri, line in before.starts.items()}
+    document = replace(before.document, version=version, text=text)
+    return NotebookView(document, starts), Change(before.document, document, tuple(edits))
+
+
+def _moved(position: Position, lines: int) -> Position:
+    return Position(position.line + lines, position.column)
+
+
+def _ends_in_return(text: Text) -> bool:
+    count = text.line_count
+    return count > 1 and not text.line(count - 1) and text.line(count - 2).endswith("\r")
+
+
+def _as_comments(language: str, text: Text) -> str:
+    lines = (line.rstrip("\r\n") for line in text.lines(0, text.line_count))
+    return "".join(comment(language, line) for line in lines if line.strip())
+
+
+@dataclass(slots=True)
+class _Notebook:
+    uri: str
+    cells: list[str]
+    """URIs, in order."""
+    views: dict[str, NotebookView] = field(default_factory=dict)
+    """By language."""
+    stale: set[str] = field(default_factory=set)
+    """Languages whose view no longer is what its cells say."""
+    version: int = 0
+
+    def view_uri(self, language: str) -> str:
+        return f"{self.uri}#{language}"
+
+
+class Notebooks:
+    """Cells themselves are in the document store; here is what they make together."""
+
+    def __init__(self, store: DocumentStore, router: DocumentRouter) -> None:
+        self._store = store
+        self._router = router
+        self._notebooks: dict[str, _Notebook] = {}
+        self._of_cell: dict[str, _Notebook] = {}
+
+    def __len__(self) -> int:
+        return len(self._notebooks)
+
+    def has_cell(self, uri: str) -> bool:
+        return uri in self._of_cell
+
+    def open(self, uri: str, cells: Sequence[str]) -> None:
+        """Take a notebook with these cells, which are in the document store."""
+        if uri in self._notebooks:
+            self.close(uri)
+        self._notebooks[uri] = _Notebook(uri, [])
+        self.splice(uri, 0, 0, cells)
+
+    def splice(self, uri: str, start: int, deleted: int, cells: Sequence[str]) -> None:
+        """Put cells in the place of `deleted` ones; call it after the texts have come and gone."""
+        notebook = self._notebooks.get(uri)
+        if notebook is None:
+            return
+        for cell in notebook.cells[start : start + deleted]:
+            self._of_cell.pop(cell, None)
+        notebook.cells[start : start + deleted] = cells
+        self._of_cell |= dict.fromkeys(cells, notebook)
+        self._refresh_all(notebook)
+
+    def close(self, uri: str) -> list[str]:
+        """Forget a notebook; gives its cells."""
+        notebook = self._notebooks.pop(uri, None)
+        if notebook is None:
+            return []
+        for cell in notebook.cells:
+            self._of_cell.pop(cell, None)
+        for language in notebook.views:
+            self._router.closed(notebook.view_uri(language))
+        return notebook.cells
+
+    def changed(self, change: Change) -> None:
+        """Follow an edit of a cell: at once in its own language, in others when they are asked for."""
+        notebook = self._of_cell[change.after.uri]
+        language = change.after.language
+        notebook.version += 1
+        notebook.stale |= notebook.views.keys() - {language}
+        before = notebook.views.get(language)
+        updated = (
+            None
+            if before is None or language in notebook.stale
+            else apply_change(before, change, notebook.version)
+        )
+        if updated is None:
+            self._refresh(notebook, language)
+        else:
+            notebook.views[language], view_change = updated
+            self._router.changed(view_change)
+
+    def request_document(self, cell: DocumentSnapshot) -> RequestDocument:
+        """The cell in its notebook."""
+        notebook = self._of_cell[cell.uri]
+        if cell.language in notebook.stale:
+            self._refresh(notebook, cell.language)
+        view = notebook.views.get(cell.language)
+        if view is None or cell.uri not in view.starts:
+            return RequestDocument(cell, cell)
+        return RequestDocument(cell, view.document, view.starts[cell.uri])
+
+    def _refresh_all(self, notebook: _Notebook) -> None:
+        languages = {cell.language for cell in self._cells(notebook)}
+        for gone in notebook.views.keys() - languages:
+            del notebook.views[gone]
+            self._router.closed(notebook.view_uri(gone))
+        for language in sorted(languages):
+            self._refresh(notebook, language)
+
+    def _refresh(self, notebook: _Notebook, language: str) -> None:
+        """Assemble a view anew, and tell the difference as an edit."""
+        notebook.version += 1
+        notebook.stale.discard(language)
+        path = self._store.workspace.shown_path(notebook.uri)
+        name = DocumentSnapshot(notebook.view_uri(language), notebook.version, language, path, Text.of(""))
+        after = assemble(name, self._cells(notebook))
+        before = notebook.views.get(language)
+        notebook.views[language] = after
+        if before is None:
+            self._router.opened(after.document)
+        elif (edit := minimal_edit(before.document.text, after.document.text)) is not None:
+            self._router.changed(Change(before.document, after.document, (edit,)))
+
+    def _cells(self, notebook: _Notebook) -> list[DocumentSnapshot]:
+        found = (self._store.get(uri) for uri in notebook.cells)
+        return [cell for cell in found if cell is not None]
 
 
 class OpenDocuments:
     """Every change goes to the store first and to the completion service next, within the same call."""
 
-    def __init__(self, workspace: Workspace, scope_of: Callable[[str], Scope | None]) -> None:
+    def __init__(self, workspace: Workspace, service_for: Callable[[str], ConfiguredService | None]) -> None:
         self.store = DocumentStore(workspace)
-        self.audience = Audience(scope_of)
-        self.notebooks = Notebooks(self.store, self.audience)
+        self.router = DocumentRouter(service_for)
+        self.notebooks = Notebooks(self.store, self.router)
         self._edited_at: dict[str, float] = {}
 
-    def target(self, uri: str) -> Target | None:
+    def find(self, uri: str) -> RequestDocument | None:
         """The document as it is now; None where the client has not opened it."""
         document = self.store.get(uri)
         if document is None:
             return None
-        return self.notebooks.target(document) if self.notebooks.has_cell(uri) else Target(document, document)
+        return (
+            self.notebooks.request_document(document)
+            if self.notebooks.has_cell(uri)
+            else RequestDocument(document, document)
+        )
 
     def since_edit(self, uri: str) -> float:
         """Seconds since a document's last change; infinite where there was none."""
         return time.monotonic() - self._edited_at.get(uri, float("-inf"))
 
     def open(self, uri: str, language: str, version: int, text: str) -> None:
-        self.audience.opened(self.store.open(uri, language, version, text))
+        self.router.opened(self.store.open(uri, language, version, text))
 
     def change(self, uri: str, version: int | None, changes: Sequence[WireChange]) -> None:
         change = self.store.change(uri, version, changes)
@@ -45,17 +230,17 @@ class OpenDocuments:
         if self.notebooks.has_cell(uri):
             self.notebooks.changed(change)
         else:
-            self.audience.changed(change)
+            self.router.changed(change)
 
     def close(self, uri: str) -> None:
         self._edited_at.pop(uri, None)
         if self.store.close(uri) is not None:
-            self.audience.closed(uri)
+            self.router.closed(uri)
 
     def rename_paths(self) -> list[DocumentSnapshot]:
         """Name all documents anew after the folders have changed; gives those with another path."""
         renamed = self.store.rename_paths()
         moved = [document for document in renamed if not self.notebooks.has_cell(document.uri)]
         for document in moved:
-            self.audience.opened(document)
+            self.router.opened(document)
         return moved

@@ -22,10 +22,9 @@ from pygls.exceptions import JsonRpcException, JsonRpcMethodNotFound
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
 
-from aix_lsp.lsp import messages, outbox
-from aix_lsp.lsp.calls import Calls
+from aix_lsp.lsp import jsonrpc, outbox
 from aix_lsp.lsp.converter import reason
-from aix_lsp.lsp.messages import Id, Invalid, Notification, Request, Response
+from aix_lsp.lsp.jsonrpc import Id, Invalid, Notification, OutgoingRequests, Request, Response
 
 logger = logging.getLogger(__name__)
 
@@ -52,23 +51,23 @@ class Protocol(LanguageServerProtocol):
         """Handlers of requests, apart from those of notifications, which pygls keeps in `fm.features`."""
         self.custom_params: dict[str, Any] = {}
         """Params types of methods that the specification lacks, or that are read otherwise; None is raw."""
-        self._calls = Calls()
+        self._outgoing = OutgoingRequests()
 
     def _register_builtin_features(self) -> None:
         """None of pygls': its document store loses step with the client (see documents.py)."""
 
     def receive(self, body: bytes) -> None:
         """Take in a message body. Never raises: what is wrong with it is answered or logged."""
-        for message in messages.read(body):
+        for message in jsonrpc.read(body):
             self._take(message)
 
-    def _take(self, message: messages.Message) -> None:
+    def _take(self, message: jsonrpc.Message) -> None:
         try:
             match message:
                 case Invalid(code, why, id):
                     self.refuse(id, code, why)
                 case Response(id, result, error):
-                    self._calls.answer(id, result, error)
+                    self._outgoing.answer(id, result, error)
                 case Notification(method, params):
                     self._take_notification(method, params)
                 case Request(id, method, params):
@@ -76,23 +75,23 @@ class Protocol(LanguageServerProtocol):
         except Exception:
             logger.exception("a message could not be handled")
             if isinstance(message, Request):
-                self.refuse(message.id, messages.INTERNAL_ERROR, "the server failed; its log says more")
+                self.refuse(message.id, jsonrpc.INTERNAL_ERROR, "the server failed; its log says more")
 
     def _take_request(self, id: Id, method: str, params: Any) -> None:
         refusal = self._lifecycle_refusal(method)
         if refusal:
             self.refuse(id, *refusal)
         elif id in self._running():
-            self.refuse(id, messages.INVALID_REQUEST, f"id {id!r} is in use by an unanswered request")
+            self.refuse(id, jsonrpc.INVALID_REQUEST, f"id {id!r} is in use by an unanswered request")
         elif len(self._running()) >= MAX_RUNNING:
-            self.refuse(id, messages.REQUEST_FAILED, f"more than {MAX_RUNNING} requests are unanswered")
+            self.refuse(id, jsonrpc.REQUEST_FAILED, f"more than {MAX_RUNNING} requests are unanswered")
         elif method not in self.requests:
-            self.refuse(id, messages.METHOD_NOT_FOUND, f"method not found: {method}")
+            self.refuse(id, jsonrpc.METHOD_NOT_FOUND, f"method not found: {method}")
         else:
             try:
                 structured = self._structure(method, params)
             except Exception as error:
-                self.refuse(id, messages.INVALID_PARAMS, f"invalid params: {reason(error)}")
+                self.refuse(id, jsonrpc.INVALID_PARAMS, f"invalid params: {reason(error)}")
             else:
                 self._handle_request(id, method, structured)
 
@@ -131,12 +130,12 @@ class Protocol(LanguageServerProtocol):
 
     def _lifecycle_refusal(self, method: str) -> tuple[int, str] | None:
         if self.phase is Phase.SHUT_DOWN:
-            return messages.INVALID_REQUEST, "the server has been shut down"
+            return jsonrpc.INVALID_REQUEST, "the server has been shut down"
         if method == "initialize":
             again = self.phase is not Phase.CONNECTED
-            return (messages.INVALID_REQUEST, "the server is initialized already") if again else None
+            return (jsonrpc.INVALID_REQUEST, "the server is initialized already") if again else None
         if self.phase is Phase.CONNECTED:
-            return messages.SERVER_NOT_INITIALIZED, "the server is not initialized"
+            return jsonrpc.SERVER_NOT_INITIALIZED, "the server is not initialized"
         return None
 
     def _structure(self, method: str, params: Any) -> Any:
@@ -154,7 +153,7 @@ class Protocol(LanguageServerProtocol):
     def _send_handler_result(self, future: Future[Any], *, msg_id: Id) -> None:
         self._running().pop(msg_id, None)
         if future.cancelled():
-            self.refuse(msg_id, messages.REQUEST_CANCELLED, "cancelled")
+            self.refuse(msg_id, jsonrpc.REQUEST_CANCELLED, "cancelled")
             return
         error = future.exception()
         if error is None:
@@ -171,14 +170,14 @@ class Protocol(LanguageServerProtocol):
             self.refuse(id, error.code, error.message)
         else:
             logger.error("request %r failed", id, exc_info=error)
-            self.refuse(id, messages.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            self.refuse(id, jsonrpc.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
 
     def _answer(self, id: Id, result: Any) -> None:
         try:
             body = self._encode({"jsonrpc": "2.0", "id": id, "result": result})
         except Exception:
             logger.exception("the result of request %r cannot be serialised", id)
-            self.refuse(id, messages.INTERNAL_ERROR, "the result cannot be serialised")
+            self.refuse(id, jsonrpc.INTERNAL_ERROR, "the result cannot be serialised")
         else:
             self._write(body)
 
@@ -207,7 +206,7 @@ class Protocol(LanguageServerProtocol):
         msg_id: Id | None = None,
     ) -> Future[Any]:
         """Call the client. The future has the raw result, or raises JsonRpcException."""
-        id, future = self._calls.open()
+        id, future = self._outgoing.open()
         if callback is not None:
             future.add_done_callback(lambda done: None if _failed(done) else callback(done.result()))
         self._write(self._encode({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))
@@ -231,7 +230,7 @@ class Protocol(LanguageServerProtocol):
 
     async def cancel_all(self) -> None:
         """Cancel every running request and every unanswered call, and wait for the handlers to end."""
-        self._calls.cancel_all()
+        self._outgoing.cancel_all()
         running = [task for task in self._running().values() if not task.done()]
         for task in running:
             task.cancel()

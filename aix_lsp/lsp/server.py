@@ -16,14 +16,13 @@ from aix_lsp.lsp.protocol import Protocol
 from aix_lsp.lsp.requests import (
     commands,
     completion,
-    configuration,
+    documents,
     feedback,
     inline_completion,
     lifecycle,
-    notebooks,
-    synchronization,
+    workspace,
 )
-from aix_lsp.lsp.session import Parts, Session
+from aix_lsp.lsp.session import Dependencies, Session
 
 logger = logging.getLogger(__name__)
 
@@ -44,20 +43,20 @@ for what takes time."""
 NOTIFICATIONS: dict[str, Handler] = {
     "initialized": lifecycle.initialized,
     "exit": lifecycle.exit_,
-    "textDocument/didOpen": synchronization.did_open,
-    "textDocument/didChange": synchronization.did_change,
-    "textDocument/didSave": synchronization.did_save,
-    "textDocument/didClose": synchronization.did_close,
-    "notebookDocument/didOpen": notebooks.did_open,
-    "notebookDocument/didChange": notebooks.did_change,
-    "notebookDocument/didSave": notebooks.did_save,
-    "notebookDocument/didClose": notebooks.did_close,
-    "workspace/didChangeConfiguration": configuration.did_change_configuration,
-    "workspace/didChangeWatchedFiles": configuration.did_change_watched_files,
-    "workspace/didChangeWorkspaceFolders": configuration.did_change_workspace_folders,
-    "window/workDoneProgress/cancel": configuration.work_done_progress_cancel,
-    "$/setTrace": configuration.set_trace,
-    "aix/didCopy": synchronization.did_copy,
+    "textDocument/didOpen": documents.did_open,
+    "textDocument/didChange": documents.did_change,
+    "textDocument/didSave": documents.did_save,
+    "textDocument/didClose": documents.did_close,
+    "notebookDocument/didOpen": documents.notebook_did_open,
+    "notebookDocument/didChange": documents.notebook_did_change,
+    "notebookDocument/didSave": documents.notebook_did_save,
+    "notebookDocument/didClose": documents.notebook_did_close,
+    "workspace/didChangeConfiguration": workspace.did_change_configuration,
+    "workspace/didChangeWatchedFiles": workspace.did_change_watched_files,
+    "workspace/didChangeWorkspaceFolders": workspace.did_change_workspace_folders,
+    "window/workDoneProgress/cancel": workspace.work_done_progress_cancel,
+    "$/setTrace": workspace.set_trace,
+    "aix/didCopy": documents.did_copy,
     "aix/didShow": feedback.did_show,
     "aix/didAccept": feedback.did_accept,
     "aix/didPartiallyAccept": feedback.did_partially_accept,
@@ -81,12 +80,12 @@ CUSTOM_PARAMS: dict[str, Any] = {
 """How params are read of methods that LSP does not have, or that are read by hand (None)."""
 
 
-def build(parts: Parts, outbox: Outbox) -> Session:
+def build(dependencies: Dependencies, outbox: Outbox) -> Session:
     """A session that answers into `outbox`; feed message bodies to its `protocol.receive`."""
     server = LanguageServer("aix-lsp", __version__, protocol_cls=Protocol, converter_factory=shared_converter)
     protocol = server.protocol
     assert isinstance(protocol, Protocol)
-    session = Session(protocol, parts)
+    session = Session(protocol, dependencies)
     protocol.outbox = outbox
     protocol.custom_params = dict(CUSTOM_PARAMS)
     # Not by pygls' decorator: it inspects signatures at length, which was most of a connection's time.

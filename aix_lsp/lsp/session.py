@@ -9,28 +9,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cachetools import LRUCache
+from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from aix_lsp.completion.document import DocumentSnapshot
-from aix_lsp.completion.suggestion import Suggestion
-from aix_lsp.lsp.client import Client
-from aix_lsp.lsp.configuration import SECTION, Configuration
-from aix_lsp.lsp.engines import EnginePool
+from aix_lsp.completion.suggestion import Ask, Suggestion
+from aix_lsp.lsp.capabilities import Client, registrations
+from aix_lsp.lsp.documents import RequestDocument, RequestPosition
 from aix_lsp.lsp.open_documents import OpenDocuments
 from aix_lsp.lsp.options import ServeOptions
+from aix_lsp.lsp.positions import from_wire
 from aix_lsp.lsp.protocol import Phase, Protocol
-from aix_lsp.lsp.registration import registrations
-from aix_lsp.lsp.scopes import MakeService, Roots, Scope, Scopes
+from aix_lsp.lsp.services import ConfiguredService, EnginePool, MakeService, Roots, ServiceMap
 from aix_lsp.lsp.status import StatusReporter
-from aix_lsp.lsp.target import Target
-from aix_lsp.lsp.workspace import Workspace
+from aix_lsp.lsp.workspace import SECTION, Configuration, Workspace
 from aix_lsp.settings import Settings
 from aix_lsp.settings.files import PROJECT_FILE
 
 if TYPE_CHECKING:
     from aix_lsp.backends.base import Backend
     from aix_lsp.completion.service import CompletionService
-    from aix_lsp.lsp.requests.candidates import Offer
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +37,7 @@ CONFIGURATION_WAIT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Dependencies:
     """What all sessions of a process share."""
 
     options: ServeOptions
@@ -50,7 +48,7 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownSuggestion:
     """A suggestion as the client got it."""
 
     text: str
@@ -58,26 +56,40 @@ class Shown:
     service: CompletionService
 
 
+@dataclass(frozen=True, slots=True)
+class CandidateList:
+    """What a client was last given as ghost text for a document; it shows the one at `index`."""
+
+    position: RequestPosition
+    request: Ask
+    suggestions: tuple[Suggestion, ...]
+    index: int = 0
+
+    def holds(self, document: RequestDocument) -> bool:
+        """Whether the document is still as it was."""
+        return self.position.document.snapshot.text is document.snapshot.text
+
+
 class Session:
     """State of one connection, from `initialize` to its end. Used on the event loop's thread only."""
 
-    def __init__(self, protocol: Protocol, parts: Parts) -> None:
+    def __init__(self, protocol: Protocol, dependencies: Dependencies) -> None:
         self.protocol = protocol
-        self.parts = parts
+        self.dependencies = dependencies
         self.client = Client()
         self.workspace = Workspace()
-        self.documents = OpenDocuments(self.workspace, self.scope_of)
-        self.configuration = Configuration(parts.options.settings)
-        self.scopes = Scopes(parts.pool, self._make_service, self.workspace.roots)
+        self.documents = OpenDocuments(self.workspace, self.service_for)
+        self.configuration = Configuration(dependencies.options.settings)
+        self.services = ServiceMap(dependencies.pool, self._make_service, self.workspace.roots)
         self.status = StatusReporter(protocol)
         self.started = asyncio.Event()
-        """Set when settings are known, so that there are scopes."""
+        """Set when settings are known, so that there are services."""
         self.finished: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         """The exit status, when the client has said `exit`."""
-        self.shown: LRUCache[str, Shown] = LRUCache(maxsize=256)
-        """Suggestions lately given, by id."""
-        self.offers: LRUCache[str, Offer] = LRUCache(maxsize=32)
-        """What was last given as ghost text, by document."""
+        self.shown: LRUCache[str, ShownSuggestion] = LRUCache(maxsize=256)
+        """Recent suggestions, by id."""
+        self.candidates: LRUCache[str, CandidateList] = LRUCache(maxsize=32)
+        """The latest candidates of each document, by URI."""
         self.required_token = ""
         """What the client must present in `initialize`; empty where its transport has seen to that."""
         self._starting = False
@@ -87,34 +99,42 @@ class Session:
     def _make_service(
         self, backend: Backend, settings: Callable[[str], Settings], roots: Roots
     ) -> CompletionService:
-        service = self.parts.make_service(backend, settings, roots)
+        service = self.dependencies.make_service(backend, settings, roots)
         service.indexing = self.status.note_indexing
         return service
 
     def settings_for(self, document: DocumentSnapshot) -> Settings:
         """The settings that hold for a document; the defaults before the session has started."""
-        scope = self.scope_of(document.uri)
-        return scope.settings_for(document.language) if scope else Settings()
+        configured = self.service_for(document.uri)
+        return configured.settings_for(document.language) if configured else Settings()
 
-    def is_active(self, target: Target) -> bool:
+    def is_active(self, document: RequestDocument) -> bool:
         """Whether a document may have suggestions; where not, the client is told why."""
-        scope = self.scope_of(target.whole.uri)
-        if scope is None:
+        configured = self.service_for(document.whole.uri)
+        if configured is None:
             return True
-        reason = scope.service.inactive_reason(target.whole.uri, target.document.language)
+        reason = configured.service.inactive_reason(document.whole.uri, document.language)
         self.status.set_inactive(reason or "")
         return reason is None
 
-    def remember(self, target: Target, suggestion: Suggestion) -> None:
-        """Keep a suggestion that is given to the client, for the requests that come back to it."""
-        scope = self.scope_of(target.whole.uri)
-        if scope is not None:
-            self.shown[suggestion.id] = Shown(suggestion.text, target.document.language, scope.service)
+    def position(self, document: RequestDocument, position: types.Position) -> RequestPosition:
+        """A client's position, clamped into the document."""
+        encoding = self.documents.store.encoding
+        cursor = from_wire(document.snapshot.text, position.line, position.character, encoding)
+        return RequestPosition(document, cursor, encoding)
 
-    def scope_of(self, uri: str) -> Scope | None:
+    def remember(self, document: RequestDocument, suggestion: Suggestion) -> None:
+        """Keep a suggestion that is given to the client, for the requests that come back to it."""
+        configured = self.service_for(document.whole.uri)
+        if configured is not None:
+            self.shown[suggestion.id] = ShownSuggestion(
+                suggestion.text, document.language, configured.service
+            )
+
+    def service_for(self, uri: str) -> ConfiguredService | None:
         """Where a document's settings and service are; None before the session has started."""
         folder = self.workspace.folder_of(uri)
-        return self.scopes.get(folder.uri if folder else "")
+        return self.services.get(folder.uri if folder else "")
 
     def start(self) -> None:
         """Read the settings and bring the engine up, in the background. Again does nothing."""
@@ -125,7 +145,7 @@ class Session:
     async def _start(self) -> None:
         try:
             # Elsewhere than on the loop: what backends import takes longer than a request may wait.
-            await asyncio.to_thread(self.parts.warm_up)
+            await asyncio.to_thread(self.dependencies.warm_up)
             await self.reconfigure()
             self.run_soon(self._register())
         except Exception as error:
@@ -150,14 +170,14 @@ class Session:
             message = "\n".join(f"aix-lsp: {problem}" for problem in problems)
             logger.warning("%s", message)
             self.protocol.notify("window/showMessage", {"type": 2, "message": message})
-        self.scopes.apply(settings)
-        self.documents.audience.resettle()
-        if (scope := self.scopes.get("")) is not None:
-            self.status.follow(scope.lease.backend)
+        self.services.apply(settings)
+        self.documents.router.rebind()
+        if (configured := self.services.get("")) is not None:
+            self.status.follow(configured.lease.backend)
         self.started.set()
 
     async def _register(self) -> None:
-        searched = any(scope.settings.context_tokens for scope in self.scopes)
+        searched = any(configured.settings.context_tokens for configured in self.services)
         wanted = registrations(self.client, searched)
         if not wanted:
             return
@@ -176,27 +196,29 @@ class Session:
         """Act on files that are others now: a project's settings, or what is searched for context."""
         if any(uri.endswith("/" + PROJECT_FILE) for uri in uris):
             self.run_soon(self.reconfigure(ask=False))
-        for scope in self.scopes:
-            scope.service.files_changed(uris)
+        for configured in self.services:
+            configured.service.files_changed(uris)
 
     async def restart_engine(self) -> None:
         """Start the engines afresh; ones that were given up are taken again."""
-        if not list(self.scopes):
+        if not list(self.services):
             await self.reconfigure(ask=False)
-        for backend in {id(scope.lease.backend): scope.lease.backend for scope in self.scopes}.values():
+        for backend in {
+            id(configured.lease.backend): configured.lease.backend for configured in self.services
+        }.values():
             await backend.restart()
 
     def give_up_loading(self) -> None:
         """Let the engines go, and suggest nothing until they are asked for again."""
-        self.scopes.clear()
-        self.documents.audience.resettle()
+        self.services.clear()
+        self.documents.router.rebind()
         self.status.stop("loading was cancelled; the command aix.restartEngine takes it up again")
 
     def give_up_indexing(self) -> None:
         """Look for no context in other files for the rest of the session."""
         self.status.indexing.end()
-        for scope in self.scopes:
-            self.run_soon(scope.service.stop_searching())
+        for configured in self.services:
+            self.run_soon(configured.service.stop_searching())
 
     async def _pull(self) -> None:
         folders = ["", *(folder.uri for folder in self.workspace.folders)]
@@ -231,4 +253,4 @@ class Session:
         await asyncio.gather(*background, return_exceptions=True)
         await self.protocol.cancel_all()
         self.status.stop()
-        await self.scopes.close()
+        await self.services.close()

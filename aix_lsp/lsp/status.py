@@ -14,8 +14,8 @@ from typing import Any
 from pygls.exceptions import JsonRpcException
 
 from aix_lsp.backends.base import BackendStatus
-from aix_lsp.lsp.engines import LiveBackend
 from aix_lsp.lsp.protocol import Protocol
+from aix_lsp.lsp.services import LiveBackend
 
 logger = logging.getLogger(__name__)
 
@@ -61,15 +61,15 @@ class StatusReporter:
         self.shows_progress = False
         """Whether the client supports work-done progress."""
         self.engine = Status()
-        self.loading = Loading(protocol, "aix-loading")
-        self.indexing = Loading(protocol, "aix-indexing")
+        self.loading = ProgressBar(protocol, "aix-loading")
+        self.indexing = ProgressBar(protocol, "aix-indexing")
         """Of other files, for context."""
         self._protocol = protocol
         self._backend: LiveBackend | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self._inactive = ""
         self._complaints: set[str] = set()
-        self._asking = 0
+        self._running = 0
         self._sent: Status | None = None
         self._busy_timer: asyncio.TimerHandle | None = None
 
@@ -111,16 +111,16 @@ class StatusReporter:
         self._report()
 
     @contextmanager
-    def asking(self) -> Iterator[None]:
+    def busy(self) -> Iterator[None]:
         """While within, the state is busy, if that takes a while."""
-        self._asking += 1
+        self._running += 1
         if self._busy_timer is None:
             self._busy_timer = asyncio.get_running_loop().call_later(BUSY_AFTER_S, self._report)
         try:
             yield
         finally:
-            self._asking -= 1
-            if not self._asking:
+            self._running -= 1
+            if not self._running:
                 self._busy_timer.cancel()
                 self._busy_timer = None
                 self._report()
@@ -148,7 +148,7 @@ class StatusReporter:
         if self._inactive:
             return Status("inactive", self._inactive, model=self.engine.model)
         timer = self._busy_timer
-        if self._asking and timer is not None and timer.when() <= asyncio.get_running_loop().time():
+        if self._running and timer is not None and timer.when() <= asyncio.get_running_loop().time():
             return Status("busy", "", model=self.engine.model)
         return self.engine
 
@@ -159,7 +159,7 @@ class StatusReporter:
             self._protocol.notify("aix/status", current.as_params())
 
 
-class Loading:
+class ProgressBar:
     """A progress bar of the client's, shown while the engine loads for longer than a moment."""
 
     def __init__(self, protocol: Protocol, name: str) -> None:

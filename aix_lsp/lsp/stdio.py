@@ -8,15 +8,16 @@ import os
 import stat
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from io import FileIO
 
-from aix_lsp.lsp.client_log import ClientLog
-from aix_lsp.lsp.inlet import Inlet
-from aix_lsp.lsp.lobby import flush
+from aix_lsp.lsp.connections import MessageReader, flush
 from aix_lsp.lsp.outbox import Outbox, StreamOutbox, ThreadOutbox
+from aix_lsp.lsp.protocol import Phase, Protocol
 from aix_lsp.lsp.server import build
-from aix_lsp.lsp.session import Parts
+from aix_lsp.lsp.session import Dependencies
 
 logger = logging.getLogger(__name__)
 
@@ -38,19 +39,21 @@ def claim_stdout() -> int:
     return channel
 
 
-async def serve(parts: Parts, channel: int, on_start: Callable[[Callable[[], None]], None]) -> int:
+async def serve(
+    dependencies: Dependencies, channel: int, on_start: Callable[[Callable[[], None]], None]
+) -> int:
     """Serve the client on standard input and `channel` until it leaves; gives the exit status.
 
     `on_start` is given what ends the session from outside.
     """
     writing = _Writing()
     outbox = await _open_outbox(channel, writing)
-    session = build(parts, outbox)
+    session = build(dependencies, outbox)
     writing.lost.add_done_callback(lambda _: session.disconnected())
     log = ClientLog(session.protocol)
     log.attach()
     on_start(session.disconnected)
-    await _open_inlet(Inlet(session, parts.options.max_message_bytes))
+    await _open_reader(MessageReader(session, dependencies.options.max_message_bytes))
     status = await session.finished
     log.detach()
     await session.close()
@@ -68,14 +71,14 @@ class _Writing(asyncio.BaseProtocol):
 
 
 class _Reading(asyncio.Protocol):
-    def __init__(self, inlet: Inlet) -> None:
-        self._inlet = inlet
+    def __init__(self, reader: MessageReader) -> None:
+        self._reader = reader
 
     def data_received(self, data: bytes) -> None:
-        self._inlet.feed(data)
+        self._reader.feed(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._inlet.end()
+        self._reader.end()
 
 
 async def _open_outbox(channel: int, writing: _Writing) -> Outbox:
@@ -88,13 +91,13 @@ async def _open_outbox(channel: int, writing: _Writing) -> Outbox:
     return outbox
 
 
-async def _open_inlet(inlet: Inlet) -> None:
+async def _open_reader(reader: MessageReader) -> None:
     loop = asyncio.get_running_loop()
     file = FileIO(os.dup(0), "r")
     if _can_be_watched(0):
-        await loop.connect_read_pipe(lambda: _Reading(inlet), file)
+        await loop.connect_read_pipe(lambda: _Reading(reader), file)
     else:
-        threading.Thread(target=_read, args=(file, inlet, loop), name="stdin", daemon=True).start()
+        threading.Thread(target=_read, args=(file, reader, loop), name="stdin", daemon=True).start()
 
 
 def _can_be_watched(descriptor: int) -> bool:
@@ -103,11 +106,49 @@ def _can_be_watched(descriptor: int) -> bool:
     return sys.platform != "win32" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
 
 
-def _read(file: FileIO, inlet: Inlet, loop: asyncio.AbstractEventLoop) -> None:
+def _read(file: FileIO, reader: MessageReader, loop: asyncio.AbstractEventLoop) -> None:
     """Pass on what comes, on a thread, where the event loop cannot watch the file."""
     try:
         while data := file.read(_CHUNK):
-            loop.call_soon_threadsafe(inlet.feed, data)
-        loop.call_soon_threadsafe(inlet.end)
+            loop.call_soon_threadsafe(reader.feed, data)
+        loop.call_soon_threadsafe(reader.end)
     except (OSError, RuntimeError) as error:
         logger.info("standard input ended: %s", error)
+
+
+MOST_A_MINUTE = 30
+_TYPES = {logging.ERROR: 1, logging.WARNING: 2}
+
+
+class ClientLog(logging.Handler):
+    """For a process with one client; the log of one with several is nobody's in particular."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        super().__init__(logging.WARNING)
+        self._protocol = protocol
+        self._loop = asyncio.get_running_loop()
+        self._sent: deque[float] = deque(maxlen=MOST_A_MINUTE)
+
+    def attach(self) -> None:
+        """Begin to pass on what our own modules log."""
+        logging.getLogger("aix_lsp").addHandler(self)
+
+    def detach(self) -> None:
+        """Stop that."""
+        logging.getLogger("aix_lsp").removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on, from whatever thread; later, so that logging while sending does no harm."""
+        now = time.monotonic()
+        if len(self._sent) == MOST_A_MINUTE and now - self._sent[0] < 60:
+            return
+        self._sent.append(now)
+        try:
+            self._loop.call_soon_threadsafe(self._send, record.levelno, record.getMessage())
+        except Exception:
+            self.handleError(record)
+
+    def _send(self, level: int, message: str) -> None:
+        if self._protocol.phase is Phase.INITIALIZED:
+            params = {"type": _TYPES.get(level, 1), "message": message}
+            self._protocol.notify("window/logMessage", params, droppable=True)

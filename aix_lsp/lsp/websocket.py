@@ -15,9 +15,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from aix_lsp.lsp.lobby import Lobby
+from aix_lsp.lsp.connections import ConnectionRegistry
 from aix_lsp.lsp.server import build
-from aix_lsp.lsp.session import Parts
+from aix_lsp.lsp.session import Dependencies
 
 logger = logging.getLogger(__name__)
 
@@ -27,15 +27,15 @@ TOKEN_PREFIX = "aix-lsp.token."
 
 
 @asynccontextmanager
-async def listening(parts: Parts, lobby: Lobby) -> AsyncIterator[str]:
+async def listening(dependencies: Dependencies, registry: ConnectionRegistry) -> AsyncIterator[str]:
     """Accept clients while inside; gives the URL. Raises OSError where the address cannot be had."""
-    door = _Door(parts, lobby)
-    options = parts.options
+    handler = _ConnectionHandler(dependencies, registry)
+    options = dependencies.options
     async with serve(
-        door.attend,
+        handler.serve,
         options.host,
         options.port,
-        process_request=door.check,
+        process_request=handler.check,
         select_subprotocol=_select,
         max_size=options.max_message_bytes,
         compression=None,  # a few bytes a keystroke are not worth a compressor's memory for each client
@@ -46,34 +46,34 @@ async def listening(parts: Parts, lobby: Lobby) -> AsyncIterator[str]:
         yield f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
 
 
-class _Door:
-    """Lets clients in, each into a session of its own."""
+class _ConnectionHandler:
+    """Authenticates clients, and serves each in a session of its own."""
 
-    def __init__(self, parts: Parts, lobby: Lobby) -> None:
-        self._parts = parts
-        self._lobby = lobby
+    def __init__(self, dependencies: Dependencies, registry: ConnectionRegistry) -> None:
+        self._dependencies = dependencies
+        self._registry = registry
 
     def check(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse web pages that are not allowed (any page could reach our port), and wrong tokens."""
         origins = request.headers.get_all("Origin")
-        if any(origin not in self._parts.options.origins for origin in origins):
+        if any(origin not in self._dependencies.options.origins for origin in origins):
             logger.warning("a page of %s was refused; --origin allows it", ", ".join(origins))
             return connection.respond(HTTPStatus.FORBIDDEN, "This origin is not allowed; see --origin.\n")
-        wanted = self._parts.options.token
+        wanted = self._dependencies.options.token
         if wanted and not any(hmac.compare_digest(t.encode(), wanted.encode()) for t in _tokens(request)):
             return connection.respond(
                 HTTPStatus.UNAUTHORIZED, f"Offer the subprotocols {SUBPROTOCOL} and {TOKEN_PREFIX}<token>.\n"
             )
         return None
 
-    async def attend(self, connection: ServerConnection) -> None:
+    async def serve(self, connection: ServerConnection) -> None:
         """Serve one client until it leaves."""
         outbox = WebSocketOutbox(connection)
-        session = build(self._parts, outbox)
-        attended = self._lobby.receive(session, outbox)
+        session = build(self._dependencies, outbox)
+        served = self._registry.add(session, outbox)
         listening = asyncio.ensure_future(_listen(connection, session.protocol.receive))
         listening.add_done_callback(lambda _: session.disconnected())
-        await attended
+        await served
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
 

@@ -102,11 +102,11 @@ def _type_name(name: str) -> str:
     if get_origin(kind) is Literal:
         return " \\| ".join(f'`"{choice}"`' for choice in get_args(kind))
     if get_origin(kind) is list:
-        return "list of texts"
+        return "list of strings"
     if get_origin(kind) is dict:
         return "table"
     bound = options()[name].metadata["minimum"]
-    word = {bool: "boolean", str: "text", int: "whole number", float: "number"}[kind]
+    word = {bool: "boolean", str: "string", int: "integer", float: "number"}[kind]
     return word if bound is None else f"{word} ≥ {bound:g}"
 
 

@@ -10,7 +10,7 @@ from aix_lsp.settings.names import closest, options, types
 
 
 class Misfit(Exception):
-    """A value does not fit its option. The message says what would, such as "a whole number, at least 1"."""
+    """A value does not fit its option. The message says what would, such as "an integer, at least 1"."""
 
 
 def fit(name: str, value: Any) -> Any:
@@ -52,7 +52,7 @@ def _fit_type(kind: Any, value: Any, minimum: float | None) -> Any:
     if kind is bool:
         return _require(isinstance(value, bool), value, "true or false")
     if kind is str:
-        return _require(isinstance(value, str), value, "a text")
+        return _require(isinstance(value, str), value, "a string")
     if kind is int or kind is float:
         return _fit_number(kind, value, minimum)
     if get_origin(kind) is Literal:
@@ -60,13 +60,13 @@ def _fit_type(kind: Any, value: Any, minimum: float | None) -> Any:
         return _require(isinstance(value, str) and value in choices, value, _one_of(choices, value))
     if get_origin(kind) is list:
         whole = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        return _require(whole, value, "a list of texts")
+        return _require(whole, value, "a list of strings")
     return dict(_require(isinstance(value, Mapping), value, "a table"))
 
 
 def _fit_number(kind: type, value: Any, minimum: float | None) -> float:
     bound = "" if minimum is None else f", at least {minimum:g}"
-    wanted = ("a whole number" if kind is int else "a number") + bound
+    wanted = ("an integer" if kind is int else "a number") + bound
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     # Editors whose numbers are all floating point (Lua, Emacs) send 64.0 for 64.
     fits = number and (kind is float or float(value).is_integer()) and (minimum is None or value >= minimum)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from aix_lsp.lsp.session import Parts
+from aix_lsp.lsp.session import Dependencies
 from tests.lsp.peer import DirectPeer
-from tests.lsp.scripted import ScriptedBackend, echo, parts
+from tests.lsp.scripted import ScriptedBackend, dependencies, echo
 
 
 @pytest.fixture(autouse=True)
@@ -25,21 +25,21 @@ async def backend() -> ScriptedBackend:
 
 
 @pytest.fixture
-async def connect() -> AsyncIterator[Callable[[Parts], DirectPeer]]:
+async def connect() -> AsyncIterator[Callable[[Dependencies], DirectPeer]]:
     """Makes clients of sessions in this process, and checks that nothing of them is left in the end."""
     made: list[DirectPeer] = []
 
-    def connect(of: Parts) -> DirectPeer:
+    def connect(of: Dependencies) -> DirectPeer:
         made.append(DirectPeer(of))
         return made[-1]
 
     yield connect
     for peer in made:
         await peer.session.close()
-        await peer.session.parts.pool.close()
+        await peer.session.dependencies.pool.close()
 
 
 @pytest.fixture
-async def peer(connect: Callable[[Parts], DirectPeer], backend: ScriptedBackend) -> DirectPeer:
+async def peer(connect: Callable[[Dependencies], DirectPeer], backend: ScriptedBackend) -> DirectPeer:
     """A client of a session with `backend`, not initialized."""
-    return connect(parts(backend))
+    return connect(dependencies(backend))

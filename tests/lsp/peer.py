@@ -11,7 +11,7 @@ from typing import Any
 
 from aix_lsp.lsp.framing import FrameParser
 from aix_lsp.lsp.server import build
-from aix_lsp.lsp.session import Parts, Session
+from aix_lsp.lsp.session import Dependencies, Session
 
 PATIENCE_S = 30.0
 
@@ -123,12 +123,12 @@ class Peer:
 class DirectPeer(Peer):
     """Speaks to a session in this process, without any transport."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, dependencies: Dependencies) -> None:
         super().__init__()
         self.unread = 0
         """What the session is told of bytes that the client has not read."""
         self.aborted = False
-        self.session: Session = build(parts, self)
+        self.session: Session = build(dependencies, self)
 
     def send_body(self, body: bytes) -> None:
         self.session.protocol.receive(body)

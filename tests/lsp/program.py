@@ -16,10 +16,10 @@ PROGRAM = """
 import asyncio, sys
 from aix_lsp.lsp import main, stdio
 from aix_lsp.lsp.options import ServeOptions
-from tests.lsp.scripted import ScriptedBackend, echo, parts
+from tests.lsp.scripted import ScriptedBackend, echo, dependencies
 
 {extra}
-main.default_parts = lambda options: parts(
+main.default_dependencies = lambda options: dependencies(
     connect=lambda settings: ScriptedBackend(echo), transport="stdio", settings=options.settings
 )
 sys.exit(main.run(ServeOptions(parent_pid={parent_pid})))

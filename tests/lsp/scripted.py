@@ -1,4 +1,4 @@
-"""A backend whose words are given by the test, and the parts of a server around it; all else is real."""
+"""A backend whose words are given by the test, and the dependencies of a server around it; all else is real."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from aix_lsp.backends.base import (
     Usage,
 )
 from aix_lsp.completion.service import CompletionService
-from aix_lsp.lsp.engines import EnginePool
 from aix_lsp.lsp.options import ServeOptions
-from aix_lsp.lsp.session import Parts
+from aix_lsp.lsp.services import EnginePool
+from aix_lsp.lsp.session import Dependencies
 from aix_lsp.settings import Settings
 
 READY = BackendStatus("ready", model=ModelInfo("scripted"))
@@ -103,17 +103,17 @@ def echo(request: GenerateRequest) -> Sequence[str]:
     return [f"{last.strip(' =')}_done"]
 
 
-def parts(
+def dependencies(
     backend: ScriptedBackend | None = None,
     *,
     connect: Callable[[Settings], ScriptedBackend] | None = None,
     linger_s: float = 0.0,
     **options: object,
-) -> Parts:
-    """A server's parts around one backend, or one for each settings."""
+) -> Dependencies:
+    """A server's dependencies around one backend, or one for each settings."""
     made = connect or (lambda settings: backend if backend is not None else ScriptedBackend(echo))
     options.setdefault("settings", {"deadlineMs": PATIENT.deadline_ms})
-    return Parts(ServeOptions(**options), EnginePool(made, linger_s), _service)  # type: ignore[arg-type]
+    return Dependencies(ServeOptions(**options), EnginePool(made, linger_s), _service)  # type: ignore[arg-type]
 
 
 def _service(

@@ -12,16 +12,16 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from aix_lsp.lsp import tcp, websocket
-from aix_lsp.lsp.lobby import Lobby
-from aix_lsp.lsp.session import Parts
+from aix_lsp.lsp.connections import ConnectionRegistry
+from aix_lsp.lsp.session import Dependencies
 from tests.lsp.peer import Peer, StreamPeer
-from tests.lsp.scripted import ScriptedBackend, echo, parts
+from tests.lsp.scripted import ScriptedBackend, dependencies, echo
 
 
 class TcpServer:
-    def __init__(self, parts: Parts, lobby: Lobby, url: str) -> None:
-        self.parts = parts
-        self.lobby = lobby
+    def __init__(self, dependencies: Dependencies, registry: ConnectionRegistry, url: str) -> None:
+        self.dependencies = dependencies
+        self.registry = registry
         self.address = urlsplit(url)
 
     async def join(self) -> StreamPeer:
@@ -30,11 +30,13 @@ class TcpServer:
 
 
 @asynccontextmanager
-async def serving_tcp(of: Parts, lobby: Lobby | None = None) -> AsyncIterator[TcpServer]:
-    lobby = Lobby() if lobby is None else lobby
-    async with tcp.listening(of, lobby) as url:
-        yield TcpServer(of, lobby, url)
-        await lobby.close()
+async def serving_tcp(
+    of: Dependencies, registry: ConnectionRegistry | None = None
+) -> AsyncIterator[TcpServer]:
+    registry = ConnectionRegistry() if registry is None else registry
+    async with tcp.listening(of, registry) as url:
+        yield TcpServer(of, registry, url)
+        await registry.close()
     await of.pool.close()
 
 
@@ -75,9 +77,9 @@ class SocketPeer(Peer):
 
 
 class WebSocketServer:
-    def __init__(self, url: str, lobby: Lobby) -> None:
+    def __init__(self, url: str, registry: ConnectionRegistry) -> None:
         self.url = url
-        self.lobby = lobby
+        self.registry = registry
 
     @asynccontextmanager
     async def join(self, **how: Any) -> AsyncIterator[SocketPeer]:
@@ -89,8 +91,8 @@ class WebSocketServer:
 
 @asynccontextmanager
 async def serving_websocket(**options: Any) -> AsyncIterator[WebSocketServer]:
-    of, lobby = parts(ScriptedBackend(echo), transport="ws", **options), Lobby()
-    async with websocket.listening(of, lobby) as url:
-        yield WebSocketServer(url, lobby)
-        await lobby.close()
+    of, registry = dependencies(ScriptedBackend(echo), transport="ws", **options), ConnectionRegistry()
+    async with websocket.listening(of, registry) as url:
+        yield WebSocketServer(url, registry)
+        await registry.close()
     await of.pool.close()

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from aix_lsp.backends.base import Delta, GenerateRequest, Usage
-from aix_lsp.lsp import messages
-from aix_lsp.lsp.session import Parts
+from aix_lsp.lsp import jsonrpc
+from aix_lsp.lsp.session import Dependencies
 from tests.lsp.peer import DirectPeer
 from tests.lsp.places import INLINE, POPUP, STREAM, URI, applied, at
-from tests.lsp.scripted import ScriptedBackend, parts
+from tests.lsp.scripted import ScriptedBackend, dependencies
 
 
 async def run(peer: DirectPeer, command: str, *arguments: Any) -> Any:
@@ -64,7 +64,7 @@ async def test_all_commands_are_declared(peer: DirectPeer) -> None:
 async def test_what_cannot_be_run(peer: DirectPeer, command: str, arguments: list[Any]) -> None:
     await started(peer)
     params = {"command": command, "arguments": arguments}
-    assert await peer.error("workspace/executeCommand", params) == messages.INVALID_PARAMS
+    assert await peer.error("workspace/executeCommand", params) == jsonrpc.INVALID_PARAMS
 
 
 @pytest.mark.parametrize("method", [STREAM, INLINE, POPUP])
@@ -169,10 +169,10 @@ class Several(ScriptedBackend):
 
 @pytest.mark.parametrize("method", [STREAM, INLINE])
 async def test_the_next_and_the_previous_candidate(
-    connect: Callable[[Parts], DirectPeer], method: str
+    connect: Callable[[Dependencies], DirectPeer], method: str
 ) -> None:
     backend = Several(several)
-    peer = connect(parts(backend))
+    peer = connect(dependencies(backend))
     await started(peer)
     assert (await suggestion(peer, method, "é = |)"))["insertText"] == "one"
     names = ["Next", "Next", "Next", "Previous", "Previous"]
@@ -185,8 +185,8 @@ async def test_the_next_and_the_previous_candidate(
     assert (await run(peer, "aix.statistics"))["kept_characters"] == 3
 
 
-async def test_candidates_where_nothing_is_shown(connect: Callable[[Parts], DirectPeer]) -> None:
-    peer = connect(parts(Several(several)))
+async def test_candidates_where_nothing_is_shown(connect: Callable[[Dependencies], DirectPeer]) -> None:
+    peer = connect(dependencies(Several(several)))
     await started(peer)
     text, params = at("x = |")
     peer.open(URI, text)

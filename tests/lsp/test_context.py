@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from aix_lsp.engine.pages.radix import common_length
-from aix_lsp.lsp.main import default_parts
+from aix_lsp.lsp.main import default_dependencies
 from aix_lsp.lsp.options import ServeOptions
-from aix_lsp.lsp.session import Parts
+from aix_lsp.lsp.session import Dependencies
 from tests.backends.servers import CompletionsServer, says, serving
 from tests.lsp.peer import DirectPeer
 from tests.lsp.places import INLINE, at
 from tests.lsp.scripted import ScriptedBackend
 
-Connect = Callable[[Parts], DirectPeer]
+Connect = Callable[[Dependencies], DirectPeer]
 FILES = {
     ".gitignore": "ignored.py\n",
     ".aixignore": "private/\n",
@@ -58,13 +58,13 @@ def root(tmp_path: Path) -> Path:
 async def begun(connect: Connect, model: CompletionsServer, root: Path, **settings: Any) -> DirectPeer:
     """A client in the workspace, with `main.py` open, the model ready and the workspace indexed."""
     told = {"url": model.url, "deadlineMs": 60_000, "waitMs": 0, **settings}
-    peer = connect(default_parts(ServeOptions(settings=told)))
+    peer = connect(default_dependencies(ServeOptions(settings=told)))
     await peer.initialize(workspaceFolders=[{"uri": root.as_uri(), "name": "w"}])
     await peer.wait(lambda: peer.session.started.is_set())
-    [scope] = {id(scope): scope for scope in peer.session.scopes}.values()
-    await peer.wait(lambda: scope.lease.backend.status.state == "ready")
+    [configured] = {id(configured): configured for configured in peer.session.services}.values()
+    await peer.wait(lambda: configured.lease.backend.status.state == "ready")
     done: list[tuple[int, int]] = []
-    scope.service.indexing = lambda folder, so_far, of: done.append((so_far, of))
+    configured.service.indexing = lambda folder, so_far, of: done.append((so_far, of))
     uri = (root / "main.py").as_uri()
     peer.open(uri, at(MAIN)[0])
     document = await peer.wait(lambda: peer.session.documents.store.get(uri))

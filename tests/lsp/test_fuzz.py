@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from aix_lsp.lsp import messages
-from aix_lsp.lsp.messages import Invalid, Request
+from aix_lsp.lsp import jsonrpc
+from aix_lsp.lsp.jsonrpc import Invalid, Request
 from tests.lsp.mutation import Mutator
 from tests.lsp.peer import Peer, StreamPeer
 from tests.lsp.program import running
-from tests.lsp.scripted import ScriptedBackend, echo, parts
+from tests.lsp.scripted import ScriptedBackend, dependencies, echo
 from tests.lsp.sockets import serving_tcp, serving_websocket, until
 
 COUNT = int(os.environ.get("AIX_FUZZ_MESSAGES", "10000"))
@@ -30,7 +30,7 @@ VOLLEY = 50
 
 def expected(body: bytes) -> list[Any]:
     """The ids that a body must be answered to."""
-    found = messages.read(body)
+    found = jsonrpc.read(body)
     return [message.id for message in found if isinstance(message, Request | Invalid)]
 
 
@@ -74,7 +74,7 @@ class Fuzz:
             self._send(b" " * 200_000 + b"\r\n\r\n")
         self.peer.request("still/there", {}, id=id)
         answer = await self.peer.answer(id)
-        assert answer["error"]["code"] == messages.METHOD_NOT_FOUND
+        assert answer["error"]["code"] == jsonrpc.METHOD_NOT_FOUND
 
     async def _check(self, before: int, wanted: Counter[str]) -> None:
         """Every id got as many answers as it was used for; none got more."""
@@ -123,13 +123,13 @@ async def test_the_program_over_pipes() -> None:
 
 async def test_tcp_clients_at_once() -> None:
     backend = ScriptedBackend(echo)
-    async with serving_tcp(parts(backend)) as server:
+    async with serving_tcp(dependencies(backend)) as server:
         before = len(asyncio.all_tasks())
         peers = [await server.join() for _ in range(4)]
         await asyncio.gather(*(attack(peer, COUNT // 4, SEED + n) for n, peer in enumerate(peers)))
         for peer in peers:
             await peer.disconnect()
-        await until(lambda: not len(server.lobby) and len(asyncio.all_tasks()) <= before)
+        await until(lambda: not len(server.registry) and len(asyncio.all_tasks()) <= before)
         assert not backend.running and not backend.listeners
 
 
@@ -144,7 +144,7 @@ async def test_websocket_frames() -> None:
                 texts = [(frame, True) for frame in frames if is_text(frame)]
                 await fuzz.volley(texts)
                 sent += len(texts)
-        await until(lambda: not len(server.lobby))
+        await until(lambda: not len(server.registry))
 
 
 def is_text(frame: bytes) -> bool:
@@ -161,7 +161,7 @@ async def test_any_bytes_at_all(seed: int) -> None:
     import random
 
     draw = random.Random(seed)
-    async with serving_tcp(parts(ScriptedBackend(echo))) as server:
+    async with serving_tcp(dependencies(ScriptedBackend(echo))) as server:
         reader, writer = await asyncio.open_connection(server.address.hostname, server.address.port)
         for _ in range(60):
             writer.write(draw.randbytes(draw.randrange(1, 60_000)))
@@ -170,7 +170,7 @@ async def test_any_bytes_at_all(seed: int) -> None:
             except ConnectionError:
                 break
         writer.close()
-        await until(lambda: not len(server.lobby))
+        await until(lambda: not len(server.registry))
         peer = await server.join()
         await peer.initialize()
         await peer.disconnect()

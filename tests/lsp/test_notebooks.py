@@ -8,10 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aix_lsp.completion.document import DocumentSnapshot, Position, Text
-from aix_lsp.lsp.audience import Audience
-from aix_lsp.lsp.documents import DocumentStore, WireChange
-from aix_lsp.lsp.notebook_view import assemble
-from aix_lsp.lsp.notebooks import Notebooks
+from aix_lsp.lsp.documents import DocumentRouter, DocumentStore, WireChange
+from aix_lsp.lsp.open_documents import Notebooks, assemble
 from aix_lsp.lsp.workspace import Workspace
 from tests.lsp.peer import DirectPeer
 from tests.lsp.places import STREAM
@@ -112,7 +110,7 @@ async def test_edits_restructuring_and_closing(peer: DirectPeer, backend: Script
     assert (await peer.ask(STREAM, ask("b", 0, 4)))["items"] == []
     session = peer.session
     assert (len(session.documents.store), len(session.documents.notebooks)) == (0, 0)
-    assert len(session.documents.audience) == 0
+    assert len(session.documents.router) == 0
 
 
 async def test_a_markdown_edit_reaches_the_code_as_a_comment(
@@ -168,11 +166,11 @@ def test_views_are_always_what_the_cells_say(start: list[tuple[str, str]], actio
         def document_closed(self, uri: str) -> None:
             del seen[uri]
 
-    class Scope:
+    class ConfiguredService:
         service = Service()
 
     store = DocumentStore(Workspace())
-    books = Notebooks(store, Audience(lambda uri: Scope()))  # type: ignore[arg-type,return-value]
+    books = Notebooks(store, DocumentRouter(lambda uri: ConfiguredService()))  # type: ignore[arg-type,return-value]
     names = [f"cell{n}" for n in range(len(start))]
     for name, (language, source) in zip(names, start, strict=True):
         store.open(name, language, 1, source)
@@ -194,13 +192,13 @@ def test_views_are_always_what_the_cells_say(start: list[tuple[str, str]], actio
             books.splice(BOOK, where, size, [new])
     cells = [document for name in names if (document := store.get(name)) is not None]
     for document in cells:
-        target = books.target(document)
+        requested = books.request_document(document)
         for line in range(document.text.line_count):
             expected = document.text.line(line).rstrip("\r\n")
-            found = target.whole.text.line(target.into_whole(Position(line, 0)).line)
+            found = requested.whole.text.line(requested.into_whole(Position(line, 0)).line)
             assert found.rstrip("\r\n") == expected
-        if target.whole is not document:
-            assert target.whole.text == assemble(target.whole, cells).document.text
-            assert seen[target.whole.uri] == target.whole.text
+        if requested.whole is not document:
+            assert requested.whole.text == assemble(requested.whole, cells).document.text
+            assert seen[requested.whole.uri] == requested.whole.text
     books.close(BOOK)
     assert not seen

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from aix_lsp.lsp import messages
-from aix_lsp.lsp.session import Parts
+from aix_lsp.lsp import jsonrpc
+from aix_lsp.lsp.session import Dependencies
 from tests.lsp.peer import DirectPeer
-from tests.lsp.scripted import ScriptedBackend, parts
+from tests.lsp.scripted import ScriptedBackend, dependencies
 
 URI = "file:///w/a.py"
 METHODS = ["textDocument/completion", "textDocument/inlineCompletion", "aix/inlineCompletion"]
@@ -48,8 +48,8 @@ async def test_a_request_sees_the_document_as_it_was_received(
     two = peer.request(method, at(0, 7))
     peer.change(URI, 3, {"text": "gamma = "})
     three = peer.request(method, at(0, 8))
-    assert (await peer.answer(one))["error"]["code"] in (messages.CONTENT_MODIFIED, messages.SERVER_CANCELLED)
-    assert (await peer.answer(two))["error"]["code"] in (messages.CONTENT_MODIFIED, messages.SERVER_CANCELLED)
+    assert (await peer.answer(one))["error"]["code"] in (jsonrpc.CONTENT_MODIFIED, jsonrpc.SERVER_CANCELLED)
+    assert (await peer.answer(two))["error"]["code"] in (jsonrpc.CONTENT_MODIFIED, jsonrpc.SERVER_CANCELLED)
     assert first_text((await peer.answer(three))["result"]).startswith("gamma")
     prompts = [g.request.prompt.prefix + g.request.prompt.middle for g in backend.generations]
     assert all(prompt in ("alpha = ", "beta = ", "gamma = ") for prompt in prompts)
@@ -95,7 +95,7 @@ async def test_cancelling_ends_the_generation(
     assert not peer.answers(id) and backend.running
     peer.notify("$/cancelRequest", {"id": id})
     peer.notify("$/cancelRequest", {"id": id})
-    assert (await peer.answer(id))["error"]["code"] == messages.REQUEST_CANCELLED
+    assert (await peer.answer(id))["error"]["code"] == jsonrpc.REQUEST_CANCELLED
     await backend.generations[0].ended.wait()
     assert backend.generations[0].cancelled
     assert len(peer.answers(id)) == 1
@@ -107,7 +107,7 @@ async def test_cancelling_in_the_same_packet(peer: DirectPeer, backend: Scripted
     peer.open(URI, "alpha = ")
     id = peer.request("aix/inlineCompletion", at(0, 8))
     peer.notify("$/cancelRequest", {"id": id})
-    assert (await peer.answer(id))["error"]["code"] == messages.REQUEST_CANCELLED
+    assert (await peer.answer(id))["error"]["code"] == jsonrpc.REQUEST_CANCELLED
     assert not backend.running
     assert first_text(await peer.ask("aix/inlineCompletion", at(0, 8))) == "alpha_done"
 
@@ -118,7 +118,7 @@ async def test_cancelling_what_is_answered_is_no_error(peer: DirectPeer) -> None
     id = peer.request("aix/inlineCompletion", at(0, 8))
     await peer.answer(id)
     peer.notify("$/cancelRequest", {"id": id})
-    assert await peer.error("still/there") == messages.METHOD_NOT_FOUND
+    assert await peer.error("still/there") == jsonrpc.METHOD_NOT_FOUND
     assert len(peer.answers(id)) == 1
 
 
@@ -130,7 +130,7 @@ async def test_a_newer_request_supersedes(peer: DirectPeer, backend: ScriptedBac
     old = peer.request(method, at(0, 8))
     await peer.wait(lambda: backend.running)
     new = peer.request(method, at(0, 8))
-    assert (await peer.answer(old))["error"]["code"] == messages.SERVER_CANCELLED
+    assert (await peer.answer(old))["error"]["code"] == jsonrpc.SERVER_CANCELLED
     for generation in backend.running:
         generation.gate.set()
     assert first_text((await peer.answer(new))["result"]) == "alpha_done"
@@ -145,7 +145,7 @@ async def test_divergence_cancels_at_once(peer: DirectPeer, backend: ScriptedBac
     await peer.wait(lambda: backend.running)
     await backend.generations[0].said.wait()
     peer.change(URI, 2, typed(8, "zzz"))
-    assert (await peer.answer(id))["error"]["code"] == messages.CONTENT_MODIFIED
+    assert (await peer.answer(id))["error"]["code"] == jsonrpc.CONTENT_MODIFIED
     await backend.generations[0].ended.wait()
 
 
@@ -159,7 +159,7 @@ async def test_a_model_that_goes_another_way_than_the_typist(
     peer.open(URI, "alpha = ")
     id = peer.request(method, at(0, 8))
     peer.change(URI, 2, typed(8, "z"))
-    assert (await peer.answer(id))["error"]["code"] == messages.CONTENT_MODIFIED
+    assert (await peer.answer(id))["error"]["code"] == jsonrpc.CONTENT_MODIFIED
 
 
 async def test_closing_the_document_ends_what_is_asked_for_it(
@@ -186,7 +186,7 @@ async def test_shutdown_ends_everything_and_still_answers(peer: DirectPeer, back
     await peer.wait(lambda: len(backend.running) == 3)
     await peer.ask("shutdown")
     for id in ids:
-        assert (await peer.answer(id))["error"]["code"] == messages.REQUEST_CANCELLED
+        assert (await peer.answer(id))["error"]["code"] == jsonrpc.REQUEST_CANCELLED
     assert not backend.running
 
 
@@ -198,10 +198,10 @@ async def test_requests_before_initialized_wait_for_the_settings(peer: DirectPee
 
 
 async def test_requests_at_the_start_are_answered_by_their_deadline(
-    connect: Callable[[Parts], DirectPeer], backend: ScriptedBackend
+    connect: Callable[[Dependencies], DirectPeer], backend: ScriptedBackend
 ) -> None:
     backend.hold = True
-    peer = connect(parts(backend, settings={"deadlineMs": 50}))
+    peer = connect(dependencies(backend, settings={"deadlineMs": 50}))
     peer.silent = True  # so that the settings stay unknown
     await peer.initialize({"workspace": {"configuration": True}})
     peer.open(URI, "alpha = ")
@@ -232,6 +232,6 @@ async def test_bodies_that_come_while_shutting_down(peer: DirectPeer) -> None:
     late = peer.request("aix/inlineCompletion", at(0, 0))
     peer.notify("exit")
     assert (await peer.answer(id))["result"] is None
-    assert (await peer.answer(late))["error"]["code"] == messages.INVALID_REQUEST
+    assert (await peer.answer(late))["error"]["code"] == jsonrpc.INVALID_REQUEST
     assert await peer.session.finished == 0
     assert json.dumps(peer.messages)

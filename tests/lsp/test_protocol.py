@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aix_lsp.lsp import messages
+from aix_lsp.lsp import jsonrpc
 from tests.lsp.peer import DirectPeer
 from tests.lsp.scripted import ScriptedBackend
 
@@ -26,7 +26,7 @@ async def test_the_life_of_a_session(peer: DirectPeer) -> None:
 
 @pytest.mark.parametrize("method", ["textDocument/completion", "shutdown", "no/such", "aix/inlineCompletion"])
 async def test_requests_before_initialize(peer: DirectPeer, method: str) -> None:
-    assert await peer.error(method, {}) == messages.SERVER_NOT_INITIALIZED
+    assert await peer.error(method, {}) == jsonrpc.SERVER_NOT_INITIALIZED
 
 
 async def test_notifications_before_initialize_are_dropped(peer: DirectPeer) -> None:
@@ -50,18 +50,18 @@ async def test_exit_without_shutdown(peer: DirectPeer) -> None:
 async def test_requests_after_shutdown(peer: DirectPeer, method: str) -> None:
     await peer.initialize()
     await peer.ask("shutdown")
-    assert await peer.error(method, {}) == messages.INVALID_REQUEST
+    assert await peer.error(method, {}) == jsonrpc.INVALID_REQUEST
 
 
 async def test_a_second_initialize(peer: DirectPeer) -> None:
     await peer.initialize()
-    assert await peer.error("initialize", {"capabilities": {}}) == messages.INVALID_REQUEST
+    assert await peer.error("initialize", {"capabilities": {}}) == jsonrpc.INVALID_REQUEST
 
 
 @pytest.mark.parametrize("method", ["no/such", "$/no/such", "textDocument/hover", "textDocument/didOpen/x"])
 async def test_unknown_requests(peer: DirectPeer, method: str) -> None:
     await peer.initialize()
-    assert await peer.error(method, {}) == messages.METHOD_NOT_FOUND
+    assert await peer.error(method, {}) == jsonrpc.METHOD_NOT_FOUND
 
 
 async def test_unknown_notifications_are_ignored(peer: DirectPeer) -> None:
@@ -81,8 +81,8 @@ async def test_a_request_as_a_notification_and_the_other_way_round(
     peer.notify("aix/inlineCompletion", INLINE)
     peer.notify("shutdown")
     item = {"uri": URI + "2", "languageId": "python", "version": 1, "text": ""}
-    assert await peer.error("textDocument/didOpen", {"textDocument": item}) == messages.METHOD_NOT_FOUND
-    assert await peer.error("exit") == messages.METHOD_NOT_FOUND
+    assert await peer.error("textDocument/didOpen", {"textDocument": item}) == jsonrpc.METHOD_NOT_FOUND
+    assert await peer.error("exit") == jsonrpc.METHOD_NOT_FOUND
     assert len(peer.session.documents.store) == 1
     assert not backend.generations and not peer.session.finished.done()
 
@@ -107,13 +107,13 @@ BAD_PARAMS: list[Any] = [
 @pytest.mark.parametrize("method", ["textDocument/completion", "aix/inlineCompletion"])
 async def test_bad_params(peer: DirectPeer, method: str, params: Any) -> None:
     await peer.initialize()
-    assert await peer.error(method, params) == messages.INVALID_PARAMS
+    assert await peer.error(method, params) == jsonrpc.INVALID_PARAMS
 
 
 @pytest.mark.parametrize("item", [None, [], {}, {"label": 5}])
 async def test_bad_items_to_resolve(peer: DirectPeer, item: Any) -> None:
     await peer.initialize()
-    assert await peer.error("completionItem/resolve", item) == messages.INVALID_PARAMS
+    assert await peer.error("completionItem/resolve", item) == jsonrpc.INVALID_PARAMS
 
 
 async def test_bad_params_of_a_notification_cost_only_it(peer: DirectPeer) -> None:
@@ -153,7 +153,7 @@ async def test_strange_capabilities(peer: DirectPeer, capabilities: Any) -> None
 
 
 async def test_initialize_without_params(peer: DirectPeer) -> None:
-    assert await peer.error("initialize") == messages.INVALID_PARAMS
+    assert await peer.error("initialize") == jsonrpc.INVALID_PARAMS
     await peer.initialize()
 
 
@@ -168,13 +168,13 @@ async def test_the_largest_numbers_are_positions(peer: DirectPeer) -> None:
 @pytest.mark.parametrize(
     ("body", "code", "id"),
     [
-        (b"{", messages.PARSE_ERROR, None),
-        (b"\xff", messages.PARSE_ERROR, None),
-        (b"[]", messages.INVALID_REQUEST, None),
-        (b"7", messages.INVALID_REQUEST, None),
-        (b'{"jsonrpc": "1.0", "id": 3, "method": "shutdown"}', messages.INVALID_REQUEST, 3),
-        (b'{"jsonrpc": "2.0", "id": 3, "method": 3}', messages.INVALID_REQUEST, 3),
-        (b'[{"jsonrpc": "2.0", "id": 3, "method": "shutdown"}]', messages.INVALID_REQUEST, 3),
+        (b"{", jsonrpc.PARSE_ERROR, None),
+        (b"\xff", jsonrpc.PARSE_ERROR, None),
+        (b"[]", jsonrpc.INVALID_REQUEST, None),
+        (b"7", jsonrpc.INVALID_REQUEST, None),
+        (b'{"jsonrpc": "1.0", "id": 3, "method": "shutdown"}', jsonrpc.INVALID_REQUEST, 3),
+        (b'{"jsonrpc": "2.0", "id": 3, "method": 3}', jsonrpc.INVALID_REQUEST, 3),
+        (b'[{"jsonrpc": "2.0", "id": 3, "method": "shutdown"}]', jsonrpc.INVALID_REQUEST, 3),
     ],
 )
 async def test_what_is_no_request(peer: DirectPeer, body: bytes, code: int, id: Any) -> None:
@@ -202,7 +202,7 @@ async def test_an_id_in_use_is_refused_and_the_first_answered(
     peer.request("aix/inlineCompletion", INLINE, id=1)
     peer.request("aix/inlineCompletion", INLINE, id=1)
     refused = await peer.answer(1)
-    assert refused["error"]["code"] == messages.INVALID_REQUEST
+    assert refused["error"]["code"] == jsonrpc.INVALID_REQUEST
     await peer.wait(lambda: backend.running)
     backend.running[0].gate.set()
     await peer.wait(lambda: len(peer.answers(1)) == 2)
@@ -213,7 +213,7 @@ async def test_answers_to_nothing_do_no_harm(peer: DirectPeer) -> None:
     for id in (1, "aix-1", "aix-999", None):
         peer.send({"jsonrpc": "2.0", "id": id, "result": {}})
         peer.send({"jsonrpc": "2.0", "id": id, "error": {"code": "x", "message": 3}})
-    assert await peer.error("still/there") == messages.METHOD_NOT_FOUND
+    assert await peer.error("still/there") == jsonrpc.METHOD_NOT_FOUND
 
 
 async def test_an_answer_with_the_id_of_the_clients_own_request(
@@ -236,7 +236,7 @@ async def test_a_result_that_cannot_be_serialised(peer: DirectPeer) -> None:
     for result in (object(), float("nan"), {1: {2, 3}}, b"bytes"):
         protocol.custom_params["test/result"] = None
         protocol.requests["test/result"] = lambda params, result=result: result
-        assert await peer.error("test/result") == messages.INTERNAL_ERROR
+        assert await peer.error("test/result") == jsonrpc.INTERNAL_ERROR
 
 
 async def test_a_handler_that_fails(peer: DirectPeer) -> None:
@@ -254,9 +254,9 @@ async def test_a_handler_that_fails(peer: DirectPeer) -> None:
     protocol.requests.update(handlers)
     protocol.fm.features.update(handlers)
     for method in ("test/now", "test/later"):
-        assert await peer.error(method) == messages.INTERNAL_ERROR
+        assert await peer.error(method) == jsonrpc.INTERNAL_ERROR
         peer.notify(method)
-    assert await peer.error("still/there") == messages.METHOD_NOT_FOUND
+    assert await peer.error("still/there") == jsonrpc.METHOD_NOT_FOUND
 
 
 async def test_too_many_requests_are_refused(
@@ -271,7 +271,7 @@ async def test_too_many_requests_are_refused(
         place = {"textDocument": {"uri": f"{URI}{n}"}}
         ids.append(peer.request("aix/inlineCompletion", INLINE | place))
     for id in ids[3:]:
-        assert (await peer.answer(id))["error"]["code"] == messages.REQUEST_FAILED
+        assert (await peer.answer(id))["error"]["code"] == jsonrpc.REQUEST_FAILED
     await peer.wait(lambda: len(backend.running) == 3)
     for generation in backend.running:
         generation.gate.set()

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from aix_lsp.lsp.session import Parts
+from aix_lsp.lsp.session import Dependencies
 from aix_lsp.settings import Settings
 from tests.lsp.peer import DirectPeer
 from tests.lsp.places import STREAM, at
-from tests.lsp.scripted import PATIENT, ScriptedBackend, echo, parts
+from tests.lsp.scripted import PATIENT, ScriptedBackend, dependencies, echo
 
-Connect = Callable[[Parts], DirectPeer]
+Connect = Callable[[Dependencies], DirectPeer]
 ASKS = {"workspace": {"configuration": True}}
 
 
@@ -28,9 +28,9 @@ async def started(peer: DirectPeer, capabilities: Any = None, **more: Any) -> No
 
 
 def settings(peer: DirectPeer, folder: str = "") -> Settings:
-    scope = peer.session.scopes.get(folder)
-    assert scope is not None
-    return scope.settings
+    configured = peer.session.services.get(folder)
+    assert configured is not None
+    return configured.settings
 
 
 async def test_defaults(peer: DirectPeer) -> None:
@@ -80,7 +80,7 @@ async def test_the_order_of_sources(home: Path, connect: Connect, tmp_path: Path
     project = tmp_path / "project"
     project.mkdir()
     (project / ".aix-lsp.toml").write_text("maxTokens = 2\ncandidates = 2\nwaitMs = 2\ntemperature = 0.5\n")
-    peer = connect(parts(settings={"maxTokens": 4}))
+    peer = connect(dependencies(settings={"maxTokens": 4}))
     peer.calls["workspace/configuration"] = lambda params: (
         [{"maxTokens": 3, "candidates": 3}] * len(params["items"])
     )
@@ -170,7 +170,7 @@ async def test_folders_with_different_settings(connect: Connect, tmp_path: Path)
         made.append(ScriptedBackend(echo))
         return made[-1]
 
-    peer = connect(parts(connect=connecting))
+    peer = connect(dependencies(connect=connecting))
     folders = []
     for name, enabled in (("on", "true"), ("off", "false")):
         (tmp_path / name).mkdir()
@@ -212,7 +212,7 @@ async def test_another_model_is_another_backend(connect: Connect) -> None:
         made[settings.model] = ScriptedBackend(lambda request: [settings.model])
         return made[settings.model]
 
-    peer = connect(parts(connect=connecting))
+    peer = connect(dependencies(connect=connecting))
     await started(peer)
     text, params = at("x = |")
     peer.open(params["textDocument"]["uri"], text)
@@ -221,4 +221,4 @@ async def test_another_model_is_another_backend(connect: Connect) -> None:
     assert (await peer.ask(STREAM, params))["items"][0]["insertText"] == "other"
     await peer.wait(lambda: made["embedded"].closed)
     assert made["embedded"].listeners == 0 and not made["other"].closed
-    assert len(peer.session.parts.pool) == 1
+    assert len(peer.session.dependencies.pool) == 1

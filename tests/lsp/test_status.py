@@ -62,7 +62,7 @@ async def test_a_backend_that_cannot_even_be_made(
     def fails(settings: object) -> None:
         raise OSError("no runtime directory; set AIX_LSP_HOME")
 
-    monkeypatch.setattr(peer.session.parts.pool, "_connect", fails)
+    monkeypatch.setattr(peer.session.dependencies.pool, "_connect", fails)
     await peer.initialize()
     await peer.wait(lambda: states(peer) == ["error"])
     assert "AIX_LSP_HOME" in peer.notifications("aix/status")[0]["message"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from aix_lsp.lsp import messages
+from aix_lsp.lsp import jsonrpc
 from tests.lsp.places import STREAM, URI
 from tests.lsp.program import PATIENCE_S, PROGRAM, running
 
@@ -84,7 +84,7 @@ async def test_the_parent_of_the_command_line_is_watched() -> None:
 async def test_a_parent_in_another_container_is_not_missed() -> None:
     async with running() as program:
         await program.peer.initialize(processId=2**22 + 12345)
-        assert await program.peer.error("still/there") == messages.METHOD_NOT_FOUND
+        assert await program.peer.error("still/there") == jsonrpc.METHOD_NOT_FOUND
         await program.peer.ask("shutdown")
         program.peer.notify("exit")
         assert await program.status() == 0

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from aix_lsp.lsp import messages
-from aix_lsp.lsp.lobby import Lobby
+from aix_lsp.lsp import jsonrpc
+from aix_lsp.lsp.connections import ConnectionRegistry
 from aix_lsp.lsp.main import is_loopback
 from aix_lsp.lsp.session import Session
 from tests.lsp.peer import StreamPeer
 from tests.lsp.places import STREAM, at
-from tests.lsp.scripted import ScriptedBackend, echo, parts
+from tests.lsp.scripted import ScriptedBackend, dependencies, echo
 from tests.lsp.sockets import serving_tcp, until
 
 
 async def test_two_clients_do_not_see_each_other() -> None:
-    async with serving_tcp(parts(ScriptedBackend(echo))) as server:
+    async with serving_tcp(dependencies(ScriptedBackend(echo))) as server:
         one, two = await server.join(), await server.join()
         for peer, name in ((one, "one"), (two, "two")):
             await peer.initialize()
@@ -33,7 +33,7 @@ async def test_two_clients_do_not_see_each_other() -> None:
         await one.ask("shutdown")
         one.notify("exit")
         await one.wait(lambda: one._closed or None)
-        assert await two.error("still/there") == messages.METHOD_NOT_FOUND
+        assert await two.error("still/there") == jsonrpc.METHOD_NOT_FOUND
         await two.disconnect()
 
 
@@ -44,7 +44,7 @@ async def test_one_backend_for_all() -> None:
         made.append(ScriptedBackend(echo))
         return made[-1]
 
-    async with serving_tcp(parts(connect=connect, linger_s=60)) as server:
+    async with serving_tcp(dependencies(connect=connect, linger_s=60)) as server:
         for _ in range(3):
             peer = await server.join()
             await peer.initialize()
@@ -58,7 +58,7 @@ async def test_200_clients_come_type_and_leave_at_random() -> None:
     """No answer reaches the wrong client, and no session, task or document is left."""
     backend = ScriptedBackend(echo)
     draw = random.Random(4)
-    async with serving_tcp(parts(backend, linger_s=60)) as server:
+    async with serving_tcp(dependencies(backend, linger_s=60)) as server:
         before = len(asyncio.all_tasks())
         at_once = asyncio.Semaphore(40)
 
@@ -69,7 +69,7 @@ async def test_200_clients_come_type_and_leave_at_random() -> None:
 
         answered = await asyncio.gather(*(visit(number) for number in range(200)))
         assert sum(answered) >= 200
-        await until(lambda: not len(server.lobby) and len(asyncio.all_tasks()) <= before)
+        await until(lambda: not len(server.registry) and len(asyncio.all_tasks()) <= before)
         assert not backend.running
         assert backend.listeners == 0
         gc.collect()
@@ -110,12 +110,12 @@ async def _type_and_leave(peer: StreamPeer, number: int, draw: random.Random) ->
 
 
 async def test_a_client_that_breaks_off_in_mid_message() -> None:
-    async with serving_tcp(parts(ScriptedBackend(echo))) as server:
+    async with serving_tcp(dependencies(ScriptedBackend(echo))) as server:
         peer = await server.join()
         await peer.initialize()
         peer.send_bytes(b'Content-Length: 1000\r\n\r\n{"jsonrpc"')
         await peer.disconnect()
-        await until(lambda: not len(server.lobby))
+        await until(lambda: not len(server.registry))
 
 
 @pytest.mark.parametrize(
@@ -130,49 +130,51 @@ async def test_a_client_that_breaks_off_in_mid_message() -> None:
     ],
 )
 async def test_the_token(options: Any, welcome: bool) -> None:
-    async with serving_tcp(parts(ScriptedBackend(echo), token="secret")) as server:
+    async with serving_tcp(dependencies(ScriptedBackend(echo), token="secret")) as server:
         peer = await server.join()
         params = {"processId": None, "capabilities": {}, "initializationOptions": options}
         answer = await peer.answer(peer.request("initialize", params))
         assert ("result" in answer) is welcome
         if not welcome:
-            assert answer["error"]["code"] == messages.INVALID_REQUEST
+            assert answer["error"]["code"] == jsonrpc.INVALID_REQUEST
             await peer.wait(lambda: peer._closed or None)
         await peer.disconnect()
 
 
 async def test_who_does_not_introduce_himself_is_sent_away() -> None:
-    async with serving_tcp(parts(ScriptedBackend(echo)), Lobby(introduction_s=0.01)) as server:
+    async with serving_tcp(
+        dependencies(ScriptedBackend(echo)), ConnectionRegistry(introduction_s=0.01)
+    ) as server:
         peer = await server.join()
         await peer.wait(lambda: peer._closed or None)
         await peer.disconnect()
 
 
 async def test_the_first_message_must_be_small() -> None:
-    async with serving_tcp(parts(ScriptedBackend(echo), token="secret")) as server:
+    async with serving_tcp(dependencies(ScriptedBackend(echo), token="secret")) as server:
         peer = await server.join()
         peer.send_body(b" " * (2 << 20))
         [refusal] = await peer.wait(lambda: peer.messages)
-        assert refusal["error"]["code"] == messages.INVALID_REQUEST
+        assert refusal["error"]["code"] == jsonrpc.INVALID_REQUEST
         await peer.disconnect()
 
 
 async def test_a_message_over_the_limit() -> None:
-    async with serving_tcp(parts(ScriptedBackend(echo), max_message_bytes=10_000)) as server:
+    async with serving_tcp(dependencies(ScriptedBackend(echo), max_message_bytes=10_000)) as server:
         peer = await server.join()
         await peer.initialize()
         peer.open("file:///w/big.py", "x" * 20_000)
         peer.open("file:///w/a.py", "x = ")
-        assert await peer.error("still/there") == messages.METHOD_NOT_FOUND
+        assert await peer.error("still/there") == jsonrpc.METHOD_NOT_FOUND
         assert [m for m in peer.messages if m.get("id", 1) is None]
-        [session] = server.lobby.sessions
+        [session] = server.registry.sessions
         assert [document.uri for document in session.documents.store] == ["file:///w/a.py"]
         await peer.disconnect()
 
 
 async def test_too_many_clients(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aix_lsp.lsp.lobby.MAX_CLIENTS", 2)
-    async with serving_tcp(parts(ScriptedBackend(echo))) as server:
+    monkeypatch.setattr("aix_lsp.lsp.connections.MAX_CLIENTS", 2)
+    async with serving_tcp(dependencies(ScriptedBackend(echo))) as server:
         welcome = [await server.join() for _ in range(2)]
         for peer in welcome:
             await peer.initialize()
@@ -184,14 +186,14 @@ async def test_too_many_clients(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_client_that_never_reads_costs_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aix_lsp.lsp.outbox.STUCK_BYTES", 200_000)
-    async with serving_tcp(parts(ScriptedBackend(echo))) as server:
+    async with serving_tcp(dependencies(ScriptedBackend(echo))) as server:
         reader, writer = await asyncio.open_connection(server.address.hostname, server.address.port)
         peer = StreamPeer(reader, writer)
         await peer.initialize()
         peer.task.cancel()
         reader._transport.pause_reading()  # type: ignore[attr-defined]
         async with asyncio.timeout(30):
-            while len(server.lobby):
+            while len(server.registry):
                 for _ in range(200):
                     peer.request("no/such/" + "x" * 500)
                 await asyncio.sleep(0)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from aix_lsp.lsp import messages
+from aix_lsp.lsp import jsonrpc
 from tests.lsp.places import STREAM, at
 from tests.lsp.sockets import serving_websocket, until
 
@@ -27,7 +27,7 @@ async def test_a_session() -> None:
             await peer.ask("shutdown")
             peer.notify("exit")
             await peer.wait(lambda: peer._closed)
-        await until(lambda: not len(server.lobby))
+        await until(lambda: not len(server.registry))
 
 
 async def test_two_clients_and_one_that_breaks_off() -> None:
@@ -40,7 +40,7 @@ async def test_two_clients_and_one_that_breaks_off() -> None:
             one.socket.transport.abort()
             answer = await two.ask(STREAM, at("two = |")[1])
             assert answer["items"][0]["insertText"] == "two_done"
-        await until(lambda: not len(server.lobby))
+        await until(lambda: not len(server.registry))
 
 
 async def test_a_large_document_comes_in_one_frame() -> None:
@@ -48,8 +48,8 @@ async def test_a_large_document_comes_in_one_frame() -> None:
         await peer.initialize()
         text = "x = 1\n" * 1_000_000
         peer.open("file:///w/big.py", text)
-        assert await peer.error("still/there") == messages.METHOD_NOT_FOUND
-        [session] = server.lobby.sessions
+        assert await peer.error("still/there") == jsonrpc.METHOD_NOT_FOUND
+        [session] = server.registry.sessions
         document = session.documents.store.get("file:///w/big.py")
         assert document is not None and document.text.line_count == 1_000_001
 
@@ -67,7 +67,7 @@ async def test_frames_that_are_no_messages() -> None:
         await peer.initialize()
         for frame in ("", "{", "[]", "null", b"\xff\xfe", b"Content-Length: 2\r\n\r\n{}"):
             await peer.socket.send(frame)
-        assert await peer.error("still/there") == messages.METHOD_NOT_FOUND
+        assert await peer.error("still/there") == jsonrpc.METHOD_NOT_FOUND
         assert len([m for m in peer.messages if m.get("id", 1) is None]) == 6
 
 
@@ -130,7 +130,7 @@ async def test_a_client_that_never_reads_costs_bounded_memory(monkeypatch: pytes
         await peer.initialize()
         peer.socket.transport.pause_reading()
         with suppress(ConnectionClosed):
-            while len(server.lobby):
+            while len(server.registry):
                 await peer.socket.send('{"jsonrpc": "2.0", "id": 1, "method": "' + "x" * 5000 + '"}')
                 await asyncio.sleep(0)
         peer.socket.transport.abort()

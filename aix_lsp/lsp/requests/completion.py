@@ -10,11 +10,11 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from aix_lsp.completion.suggestion import Ask, Suggestion, Trigger, Update
-from aix_lsp.lsp.messages import INVALID_PARAMS
-from aix_lsp.lsp.requests.asking import Place, once_started, updates
+from aix_lsp.lsp.documents import RequestDocument
+from aix_lsp.lsp.jsonrpc import INVALID_PARAMS
 from aix_lsp.lsp.requests.popup_items import PopupItems, documentation, first_line
+from aix_lsp.lsp.requests.suggestions import suggest, when_started
 from aix_lsp.lsp.session import Session
-from aix_lsp.lsp.target import Target
 
 _PAUSE_S = 1.0
 """A request this long after the last edit was made by hand; clients send one kind for both."""
@@ -26,32 +26,32 @@ _NOTHING = types.CompletionList(is_incomplete=False, items=[])
 def completion(
     session: Session, params: types.CompletionParams
 ) -> types.CompletionList | Awaitable[types.CompletionList]:
-    target = session.documents.target(params.text_document.uri)
-    if target is None:
+    document = session.documents.find(params.text_document.uri)
+    if document is None:
         return _NOTHING
-    return once_started(session, lambda: _complete(session, params, target), _NOTHING)
+    return when_started(session, lambda: _complete(session, params, document), _NOTHING)
 
 
 def _complete(
-    session: Session, params: types.CompletionParams, target: Target
+    session: Session, params: types.CompletionParams, document: RequestDocument
 ) -> types.CompletionList | Awaitable[types.CompletionList]:
-    if not session.is_active(target):
+    if not session.is_active(document):
         return _NOTHING
-    settings = session.settings_for(target.document)
+    settings = session.settings_for(document.snapshot)
     if not settings.popup:
         return _NOTHING
-    place = Place.of(session, target, params.position)
+    position = session.position(document, params.position)
     trigger = _trigger(session, params)
-    ask = Ask(
-        document=target.whole,
-        cursor=target.into_whole(place.cursor),
+    request = Ask(
+        document=document.whole,
+        cursor=document.into_whole(position.cursor),
         trigger=trigger,
         channel="popup",
         candidates=settings.candidates if trigger == "invoked" else 1,
     )
-    items = PopupItems(place, session.client, settings.popup_first)
-    answer = _Answer(session, items, params.partial_result_token)
-    return answer.collect(updates(place, ask))
+    items = PopupItems(position, session.client, settings.popup_first)
+    answer = _GrowingAnswer(session, items, params.partial_result_token)
+    return answer.collect(suggest(session, request))
 
 
 def resolve(session: Session, item: Any) -> dict[str, Any]:
@@ -69,8 +69,8 @@ def resolve(session: Session, item: Any) -> dict[str, Any]:
     return item | {"documentation": documentation(shown.text, shown.language, session.client)}
 
 
-class _Answer:
-    """The answer as it grows. With a partial result token, items go out as soon as they will not change.
+class _GrowingAnswer:
+    """An answer that grows. With a partial result token, items go out as soon as they will not change.
 
     A partial result can only append, so a text that is still growing shows its first line, once complete, as
     an item of its own.
@@ -117,7 +117,7 @@ class _Answer:
         self._session.protocol.notify("$/progress", {"token": self._token, "value": value})
 
     def _make(self, suggestion: Suggestion, rank: int) -> types.CompletionItem:
-        self._session.remember(self._items.place.target, suggestion)
+        self._session.remember(self._items.position.document, suggestion)
         return self._items.item(suggestion, rank)
 
 

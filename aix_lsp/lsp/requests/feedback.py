@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pygls.exceptions import JsonRpcException
 
-from aix_lsp.lsp.messages import INVALID_PARAMS
+from aix_lsp.lsp.jsonrpc import INVALID_PARAMS
 from aix_lsp.lsp.positions import characters_in
 from aix_lsp.lsp.requests.popup_items import FIRST_LINE
 from aix_lsp.lsp.session import Session

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
 import attrs
 from lsprotocol import types
 
-from aix_lsp.completion.suggestion import Ask, SelectedCompletion, Update
-from aix_lsp.lsp.requests.asking import Place, once_started, updates
-from aix_lsp.lsp.requests.candidates import offer
-from aix_lsp.lsp.requests.inline_items import cost, growth, item
-from aix_lsp.lsp.session import Session
+from aix_lsp.completion.suggestion import Ask, SelectedCompletion, Suggestion, Update
+from aix_lsp.lsp.documents import RequestPosition
+from aix_lsp.lsp.positions import from_wire
+from aix_lsp.lsp.requests.suggestions import accept_command, suggest, when_started
+from aix_lsp.lsp.session import CandidateList, Session
 
 
 @attrs.define
@@ -37,68 +37,127 @@ _NOTHING: dict[str, Any] = {"items": []}
 _Stream = AsyncGenerator[Update, None]
 
 
-async def _inline(place: Place, ask: Ask, stream: _Stream, token: Any) -> Any:
+async def _inline(
+    session: Session, position: RequestPosition, request: Ask, stream: _Stream, token: Any
+) -> Any:
     last = Update((), True)
     async with aclosing(stream):
         async for update in stream:
             last = update
-    offer(place, ask, last.suggestions)
-    items = [item(place, ask, suggestion) for suggestion in last.suggestions]
+    _keep_candidates(session, position, request, last.suggestions)
+    items = [inline_item(session, position, request, suggestion) for suggestion in last.suggestions]
     if token is None or not items:
         return {"items": items}
-    place.session.protocol.notify("$/progress", {"token": token, "value": items})
+    session.protocol.notify("$/progress", {"token": token, "value": items})
     return {"items": []}
 
 
-async def _stream(place: Place, ask: Ask, stream: _Stream, token: Any) -> Any:
-    progress = _TextProgress(place.session, token)
+async def _stream(
+    session: Session, position: RequestPosition, request: Ask, stream: _Stream, token: Any
+) -> Any:
+    progress = _TextProgress(session, token)
     last = Update((), True)
     async with aclosing(stream):
         async for update in stream:
-            progress.report(growth(place, ask, update.suggestions), done=False)
+            progress.report(_text_so_far(position, request, update.suggestions), done=False)
             last = update
-    offer(place, ask, last.suggestions)
-    progress.report(growth(place, ask, last.suggestions), done=True)
-    return {"items": [item(place, ask, s) | {"data": cost(s)} for s in last.suggestions]}
+    _keep_candidates(session, position, request, last.suggestions)
+    progress.report(_text_so_far(position, request, last.suggestions), done=True)
+    items = [inline_item(session, position, request, s) | {"data": usage(s)} for s in last.suggestions]
+    return {"items": items}
 
 
 def _answer(session: Session, params: Params, channel: str, collect: Callable[..., Awaitable[Any]]) -> Any:
-    target = session.documents.target(params.text_document.uri)
-    if target is None:
+    document = session.documents.find(params.text_document.uri)
+    if document is None:
         return _NOTHING
 
     def go() -> Any:
-        if not session.is_active(target):
+        if not session.is_active(document):
             return _NOTHING
-        place = Place.of(session, target, params.position)
-        ask = _ask(place, params.context, channel)
-        return collect(place, ask, updates(place, ask), params.partial_result_token)
+        position = session.position(document, params.position)
+        request = _request(session, position, params.context, channel)
+        stream = suggest(session, request)
+        return collect(session, position, request, stream, params.partial_result_token)
 
-    return once_started(session, go, _NOTHING)
+    return when_started(session, go, _NOTHING)
 
 
-def _ask(place: Place, context: types.InlineCompletionContext, channel: str) -> Ask:
+def _request(
+    session: Session, position: RequestPosition, context: types.InlineCompletionContext, channel: str
+) -> Ask:
     invoked = context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
-    settings = place.session.settings_for(place.target.document)
+    document = position.document
     return Ask(
-        document=place.target.whole,
-        cursor=place.target.into_whole(place.cursor),
+        document=document.whole,
+        cursor=document.into_whole(position.cursor),
         trigger="invoked" if invoked else "automatic",
         channel=channel,
-        candidates=settings.candidates if invoked else 1,
-        selected=_selected(place, context.selected_completion_info),
+        candidates=session.settings_for(document.snapshot).candidates if invoked else 1,
+        selected=_selected(position, context.selected_completion_info),
     )
 
 
-def _selected(place: Place, info: types.SelectedCompletionInfo | None) -> SelectedCompletion | None:
+def _selected(
+    position: RequestPosition, info: types.SelectedCompletionInfo | None
+) -> SelectedCompletion | None:
     """The popup's selected entry; one whose range does not end at the cursor's line says nothing usable."""
     if info is None:
         return None
-    wire = info.range.start
-    start = place.session.documents.store.from_wire(place.target.document.text, (wire.line, wire.character))
-    if start > place.cursor or start.line != place.cursor.line:
+    wire, document = info.range.start, position.document
+    start = from_wire(document.snapshot.text, wire.line, wire.character, position.encoding)
+    if start > position.cursor or start.line != position.cursor.line:
         return None
-    return SelectedCompletion(place.target.into_whole(start), info.text)
+    return SelectedCompletion(document.into_whole(start), info.text)
+
+
+def _keep_candidates(
+    session: Session, position: RequestPosition, request: Ask, suggestions: tuple[Suggestion, ...]
+) -> None:
+    """Keep what a client is given, of which it shows the first, for the commands that show others."""
+    if suggestions:
+        session.candidates[position.document.snapshot.uri] = CandidateList(position, request, suggestions)
+
+
+def inline_item(
+    session: Session, position: RequestPosition, request: Ask, suggestion: Suggestion
+) -> dict[str, Any]:
+    """One suggestion as an item, which the session remembers for what its client will say of it."""
+    text, span = _span(position, request, suggestion)
+    session.remember(position.document, suggestion)
+    return {"insertText": text, "range": span, "command": accept_command(suggestion)}
+
+
+def usage(suggestion: Suggestion) -> dict[str, Any]:
+    """Which suggestion it is, where it came from, and what it took in tokens and milliseconds."""
+    return {
+        "id": suggestion.id,
+        "source": suggestion.source,
+        "promptTokens": suggestion.prompt_tokens,
+        "reusedTokens": suggestion.reused_tokens,
+        "completionTokens": suggestion.completion_tokens,
+        "firstTextMs": round(suggestion.first_text_ms, 3),
+        "totalMs": round(suggestion.total_ms, 3),
+    }
+
+
+def _text_so_far(
+    position: RequestPosition, request: Ask, suggestions: Sequence[Suggestion]
+) -> dict[str, Any]:
+    """The best candidate so far, with its range, so that a client can take it before the answer comes."""
+    if not suggestions:
+        return {"text": ""}
+    text, span = _span(position, request, suggestions[0])
+    return {"text": text, "range": span}
+
+
+def _span(position: RequestPosition, request: Ask, suggestion: Suggestion) -> tuple[str, types.Range]:
+    """Text and range, which start where the selected popup entry does, else at the cursor."""
+    start, text = position.cursor, suggestion.text
+    if request.selected is not None:
+        start = position.document.out_of_whole(request.selected.start)
+        text = request.selected.text + text
+    return text, position.range(start, position.right_of(suggestion.replace_right))
 
 
 class _TextProgress:
@@ -110,11 +169,11 @@ class _TextProgress:
         self._sequence = 0
         self._text = ""
 
-    def report(self, growth: dict[str, Any], *, done: bool) -> None:
-        text = growth["text"]
+    def report(self, so_far: dict[str, Any], *, done: bool) -> None:
+        text = so_far["text"]
         if self._token is None or (text == self._text and not done):
             return
-        value = growth | {"sequence": self._sequence, "done": done}
+        value = so_far | {"sequence": self._sequence, "done": done}
         self._session.protocol.notify(
             "$/progress", {"token": self._token, "value": value}, droppable=not done
         )

@@ -11,9 +11,8 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from aix_lsp import __version__
-from aix_lsp.lsp.capabilities import server_capabilities
-from aix_lsp.lsp.client import Client
-from aix_lsp.lsp.messages import INVALID_PARAMS, INVALID_REQUEST
+from aix_lsp.lsp.capabilities import Client, server_capabilities
+from aix_lsp.lsp.jsonrpc import INVALID_PARAMS, INVALID_REQUEST
 from aix_lsp.lsp.parent import end_of
 from aix_lsp.lsp.protocol import Phase
 from aix_lsp.lsp.requests.commands import COMMANDS
@@ -36,7 +35,7 @@ def initialize(session: Session, params: Any) -> types.InitializeResult:
     session.status.notifies = session.client.status
     session.status.shows_progress = session.client.work_done_progress
     session.protocol.phase = Phase.INITIALIZED
-    if session.client.process_id is not None and session.parts.options.transport == "stdio":
+    if session.client.process_id is not None and session.dependencies.options.transport == "stdio":
         session.run_soon(_leave_at(session, end_of(session.client.process_id)))
     logger.info("a session with %s began", session.client.name or "a client without a name")
     info = types.ServerInfo("aix-lsp", __version__)

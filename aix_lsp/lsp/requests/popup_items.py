@@ -1,4 +1,4 @@
-"""Suggestions as entries of the completion popup. Pure: from a place and suggestions to LSP items."""
+"""Suggestions as entries of the completion popup. Pure: from a position and suggestions to LSP items."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from lsprotocol import types
 
 from aix_lsp.completion.document import Position
 from aix_lsp.completion.suggestion import Suggestion
-from aix_lsp.lsp.client import Client
-from aix_lsp.lsp.positions import units_of
-from aix_lsp.lsp.requests.asking import Place
+from aix_lsp.lsp.capabilities import Client
+from aix_lsp.lsp.documents import RequestPosition
+from aix_lsp.lsp.requests.suggestions import accept_command
 
-ACCEPT = "aix.accept"
 FIRST_LINE = ":line"
 """Ends the id of a suggestion's first line, given as a suggestion of its own."""
 
@@ -26,16 +25,16 @@ _FIRST = "!"
 
 @dataclass(frozen=True, slots=True)
 class PopupItems:
-    """Makes items for one place and client. `first` lets them stand above those of other servers."""
+    """Makes items for one position and client. `first` lets them stand above those of other servers."""
 
-    place: Place
+    position: RequestPosition
     client: Client
     first: bool
 
     @property
     def word(self) -> str:
         """The part of a word left of the cursor, which the item replaces so that clients can filter by it."""
-        found = _WORD_BEFORE.search(self.place.line[: self.place.cursor.column])
+        found = _WORD_BEFORE.search(self.position.line[: self.position.cursor.column])
         return found[0] if found else ""
 
     def complete_list(self, items: Sequence[types.CompletionItem], incomplete: bool) -> types.CompletionList:
@@ -50,8 +49,8 @@ class PopupItems:
         """
         if not suggestion.replace_right or not self.client.ignores_ranges:
             return suggestion
-        column = self.place.cursor.column
-        replaced = self.place.line[column : column + suggestion.replace_right]
+        column = self.position.cursor.column
+        replaced = self.position.line[column : column + suggestion.replace_right]
         text = suggestion.text.removesuffix(replaced)
         if not text.strip() or text == suggestion.text:
             return None
@@ -67,13 +66,13 @@ class PopupItems:
             sort_text=f"{_FIRST if self.first else _LAST}{rank:04d}",
             filter_text=self._filter_text(text),
             preselect=True if self.first and rank == 0 else None,
-            command=accepted(suggestion),
+            command=accept_command(suggestion),
             data={"id": suggestion.id},
         )
         if client.label_details:
             item.label_details = types.CompletionItemLabelDetails(description="aix")
         if not client.lazy_documentation:
-            item.documentation = documentation(text, self.place.language, client)
+            item.documentation = documentation(text, self.position.document.language, client)
         self._set_edit(item, suggestion)
         return item
 
@@ -93,9 +92,9 @@ class PopupItems:
         return types.TextEdit(self._span(replace_right), text)
 
     def _span(self, replace_right: int) -> types.Range:
-        cursor = self.place.cursor
-        return self.place.range(
-            Position(cursor.line, cursor.column - len(self.word)), self.place.right_of(replace_right)
+        cursor = self.position.cursor
+        return self.position.range(
+            Position(cursor.line, cursor.column - len(self.word)), self.position.right_of(replace_right)
         )
 
     def _defaults(self) -> types.CompletionItemDefaults | None:
@@ -131,12 +130,6 @@ def first_line(suggestion: Suggestion) -> Suggestion | None:
 
 def _lines(text: str) -> list[str]:
     return re.split(r"\r\n|\r|\n", text)
-
-
-def accepted(suggestion: Suggestion) -> types.Command:
-    """What the client runs when the suggestion has been inserted."""
-    length = units_of(suggestion.text, len(suggestion.text), "utf-16")
-    return types.Command("Accepted", ACCEPT, arguments=[suggestion.id, length])
 
 
 def documentation(text: str, language: str, client: Client) -> types.MarkupContent | str:

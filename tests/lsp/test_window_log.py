@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from aix_lsp.lsp import client_log, messages
-from aix_lsp.lsp.client_log import ClientLog
+from aix_lsp.lsp import jsonrpc, stdio
+from aix_lsp.lsp.stdio import ClientLog
 from tests.lsp.peer import DirectPeer
 
 
@@ -35,14 +35,14 @@ async def test_warnings_and_errors_of_ours(peer: DirectPeer, log: ClientLog) -> 
 
 async def test_nothing_before_initialize(peer: DirectPeer, log: ClientLog) -> None:
     logging.getLogger("aix_lsp").error("early")
-    assert await peer.error("still/there") == messages.SERVER_NOT_INITIALIZED
+    assert await peer.error("still/there") == jsonrpc.SERVER_NOT_INITIALIZED
     await peer.initialize()
     assert not logged(peer)
 
 
 async def test_a_flood_is_cut(peer: DirectPeer, log: ClientLog) -> None:
     await peer.initialize()
-    for number in range(10 * client_log.MOST_A_MINUTE):
+    for number in range(10 * stdio.MOST_A_MINUTE):
         logging.getLogger("aix_lsp").error("again %d", number)
     await peer.error("still/there")
-    assert len(logged(peer)) == client_log.MOST_A_MINUTE
+    assert len(logged(peer)) == stdio.MOST_A_MINUTE

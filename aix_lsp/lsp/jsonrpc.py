@@ -1,11 +1,17 @@
-"""What a message body is, by JSON-RPC 2.0 and the LSP base protocol. Pure; knows no methods."""
+"""JSON-RPC 2.0 as LSP uses it: what a message body is, and the server's own unanswered requests. Knows no methods."""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, NoReturn
+
+from pygls.exceptions import JsonRpcException
+
+logger = logging.getLogger(__name__)
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -107,3 +113,36 @@ def _id(value: Any) -> Id | None:
     if isinstance(value, float) and value.is_integer():
         return int(value)  # editors whose numbers are all floating point
     return value if isinstance(value, str | int) else None
+
+
+class OutgoingRequests:
+    """Futures by id. An answer to a call that was given up, or never made, is only logged."""
+
+    def __init__(self) -> None:
+        self._open: dict[Id, Future[Any]] = {}
+        self._last = 0
+
+    def open(self) -> tuple[Id, Future[Any]]:
+        """A new id, and the future that its answer completes."""
+        self._last += 1
+        id, future = f"aix-{self._last}", Future[Any]()
+        self._open[id] = future
+        future.add_done_callback(lambda _: self._open.pop(id, None))
+        return id, future
+
+    def answer(self, id: Id | None, result: Any, error: Mapping[str, Any] | None) -> None:
+        """Take the client's answer; an error raises JsonRpcException from the future."""
+        future = None if id is None else self._open.get(id)
+        if future is None or not future.set_running_or_notify_cancel():
+            logger.debug("an answer to nothing: %r", id)
+        elif error is None:
+            future.set_result(result)
+        else:
+            code = error.get("code")
+            message = str(error.get("message", "the client refused"))
+            future.set_exception(JsonRpcException(message, code if isinstance(code, int) else INTERNAL_ERROR))
+
+    def cancel_all(self) -> None:
+        """Give up every open call."""
+        for future in list(self._open.values()):
+            future.cancel()

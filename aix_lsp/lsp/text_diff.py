@@ -6,7 +6,7 @@ from aix_lsp.completion.document import Edit
 from aix_lsp.completion.text import Position, Text, content_length
 
 
-def difference(before: Text, after: Text) -> Edit | None:
+def minimal_edit(before: Text, after: Text) -> Edit | None:
     """The smallest single edit from `before` to `after`; None where they are equal.
 
     Typing then looks like typing, whatever way the client sends it, and unchanged lines stay shared.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aix_lsp.completion.document import Edit, Position, Text
-from aix_lsp.lsp.difference import difference
+from aix_lsp.lsp.text_diff import minimal_edit
 
 strings = st.text(st.sampled_from("ab漢😀\u2028\r\n"), max_size=40)
 
@@ -15,7 +15,7 @@ strings = st.text(st.sampled_from("ab漢😀\u2028\r\n"), max_size=40)
 @given(strings, strings)
 def test_applying_the_difference_gives_the_new_text(old: str, new: str) -> None:
     before, after = Text.of(old), Text.of(new)
-    edit = difference(before, after)
+    edit = minimal_edit(before, after)
     if edit is None:
         assert old == new
     else:
@@ -26,7 +26,7 @@ def test_applying_the_difference_gives_the_new_text(old: str, new: str) -> None:
 
 @given(strings, strings, strings)
 def test_an_insertion_stays_as_small_as_it_was(head: str, inserted: str, tail: str) -> None:
-    edit = difference(Text.of(head + tail), Text.of(head + inserted + tail))
+    edit = minimal_edit(Text.of(head + tail), Text.of(head + inserted + tail))
     assert edit is None or len(edit.text) <= len(inserted) + 4  # an ending that merges is replaced whole
 
 
@@ -43,12 +43,12 @@ CASES = [
 
 @pytest.mark.parametrize(("old", "new", "edit"), CASES)
 def test_cases(old: str, new: str, edit: Edit) -> None:
-    assert difference(Text.of(old), Text.of(new)) == edit
+    assert minimal_edit(Text.of(old), Text.of(new)) == edit
 
 
 def test_a_large_document_keeps_its_blocks() -> None:
     lines = [f"line {i}\n" for i in range(50_000)]
     before = Text.of("".join(lines))
     lines[30_000] = "line 30000!\n"
-    edit = difference(before, Text.of("".join(lines)))
+    edit = minimal_edit(before, Text.of("".join(lines)))
     assert edit == Edit(P(30_000, 10), P(30_000, 10), "!")

@@ -1,10 +1,12 @@
-"""The sessions of a server with many clients: from their first message to the last trace of them."""
+"""Client connections: reading a client's bytes into its session, and the registry of all sessions of a server."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 
+from aix_lsp.lsp.framing import BadFrame, FrameParser
+from aix_lsp.lsp.jsonrpc import INVALID_REQUEST
 from aix_lsp.lsp.outbox import Outbox
 from aix_lsp.lsp.protocol import Phase
 from aix_lsp.lsp.session import Session
@@ -17,7 +19,7 @@ INTRODUCTION_S = 30.0
 FLUSH_S = 2.0
 
 
-class Lobby:
+class ConnectionRegistry:
     """Keeps a task for each session, which cleans up after it."""
 
     def __init__(self, introduction_s: float = INTRODUCTION_S) -> None:
@@ -31,17 +33,17 @@ class Lobby:
     def sessions(self) -> list[Session]:
         return list(self._tasks.values())
 
-    def receive(self, session: Session, outbox: Outbox) -> asyncio.Task[None]:
+    def add(self, session: Session, outbox: Outbox) -> asyncio.Task[None]:
         """Take in a session whose connection is open; the task ends when nothing of it is left."""
         if len(self._tasks) >= MAX_CLIENTS:
             logger.error("more than %d clients; a connection was refused", MAX_CLIENTS)
             session.disconnected()
-        task = asyncio.ensure_future(self._attend(session, outbox))
+        task = asyncio.ensure_future(self._serve(session, outbox))
         self._tasks[task] = session
         task.add_done_callback(self._tasks.pop)
         return task
 
-    async def _attend(self, session: Session, outbox: Outbox) -> None:
+    async def _serve(self, session: Session, outbox: Outbox) -> None:
         timer = asyncio.get_running_loop().call_later(self._introduction_s, self._check, session)
         try:
             await session.finished
@@ -73,3 +75,45 @@ async def flush(outbox: Outbox) -> None:
     except TimeoutError:
         logger.warning("a client did not read all of its messages")
         outbox.abort()
+
+
+FIRST_MESSAGE_BYTES = 1 << 20
+"""The longest `initialize`; with its options it has some kilobytes."""
+
+
+class MessageReader:
+    """Bodies go to the session as they are complete, in order."""
+
+    def __init__(self, session: Session, max_message_bytes: int) -> None:
+        self._session = session
+        self._max_message_bytes = max_message_bytes
+        self._parser = FrameParser(self._limit())
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes from the client."""
+        for frame in self._parser.feed(data):
+            self._feed(frame)
+            self._parser.max_body = self._limit()
+
+    def _feed(self, frame: bytes | BadFrame) -> None:
+        if self._session.finished.done():
+            return
+        if isinstance(frame, bytes):
+            self._session.protocol.receive(frame)
+        else:
+            self._refuse(frame)
+
+    def _limit(self) -> int:
+        """Little before the client has introduced itself: it may be anybody."""
+        introduced = self._session.protocol.phase is not Phase.CONNECTED
+        return self._max_message_bytes if introduced else min(self._max_message_bytes, FIRST_MESSAGE_BYTES)
+
+    def end(self) -> None:
+        """The client's side is closed."""
+        self._session.disconnected()
+
+    def _refuse(self, frame: BadFrame) -> None:
+        logger.warning("bad message from the client: %s", frame.reason)
+        self._session.protocol.refuse(None, INVALID_REQUEST, frame.reason)
+        if frame.fatal:
+            self._session.disconnected()

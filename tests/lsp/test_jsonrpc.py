@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aix_lsp.lsp import messages
-from aix_lsp.lsp.messages import Invalid, Notification, Request, Response
+from aix_lsp.lsp import jsonrpc
+from aix_lsp.lsp.jsonrpc import Invalid, Notification, Request, Response
 
 V = {"jsonrpc": "2.0"}
 
@@ -29,31 +29,31 @@ V = {"jsonrpc": "2.0"}
         (V | {"id": None, "error": {"code": 1}}, Response(None, None, {"code": 1})),
     ],
 )
-def test_messages(value: Any, message: messages.Message) -> None:
-    assert messages.read(json.dumps(value).encode()) == [message]
+def test_messages(value: Any, message: jsonrpc.Message) -> None:
+    assert jsonrpc.read(json.dumps(value).encode()) == [message]
 
 
 @pytest.mark.parametrize(
     ("value", "code", "id"),
     [
-        ({"id": 1, "method": "m"}, messages.INVALID_REQUEST, 1),
-        ({"jsonrpc": "1.0", "id": 1, "method": "m"}, messages.INVALID_REQUEST, 1),
-        ({"jsonrpc": 2.0, "id": 1, "method": "m"}, messages.INVALID_REQUEST, 1),
-        (V | {"id": None, "method": "m"}, messages.INVALID_REQUEST, None),
-        (V | {"id": 1.5, "method": "m"}, messages.INVALID_REQUEST, None),
-        (V | {"id": True, "method": "m"}, messages.INVALID_REQUEST, None),
-        (V | {"id": {}, "method": "m"}, messages.INVALID_REQUEST, None),
-        (V | {"id": 1, "method": 5}, messages.INVALID_REQUEST, 1),
-        (V | {"id": 1, "method": "m", "params": "text"}, messages.INVALID_REQUEST, 1),
-        (V | {"id": 1}, messages.INVALID_REQUEST, None),
-        ({}, messages.INVALID_REQUEST, None),
-        ("text", messages.INVALID_REQUEST, None),
-        (None, messages.INVALID_REQUEST, None),
-        ([], messages.INVALID_REQUEST, None),
+        ({"id": 1, "method": "m"}, jsonrpc.INVALID_REQUEST, 1),
+        ({"jsonrpc": "1.0", "id": 1, "method": "m"}, jsonrpc.INVALID_REQUEST, 1),
+        ({"jsonrpc": 2.0, "id": 1, "method": "m"}, jsonrpc.INVALID_REQUEST, 1),
+        (V | {"id": None, "method": "m"}, jsonrpc.INVALID_REQUEST, None),
+        (V | {"id": 1.5, "method": "m"}, jsonrpc.INVALID_REQUEST, None),
+        (V | {"id": True, "method": "m"}, jsonrpc.INVALID_REQUEST, None),
+        (V | {"id": {}, "method": "m"}, jsonrpc.INVALID_REQUEST, None),
+        (V | {"id": 1, "method": 5}, jsonrpc.INVALID_REQUEST, 1),
+        (V | {"id": 1, "method": "m", "params": "text"}, jsonrpc.INVALID_REQUEST, 1),
+        (V | {"id": 1}, jsonrpc.INVALID_REQUEST, None),
+        ({}, jsonrpc.INVALID_REQUEST, None),
+        ("text", jsonrpc.INVALID_REQUEST, None),
+        (None, jsonrpc.INVALID_REQUEST, None),
+        ([], jsonrpc.INVALID_REQUEST, None),
     ],
 )
-def test_what_is_no_message(value: Any, code: int, id: messages.Id | None) -> None:
-    [message] = messages.read(json.dumps(value).encode())
+def test_what_is_no_message(value: Any, code: int, id: jsonrpc.Id | None) -> None:
+    [message] = jsonrpc.read(json.dumps(value).encode())
     assert isinstance(message, Invalid)
     assert (message.code, message.id) == (code, id)
 
@@ -70,23 +70,23 @@ def test_what_is_no_message(value: Any, code: int, id: messages.Id | None) -> No
     ],
 )
 def test_what_is_not_json(body: bytes) -> None:
-    [message] = messages.read(body)
+    [message] = jsonrpc.read(body)
     assert isinstance(message, Invalid)
-    assert (message.code, message.id) == (messages.PARSE_ERROR, None)
+    assert (message.code, message.id) == (jsonrpc.PARSE_ERROR, None)
 
 
 def test_each_request_of_a_batch_is_refused_by_its_id() -> None:
     batch = [V | {"id": 1, "method": "m"}, V | {"method": "n"}, V | {"id": "b", "method": "m"}, 3]
-    refused = messages.read(json.dumps(batch).encode())
+    refused = jsonrpc.read(json.dumps(batch).encode())
     assert [(m.code, m.id) for m in refused if isinstance(m, Invalid)] == [
-        (messages.INVALID_REQUEST, 1),
-        (messages.INVALID_REQUEST, "b"),
+        (jsonrpc.INVALID_REQUEST, 1),
+        (jsonrpc.INVALID_REQUEST, "b"),
     ]
 
 
 @given(st.binary(max_size=200))
 def test_reading_never_raises(body: bytes) -> None:
-    assert messages.read(body)
+    assert jsonrpc.read(body)
 
 
 json_values = st.recursive(
@@ -103,4 +103,4 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_any_json_is_classified(value: Any) -> None:
-    assert messages.read(json.dumps(value).encode())
+    assert jsonrpc.read(json.dumps(value).encode())

@@ -1,0 +1,72 @@
+"""Requests for suggestions: started when the session is ready, with the service's errors as LSP errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import TypeVar
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from aix_lsp.completion.suggestion import Ask, ContentModified, Suggestion, Superseded, Update
+from aix_lsp.lsp.jsonrpc import CONTENT_MODIFIED, SERVER_CANCELLED
+from aix_lsp.lsp.positions import units_of
+from aix_lsp.lsp.session import Session
+
+ACCEPT = "aix.accept"
+T = TypeVar("T")
+
+
+def when_started(session: Session, go: Callable[[], T | Awaitable[T]], nothing: T) -> T | Awaitable[T]:
+    """What `go` gives: now, or when the settings are known; `nothing` where that passes the deadline."""
+    return go() if session.started.is_set() else _later(session, go, nothing)
+
+
+async def _later(session: Session, go: Callable[[], T | Awaitable[T]], nothing: T) -> T:
+    session.start()  # some clients never say `initialized`
+    try:
+        async with asyncio.timeout(session.configuration.before_start().deadline_ms / 1000):
+            await session.started.wait()
+            outcome = go()
+            return await outcome if isinstance(outcome, Awaitable) else outcome
+    except TimeoutError:
+        return nothing
+
+
+def suggest(session: Session, ask: Ask) -> AsyncGenerator[Update, None]:
+    """The service's updates, the last one with `done`; closing this ends the generation.
+
+    The service learns of the request at once, so that a change that the client sends next finds it there.
+    Iterating raises JsonRpcException where the request was superseded or the document has changed.
+    """
+    configured = session.service_for(ask.document.uri)
+    if configured is None:
+        return _nothing()  # the user has cancelled the model's loading
+    session.status.follow(configured.lease.backend)
+    return _with_lsp_errors(session, configured.service.suggest(ask))
+
+
+async def _nothing() -> AsyncGenerator[Update, None]:
+    yield Update((), True)
+
+
+async def _with_lsp_errors(
+    session: Session, stream: AsyncGenerator[Update, None]
+) -> AsyncGenerator[Update, None]:
+    try:
+        with session.status.busy():
+            async with aclosing(stream) as updates:
+                async for update in updates:
+                    yield update
+    except Superseded as error:
+        raise JsonRpcException("a newer request took this one's place", SERVER_CANCELLED) from error
+    except ContentModified as error:
+        raise JsonRpcException("the document has changed", CONTENT_MODIFIED) from error
+
+
+def accept_command(suggestion: Suggestion) -> types.Command:
+    """What the client runs when it has inserted the suggestion."""
+    length = units_of(suggestion.text, len(suggestion.text), "utf-16")
+    return types.Command("Accepted", ACCEPT, arguments=[suggestion.id, length])

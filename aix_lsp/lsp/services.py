@@ -1,0 +1,220 @@
+"""Completion services of a session, by their settings, and the backends that all sessions of the process share."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from aix_lsp.backends.base import Backend, BackendStatus
+from aix_lsp.settings import Settings, for_language
+
+if TYPE_CHECKING:
+    from aix_lsp.completion.service import CompletionService
+
+logger = logging.getLogger(__name__)
+
+Roots = Callable[[], Sequence[Path]]
+_CLOSE_S = 5.0
+MakeService = Callable[[Backend, Callable[[str], Settings], Roots], "CompletionService"]
+
+
+class ConfiguredService:
+    """Settings, and the service and backend that work by them."""
+
+    def __init__(self, settings: Settings, lease: Lease, make_service: MakeService, roots: Roots) -> None:
+        self.settings = settings
+        self.lease = lease
+        self.service = make_service(lease.backend, self.settings_for, roots)
+
+    def settings_for(self, language: str) -> Settings:
+        """The settings for documents of a language (LSP id), as they are now."""
+        return for_language(self.settings, language)
+
+    async def close(self) -> None:
+        """End the service's generations and give the backend back."""
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await self.service.close()
+        except Exception:
+            logger.exception("a completion service could not be closed")
+        self.lease.release()
+
+
+class ServiceMap:
+    """Which configured each workspace folder (by URI; "" is everything outside of them) has."""
+
+    def __init__(self, pool: EnginePool, make_service: MakeService, roots: Roots) -> None:
+        self._roots = roots
+        self._pool = pool
+        self._make_service = make_service
+        self._by_folder: dict[str, ConfiguredService] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def __iter__(self) -> Iterator[ConfiguredService]:
+        return iter({id(configured): configured for configured in self._by_folder.values()}.values())
+
+    def get(self, folder: str) -> ConfiguredService | None:
+        """The configured of a folder; None before the first `apply`."""
+        return self._by_folder.get(folder) or self._by_folder.get("")
+
+    def apply(self, settings: Mapping[str, Settings]) -> None:
+        """Give each folder a configured with its settings; must name "".
+
+        A configured whose engine stays the same is kept, with what its service has cached.
+        """
+        before, kept = dict(self._by_folder), dict[int, ConfiguredService]()
+        after: dict[str, ConfiguredService] = {}
+        for folder, wanted in settings.items():
+            configured = next((s for s in kept.values() if s.settings == wanted), None)
+            if configured is None:
+                configured = self._reusable(before, kept, folder, wanted)
+            kept[id(configured)] = configured
+            after[folder] = configured
+        self._by_folder = after
+        for configured in {id(s): s for s in before.values() if id(s) not in kept}.values():
+            self._retire(configured)
+
+    def clear(self) -> None:
+        """Retire every configured; `apply` makes new ones."""
+        for configured in list(self):
+            self._retire(configured)
+        self._by_folder = {}
+
+    def _reusable(
+        self,
+        before: Mapping[str, ConfiguredService],
+        kept: Mapping[int, ConfiguredService],
+        folder: str,
+        wanted: Settings,
+    ) -> ConfiguredService:
+        key = identity(wanted)
+        candidates = [before[folder]] if folder in before else []
+        for configured in [*candidates, *before.values()]:
+            if id(configured) not in kept and configured.lease.key == key:
+                configured.settings = wanted
+                return configured
+        return ConfiguredService(wanted, self._pool.lease(wanted), self._make_service, self._roots)
+
+    def _retire(self, configured: ConfiguredService) -> None:
+        task = asyncio.ensure_future(configured.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def close(self) -> None:
+        """Close every configured, at the session's end."""
+        self.clear()
+        await asyncio.gather(*self._closing)
+
+
+LINGER_S = 10.0
+"""A backend without sessions is kept this long: an editor that restarts its server comes back at once."""
+
+_CLOSE_S = 5.0
+_REMOTE = ("url", "api_key", "remote_model", "remote_format")
+
+
+class LiveBackend(Backend, Protocol):
+    """A backend as aix_lsp.backends.launch gives it."""
+
+    def on_status(self, listener: Callable[[BackendStatus], None], /) -> Callable[[], None]:
+        """Call `listener` at each change of state, on the event loop; returns what ends that."""
+        ...
+
+    async def restart(self) -> None:
+        """Start the engine afresh, where it is one of ours."""
+        ...
+
+
+Connect = Callable[[Settings], LiveBackend]
+
+
+def identity(settings: Settings) -> tuple[object, ...]:
+    """What two settings must agree in to share a backend."""
+    return tuple(
+        getattr(settings, field.name)
+        for field in dataclasses.fields(settings)
+        if field.metadata["engine"] or field.name in _REMOTE
+    )
+
+
+@dataclass(slots=True)
+class _Shared:
+    backend: LiveBackend
+    leases: int = 0
+    leaving: asyncio.TimerHandle | None = None
+
+
+class EnginePool:
+    """Backends by the settings that they were made from, counted by their users."""
+
+    def __init__(self, connect: Connect, linger_s: float = LINGER_S) -> None:
+        self._connect = connect
+        self._linger_s = linger_s
+        self._shared: dict[tuple[object, ...], _Shared] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._shared)
+
+    def lease(self, settings: Settings) -> Lease:
+        """The backend for these settings, made where there is none yet."""
+        key = identity(settings)
+        shared = self._shared.get(key)
+        if shared is None:
+            shared = self._shared[key] = _Shared(self._connect(settings))
+        if shared.leaving is not None:
+            shared.leaving.cancel()
+            shared.leaving = None
+        shared.leases += 1
+        return Lease(self, key, shared.backend)
+
+    def release(self, key: tuple[object, ...]) -> None:
+        """One user fewer; for Lease only."""
+        shared = self._shared[key]
+        shared.leases -= 1
+        if shared.leases == 0:
+            loop = asyncio.get_running_loop()
+            shared.leaving = loop.call_later(self._linger_s, self._drop, key)
+
+    def _drop(self, key: tuple[object, ...]) -> None:
+        task = asyncio.ensure_future(_close(self._shared.pop(key).backend))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def close(self) -> None:
+        """Close every backend, at the end of the process."""
+        while self._shared:
+            _, shared = self._shared.popitem()
+            if shared.leaving is not None:
+                shared.leaving.cancel()
+            await _close(shared.backend)
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+
+class Lease:
+    """One session's share of a backend."""
+
+    def __init__(self, pool: EnginePool, key: tuple[object, ...], backend: LiveBackend) -> None:
+        self.key = key
+        self.backend = backend
+        self._pool: EnginePool | None = pool
+
+    def release(self) -> None:
+        """Give the share back; again does nothing."""
+        if self._pool is not None:
+            self._pool.release(self.key)
+            self._pool = None
+
+
+async def _close(backend: Backend) -> None:
+    try:
+        async with asyncio.timeout(_CLOSE_S):
+            await backend.close()
+    except Exception:
+        logger.exception("a backend could not be closed")
