@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, Protocol
 
-from aix_lsp.fim.doubt import ANY, Least
+from aix_lsp.fim.confidence import NO_THRESHOLD, ConfidenceThresholds
 from aix_lsp.fim.prompt import FimPrompt
 
 
@@ -50,7 +50,7 @@ class GenerateRequest:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     stop_when: StopWhen = ""
-    least: Least = ANY
+    confidence: ConfidenceThresholds = NO_THRESHOLD
     """Where to end for want of likelihood, of backends that tell it."""
     stream_key: str = ""
     """A newer request with the same key supersedes this one in the engine; empty means never."""

@@ -39,7 +39,7 @@ class CorpusUploader:
             self._sending = asyncio.create_task(self._send(client, due, used))
 
     async def _send(self, client: Client, texts: Sequence[LibraryText], used: dict[str, float]) -> None:
-        url = client.address.at("/aix/texts")
+        url = client.address.at("/aix/corpus")
         try:
             for some in _by_size(texts):
                 await client.post(url, {"texts": [text.text for text in some]})

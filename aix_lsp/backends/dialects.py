@@ -54,9 +54,9 @@ class EngineDialect:
             "deadline_ms": request.deadline_ms,
             "heal": request.heal,
             "stop_when": request.stop_when,
-            "least": {name: value for name, value in asdict(request.least).items() if value},
+            "confidence": {name: value for name, value in asdict(request.confidence).items() if value},
             "recall": request.recall,
-            "library": [text.digest for text in request.library],
+            "corpus": [text.digest for text in request.library],
         }
         return {
             **_common(request, self.model, list(request.stop)),

@@ -13,7 +13,7 @@ import re
 from dataclasses import replace
 
 from aix_lsp.backends.base import Delta, GenerateRequest
-from aix_lsp.fim.doubt import ANY, Doubt
+from aix_lsp.fim.confidence import NO_THRESHOLD, ConfidenceGate
 from aix_lsp.fim.prompt import FimPrompt
 
 # The last blank before a word belongs to its token (" name"), also where several indent a line.
@@ -104,7 +104,7 @@ class EmulatedStream:
         self._word = word
         self._stops = stops
         self._one_line = request.stop_when == "line"
-        self._least = request.least
+        self._confidence = request.confidence
         self._awaited = request.n
         self._candidates: dict[int, _CandidateStream] = {}
 
@@ -129,7 +129,10 @@ class EmulatedStream:
         candidate = self._candidates.get(delta.index)
         if candidate is None:
             candidate = _CandidateStream(
-                TextHealer(self._word), StopFilter(self._stops), Doubt(self._least), self._one_line
+                TextHealer(self._word),
+                StopFilter(self._stops),
+                ConfidenceGate(self._confidence),
+                self._one_line,
             )
             self._candidates[delta.index] = candidate
         return candidate.take(delta)
@@ -138,7 +141,9 @@ class EmulatedStream:
         """End all candidates that have not ended by themselves."""
         for index in range(self._awaited):
             if index not in self._candidates:
-                self._candidates[index] = _CandidateStream(TextHealer(""), StopFilter(()), Doubt(ANY), False)
+                self._candidates[index] = _CandidateStream(
+                    TextHealer(""), StopFilter(()), ConfidenceGate(NO_THRESHOLD), False
+                )
         return [
             Delta(candidate.finish(), index, reason)
             for index, candidate in sorted(self._candidates.items())
@@ -149,13 +154,13 @@ class EmulatedStream:
 class _CandidateStream:
     """One candidate on its way from the server to the user."""
 
-    def __init__(self, healer: TextHealer, stops: StopFilter, doubt: Doubt, one_line: bool) -> None:
+    def __init__(self, healer: TextHealer, stops: StopFilter, gate: ConfidenceGate, one_line: bool) -> None:
         self.healer = healer
         self.ended = False
         self.cut = False
         """Whether it ended before the server said so."""
         self._stops = stops
-        self._doubt = doubt
+        self._gate = gate
         self._one_line = one_line
         self._inked = False
 
@@ -164,7 +169,7 @@ class _CandidateStream:
             return None
         # What repeats the word at the cursor is typed already, however unlikely.
         logprob = (delta.logprob or 0.0) if self.healer.settled else 0.0
-        said, verdict = self._doubt.feed(self.healer.feed(delta.text), logprob)
+        said, verdict = self._gate.feed(self.healer.feed(delta.text), logprob)
         text = self._first_line(self._stops.feed(said))
         reason = delta.finish_reason or verdict
         if reason and not self.healer.settled:

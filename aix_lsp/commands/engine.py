@@ -62,7 +62,7 @@ def command(log_file: Path | None, verbose: bool, **options: Any) -> None:
     listen = _listen(options)
     from aix_lsp import logs
     from aix_lsp.engine.options import EngineOptions
-    from aix_lsp.engine.serve import run
+    from aix_lsp.engine.process import run
 
     logs.configure("debug" if verbose else "info", log_file)
     if log_file is not None:

@@ -11,7 +11,7 @@ from aix_lsp.completion.extent import Extent, extent
 from aix_lsp.completion.scene import Scene
 from aix_lsp.completion.suggestion import Ask
 from aix_lsp.completion.tracking import after
-from aix_lsp.fim.doubt import ANY, Least
+from aix_lsp.fim.confidence import NO_THRESHOLD, ConfidenceThresholds
 from aix_lsp.fim.reading import normalise
 from aix_lsp.settings import Settings
 
@@ -51,13 +51,13 @@ class Aim:
         return self.ask.document.text.clamp(self.ask.cursor)
 
     @property
-    def least(self) -> Least:
+    def least(self) -> ConfidenceThresholds:
         """The chances at which a suggestion ends. What was asked for by hand is shown in full."""
         sure = self.settings.confidence
         if self.ask.trigger == "invoked" or not sure:
-            return ANY
+            return NO_THRESHOLD
         further = 0.0 if self.settings.multiline == "always" else max(_FURTHER, sure)
-        return Least(head=max(_HEAD, sure), whole=sure, further=further)
+        return ConfidenceThresholds(head=max(_HEAD, sure), whole=sure, further=further)
 
     @property
     def head(self) -> str:

@@ -125,7 +125,7 @@ class Generation:
         """Add the stream of `request`; its candidates follow those already there."""
         stream = _Stream([Track() for _ in range(request.n)])
         self.tracks += stream.tracks
-        self.doubted = self.doubted or bool(request.least)
+        self.doubted = self.doubted or bool(request.confidence)
         self._streams.append(stream)
         task = asyncio.create_task(self._run(backend, request, stream, failed))
         self._running[task] = stream

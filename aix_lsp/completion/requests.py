@@ -71,7 +71,7 @@ def request(
         max_tokens=settings.max_tokens,
         temperature=settings.temperature,
         stop_when=_stop_when(aim),
-        least=aim.least,
+        confidence=aim.least,
         stream_key=stream_key,
         priority=Priority.INVOKED if aim.ask.trigger == "invoked" else Priority.TYPED,
         deadline_ms=max(_LONGEST_MS, settings.deadline_ms),

@@ -144,7 +144,7 @@ class Engine:
             if request.cancelled or request.finished:
                 return
             request.cancelled_at = time.monotonic()
-            request.cancelled_in = self._stepper.requests.steps
+            request.cancelled_in = self._stepper.steps
             request.cancelled = True
             self._no_longer_wanted(request)
             self._signals.raised += 1
@@ -168,7 +168,7 @@ class Engine:
 
     def metrics_text(self) -> bytes:
         """All figures, for Prometheus."""
-        self._stepper.publish()
+        self.metrics.read(self._stepper.scheduler)
         return self.metrics.text()
 
     # On the engine's thread
@@ -190,7 +190,7 @@ class Engine:
         if self._stepper.run_once():
             return
         self._outbox.flush()
-        wait = min(self._stepper.requests.next_deadline - time.monotonic(), _LONGEST_WAIT_S)
+        wait = min(self._stepper.next_deadline - time.monotonic(), _LONGEST_WAIT_S)
         if self._stepper.idle:
             self._stepper.check_idle()
             wait = _LONGEST_WAIT_S
@@ -201,11 +201,11 @@ class Engine:
         if request is None or request.finished:
             return
         if request.failure:
-            self._stepper.requests.fail([request], request.failure)
+            self._stepper.fail([request], request.failure)
         elif request.cancelled:
-            self._stepper.requests.end(request, "cancelled")
+            self._stepper.end(request, "cancelled")
         else:
-            self._stepper.requests.add(request)
+            self._stepper.add(request)
 
     def _tell(self, request: Request, event: Event) -> None:
         """Called by the stepper for each event. Once abandoned, nobody is told anything any more."""

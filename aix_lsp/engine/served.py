@@ -11,7 +11,7 @@ import time
 from dataclasses import asdict, dataclass
 
 from aix_lsp.engine.engine import Engine
-from aix_lsp.engine.http.requests import CompletionRequest
+from aix_lsp.engine.http.parameters import CompletionRequest
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.options import LoadedModel, ModelError
 from aix_lsp.engine.scheduling.schedule import Limits
@@ -19,9 +19,9 @@ from aix_lsp.engine.scheduling.sequence import Request, Sequence
 from aix_lsp.engine.step import Sampling
 from aix_lsp.engine.stream import EventStream
 from aix_lsp.engine.text.candidate import Candidate, stops_for
+from aix_lsp.engine.text.corpus import Corpus
 from aix_lsp.engine.text.encoder import TextEncoder
 from aix_lsp.engine.text.layout import Layout, Prompt, PromptTooLong
-from aix_lsp.engine.text.library import Library
 from aix_lsp.engine.text.vocabulary import Vocabulary
 from aix_lsp.fim.family import Template
 from aix_lsp.fim.prompt import FimPrompt
@@ -45,7 +45,7 @@ class ModelCard:
     device: str
     dtype: str
     recall: bool
-    """Whether what stands elsewhere is mixed into its chances where a request does not say."""
+    """Whether what stands elsewhere is mixed into its probabilities where a request does not say."""
 
     def json(self) -> dict[str, object]:
         """As docs/engine-api.md has it."""
@@ -73,8 +73,8 @@ class ServedModel:
         self._takes_context = template is not None and template.takes_context
         self._layout = Layout(encoder, self._vocabulary, template, tokenizer)
         self.engine = Engine(model.runner, metrics, limits)
-        self.engine.metrics.memory_bytes.set(model.weight_bytes, "weights")
-        self.engine.metrics.memory_bytes.set(model.pool_bytes, "pool")
+        self.engine.metrics.memory_bytes.labels("weights").set(model.weight_bytes)
+        self.engine.metrics.memory_bytes.labels("pool").set(model.pool_bytes)
         self.card = ModelCard(
             model.name,
             template.name if template else "",
@@ -84,7 +84,7 @@ class ServedModel:
             model.dtype,
             0 < model.parameters <= _SMALL,
         )
-        self.library = Library(encoder)
+        self.corpus = Corpus(encoder)
 
     def complete(self, completion: CompletionRequest) -> EventStream:
         """Start a completion; must be called on an event loop. Raises PromptTooLong, QueueFull,
@@ -113,7 +113,7 @@ class ServedModel:
             ends=tuple(self._vocabulary.ends),
             top_logprobs=completion.logprobs or 0,
             texts=(*self._unread(completion.prompt), *prompt.texts),
-            library=self.library.of(completion.library),
+            corpus=self.corpus.of(completion.corpus),
             recall_weight=float(self.card.recall) if completion.recall is None else completion.recall,
             parts=prompt.parts,
         )
@@ -147,7 +147,7 @@ class ServedModel:
         at_line_end = not parts.suffix.split("\n", 1)[0].strip()
         stops = stops_for(completion.stop, completion.stop_when, line_head, at_line_end)
         logprobs = completion.logprobs is not None
-        return Candidate(index, self._vocabulary, prompt.typed, stops, logprobs, completion.least)
+        return Candidate(index, self._vocabulary, prompt.typed, stops, logprobs, completion.confidence)
 
 
 def _template(known: dict[str, int], name: str, forced: str) -> Template | None:

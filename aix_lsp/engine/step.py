@@ -27,15 +27,15 @@ GREEDY = Sampling()
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """Chances to mix into the model's: `(1 - share) * model + share * chances`; `chances` sum up to 1.
+    """What to mix into the model's distribution: `(1 - share) * model + share * probabilities`, which sum up to 1.
 
-    That is, of what goes on: a text that is recalled says nothing of where another ends, so the chances of the row's
-    `ends` stay the model's.
+    That is, of what goes on: a text that is recalled says nothing of where another ends, so the probabilities of
+    the row's `ends` stay the model's.
     """
 
     share: float
     tokens: Sequence[int]
-    chances: Sequence[float]
+    probabilities: Sequence[float]
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class Row:
     mixtures: Sequence[Mixture | None] = ()
     """What to mix into each output's distribution; empty where nothing is."""
     ends: Sequence[int] = ()
-    """Token ids that end the text, the model's, so the same in all rows; no mixture changes their chances."""
+    """Token ids that end the text, the model's, so the same in all rows; no mixture changes their probabilities."""
     position_key: int = 0
     """Index of the first output in its generation; with `sampling.seed` it makes sampling reproducible."""
 

@@ -1,25 +1,28 @@
-"""Runs one step after another: plan, forward, tell, recover. Called from one thread; knows no threads itself.
+"""Runs one step after another (plan, forward, tell, recover) for requests that each get exactly one terminal event.
 
-A request that was added gets pieces of text and then exactly one terminal event, whatever happens to its
-steps.
+Called from one thread; knows no threads itself.
 """
 
 from __future__ import annotations
 
+import heapq
 import logging
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from aix_lsp.engine.lifecycle import Lifecycle, Tell
+from aix_lsp.engine.events import Event, Failed, Finished, Reason, Started
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.pages.cache import KvCache
-from aix_lsp.engine.scheduling.schedule import Limits, Plan, Progress
+from aix_lsp.engine.scheduling.schedule import BACKGROUND, Limits, Plan, Progress
 from aix_lsp.engine.scheduling.scheduler import Scheduler
-from aix_lsp.engine.scheduling.sequence import Request, Sequence
+from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
 from aix_lsp.engine.step import OutOfMemory, Runner, Sampled
 
 log = logging.getLogger(__name__)
+
+Tell = Callable[[Request, Event], None]
 
 _GROW_BACK_AFTER = 200
 _CHECK_EVERY_S = 60.0
@@ -57,26 +60,28 @@ class Stepper:
         self._signals = signals
         self._metrics = metrics
         self._limits = limits or Limits()
-        self.requests = Lifecycle(self._new_scheduler(), tell, metrics)
+        self._tell = tell
+        self.scheduler = self._new_scheduler()
+        self.steps = 0
+        """How many steps have ended."""
         self.flight: Flight | None = None
         """The step in flight; None between steps."""
         self._short_of_memory = False
         self._good_steps = 0
         self._next_check = 0.0
+        self._foreground_met = 0
+        """How many requests above background were ever seen here."""
+        self._live: set[Request] = set()
+        self._deadlines: list[tuple[float, int, Request]] = []
 
     def _new_scheduler(self) -> Scheduler:
         runner = self._runner
         return Scheduler(KvCache(runner.page_count, runner.page_size, runner.copy_page), self._limits)
 
-    @property
-    def scheduler(self) -> Scheduler:
-        """The scheduler in use."""
-        return self.requests.scheduler
-
     def run_once(self) -> bool:
         """Run one step. False where there is nothing to run."""
         now = time.monotonic()
-        self.requests.expire(now)
+        self._expire(now)
         plan = self.scheduler.plan(now)
         if plan is None:
             self._check_progress()
@@ -90,10 +95,12 @@ class Stepper:
         return True
 
     def start_afresh(self) -> None:
-        """End all requests with an error and forget what was cached."""
-        self.requests.start_afresh(
-            self._new_scheduler(), "the engine failed and has started afresh; ask again"
-        )
+        """End all requests with an error and forget what was cached: the scheduler cannot be trusted any more."""
+        live, self.scheduler = list(self._live), self._new_scheduler()
+        for request in live:
+            for sequence in request.sequences:
+                sequence.state = State.DONE
+        self.fail(live, "the engine failed and has started afresh; ask again")
 
     def _forward(self, plan: Plan, now: float) -> list[list[Sampled]] | None:
         requests = _requests(plan)
@@ -105,14 +112,14 @@ class Stepper:
             return None
         except Exception:
             log.exception("a step failed; its requests are ended and the engine goes on")
-            self._metrics.failed_steps.add(1, "error")
-            self.requests.fail(requests, "the model failed on this request; the engine's log tells why")
+            self._metrics.failed_steps.labels("error").inc()
+            self.fail(requests, "the model failed on this request; the engine's log tells why")
             return None
         finally:
             self.flight = None
-            self.requests.steps += 1
+            self.steps += 1
         if results is None:
-            self._metrics.aborted_steps.add()
+            self._metrics.aborted_steps.inc()
         return results
 
     def _abort_check(self, plan: Plan, requests: list[Request]) -> Callable[[], bool]:
@@ -126,19 +133,19 @@ class Stepper:
             if signals.raised != seen:
                 seen = signals.raised
                 stale = stale or not any(request.alive for request in requests)
-                stale = stale or (not plan.foreground and signals.foreground != self.requests.foreground_met)
+                stale = stale or (not plan.foreground and signals.foreground != self._foreground_met)
             return stale
 
         return abort
 
     def _shrink(self, plan: Plan, error: OutOfMemory) -> None:
         """Try once with smaller steps, then give up on this step's requests only."""
-        self._metrics.failed_steps.add(1, "memory")
+        self._metrics.failed_steps.labels("memory").inc()
         self._good_steps = 0
         if self._short_of_memory:
             self._short_of_memory = False
             log.error("out of memory in a small step, too: %s", error)
-            self.requests.fail(
+            self.fail(
                 _requests(plan),
                 "not enough memory for this request; lower kvMemoryMb or prefixLines, or use a smaller model",
             )
@@ -160,39 +167,37 @@ class Stepper:
         sequences = self.scheduler.sequences
         if sequences.waiting and not sequences.running and not self._limits.client_rate:
             request = sequences.waiting[0].request
-            self.requests.fail([request], "this prompt does not fit the KV pool; raise kvMemoryMb")
+            self.fail([request], "this prompt does not fit the KV pool; raise kvMemoryMb")
 
     def _take_in(self, plan: Plan, results: list[list[Sampled]], seconds: float, now: float) -> None:
-        metrics = self._metrics
+        metrics, generated = self._metrics, 0
         self._grow_back()
         for part, sampled in zip(plan.planned, results, strict=True):
             sequence = part.sequence
             if sampled and sequence.request.cancelled:
-                metrics.tokens_after_cancel.add(1 + part.right(sampled))
+                metrics.tokens_after_cancel.inc(1 + part.right(sampled))
             if sequence.first_step:
                 sequence.first_step = False
-                self._note_prompt(sequence, now - seconds)
+                metrics.prompt(sequence.request.parts, sequence.reused)
+                if sequence.index == 0:
+                    metrics.queue_seconds.observe(now - seconds - sequence.request.arrival)
         for progress in self.scheduler.complete(plan, results, seconds, now):
+            generated += progress.tokens
             self._note_tokens(progress, now)
-            self.requests.progressed(progress.sequence, progress.complete)
+            self._progressed(progress.sequence, progress.complete)
+        metrics.generated_tokens.inc(generated)
         metrics.step_seconds.observe(seconds)
         metrics.step_rows.observe(plan.work.rows)
         metrics.step_tokens.observe(plan.work.tokens)
-
-    def _note_prompt(self, sequence: Sequence, now: float) -> None:
-        request = sequence.request
-        self._metrics.prompt(request.parts, sequence.reused)
-        if sequence.index == 0:
-            self._metrics.queue_seconds.observe(now - request.arrival)
 
     def _note_tokens(self, progress: Progress, now: float) -> None:
         sequence = progress.sequence
         request = sequence.request
         request.completion_tokens += progress.tokens
-        self._metrics.generated_tokens.add(progress.tokens)
         if not request.first_token_at:
-            self.requests.started(request, now)
+            request.first_token_at = now
             self._metrics.time_to_first_token_seconds.observe(now - request.arrival)
+            self._tell(request, Started(*_prompt_cost(request), *_waits_ms(request)))
         if sequence.last_token_at:
             self._metrics.inter_token_seconds.observe((now - sequence.last_token_at) / progress.tokens)
         sequence.last_token_at = now
@@ -210,22 +215,86 @@ class Stepper:
             self._next_check = now + _CHECK_EVERY_S
             self.scheduler.check_integrity()
 
-    def publish(self) -> None:
-        """Bring what is counted elsewhere into the metrics; any thread may, the figures may be a step
-        apart.
-        """
-        metrics, scheduler = self._metrics, self.scheduler
-        pool, sequences = scheduler.cache.pool, scheduler.sequences
-        for state, count in (("free", pool.free), ("cached", pool.cached), ("held", pool.held)):
-            metrics.pool_pages.set(count, state)
-        metrics.running_sequences.set(len(sequences.running))
-        metrics.waiting_sequences.set(len(sequences.waiting))
-        metrics.cost_model_relative_error.set(scheduler.cost.error)
-        metrics.evicted_pages.reach(scheduler.cache.tree.evicted_pages)
-        metrics.preemptions.reach(sequences.preemptions)
-        metrics.draft_tokens_proposed.reach(scheduler.drafter.proposed)
-        metrics.draft_tokens_accepted.reach(scheduler.drafter.accepted)
+    # Requests, from being taken on to their one terminal event
+
+    def add(self, request: Request) -> None:
+        """Take a request on."""
+        self._foreground_met += request.priority < BACKGROUND
+        self._live.add(request)
+        if request.deadline != math.inf:
+            heapq.heappush(self._deadlines, (request.deadline, request.number, request))
+        self.scheduler.submit(request)
+
+    def end(self, request: Request, reason: Reason) -> None:
+        """End a request that is not wanted, or may not run, any longer; what it computed stays cached."""
+        if request.finished:
+            return
+        if request not in self._live:
+            self._foreground_met += request.priority < BACKGROUND
+        unfinished = [s for s in request.sequences if s.state is not State.DONE]
+        self.scheduler.remove(request)
+        if reason == "cancelled":
+            self._metrics.wasted_tokens.inc(request.completion_tokens)
+            if request.cancelled_at:
+                self._metrics.cancel_to_free_seconds.observe(time.monotonic() - request.cancelled_at)
+                self._metrics.cancel_to_free_steps.observe(self.steps - request.cancelled_in)
+        for sequence in unfinished:
+            self._tell(request, sequence.output.close(reason))
+        self._finish(request, reason)
+
+    def _progressed(self, sequence: Sequence, complete: bool) -> None:
+        """Tell what a candidate has brought; its request ends with its last candidate."""
+        request = sequence.request
+        piece = sequence.output.close("length") if complete else sequence.output.take()
+        if piece is not None:
+            self._tell(request, piece)
+        request.closed += complete
+        if request.closed == len(request.sequences):
+            self._finish(request, "complete")
+
+    def fail(self, requests: Iterable[Request], message: str) -> None:
+        """End requests with an error."""
+        for request in requests:
+            if not request.finished:
+                self.scheduler.remove(request)
+                self._close(request, "failed", Failed(message))
+
+    def _finish(self, request: Request, end: str) -> None:
+        cost = _prompt_cost(request)
+        self._close(request, end, Finished(*cost, request.completion_tokens, *_waits_ms(request)))
+
+    def _close(self, request: Request, end: str, event: Event) -> None:
+        request.finished = True
+        self._live.discard(request)
+        self._metrics.requests.labels(end).inc()
+        self._tell(request, event)
+
+    @property
+    def next_deadline(self) -> float:
+        """When the next request has to end; infinite where none has to."""
+        while self._deadlines and self._deadlines[0][2].finished:
+            heapq.heappop(self._deadlines)
+        return self._deadlines[0][0] if self._deadlines else math.inf
+
+    def _expire(self, now: float) -> None:
+        """End what is past its deadline, with what it has."""
+        while self.next_deadline <= now:
+            self.end(heapq.heappop(self._deadlines)[2], "length")
 
 
 def _requests(plan: Plan) -> list[Request]:
     return list({part.sequence.request: None for part in plan.planned})
+
+
+def _prompt_cost(request: Request) -> tuple[int, int]:
+    """(prompt tokens, of them cached)."""
+    first = request.sequences[0]
+    return first.prompt_length, max(first.reused, 0)
+
+
+def _waits_ms(request: Request) -> tuple[float, float]:
+    """From submission to the first step and to the first token; 0 where there was none."""
+    began, first = (
+        max(at - request.arrival, 0.0) * 1e3 for at in (request.started_at, request.first_token_at)
+    )
+    return began, first

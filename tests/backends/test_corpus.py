@@ -20,7 +20,7 @@ TEXTS = [LibraryText.of(f"x = {number}\n") for number in range(3)]
 @pytest.fixture
 async def server() -> AsyncIterator[CompletionsServer]:
     made = CompletionsServer(says())
-    made.extra["/aix/texts"] = {}
+    made.extra["/aix/corpus"] = {}
     async with serving(made):
         yield made
 
@@ -37,9 +37,9 @@ async def test_each_text_is_sent_once_to_each_client(server: CompletionsServer) 
         client = Client(parse(server.url))
         await provide(uploader, client, TEXTS[:2])
         await provide(uploader, client, TEXTS[:2])
-        assert server.paths.count("/aix/texts") == 2 * count - 1
+        assert server.paths.count("/aix/corpus") == 2 * count - 1
         await provide(uploader, client, TEXTS)
-        assert server.paths.count("/aix/texts") == 2 * count
+        assert server.paths.count("/aix/corpus") == 2 * count
         await client.close()
 
 
@@ -50,7 +50,7 @@ async def test_what_was_not_used_for_long_is_sent_again(
     await provide(uploader, client, TEXTS)
     monkeypatch.setattr(corpus, "_AGAIN_S", 0.0)
     await provide(uploader, client, TEXTS)
-    assert server.paths.count("/aix/texts") == 2
+    assert server.paths.count("/aix/corpus") == 2
     await client.close()
 
 
@@ -60,18 +60,18 @@ async def test_many_texts_go_in_several_messages(
     monkeypatch.setattr(corpus, "_MOST_CHARS", 12)
     client = Client(parse(server.url))
     await provide(CorpusUploader(), client, TEXTS)
-    assert server.paths.count("/aix/texts") == 2
+    assert server.paths.count("/aix/corpus") == 2
     await client.close()
 
 
 async def test_an_engine_that_takes_none_is_asked_again(server: CompletionsServer) -> None:
     uploader, client = CorpusUploader(), Client(parse(server.url))
-    del server.extra["/aix/texts"]
+    del server.extra["/aix/corpus"]
     await provide(uploader, client, TEXTS)
-    server.extra["/aix/texts"] = {}
+    server.extra["/aix/corpus"] = {}
     await provide(uploader, client, TEXTS)
     await provide(uploader, client, TEXTS)
-    assert server.paths.count("/aix/texts") == 2
+    assert server.paths.count("/aix/corpus") == 2
     await client.close()
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aix_lsp.backends.base import Delta, GenerateRequest
 from aix_lsp.backends.emulation import EmulatedStream, StopFilter, TextHealer, cut_word
-from aix_lsp.fim.doubt import Least
+from aix_lsp.fim.confidence import ConfidenceThresholds
 from aix_lsp.fim.prompt import FimPrompt
 
 CUTS = [
@@ -123,7 +123,9 @@ def test_one_line(deltas: list[str], shown: str) -> None:
 def test_an_unlikely_answer_ends(
     word: str, deltas: list[tuple[str, float | None]], shown: str, reason: str | None
 ) -> None:
-    answer = EmulatedStream(GenerateRequest(FimPrompt("x"), least=Least(whole=0.5)), word, ())
+    answer = EmulatedStream(
+        GenerateRequest(FimPrompt("x"), confidence=ConfidenceThresholds(whole=0.5)), word, ()
+    )
     given = [Delta(text, logprob=math.log(chance) if chance is not None else None) for text, chance in deltas]
     told = run(answer, *given)
     assert "".join(text for _, text, _ in told) == shown

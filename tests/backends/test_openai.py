@@ -19,7 +19,7 @@ from aix_lsp.backends.base import (
     Usage,
 )
 from aix_lsp.backends.openai import OpenAIBackend
-from aix_lsp.fim.doubt import Least
+from aix_lsp.fim.confidence import ConfidenceThresholds
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
 from aix_lsp.settings import Settings
 from tests.backends.servers import DONE, CompletionsServer, event, says, serving
@@ -326,7 +326,11 @@ async def test_our_engine_is_told_everything_apart(server: CompletionsServer) ->
         await collect(
             found,
             GenerateRequest(
-                PROMPT, stream_key="k", deadline_ms=5000, stop_when="line", least=Least(whole=0.5)
+                PROMPT,
+                stream_key="k",
+                deadline_ms=5000,
+                stop_when="line",
+                confidence=ConfidenceThresholds(whole=0.5),
             ),
         )
     body = server.bodies[0]
@@ -340,7 +344,7 @@ async def test_our_engine_is_told_everything_apart(server: CompletionsServer) ->
         "deadline_ms": 5000,
         "heal": True,
         "stop_when": "line",
-        "least": {"whole": 0.5},
+        "confidence": {"whole": 0.5},
     }
 
 

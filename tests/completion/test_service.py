@@ -14,7 +14,7 @@ from aix_lsp.completion.document import Position
 from aix_lsp.completion.extent import Multiline
 from aix_lsp.completion.service import CompletionService
 from aix_lsp.completion.suggestion import ContentModified, SelectedCompletion, Superseded, Trigger
-from aix_lsp.fim.doubt import Least
+from aix_lsp.fim.confidence import ConfidenceThresholds
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor, ScriptedBackend, texts, turns
 
@@ -165,22 +165,26 @@ async def test_a_word_begun_in_front_of_another_is_a_new_one(
 @pytest.mark.parametrize(
     ("confidence", "multiline", "trigger", "least"),
     [
-        (0.0, "auto", "automatic", Least()),
-        (0.001, "auto", "automatic", Least(head=0.02, whole=0.001, further=0.1)),
-        (0.001, "always", "automatic", Least(head=0.02, whole=0.001)),
-        (0.3, "auto", "automatic", Least(head=0.3, whole=0.3, further=0.3)),
-        (0.3, "auto", "invoked", Least()),
+        (0.0, "auto", "automatic", ConfidenceThresholds()),
+        (0.001, "auto", "automatic", ConfidenceThresholds(head=0.02, whole=0.001, further=0.1)),
+        (0.001, "always", "automatic", ConfidenceThresholds(head=0.02, whole=0.001)),
+        (0.3, "auto", "automatic", ConfidenceThresholds(head=0.3, whole=0.3, further=0.3)),
+        (0.3, "auto", "invoked", ConfidenceThresholds()),
     ],
 )
 async def test_the_backend_is_told_what_is_too_unlikely(
-    backend: ScriptedBackend, confidence: float, multiline: Multiline, trigger: Trigger, least: Least
+    backend: ScriptedBackend,
+    confidence: float,
+    multiline: Multiline,
+    trigger: Trigger,
+    least: ConfidenceThresholds,
 ) -> None:
     settings = replace(SETTINGS, confidence=confidence, multiline=multiline)
     service = CompletionService(backend, lambda language: settings)
     editor = Editor.at(service, "x = |\n")
     answer = editor.watch(editor.ask(trigger))
     call = await backend.called()
-    assert call.request.least == least
+    assert call.request.confidence == least
     call.end()
     await answer
     await service.close()

@@ -45,7 +45,7 @@ class Bench:
             self.told[one] = []
             if one.priority < 3:
                 self.signals.foreground += 1
-            self.stepper.requests.add(one)
+            self.stepper.add(one)
 
     def run(self, most: int = 10_000) -> None:
         for _ in range(most):
@@ -56,7 +56,7 @@ class Bench:
     def end_cancelled(self) -> None:
         for one in self.told:
             if one.cancelled and not one.finished:
-                self.stepper.requests.end(one, "cancelled")
+                self.stepper.end(one, "cancelled")
 
     def texts(self, of: Request) -> list[list[int]]:
         found: list[list[int]] = [[] for _ in of.sequences]
@@ -146,7 +146,7 @@ def test_cancelled_midway_its_prompt_stays_cached() -> None:
     for _ in range(5):
         bench.stepper.run_once()
     one.cancelled = True
-    bench.stepper.requests.end(one, "cancelled")
+    bench.stepper.end(one, "cancelled")
     assert reasons(bench.told[one]) == ["cancelled"]
     again = request(range(20), new=2)
     bench.add(again)
@@ -167,7 +167,7 @@ def test_a_request_that_died_during_the_step_is_told_nothing_of_it() -> None:
     bench.runner.before = die
     bench.stepper.run_once()
     assert not bench.told[one] and bench.told[other]
-    bench.stepper.requests.end(one, "cancelled")
+    bench.stepper.end(one, "cancelled")
     bench.run()
     assert bench.texts(other) == [expected(other.sequences[0], 11, None)]
     bench.check_clean()
@@ -187,7 +187,7 @@ def test_a_step_that_nobody_wants_ends_between_layers() -> None:
     bench.runner.before = die
     bench.stepper.run_once()
     assert len(layers) == 1
-    bench.stepper.requests.end(one, "cancelled")
+    bench.stepper.end(one, "cancelled")
     bench.check_clean()
 
 
@@ -205,7 +205,7 @@ def test_background_work_yields_between_layers_to_who_comes() -> None:
     assert warm.sequences[0].computed == 0
     bench.runner.before = lambda rows: None
     bench.told[typed] = []
-    bench.stepper.requests.add(typed)
+    bench.stepper.add(typed)
     bench.run()
     ends = [of for of in bench.told if isinstance(bench.end(of), Finished)]
     assert len(ends) == 2

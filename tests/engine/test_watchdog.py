@@ -23,7 +23,7 @@ from tests.engine.fakes import FakeRunner, Gate, events_of, expected, request, t
 HANGING_ENGINE = """
 import sys, threading
 from pathlib import Path
-from aix_lsp.engine import serve
+from aix_lsp.engine import process
 from aix_lsp.engine.model import loader
 from aix_lsp.engine.options import EngineOptions, Listen
 
@@ -42,7 +42,7 @@ def load(options, progress):
     return model
 
 listen = Listen(uds=str(folder / "engine.sock"), lock=str(folder / "lock"), step_limit_s=0.5)
-sys.exit(serve.run(EngineOptions(threads=1), listen, load))
+sys.exit(process.run(EngineOptions(threads=1), listen, load))
 """
 """The real engine with the embedded model, whose steps a file in its folder holds up."""
 

@@ -13,8 +13,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aix_lsp.engine.http.completions import Completions
+from aix_lsp.engine.http.corpus import Texts
 from aix_lsp.engine.http.sse import BEAT, frame, send_error, send_events
-from aix_lsp.engine.http.texts import Texts
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.state import Presence, StateBoard
@@ -84,7 +84,7 @@ class _Events:
             leaving.cancel()
 
 
-class _Door:
+class AuthMiddleware:
     """Lets in who may come, and counts who is there."""
 
     def __init__(self, app: ASGIApp, presence: Presence, token: str, open_to_browsers: bool) -> None:
@@ -116,10 +116,10 @@ def make_app(service: Service, token: str = "") -> ASGIApp:
     endpoint: Callable[[], ServedModel | None] = lambda: service.served  # noqa: E731
     routes = [
         Route("/v1/completions", Completions(endpoint), methods=["POST"]),
-        Route("/aix/texts", Texts(endpoint), methods=["POST"]),
+        Route("/aix/corpus", Texts(endpoint), methods=["POST"]),
         Route("/v1/models", service.models),
         Route("/aix/events", _Events(service.board)),
         Route("/health", service.health),
         Route("/metrics", service.figures),
     ]
-    return _Door(Starlette(routes=routes), service.presence, token, open_to_browsers=bool(token))
+    return AuthMiddleware(Starlette(routes=routes), service.presence, token, open_to_browsers=bool(token))

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from aix_lsp.engine.engine import EngineStopped, QueueFull
 from aix_lsp.engine.events import Event, Failed, Finished, Piece, Started
-from aix_lsp.engine.http.requests import BadField, CompletionRequest, parse
+from aix_lsp.engine.http.parameters import BadField, CompletionRequest, parse
 from aix_lsp.engine.http.sse import DONE, error_json, frame, gone, send_error, send_events, send_json
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.stream import EventStream

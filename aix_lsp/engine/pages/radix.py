@@ -61,7 +61,7 @@ class RadixTree:
     """Cached token sequences, by namespace, at token granularity over pages.
 
     Only leaves are evicted, so a lock on the node where a sequence's cached head ends protects the whole
-    head. Least-recently-used leaves come from a heap with stale entries, never from a walk of the tree.
+    head. ConfidenceThresholds-recently-used leaves come from a heap with stale entries, never from a walk of the tree.
     """
 
     def __init__(self, pool: PagePool) -> None:

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from aix_lsp.engine.pages.cache import KvCache
 from aix_lsp.engine.pages.radix import common_length
-from aix_lsp.engine.scheduling.clients import ClientLedger
-from aix_lsp.engine.scheduling.order import Order
+from aix_lsp.engine.scheduling.order import Order, RateLimiter
 from aix_lsp.engine.scheduling.schedule import Limits
 from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
 
@@ -15,13 +14,13 @@ from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
 class Admission:
     """The waiting and the running, and the way from one to the other and out."""
 
-    def __init__(self, cache: KvCache, limits: Limits, ledger: ClientLedger, order: Order) -> None:
+    def __init__(self, cache: KvCache, limits: Limits, limiter: RateLimiter, order: Order) -> None:
         self.waiting: list[Sequence] = []
         self.running: list[Sequence] = []
         self.preemptions = 0
         self._cache = cache
         self._limits = limits
-        self._ledger = ledger
+        self._limiter = limiter
         self._order = order
         self._leaders: dict[Sequence, Sequence] = {}
         self._unchanged = False
@@ -79,7 +78,7 @@ class Admission:
             per_client[client] = per_client.get(client, 0) + 1
 
     def _may_start(self, client: str, running: dict[str, int]) -> bool:
-        return running.get(client, 0) < self._limits.client_running and self._ledger.may_run(
+        return running.get(client, 0) < self._limits.client_running and self._limiter.may_run(
             client, self._order.now
         )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from aix_lsp.engine.scheduling.clients import ClientLedger
 from aix_lsp.engine.scheduling.sequence import Sequence
 
 Key = tuple[int, float, float, float, int]
@@ -14,13 +13,46 @@ _DEADLINE_GRAIN_S = 0.25
 """Deadlines this near to each other count as one, so that the client who used least goes first among them."""
 
 
+_HALF_LIFE_S = 5.0
+_FORGOTTEN = 1.0
+
+
+class RateLimiter:
+    """Tokens computed per client, halved every five seconds: the one who used least goes first.
+
+    `rate` (tokens a second, 0 for none) is a token bucket over the same figure: a client whose debt is
+    above what that rate sustains has to pause.
+    """
+
+    def __init__(self, rate: float = 0.0) -> None:
+        self._limit = rate * _HALF_LIFE_S / math.log(2)
+        self._debts: dict[str, tuple[float, float]] = {}
+
+    def debt(self, client: str, now: float) -> float:
+        """Decayed tokens of a client at `now` (seconds)."""
+        entry = self._debts.get(client)
+        if entry is None:
+            return 0.0
+        return entry[0] * math.exp2((entry[1] - now) / _HALF_LIFE_S)
+
+    def charge(self, client: str, tokens: int, now: float) -> None:
+        """Note that tokens were computed for a client."""
+        self._debts[client] = (self.debt(client, now) + tokens, now)
+        if len(self._debts) > 1024:
+            self._debts = {name: e for name, e in self._debts.items() if self.debt(name, now) > _FORGOTTEN}
+
+    def may_run(self, client: str, now: float) -> bool:
+        """Whether the client is within its rate."""
+        return not self._limit or self.debt(client, now) <= self._limit
+
+
 class Order:
     """The order of sequences at a time `now`, which the scheduler sets once a step."""
 
-    def __init__(self, ageing_s: float, ledger: ClientLedger) -> None:
+    def __init__(self, ageing_s: float, limiter: RateLimiter) -> None:
         self.now = 0.0
         self._ageing_s = ageing_s
-        self._ledger = ledger
+        self._limiter = limiter
 
     def rank(self, sequence: Sequence) -> int:
         """The class a sequence counts as: its own, bettered by one for every few seconds it was not
@@ -36,7 +68,7 @@ class Order:
         """Sorts the first to serve to the front."""
         request = sequence.request
         deadline = math.inf if request.deadline == math.inf else request.deadline // _DEADLINE_GRAIN_S
-        debt = self._ledger.debt(request.client, self.now)
+        debt = self._limiter.debt(request.client, self.now)
         return self.rank(sequence), deadline, debt, request.arrival, sequence.index
 
     def sorted(self, sequences: Iterable[Sequence]) -> list[Sequence]:

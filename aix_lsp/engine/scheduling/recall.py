@@ -1,7 +1,7 @@
-"""What followed the same tokens before: in the request's own texts and in a library of others. Knows no model.
+"""What followed the same tokens before: in the request's own texts and in a corpus of others. Knows no model.
 
 An n-gram model of unbounded order (Liu and others 2024, "Infini-gram"): the longest end of what stands before
-the cursor that stood elsewhere, too, says what may come next. It is mixed with the model's chances, with a
+the cursor that stood elsewhere, too, says what may come next. It is mixed with the model's probabilities, with a
 share by the length of the match (Jelinek and Mercer 1980), and its most recent place makes drafts (Saxena
 2023, prompt-lookup decoding).
 """
@@ -13,37 +13,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from aix_lsp.engine.scheduling.haystack import BREAK, EMPTY, Haystack, Tokens
+from aix_lsp.engine.scheduling.ngram_index import BREAK, EMPTY, NgramIndex, Tokens
 from aix_lsp.engine.step import Mixture
 
 _LONGEST = 24
-_MOST_FOLLOWERS = 32
+_MOST_CONTINUATIONS = 32
 _OWN = 4
-"""How much a place in the request's own texts counts beside one in the library: what a document says, it says again.
+"""How much a place in the request's own texts counts beside one in the corpus: what a document says, it says again.
 At 350 line starts of held-out packages 6 % more tokens were right before the first wrong one, with 2 as with 16."""
 _LOOKED_AT = 8
 """Places among generated tokens that are looked at, the last ones."""
 
 
 class Shares(NamedTuple):
-    """What a match gets of the chances, by its length in tokens from 0 on; longer ones have the last share."""
+    """What a match gets of the probability, by its length in tokens from 0 on; longer ones have the last share."""
 
     own: Sequence[float]
     """Where it stands in the request's own texts, which the model has read, too."""
-    library: Sequence[float]
-    """Where it stands in the library alone."""
+    corpus: Sequence[float]
+    """Where it stands in the corpus alone."""
 
     def of(self, length: int, own: bool) -> float:
         """The share of a match of so many tokens."""
-        shares = self.own if own else self.library
+        shares = self.own if own else self.corpus
         return shares[min(length, len(shares) - 1)]
 
 
-# Fitted by expectation maximisation to the embedded model's chances at 1,000 cursors of held-out packages
+# Fitted by expectation maximisation to the embedded model's probabilities at 1,000 cursors of held-out packages
 # (training/README.md), and smoothed; `python -m training shares` fits them to another model.
 SHARES = Shares(
     own=(0.0, 0.08, 0.12, 0.14, 0.19, 0.27, 0.31, 0.35, 0.41, 0.44, 0.47, 0.52, 0.56, 0.58, 0.6, 0.62, 0.7),
-    library=(
+    corpus=(
         0.0,
         0.08,
         0.11,
@@ -67,12 +67,12 @@ SHARES = Shares(
 
 class Match(NamedTuple):
     """Where the longest end of a text stands in what was given: its places in the sequence's own texts and in the
-    library. `length` is 0 where it stands nowhere.
+    corpus. `length` is 0 where it stands nowhere.
     """
 
     length: int
     own: list[int]
-    library: list[int]
+    corpus: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ class Recall:
     sixteen sequences' next tokens must not take longer than planning their step.
     """
 
-    def __init__(self, texts: Sequence[Sequence[int]], library: Haystack = EMPTY) -> None:
-        self._own, self._library = Haystack(texts), library
+    def __init__(self, texts: Sequence[Sequence[int]], corpus: NgramIndex = EMPTY) -> None:
+        self._own, self._corpus = NgramIndex(texts), corpus
         self._tokens: list[int] = self._own.tokens[:-1].tolist()
         self._given = len(self._tokens)
         self._later: dict[int, list[int]] = {}
@@ -149,12 +149,12 @@ class Recall:
             return Draft(length, self._tokens, end + 1)
         if match.own:
             return Draft(match.length, self._tokens, match.own[-1] + 1)
-        if match.library:
-            return Draft(match.length, self._library.tokens, match.library[-1] + 1)
+        if match.corpus:
+            return Draft(match.length, self._corpus.tokens, match.corpus[-1] + 1)
         return Draft(0, (), 0)
 
     def mixtures(self, drafts: Sequence[int], weight: float) -> list[Mixture | None]:
-        """What to mix into the chances of the next token, and of the one after each drafted token.
+        """What to mix into the distribution of the next token, and of the one after each drafted token.
 
         `weight` scales the shares: 1 is fit for a small model, 0 mixes nothing.
         """
@@ -186,12 +186,12 @@ class Recall:
         if not match.length:
             return None
         counts: dict[int, int] = {}
-        for token in self._own.followers(match.own):
+        for token in self._own.continuations(match.own):
             counts[token] = counts.get(token, 0) + _OWN
-        for token in self._library.followers(match.library):
+        for token in self._corpus.continuations(match.corpus):
             counts[token] = counts.get(token, 0) + 1
-        if len(counts) > _MOST_FOLLOWERS:
-            kept = heapq.nlargest(_MOST_FOLLOWERS, counts, key=counts.__getitem__)
+        if len(counts) > _MOST_CONTINUATIONS:
+            kept = heapq.nlargest(_MOST_CONTINUATIONS, counts, key=counts.__getitem__)
             counts = {token: counts[token] for token in kept}
         total = sum(counts.values())
         share = weight * SHARES.of(match.length, bool(match.own))
@@ -208,17 +208,17 @@ class Recall:
         """The match after more tokens: what it already was, so much longer, or a search. `drafts` are those
         that are not taken in, `more` included.
         """
-        own, library = match.own, match.library
+        own, corpus = match.own, match.corpus
         for token in more:
             own = self._own.onward(own, token)
-            library = self._library.onward(library, token)
-        if own or library:
-            return Match(match.length + len(more), own, library)
+            corpus = self._corpus.onward(corpus, token)
+        if own or corpus:
+            return Match(match.length + len(more), own, corpus)
         return self._search(drafts)
 
     def _search(self, drafts: Sequence[int]) -> Match:
         tail = self._tail(drafts)
         own_length, own = self._own.longest(tail)
-        length, library = self._library.longest(tail)
+        length, corpus = self._corpus.longest(tail)
         longest = max(own_length, length)
-        return Match(longest, own if own_length == longest else [], library if length == longest else [])
+        return Match(longest, own if own_length == longest else [], corpus if length == longest else [])

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from aix_lsp.engine.pages.cache import KvCache
 from aix_lsp.engine.scheduling.admission import Admission
-from aix_lsp.engine.scheduling.clients import ClientLedger
 from aix_lsp.engine.scheduling.cost import CostModel, Work
 from aix_lsp.engine.scheduling.draft import Drafter
-from aix_lsp.engine.scheduling.order import Order
+from aix_lsp.engine.scheduling.order import Order, RateLimiter
 from aix_lsp.engine.scheduling.schedule import BACKGROUND, Limits, Plan, Planned, Progress, Spent
 from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
 from aix_lsp.engine.step import Sampled
@@ -28,9 +27,9 @@ class Scheduler:
         self.cost = CostModel()
         self.drafter = Drafter(self.limits.drafts)
         self.step_tokens = self.limits.step_tokens
-        self._ledger = ClientLedger(self.limits.client_rate)
-        self._order = Order(self.limits.ageing_s, self._ledger)
-        self.sequences = Admission(cache, self.limits, self._ledger, self._order)
+        self._limiter = RateLimiter(self.limits.client_rate)
+        self._order = Order(self.limits.ageing_s, self._limiter)
+        self.sequences = Admission(cache, self.limits, self._limiter, self._order)
 
     def submit(self, request: Request) -> None:
         """Queue a request's sequences."""
@@ -143,7 +142,7 @@ class Scheduler:
             sequence = part.sequence
             sequence.computed += part.count
             sequence.served_at = now
-            self._ledger.charge(sequence.request.client, part.count + len(part.drafts), now)
+            self._limiter.charge(sequence.request.client, part.count + len(part.drafts), now)
             if sequence.computed <= sequence.prompt_length or part.count > 1:
                 self.cache.commit(sequence, min(sequence.computed, sequence.prompt_length))
                 self.sequences.prefilled()

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from aix_lsp.engine.events import Piece, Reason
 from aix_lsp.engine.pages.radix import Node
-from aix_lsp.engine.scheduling.haystack import EMPTY, Haystack
+from aix_lsp.engine.scheduling.ngram_index import EMPTY, NgramIndex
 from aix_lsp.engine.scheduling.recall import Recall
 from aix_lsp.engine.step import GREEDY, Sampled, Sampling
 
@@ -98,7 +98,7 @@ class Sequence:
         """What stood elsewhere behind this sequence's last tokens."""
         if self.recall is None:
             request = self.request
-            self.recall = Recall(request.texts or [self.tokens[: self.prompt_length]], request.library)
+            self.recall = Recall(request.texts or [self.tokens[: self.prompt_length]], request.corpus)
         taken = self.prompt_length + self.recall.generated
         if taken < len(self.tokens):
             self.recall.extend(self.tokens[taken:])
@@ -136,10 +136,10 @@ class Request:
     """How many of its candidates have been told to the end."""
     texts: Seq[Seq[int]] = ()
     """The prompt's texts, what was cut away of them too, the one before the cursor last; empty for the prompt."""
-    library: Haystack = EMPTY
+    corpus: NgramIndex = EMPTY
     """Other texts to look in for what may come next."""
     recall_weight: float = 0.0
-    """How much of what stood elsewhere is mixed into the model's chances, 0 to 1."""
+    """How much of what stood elsewhere is mixed into the model's probabilities, 0 to 1."""
     parts: tuple[tuple[str, int], ...] = ()
     """The prompt's parts in order, with their lengths in tokens: what reuse is counted by."""
 

@@ -10,7 +10,7 @@ from aix_lsp.engine.text.block import BlockEnd
 from aix_lsp.engine.text.detokenize import Characters, LineEnd, Stop, StopStrings
 from aix_lsp.engine.text.healing import Healing
 from aix_lsp.engine.text.vocabulary import Vocabulary
-from aix_lsp.fim.doubt import ANY, Doubt, Least, Verdict
+from aix_lsp.fim.confidence import NO_THRESHOLD, ConfidenceGate, ConfidenceThresholds, Verdict
 
 
 class Candidate:
@@ -23,14 +23,14 @@ class Candidate:
         typed: bytes = b"",
         stops: Sequence[Stop] = (),
         keep_logprobs: bool = False,
-        least: Least = ANY,
+        confidence: ConfidenceThresholds = NO_THRESHOLD,
     ) -> None:
         self._index = index
         self._vocabulary = vocabulary
         self._healing = Healing(vocabulary, typed)
         self._characters = Characters()
         self._stops = stops
-        self._doubt = Doubt(least) if least else None
+        self._gate = ConfidenceGate(confidence) if confidence else None
         self._keep_logprobs = keep_logprobs
         self._text = ""
         self._tokens = 0
@@ -55,8 +55,8 @@ class Candidate:
             self._logprobs.append(self._described(sampled, data))
         text = self._characters.feed(self._healing.accept(data))
         verdict: Verdict = ""
-        if self._doubt is not None:
-            text, verdict = self._doubt.feed(text, sampled.logprob)
+        if self._gate is not None:
+            text, verdict = self._gate.feed(text, sampled.logprob)
         for stop in self._stops:
             text, stopped = stop.feed(text)
             if stopped:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from aix_lsp.engine.model.sampler import sample
-from aix_lsp.engine.scheduling.haystack import EMPTY, Haystack
+from aix_lsp.engine.scheduling.ngram_index import EMPTY, NgramIndex
 from aix_lsp.engine.scheduling.recall import Recall
 from aix_lsp.engine.step import Row
 from aix_lsp.engine.text.encoder import TextEncoder
@@ -140,7 +140,7 @@ class Completer:
         for at, (token, logits) in enumerate(self._told(laid, wanted)):
             (mixture,) = recall.mixtures((), 1.0)
             if mixture is not None and (at or not laid.typed):
-                told = dict(zip(mixture.tokens, mixture.chances, strict=True)).get(token, 0.0)
+                told = dict(zip(mixture.tokens, mixture.probabilities, strict=True)).get(token, 0.0)
                 yield Expected(recall.matched, recall.in_own, float(chances_of(logits)[token]), told)
             recall.extend([token])
 
@@ -179,12 +179,12 @@ class _Libraries:
         self._packages: dict[tuple[str, str], list[Document]] = {}
         for document in documents:
             self._packages.setdefault((document.package, document.language), []).append(document)
-        self._last: tuple[Document, Haystack] | None = None
+        self._last: tuple[Document, NgramIndex] | None = None
 
-    def beside(self, document: Document) -> Haystack:
+    def beside(self, document: Document) -> NgramIndex:
         """The tokens of a document's neighbours of its language, nearest paths first."""
         if self._last is None or self._last[0] is not document:
-            self._last = document, Haystack(list(self._chosen(document)))
+            self._last = document, NgramIndex(list(self._chosen(document)))
         return self._last[1]
 
     def _chosen(self, document: Document) -> Iterator[list[int]]:

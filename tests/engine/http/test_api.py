@@ -24,7 +24,7 @@ from aix_lsp.engine.scheduling.schedule import Limits
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.state import Presence, StateBoard
 from aix_lsp.engine.step import Row
-from aix_lsp.engine.text.library import digest
+from aix_lsp.engine.text.corpus import digest
 from tests.engine.fakes import FakeRunner
 from tests.engine.test_engine import Gate, until
 from tests.engine.tokenizers_for_tests import embedded
@@ -233,10 +233,10 @@ async def test_what_stands_in_texts_sent_before_is_mixed_in(host: Host) -> None:
         ([text], 0, False),
         ([text], 1, True),
     ):
-        async with host.session.post("/aix/texts", json={"texts": texts}) as response:
+        async with host.session.post("/aix/corpus", json={"texts": texts}) as response:
             assert response.status == 200
         rows.clear()
-        aix = {"recall": weight, "library": ["unknown", digest(text)], "heal": False}
+        aix = {"recall": weight, "corpus": ["unknown", digest(text)], "heal": False}
         await host.post(prompt="result = open", max_tokens=1, aix=aix)
         assert any(mixture for row in rows for mixture in row.mixtures) == mixed
 
@@ -260,7 +260,7 @@ async def test_wrong_texts_are_refused(
     host: Host, body: object, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aix_lsp.engine.http.completions.LARGEST_BODY", 64)
-    async with host.session.post("/aix/texts", json=body) as response:
+    async with host.session.post("/aix/corpus", json=body) as response:
         assert response.status == status and (await response.json())["error"]["message"]
 
 

@@ -15,7 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from aix_lsp.engine.events import Piece
-from aix_lsp.engine.http.requests import CompletionRequest
+from aix_lsp.engine.http.parameters import CompletionRequest
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.model.loader import load
 from aix_lsp.engine.options import EngineOptions, LoadedModel

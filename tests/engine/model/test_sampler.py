@@ -195,7 +195,7 @@ def test_the_chances_of_an_end_stay_the_models():
     found = sample(scores, [row(outputs=2, mixtures=mixtures, ends=(1, 2), top_logprobs=VOCAB)])[0]
     for at, mixture in enumerate(mixtures):
         expected = (1 - mixture.share) * model[at]
-        for token, chance in zip(mixture.tokens, mixture.chances, strict=True):
+        for token, chance in zip(mixture.tokens, mixture.probabilities, strict=True):
             expected[token] += mixture.share * chance * (1 - model[at][1] - model[at][2])
         expected[1:3] = model[at][1:3]
         assert float(expected.sum()) == pytest.approx(1.0, abs=1e-5)

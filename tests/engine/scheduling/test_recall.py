@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aix_lsp.engine.scheduling.haystack import Haystack
+from aix_lsp.engine.scheduling.ngram_index import NgramIndex
 from aix_lsp.engine.scheduling.recall import Recall
 
 tokens = st.lists(st.integers(0, 3), max_size=30)
 
 
-def followers(text: list[int], tail: list[int], length: int) -> Counter[int]:
+def continuations(text: list[int], tail: list[int], length: int) -> Counter[int]:
     """What follows the last `length` tokens of `tail` in `text`, by definition."""
     if not 0 < length <= len(tail):
         return Counter()
@@ -27,7 +27,7 @@ def followers(text: list[int], tail: list[int], length: int) -> Counter[int]:
 def longest(texts: list[list[int]], tail: list[int]) -> tuple[int, Counter[int]]:
     """(length, what follows) of the longest end of `tail` that stands in one of `texts` before some token."""
     for length in range(min(len(tail), 24), 0, -1):
-        found = sum((followers(text, tail, length) for text in texts), Counter())
+        found = sum((continuations(text, tail, length) for text in texts), Counter())
         if found:
             return length, found
     return 0, Counter()
@@ -37,37 +37,37 @@ def longest(texts: list[list[int]], tail: list[int]) -> tuple[int, Counter[int]]
 def test_what_is_mixed_in_followed_the_longest_match_in_what_was_given(
     others: list[list[int]],
     before: list[int],
-    library: list[list[int]],
+    corpus: list[list[int]],
     generated: list[int],
     drafts: list[int],
 ) -> None:
     """Whatever was generated or drafted, only the last tokens count: drafts must not change the text."""
-    recall = Recall([*others, before], Haystack(library))
+    recall = Recall([*others, before], NgramIndex(corpus))
     for at in range(len(generated) + 1):
         recall.extend(generated[at - 1 : at] if at else [])
         assert recall.generated == at
     for at, mixture in enumerate(recall.mixtures(drafts, 0.5)):
         tail = before + generated + drafts[:at]
-        length, _ = longest([*others, before, *library], tail)
+        length, _ = longest([*others, before, *corpus], tail)
         assert (mixture is None) == (length == 0)
         if mixture is None:
             continue
         # The request's own texts count four times.
-        weighed = [*others, before] * 4 + library
-        expected = sum((followers(text, tail, length) for text in weighed), Counter())
-        assert dict(zip(mixture.tokens, mixture.chances, strict=True)) == pytest.approx(
+        weighed = [*others, before] * 4 + corpus
+        expected = sum((continuations(text, tail, length) for text in weighed), Counter())
+        assert dict(zip(mixture.tokens, mixture.probabilities, strict=True)) == pytest.approx(
             {token: count / expected.total() for token, count in expected.items()}
         )
 
 
 @given(tokens, st.lists(tokens, max_size=2), tokens, tokens)
 def test_drafts_change_nothing_of_what_is_mixed_in(
-    before: list[int], library: list[list[int]], generated: list[int], drafts: list[int]
+    before: list[int], corpus: list[list[int]], generated: list[int], drafts: list[int]
 ) -> None:
-    drafted = Recall([before], Haystack(library))
+    drafted = Recall([before], NgramIndex(corpus))
     drafted.extend(generated)
     found = drafted.mixtures(drafts, 1.0)
-    stepwise = Recall([before], Haystack(library))
+    stepwise = Recall([before], NgramIndex(corpus))
     stepwise.extend(generated)
     for at, mixture in enumerate(found):
         assert stepwise.mixtures([], 1.0) == [mixture]
@@ -76,19 +76,19 @@ def test_drafts_change_nothing_of_what_is_mixed_in(
 
 @given(tokens, st.lists(tokens, max_size=2), tokens)
 def test_a_draft_is_what_followed_the_longest_match(
-    before: list[int], library: list[list[int]], generated: list[int]
+    before: list[int], corpus: list[list[int]], generated: list[int]
 ) -> None:
-    recall = Recall([before], Haystack(library))
+    recall = Recall([before], NgramIndex(corpus))
     recall.extend(generated)
     text = before + generated
     found = recall.draft()
     draft, length = found.tokens(4), min(found.length, 24)
     assert bool(draft) == bool(length)
-    given_length, _ = longest([before, *library], text)
-    assert given_length <= length <= longest([text, *library], text)[0]
+    given_length, _ = longest([before, *corpus], text)
+    assert given_length <= length <= longest([text, *corpus], text)[0]
     assert not draft or any(
         one[at : at + len(draft)] == draft and one[at - length : at] == text[-length:]
-        for one in (text, *library)
+        for one in (text, *corpus)
         for at in range(length, len(one))
     )
 
@@ -96,7 +96,7 @@ def test_a_draft_is_what_followed_the_longest_match(
 def test_no_match_goes_across_texts() -> None:
     assert Recall([[1, 2], [3, 1, 2]]).draft().length == 0
     assert Recall([[1, 2], [1, 2, 3, 1, 2]]).draft().length == 2
-    recall = Recall([[3, 1, 2]], Haystack([[1, 2], [2, 5]]))
+    recall = Recall([[3, 1, 2]], NgramIndex([[1, 2], [2, 5]]))
     assert recall.draft().length == 1
     (mixture,) = recall.mixtures([], 1.0)
     assert mixture is not None and list(mixture.tokens) == [5]
@@ -116,4 +116,4 @@ def test_frequent_followers_are_kept_of_many() -> None:
     text = [token for follower in range(1, 100) for token in (0, follower)] + [0, 7, 0, 7]
     (mixture,) = Recall([text, [0]]).mixtures([], 1.0)
     assert mixture is not None and len(mixture.tokens) == 32 and 7 in mixture.tokens
-    assert np.isclose(sum(mixture.chances), 1.0)
+    assert np.isclose(sum(mixture.probabilities), 1.0)

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import pytest
 
 from aix_lsp.engine.pages.cache import KvCache
-from aix_lsp.engine.scheduling.clients import ClientLedger
 from aix_lsp.engine.scheduling.cost import CostModel, Work
 from aix_lsp.engine.scheduling.draft import Drafter
-from aix_lsp.engine.scheduling.haystack import Haystack
+from aix_lsp.engine.scheduling.ngram_index import NgramIndex
+from aix_lsp.engine.scheduling.order import RateLimiter
 from aix_lsp.engine.scheduling.recall import Recall
 from aix_lsp.engine.scheduling.schedule import Limits, Plan
 from aix_lsp.engine.scheduling.scheduler import Scheduler
@@ -70,7 +70,7 @@ def test_order_is_class_then_deadline_then_debt_then_arrival() -> None:
     poor = request([3] * 50, client="poor", arrival=7.0)
     early = request([4] * 50, client="rich", arrival=1.0)
     late = request([5] * 50, client="rich", arrival=2.0)
-    made._ledger.charge("rich", 1000, 10.0)
+    made._limiter.charge("rich", 1000, 10.0)
     for one in (late, early, poor, urgent, by_hand):
         made.submit(one)
     plan = made.plan(10.0)
@@ -204,14 +204,14 @@ def test_cost_model_survives_an_outlier_and_sameness() -> None:
 
 
 def test_debts_halve() -> None:
-    ledger = ClientLedger()
-    ledger.charge("a", 100, 0.0)
-    assert ledger.debt("a", 5.0) == pytest.approx(50.0)
-    ledger.charge("a", 100, 5.0)
-    assert ledger.debt("a", 10.0) == pytest.approx(75.0)
+    limiter = RateLimiter()
+    limiter.charge("a", 100, 0.0)
+    assert limiter.debt("a", 5.0) == pytest.approx(50.0)
+    limiter.charge("a", 100, 5.0)
+    assert limiter.debt("a", 10.0) == pytest.approx(75.0)
     for name in range(3000):
-        ledger.charge(str(name), 1, 1e6 + name * 100)
-    assert len(ledger._debts) <= 1025
+        limiter.charge(str(name), 1, 1e6 + name * 100)
+    assert len(limiter._debts) <= 1025
 
 
 def test_what_stood_elsewhere_is_mixed_in_where_asked_for() -> None:
@@ -250,7 +250,7 @@ def test_a_prompts_own_texts_are_looked_in_as_they_stand_around_the_cursor() -> 
     made = scheduler(drafts=0)
     one = request([1, 2, 99, 7, 8, 9], new=20)
     one.texts = ([7, 1, 2, 8, 9], [1, 2])
-    one.library = Haystack([[1, 2, 6]])
+    one.corpus = NgramIndex([[1, 2, 6]])
     one.recall_weight = 0.5
     made.submit(one)
     plan = made.plan(0.0)

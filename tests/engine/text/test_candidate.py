@@ -8,25 +8,25 @@ import pytest
 
 from aix_lsp.engine.step import Sampled
 from aix_lsp.engine.text.candidate import Candidate, stops_for
-from aix_lsp.fim.doubt import Least
+from aix_lsp.fim.confidence import ConfidenceThresholds
 from tests.engine.text.test_encoder import encoder
 
 
 @pytest.mark.parametrize(
-    ("chances", "least", "text", "taken", "reason"),
+    ("chances", "confidence", "text", "taken", "reason"),
     [
-        ((0.5, 0.5, 0.5, 0.5), Least(), "ab\nc", 4, "length"),
-        ((0.5, 0.5, 0.5, 0.5), Least(whole=0.2), "ab", 3, "length"),
-        ((0.5, 0.5, 0.5, 0.5), Least(head=0.6), "", 1, "length"),
-        ((0.5, 0.5, 0.5, 0.5), Least(further=0.2), "ab", 3, "stop"),
-        ((0.9, 0.9, 0.9, 0.9), Least(0.1, 0.1, 0.1), "ab\nc", 4, "length"),
+        ((0.5, 0.5, 0.5, 0.5), ConfidenceThresholds(), "ab\nc", 4, "length"),
+        ((0.5, 0.5, 0.5, 0.5), ConfidenceThresholds(whole=0.2), "ab", 3, "length"),
+        ((0.5, 0.5, 0.5, 0.5), ConfidenceThresholds(head=0.6), "", 1, "length"),
+        ((0.5, 0.5, 0.5, 0.5), ConfidenceThresholds(further=0.2), "ab", 3, "stop"),
+        ((0.9, 0.9, 0.9, 0.9), ConfidenceThresholds(0.1, 0.1, 0.1), "ab\nc", 4, "length"),
     ],
 )
 def test_an_unlikely_candidate_ends_at_once(
-    chances: tuple[float, ...], least: Least, text: str, taken: int, reason: str
+    chances: tuple[float, ...], confidence: ConfidenceThresholds, text: str, taken: int, reason: str
 ) -> None:
     _, vocabulary = encoder("embedded")
-    candidate = Candidate(0, vocabulary, stops=stops_for((), "block", "", True), least=least)
+    candidate = Candidate(0, vocabulary, stops=stops_for((), "block", "", True), confidence=confidence)
     tokens = [vocabulary.equal_to(piece)[0] for piece in (b"a", b"b", b"\n", b"c")]
     pushed, complete = 0, False
     for token, chance in zip(tokens, chances, strict=True):

@@ -1,4 +1,4 @@
-"""POST /aix/texts: what a client works beside, sent once and named by digest later. Knows HTTP; no tokens."""
+"""POST /aix/corpus: what a client works beside, sent once and named by digest later. Knows HTTP; no tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from starlette.types import Receive, Scope, Send
 
 from aix_lsp.engine.http.completions import LARGEST_BODY, TooLarge, read_body
-from aix_lsp.engine.http.requests import BadField, parse_texts
+from aix_lsp.engine.http.parameters import BadField, parse_texts
 from aix_lsp.engine.http.sse import send_error, send_json
 from aix_lsp.engine.served import ServedModel
 
@@ -33,5 +33,5 @@ class Texts:
             message = str(error) if isinstance(error, BadField) else "the body is not JSON in UTF-8"
             await send_error(send, 400, message, "bad_request")
         else:
-            await asyncio.to_thread(served.library.add, texts)
+            await asyncio.to_thread(served.corpus.add, texts)
             await send_json(send, 200, {"texts": len(texts)})

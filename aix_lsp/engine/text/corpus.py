@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from aix_lsp.engine.scheduling.haystack import EMPTY, Haystack, Tokens
+from aix_lsp.engine.scheduling.ngram_index import EMPTY, NgramIndex, Tokens
 from aix_lsp.engine.text.encoder import TextEncoder
 
 _MOST_TOKENS = 4_000_000
@@ -26,7 +26,7 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-class Library:
+class Corpus:
     """The texts of all clients. Whoever knows a text's name knows the text."""
 
     def __init__(self, encoder: TextEncoder, most_tokens: int = _MOST_TOKENS) -> None:
@@ -34,7 +34,7 @@ class Library:
         self._most = most_tokens
         self._size = 0
         self._texts: OrderedDict[str, Tokens] = OrderedDict()
-        self._joined: OrderedDict[tuple[str, ...], Haystack] = OrderedDict()
+        self._joined: OrderedDict[tuple[str, ...], NgramIndex] = OrderedDict()
         self._lock = threading.Lock()
 
     def add(self, texts: Iterable[str]) -> None:
@@ -53,7 +53,7 @@ class Library:
                 self._size -= len(dropped)
             self._joined.clear()
 
-    def of(self, names: Sequence[str]) -> Haystack:
+    def of(self, names: Sequence[str]) -> NgramIndex:
         """The texts of these names that are here, as Recall takes them."""
         if not names:
             return EMPTY
@@ -61,7 +61,7 @@ class Library:
         with self._lock:
             if key not in self._joined:
                 found = [name for name in names if name in self._texts]
-                self._joined[key] = Haystack([self._texts[name] for name in found])
+                self._joined[key] = NgramIndex([self._texts[name] for name in found])
                 for name in found:
                     self._texts.move_to_end(name)
                 if len(self._joined) > _KEPT:

@@ -17,7 +17,7 @@ _KEPT = 64
 _PAIR = np.int64(1 << 32)
 
 
-class Haystack:
+class NgramIndex:
     """Texts, prepared for searching: their pairs of neighbours in order, so that a search takes no longer in many.
 
     A place is the position in `tokens` of a match's last token, and always has a token of the same text behind it.
@@ -39,7 +39,7 @@ class Haystack:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def followers(self, places: Sequence[int]) -> list[int]:
+    def continuations(self, places: Sequence[int]) -> list[int]:
         """The token behind each place."""
         at = self._at
         return [at[place + 1] for place in places]
@@ -90,4 +90,4 @@ def joined(texts: Sequence[Sequence[int] | Tokens]) -> Tokens:
     return np.concatenate(parts) if parts else np.empty(0, np.int32)
 
 
-EMPTY = Haystack(())
+EMPTY = NgramIndex(())

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aix_lsp.fim.doubt import ANY, Least
+from aix_lsp.fim.confidence import NO_THRESHOLD, ConfidenceThresholds
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
 
 _MOST_CANDIDATES = 16
@@ -36,7 +36,7 @@ class CompletionRequest:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     stop_when: str = ""
-    least: Least = ANY
+    confidence: ConfidenceThresholds = NO_THRESHOLD
     logprobs: int | None = None
     stream: bool = False
     client: str = ""
@@ -46,7 +46,7 @@ class CompletionRequest:
     deadline_ms: int | None = None
     heal: bool = True
     recall: float | None = None
-    library: tuple[str, ...] = ()
+    corpus: tuple[str, ...] = ()
 
 
 def parse(body: object) -> CompletionRequest:
@@ -72,7 +72,7 @@ def parse(body: object) -> CompletionRequest:
         seed=fields.optional_integer("seed"),
         stop=_stops(fields.value("stop")),
         stop_when=extension.choice("stop_when", ("", "line", "block")),
-        least=_least(extension.mapping("least")),
+        confidence=_confidence(extension.mapping("confidence")),
         logprobs=fields.optional_integer("logprobs", 0, _MOST_LOGPROBS),
         stream=fields.flag("stream", False),
         client=fields.text("user"),
@@ -82,18 +82,20 @@ def parse(body: object) -> CompletionRequest:
         deadline_ms=extension.optional_integer("deadline_ms", 1),
         heal=extension.flag("heal", True),
         recall=extension.optional_number("recall", 0.0, 1.0),
-        library=_texts(extension.value("library"), "aix.library"),
+        corpus=_texts(extension.value("corpus"), "aix.corpus"),
     )
 
 
 def parse_texts(body: object) -> tuple[str, ...]:
-    """The texts in a decoded body of /aix/texts. Raises BadField."""
+    """The texts in a decoded body of /aix/corpus. Raises BadField."""
     return _texts(_Fields(body, "").value("texts"), "texts")
 
 
-def _least(fields: object) -> Least:
-    chances = _Fields(fields, "aix.least.")
-    return Least(**{name: chances.number(name, 0.0, 0.0, 1.0) for name in ("head", "whole", "further")})
+def _confidence(fields: object) -> ConfidenceThresholds:
+    probabilities = _Fields(fields, "aix.confidence.")
+    return ConfidenceThresholds(
+        **{name: probabilities.number(name, 0.0, 0.0, 1.0) for name in ("head", "whole", "further")}
+    )
 
 
 class _Fields:
@@ -179,7 +181,7 @@ def _outside(value: float, low: float | None, high: float | None) -> bool:
 def _range(low: float | None, high: float | None) -> str:
     if low is None:
         return ""
-    return f" of at least {low}" if high is None else f" from {low} to {high}"
+    return f" of at confidence {low}" if high is None else f" from {low} to {high}"
 
 
 def _stops(value: object) -> tuple[str, ...]:

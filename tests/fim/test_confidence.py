@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from aix_lsp.fim.doubt import Doubt, Least, Verdict
+from aix_lsp.fim.confidence import ConfidenceGate, ConfidenceThresholds, Verdict
 
-LEAST = Least(head=0.1, whole=0.01, further=0.5)
+LEAST = ConfidenceThresholds(head=0.1, whole=0.01, further=0.5)
 
 
 @pytest.mark.parametrize(
@@ -31,14 +31,14 @@ LEAST = Least(head=0.1, whole=0.01, further=0.5)
     ],
 )
 def test_doubt(pieces: list[tuple[str, float]], shown: str, verdict: Verdict) -> None:
-    doubt, said, ended = Doubt(LEAST), "", ""
+    gate, said, ended = ConfidenceGate(LEAST), "", ""
     for text, chance in pieces:
         assert not ended
-        more, ended = doubt.feed(text, math.log(chance))
+        more, ended = gate.feed(text, math.log(chance))
         said += more
     assert (said, ended) == (shown, verdict)
 
 
 def test_nothing_is_too_unlikely_where_nothing_is_wanted() -> None:
-    assert not Least()
-    assert Doubt(Least()).feed("a\nb", -1000.0) == ("a\nb", "")
+    assert not ConfidenceThresholds()
+    assert ConfidenceGate(ConfidenceThresholds()).feed("a\nb", -1000.0) == ("a\nb", "")

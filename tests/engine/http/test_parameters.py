@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aix_lsp.engine.http.requests import BadField, parse
-from aix_lsp.fim.doubt import Least
+from aix_lsp.engine.http.parameters import BadField, parse
+from aix_lsp.fim.confidence import ConfidenceThresholds
 from aix_lsp.fim.prompt import ContextFile
 
 
 def test_defaults() -> None:
     plain = parse({"prompt": "x", "suffix": None, "aix": None, "max_tokens": None})
     assert plain.prompt.prefix == "x" and plain.max_tokens == 64 and plain.priority == 1 and plain.heal
-    assert plain.recall is None and plain.library == () and not plain.least
+    assert plain.recall is None and plain.corpus == () and not plain.confidence
     assert not plain.stream and plain.deadline_ms is None and plain.logprobs is None
 
 
@@ -41,16 +41,16 @@ def test_all_fields() -> None:
                 "deadline_ms": 200,
                 "heal": False,
                 "stop_when": "block",
-                "least": {"head": 0.5, "further": 1},
+                "confidence": {"head": 0.5, "further": 1},
                 "recall": 1,
-                "library": ["d1", "d2"],
+                "corpus": ["d1", "d2"],
             },
         }
     )
     assert full.prompt.context == (ContextFile("q", "t"),) and full.prompt.middle == "m"
     assert (full.stop, full.n, full.temperature, full.client) == (("x",), 3, 1.0, "me")
-    assert full.least == Least(head=0.5, further=1.0)
-    assert (full.recall, full.library) == (1.0, ("d1", "d2"))
+    assert full.confidence == ConfidenceThresholds(head=0.5, further=1.0)
+    assert (full.recall, full.corpus) == (1.0, ("d1", "d2"))
     assert (full.stream_key, full.priority, full.deadline_ms, full.heal) == ("k", 3, 200, False)
 
 
@@ -87,10 +87,10 @@ def test_all_fields() -> None:
         ({"aix": {"deadline_ms": 0}}, "aix.deadline_ms"),
         ({"aix": {"heal": 1}}, "aix.heal"),
         ({"aix": {"recall": 1.5}}, "aix.recall"),
-        ({"aix": {"least": 1}}, "aix.least must"),
-        ({"aix": {"least": {"whole": 2}}}, "aix.least.whole"),
-        ({"aix": {"library": "x"}}, "aix.library"),
-        ({"aix": {"library": [1]}}, "aix.library"),
+        ({"aix": {"confidence": 1}}, "aix.confidence must"),
+        ({"aix": {"confidence": {"whole": 2}}}, "aix.confidence.whole"),
+        ({"aix": {"corpus": "x"}}, "aix.corpus"),
+        ({"aix": {"corpus": [1]}}, "aix.corpus"),
         ({"aix": {"stop_when": "page"}}, "aix.stop_when"),
         ({"aix": {"stop_when": []}}, "aix.stop_when"),
         ({"aix": {"stream_key": 1}}, "aix.stream_key"),

@@ -11,8 +11,8 @@ Verdict = Literal["", "stop", "length"]
 
 
 @dataclass(frozen=True, slots=True)
-class Least:
-    """Chances from 0 to 1 below which a generation ends; 0 never ends one."""
+class ConfidenceThresholds:
+    """Probabilities from 0 to 1 below which a generation ends; 0 never ends one."""
 
     head: float = 0.0
     """Of the first text that can be seen. What is less likely is not shown at all."""
@@ -25,15 +25,17 @@ class Least:
         return bool(self.head or self.whole or self.further)
 
 
-ANY = Least()
+NO_THRESHOLD = ConfidenceThresholds()
 """Ends nothing."""
 
 
-class Doubt:
+class ConfidenceGate:
     """Follows one generation."""
 
-    def __init__(self, least: Least) -> None:
-        self._head, self._whole, self._further = map(_log, (least.head, least.whole, least.further))
+    def __init__(self, confidence: ConfidenceThresholds) -> None:
+        self._head, self._whole, self._further = map(
+            _log, (confidence.head, confidence.whole, confidence.further)
+        )
         self._logprob = 0.0
         self._seen = False
 
@@ -58,5 +60,5 @@ class Doubt:
         return text, ""
 
 
-def _log(chance: float) -> float:
-    return math.log(chance) if chance > 0 else -math.inf
+def _log(probability: float) -> float:
+    return math.log(probability) if probability > 0 else -math.inf

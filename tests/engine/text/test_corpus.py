@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from aix_lsp.engine.scheduling.haystack import BREAK
+from aix_lsp.engine.scheduling.ngram_index import BREAK
+from aix_lsp.engine.text.corpus import Corpus, digest
 from aix_lsp.engine.text.encoder import TextEncoder
-from aix_lsp.engine.text.library import Library, digest
 from aix_lsp.engine.text.vocabulary import Vocabulary
 from tests.engine.tokenizers_for_tests import embedded
 
@@ -22,37 +22,37 @@ def test_a_digest_is_the_head_of_sha256() -> None:
 
 def test_texts_are_joined_in_the_order_of_their_names() -> None:
     made = encoder()
-    library = Library(made)
-    library.add(["def a(): pass", "x = 1"])
+    corpus = Corpus(made)
+    corpus.add(["def a(): pass", "x = 1"])
     first, second = made.tokens("def a(): pass"), made.tokens("x = 1")
-    found = library.of([digest("x = 1"), "unknown", digest("def a(): pass")])
+    found = corpus.of([digest("x = 1"), "unknown", digest("def a(): pass")])
     assert found.tokens.tolist() == [*second, BREAK, *first, BREAK]
-    assert not len(library.of([])) and not len(library.of(["unknown"]))
+    assert not len(corpus.of([])) and not len(corpus.of(["unknown"]))
 
 
 def test_what_came_since_is_found_under_the_same_names() -> None:
-    library = Library(encoder())
+    corpus = Corpus(encoder())
     name = digest("x = 1")
-    assert not len(library.of([name]))
-    library.add(["x = 1"])
-    assert len(library.of([name]))
+    assert not len(corpus.of([name]))
+    corpus.add(["x = 1"])
+    assert len(corpus.of([name]))
 
 
 def test_what_was_not_used_for_longest_goes() -> None:
     made = encoder()
     texts = [f"value_{number} = {number}" for number in range(6)]
     size = max(len(made.tokens(text)) for text in texts)
-    library = Library(made, most_tokens=3 * size)
-    library.add(texts[:3])
-    assert len(library.of([digest(texts[0])]))
-    library.add(texts[3:5])
-    here = [text for text in texts if len(library.of([digest(text)]))]
+    corpus = Corpus(made, most_tokens=3 * size)
+    corpus.add(texts[:3])
+    assert len(corpus.of([digest(texts[0])]))
+    corpus.add(texts[3:5])
+    here = [text for text in texts if len(corpus.of([digest(text)]))]
     assert here == [texts[0], *texts[3:5]]
 
 
 def test_markers_in_a_text_stay_text() -> None:
     made = encoder()
-    library = Library(made)
-    library.add(["<|fim_middle|>"])
+    corpus = Corpus(made)
+    corpus.add(["<|fim_middle|>"])
     marker = embedded().convert_tokens_to_ids("<|fim_middle|>")
-    assert marker not in library.of([digest("<|fim_middle|>")]).tokens.tolist()
+    assert marker not in corpus.of([digest("<|fim_middle|>")]).tokens.tolist()
