@@ -5,13 +5,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: demo test test-editors pictures lint format types bench clean help
+.PHONY: demo test test-editors pictures lint format types docs bench clean help
 
 help:
 	@echo "make demo    install, then watch the server complete a real file in the terminal"
 	@echo "make test    install, then lint, check types and run the tests"
 	@echo "make test-editors  fetch every editor that can be had here, VS Code too, and run their tests"
 	@echo "make pictures  draw the README's pictures with the real editors"
+	@echo "make docs    the documentation as a site in .cache/site; a link that leads nowhere is an error"
 	@echo "make bench   the quick benchmarks; docs/benchmarks.md lists them all"
 	@echo "make format  let ruff mend what it can"
 	@echo "make clean   remove what these commands made"
@@ -20,7 +21,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "aix-lsp needs Python 3.11 or newer: install it, or run 'make PYTHON=/path/to/python3 $(MAKECMDGOALS)'"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) --no-print-directory venv-module
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,editors]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs,editors]'
 	@touch $@
 
 # Debian and Ubuntu ship Python without the venv module.
@@ -36,11 +37,17 @@ demo: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --quiet --offline .github
 
 types: $(READY)
 	$(BIN)/mypy
 
-test: lint types
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+test: lint types docs
 	tests/editors/fetch_debian.sh
 	tests/editors/install.sh
 	$(BIN)/python -m pytest

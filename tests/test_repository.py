@@ -1,0 +1,44 @@
+"""What a maintainer relies on: releases name one version, and the documentation's build refuses a dead link."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import aix_lsp
+
+ROOT = Path(__file__).parent.parent
+
+
+def checked(version: str) -> subprocess.CompletedProcess[str]:
+    script = [sys.executable, str(ROOT / ".github" / "check_version.py"), version]
+    return subprocess.run(script, capture_output=True, text=True, check=False, timeout=30)
+
+
+def test_a_release_must_name_the_version_everywhere() -> None:
+    done = checked("99.0.0")
+    assert done.returncode == 1
+    assert f"aix_lsp/__init__.py names version {aix_lsp.__version__}, the tag 99.0.0" in done.stderr
+    assert "editors/vscode/package.json" in done.stderr and "CHANGELOG.md" in done.stderr
+
+
+def test_package_and_extension_name_one_version() -> None:
+    assert "aix_lsp/__init__.py" not in (found := checked(aix_lsp.__version__).stderr), found
+    assert "package.json" not in found
+
+
+@pytest.mark.parametrize("link", ["nowhere.md", "../training/nowhere.py", "settings.md#no-such-part"])
+def test_a_dead_link_fails_the_documentation(tmp_path: Path, link: str) -> None:
+    pytest.importorskip("mkdocs")
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("pictures"))
+    for name in ("mkdocs.yml", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "docs" / "page.md").write_text(f"See [there]({link}).\n")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(build, capture_output=True, text=True, check=False, timeout=110, cwd=tmp_path)
+    assert done.returncode == 1
+    assert link in done.stderr
