@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import urllib.parse
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
-from pygls.uris import to_fs_path
-
+from aix_lsp.lsp.positions import without_surrogates
 from aix_lsp.settings import Layer, Problem, Settings, project_layer, resolve, unwrap, user_layer
+from aix_lsp.uris import file_path
+
+SECTION = "aix"
+CONNECTION_KEYS = ("token",)
+"""What initializationOptions may hold besides settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One root of the workspace. `path` is empty where the root is not on this machine's file system."""
+    """One root of the workspace. `path` is None where the root is not on this machine's file system."""
 
     uri: str
-    path: str
+    path: Path | None
     name: str = ""
 
 
@@ -34,7 +37,7 @@ class Workspace:
 
     def roots(self) -> list[Path]:
         """The folders that are on this machine's file system."""
-        return [Path(folder.path) for folder in self._folders.values() if folder.path]
+        return [folder.path for folder in self._folders.values() if folder.path is not None]
 
     def add(self, uri: str, name: str = "") -> Folder:
         folder = Folder(uri, file_path(uri), name)
@@ -56,39 +59,17 @@ class Workspace:
         Never an absolute path, which would tell a remote model the user's name. Empty for untitled buffers.
         """
         path = file_path(uri)
-        if not path:
+        if path is None:
             return ""
         folder = self.folder_of(uri)
-        if folder is None or not folder.path:
-            return PurePath(path).name
-        return PurePath(path).relative_to(folder.path).as_posix()
+        root = None if folder is None else folder.path
+        return without_surrogates(path.name if root is None else path.relative_to(root).as_posix())
 
 
-def _holds(folder: Folder, uri: str, path: str) -> bool:
-    if folder.path and path:
-        return PurePath(path).is_relative_to(folder.path)
+def _holds(folder: Folder, uri: str, path: Path | None) -> bool:
+    if folder.path is not None and path is not None:
+        return path.is_relative_to(folder.path)
     return uri.startswith(folder.uri.rstrip("/") + "/")
-
-
-def file_path(uri: str) -> str:
-    """The file system path behind a document's URI; empty where there is none, as for an unsaved buffer.
-
-    A notebook's cells (`vscode-notebook-cell:/path/to.ipynb#W0`) have their notebook's path.
-    """
-    try:
-        parts = urllib.parse.urlsplit(uri)
-    except ValueError:
-        return ""
-    if parts.scheme.endswith("notebook-cell") and not parts.netloc:
-        uri = urllib.parse.urlunsplit(("file", "", parts.path, "", ""))
-    elif parts.scheme != "file":
-        return ""
-    return to_fs_path(uri) or ""
-
-
-SECTION = "aix"
-CONNECTION_KEYS = ("token",)
-"""What initializationOptions may hold besides settings."""
 
 
 class Configuration:
@@ -128,7 +109,7 @@ class Configuration:
         """Settings by folder URI ("" is everything outside of folders), and problems not yet reported."""
         user = user_layer()
         settings, problems = {}, list[Problem]()
-        for uri, path in [("", ""), *((folder.uri, folder.path) for folder in folders)]:
+        for uri, path in [("", None), *((folder.uri, folder.path) for folder in folders)]:
             settings[uri], found = resolve(self._layers(user, uri, path))
             problems += found
         fresh = {str(problem): problem for problem in problems if str(problem) not in self._reported}
@@ -139,10 +120,10 @@ class Configuration:
         """The settings as far as they are known before the client or any file has been asked."""
         return resolve([Layer("initializationOptions", self._options), self._flags])[0]
 
-    def _layers(self, user: Layer, uri: str, path: str) -> Iterable[Layer]:
+    def _layers(self, user: Layer, uri: str, path: Path | None) -> Iterable[Layer]:
         yield user
-        if path:
-            yield project_layer(Path(path))
+        if path is not None:
+            yield project_layer(path)
         yield Layer("the editor's settings", self._pulled.get(uri) or self._pulled.get("", {}))
         yield Layer("initializationOptions", self._options)
         yield self._flags

@@ -97,6 +97,18 @@ async def test_the_order_of_sources(home: Path, connect: Connect, tmp_path: Path
     assert settings(peer).temperature == 0.0
 
 
+@pytest.mark.parametrize("root", ["rootUri", "rootPath"])
+async def test_the_root_of_an_older_client(peer: DirectPeer, tmp_path: Path, root: str) -> None:
+    (tmp_path / ".aix-lsp.toml").write_text("maxTokens = 2\n")
+    await started(peer, **{root: str(tmp_path) if root == "rootPath" else tmp_path.as_uri()})
+    assert settings(peer, tmp_path.as_uri()).max_tokens == 2
+
+
+async def test_a_relative_root_is_none(peer: DirectPeer) -> None:
+    await started(peer, rootPath="project")
+    assert peer.session.workspace.folders == ()
+
+
 async def test_a_mistake_is_told_once_and_the_default_used(peer: DirectPeer) -> None:
     peer.calls["workspace/configuration"] = lambda params: [{"maxTokns": 3, "waitMs": "soon"}]
     await started(peer, ASKS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Awaitable, Mapping
+from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
@@ -80,9 +81,4 @@ def _folders(params: Mapping[str, Any]) -> list[tuple[str, str]]:
     if isinstance(root, str) and root:
         return [(root, "")]
     path = params.get("rootPath")
-    if isinstance(path, str) and path:
-        from pygls.uris import from_fs_path
-
-        uri = from_fs_path(path)
-        return [(uri, "")] if uri else []
-    return []
+    return [(Path(path).as_uri(), "")] if isinstance(path, str) and Path(path).is_absolute() else []

@@ -1,0 +1,169 @@
+"""Document URIs: the file on this machine that one names, or why it names none. Opens no documents.
+
+The one place that turns a URI into a path. Everything that follows from a path (which folder a document lies in, which
+ignore file applies, what the model is told) starts here, so that no two parts of the program can disagree.
+
+Sources: RFC 3986 (appendix B), RFC 8089 (file URIs), VS Code's `Uri` and `NotebookUri`, its git extension's `toGitUri`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import ntpath
+import os
+import posixpath
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, unquote_to_bytes
+
+_PARTS = re.compile(
+    r"(?:([A-Za-z][A-Za-z0-9+.-]+):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL
+)
+"""RFC 3986's expression; a scheme has two characters at least, so that `C:\\x` is no URI of the scheme "c"."""
+_DRIVE = re.compile(r"\\?([A-Za-z])[:|](?=\\|$)")
+_CELL_SCHEME = re.compile(r"s([A-Za-z0-9+/]+=*)$")
+"""What ends a notebook cell's fragment: "s" and the notebook's own scheme in Base64."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentUri:
+    """A URI taken apart. Either `file` is set or `reason` is not empty."""
+
+    scheme: str
+    """In lower case; for a notebook's cell the notebook's scheme; empty for a bare path."""
+    path: PurePosixPath | None
+    """The decoded path as the URI has it, without `.` and `..`: what a pattern can match where there is no file.
+    None where the URI has no absolute path."""
+    file: Path | None
+    """Absolute and normalised. The file that the document is, is a revision of (`git:`), is a cell of, or will be
+    saved as (`untitled:`); it need not exist."""
+    reason: str = ""
+    """Why there is no file on this machine."""
+
+
+@lru_cache(maxsize=4096)
+def parse_uri(uri: str) -> DocumentUri:
+    """Take a document's or folder's URI apart. Never raises: a malformed URI names no file."""
+    scheme, authority, path, query, fragment = _split(uri)
+    if scheme.endswith("notebook-cell"):
+        scheme = _cell_scheme(fragment) or ("vscode-remote" if authority else "file")
+    if scheme == "git":
+        path = _git_path(query) or path
+    shown = _pattern_path(path)
+    if scheme not in ("file", "git", "untitled", ""):
+        where = f"{scheme}://{authority}" if authority else f"{scheme}:"
+        return DocumentUri(scheme, shown, None, f"{where} is not this machine's file system")
+    if scheme == "untitled" and not path.startswith("/"):
+        return DocumentUri(scheme, None, None, "the document has not been saved")
+    local, reason = local_path(authority, path, windows=os.name == "nt")
+    return DocumentUri(scheme, shown, Path(local) if local else None, reason)
+
+
+def file_path(uri: str) -> Path | None:
+    """The file on this machine that a URI names; None where it names none."""
+    return parse_uri(uri).file
+
+
+def local_path(authority: str, path: str, *, windows: bool) -> tuple[str, str]:
+    """A file URI's percent-encoded path as an absolute, normalised path of the operating system.
+
+    Returns the path and an empty reason, or an empty path and the reason why there is none.
+    """
+    host = unquote(authority)
+    host = "" if host.lower() == "localhost" else host
+    decoded = unquote(path, errors="surrogateescape") if windows else os.fsdecode(unquote_to_bytes(path))
+    if "\0" in decoded:
+        return "", "the path has a NUL character"
+    if windows:
+        return _windows_path(host, decoded)
+    if host:
+        return "", f"the file is on the machine {host}"
+    if not decoded.startswith("/"):
+        return "", "the path is not absolute"
+    return "/" + posixpath.normpath(decoded).lstrip("/"), ""
+
+
+def _windows_path(host: str, path: str) -> tuple[str, str]:
+    path = path.replace("/", "\\")
+    if drive := _DRIVE.match(path):
+        root, rest = f"{drive[1].upper()}:\\", path[drive.end() :]
+    elif host or path.startswith("\\\\"):
+        server, share, *parts = [*([host] if host else []), *path.lstrip("\\").split("\\"), "", ""]
+        if not server or not share or ".." in (server, share):
+            return "", "the path has no drive and no share"
+        if server in (".", "?"):
+            return "", "the path is a device"
+        root, rest = f"\\\\{server}\\{share}\\", "\\".join(parts)
+    else:
+        return "", "the path has no drive and no share"
+    rest = ntpath.normpath("\\" + rest.lstrip("\\")).lstrip("\\")
+    if ":" in rest:
+        return "", "the path names a stream of a file"
+    # Windows ignores dots and blanks at a name's end, so that "key.pem." opens "key.pem".
+    names = [stripped for name in rest.split("\\") if (stripped := name.rstrip(" ."))]
+    return root + "\\".join(names), ""
+
+
+def _split(uri: str) -> tuple[str, str, str, str, str]:
+    """Scheme in lower case, authority, path, query and fragment; nothing is decoded."""
+    found = _PARTS.fullmatch(uri)
+    assert found is not None, "every string matches"
+    scheme, authority, path, query, fragment = (part or "" for part in found.groups())
+    return scheme.lower(), authority, path, query, fragment
+
+
+def _pattern_path(path: str) -> PurePosixPath | None:
+    decoded = unquote(path).replace("\0", "\ufffd")
+    if os.name == "nt":
+        decoded = decoded.replace("\\", "/")
+    return PurePosixPath("/" + posixpath.normpath(decoded).lstrip("/")) if decoded.startswith("/") else None
+
+
+def _cell_scheme(fragment: str) -> str:
+    """The notebook's scheme that a cell's fragment ends with; empty where it does not tell."""
+    found = _CELL_SCHEME.search(unquote(fragment))
+    try:
+        return base64.b64decode(found[1], validate=True).decode("ascii").lower() if found else ""
+    except ValueError:
+        return ""
+
+
+def _git_path(query: str) -> str:
+    """The path in a git URI's query, which is the file's own where the URI's is made up for its extension."""
+    try:
+        path = json.loads(unquote(query)).get("path")
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    return path.replace("%", "%25") if isinstance(path, str) else ""
+
+
+def true_case(path: Path) -> Path:
+    """The path with its names as the disk has them, where the file system ignores case; else unchanged.
+
+    Patterns tell `.ENV` from `.env`, and such a file system opens the same file for both. What does not exist stays as
+    it is. Reads a directory only where a name in other letters leads to something too.
+    """
+    found = Path(path.anchor)
+    for name in path.parts[1:]:
+        try:
+            if name.swapcase() != name and (found / name.swapcase()).exists():
+                name = matching_name(name, [entry.name for entry in found.iterdir()])
+        except (OSError, ValueError):
+            pass
+        found /= name
+    return found
+
+
+def matching_name(name: str, entries: list[str]) -> str:
+    """The entry of a directory that `name` means where case and composition do not count; itself if there is none."""
+    if name in entries:
+        return name
+
+    def plain(text: str) -> str:
+        return unicodedata.normalize("NFC", text).casefold()
+
+    return next((entry for entry in entries if plain(entry) == plain(name)), name)
