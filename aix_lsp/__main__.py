@@ -1,6 +1,57 @@
-"""`python -m aix_lsp` is `aix-lsp`."""
+"""Where the program begins: `aix-lsp`, and `python -m aix_lsp`. Closes the module path before anything is imported.
 
-from aix_lsp.cli import main
+An editor starts its language servers in the project's folder, and `python -m` puts that folder before the standard
+library; `PYTHONPATH` may name it too. A `json.py` there must not run. So this module imports nothing but what the
+interpreter has loaded already: not even `__future__`, which is a file of the standard library.
+"""
+
+import os
+import sys  # both are loaded already
+
+
+def close_module_path(path: list[str], environment: dict[str, str], *, safe: bool) -> list[str]:
+    """`sys.path` without what depends on where the program was started.
+
+    The entry that the interpreter has put first goes (unless it was told not to, `safe`), and so do relative
+    entries and those of `PYTHONPATH` at or below the current folder. What else `PYTHONPATH` names may
+    serve modules that are nowhere else, so it goes behind the standard library and the installed packages; the
+    same for the folder that this package lies in, where that is a checkout.
+    """
+    try:
+        here = os.getcwd()
+    except OSError:
+        here = ""  # the folder has been deleted
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    given = environment.get("PYTHONPATH", "")
+    named = {os.path.abspath(entry) for entry in given.split(os.pathsep)} if given else set()
+    kept, last = [], []
+    for entry in path if safe else path[1:]:
+        if not os.path.isabs(entry):
+            continue
+        if entry not in named:
+            kept.append(entry)
+        elif entry != package and not _within(entry, here):
+            last.append(entry)
+    return kept + last + ([] if package in kept else [package])
+
+
+def _within(path: str, folder: str) -> bool:
+    """Whether `path` is the folder or lies below it; links are followed."""
+    real, top = os.path.realpath(path), os.path.realpath(folder) if folder else ""
+    return bool(top) and top != os.path.dirname(top) and (real == top or real.startswith(top + os.sep))
+
+
+def main() -> None:
+    """The entry point of the program."""
+    sys.path[:] = close_module_path(sys.path, dict(os.environ), safe=bool(sys.flags.safe_path))
+
+    from aix_lsp import cli, processes
+
+    os.environ.update(processes.environment())
+    for name in os.environ.keys() - processes.environment().keys():
+        del os.environ[name]
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

@@ -6,6 +6,7 @@ import gc
 import importlib
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -62,6 +63,17 @@ def parse_assignments(pairs: tuple[str, ...]) -> dict[str, Any]:
     return values
 
 
+def placed(model: str) -> str:
+    """A model as a command line names it, where that is a folder counted from the current one."""
+    from aix_lsp.paths import folder_named
+
+    try:
+        folder = folder_named(model, Path.cwd())
+    except ValueError as error:
+        raise click.BadParameter(f"model must be {error}, not {model!r}.") from None
+    return model if folder is None else str(folder)
+
+
 @click.group(
     cls=_LazyGroup,
     invoke_without_command=True,
@@ -102,6 +114,8 @@ def _serve(options: dict[str, Any]) -> None:
     values = parse_assignments(options["assignments"])
     if options["model"] is not None:
         values["model"] = options["model"]
+    if "model" in values:
+        values["model"] = placed(values["model"])
     if options["verbose"]:
         values["logLevel"] = "debug"
 
@@ -112,19 +126,25 @@ def _serve(options: dict[str, Any]) -> None:
 
     gc.enable()
     logs.configure(values.get("logLevel", "info"), options["log_file"])
-    sys.exit(
-        run(
-            ServeOptions(
-                transport="tcp" if options["tcp"] else "ws" if options["ws"] else "stdio",
-                host=options["host"],
-                port=options["port"],
-                token=_token(options["token_file"]),
-                origins=options["origins"],
-                parent_pid=options["parent_pid"],
-                settings=values,
-            )
-        )
+    serve = ServeOptions(
+        transport="tcp" if options["tcp"] else "ws" if options["ws"] else "stdio",
+        host=options["host"],
+        port=options["port"],
+        token=_token(options["token_file"]),
+        origins=options["origins"],
+        parent_pid=options["parent_pid"],
+        settings=values,
     )
+    _leave_folder()
+    sys.exit(run(serve))
+
+
+def _leave_folder() -> None:
+    """Work in a private folder: the one that an editor starts us in is a stranger's, for all we know."""
+    from aix_lsp.paths import runtime_dir
+
+    with suppress(OSError):
+        os.chdir(runtime_dir())
 
 
 def _token(file: Path | None) -> str:

@@ -23,9 +23,36 @@ class UnsafeDirectory(OSError):
 
 
 def home() -> Path | None:
-    """The folder that AIX_LSP_HOME names, or None where it is not set."""
+    """The folder that AIX_LSP_HOME names, or None where it is not set.
+
+    A relative one counts from the user's own folder: from the current one it would be in whatever is open.
+    """
     value = os.environ.get("AIX_LSP_HOME", "")
-    return Path(value).expanduser().absolute() if value else None
+    return Path.home() / Path(value).expanduser() if value else None
+
+
+def folder_named(value: str, base: Path | None = None) -> Path | None:
+    """The folder that a setting or flag names; None for what is no folder, such as a model's id on the hub.
+
+    A folder is absolute, or begins with `~` or `.` and counts from `base`, the folder of the file that names
+    it. So `acme/coder` is never a folder: whoever wrote the project that is open could have made it.
+    Raises ValueError, saying what it must be, where a relative folder is named and there is no `base`.
+    """
+    if value.startswith("~"):
+        try:
+            return Path(value).expanduser()
+        except RuntimeError:
+            raise ValueError("in the home of a user that there is") from None
+    path = Path(value)
+    if path.is_absolute():
+        return path
+    if not value.startswith("."):
+        return None
+    if base is None:
+        raise ValueError(
+            "an absolute folder, or one that begins with ~, since no file says what it counts from"
+        )
+    return Path(os.path.normpath(base / path))
 
 
 def config_dir() -> Path:
@@ -117,14 +144,10 @@ def _private(path: Path) -> Path:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if sys.platform == "win32":
         return path
-    info = path.lstat()
-    if info.st_uid != os.getuid() or stat.S_ISLNK(info.st_mode):
-        if not _is_ours(path):
-            raise UnsafeDirectory(
-                f"{path} belongs to another user; set AIX_LSP_HOME to a folder of your own."
-            )
-        info = path.stat()
-    if stat.S_IMODE(info.st_mode) & 0o077:
+    # A link of another user's may lead to a folder of ours today and to his own tomorrow; root needs no trick.
+    if path.lstat().st_uid not in (0, os.getuid()) or not _is_ours(path):
+        raise UnsafeDirectory(f"{path} belongs to another user; set AIX_LSP_HOME to a folder of your own.")
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
         path.chmod(0o700)
     return path
 

@@ -86,3 +86,59 @@ def _foreign(folder: Path) -> Path:
     other.mkdir()
     os.chown(other, 65534, 65534)
     return other
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can make others' links")
+def test_a_link_of_another_user_is_refused_wherever_it_leads(
+    no_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leads to a folder of ours now; its owner can have it lead elsewhere at any time."""
+    monkeypatch.setattr(paths, "_session_runtime_dir", lambda: None)
+    ours = no_home / "ours"
+    ours.mkdir(mode=0o700)
+    link = no_home / f"aix-lsp-{os.getuid()}"
+    link.symlink_to(ours)
+    assert paths.runtime_dir() == link
+    os.lchown(link, 65534, 65534)
+    with pytest.raises(paths.UnsafeDirectory, match="AIX_LSP_HOME"):
+        paths.runtime_dir()
+
+
+def test_a_file_in_the_folders_place_is_refused(no_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "_session_runtime_dir", lambda: None)
+    (no_home / f"aix-lsp-{os.getuid()}").touch()
+    with pytest.raises(OSError):
+        paths.runtime_dir()
+
+
+def test_a_relative_home_is_not_in_the_folder_that_is_open(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIX_LSP_HOME", "state")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert paths.home() == tmp_path / "home" / "state"
+
+
+@pytest.mark.parametrize(
+    ("value", "base", "folder"),
+    [
+        ("acme/coder", "/etc/aix", None),
+        ("embedded", "/etc/aix", None),
+        ("acme/../../coder", "/etc/aix", None),
+        ("./coder", "/etc/aix", "/etc/aix/coder"),
+        ("../coder", "/etc/aix", "/etc/coder"),
+        (".coder", "/etc/aix", "/etc/aix/.coder"),
+        ("/models/coder", None, "/models/coder"),
+        ("~/coder", None, "{home}/coder"),
+    ],
+)
+def test_what_names_a_folder(value: str, base: str | None, folder: str | None) -> None:
+    found = paths.folder_named(value, Path(base) if base else None)
+    assert found == (None if folder is None else Path(folder.format(home=Path.home())))
+
+
+@pytest.mark.parametrize("value", ["./coder", "..", ".", "~no-such-user/coder"])
+def test_a_folder_relative_to_nothing(value: str) -> None:
+    with pytest.raises(ValueError):
+        paths.folder_named(value)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from dataclasses import fields
-from pathlib import Path
 
-import aix_lsp
+from aix_lsp import processes
 from aix_lsp.backends.engine_endpoint import EngineEndpoint
 from aix_lsp.settings.table import Settings
 
@@ -16,11 +13,6 @@ ALREADY_RUNNING = 75
 """The engine's exit status where another holds its lock (EX_TEMPFAIL)."""
 
 _LARGEST_CRASH_FILE = 1 << 20
-
-# Windows' way of keeping a process alive when its starter, the terminal or the editor goes.
-_DETACHED: int = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(
-    subprocess, "CREATE_NEW_PROCESS_GROUP", 0
-)
 
 
 class EngineProcess:
@@ -34,15 +26,14 @@ class EngineProcess:
         self._crashes = endpoint.crashes
         with endpoint.crashes.open("ab") as errors:
             self._mark = errors.tell()
-            self._process = subprocess.Popen(
-                command(settings, endpoint),
+            self._process = processes.start(
+                "aix_lsp",
+                *arguments(settings, endpoint),
+                detached=True,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
-                cwd=endpoint.lock.parent,
-                env=_environment(),
                 start_new_session=True,
-                creationflags=_DETACHED,
             )
 
     @property
@@ -64,9 +55,9 @@ class EngineProcess:
         return lines[-1].strip() if lines else ""
 
 
-def command(settings: Settings, endpoint: EngineEndpoint) -> list[str]:
-    """The command line of the engine for these settings."""
-    found = [sys.executable, "-m", "aix_lsp", "engine"]
+def arguments(settings: Settings, endpoint: EngineEndpoint) -> list[str]:
+    """What the program is told to run the engine for these settings."""
+    found = ["engine"]
     for field in fields(settings):
         if not field.metadata["engine"]:
             continue
@@ -87,10 +78,3 @@ def command(settings: Settings, endpoint: EngineEndpoint) -> list[str]:
         "--token-file",
         str(endpoint.token_file),
     ]
-
-
-def _environment() -> dict[str, str]:
-    """The environment, in which the engine finds the very package that starts it, installed or not."""
-    root = str(Path(aix_lsp.__file__).parent.parent)
-    others = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([root, others]) if others else root}

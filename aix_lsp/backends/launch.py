@@ -9,8 +9,6 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import replace
-from pathlib import Path
 
 from aix_lsp.backends.base import (
     BackendError,
@@ -46,7 +44,7 @@ class LocalEngine:
 
     def __init__(self, settings: Settings) -> None:
         self._board = StatusBoard(BackendStatus("starting", "starting the engine"))
-        self._supervisor = EngineSupervisor(replace(settings, model=_absolute(settings.model)), self._board)
+        self._supervisor = EngineSupervisor(settings, self._board)
         self._uploader = CorpusUploader()
         self._supervising = asyncio.create_task(self._supervisor.run())
 
@@ -108,9 +106,3 @@ class LocalEngine:
                 os.kill(pid, signal.SIGKILL)
         finally:
             unsubscribe()
-
-
-def _absolute(model: str) -> str:
-    """A model's folder from the root on, for the engine works elsewhere; anything else unchanged."""
-    folder = Path(model).expanduser()
-    return str(folder.absolute()) if model != "embedded" and folder.is_dir() else model

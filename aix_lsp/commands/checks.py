@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aix_lsp
-from aix_lsp import paths
+from aix_lsp import paths, processes
 from aix_lsp.backends.engine_endpoint import HAS_UNIX_SOCKETS
 from aix_lsp.commands import placing
 from aix_lsp.settings import Problem, Settings
@@ -77,13 +77,7 @@ def settings_files(problems: list[Problem]) -> Iterator[Finding]:
 def torch() -> Finding:
     """Whether torch and transformers can be imported, and what they see."""
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", _LOOK_AT_TORCH],
-            capture_output=True,
-            text=True,
-            timeout=_TORCH_S,
-            check=False,
-        )
+        done = processes.run_code(_LOOK_AT_TORCH, _TORCH_S)
     except subprocess.TimeoutExpired:
         return Finding("torch", f"not imported within {_TORCH_S:g} s", "Look at the disk and the load.", True)
     if done.returncode:
@@ -130,15 +124,15 @@ def folders() -> Iterator[Finding]:
 
 def model(settings: Settings) -> Finding:
     """Whether the model can be where the settings say."""
-    folder = Path(settings.model).expanduser()
+    folder = paths.folder_named(settings.model)
     if settings.model == "embedded":
         folder = Path(aix_lsp.__file__).parent / "embedded"
         if not (folder / "config.json").exists():
             return Finding("model", f"{folder} is incomplete", "Install aix-lsp again.", True)
-    elif not folder.is_dir() and settings.model.startswith(("/", "~", ".")):
-        return Finding("model", f"{folder} is no folder", "Set model to a folder that exists.", True)
-    elif not folder.is_dir():
+    elif folder is None:
         return Finding("model", f"{settings.model} (a Hugging Face id)")
+    elif not folder.is_dir():
+        return Finding("model", f"{folder} is no folder", "Set model to a folder that exists.", True)
     missing = [name for name in ("config.json", "tokenizer_config.json") if not (folder / name).exists()]
     if missing:
         return Finding(

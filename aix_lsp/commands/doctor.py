@@ -41,7 +41,9 @@ def command(model: str | None, assignments: tuple[str, ...]) -> None:
     """
     logs.configure("error")
     flags = parse_assignments(assignments) | ({"model": model} if model is not None else {})
-    settings, problems = resolve([user_layer(), project_layer(Path.cwd()), Layer("flags", flags)])
+    settings, problems = resolve(
+        [user_layer(), project_layer(Path.cwd()), Layer("flags", flags, base=Path.cwd())]
+    )
     troubles = fatal = 0
     for finding in _before(settings, list(problems)):
         _tell(finding)

@@ -15,7 +15,9 @@ def effective(folder: Path, assignments: tuple[str, ...] = (), model: str | None
     flags = parse_assignments(assignments)
     if model is not None:
         flags["model"] = model
-    settings, problems = resolve([user_layer(), project_layer(folder), Layer("the command line", flags)])
+    settings, problems = resolve(
+        [user_layer(), project_layer(folder), Layer("the command line", flags, base=Path.cwd())]
+    )
     for problem in problems:
         click.echo(f"! {problem}", err=True)
     return settings

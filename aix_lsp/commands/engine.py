@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from aix_lsp.cli import placed
 from aix_lsp.settings.table import Settings
 
 _DEFAULT = Settings()
@@ -59,6 +60,7 @@ def command(log_file: Path | None, verbose: bool, **options: Any) -> None:
     Servers start it by themselves. Run it by hand to share one model among several machines or people:
     aix-lsp engine --host 0.0.0.0 --port 8080 --token-file token
     """
+    options["model"] = placed(options["model"])
     listen = _listen(options)
     from aix_lsp import logs
     from aix_lsp.engine.options import EngineOptions

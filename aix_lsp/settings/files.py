@@ -44,7 +44,7 @@ def read(path: Path, *, trusted: bool) -> Layer:
         return _unusable(source, trusted, "is not UTF-8; defaults are used.")
     except tomllib.TOMLDecodeError as error:
         return _unusable(source, trusted, f"is not TOML: {error}; defaults are used.")
-    return Layer(source, unwrap(values), trusted)
+    return Layer(source, unwrap(values), trusted, base=path.absolute().parent)
 
 
 def _unusable(source: str, trusted: bool, message: str) -> Layer:

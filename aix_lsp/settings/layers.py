@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from aix_lsp.paths import folder_named
 from aix_lsp.settings.names import SECTION, options
 from aix_lsp.settings.table import Settings
 from aix_lsp.settings.validate import Misfit, fit, unknown
@@ -39,6 +41,8 @@ class Layer:
     trusted: bool = True
     problems: tuple[Problem, ...] = ()
     """What went wrong before any value could be looked at."""
+    base: Path | None = None
+    """The folder that relative ones count from: where the file lies, or where the command was given."""
 
 
 def unwrap(values: Any) -> Mapping[str, Any]:
@@ -93,6 +97,8 @@ def _accept(layer: Layer, name: str, value: Any, chosen: Mapping[str, Any], prob
             "put it into your own settings (`aix-lsp settings --where`)."
         )
     accepted = _fitted(name, value, chosen)
+    if option.metadata["folder"]:
+        return _placed(accepted, layer.base)
     if name == "languages":
         return _accept_languages(layer, accepted, chosen.get(name, {}), problems)
     if isinstance(accepted, list):
@@ -109,6 +115,15 @@ def _fitted(name: str, value: Any, chosen: Mapping[str, Any]) -> Any:
         secret = options()[name].metadata["secret"]
         got, using = (_HIDDEN, _HIDDEN) if secret else (_short(value), _short(kept))
         raise _Refused(f"must be {misfit}, not {got}; using {using}.") from None
+
+
+def _placed(value: str, base: Path | None) -> str:
+    """A setting that may name a folder, with the folder absolute."""
+    try:
+        folder = folder_named(value, base)
+    except ValueError as error:
+        raise _Refused(f"must be {error}.") from None
+    return value if folder is None else str(folder)
 
 
 def _accept_languages(

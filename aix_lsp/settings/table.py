@@ -25,11 +25,13 @@ def option(
     scope: Scope = "project",
     per_language: bool = False,
     secret: bool = False,
+    folder: bool = False,
 ) -> Any:
     """A field of the table.
 
     `group` is the heading that starts here. `engine` marks what the engine process is started with, `scope`
-    who may set it, `per_language` what `languages` may change, and `secret` what is never shown.
+    who may set it, `per_language` what `languages` may change, `secret` what is never shown, and `folder` what
+    may name a folder (paths.folder_named).
     """
     metadata = {
         "doc": doc,
@@ -40,6 +42,7 @@ def option(
         "scope": scope,
         "per_language": per_language,
         "secret": secret,
+        "folder": folder,
     }
     if isinstance(default, list | dict):
         return field(default_factory=default.copy, metadata=metadata)
@@ -56,7 +59,11 @@ class Settings:
     """All options with their defaults."""
 
     model: str = engine_option(
-        "embedded", 'A folder, a Hugging Face id, or "embedded".', group="Model and engine"
+        "embedded",
+        'A Hugging Face id, "embedded", or a folder: absolute, or beginning with `~` or `.` and counted from the '
+        "file that names it.",
+        group="Model and engine",
+        folder=True,
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = engine_option("auto", "Where the model runs.")
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = engine_option(

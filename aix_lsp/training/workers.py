@@ -61,6 +61,7 @@ def run(count: int, rendezvous: Path, task: Callable[..., None], arguments: tupl
         return
     rendezvous.unlink(missing_ok=True)
     context = multiprocessing.get_context("spawn")
+    os.environ["PYTHONSAFEPATH"] = "1"  # the others must not find modules in the folder that is learnt from
     others = [
         context.Process(target=_join, args=(rank, count, rendezvous, task, arguments), daemon=True)
         for rank in range(1, count)

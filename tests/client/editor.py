@@ -47,10 +47,15 @@ class Editor:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         module: str = "aix_lsp",
+        program: Sequence[str] = (),
     ) -> Self:
-        """Start a server of its own over stdio; every file that it writes goes under `home`."""
+        """Start a server of its own over stdio; every file that it writes goes under `home`.
+
+        `program` is the command line that starts it, where that is not to be `python -m` with `module`.
+        """
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module, *args),
+            *(program or (sys.executable, "-m", module)),
+            *args,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -10,15 +10,11 @@ import hashlib
 import itertools
 import json
 import logging
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import aix_lsp
-from aix_lsp import paths
+from aix_lsp import paths, processes
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +23,6 @@ _MOST_WAITING = 8
 """Searches asked and not answered; more are not asked."""
 _STARTS = 3
 """A process that dies as often is not started again."""
-_QUIET: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 
 Progress = Callable[[str, int, int], None]
 Found = list[dict[str, Any]]
@@ -102,14 +97,8 @@ class Searcher:
 
     async def _run(self) -> None:
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "aix_lsp.completion.context.index.process"),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                limit=_LONGEST_LINE,
-                env=_environment(),
-                creationflags=_QUIET,
+            self._process = await processes.start_async(
+                "aix_lsp.completion.context.index.process", limit=_LONGEST_LINE
             )
         except OSError as error:
             log.warning("other files are not searched: %s", error)
@@ -163,13 +152,6 @@ def database(root: str) -> Path:
     folder = paths.cache_dir() / "context"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder / f"{hashlib.blake2s(root.encode('utf-8', 'replace'), digest_size=8).hexdigest()}.db"
-
-
-def _environment() -> dict[str, str]:
-    """The environment, in which the process finds the very package that starts it, installed or not."""
-    root = str(Path(aix_lsp.__file__).parent.parent)
-    others = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([root, others]) if others else root}
 
 
 async def _log(lines: asyncio.StreamReader) -> None:

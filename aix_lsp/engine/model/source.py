@@ -23,6 +23,7 @@ from huggingface_hub.errors import (
 from tqdm.auto import tqdm  # type: ignore[import-untyped,unused-ignore]
 
 from aix_lsp.engine.options import EngineOptions, ModelError, Progress
+from aix_lsp.paths import folder_named
 
 EMBEDDED = Path(os.environ.get("AIX_LSP_EMBEDDED") or Path(__file__).parents[2] / "embedded")
 """What the model "embedded" is; AIX_LSP_EMBEDDED names another folder, for tests and for who packages his own."""
@@ -46,14 +47,29 @@ def find_folder(options: EngineOptions, progress: Progress) -> Path:
     name = options.model
     if name == "embedded":
         return EMBEDDED
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path
-    if path.is_file():
+    folder = _folder(name)
+    if folder is None:
+        return _from_hub(name, options, progress)
+    if folder.is_dir():
+        return folder
+    if folder.is_file():
         raise ModelError(f"the setting model names the file {name}; name the folder that holds it")
-    if path.is_absolute() or name.startswith((".", "~")) or not _HUB_ID.fullmatch(name):
-        raise ModelError(f"there is no folder {name}; set model to an existing folder or a Hugging Face id")
-    return _from_hub(name, options, progress)
+    raise _no_folder(name)
+
+
+def _folder(name: str) -> Path | None:
+    """The folder that is named, or None for an id on the hub, which is never a folder of the current one."""
+    try:
+        folder = folder_named(name)
+    except ValueError:
+        raise _no_folder(name) from None
+    if folder is None and not _HUB_ID.fullmatch(name):
+        raise _no_folder(name)
+    return folder
+
+
+def _no_folder(name: str) -> ModelError:
+    return ModelError(f"there is no folder {name}; set model to an existing folder or a Hugging Face id")
 
 
 def check_folder(folder: Path, name: str) -> Weights:

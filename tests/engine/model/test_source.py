@@ -43,6 +43,17 @@ def test_names_that_are_no_model(model, said):
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("model", ["acme/coder", "coder", "acme"])
+def test_an_id_is_never_a_folder_of_the_current_one(model, tmp_path, monkeypatch):
+    """A project may hold a folder by the name of the user's model."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / model
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match="no local copy"):
+        find_folder(EngineOptions(model=model, offline=True, trust_remote_code=True), ignore)
+
+
 def write(folder: Path, **files: bytes | str) -> Path:
     for name, content in files.items():
         data = content.encode() if isinstance(content, str) else content

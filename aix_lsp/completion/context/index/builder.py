@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from aix_lsp import processes
+
 Progress = Callable[[int, int], None]
-_QUIET: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 
 
 class Builder:
@@ -24,20 +24,15 @@ class Builder:
         progress: Progress,
         ended: Callable[[], None],
     ) -> None:
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "aix_lsp.completion.context.index.build",
-                root,
-                database,
-                json.dumps(exclude),
-            ],
+        self._process = processes.start(
+            "aix_lsp.completion.context.index.build",
+            str(root),
+            str(database),
+            json.dumps(exclude),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            creationflags=_QUIET,
         )
         self._thread = threading.Thread(target=self._follow, args=(progress, ended), daemon=True)
         self._thread.start()

@@ -1,0 +1,152 @@
+"""The one place that starts child processes: none runs, finds or inherits anything of the folder that is open.
+
+A child's interpreter is told not to look for modules where it is started (`-P`), works in a private folder, and
+inherits no variable by which an interpreter is given code.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aix_lsp
+from aix_lsp import paths
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+
+ROOT = Path(aix_lsp.__file__).resolve().parent.parent
+"""The folder that children find this very package in, installed or not."""
+
+_KEPT = frozenset(
+    {
+        "PYTHONCOERCECLOCALE",
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONFAULTHANDLER",
+        "PYTHONHASHSEED",
+        "PYTHONIOENCODING",
+        "PYTHONMALLOC",
+        "PYTHONNOUSERSITE",
+        "PYTHONUNBUFFERED",
+        "PYTHONUTF8",
+    }
+)
+"""The interpreter's variables that cannot lead to code. `PYTHONWARNINGS` imports modules, `PYTHONPYCACHEPREFIX` says
+where compiled ones lie, and so on: what is not named here is not handed on."""
+
+_FOLDERS = frozenset({"PYTHONHOME", "PYTHONUSERBASE"})
+"""Without these an interpreter that needs them does not start; they are handed on where they lie elsewhere than
+in the current folder."""
+
+_QUIET: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+# Windows' way of keeping a process alive when its starter, the terminal or the editor goes.
+_DETACHED: int = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(
+    subprocess, "CREATE_NEW_PROCESS_GROUP", 0
+)
+
+
+def environment(inherited: Mapping[str, str] | None = None, here: str | None = None) -> dict[str, str]:
+    """The environment of a child process; `inherited` is ours, `here` the current folder, where not given."""
+    inherited = os.environ if inherited is None else inherited
+    here = _current_folder() if here is None else here
+    found = {name: value for name, value in inherited.items() if _harmless(name, value, here)}
+    found |= {"PYTHONPATH": _module_path(inherited.get("PYTHONPATH", ""), here), "PYTHONSAFEPATH": "1"}
+    if sys.platform == "win32":
+        found["NoDefaultCurrentDirectoryInExePath"] = "1"  # else programs are looked for in the folder first
+    if "PATH" in found:
+        found["PATH"] = _absolute_entries(found["PATH"])
+    return found
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """The command line that runs one of our modules."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def start(module: str, *arguments: str, detached: bool = False, **pipes: Any) -> subprocess.Popen[Any]:
+    """Start one of our modules in a process of its own. Blocks for some milliseconds.
+
+    `detached` lets it outlive this process, its terminal and its editor. Raises OSError where a process, or the
+    private folder that it works in, cannot be had.
+    """
+    return subprocess.Popen(
+        python(module, *arguments),
+        cwd=paths.runtime_dir(),
+        env=environment(),
+        creationflags=_DETACHED if detached else _QUIET,
+        **pipes,
+    )
+
+
+async def start_async(module: str, *arguments: str, limit: int) -> Process:
+    """Start one of our modules with pipes that the event loop reads, in lines of at most `limit` bytes.
+
+    Raises OSError as `start` does.
+    """
+    import asyncio  # not needed by commands, which import this module too
+
+    return await asyncio.create_subprocess_exec(
+        *python(module, *arguments),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        limit=limit,
+        cwd=paths.runtime_dir(),
+        env=environment(),
+        creationflags=_QUIET,
+    )
+
+
+def run_code(code: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
+    """Run some lines of Python and wait for them. Raises subprocess.TimeoutExpired, OSError."""
+    return subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        cwd=paths.runtime_dir(),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+        creationflags=_QUIET,
+    )
+
+
+def _harmless(name: str, value: str, here: str) -> bool:
+    if name.startswith("XDG_") and not name.endswith("_DIRS"):
+        # The specification has relative ones ignored; platformdirs would find settings in the open folder.
+        return not name.endswith(("_HOME", "_DIR")) or Path(value).is_absolute()
+    if not name.upper().startswith("PYTHON"):
+        return True
+    return _elsewhere(value, here) if name in _FOLDERS else name in _KEPT
+
+
+def _module_path(inherited: str, here: str) -> str:
+    """The package's own folder, and folders of installed packages that we may have been started with."""
+    installed = [
+        entry
+        for entry in inherited.split(os.pathsep)
+        if Path(entry).name in ("site-packages", "dist-packages") and _elsewhere(entry, here)
+    ]
+    return os.pathsep.join(dict.fromkeys([str(ROOT), *installed]))
+
+
+def _elsewhere(folder: str, here: str) -> bool:
+    """Whether a folder means the same one everywhere, and is not in the current one."""
+    return Path(folder).is_absolute() and not (here and Path(folder).resolve().is_relative_to(here))
+
+
+def _absolute_entries(value: str) -> str:
+    """A list of folders without those that mean another one in each place (`.`, and an empty entry)."""
+    return os.pathsep.join(entry for entry in value.split(os.pathsep) if Path(entry).is_absolute())
+
+
+def _current_folder() -> str:
+    try:
+        here = Path.cwd().resolve()
+    except OSError:
+        return ""  # it has been deleted
+    return "" if here == here.parent else str(here)

@@ -1,0 +1,273 @@
+"""No code of a workspace runs because the workspace is open: the server, its children, and the commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aix_lsp import __main__, paths, processes
+from aix_lsp.completion.context.searcher import Searcher
+from tests.client.editor import Editor
+from tests.client.lsp import inline_items
+from tests.client.readiness import NotReady, wait_until_ready
+from tests.end_to_end.conftest import PATIENT, SOURCE
+from tests.trust.hostile import ran, write_modules
+
+ROOT = Path(__file__).parents[2]
+AS_MODULE = [sys.executable, "-m", "aix_lsp"]
+SAFELY = [sys.executable, "-P", "-m", "aix_lsp"]
+SCRIPT = [str(Path(sys.executable).with_name("aix-lsp"))]
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> Path:
+    return tmp_path / "ran"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("pythonpath", [None, ".", os.pathsep, "{workspace}", "{workspace}/lib"], ids=str)
+@pytest.mark.parametrize("start", [AS_MODULE, SAFELY], ids=["-m", "-P -m"])
+def test_the_server_imports_nothing_from_its_folder(
+    start: list[str], pythonpath: str | None, workspace: Path, marker: Path, tmp_path: Path
+) -> None:
+    """Every import of a server, and of a command, with each way of naming the folder to the interpreter."""
+    write_modules(workspace, marker, package=False)
+    (workspace / "lib").mkdir()
+    write_modules(workspace / "lib", marker, package=False)
+    if start is AS_MODULE or pythonpath is not None:
+        for folder in (workspace, workspace / "lib"):
+            for name in _imported_before_any_program(tmp_path):
+                (folder / f"{name}.py").unlink(missing_ok=True)
+    environment = {**os.environ, "AIX_LSP_HOME": str(tmp_path / "home")}
+    environment.pop("PYTHONPATH", None)
+    if pythonpath is not None:
+        environment["PYTHONPATH"] = pythonpath.format(workspace=workspace)
+    for arguments in (["--stdio"], ["settings"]):
+        done = subprocess.run(
+            [*start, *arguments],
+            cwd=workspace,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        assert ran(marker) == "", done.stderr.decode()
+        assert b"Traceback" not in done.stderr, done.stderr.decode()
+
+
+def _imported_before_any_program(folder: Path) -> set[str]:
+    """What `python -m`, and the start of an interpreter with PYTHONPATH, import: no program can prevent that."""
+    (folder / "named.py").write_text(
+        "import sys; print(' '.join({n.partition('.')[0] for n in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "named"], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return {*done.stdout.split(), "sitecustomize", "usercustomize"}
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("start", [AS_MODULE, SAFELY], ids=["-m", "-P -m"])
+async def test_a_whole_session_in_a_hostile_workspace(
+    start: list[str], workspace: Path, marker: Path, fresh_home: Path
+) -> None:
+    """Server, engine, searcher and builder, for one completion."""
+    write_modules(workspace, marker, package=start is SAFELY)
+    for name in _imported_before_any_program(workspace.parent) if start is AS_MODULE else ():
+        (workspace / f"{name}.py").unlink(missing_ok=True)
+    async with await Editor.start(
+        fresh_home, cwd=workspace, env={"PYTHONPATH": "", "PYTHONWARNINGS": "default"}, program=start
+    ) as editor:
+        await editor.initialize(root=workspace, options=PATIENT | {"recall": False})
+        await wait_until_ready(editor)
+        buffer = editor.open(workspace / "ledger.py", SOURCE)
+        assert inline_items(await editor.inline(buffer, "invoked").result())
+        assert ran(marker) == ""
+    assert ran(marker) == ""
+
+
+async def test_the_searchers_processes_import_nothing_from_the_folder(
+    workspace: Path, marker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHONPATH", str(workspace))
+    monkeypatch.setenv("PYTHONSTARTUP", str(workspace / "json.py"))
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(workspace))
+    monkeypatch.setenv("PYTHONUSERBASE", str(workspace))
+    monkeypatch.chdir(workspace)
+    write_modules(workspace, marker, package=True)
+    indexed = asyncio.Event()
+    searcher = Searcher(lambda *_: None, indexed.set)
+    searcher.open(workspace, [])
+    await asyncio.wait_for(indexed.wait(), 90)
+    await searcher.close()
+    assert ran(marker) == ""
+
+
+@pytest.mark.parametrize("command", [["settings"], ["models"], ["stats"], ["init", "neovim"], ["--help"]])
+def test_commands_run_nothing_of_the_folder(
+    command: list[str], workspace: Path, marker: Path, tmp_path: Path
+) -> None:
+    write_modules(workspace, marker, package=True)
+    environment = {**os.environ, "AIX_LSP_HOME": str(tmp_path / "home"), "PYTHONPATH": ""}
+    done = subprocess.run(
+        [*SCRIPT, *command], cwd=workspace, env=environment, capture_output=True, timeout=60, check=False
+    )
+    assert ran(marker) == ""
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_the_doctors_look_at_torch_runs_nothing_of_the_folder(
+    workspace: Path, marker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHONPATH", str(workspace))
+    monkeypatch.chdir(workspace)
+    write_modules(workspace, marker, package=True)
+    done = processes.run_code("import json, sqlite3; print(json.__file__)", 60)
+    assert done.returncode == 0, done.stderr
+    assert ran(marker) == ""
+
+
+def test_a_childs_environment(tmp_path: Path) -> None:
+    here, elsewhere = tmp_path / "open", tmp_path / "elsewhere"
+    installed = elsewhere / "site-packages"
+    inherited = {
+        "PATH": os.pathsep.join(["", ".", "bin", "/usr/bin"]),
+        "HOME": "/home/u",
+        "PYTHONPATH": os.pathsep.join(
+            [".", str(here), str(elsewhere), str(installed), str(here / "site-packages")]
+        ),
+        "PYTHONSTARTUP": "x.py",
+        "PYTHONWARNINGS": "error::evil.Evil",
+        "PYTHONPYCACHEPREFIX": str(elsewhere),
+        "PYTHONINSPECT": "1",
+        "PYTHONHOME": str(here),
+        "PYTHONUSERBASE": str(elsewhere),
+        "PYTHONUTF8": "1",
+    }
+    found = processes.environment(inherited, str(here))
+    assert found["PYTHONPATH"] == os.pathsep.join([str(processes.ROOT), str(installed)])
+    assert found["PATH"] == "/usr/bin"
+    assert {name for name in found if name.startswith("PYTHON")} == {
+        "PYTHONPATH",
+        "PYTHONSAFEPATH",
+        "PYTHONUSERBASE",
+        "PYTHONUTF8",
+    }
+    assert found["HOME"] == "/home/u"
+
+
+def test_a_child_works_in_a_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    done = processes.run_code("import os, sys; print(os.getcwd()); print('' in sys.path)", 60)
+    assert done.stdout.split() == [str(paths.runtime_dir()), "False"]
+
+
+def test_every_child_process_is_started_in_one_place() -> None:
+    starters = (
+        "subprocess.Popen",
+        "subprocess.run",
+        "create_subprocess",
+        "sys.executable,",
+        "os.system",
+        "os.exec",
+    )
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "aix_lsp").rglob("*.py")
+        if any(starter in path.read_text("utf-8") for starter in starters)
+    }
+    assert found == {"aix_lsp/processes.py"}
+
+
+@pytest.mark.parametrize(
+    ("path", "pythonpath", "safe", "kept"),
+    [
+        (["/w", "/usr/lib/python3", "/v/site-packages"], "", False, ["/usr/lib/python3", "/v/site-packages"]),
+        (["/usr/lib/python3"], "", True, ["/usr/lib/python3"]),
+        (["/bin", ".", "", "lib", "/usr/lib/python3"], ".", False, ["/usr/lib/python3"]),
+        (["/bin", "/deps", "/usr/lib/python3"], "/deps", False, ["/usr/lib/python3", "/deps"]),
+        (
+            ["/bin", "{here}/src", "{here}", "/usr/lib/python3"],
+            "{here}:{here}/src",
+            False,
+            ["/usr/lib/python3"],
+        ),
+    ],
+)
+def test_the_module_path(
+    path: list[str],
+    pythonpath: str,
+    safe: bool,
+    kept: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = [entry.format(here=tmp_path) for entry in path]
+    environment = {"PYTHONPATH": pythonpath.format(here=tmp_path)}
+    assert __main__.close_module_path(given, environment, safe=safe) == [*kept, str(ROOT)]
+
+
+MODEL_CODE = """
+import pathlib
+pathlib.Path({marker!r}).write_text("ran")
+"""
+
+
+@pytest.mark.parametrize("how", ["user file", "flag", "client"])
+async def test_a_hub_id_is_no_folder_of_the_project(
+    how: str, workspace: Path, marker: Path, fresh_home: Path
+) -> None:
+    """The user has chosen acme/coder and trusts its code; the project has a folder by that name."""
+    model = workspace / "acme" / "coder"
+    model.mkdir(parents=True)
+    (model / "modeling_evil.py").write_text(MODEL_CODE.format(marker=str(marker)))
+    (model / "configuration_evil.py").write_text(MODEL_CODE.format(marker=str(marker)))
+    config = {
+        "model_type": "evil",
+        "auto_map": {
+            "AutoConfig": "configuration_evil.Evil",
+            "AutoModelForCausalLM": "modeling_evil.Evil",
+        },
+    }
+    (model / "config.json").write_text(json.dumps(config))
+    (model / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    settings = {"model": "acme/coder", "trustRemoteCode": True, "offline": True}
+    flags = ["--model", "acme/coder", "--set", "trustRemoteCode=true", "--set", "offline=true"]
+    if how == "user file":
+        (fresh_home / "config").mkdir()
+        (fresh_home / "config" / "config.toml").write_text(
+            'model = "acme/coder"\ntrustRemoteCode = true\noffline = true\n'
+        )
+    async with await Editor.start(
+        fresh_home, *(flags if how == "flag" else []), cwd=workspace, env={"HF_HOME": str(fresh_home / "hub")}
+    ) as editor:
+        await editor.initialize(root=workspace, options=settings if how == "client" else {})
+        with pytest.raises(NotReady, match="no local copy of acme/coder"):
+            await wait_until_ready(editor)
+    assert ran(marker) == ""
+
+
+async def test_a_client_names_no_folder_relative_to_the_project(workspace: Path, fresh_home: Path) -> None:
+    async with await Editor.start(fresh_home, cwd=workspace) as editor:
+        await editor.initialize(root=workspace, options={"model": "./acme/coder", "offline": True})
+        shown = await editor.wire.wait_for(
+            lambda: [n.params for n in editor.wire.notifications if n.method == "window/showMessage"]
+        )
+        assert "model in initializationOptions: must be an absolute folder" in shown[0]["message"]
