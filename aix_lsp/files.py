@@ -1,0 +1,131 @@
+"""The one place that reads files whose writer is not known: regular files only, bounded, without waiting.
+
+What stands in a project may be a named pipe, or a link to a device, to a terminal or to a sparse terabyte. Reading
+such a thing must not block, fill memory, or keep the program from ending.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
+
+Result = TypeVar("Result")
+
+TIME_LIMIT_S = 5.0
+"""A file that is still not read by then lies on something that hangs, or is written faster than it is read."""
+
+_CHUNK = 1 << 20
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+class Unreadable(OSError):
+    """A path that is not read: no regular file, too large, too slow. The message says which, for the user."""
+
+
+def read_bytes(path: Path | str, limit: int, time_limit_s: float = TIME_LIMIT_S) -> bytes:
+    """The content of a regular file of at most `limit` bytes; links are followed.
+
+    Raises Unreadable, or the OSError of the system (FileNotFoundError, PermissionError, …). May block for as long
+    as a file system that hangs does: call it elsewhere than on an event loop.
+    """
+    deadline = time.monotonic() + time_limit_s
+    try:
+        _check(os.stat(path), limit)  # noqa: PTH116 - before it is opened, which has effects on some devices
+        descriptor = os.open(path, _FLAGS)
+    except ValueError as error:  # a zero byte in the name
+        raise Unreadable(str(error)) from None
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        _check(os.fstat(descriptor), limit)
+        found = bytearray()
+        while chunk := file.read(min(_CHUNK, limit + 1 - len(found))):
+            found += chunk
+            if len(found) > limit:
+                raise Unreadable(_too_large(limit))
+            if time.monotonic() > deadline:
+                raise Unreadable(f"took longer than {time_limit_s:g} s to read")
+    return bytes(found)
+
+
+def read_text(path: Path | str, limit: int, *, errors: str = "strict") -> str:
+    """A file's text (UTF-8, with or without a byte-order mark) of at most `limit` bytes.
+
+    Raises as `read_bytes`, and UnicodeDecodeError where `errors` is "strict".
+    """
+    return read_bytes(path, limit).decode("utf-8-sig", errors)
+
+
+def read_json(path: Path | str, limit: int) -> Any:
+    """What a JSON file holds. Raises as `read_bytes`, and ValueError where it is no JSON or nests too deeply."""
+    try:
+        return json.loads(read_text(path, limit))
+    except RecursionError:
+        raise ValueError("nests too deeply") from None
+
+
+def is_regular(path: Path | str) -> bool:
+    """Whether a path leads to a regular file. Never raises."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - as above, for texts as well as paths
+    except (OSError, ValueError):
+        return False
+
+
+def on_thread(work: Callable[..., Result], *arguments: Any) -> asyncio.Future[Result]:
+    """Run blocking work on a thread that keeps no process from ending, as those of `asyncio.to_thread` do.
+
+    To be called, and awaited, on a running event loop; wrap it in `asyncio.timeout` where it may hang.
+    """
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Result] = loop.create_future()
+
+    def settle(result: Result | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = work(*arguments)
+        except BaseException as error:
+            failure = error
+        try:
+            loop.call_soon_threadsafe(settle, result, failure)
+        except RuntimeError:
+            pass  # the loop has ended meanwhile
+
+    threading.Thread(target=run, name=f"reading ({work.__name__})", daemon=True).start()
+    return future
+
+
+def _check(info: os.stat_result, limit: int) -> None:
+    if not stat.S_ISREG(info.st_mode):
+        raise Unreadable("is no regular file")
+    if info.st_size > limit:
+        raise Unreadable(_too_large(limit))
+
+
+def _too_large(limit: int) -> str:
+    if limit >= 1 << 20:
+        return f"is larger than {limit >> 20} MiB"
+    return f"is larger than {limit >> 10} KiB" if limit >= 1 << 10 else f"is larger than {limit} bytes"
