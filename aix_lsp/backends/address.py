@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from aix_lsp.backends.base import BackendError
 
 _COMPLETIONS = "/completions"
 _USER = re.compile(r"//[^/@]*@")
+_BASE = re.compile(r"/(v\d+[\w.]*|beta|openai)\Z")
+"""The last part of a path that is an API's base, such as /v1, /api/paas/v4 or /v1beta/openai."""
+_FIM_BASES = (("mistral.ai", "/v1", "/v1/fim"), ("deepseek.com", "/v1", "/beta"))
+"""Services whose fill-in-the-middle is elsewhere than their completions: host, what users give, where it is."""
+_FIM_ENDPOINT = re.compile(r"/(fim|beta)/completions\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
     """A server's root, such as `http://host:8000`, and the folder of its OpenAI-style endpoints below it.
 
-    `fixed` is a complete address of a completions endpoint, where the user gave one: such a server is asked
-    nothing else.
+    `fixed` is a complete address of a completions endpoint, where the user gave one or the service is known: such
+    a server is asked nothing else.
     """
 
     root: str
@@ -43,9 +49,22 @@ class Address:
         return f"unix:{self.socket}" if self.socket else _USER.sub("//", shown)
 
     @property
+    def takes_suffix(self) -> bool:
+        """Whether this is an endpoint for fill-in-the-middle, such as Mistral's and DeepSeek's: prompt and suffix."""
+        return bool(_FIM_ENDPOINT.search(urlsplit(self.fixed).path.rstrip("/")))
+
+    @property
     def local(self) -> bool:
         """Whether what is sent stays on this machine."""
-        return bool(self.socket) or urlsplit(self.root).hostname in ("localhost", "127.0.0.1", "::1")
+        if self.socket:
+            return True
+        host = (urlsplit(self.root).hostname or "").removesuffix(".")
+        if host == "localhost" or host.endswith(".localhost"):
+            return True
+        try:
+            return ip_address(host).is_loopback
+        except ValueError:
+            return False
 
 
 def unix(path: str) -> Address:
@@ -74,6 +93,10 @@ def parse(url: str) -> Address:
     root = f"{parts.scheme}://{parts.netloc}"
     if path.endswith(_COMPLETIONS):
         return Address(root, path.removesuffix(_COMPLETIONS), fixed=url)
-    if path.endswith("/v1"):
-        return Address(root + path.removesuffix("/v1"))
+    for service, usual, fim in _FIM_BASES:
+        if f".{parts.hostname}".endswith(f".{service}") and path in ("", usual, fim):
+            return Address(root, fim, fixed=root + fim + _COMPLETIONS)
+    base = _BASE.search(path)
+    if base is not None:
+        return Address(root + path[: base.start()], base[0])
     return Address(root + path)

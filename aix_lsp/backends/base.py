@@ -105,12 +105,21 @@ class ModelInfo:
     dtype: str = ""
 
 
+Trouble = Literal["throttled", "refused", "failing", "away"]
+"""Why a server cannot be used: too many requests, a no that only the user can change, a fault of its own, or no
+answer at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class BackendStatus:
-    """A backend's state, pushed to listeners as it changes."""
+    """A backend's state, pushed to listeners as it changes.
 
-    state: Literal["starting", "loading", "ready", "stopped", "error"]
+    "throttled" to "away" are a remote server's troubles (health.py), "error" is any other.
+    """
+
+    state: Literal["starting", "loading", "ready", "stopped", "error"] | Trouble
     message: str = ""
+    """For the user; in trouble it names what mends it."""
     fraction: float | None = None
     """Progress of loading, 0 to 1, where known."""
     model: ModelInfo | None = None
@@ -118,6 +127,26 @@ class BackendStatus:
 
 class BackendError(Exception):
     """A generation could not be had. The message is for the user and names what mends it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        trouble: Trouble | None = None,
+        status: int = 0,
+        retry_after_s: float | None = None,
+        body: str = "",
+    ) -> None:
+        """`trouble` is what this says of the server, None where only the request or a setting is at fault.
+
+        `status` is the HTTP status and `body` the answer, where there were any; `retry_after_s` is how long the
+        server asks to be left alone.
+        """
+        super().__init__(message)
+        self.trouble = trouble
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.body = body
 
 
 class BackendUnavailable(BackendError):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from aix_lsp.backends.address import Address
-from aix_lsp.backends.base import BackendError
-from aix_lsp.backends.failures import cut_off, refused, unreachable
+from aix_lsp.backends.base import BackendError, BackendUnavailable
+from aix_lsp.backends.failures import cut_off, refused, unreachable, words
 from aix_lsp.backends.sse import SseError, SseParser
 
 if TYPE_CHECKING:
@@ -20,14 +24,18 @@ if TYPE_CHECKING:
 _CONNECT_S = 10.0
 _SILENCE_S = 120.0
 _LARGEST_ANSWER = 64 << 20
+_MOST_REDIRECTS = 5
+_REDIRECTS = (301, 302, 303, 307, 308)
+_OTHER_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class Client:
     """Kept-alive connections to one server. Use it on one event loop only.
 
-    Proxies come from HTTP_PROXY, HTTPS_PROXY and NO_PROXY; own certificate authorities from SSL_CERT_FILE,
-    SSL_CERT_DIR or REQUESTS_CA_BUNDLE. A server that is silent for `silence_s` seconds while something is
-    awaited from it is given up.
+    Proxies come from HTTP_PROXY, HTTPS_PROXY and NO_PROXY, but never for this machine's own addresses; own
+    certificate authorities from SSL_CERT_FILE, SSL_CERT_DIR or REQUESTS_CA_BUNDLE. Redirects are followed on the
+    same host only, with the method and the body as they were. A server that is silent for `silence_s` seconds while
+    something is awaited from it is given up.
     """
 
     def __init__(self, address: Address, key: str = "", *, silence_s: float = _SILENCE_S) -> None:
@@ -35,6 +43,8 @@ class Client:
         self._key = key
         self._silence_s = silence_s
         self._session: aiohttp.ClientSession | None = None
+        self._moved: dict[str, str] = {}
+        """Permanent redirects, by the URL that was asked for."""
 
     async def get(self, url: str) -> Any:
         """The JSON at `url`. Raises BackendError, BackendUnavailable."""
@@ -73,7 +83,7 @@ class Client:
                         return
                     yield self._json(data)
         except SseError as error:
-            raise BackendError(f"{self.address} sent {error}; check aix.url.") from error
+            raise BackendError(f"{self.address} sent {error}; check aix.url.", trouble="failing") from error
         except (ClientError, OSError) as error:
             raise cut_off(error, self.address) from error
         finally:
@@ -87,6 +97,32 @@ class Client:
             await session.close()
 
     async def _request(self, method: str, url: str, body: Any) -> aiohttp.ClientResponse:
+        asked = self._moved.get(url, url)
+        for _ in range(_MOST_REDIRECTS + 1):
+            response = await self._send(method, asked, body)
+            if response.status not in _REDIRECTS:
+                break
+            response.close()
+            target = urljoin(asked, response.headers.get("Location", ""))
+            if not _same_host(asked, target):
+                shown = re.sub(r"[?#].*", "", target)
+                raise BackendError(
+                    f"{self.address} redirects to {shown}, another host; set aix.url to what is meant.",
+                    trouble="refused",
+                )
+            if response.status in (301, 308):
+                self._moved[url] = target
+            asked = target
+        else:
+            raise BackendError(f"{self.address} redirects in a circle; check aix.url.", trouble="refused")
+        if response.status >= 400:
+            try:
+                raise refused(response.status, await _told(response), self.address, response.headers)
+            finally:
+                response.close()
+        return response
+
+    async def _send(self, method: str, url: str, body: Any) -> aiohttp.ClientResponse:
         from aiohttp import (
             ClientConnectorError,
             ClientError,
@@ -94,25 +130,23 @@ class Client:
             ServerDisconnectedError,
         )
 
-        session = self._opened()
         for attempt in (1, 2):
+            session = self._opened()
             try:
-                response = await session.request(method, url, json=body)
-                break
+                return await session.request(method, url, json=body, allow_redirects=False)
             except ClientConnectorError as error:
-                raise unreachable(error, self.address) from error
+                raise unreachable(error, self.address, self._proxy(url), _authorities()) from error
             except (ServerDisconnectedError, ClientOSError) as error:
                 # A kept connection may die of age just as it is used; nothing has been answered yet.
                 if attempt == 2:
-                    raise unreachable(error, self.address) from error
+                    raise unreachable(error, self.address, self._proxy(url), _authorities()) from error
             except (ValueError, ClientError, OSError) as error:
-                raise unreachable(error, self.address) from error
-        if response.status >= 400:
-            try:
-                raise refused(response.status, await _body(response), self.address)
-            finally:
-                response.close()
-        return response
+                raise unreachable(error, self.address, self._proxy(url), _authorities()) from error
+            except RuntimeError as error:
+                if not session.closed:
+                    raise
+                raise BackendUnavailable(f"{self.address} has been let go.") from error
+        raise AssertionError("one of the attempts returns or raises")
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -122,7 +156,7 @@ class Client:
                 connector=self._connector(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=self._silence_s),
                 headers={"Authorization": f"Bearer {self._key}"} if self._key else None,
-                trust_env=not self.address.socket,
+                trust_env=not self.address.local,
             )
         return self._session
 
@@ -134,11 +168,37 @@ class Client:
         secure = self.address.root.startswith("https:")
         return aiohttp.TCPConnector(limit=0, ssl=_tls() if secure else True)
 
+    def _proxy(self, url: str) -> str:
+        """The proxy that `url` is asked through, as messages show it; empty where there is none."""
+        parts = urlsplit(url)
+        if self.address.local or not parts.hostname or proxy_bypass(parts.hostname):
+            return ""
+        return re.sub(r"//[^/@]*@", "//", getproxies().get(parts.scheme, ""))
+
     def _json(self, text: str) -> Any:
         try:
             return json.loads(text)
-        except ValueError as error:
-            raise BackendError(f"{self.address} does not answer in JSON; check aix.url.") from error
+        except (ValueError, RecursionError) as error:
+            said = words(text)
+            raise BackendError(
+                f"{self.address} does not answer in JSON; check aix.url."
+                + (f" It says: {said}" if said else ""),
+                trouble="failing",
+            ) from error
+
+
+def _same_host(one: str, other: str) -> bool:
+    """Whether a request to `one` may go to `other`, key and all: the same host, not from TLS to plain text."""
+    try:
+        was, now = urlsplit(one), urlsplit(other)
+        ports = was.port, now.port
+    except ValueError:
+        return False
+    if was.hostname != now.hostname or now.scheme not in ("http", "https"):
+        return False
+    if was.scheme == now.scheme:
+        return ports[0] == ports[1]
+    return now.scheme == "https" and (ports == (None, None) or ports == (80, 443))
 
 
 async def _body(response: aiohttp.ClientResponse) -> str:
@@ -151,12 +211,44 @@ async def _body(response: aiohttp.ClientResponse) -> str:
     return b"".join(parts).decode("utf-8", "replace")
 
 
+async def _told(response: aiohttp.ClientResponse) -> str:
+    """What an answer with an error status says, or nothing where it breaks off."""
+    from aiohttp import ClientError
+
+    try:
+        return await _body(response)
+    except (ClientError, OSError):
+        return ""
+
+
+def _authorities() -> str:
+    """What is wrong with the certificate authorities that OpenSSL was told of, if anything."""
+    for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        named = os.environ.get(variable)
+        if named and not any(Path(part).exists() for part in named.split(os.pathsep)):
+            return f"{variable} names {named}, which is not there."
+    return ""
+
+
 def _tls() -> ssl.SSLContext:
+    """How certificates are checked. Raises BackendError where a variable names authorities that cannot be read."""
     import ssl
 
     # OpenSSL itself reads SSL_CERT_FILE and SSL_CERT_DIR.
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     context = ssl.create_default_context()
-    if bundle:
-        context.load_verify_locations(cafile=bundle)
+    for variable in _OTHER_BUNDLES:
+        bundle = os.environ.get(variable)
+        if not bundle:
+            continue
+        try:
+            if Path(bundle).is_dir():
+                context.load_verify_locations(capath=bundle)
+            else:
+                context.load_verify_locations(cafile=bundle)
+        except OSError as error:  # ssl.SSLError is one
+            raise BackendError(
+                f"{variable} names {bundle}, whose certificates cannot be read ({error.strerror or error}).",
+                trouble="refused",
+            ) from error
+        break
     return context

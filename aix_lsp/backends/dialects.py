@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from aix_lsp.backends.address import Address
-from aix_lsp.backends.base import BackendError, Delta, GenerateRequest, Usage
+from aix_lsp.backends.base import Delta, GenerateRequest, Usage
+from aix_lsp.backends.failures import not_a_completion, says_error
 from aix_lsp.fim.family import Template
 
 MOST_STOPS = 4
@@ -28,7 +29,7 @@ class Dialect(Protocol):
     def body(self, request: GenerateRequest) -> dict[str, Any]: ...
 
     def read(self, event: Any) -> Iterator[Delta | Usage]:
-        """What one event of the answer says. Raises BackendError where it is an error."""
+        """What one event of the answer says. Raises BackendError where it is an error, of whatever shape."""
         ...
 
 
@@ -98,8 +99,6 @@ class SuffixDialect:
     """A server that knows its model's format itself, such as Ollama's, Mistral's and DeepSeek's."""
 
     model: str = ""
-    with_suffix: bool = True
-    """False for a model without fill-in-the-middle, which only continues."""
     heals_itself = False
 
     def url(self, address: Address) -> str:
@@ -107,7 +106,7 @@ class SuffixDialect:
 
     def body(self, request: GenerateRequest) -> dict[str, Any]:
         prompt = request.prompt
-        suffix = {"suffix": prompt.suffix} if self.with_suffix and prompt.suffix else {}
+        suffix = {"suffix": prompt.suffix} if prompt.suffix else {}
         stops = list(request.stop)[:MOST_STOPS]
         return {**_common(request, self.model, stops), "prompt": prompt.prefix + prompt.middle, **suffix}
 
@@ -169,10 +168,8 @@ def _common(request: GenerateRequest, model: str, stops: list[str]) -> dict[str,
 
 def read_completion(event: Any) -> Iterator[Delta | Usage]:
     """An event in OpenAI's form: with `text`, or with the `delta` of chats as Mistral's FIM endpoint."""
-    if not isinstance(event, dict):
-        raise BackendError("The server answers with something that is not a completion; check aix.url.")
-    if event.get("error"):
-        raise BackendError(f"The server failed: {_error_text(event['error'])}")
+    if not isinstance(event, dict) or event.get("error") or not _is_part_of_completion(event):
+        raise not_a_completion(event)
     for choice in event.get("choices") or ():
         yield from _read_choice(choice)
     own = event.get("aix") or {}
@@ -182,9 +179,19 @@ def read_completion(event: Any) -> Iterator[Delta | Usage]:
         yield _read_usage(own, own)
 
 
-def _read_choice(choice: Any) -> Iterator[Delta]:
+def _is_part_of_completion(event: dict[str, Any]) -> bool:
+    """Whether an event may be one of a completion: servers also send pings and timings, which say nothing."""
+    choices = event.get("choices")
+    if choices is None:
+        return "usage" in event or "aix" in event or not says_error(event)
+    return isinstance(choices, list) and all(isinstance(choice, dict) for choice in choices)
+
+
+def _read_choice(choice: dict[str, Any]) -> Iterator[Delta]:
     said = choice.get("delta") or choice.get("message") or {}
-    text = choice.get("text") or said.get("content") or ""
+    text = choice.get("text") or (said.get("content") if isinstance(said, dict) else "") or ""
+    if not isinstance(text, str):
+        raise not_a_completion(choice)
     reason = choice.get("finish_reason")
     own = choice.get("aix") or {}
     if text or reason:
@@ -217,12 +224,8 @@ def _read_usage(usage: dict[str, Any], own: dict[str, Any]) -> Usage:
 
 
 def _read_infill(event: Any) -> Iterator[Delta | Usage]:
-    if not isinstance(event, dict):
-        raise BackendError(
-            "The server answers with something that is not llama.cpp's; check aix.remoteFormat."
-        )
-    if event.get("error"):
-        raise BackendError(f"The server failed: {_error_text(event['error'])}")
+    if not isinstance(event, dict) or event.get("error") or ("content" not in event and says_error(event)):
+        raise not_a_completion(event)
     ended = bool(event.get("stop"))
     reason = ("length" if event.get("stop_type") == "limit" else "stop") if ended else None
     if event.get("content") or ended:
@@ -231,7 +234,3 @@ def _read_infill(event: Any) -> Iterator[Delta | Usage]:
         # "tokens_cached" is what the slot holds afterwards; "cache_n" is what was reused.
         reused = (event.get("timings") or {}).get("cache_n") or 0
         yield Usage(event.get("tokens_evaluated") or 0, reused, event.get("tokens_predicted") or 0)
-
-
-def _error_text(error: Any) -> str:
-    return str(error.get("message", error) if isinstance(error, dict) else error)[:300]

@@ -9,7 +9,8 @@ model is unknown to us is asked through /infill, any other server with prompt an
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aix_lsp.backends.base import BackendError, BackendUnavailable, ModelInfo
@@ -21,6 +22,7 @@ from aix_lsp.backends.dialects import (
     SuffixDialect,
     TemplateDialect,
 )
+from aix_lsp.backends.failures import not_a_completion, says_error
 from aix_lsp.fim.templates import Template, detect, takes_context
 from aix_lsp.settings.table import Settings
 
@@ -33,34 +35,73 @@ class Server:
 
     dialect: Dialect
     model: ModelInfo
+    template: Template | None = None
+    """The format of its model, where the family is known."""
+    note: str = ""
+    """What the user should know of the choice."""
+
+
+_NO_COMPLETIONS = re.compile(
+    r"embed|rerank|whisper|\btts\b|speech|transcri|moderation|dall-?e|\bclip\b|stable-diffusion|\bflux\b|"
+    r"\b(bge|gte|e5|minilm|colbert|nomic|ocr|guard)\b",
+    re.IGNORECASE,
+)
+"""Names of models that do not write text."""
 
 
 async def discover(client: Client, settings: Settings) -> Server:
     """Ask the server what it is. Raises BackendError, BackendUnavailable."""
     if client.address.fixed:
+        return _server("openai", {"id": settings.remote_model}, settings, suffix=client.address.takes_suffix)
+    try:
+        models = await _models(client)
+    except BackendError as error:
+        if error.status not in (404, 405) or not settings.remote_model:
+            raise
+        # It keeps no list, but the user knows what is there.
         return _server("openai", {"id": settings.remote_model}, settings)
-    models = _models(await client.get(client.address.models))
-    model = _choose(models, settings.remote_model, str(client.address))
-    return _server(await _kind(client, model), model, settings)
+    model, note = _choose(models, settings.remote_model, str(client.address))
+    return replace(_server(await _kind(client, model), model, settings), note=note)
 
 
-def _models(answer: Any) -> list[dict[str, Any]]:
-    data = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(data, list):
-        raise BackendError("The server has no list of models at /v1/models; check aix.url.")
+async def _models(client: Client) -> list[dict[str, Any]]:
+    answer = await client.get(client.address.models)
+    data = answer.get("data", answer.get("models")) if isinstance(answer, dict) else answer
+    if not isinstance(data, list) or not (isinstance(answer, dict) or data):
+        if says_error(answer):
+            raise not_a_completion(answer, str(client.address))
+        raise BackendError(
+            f"{client.address} has no list of models at {client.address.models}; check aix.url.",
+            trouble="failing",
+        )
     return [model for model in data if isinstance(model, dict) and isinstance(model.get("id"), str)]
 
 
-def _choose(models: list[dict[str, Any]], wanted: str, where: str) -> dict[str, Any]:
+def _choose(models: list[dict[str, Any]], wanted: str, where: str) -> tuple[dict[str, Any], str]:
+    """The model to ask, and what to say of it where the choice was ours."""
     if not models:
-        raise BackendUnavailable(f"{where} has no model loaded.")
-    if not wanted:
-        return models[0]
-    for model in models:
-        if wanted in (model["id"], model["id"].removesuffix(":latest")):
-            return model
-    names = ", ".join(model["id"] for model in models[:8])
-    raise BackendError(f"{where} has no model {wanted!r}: set aix.remoteModel to one of {names}.")
+        raise BackendUnavailable(f"{where} has no model loaded.", trouble="failing")
+    if wanted:
+        for model in models:
+            if wanted in (model["id"], model["id"].removesuffix(":latest")):
+                return model, ""
+        names = ", ".join(model["id"] for model in models[:8])
+        raise BackendError(f"{where} has no model {wanted!r}: set aix.remoteModel to one of {names}.")
+    chosen = next((model for model in models if _completes(model)), models[0])
+    if len(models) == 1:
+        return chosen, ""
+    return chosen, f"asks {chosen['id']}, of {len(models)} models; aix.remoteModel chooses another"
+
+
+def _completes(model: dict[str, Any]) -> bool:
+    """Whether a model writes text, by what its server tells of it and by its name."""
+    capabilities = model.get("capabilities")
+    if isinstance(capabilities, dict):
+        told = [capabilities[name] for name in capabilities if "completion" in name]
+        if told:
+            return any(told)
+    kind = str(model.get("type") or model.get("task") or model.get("object_type") or "")
+    return not _NO_COMPLETIONS.search(f"{kind} {model['id']}".replace("_", " "))
 
 
 async def _kind(client: Client, model: dict[str, Any]) -> str:
@@ -76,11 +117,15 @@ async def _kind(client: Client, model: dict[str, Any]) -> str:
     return "ollama" if isinstance(version, dict) and "version" in version else "openai"
 
 
-def _server(kind: str, model: dict[str, Any], settings: Settings) -> Server:
+def _server(kind: str, model: dict[str, Any], settings: Settings, *, suffix: bool = False) -> Server:
+    """`suffix` says that the endpoint is one for prompt and suffix."""
     own = model.get("aix") or {}
     name = model["id"]
     template = None if kind == "aix" else _template(name, settings)
-    dialect = _dialect(kind, name, template, settings)
+    if suffix and settings.remote_format == "auto":
+        dialect: Dialect = SuffixDialect(name)
+    else:
+        dialect = _dialect(kind, name, template, settings)
     return Server(
         dialect,
         ModelInfo(
@@ -93,6 +138,7 @@ def _server(kind: str, model: dict[str, Any], settings: Settings) -> Server:
             device=own.get("device") or "",
             dtype=own.get("dtype") or "",
         ),
+        template,
     )
 
 

@@ -15,10 +15,30 @@ from dataclasses import replace
 from aix_lsp.backends.base import Delta, GenerateRequest
 from aix_lsp.fim.confidence import NO_THRESHOLD, ConfidenceGate
 from aix_lsp.fim.prompt import FimPrompt
+from aix_lsp.fim.templates import FAMILIES, Template
 
 # The last blank before a word belongs to its token (" name"), also where several indent a line.
 _WORD_END = re.compile(r" ?\w*\Z")
 _LONGEST = 48
+
+_END_TOKENS = (
+    "<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|EOT|>", " <EOT>", "<EOT>", "<eos>",
+    "<end_of_turn>", "<｜end▁of▁sentence｜>",
+)  # fmt: skip
+"""What ends a text for one model or another, and may come as text from a server that does not know it."""
+
+
+def markers(template: Template | None) -> tuple[str, ...]:
+    """The special tokens that may leak into a server's text; of all families where the model's is not known."""
+    if template is not None:
+        found = {*template.stop, *template.markers, *template.reserved}
+    else:
+        # Without a bar or a bracket a marker may as well be somebody's code.
+        found = {stop for family in FAMILIES for stop in family.stop if re.search(r"\||｜|\[|fim", stop)}
+    written = {marker.replace("▁<", " <") for marker in found} | {
+        marker.replace("▁<", "<") for marker in found
+    }
+    return tuple(sorted(written.union(_END_TOKENS)))
 
 
 def cut_word(prompt: FimPrompt) -> tuple[FimPrompt, str]:
@@ -63,8 +83,10 @@ class StopFilter:
     What may be the beginning of a stop string is held back until the next text decides.
     """
 
-    def __init__(self, stops: tuple[str, ...]) -> None:
-        self._stops = tuple(stop for stop in stops if stop)
+    def __init__(self, stops: tuple[str, ...], tokens: tuple[str, ...] = ()) -> None:
+        """`tokens` are stops of which not even a cut one is code: the model's special tokens."""
+        self._stops = tuple(stop for stop in (*stops, *tokens) if stop)
+        self._tokens = tokens
         self._held = ""
         self.stopped = False
 
@@ -85,7 +107,8 @@ class StopFilter:
     def flush(self) -> str:
         """What was held back, at the end of the stream."""
         held, self._held = self._held, ""
-        return held
+        cut = len(held.strip()) > 2 and any(token.startswith(held) for token in self._tokens)
+        return "" if cut else held
 
     def _possible_start(self, buffer: str) -> int:
         """The length of the longest end of `buffer` with which a stop string begins."""
@@ -97,12 +120,35 @@ class StopFilter:
         return 0
 
 
-class EmulatedStream:
-    """The candidates of one generation. `stops` end a candidate wherever they appear, `word` was healed."""
+class TextJoiner:
+    """Makes whole characters of text that was cut inside one, and drops what cannot be made whole."""
 
-    def __init__(self, request: GenerateRequest, word: str, stops: tuple[str, ...]) -> None:
+    def __init__(self) -> None:
+        self._half = ""
+        self.broken = False
+        """Whether a character was lost, so that nothing behind it can be trusted."""
+
+    def feed(self, text: str) -> str:
+        """`text` up to a character that was lost; half a surrogate pair waits for the other half."""
+        if self.broken:
+            return ""
+        text = self._half + text
+        self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        text = text[: len(text) - len(self._half)]
+        if not text.isascii():
+            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        whole, lost, _ = text.partition("\ufffd")
+        self.broken = bool(lost)
+        return whole
+
+
+class EmulatedStream:
+    """The candidates of one generation. Stops and `tokens` end a candidate wherever they appear, `word` was healed."""
+
+    def __init__(self, request: GenerateRequest, word: str, tokens: tuple[str, ...] = ()) -> None:
         self._word = word
-        self._stops = stops
+        self._stops = request.stop
+        self._tokens = tokens
         self._one_line = request.stop_when == "line"
         self._confidence = request.confidence
         self._awaited = request.n
@@ -130,7 +176,7 @@ class EmulatedStream:
         if candidate is None:
             candidate = _CandidateStream(
                 TextHealer(self._word),
-                StopFilter(self._stops),
+                StopFilter(self._stops, self._tokens),
                 ConfidenceGate(self._confidence),
                 self._one_line,
             )
@@ -163,18 +209,19 @@ class _CandidateStream:
         self._gate = gate
         self._one_line = one_line
         self._inked = False
+        self._joiner = TextJoiner()
 
     def take(self, delta: Delta) -> Delta | None:
         if self.ended:
             return None
         # What repeats the word at the cursor is typed already, however unlikely.
         logprob = (delta.logprob or 0.0) if self.healer.settled else 0.0
-        said, verdict = self._gate.feed(self.healer.feed(delta.text), logprob)
+        said, verdict = self._gate.feed(self.healer.feed(self._joiner.feed(delta.text)), logprob)
         text = self._first_line(self._stops.feed(said))
         reason = delta.finish_reason or verdict
         if reason and not self.healer.settled:
             self.healer.failed = True
-        if self.healer.failed or self._stops.stopped or self.ended:
+        if self.healer.failed or self._stops.stopped or self.ended or self._joiner.broken:
             reason = "stop"
         elif reason:
             text += self._stops.flush()

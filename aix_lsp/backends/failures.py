@@ -1,71 +1,189 @@
-"""What a failed request to a completions server means to the user, and what mends it."""
+"""What a failed request to a completions server means for the user, and what mends it. Pure: no connections."""
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import ssl
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 from aix_lsp.backends.address import Address
-from aix_lsp.backends.base import BackendError, BackendUnavailable
+from aix_lsp.backends.base import BackendError, BackendUnavailable, Trouble
 
-_LATER = (408, 425, 429, 502, 503, 504)
-_MEANING = {
-    401: "refuses the key",
-    403: "refuses the key",
-    404: "has no such endpoint or model",
-    405: "has no such endpoint or model",
-    413: "finds the prompt too long",
-    422: "finds the prompt too long",
-}
-_MENDS = (
-    ((401, 403), ": set aix.apiKey or AIX_LSP_API_KEY"),
-    ((404, 405), ": check aix.url and aix.remoteModel"),
-    ((413, 422), ": lower aix.prefixLines, aix.suffixLines or aix.contextTokens"),
-)
+_LONGEST_QUOTE = 300
+_MEANINGS: dict[int, tuple[str, str, Trouble | None]] = {
+    400: ("refuses the request", "", "failing"),
+    401: ("refuses the key", "set aix.apiKey or AIX_LSP_API_KEY", "refused"),
+    402: ("wants to be paid first", "look at your account there, or change aix.url", "refused"),
+    403: ("refuses the key", "set aix.apiKey or AIX_LSP_API_KEY", "refused"),
+    404: ("has no such endpoint or model", "check aix.url and aix.remoteModel", "refused"),
+    405: ("has no such endpoint or model", "check aix.url and aix.remoteModel", "refused"),
+    407: ("cannot be reached, for the proxy wants a password", "name it in HTTPS_PROXY or HTTP_PROXY", "refused"),
+    410: ("has no such endpoint or model", "check aix.url and aix.remoteModel", "refused"),
+    413: ("finds the prompt too long", "lower aix.prefixLines, aix.suffixLines or aix.contextTokens", "failing"),
+    422: ("finds the request unfit", "lower aix.prefixLines, aix.suffixLines or aix.contextTokens", "failing"),
+    429: ("asks for fewer requests", "", "throttled"),
+}  # fmt: skip
+_NOT_NOW = (408, 425, 429, 502, 503, 504)
+_NOT_READY = (408, 425, 503)
+_WORDS = (
+    "error", "errors", "message", "msg", "detail", "details", "error_message", "error_description", "fault",
+    "faultstring", "reason", "title",
+)  # fmt: skip
+"""Where servers put what went wrong."""
 
 
-def unreachable(error: Exception, address: Address) -> BackendError:
-    """No answer at all: the connection could not be made, or died before one came."""
-    if _is_certificate(error):
+def unreachable(error: Exception, address: Address, proxy: str = "", authorities: str = "") -> BackendError:
+    """No answer at all: the connection could not be made, or died before one came.
+
+    `authorities` says what is wrong with the user's own authorities, where something is.
+    """
+    through = f" through the proxy {proxy}" if proxy else ""
+    if (problem := _certificate_problem(error)) is not None:
         return BackendError(
-            f"The certificate of {address} is not trusted. Name its authority in SSL_CERT_FILE. ({error})"
+            f"The certificate of {address} is not trusted: {problem}. "
+            + (authorities or "Name its authority in SSL_CERT_FILE, SSL_CERT_DIR or REQUESTS_CA_BUNDLE."),
+            trouble="refused",
+        )
+    status = getattr(error, "status", 0)
+    if proxy and isinstance(status, int) and status >= 400:
+        return BackendError(
+            f"The proxy {proxy} does not let {address} be reached ({status}). Check HTTPS_PROXY and HTTP_PROXY, or "
+            "name the host in NO_PROXY.",
+            trouble="refused" if status in (401, 403, 407) else "away",
+            status=status,
         )
     if isinstance(error, ValueError):
-        return BackendError(f"{address} cannot be asked ({error}); check aix.url.")
+        mend = "check HTTP_PROXY and HTTPS_PROXY" if proxy else "check aix.url"
+        return BackendError(f"{address} cannot be asked{through} ({error}); {mend}.", trouble="refused")
     why = str(error) or type(error).__name__
     mend = "" if address.socket else " Start the server there, or change aix.url."
-    return BackendUnavailable(f"{address} cannot be reached: {why}.{mend}")
+    return BackendUnavailable(f"{address} cannot be reached{through}: {why}.{mend}", trouble="away")
 
 
 def cut_off(error: Exception, address: Address) -> BackendError:
     """The answer had begun and did not come to its end."""
     if isinstance(error, TimeoutError):
-        return BackendUnavailable(f"{address} has gone silent in the middle of an answer.")
-    return BackendUnavailable(f"{address} broke off in the middle of an answer ({type(error).__name__}).")
+        return BackendUnavailable(f"{address} has gone silent in the middle of an answer.", trouble="failing")
+    return BackendUnavailable(
+        f"{address} broke off in the middle of an answer ({type(error).__name__}).", trouble="away"
+    )
 
 
-def refused(status: int, body: str, address: Address) -> BackendError:
+def refused(
+    status: int, body: str, address: Address, headers: Mapping[str, str] | None = None
+) -> BackendError:
     """An answer with an error status."""
-    said = _message(body)
-    later = status in _LATER
-    text = f"{address} {_MEANING.get(status, 'is not ready' if later else 'failed')} ({status})"
-    mend = next((mend for statuses, mend in _MENDS if status in statuses), "")
-    message = ". ".join(part for part in (text + mend, said) if part)
-    return BackendUnavailable(message) if later else BackendError(message)
+    not_now = status in _NOT_NOW
+    meaning, mend, trouble = _MEANINGS.get(
+        status,
+        ("is not ready" if not_now else "failed", "", "throttled" if status in _NOT_READY else "failing"),
+    )
+    retry_after_s = retry_after(headers or {}) if trouble == "throttled" or status >= 500 else None
+    text = f"{address} {meaning} ({status})" + (f": {mend}" if mend else "")
+    if retry_after_s is not None and retry_after_s >= 1:
+        text += f", and to be asked again in {retry_after_s:.0f} s at the earliest"
+    message = ". ".join(part for part in (text, words(body)) if part)
+    kind = BackendUnavailable if not_now else BackendError
+    return kind(message, trouble=trouble, status=status, retry_after_s=retry_after_s, body=body)
 
 
-def _message(body: str) -> str:
-    """What the server says, in the forms that OpenAI-style servers use."""
+def says_error(event: Any) -> bool:
+    """Whether an answer without a completion tells of an error, in whatever form."""
+    return any(True for _ in _error_words(event))
+
+
+def not_a_completion(event: Any, address: str = "The server") -> BackendError:
+    """An answer with a status of success that holds no completion, but perhaps an error in some form."""
+    body = json.dumps(event, ensure_ascii=False)
+    said = words(body) if says_error(event) else ""
+    if not said:
+        return BackendError(
+            f"{address} answers with something that is not a completion; check aix.url. It says: {body[:80]}",
+            trouble="failing",
+            body=body,
+        )
+    status = _status_in(event)
+    trouble: Trouble | None = "failing"
+    if status in _MEANINGS:
+        trouble = _MEANINGS[status][2]
+    return BackendError(f"{address} failed: {said}", trouble=trouble, status=status, body=body)
+
+
+def words(body: str) -> str:
+    """What the server says of an error, in whatever form: JSON of any shape, a web page, or text."""
+    text = body.strip()
+    if re.match(r"<(!doctype|html|\?xml|head|body)", text, re.IGNORECASE):
+        title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+        shown = title[1] if title else re.sub(r"<[^>]*>", " ", text[:4000])
+        return f"a web page, {' '.join(html.unescape(shown).split())!r}"[:_LONGEST_QUOTE]
     try:
-        found = json.loads(body)
-    except ValueError:
-        return body.strip()[:300]
-    for key in ("error", "message", "detail"):
-        if isinstance(found, dict) and key in found:
-            found = found[key]
-    return (found if isinstance(found, str) else json.dumps(found))[:300]
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text[:_LONGEST_QUOTE]
+    said = dict.fromkeys(" ".join(part.split()) for part in _error_words(found) if part.strip())
+    return (", ".join(said) or text)[:_LONGEST_QUOTE]
 
 
-def _is_certificate(error: Exception) -> bool:
+def _error_words(found: Any, depth: int = 0) -> Iterator[str]:
+    """The texts of an error that is somewhere in a JSON value."""
+    if depth > 6:
+        return
+    if isinstance(found, str):
+        if depth:
+            yield found
+    elif isinstance(found, list):
+        for item in found[:4]:
+            yield from _error_words(item, depth if isinstance(item, dict) else depth + 1)
+    elif isinstance(found, dict):
+        for key in _WORDS:
+            if found.get(key):
+                yield from _error_words(found[key], depth + 1)
+        location = found.get("loc")  # of pydantic, which says in `msg` what is wrong and here of what
+        if isinstance(location, list):
+            yield ".".join(map(str, location))
+
+
+def _status_in(event: Any) -> int:
+    """The HTTP status that an error object tells, or 0."""
+    error = event[0] if isinstance(event, list) and event else event
+    for _ in range(2):
+        if not isinstance(error, dict):
+            break
+        for key in ("code", "status", "status_code", "statusCode"):
+            told = error.get(key)
+            if isinstance(told, int | str) and re.fullmatch(r"[45]\d\d", str(told)):
+                return int(told)
+        kind = f"{error.get('type', '')} {error.get('code', '')}".lower()
+        for sign, status in (("api_key", 401), ("authentication", 401), ("quota", 429), ("rate_limit", 429)):
+            if sign in kind:
+                return status
+        error = error.get("error")
+    return 0
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server asks to be left alone for (RFC 9110, section 10.2.3), or None."""
+    lowered = {name.lower(): value.strip() for name, value in headers.items()}
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = lowered.get(name, "")
+        if re.fullmatch(r"\d+(\.\d+)?", value):
+            return float(value) * scale
+    try:
+        until = parsedate_to_datetime(lowered.get("retry-after", ""))
+    except (ValueError, TypeError):
+        return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+
+
+def _certificate_problem(error: Exception) -> str | None:
     inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
-    return isinstance(inner, ssl.SSLCertVerificationError)
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return inner.verify_message or str(inner)
+    return None

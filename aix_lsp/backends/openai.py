@@ -1,17 +1,12 @@
-"""A backend behind an OpenAI-style completions server somewhere else. Knows no tokens.
-
-What such servers lack is done here on text: token healing, more than four stop strings, deadlines.
-"""
+"""A backend behind an OpenAI-style completions server somewhere else: found, followed, and asked. Knows no tokens."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import replace
 
 from aix_lsp.backends.address import parse
 from aix_lsp.backends.base import (
@@ -24,18 +19,18 @@ from aix_lsp.backends.base import (
 )
 from aix_lsp.backends.client import Client
 from aix_lsp.backends.corpus import CorpusUploader
-from aix_lsp.backends.dialects import Dialect, EngineDialect, SuffixDialect
-from aix_lsp.backends.discovery import Server, discover
-from aix_lsp.backends.emulation import EmulatedStream, cut_word
+from aix_lsp.backends.dialects import EngineDialect
+from aix_lsp.backends.discovery import discover
+from aix_lsp.backends.exchange import Exchange
+from aix_lsp.backends.health import Health
 from aix_lsp.backends.status import StatusBoard
 from aix_lsp.settings.table import Settings
 
 log = logging.getLogger(__name__)
 
-_RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
-_ASK_AGAIN_S = 10.0
 _LOOKING = BackendStatus("starting", "looking for the server at aix.url")
-_SUFFIX = re.compile(r"\bsuffix\b", re.IGNORECASE)
+_UNANSWERED_S = 10.0
+"""After so long without a sign of life, with requests under way, a server is looked for again."""
 
 
 class OpenAIBackend:
@@ -44,20 +39,28 @@ class OpenAIBackend:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._board = StatusBoard(_LOOKING)
-        self._server: Server | None = None
+        self._health = Health()
+        self._exchange: Exchange | None = None
         self._client: Client | None = None
         self._search: asyncio.Task[None] | None = None
-        self._searched = 0.0
         self._uploader = CorpusUploader()
+        self._unanswered_s = 0.0
+        """How long requests were under way since the last sign of life."""
+        self._clock = asyncio.get_running_loop().time
         try:
             self._client = Client(parse(settings.url), _key(settings))
         except BackendError as error:
             self._board.set(BackendStatus("error", str(error)))
-        self._search_again()
+        self._search_soon()
 
     @property
     def status(self) -> BackendStatus:
         return self._board.status
+
+    @property
+    def admits(self) -> bool:
+        """Whether a request would go to the server now, rather than be held back because of its trouble."""
+        return self._exchange is not None and self._health.admits(self._clock())
 
     def on_status(self, listener: Callable[[BackendStatus], None]) -> Callable[[], None]:
         """Call `listener` at each change of status; the returned function ends that."""
@@ -65,9 +68,14 @@ class OpenAIBackend:
 
     async def restart(self) -> None:
         """Look for the server afresh; it may have changed its model."""
-        self._server = None
-        self._board.set(_LOOKING)
-        self._search_again()
+        self._exchange = None
+        self._health.reset()
+        if self._client is not None:
+            self._board.set(_LOOKING)
+        if self._search is not None:
+            self._search.cancel()
+            self._search = None
+        self._search_soon()
 
     async def close(self) -> None:
         """Let go of the server."""
@@ -79,131 +87,107 @@ class OpenAIBackend:
         self._board.set(BackendStatus("stopped"))
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
-        """See Backend.generate."""
-        server, client = self._found()
-        if isinstance(server.dialect, EngineDialect):
-            self._uploader.provide(client, request.library)
+        """See Backend.generate. A server in trouble is not asked: its trouble is raised again at once."""
+        exchange = self._admitted()
+        if isinstance(exchange.server.dialect, EngineDialect):
+            self._uploader.provide(exchange.client, request.library)
+        began, told = self._clock(), False
         try:
-            async with aclosing(_generate(client, server.dialect, request)) as events:
+            async with aclosing(exchange.generate(request)) as events:
                 async for event in events:
+                    if not told:
+                        told = True
+                        self._went_well()
                     yield event
-        except BackendUnavailable:
-            self._search_again()
-            raise
+            if not told:
+                told = True
+                self._went_well()
         except BackendError as error:
-            if not self._without_suffix(server, error):
-                raise
-            raise BackendUnavailable(str(error)) from error
+            told = True
+            self._went_wrong(began, error)
+            raise
+        finally:
+            if not told:
+                self._left_unanswered(began)
 
-    def _found(self) -> tuple[Server, Client]:
-        if self._server is not None and self._client is not None:
-            return self._server, self._client
+    def _admitted(self) -> Exchange:
+        """What a request may go through now. Raises BackendError, BackendUnavailable where none may."""
+        if self._exchange is not None and self._health.admit(self._clock()):
+            return self._exchange
         status = self._board.status
-        if status.state == "error":
-            if asyncio.get_running_loop().time() > self._searched + _ASK_AGAIN_S:
-                self._search_again()
+        if self._exchange is None and self._health.admits(self._clock()):
+            self._search_soon()
+        if status.state in ("error", "refused", "failing"):
             raise BackendError(status.message)
-        raise BackendUnavailable(status.message)
+        raise BackendUnavailable(status.message or "Not ready.")
 
-    def _without_suffix(self, server: Server, error: BackendError) -> bool:
-        """Whether the server takes no suffix; then, from now on, the prefix alone is sent to be continued."""
-        dialect = server.dialect
-        if (
-            not isinstance(dialect, SuffixDialect)
-            or not dialect.with_suffix
-            or not _SUFFIX.search(str(error))
-        ):
-            return False
-        log.warning(
-            "%s takes no suffix, so suggestions will not know what follows the cursor. "
-            "Set aix.fimFamily to the family of the model.",
-            server.model.name or "The server",
-        )
-        model = replace(server.model, fim=False)
-        self._server = Server(replace(dialect, with_suffix=False), model)
-        self._board.set(BackendStatus("ready", model=model))
-        return True
+    def _went_well(self) -> None:
+        self._unanswered_s = 0.0
+        self._health.succeeded()
+        self._show()
 
-    def _search_again(self) -> None:
+    def _went_wrong(self, began: float, error: BackendError) -> None:
+        self._health.failed(began, self._clock(), error)
+        if self._health.in_trouble:
+            self._unanswered_s = 0.0
+            self._show()
+            if self._health.state in ("away", "refused"):
+                # It may come back as another, with another model.
+                self._search_soon()
+
+    def _left_unanswered(self, began: float) -> None:
+        """A request was cancelled before a word came, as at a keystroke. Many of them make one look."""
+        self._health.abandoned(self._clock())
+        self._unanswered_s += self._clock() - began
+        if self._unanswered_s > _UNANSWERED_S:
+            self._unanswered_s = 0.0
+            self._search_soon()
+
+    def _show(self) -> None:
+        """Tell of the server's state as it is now."""
+        model = self._exchange.model if self._exchange is not None else None
+        if self._health.in_trouble:
+            self._board.set(BackendStatus(self._health.state, self._health.message, model=model))
+        elif self._exchange is not None:
+            self._board.set(BackendStatus("ready", self._exchange.server.note, model=model))
+
+    def _search_soon(self) -> None:
         if self._client is not None and (self._search is None or self._search.done()):
-            self._searched = asyncio.get_running_loop().time()
-            self._search = asyncio.create_task(self._look(self._client))
+            self._search = asyncio.create_task(self._look_for(self._client))
 
-    async def _look(self, client: Client) -> None:
-        for attempt in range(1_000_000):
+    async def _look_for(self, client: Client) -> None:
+        """Find out what the server is. One that is away is looked for until it is there."""
+        while True:
+            began = self._clock()
+            pause = self._health.retry_at - began
+            if self._health.in_trouble and pause > 0:
+                await asyncio.sleep(pause)
+                began = self._clock()
             try:
-                self._server = await discover(client, self._settings)
-            except BackendUnavailable as error:
-                self._server = None
-                self._board.set(BackendStatus("starting", str(error)))
-                await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
+                server = await discover(client, self._settings)
             except BackendError as error:
-                self._server = None
-                self._board.set(BackendStatus("error", str(error)))
+                if error.trouble is None:
+                    self._exchange = None
+                    self._board.set(BackendStatus("error", str(error)))
+                    return
+                log.log(logging.INFO if not self._health.in_trouble else logging.DEBUG, "%s", error)
+                self._health.failed(began, self._clock(), error)
+                self._show()
+                if error.trouble == "refused":
+                    return
+            except Exception as error:
+                log.exception("looking for the server failed in an unforeseen way")
+                self._board.set(BackendStatus("error", f"{client.address} cannot be used: {error}"))
                 return
             else:
-                _warn_of_open_key(client, self._settings)
-                self._board.set(BackendStatus("ready", model=self._server.model))
-                return
-
-
-async def _generate(
-    client: Client, dialect: Dialect, request: GenerateRequest
-) -> AsyncGenerator[Delta | Usage]:
-    if dialect.heals_itself:
-        async with aclosing(_ask(client, dialect, request)) as events:
-            async for event in events:
-                yield event
-        return
-    prompt, word = cut_word(request.prompt) if request.heal else (request.prompt, "")
-    # The answer repeats the word first; a token holds at least one character of it.
-    healed = replace(request, prompt=prompt, max_tokens=request.max_tokens + len(word))
-    answer = EmulatedStream(request, word, request.stop)
-    loop = asyncio.get_running_loop()
-    until = None if request.deadline_ms is None else loop.time() + request.deadline_ms / 1000
-    async with aclosing(_heal(client, dialect, healed, answer, until)) as events:
-        async for event in events:
-            yield event
-    if answer.useless:
-        # The model would rather see another word there: ask for the word at the cursor, token cut or not.
-        plain = EmulatedStream(request, "", request.stop)
-        async with aclosing(_heal(client, dialect, request, plain, until)) as events:
-            async for event in events:
-                yield event
-
-
-async def _heal(
-    client: Client, dialect: Dialect, request: GenerateRequest, answer: EmulatedStream, until: float | None
-) -> AsyncGenerator[Delta | Usage]:
-    """The stream of `request`, of which the user gets what `answer` lets through.
-
-    It ends when the event loop's clock shows `until`.
-    """
-    async with aclosing(_ask(client, dialect, request)) as events:
-        while not answer.cut_short:
-            try:
-                async with asyncio.timeout_at(until):
-                    event = await anext(events)
-            except StopAsyncIteration:
                 break
-            except TimeoutError:
-                for delta in answer.end("length"):
-                    yield delta
-                return
-            if isinstance(event, Usage):
-                yield event
-            elif (taken := answer.take(event)) and not answer.useless:
-                yield taken
-    if not answer.useless:
-        for delta in answer.end("stop"):
-            yield delta
-
-
-async def _ask(client: Client, dialect: Dialect, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
-    async with aclosing(client.events(dialect.url(client.address), dialect.body(request))) as events:
-        async for event in events:
-            for item in dialect.read(event):
-                yield item
+        if self._exchange is None or self._exchange.server != server:
+            _warn_of_open_key(client, self._settings)
+            self._exchange = Exchange(client, server, self._show)
+            self._health.succeeded()
+        elif self._health.state == "away":
+            self._health.succeeded()
+        self._show()
 
 
 def _key(settings: Settings) -> str:

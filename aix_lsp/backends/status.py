@@ -56,7 +56,7 @@ async def wait_until_ready(
 ) -> ModelInfo:
     """Wait until the backend is ready, and give its model. `tell` hears of each status on the way.
 
-    Raises BackendError where it is in trouble, and BackendUnavailable after `timeout_s`.
+    Raises BackendError where it is in a trouble that waiting does not mend, and BackendUnavailable after `timeout_s`.
     """
     changed = asyncio.Event()
     unsubscribe = backend.on_status(lambda _: changed.set())
@@ -65,7 +65,7 @@ async def wait_until_ready(
             while True:
                 status = backend.status
                 tell(status)
-                if status.state == "error":
+                if status.state in ("error", "refused", "failing"):
                     raise BackendError(status.message)
                 if status.state == "ready" and status.model is not None:
                     return status.model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ _STATES = {
     "ready": "ready",
     "stopped": "error",
     "error": "error",
+    "throttled": "waiting",
+    "refused": "error",
+    "failing": "error",
+    "away": "error",
 }
 
 
@@ -131,16 +136,23 @@ class StatusReporter:
         self.engine = Status(_STATES[status.state], status.message, fraction, model)
         if self.engine.state == "error":
             self._complain(status.message)
+        elif self.engine.state == "waiting" and not self.notifies:
+            self._complain(status.message, 2)
         if self.shows_progress:
             self.loading.follow(self.engine)
         self._report()
 
-    def _complain(self, message: str) -> None:
-        """Show the user an error, but not again each time that the engine is tried once more."""
-        logger.error("no suggestions: %s", message)
-        if message and message not in self._complaints:
-            self._complaints.add(message)
-            self._protocol.notify("window/showMessage", {"type": 1, "message": f"aix-lsp: {message}"})
+    def _complain(self, message: str, kind: int = 1) -> None:
+        """Show the user a trouble, but not again each time that the engine is tried once more.
+
+        `kind` is LSP's MessageType: 1 is an error, 2 a warning.
+        """
+        logger.log(logging.ERROR if kind == 1 else logging.WARNING, "no suggestions: %s", message)
+        # Servers put numbers of requests and times into their words.
+        same = re.sub(r"\b[0-9a-f-]{8,}\b|\d+", "#", message)
+        if message and same not in self._complaints:
+            self._complaints.add(same)
+            self._protocol.notify("window/showMessage", {"type": kind, "message": f"aix-lsp: {message}"})
 
     def _current(self) -> Status:
         if self.engine.state != "ready":

@@ -12,6 +12,8 @@ from typing import Any
 from aiohttp import web
 
 Reply = Callable[[dict[str, Any]], AsyncIterator[bytes]]
+Judge = Callable[[dict[str, Any]], "tuple[int, Any] | None"]
+"""From a request's body to the status and the JSON, or the web page, by which it is refused."""
 
 
 def event(text: str, index: int = 0, reason: str | None = None) -> bytes:
@@ -57,15 +59,24 @@ class CompletionsServer:
         self.headers: dict[str, str] = {}
         self.closed_by_client = asyncio.Event()
         self.refusal: tuple[int, Any] | None = None
+        self.judge: Judge = lambda _: self.refusal
+        self.refusal_headers: dict[str, str] = {}
+        self.redirects: dict[str, tuple[int, str]] = {}
+        """Statuses and targets, by path."""
         self.key = ""
         self.url = ""
+        self._runner: web.AppRunner | None = None
+        self._open: list[web.Request] = []
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.paths.append(request.path)
         self.headers = dict(request.headers)
+        if request.path in self.redirects:
+            status, target = self.redirects[request.path]
+            return web.Response(status=status, headers={"Location": target})
         if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
             return web.json_response({"error": {"message": "bad key"}}, status=401)
-        if request.path.endswith("/models"):
+        if request.path.endswith("/models") and self.models is not None:
             return web.json_response(self.models)
         if request.path in self.extra:
             return web.json_response(self.extra[request.path])
@@ -75,18 +86,33 @@ class CompletionsServer:
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         self.bodies.append(await request.json())
-        if self.refusal is not None:
-            status, told = self.refusal
-            return web.json_response(told, status=status)
+        if (refusal := self.judge(self.bodies[-1])) is not None:
+            status, told = refusal
+            if isinstance(told, str) and told.startswith("<"):
+                page = {"Content-Type": "text/html", **self.refusal_headers}
+                return web.Response(text=told, status=status, headers=page)
+            return web.json_response(told, status=status, headers=self.refusal_headers)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
+        self._open.append(request)
         try:
             async for chunk in self.reply(self.bodies[-1]):
                 await response.write(chunk)
         except (asyncio.CancelledError, ConnectionError):
             self.closed_by_client.set()
             raise
+        finally:
+            self._open.remove(request)
         return response
+
+    async def kill(self) -> None:
+        """Stop listening, and cut every stream as a dying process does."""
+        assert self._runner is not None
+        for site in list(self._runner.sites):
+            await site.stop()
+        for request in list(self._open):
+            assert request.transport is not None
+            request.transport.abort()
 
 
 @asynccontextmanager
@@ -99,6 +125,7 @@ async def serving(
     # Without this aiohttp lets handlers run on when their client has gone.
     runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
+    server._runner = runner
     site: web.BaseSite
     if socket is not None:
         site = web.UnixSite(runner, str(socket))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -126,20 +125,6 @@ async def test_no_socket_there(tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailable, match="cannot be reached"):
         await client.get(client.address.models)
     await client.close()
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    file = tmp_path / "both.pem"
-    made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost", "-keyout", file, "-out", file.with_suffix(".crt")],
-        capture_output=True, check=False,
-    )  # fmt: skip
-    if made.returncode:
-        pytest.skip("no openssl command")
-    file.write_bytes(file.read_bytes() + file.with_suffix(".crt").read_bytes())
-    return file
 
 
 async def test_certificates(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:

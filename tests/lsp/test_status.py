@@ -56,6 +56,34 @@ async def test_an_error_with_its_reason(peer: DirectPeer, backend: ScriptedBacke
     assert told == ["aix-lsp: no such model; set aix.model"]
 
 
+@pytest.mark.parametrize(
+    ("trouble", "shown"),
+    [("away", "error"), ("refused", "error"), ("failing", "error"), ("throttled", "waiting")],
+)
+async def test_a_trouble_is_shown_told_once_and_cleared(
+    peer: DirectPeer, backend: ScriptedBackend, trouble: Any, shown: str
+) -> None:
+    await started(peer)
+    for number in range(3):
+        backend.become(BackendStatus(trouble, f"http://box failed (500). Out of memory, request {number}1"))
+        backend.become(READY)
+    await peer.wait(lambda: states(peer) == [*states(peer)[:1], *[shown, "ready"] * 3])
+    assert "Out of memory" in peer.notifications("aix/status")[1]["message"]
+    told = [note["message"] for note in peer.notifications("window/showMessage")]
+    assert len(told) == (1 if shown == "error" else 0)
+
+
+async def test_waiting_is_told_once_where_no_status_is_shown(
+    peer: DirectPeer, backend: ScriptedBackend
+) -> None:
+    await started(peer, {"experimental": {"aix": {"status": False}}})
+    for _ in range(2):
+        backend.become(BackendStatus("throttled", "http://box asks for fewer requests (429)"))
+        backend.become(READY)
+    await peer.error("still/there")
+    assert [note["type"] for note in peer.notifications("window/showMessage")] == [2]
+
+
 async def test_a_backend_that_cannot_even_be_made(
     peer: DirectPeer, backend: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:

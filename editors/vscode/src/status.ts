@@ -10,6 +10,7 @@ const ICONS: Record<string, string> = {
   busy: "$(sparkle)",
   inactive: "$(eye-closed)",
   paused: "$(debug-pause)",
+  waiting: "$(watch)",
   error: "$(error)",
 };
 const REMEMBERED = 50;

@@ -2,7 +2,7 @@
 local M = {}
 
 ---@class aix_lsp.Status
----@field state "off"|"loading"|"ready"|"busy"|"inactive"|"error"
+---@field state "off"|"loading"|"ready"|"busy"|"inactive"|"waiting"|"error"
 ---@field message string|nil
 ---@field fraction number|nil of loading done, 0 to 1
 ---@field model string|nil
@@ -32,8 +32,11 @@ function M.on_status(_, params, ctx)
   local was = latest[ctx.client_id] or { state = 'off' }
   latest[ctx.client_id], M.current = params, params
   if params.state == 'error' and (was.state ~= 'error' or was.message ~= params.message) then
-    -- `:AixLsp status` has all of it.
-    require('aix_lsp.say').line(params.message or 'error', vim.log.levels.ERROR)
+    -- `:AixLsp status` has all of it. A trouble that comes and goes is said once, as the server says it.
+    local message = params.message or 'error'
+    if not vim.list_contains(M.messages, 'aix-lsp: ' .. message) then
+      require('aix_lsp.say').line(message, vim.log.levels.ERROR)
+    end
   end
   if params.state == 'ready' and (was.state == 'loading' or was.state == 'off') then
     require('aix_lsp.ghost').model_ready()

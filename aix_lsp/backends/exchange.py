@@ -1,0 +1,168 @@
+"""Asks one completions server: sends requests as it takes them, and emulates what it lacks. Knows no status.
+
+What the server teaches by refusing (learned.py) is asked again at once, and remembered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import replace
+
+from aix_lsp.backends.base import BackendError, BackendUnavailable, Delta, GenerateRequest, ModelInfo, Usage
+from aix_lsp.backends.client import Client
+from aix_lsp.backends.discovery import Server
+from aix_lsp.backends.emulation import EmulatedStream, cut_word, markers
+from aix_lsp.backends.learned import ContextBudget, FieldsRefused, shortened, size
+
+log = logging.getLogger(__name__)
+
+_MOST_ATTEMPTS = 8
+"""A server may name one field at a time."""
+_NO_SUFFIX = (
+    " Suggestions will not know what follows the cursor: set aix.fimFamily to the family of the model."
+)
+
+
+class Exchange:
+    """Requests to one server, whose kind and model are known."""
+
+    def __init__(self, client: Client, server: Server, learned: Callable[[], None]) -> None:
+        """`learned` is called when `model` has changed by what the server taught."""
+        self.client = client
+        self.server = server
+        self._learned = learned
+        self._fields = FieldsRefused()
+        self._budget = ContextBudget(server.model.context_length)
+        self._tokens = markers(server.template)
+
+    @property
+    def model(self) -> ModelInfo:
+        """The server's model, as it is to be asked by now."""
+        model = self.server.model
+        return replace(
+            model,
+            context_length=self._budget.context_length,
+            fim=model.fim and "suffix" not in self._fields.left_out,
+        )
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
+        """See Backend.generate. Errors that say something of the server have a `trouble`."""
+        if self.server.dialect.heals_itself:
+            async with aclosing(self._ask(request)) as events:
+                async for event in events:
+                    yield event
+            return
+        prompt, word = cut_word(request.prompt) if request.heal else (request.prompt, "")
+        # The answer repeats the word first; a token holds at least one character of it.
+        healed = replace(request, prompt=prompt, max_tokens=request.max_tokens + len(word))
+        stream = EmulatedStream(request, word, self._tokens)
+        loop = asyncio.get_running_loop()
+        until = None if request.deadline_ms is None else loop.time() + request.deadline_ms / 1000
+        async with aclosing(self._emulate(healed, stream, until)) as events:
+            async for event in events:
+                yield event
+        if stream.useless:
+            # The model would rather see another word there: ask for the word at the cursor, token cut or not.
+            plain = EmulatedStream(request, "", self._tokens)
+            async with aclosing(self._emulate(request, plain, until)) as events:
+                async for event in events:
+                    yield event
+
+    async def _emulate(
+        self, request: GenerateRequest, stream: EmulatedStream, until: float | None
+    ) -> AsyncGenerator[Delta | Usage]:
+        """The stream of `request`, of which the user gets what `stream` lets through.
+
+        It ends when the event loop's clock shows `until`.
+        """
+        silent = True
+        async with aclosing(self._ask(request)) as events:
+            while not stream.cut_short:
+                try:
+                    async with asyncio.timeout_at(until):
+                        event = await anext(events)
+                except StopAsyncIteration:
+                    break
+                except TimeoutError:
+                    if silent:
+                        raise BackendUnavailable(
+                            f"{self.client.address} has not answered in time.", trouble="failing"
+                        ) from None
+                    for delta in stream.end("length"):
+                        yield delta
+                    return
+                silent = False
+                if isinstance(event, Usage):
+                    yield event
+                elif (taken := stream.take(event)) and not stream.useless:
+                    yield taken
+        if not stream.useless:
+            for delta in stream.end("stop"):
+                yield delta
+
+    async def _ask(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
+        """The server's own stream, asked again where it refuses what can be left out or made shorter."""
+        for attempt in range(_MOST_ATTEMPTS):
+            body = self._fields.apply(self.server.dialect.body(request))
+            began = False
+            try:
+                async with aclosing(self._read(request, body)) as items:
+                    async for item in items:
+                        if not began:
+                            began = True
+                            self._fields.worked()
+                        yield item
+                return
+            except BackendError as error:
+                again = (
+                    None if began or attempt == _MOST_ATTEMPTS - 1 else self._adapted(request, body, error)
+                )
+                if again is None:
+                    raise
+                request = again
+
+    async def _read(self, request: GenerateRequest, body: dict[str, object]) -> AsyncGenerator[Delta | Usage]:
+        dialect, chars = self.server.dialect, size(request.prompt)
+        async with aclosing(self.client.events(dialect.url(self.client.address), body)) as events:
+            async for event in events:
+                for item in dialect.read(event):
+                    if isinstance(item, Usage):
+                        self._note(item, chars)
+                    yield item
+
+    def _note(self, usage: Usage, chars: int) -> None:
+        before = self._budget.context_length
+        self._budget.answered(usage, chars)
+        if self._budget.context_length != before:
+            self._learned()
+
+    def _adapted(
+        self, request: GenerateRequest, body: dict[str, object], error: BackendError
+    ) -> GenerateRequest | None:
+        """The request as it may be asked again after `error`, or None."""
+        share = self._budget.refused(error, size(request.prompt), request.max_tokens)
+        if share is not None:
+            if size(request.prompt) < 16:
+                return None
+            log.info(
+                "%s finds the prompt too long: asking again with %.0f %% of it",
+                self.client.address,
+                100 * share,
+            )
+            self._learned()
+            return replace(request, prompt=shortened(request.prompt, share))
+        known = self._fields.left_out | self._fields.renamed
+        if not self._fields.learn(error, body):
+            return None
+        if refused := (self._fields.left_out | self._fields.renamed) - known:
+            log.warning(
+                "%s does not take %s, which is left out from now on.%s",
+                self.client.address,
+                ", ".join(sorted(refused)),
+                _NO_SUFFIX if "suffix" in refused else "",
+            )
+        self._learned()
+        return request
