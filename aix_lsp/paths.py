@@ -17,9 +17,15 @@ _APP = "aix-lsp"
 # sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, with the closing zero.
 _SOCKET_PATH_LIMIT = 100
 
+_UNWRITABLE = "{} cannot be used ({}); set AIX_LSP_HOME to a folder that you can write."
+
 
 class UnsafeDirectory(OSError):
     """The directory for sockets belongs to somebody else, so that it cannot be trusted."""
+
+
+class UnwritableDirectory(OSError):
+    """A directory of the program's cannot be made or written."""
 
 
 def home() -> Path | None:
@@ -141,7 +147,12 @@ def _temporary_runtime_dir() -> Path:
 
 
 def _private(path: Path) -> Path:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnwritableDirectory(_UNWRITABLE.format(path, error.strerror or error)) from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UnwritableDirectory(_UNWRITABLE.format(path, "it is not writable"))
     if sys.platform == "win32":
         return path
     # A link of another user's may lead to a folder of ours today and to his own tomorrow; root needs no trick.

@@ -163,7 +163,10 @@ class EngineSupervisor:
 
     async def _is_up(self) -> bool:
         """Whether an engine is there and not in trouble."""
-        endpoint = await asyncio.to_thread(engine_endpoint, self._settings)
+        try:
+            endpoint = await asyncio.to_thread(engine_endpoint, self._settings)
+        except OSError:
+            return False
         client = Client(endpoint.address, endpoint.token, silence_s=_SILENCE_S)
         try:
             async with aclosing(client.events(client.address.at("/aix/events"))) as events:

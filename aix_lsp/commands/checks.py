@@ -166,7 +166,10 @@ def _how(editor: str) -> str:
 
 
 def _socket() -> Finding:
-    path = paths.socket_path(f"doctor-{os.getpid()}.sock")
+    try:
+        path = paths.socket_path(f"doctor-{os.getpid()}.sock")
+    except OSError as error:
+        return Finding("socket", str(error), "Set AIX_LSP_HOME to a folder on a local disk.", True)
     try:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(path))

@@ -23,6 +23,8 @@ from aix_lsp.settings import Settings
 
 _LOADING_S = 600.0
 """A large model from a slow disk."""
+_REMOTE_S = 30.0
+"""A server elsewhere is there, or is not."""
 
 
 @click.command("complete")
@@ -92,10 +94,11 @@ class _Witness:
 
 async def _complete(ask: Ask, settings: Settings, printer: Printer) -> bool:
     # Nobody is typing: the model may take its time.
-    settings = replace(settings, deadline_ms=int(_LOADING_S * 1000))
+    patience_s = _REMOTE_S if settings.url else _LOADING_S
+    settings = replace(settings, deadline_ms=int(patience_s * 1000))
     backend, progress = connect(settings), ProgressLine()
     try:
-        model = await wait_until_ready(backend, _LOADING_S, progress.show)
+        model = await wait_until_ready(backend, patience_s, progress.show)
         progress.clear()
         witness = _Witness(backend)
         service = CompletionService(witness, lambda _: settings)

@@ -76,19 +76,25 @@ def _told(suggestion: Suggestion) -> dict[str, object]:
 
 
 class ProgressLine:
-    """One line on standard error that says what is being waited for; only where a person looks at it."""
+    """Says on standard error what is being waited for: in one line in a terminal, else a line for each change."""
 
     def __init__(self) -> None:
-        self._seen = sys.stderr.isatty()
-        self._written = False
+        self._terminal = sys.stderr.isatty()
+        self._written = ""
 
     def show(self, status: BackendStatus) -> None:
-        if self._seen and status.state != "ready":
+        message = status.message or status.state
+        if status.state == "ready" or message == self._written:
+            return
+        if self._terminal:
             share = "" if status.fraction is None else f" {status.fraction:.0%}"
-            click.echo(f"\r\x1b[K{status.message or status.state}{share}", nl=False, err=True)
-            self._written = True
+            click.echo(f"\r\x1b[K{message}{share}", nl=False, err=True)
+        elif status.state in ("throttled", "away"):
+            # A script's user wants to know of what does not come by itself.
+            click.echo(f"waiting: {message}", err=True)
+        self._written = message
 
     def clear(self) -> None:
-        if self._written:
+        if self._written and self._terminal:
             click.echo("\r\x1b[K", nl=False, err=True)
-            self._written = False
+        self._written = ""

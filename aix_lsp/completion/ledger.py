@@ -141,5 +141,7 @@ class Ledger:
 def _add(counts: Counter[str]) -> None:
     try:
         statistics.add(counts)
+    except OSError as error:
+        log.info("statistics could not be saved: %s", error)
     except Exception:
-        log.info("statistics could not be saved", exc_info=True)
+        log.exception("statistics could not be saved")

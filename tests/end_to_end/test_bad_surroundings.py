@@ -91,6 +91,19 @@ async def test_a_kv_memory_of_one_context_serves_document_after_document(fresh_h
             assert inline_items(await editor.inline(buffer, "invoked").result())
 
 
+async def test_a_home_that_cannot_be_written_is_named_with_the_mend(fresh_home: Path) -> None:
+    home = fresh_home / "file"
+    home.touch()
+    async with await Editor.start(home) as editor:
+        await editor.initialize()
+        with pytest.raises(NotReady, match=r"set AIX_LSP_HOME to a folder that you can write") as failure:
+            await wait_until_ready(editor)
+        assert str(home) in str(failure.value)
+        await answers_empty(editor)
+        assert await editor.shutdown() == 0
+        assert "Traceback" not in editor.log()
+
+
 @pytest.fixture
 def socket_place(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the engine of a fresh home will listen."""

@@ -41,14 +41,17 @@ async def test_two_servers_share_one_engine_and_survive_its_death(fresh_home: Pa
         call = one.stream(buffers[0], "invoked")
         await one.wire.wait_for(lambda: call.progress)
         os.kill(first, signal.SIGKILL)
+        right_after = two.inline(buffers[1], "invoked")
         try:
             await call.result()
         except ResponseError as error:
             assert error.code in (-32603, -32800, -32801, -32802, -32803), "an error that says what happened"
         assert call.answers == 1
+        inline_items(await right_after.result())
 
         assert await suggested(one, buffers[0]) and await suggested(two, buffers[1])
         # Each server may have started one; the later one finds the lock taken and leaves.
         await wait_until(lambda: len(engine_pids(fresh_home)) == 1, what="a single new engine")
         assert engine_pids(fresh_home) != [first]
         assert await one.shutdown() == 0 and await two.shutdown() == 0
+        assert "Traceback" not in one.log() + two.log()
