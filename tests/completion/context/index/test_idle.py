@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -16,8 +17,13 @@ print(os.nice(0))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has classes instead of niceness")
-def test_everybody_else_goes_first() -> None:
+@pytest.mark.parametrize(("leads_session", "niceness"), [(True, 19), (False, os.nice(0))])
+def test_everybody_else_goes_first(leads_session: bool, niceness: int) -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", ASKED], capture_output=True, text=True, timeout=60, start_new_session=True
+        [sys.executable, "-c", ASKED],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        start_new_session=leads_session,
     )
-    assert ran.stdout.strip() == "19", ran.stderr
+    assert ran.stdout.strip() == str(niceness), ran.stderr
