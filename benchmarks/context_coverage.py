@@ -18,14 +18,14 @@ from pathlib import Path
 
 from aix_lsp.completion.context.file_names import language_of_file
 from aix_lsp.completion.context.index.grammars import parse
-from aix_lsp.completion.context.index.library import Library, Query
+from aix_lsp.completion.context.index.reader import Library, Query
 from aix_lsp.completion.context.index.reading import read_source
 from aix_lsp.completion.context.index.scan import Gate, scan
 from aix_lsp.completion.context.index.sources import MOST, SEARCHES
 from aix_lsp.completion.context.index.store import Store
 from aix_lsp.completion.context.index.words import identifiers
-from aix_lsp.completion.context.piece import Piece
 from aix_lsp.completion.context.ranking import choose, size
+from aix_lsp.completion.context.snippet import Snippet
 
 _HIDDEN_LINES = 3
 _PREFIX, _SUFFIX = 6000, 2000
@@ -67,14 +67,14 @@ def main() -> None:
         )
 
 
-def variants(found: Sequence[Piece]) -> dict[str, list[Piece]]:
+def variants(found: Sequence[Snippet]) -> dict[str, list[Snippet]]:
     """The pieces of all sources, of each alone, and of all but each."""
     alone = {f"{name} alone": [p for p in found if p.source == name] for name in SEARCHES}
     without = {f"all but {name}": [p for p in found if p.source != name] for name in SEARCHES}
     return {"all": list(found)} | alone | without
 
 
-def searched(root: Path, places: int) -> Iterator[tuple[Place, list[Piece]]]:
+def searched(root: Path, places: int) -> Iterator[tuple[Place, list[Snippet]]]:
     """Places of a folder's files, and what the sources find there."""
     with tempfile.TemporaryDirectory(prefix="aix-coverage-") as folder:
         store = Store(Path(folder) / "index.db")
@@ -130,10 +130,10 @@ def _names(lines: list[str], at: int, path: str) -> set[str]:
     return found
 
 
-def _pieces(query: Query, library: Library) -> Iterator[Piece]:
+def _pieces(query: Query, library: Library) -> Iterator[Snippet]:
     for source, search in SEARCHES.items():
         for rank, excerpt in enumerate(islice(search(query, library), MOST)):
-            yield Piece(source, excerpt.path, excerpt.text, "", rank)  # type: ignore[arg-type]
+            yield Snippet(source, excerpt.path, excerpt.text, "", rank)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

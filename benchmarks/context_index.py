@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from aix_lsp.completion.context.searcher import Searcher, database
+from aix_lsp.completion.context.index_client import IndexClient, database
 from benchmarks.machine import announce
 from benchmarks.stats import percentile
 
@@ -125,7 +125,7 @@ class Building:
         self.root = root
         self.seconds = self.cpu = self.peak_mib = 0.0
         self._done = asyncio.Event()
-        self._searcher = Searcher(lambda folder, done, of: None, self._done.set)
+        self._searcher = IndexClient(lambda folder, done, of: None, self._done.set)
 
     async def run(self, gathered: list[float], texts: list[Path]) -> None:
         """Index, with a search now and then, whose times go to `gathered`."""

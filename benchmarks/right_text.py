@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from aix_lsp.completion import filters
-from aix_lsp.completion.extent import extent
-from aix_lsp.completion.scene import AFTER, BEFORE, Scene
+from aix_lsp.completion import postprocess
+from aix_lsp.completion.cursor import AFTER, BEFORE, CursorContext
+from aix_lsp.completion.multiline import extent
 from benchmarks.replay.corpus import DEBIAN, LANGUAGES, SourceFile, chosen, default_cache
 
 _LINES = (1, 1, 2, 4)
@@ -22,7 +22,7 @@ MEANT = ("one_line", "scope")
 """Filters that end a suggestion where it has said enough, right as the rest may be."""
 
 
-def places(source: SourceFile, count: int, draw: random.Random) -> Iterator[tuple[Scene, str]]:
+def places(source: SourceFile, count: int, draw: random.Random) -> Iterator[tuple[CursorContext, str]]:
     """Scenes in a file with the text that belongs at their cursor: up to the end of a line, or of some lines."""
     lines = source.text.splitlines(keepends=True)
     starts = [0]
@@ -39,12 +39,12 @@ def places(source: SourceFile, count: int, draw: random.Random) -> Iterator[tupl
         text = source.text[begin:end]
         if text.strip():
             before, after = source.text[:begin][-BEFORE:], source.text[end:][:AFTER]
-            yield Scene(f"file:///{source.path}", source.language, before, after), text
+            yield CursorContext(f"file:///{source.path}", source.language, before, after), text
 
 
-def cut_by(scene: Scene, text: str) -> Iterator[str]:
+def cut_by(scene: CursorContext, text: str) -> Iterator[str]:
     """The names of the filters that take something from a text at a scene's cursor."""
-    for each in filters.of(extent(scene, "auto")):
+    for each in postprocess.of(extent(scene, "auto")):
         if each.__name__ not in MEANT and each(text, scene, True).text.rstrip() != text.rstrip():
             yield each.__name__
 
@@ -64,7 +64,7 @@ def report(files: Sequence[SourceFile], count: int, seed: int, examples: int) ->
                         f"{name}: {source.name}\n  {scene.before[-80:]!r}\n  {text!r}\n  {scene.after[:80]!r}"
                     )
     print(f"{total} places in {len(files)} files")
-    names = {each.__name__ for kind in ("line", "block") for each in filters.of(kind)}
+    names = {each.__name__ for kind in ("line", "block") for each in postprocess.of(kind)}
     for name in sorted(names - set(MEANT), key=lambda name: (-cut[name], name)):
         print(f"  {name:14} {cut[name]:5}  {cut[name] / max(1, total):.2%}")
 

@@ -17,8 +17,8 @@ from aix_lsp.backends.status import wait_until_ready
 from aix_lsp.commands.effective import effective
 from aix_lsp.commands.printers import JsonPrinter, Printer, ProgressLine, TextPrinter
 from aix_lsp.commands.source import place, read
+from aix_lsp.completion.request import CompletionRequest
 from aix_lsp.completion.service import CompletionService
-from aix_lsp.completion.suggestion import Ask
 from aix_lsp.settings import Settings
 
 _LOADING_S = 600.0
@@ -57,7 +57,7 @@ def command(
     """
     logs.configure("debug" if verbose else "error")
     document = read(file, language)
-    ask = Ask(document, place(at, document), trigger="invoked", candidates=candidates)
+    ask = CompletionRequest(document, place(at, document), trigger="invoked", candidates=candidates)
     folder = Path.cwd() if str(file) == "-" else file.absolute().parent
     settings = effective(folder, assignments, model)
     printer = JsonPrinter() if as_json else TextPrinter()
@@ -92,7 +92,7 @@ class _Witness:
         await self._backend.close()
 
 
-async def _complete(ask: Ask, settings: Settings, printer: Printer) -> bool:
+async def _complete(ask: CompletionRequest, settings: Settings, printer: Printer) -> bool:
     # Nobody is typing: the model may take its time.
     patience_s = _REMOTE_S if settings.url else _LOADING_S
     settings = replace(settings, deadline_ms=int(patience_s * 1000))

@@ -10,7 +10,7 @@ from typing import Protocol
 import click
 
 from aix_lsp.backends.base import BackendStatus
-from aix_lsp.completion.suggestion import Suggestion
+from aix_lsp.completion.request import Suggestion
 
 
 class Printer(Protocol):

@@ -1,34 +1,34 @@
-"""The suggestions of one ask as they grow, with what they cost and how long they took."""
+"""The suggestions of one request as they grow, with what they cost and how long they took."""
 
 from __future__ import annotations
 
-from aix_lsp.completion.aim import Aim
-from aix_lsp.completion.asking import Asking
 from aix_lsp.completion.candidates import Candidate, candidates
-from aix_lsp.completion.sources import Source
-from aix_lsp.completion.suggestion import Suggestion
+from aix_lsp.completion.completion_context import CompletionContext
+from aix_lsp.completion.generation_cache import GenerationRef
+from aix_lsp.completion.pending_request import PendingRequest
+from aix_lsp.completion.request import Suggestion
 
 
 class Answer:
-    """What an ask is given."""
+    """What a request is given."""
 
-    def __init__(self, goal: Aim, asking: Asking) -> None:
+    def __init__(self, context: CompletionContext, pending: PendingRequest) -> None:
         self.suggestions: tuple[Suggestion, ...] = ()
-        self._goal = goal
-        self._asking = asking
+        self._goal = context
+        self._asking = pending
         self._first_ms = 0.0
 
-    def take(self, source: Source) -> bool:
+    def take(self, ref: GenerationRef) -> bool:
         """Look at the source again; whether a text has changed."""
-        found = candidates(source.generation, source.typed, self._goal.scene)[: self._goal.wanted]
+        found = candidates(ref.generation, ref.typed, self._goal.cursor)[: self._goal.wanted]
         if found and not self._first_ms:
             self._first_ms = self._asking.elapsed_ms
         old = [(suggestion.text, suggestion.replace_right) for suggestion in self.suggestions]
-        self.suggestions = tuple(self._suggestion(candidate, source) for candidate in found)
+        self.suggestions = tuple(self._suggestion(candidate, ref) for candidate in found)
         return old != [(candidate.text, candidate.replace_right) for candidate in found]
 
-    def _suggestion(self, candidate: Candidate, source: Source) -> Suggestion:
-        generation, reused = source.generation, source.outcome == "reused"
+    def _suggestion(self, candidate: Candidate, ref: GenerationRef) -> Suggestion:
+        generation, reused = ref.generation, ref.origin == "reused"
         return Suggestion(
             id=f"{generation.name}.{candidate.index}",
             text=candidate.text,

@@ -1,4 +1,4 @@
-"""One ask's way from what it comes to, over reuse or the model, to its last update. Keeps nothing between asks."""
+"""One request's way from what it comes to, over reuse or the model, to its last update. Keeps nothing between asks."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 
 from aix_lsp.backends.base import Backend, BackendUnavailable
-from aix_lsp.completion.aim import Aim, aim
 from aix_lsp.completion.answer import Answer
-from aix_lsp.completion.asking import Asking
-from aix_lsp.completion.context.gathering import Gathering
+from aix_lsp.completion.completion_context import CompletionContext, completion_context
+from aix_lsp.completion.context.provider import ContextProvider
+from aix_lsp.completion.document_state import DocumentState
 from aix_lsp.completion.generation import Generation
+from aix_lsp.completion.generation_cache import GenerationCache, GenerationRef
 from aix_lsp.completion.habits import situation
-from aix_lsp.completion.ledger import Ledger
-from aix_lsp.completion.live import LiveDocument
-from aix_lsp.completion.requests import context_chars
-from aix_lsp.completion.sources import Source, Sources
-from aix_lsp.completion.suggestion import Ask, Update
+from aix_lsp.completion.pending_request import PendingRequest
+from aix_lsp.completion.prompt import context_chars
+from aix_lsp.completion.request import CompletionRequest, Update
+from aix_lsp.completion.telemetry import Telemetry
 from aix_lsp.settings import Settings
 
 NOTHING = Update((), done=True)
@@ -24,94 +24,100 @@ _LOOK_S = 0.05
 
 
 class Answering:
-    """Answers the asks of one client."""
+    """Answers the requests of one client."""
 
     def __init__(
         self,
         backend: Backend,
         clock: Callable[[], float],
-        sources: Sources,
-        gathering: Gathering,
-        ledger: Ledger,
+        cache: GenerationCache,
+        context_provider: ContextProvider,
+        telemetry: Telemetry,
     ) -> None:
         self._backend = backend
         self._clock = clock
-        self._sources = sources
-        self._gathering = gathering
-        self._ledger = ledger
+        self._cache = cache
+        self._context_provider = context_provider
+        self._telemetry = telemetry
 
     async def updates(
-        self, ask: Ask, asking: Asking, settings: Settings, live: LiveDocument
+        self, request: CompletionRequest, pending: PendingRequest, settings: Settings, state: DocumentState
     ) -> AsyncGenerator[Update, None]:
-        """See CompletionService.suggest; `asking` is the ask's waiting side."""
-        goal = aim(ask, settings, self._backend.status.model, live.typed_before(ask.cursor))
-        if goal is None:
+        """See CompletionService.suggest; `pending` is its waiting side."""
+        context = completion_context(
+            request, settings, self._backend.status.model, state.typed_before(request.position)
+        )
+        if context is None:
             yield NOTHING
             return
-        now = situation(goal, live.manner)
-        source = self._sources.find(goal, live)
-        if source is None and not self._worth(goal, now):
-            live.drop_strays()
+        now = situation(context, state.edit_kind)
+        ref = self._cache.find(context, state)
+        if ref is None and not self._worth(context, now):
+            state.drop_strays()
             yield NOTHING
             return
-        source = source or await self._begin(goal, asking, live)
-        asking.watch(source.generation)
-        live.drop_strays(keep=source.generation)
-        answer = Answer(goal, asking)
+        ref = ref or await self._begin(context, pending, state)
+        pending.watch(ref.generation)
+        state.drop_strays(keep=ref.generation)
+        answer = Answer(context, pending)
         while True:
-            asking.check()
-            anew = self._sources.fails(source, goal) and not asking.late
-            if anew or await self._recovered(source.generation, goal, asking):
-                source = self._sources.begin(goal, live)
-                asking.watch(source.generation)
-            done = source.generation.finished or asking.late
-            changed = answer.take(source)
+            pending.check()
+            anew = self._cache.fails(ref, context) and not pending.late
+            if anew or await self._recovered(ref.generation, context, pending):
+                ref = self._cache.begin(context, state)
+                pending.watch(ref.generation)
+            done = ref.generation.finished or pending.late
+            changed = answer.take(ref)
             if done:
-                self._ledger.answered(goal, source, answer.suggestions, now)
-                if _looks_ahead(settings) and ask.channel != "popup":
+                self._telemetry.answered(context, ref, answer.suggestions, now)
+                if _prefetches(settings) and request.channel != "popup":
                     soon = asyncio.get_running_loop().call_soon
-                    soon(self._sources.look_ahead, goal, source, next(iter(answer.suggestions), None), live)
+                    soon(self._cache.prefetch, context, ref, next(iter(answer.suggestions), None), state)
             if done or changed:
                 yield Update(answer.suggestions, done)
                 if done:
                     return
             else:
-                await asking.wait(asking.deadline)
+                await pending.wait(pending.deadline)
 
-    def _worth(self, goal: Aim, now: str) -> bool:
+    def _worth(self, context: CompletionContext, now: str) -> bool:
         """Whether to ask the model, in the situation `now`."""
-        asked = goal.ask.trigger == "invoked" or not goal.settings.adaptive_triggers
-        return asked or self._ledger.habits.worth(now)
+        asked = context.request.trigger == "invoked" or not context.settings.adaptive_triggers
+        return asked or self._telemetry.habits.worth(now)
 
-    async def _begin(self, goal: Aim, asking: Asking, live: LiveDocument) -> Source:
+    async def _begin(
+        self, context: CompletionContext, pending: PendingRequest, state: DocumentState
+    ) -> GenerationRef:
         """Ask the model, after a pause where typing is fast."""
-        if goal.ask.trigger == "automatic":
-            longest = goal.settings.wait_ms / 1000
-            pause = live.rhythm.wait(self._sources.latency.value, longest, self._ledger.unwelcome)
+        if context.request.trigger == "automatic":
+            longest = context.settings.wait_ms / 1000
+            pause = state.debouncer.wait(self._cache.latency.value, longest, self._telemetry.unwelcome)
             if pause:
-                await asking.wait(min(self._clock() + pause, asking.deadline))
-                asking.check()
-        if takes_context(goal.settings, self._backend):
-            await self._gathering.prepare(goal)
-            asking.check()
-        return self._sources.begin(goal, live)
+                await pending.wait(min(self._clock() + pause, pending.deadline))
+                pending.check()
+        if takes_context(context.settings, self._backend):
+            await self._context_provider.prepare(context)
+            pending.check()
+        return self._cache.begin(context, state)
 
-    async def _recovered(self, generation: Generation, goal: Aim, asking: Asking) -> bool:
+    async def _recovered(
+        self, generation: Generation, context: CompletionContext, pending: PendingRequest
+    ) -> bool:
         """Whether a backend that could not generate yet has become ready before the deadline.
 
         The popup does not wait: an editor shows none before every server has answered.
         """
-        if not isinstance(generation.error, BackendUnavailable) or goal.ask.channel == "popup":
+        if not isinstance(generation.error, BackendUnavailable) or context.request.channel == "popup":
             return False
         waited = False
-        while self._backend.status.state in ("starting", "loading") and not asking.late:
+        while self._backend.status.state in ("starting", "loading") and not pending.late:
             waited = True
-            await asking.wait(min(asking.deadline, self._clock() + _LOOK_S))
-            asking.check()
-        return waited and self._backend.status.state == "ready" and not asking.late
+            await pending.wait(min(pending.deadline, self._clock() + _LOOK_S))
+            pending.check()
+        return waited and self._backend.status.state == "ready" and not pending.late
 
 
-def _looks_ahead(settings: Settings) -> bool:
+def _prefetches(settings: Settings) -> bool:
     """Whether to begin with what follows a suggestion; tokens of another's server may cost money."""
     return settings.prefetch == "always" or (settings.prefetch == "auto" and not settings.url)
 

@@ -104,9 +104,9 @@ def state_at(before: str, language_id: str) -> str:
     language = language_of(language_id)
     if not language.triple or not _TRIPLE.search(before):
         return unpaired(before, language_id).state
-    pieces = _TRIPLE.split(before)
-    outside = sum(len(_CODE_LINE.findall(piece)) for piece in pieces[::2])
-    inside = sum(len(_CODE_LINE.findall(piece)) for piece in pieces[1::2])
+    snippets = _TRIPLE.split(before)
+    outside = sum(len(_CODE_LINE.findall(snippet)) for snippet in snippets[::2])
+    inside = sum(len(_CODE_LINE.findall(snippet)) for snippet in snippets[1::2])
     if inside > outside:  # what looks like strings is code: it begins inside one
         return unpaired(before, language_id, _TRIPLE.findall(before)[0]).state
     return unpaired(before, language_id).state

@@ -1,13 +1,13 @@
-"""From a generation's tracks to the suggestions that an ask is given: trimmed, fitted, ranked, each once."""
+"""From a generation's tracks to the suggestions that a request is given: trimmed, fitted, ranked, each once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aix_lsp.completion import filters
+from aix_lsp.completion import postprocess
+from aix_lsp.completion.cursor import CursorContext
 from aix_lsp.completion.generation import Generation, Track
 from aix_lsp.completion.line_endings import with_ending
-from aix_lsp.completion.scene import Scene
 from aix_lsp.completion.syntax import errors
 
 
@@ -21,7 +21,7 @@ class Candidate:
     mean_logprob: float | None
 
 
-def candidates(generation: Generation, typed: str, scene: Scene) -> list[Candidate]:
+def candidates(generation: Generation, typed: str, cursor: CursorContext) -> list[Candidate]:
     """What is left of a generation once `typed` has been typed, for the cursor of `scene`; best first.
 
     Of one that still grows, the word being written is kept back: it may be taken off at the end. Of several, those
@@ -31,10 +31,10 @@ def candidates(generation: Generation, typed: str, scene: Scene) -> list[Candida
     for index, track in enumerate(generation.tracks):
         text = rest(track, typed)
         if not track.stopped:
-            text = filters.whole_words(text)
-        fitted = filters.fit(text, scene)
+            text = postprocess.whole_words(text)
+        fitted = postprocess.fit(text, cursor)
         if fitted.text.strip():
-            ended = with_ending(fitted.text, scene.ending)
+            ended = with_ending(fitted.text, cursor.ending)
             candidate = Candidate(index, ended, fitted.replace_right, _mean_logprob(track))
             found.setdefault("".join(ended.split()), candidate)
     if len(found) == 1 or not generation.finished:
@@ -42,7 +42,7 @@ def candidates(generation: Generation, typed: str, scene: Scene) -> list[Candida
     return sorted(
         found.values(),
         key=lambda each: (
-            errors(each.text, each.replace_right, scene),
+            errors(each.text, each.replace_right, cursor),
             generation.tracks[each.index].trimmed,
             *_rank(each),
         ),

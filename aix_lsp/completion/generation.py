@@ -1,4 +1,4 @@
-"""One place's generation: a running backend stream (or two), filtered as it comes, that many asks can watch.
+"""One place's generation: a running backend stream (or two), filtered as it comes, that many requests can watch.
 
 Ends its streams as soon as nothing further would be shown. Knows no documents and no asks.
 """
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aix_lsp.backends.base import Backend, BackendError, Delta, GenerateRequest, Usage
-from aix_lsp.completion import filters
-from aix_lsp.completion.extent import Extent
-from aix_lsp.completion.scene import Scene
+from aix_lsp.completion import postprocess
+from aix_lsp.completion.cursor import CursorContext
+from aix_lsp.completion.multiline import Extent
 from aix_lsp.completion.tails import sound
 
 log = logging.getLogger(__name__)
@@ -59,14 +59,14 @@ class Generation:
     def __init__(
         self,
         name: str,
-        scene: Scene,
+        cursor: CursorContext,
         extent: Extent,
         clock: Callable[[], float],
         grew: Callable[[], None],
     ) -> None:
         """`clock` gives seconds; `grew` is called at each change, as the watchers are."""
         self.name = name
-        self.scene = scene
+        self.cursor = cursor
         self.extent = extent
         self.tracks: list[Track] = []
         self.started = clock()
@@ -76,18 +76,18 @@ class Generation:
         self.cancelled = False
         self.diverged = False
         """Whether the document was edited so that what is written here is of no use."""
-        self.doubted = False
+        self.may_be_cut_short = False
         """Whether it may have ended for want of likelihood."""
         self.typed_along = False
-        """Whether text was typed along since the last ask came to watch."""
-        self.ahead_of: Generation | None = None
+        """Whether text was typed along since the last request came to watch."""
+        self.prefetched_for: Generation | None = None
         """The generation whose acceptance this was begun in advance of."""
         self.written_off = 0
         """Tokens that are counted as wasted so far."""
         self.given = False
-        """Whether an ask was answered with it."""
+        """Whether a request was answered with it."""
         self.watchers: set[Callable[[], None]] = set()
-        """The asks that wait for this; called at each change."""
+        """The requests that wait for this; called at each change."""
         self._clock = clock
         self._grew = grew
         self._streams: list[_Stream] = []
@@ -125,7 +125,7 @@ class Generation:
         """Add the stream of `request`; its candidates follow those already there."""
         stream = _Stream([Track() for _ in range(request.n)])
         self.tracks += stream.tracks
-        self.doubted = self.doubted or bool(request.confidence)
+        self.may_be_cut_short = self.may_be_cut_short or bool(request.confidence)
         self._streams.append(stream)
         task = asyncio.create_task(self._run(backend, request, stream, failed))
         self._running[task] = stream
@@ -160,7 +160,7 @@ class Generation:
             for track in mine:
                 self._end(track, "cancelled" if self.cancelled else "stop")
                 if not self.cancelled:
-                    left = sound(track.shown, self.scene, ended=track.finish_reason != "length")
+                    left = sound(track.shown, self.cursor, ended=track.finish_reason != "length")
                     track.trimmed, track.shown = left != track.shown, left
 
     def _take(self, event: Delta | Usage, stream: _Stream) -> None:
@@ -180,7 +180,7 @@ class Generation:
             return
         track.raw += event.text
         before = track.shown
-        track.shown, track.stopped = filters.apply(track.raw, self.scene, self.extent, done=False)
+        track.shown, track.stopped = postprocess.apply(track.raw, self.cursor, self.extent, done=False)
         if event.finish_reason is not None:
             self._end(track, event.finish_reason)
         if track.shown != before or track.stopped:
@@ -189,9 +189,9 @@ class Generation:
     def _end(self, track: Track, reason: str) -> None:
         track.finish_reason = track.finish_reason or reason
         if not track.stopped:
-            track.shown, stopped = filters.apply(track.raw, self.scene, self.extent, done=True)
+            track.shown, stopped = postprocess.apply(track.raw, self.cursor, self.extent, done=True)
             if reason == "length" and not stopped:
-                track.shown = filters.whole_words(track.shown)
+                track.shown = postprocess.whole_words(track.shown)
             track.stopped = True
 
     def _ended(self, task: asyncio.Task[None]) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from aix_lsp.completion.aim import Aim
-from aix_lsp.completion.manner import Manner
-from aix_lsp.completion.surroundings import surroundings
+from aix_lsp.completion.completion_context import CompletionContext
+from aix_lsp.completion.edit_kind import EditKind
+from aix_lsp.completion.syntactic_context import syntactic_context
 
 PRIOR: Mapping[str, tuple[int, int]] = {
     "behind ;": (100, 0),
@@ -24,31 +24,31 @@ would be right at one of them only, and no undo, after which nobody wants what h
 _ENOUGH = 100
 _LEAST = 0.01
 _EVERY = 10
-"""In such a situation one ask in so many goes to the model all the same, or nothing could be learnt."""
+"""In such a situation one request in so many goes to the model all the same, or nothing could be learnt."""
 _TELLING = 20
 """A client of which so many accepts were heard tells of them; of another's, nothing can be learnt."""
 
 
-def situation(aim: Aim, manner: Manner) -> str:
+def situation(context: CompletionContext, edit_kind: EditKind) -> str:
     """A name for what the user is doing at the cursor; no part of the text is in it."""
-    scene = aim.scene
-    if aim.ask.selected is not None:
+    cursor = context.cursor
+    if context.request.selected is not None:
         return "popup"
-    if manner:
-        return manner
-    around = surroundings(scene)
+    if edit_kind:
+        return edit_kind
+    around = syntactic_context(cursor)
     if around not in ("code", "parentheses"):
         return around
-    line, last = scene.line_before.strip(), scene.line_before[-1:]
+    line, last = cursor.line_before.strip(), cursor.line_before[-1:]
     if not line:
         return "blank line"
     if last.isalnum() or last == "_":
         kind = "word"
     else:
         kind = "blank" if last.isspace() else "opener" if last in "([{.\"'`" else "punctuation"
-    if scene.in_mid_line:
+    if cursor.in_mid_line:
         return f"mid-line, {kind}"
-    if last in ";)]}" and not scene.line_after.strip():
+    if last in ";)]}" and not cursor.line_after.strip():
         return f"behind {last}"
     return kind
 

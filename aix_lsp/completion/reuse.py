@@ -11,8 +11,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 from cachetools import TTLCache
 
-from aix_lsp.completion.scene import BEFORE, Scene
-from aix_lsp.completion.tracking import AHEAD
+from aix_lsp.completion.cursor import BEFORE, CursorContext
+from aix_lsp.completion.edits import MOST_TYPED_AHEAD
 from aix_lsp.fim.closers import without_closers, without_leading
 
 NEAR_BEFORE = 256
@@ -25,7 +25,7 @@ LOOK_BACK = BEFORE - NEAR_BEFORE
 T = TypeVar("T")
 
 
-class Place(NamedTuple):
+class ReuseKey(NamedTuple):
     """What makes two places the same: file, language, near text on both sides, settings of generation."""
 
     uri: str
@@ -42,9 +42,11 @@ class Hit(NamedTuple, Generic[T]):
     typed: str
 
 
-def place(scene: Scene, shape: Hashable = None) -> Place:
+def reuse_key(cursor: CursorContext, shape: Hashable = None) -> ReuseKey:
     """The place at a scene's cursor."""
-    return Place(scene.uri, scene.language, scene.before[-NEAR_BEFORE:], near_after(scene.after), shape)
+    return ReuseKey(
+        cursor.uri, cursor.language, cursor.before[-NEAR_BEFORE:], near_after(cursor.after), shape
+    )
 
 
 def near_after(after: str) -> str:
@@ -62,14 +64,14 @@ class ReuseStore(Generic[T]):
     """A bounded store of values by place; the least recently used go first, and all after an idle while."""
 
     def __init__(self, clock: Callable[[], float], size: int = 512, seconds: float = 900.0) -> None:
-        self._entries: TTLCache[Place, T] = TTLCache(size, seconds, clock)
-        self._longest = AHEAD
+        self._entries: TTLCache[ReuseKey, T] = TTLCache(size, seconds, clock)
+        self._longest = MOST_TYPED_AHEAD
         # What is in the cache, and the last characters before each place. Hundreds of places are looked at
         # for a keystroke, and asking the cache about each takes 20 µs, where these take a fifth of one.
-        self._known: set[Place] = set()
+        self._known: set[ReuseKey] = set()
         self._tails: set[str] = set()
 
-    def put(self, at: Place, value: T) -> None:
+    def put(self, at: ReuseKey, value: T) -> None:
         """Store a value at a place, instead of what was there."""
         self._entries[at] = value
         if len(self._known) > 2 * self._entries.maxsize:
@@ -80,24 +82,24 @@ class ReuseStore(Generic[T]):
 
     def grew(self, length: int) -> None:
         """Say that some value's text has this many characters; lookups go back as far as the longest."""
-        self._longest = min(LOOK_BACK, max(self._longest, length + AHEAD))
+        self._longest = min(LOOK_BACK, max(self._longest, length + MOST_TYPED_AHEAD))
 
-    def look_back(self, scene: Scene, shape: Hashable = None) -> Iterator[Hit[T]]:
+    def look_back(self, cursor: CursorContext, shape: Hashable = None) -> Iterator[Hit[T]]:
         """What was stored at the scene's place and at those before it, nearest first.
 
         Whether what was typed since is the head of the value's text is for the caller to see.
         """
         if not self._entries:
             return
-        before = scene.before
-        forms = near_after_forms(scene.after)
+        before = cursor.before
+        forms = near_after_forms(cursor.after)
         for back in range(min(self._longest, len(before)) + 1):
             end = len(before) - back
             if before[max(0, end - _TAIL) : end] not in self._tails:
                 continue
             near = before[max(0, end - NEAR_BEFORE) : end]
             for after in forms:
-                at = Place(scene.uri, scene.language, near, after, shape)
+                at = ReuseKey(cursor.uri, cursor.language, near, after, shape)
                 if at in self._known and (value := self._entries.get(at)) is not None:
                     yield Hit(value, before[end:])
 
@@ -111,4 +113,4 @@ class ReuseStore(Generic[T]):
         self._entries.clear()
         self._known.clear()
         self._tails.clear()
-        self._longest = AHEAD
+        self._longest = MOST_TYPED_AHEAD

@@ -14,25 +14,25 @@ from typing import Any
 
 from aix_lsp.backends.base import Backend
 from aix_lsp.completion.answering import NOTHING, Answering, takes_context
-from aix_lsp.completion.asking import Asking
-from aix_lsp.completion.context.gathering import Gathering
-from aix_lsp.completion.context.searcher import Progress
+from aix_lsp.completion.context.index_client import Progress
+from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.document import DocumentSnapshot, Edit, Position, Text
+from aix_lsp.completion.document_state import DocumentState
 from aix_lsp.completion.generation import Generation
-from aix_lsp.completion.ledger import Ledger
-from aix_lsp.completion.live import LiveDocument
+from aix_lsp.completion.generation_cache import GenerationCache
+from aix_lsp.completion.pending_request import PendingRequest
 from aix_lsp.completion.privacy import Privacy
-from aix_lsp.completion.sources import Sources
-from aix_lsp.completion.suggestion import Ask, ContentModified, Superseded, Update
+from aix_lsp.completion.request import CompletionRequest, ContentModified, Superseded, Update
+from aix_lsp.completion.telemetry import Telemetry
 from aix_lsp.settings import Settings
 
 log = logging.getLogger(__name__)
 
 LINGER_S = 0.1
-"""How long a cancelled ask's generation waits for the next ask, where text was typed along meanwhile: some
+"""How long a cancelled request's generation waits for the next request, where text was typed along meanwhile: some
 editors send the change, then the cancellation, then the new request."""
 STREAM_S = 15.0
-"""A streaming ask shows its text as it comes: no deadline has to cut it, this only ends one that hangs."""
+"""A streaming request shows its text as it comes: no deadline has to cut it, this only ends one that hangs."""
 _UNOPENED = 32
 
 
@@ -53,46 +53,50 @@ class CompletionService:
         self._settings = settings
         self._clock = asyncio.get_running_loop().time
         self._privacy = Privacy(roots)
-        self._ledger = Ledger(self._latest)
+        self._telemetry = Telemetry(self._latest)
         self.indexing: Progress = lambda root, done, of: None
         """Told of a workspace folder that is being indexed, and how many of how many files are."""
-        self._gathering = Gathering(roots, self._privacy, lambda *progress: self.indexing(*progress))
-        self._sources = Sources(backend, self._clock, self._ledger.generated, self._gathering)
-        self._answering = Answering(backend, self._clock, self._sources, self._gathering, self._ledger)
-        self._live: dict[str, LiveDocument] = {}
+        self._context_provider = ContextProvider(
+            roots, self._privacy, lambda *progress: self.indexing(*progress)
+        )
+        self._cache = GenerationCache(backend, self._clock, self._telemetry.generated, self._context_provider)
+        self._answering = Answering(
+            backend, self._clock, self._cache, self._context_provider, self._telemetry
+        )
+        self._documents: dict[str, DocumentState] = {}
         self._opened: set[str] = set()
 
     # Asking
 
-    def suggest(self, ask: Ask) -> AsyncGenerator[Update, None]:
-        """Suggestions for an ask, each update cumulative; exactly one, the last, is `done`, by the deadline.
+    def suggest(self, request: CompletionRequest) -> AsyncGenerator[Update, None]:
+        """Suggestions for a request, each update cumulative; exactly one, the last, is `done`, by the deadline.
 
         With a selected popup entry, the suggestions are what comes after its text. Raises Superseded where a
-        newer ask of the same document and channel comes, ContentModified where an edit made the answer
+        newer request of the same document and channel comes, ContentModified where an edit made the answer
         useless. Closing the iterator before its last update cancels.
         """
-        settings = self._settings(ask.document.language)
-        live = self._live_document(ask.document.uri)
-        asking = Asking(
-            ask, self._clock, STREAM_S if ask.channel == "stream" else settings.deadline_ms / 1000
+        settings = self._settings(request.document.language)
+        state = self._document_state(request.document.uri)
+        pending = PendingRequest(
+            request, self._clock, STREAM_S if request.channel == "stream" else settings.deadline_ms / 1000
         )
-        older = live.asks.get(ask.channel)
+        older = state.pending_requests.get(request.channel)
         if older is not None:
             older.supersede()
-        live.asks[ask.channel] = asking
-        return self._answer(ask, asking, settings, live)
+        state.pending_requests[request.channel] = pending
+        return self._answer(request, pending, settings, state)
 
     async def _answer(
-        self, ask: Ask, asking: Asking, settings: Settings, live: LiveDocument
+        self, request: CompletionRequest, pending: PendingRequest, settings: Settings, state: DocumentState
     ) -> AsyncGenerator[Update, None]:
         ended = False
         try:
-            asking.check()
-            if self.inactive_reason(ask.document.uri, ask.document.language) is not None:
+            pending.check()
+            if self.inactive_reason(request.document.uri, request.document.language) is not None:
                 ended = True
                 yield NOTHING
                 return
-            async with aclosing(self._answering.updates(ask, asking, settings, live)) as updates:
+            async with aclosing(self._answering.updates(request, pending, settings, state)) as updates:
                 async for update in updates:
                     ended = update.done
                     yield update
@@ -105,14 +109,14 @@ class CompletionService:
                 ended = True
                 yield NOTHING
         finally:
-            asking.leave()
-            if live.asks.get(ask.channel) is asking:
-                del live.asks[ask.channel]
+            pending.leave()
+            if state.pending_requests.get(request.channel) is pending:
+                del state.pending_requests[request.channel]
             if not ended:
-                self._abandon(asking.generation)
+                self._abandon(pending.generation)
 
     def _abandon(self, generation: Generation | None) -> None:
-        """The client cancelled: end the generation, unless others watch it or its next ask is on its way."""
+        """The client cancelled: end the generation, unless others watch it or its next request is on its way."""
         if generation is None or generation.watchers:
             return
         if not generation.typed_along:
@@ -134,23 +138,23 @@ class CompletionService:
         """Take note of a document that will be edited."""
         self._drop(snapshot.uri)
         self._opened.add(snapshot.uri)
-        self._live_document(snapshot.uri).open(snapshot)
+        self._document_state(snapshot.uri).open(snapshot)
         settings = self._settings(snapshot.language)
         if takes_context(settings, self._backend):
-            self._gathering.look(snapshot, Position(0, 0), settings)
+            self._context_provider.look(snapshot, Position(0, 0), settings)
 
     def document_changed(
         self, before: DocumentSnapshot, after: DocumentSnapshot, edits: Sequence[Edit]
     ) -> None:
         """Follow an edit: a generation that the new text goes along with goes on, any other ends now."""
-        live = self._live_document(after.uri)
-        live.rhythm.typed(self._clock())
-        self._gathering.edited(after, edits)
+        state = self._document_state(after.uri)
+        state.debouncer.typed(self._clock())
+        self._context_provider.edited(after, edits)
         try:
-            live.change(before, after, edits)
+            state.change(before, after, edits)
         except Exception:
             log.exception("an edit could not be followed")
-            live.cancel_all()
+            state.cancel_all()
 
     def document_closed(self, uri: str) -> None:
         """Forget a document, and end what is generated for it."""
@@ -159,60 +163,62 @@ class CompletionService:
 
     def files_changed(self, uris: Sequence[str]) -> None:
         """Take note of files that were written, made or deleted, in an editor or elsewhere."""
-        self._gathering.files_changed(uris)
+        self._context_provider.files_changed(uris)
 
     def copied(self, text: str) -> None:
         """Take what the user has copied, where the client tells it; see the setting `contextClipboard`."""
         if self._settings("").context_clipboard:
-            self._gathering.copied(text)
+            self._context_provider.copied(text)
 
     async def stop_searching(self) -> None:
         """Look for no context in other files any more."""
-        await self._gathering.close()
+        await self._context_provider.close()
 
     def _drop(self, uri: str) -> None:
-        self._ledger.look_again(uri)
-        live = self._live.pop(uri, None)
-        if live is not None:
-            live.cancel_all()
-        self._sources.forget(uri)
-        self._gathering.closed(uri)
+        self._telemetry.look_again(uri)
+        state = self._documents.pop(uri, None)
+        if state is not None:
+            state.cancel_all()
+        self._cache.forget(uri)
+        self._context_provider.closed(uri)
 
-    def _live_document(self, uri: str) -> LiveDocument:
-        live = self._live.get(uri)
-        if live is None:
-            idle = [other for other, state in self._live.items() if other not in self._opened and state.idle]
+    def _document_state(self, uri: str) -> DocumentState:
+        state = self._documents.get(uri)
+        if state is None:
+            idle = [
+                other for other, state in self._documents.items() if other not in self._opened and state.idle
+            ]
             for other in idle[:-_UNOPENED]:
-                del self._live[other]
-            live = self._live[uri] = LiveDocument()
-        return live
+                del self._documents[other]
+            state = self._documents[uri] = DocumentState()
+        return state
 
     # Feedback and upkeep
 
     def feedback(self, suggestion_id: str, event: str, accepted_chars: int = 0) -> None:
         """What became of a suggestion: "shown", "accepted", "partly" (with its characters) or "rejected"."""
-        self._ledger.feedback(suggestion_id, event, accepted_chars)
+        self._telemetry.feedback(suggestion_id, event, accepted_chars)
 
     def statistics(self) -> dict[str, Any]:
         """The figures of this session, see completion/figures.py, and how many generations are under way."""
-        return self._ledger.session() | {"under_way": self._sources.under_way}
+        return self._telemetry.session() | {"under_way": self._cache.under_way}
 
     def clear(self) -> None:
         """Forget every finished generation."""
-        self._sources.clear()
+        self._cache.clear()
 
     async def close(self) -> None:
         """End everything that runs, and save the statistics."""
-        self._ledger.look_again()
-        for live in self._live.values():
-            live.cancel_all()
-        await self._sources.close()
-        await self._gathering.close()
-        await self._ledger.close()
+        self._telemetry.look_again()
+        for state in self._documents.values():
+            state.cancel_all()
+        await self._cache.close()
+        await self._context_provider.close()
+        await self._telemetry.close()
 
     def _latest(self, uri: str) -> Text | None:
-        live = self._live.get(uri)
-        return live.text if live is not None else None
+        state = self._documents.get(uri)
+        return state.text if state is not None else None
 
 
 def _cancel_unwatched(generation: Generation) -> None:

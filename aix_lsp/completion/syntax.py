@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from aix_lsp.completion.context.index.grammars import parse, query
-from aix_lsp.completion.scene import Scene
+from aix_lsp.completion.cursor import CursorContext
 
 if TYPE_CHECKING:
     from tree_sitter import Tree
@@ -25,35 +25,35 @@ _BEYOND = 2
 """Bytes behind a text that an error in it may reach."""
 
 
-def errors(text: str, replaced: int, scene: Scene) -> int:
+def errors(text: str, replaced: int, cursor: CursorContext) -> int:
     """Syntax errors around a scene's cursor with `text` in place of `replaced` characters right of it.
 
     Says something only beside the number for another text, since what is seen begins and ends anywhere. 0 for
     languages without a grammar.
     """
-    return len(_errors(scene.before + text + scene.after[replaced:], scene.language))
+    return len(_errors(cursor.before + text + cursor.after[replaced:], cursor.language))
 
 
-def errors_around(scene: Scene) -> int:
+def errors_around(cursor: CursorContext) -> int:
     """Syntax errors around a scene's cursor without its line."""
-    above = scene.before[: scene.before.rfind("\n") + 1]
-    return len(_errors(above + scene.after.partition("\n")[2], scene.language))
+    above = cursor.before[: cursor.before.rfind("\n") + 1]
+    return len(_errors(above + cursor.after.partition("\n")[2], cursor.language))
 
 
-def adds_error(text: str, replaced: int, scene: Scene, ends_line: bool) -> bool:
+def adds_error(text: str, replaced: int, cursor: CursorContext, ends_line: bool) -> bool:
     """Whether there are more errors with `text` than without, and one lies in it or left of it on its line.
 
     An error that begins or ends farther off says that what is around the cursor is unfinished. `ends_line` says that
     the cursor's line, as yet unfinished itself, should be right with the text: it is compared with no such line.
     """
-    line = scene.before.rfind("\n") + 1
-    found = _errors(scene.before + text + scene.after[replaced:], scene.language)
-    most = errors("", 0, scene)
+    line = cursor.before.rfind("\n") + 1
+    found = _errors(cursor.before + text + cursor.after[replaced:], cursor.language)
+    most = errors("", 0, cursor)
     if ends_line:
-        most = min(most, errors_around(scene))
+        most = min(most, errors_around(cursor))
     if len(found) <= most:
         return False
-    first, last = _size(scene.before[:line]), _size(scene.before + text)
+    first, last = _size(cursor.before[:line]), _size(cursor.before + text)
     return any(first <= start <= last and end <= last + _BEYOND for start, end in found)
 
 
@@ -68,16 +68,16 @@ def _errors(source: str, language: str) -> tuple[tuple[int, int], ...]:
     if tree is None:
         return ()
     found = _misplaced(tree) if language == "python" else []
-    cursor = tree.walk()
+    position = tree.walk()
     while True:
-        node = cursor.node
+        node = position.node
         assert node is not None
         if node.is_error or node.is_missing:
             found.append((node.start_byte, node.end_byte))
-        if node.has_error and cursor.goto_first_child():
+        if node.has_error and position.goto_first_child():
             continue
-        while not cursor.goto_next_sibling():
-            if not cursor.goto_parent():
+        while not position.goto_next_sibling():
+            if not position.goto_parent():
                 return tuple(found)
 
 

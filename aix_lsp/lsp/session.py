@@ -13,7 +13,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from aix_lsp.completion.document import DocumentSnapshot
-from aix_lsp.completion.suggestion import Ask, Suggestion
+from aix_lsp.completion.request import CompletionRequest, Suggestion
 from aix_lsp.lsp.capabilities import Client, registrations
 from aix_lsp.lsp.documents import RequestDocument, RequestPosition
 from aix_lsp.lsp.open_documents import OpenDocuments
@@ -61,7 +61,7 @@ class CandidateList:
     """What a client was last given as ghost text for a document; it shows the one at `index`."""
 
     position: RequestPosition
-    request: Ask
+    request: CompletionRequest
     suggestions: tuple[Suggestion, ...]
     index: int = 0
 

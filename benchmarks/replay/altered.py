@@ -14,10 +14,10 @@ from typing import Any
 
 from aix_lsp import statistics
 from aix_lsp.cli import main as serve
-from aix_lsp.completion import filters, generation
-from aix_lsp.completion.context.gathering import Gathering
-from aix_lsp.completion.filters.cut import Cut
-from aix_lsp.completion.filters.fit import Fitted
+from aix_lsp.completion import generation, postprocess
+from aix_lsp.completion.context.provider import ContextProvider
+from aix_lsp.completion.postprocess.cut import Cut
+from aix_lsp.completion.postprocess.fit import Fitted
 from aix_lsp.completion.reuse import ReuseStore
 
 REUSE, TAILS, FIT, WHOLE_WORDS = "reuse", "tails", "fit", "whole_words"
@@ -27,7 +27,7 @@ OTHERS = (REUSE, TAILS, FIT, WHOLE_WORDS)
 
 def parts() -> tuple[str, ...]:
     """The names of the filters, each once."""
-    return tuple(dict.fromkeys(each.__name__ for each in filters.LINE + filters.BLOCK))
+    return tuple(dict.fromkeys(each.__name__ for each in postprocess.LINE + postprocess.BLOCK))
 
 
 class Marks:
@@ -46,12 +46,12 @@ class Marks:
 
 def take_out(names: set[str]) -> None:
     """Take parts out of the server that this process is."""
-    filters.LINE = tuple(each for each in filters.LINE if each.__name__ not in names)
-    filters.BLOCK = tuple(each for each in filters.BLOCK if each.__name__ not in names)
+    postprocess.LINE = tuple(each for each in postprocess.LINE if each.__name__ not in names)
+    postprocess.BLOCK = tuple(each for each in postprocess.BLOCK if each.__name__ not in names)
     if FIT in names:
-        filters.fit = lambda text, scene: Fitted(text)
+        postprocess.fit = lambda text, scene: Fitted(text)
     if WHOLE_WORDS in names:
-        filters.whole_words = lambda text: text
+        postprocess.whole_words = lambda text: text
     if TAILS in names:
         generation.sound = lambda text, scene, ended: text  # type: ignore[attr-defined]
     if REUSE in names:
@@ -60,25 +60,27 @@ def take_out(names: set[str]) -> None:
 
 def watch(marks: Marks) -> None:
     """Have each part noted that changes what is shown, and each source that is in a prompt."""
-    filters.LINE = tuple(_watched_filter(each, marks) for each in filters.LINE)
-    filters.BLOCK = tuple(_watched_filter(each, marks) for each in filters.BLOCK)
-    filters.fit = _watched(FIT, filters.fit, marks, lambda text, found: found != Fitted(text))
-    filters.whole_words = _watched(WHOLE_WORDS, filters.whole_words, marks, lambda text, found: found != text)
+    postprocess.LINE = tuple(_watched_filter(each, marks) for each in postprocess.LINE)
+    postprocess.BLOCK = tuple(_watched_filter(each, marks) for each in postprocess.BLOCK)
+    postprocess.fit = _watched(FIT, postprocess.fit, marks, lambda text, found: found != Fitted(text))
+    postprocess.whole_words = _watched(
+        WHOLE_WORDS, postprocess.whole_words, marks, lambda text, found: found != text
+    )
     sound = generation.sound  # type: ignore[attr-defined]
     generation.sound = _watched(TAILS, sound, marks, lambda text, found: found != text)  # type: ignore[attr-defined]
-    files = Gathering.files
+    files = ContextProvider.files
 
-    def noted(self: Gathering, aim: Any, *rest: Any, **more: Any) -> Any:
+    def noted(self: ContextProvider, aim: Any, *rest: Any, **more: Any) -> Any:
         found = files(self, aim, *rest, **more)
         state = self._states.get(aim.document.uri)
         for piece in state.kept if found and state else ():
             marks.note(f"context_{piece.source}")
         return found
 
-    Gathering.files = noted  # type: ignore[method-assign]
+    ContextProvider.files = noted  # type: ignore[method-assign]
 
 
-def _watched_filter(each: filters.Filter, marks: Marks) -> filters.Filter:
+def _watched_filter(each: postprocess.Filter, marks: Marks) -> postprocess.Filter:
     @functools.wraps(each)
     def call(text: str, scene: Any, done: bool) -> Cut:
         cut = each(text, scene, done)

@@ -14,9 +14,9 @@ from aix_lsp.backends.base import (
     Usage,
 )
 from aix_lsp.completion.document import DocumentSnapshot, Edit, Position, Text
+from aix_lsp.completion.edits import after
+from aix_lsp.completion.request import CompletionRequest, Trigger, Update
 from aix_lsp.completion.service import CompletionService
-from aix_lsp.completion.suggestion import Ask, Trigger, Update
-from aix_lsp.completion.tracking import after
 
 URI = "file:///project/a.py"
 
@@ -148,12 +148,14 @@ class Editor:
         start = Position(self.cursor.line, self.cursor.column - count)
         self.edit(start, self.cursor, "")
 
-    def ask(self, trigger: Trigger = "automatic", candidates: int = 1, channel: str = "inline") -> Ask:
-        return Ask(self.snapshot, self.cursor, trigger, channel, candidates)
+    def request(
+        self, trigger: Trigger = "automatic", candidates: int = 1, channel: str = "inline"
+    ) -> CompletionRequest:
+        return CompletionRequest(self.snapshot, self.cursor, trigger, channel, candidates)
 
-    def watch(self, ask: Ask | None = None) -> asyncio.Task[list[Update]]:
+    def watch(self, request: CompletionRequest | None = None) -> asyncio.Task[list[Update]]:
         """Ask, and collect the updates in a task."""
-        stream = self.service.suggest(ask or self.ask())
+        stream = self.service.suggest(request or self.request())
         return asyncio.create_task(_collect(stream))
 
 

@@ -1,4 +1,4 @@
-"""A typist, a model and a client at random: each ask ends once, nothing wrong is shown, nothing is left."""
+"""A typist, a model and a client at random: each request ends once, nothing wrong is shown, nothing is left."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 from aix_lsp.backends.base import BackendStatus as Status
 from aix_lsp.backends.base import BackendUnavailable, Delta, GenerateRequest, ModelInfo, Usage
 from aix_lsp.completion.document import Position
+from aix_lsp.completion.request import CompletionRequest, ContentModified, Superseded, Update
 from aix_lsp.completion.service import CompletionService
-from aix_lsp.completion.suggestion import Ask, ContentModified, Superseded, Update
 from aix_lsp.fim.reading import normalise
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor
@@ -63,9 +63,9 @@ class RandomBackend:
                 for _ in range(self.generator.randrange(3)):
                     await asyncio.sleep(0)
                 index = self.generator.randrange(request.n)
-                piece = self.generator.choice(PIECES)
-                texts[index] += piece
-                yield Delta(piece, index, tokens=1, logprob=-1.0)
+                snippet = self.generator.choice(PIECES)
+                texts[index] += snippet
+                yield Delta(snippet, index, tokens=1, logprob=-1.0)
             for index in range(request.n):
                 yield Delta("", index, self.generator.choice(["stop", "length"]))
             yield Usage(100, 90, 5)
@@ -83,19 +83,19 @@ class Client:
         self.ended: dict[str, int] = {}
         self.tasks: list[asyncio.Task[None]] = []
 
-    def ask(self) -> None:
+    def request(self) -> None:
         channel = self.generator.choice(["inline", "inline", "popup", "stream"])
         trigger, count = self.generator.choice([("automatic", 1), ("automatic", 1), ("invoked", 3)])
-        ask = self.editor.ask(trigger, count, channel)  # type: ignore[arg-type]
-        self.tasks.append(asyncio.create_task(self._follow(ask)))
+        request = self.editor.request(trigger, count, channel)  # type: ignore[arg-type]
+        self.tasks.append(asyncio.create_task(self._follow(request)))
 
-    async def _follow(self, ask: Ask) -> None:
+    async def _follow(self, request: CompletionRequest) -> None:
         how = "nothing"
         try:
-            async with aclosing(self.editor.service.suggest(ask)) as updates:
+            async with aclosing(self.editor.service.suggest(request)) as updates:
                 async for update in updates:
                     assert how != "done"
-                    self._check(ask, update)
+                    self._check(request, update)
                     how = "done" if update.done else "unfinished"
                     if self.generator.random() < 0.1:
                         how = "cancelled"
@@ -107,11 +107,11 @@ class Client:
         assert how not in ("nothing", "unfinished")
         self.ended[how] = self.ended.get(how, 0) + 1
 
-    def _check(self, ask: Ask, update: Update) -> None:
+    def _check(self, request: CompletionRequest, update: Update) -> None:
         """Each text is what some generation wrote at its place, as far as it was not typed since."""
-        cursor = ask.document.text.clamp(ask.cursor)
-        before = normalise(ask.document.text.slice(Position(0, 0), cursor))
-        line = ask.document.text.line(cursor.line)[cursor.column :].rstrip("\r\n")
+        cursor = request.document.text.clamp(request.position)
+        before = normalise(request.document.text.slice(Position(0, 0), cursor))
+        line = request.document.text.line(cursor.line)[cursor.column :].rstrip("\r\n")
         for suggestion in update.suggestions:
             assert suggestion.text.strip()
             assert 0 <= suggestion.replace_right <= len(line)
@@ -151,7 +151,7 @@ def act(editor: Editor, client: Client, generator: random.Random) -> None:
         case 9 if client.tasks:
             client.tasks[-1].cancel()
         case _:
-            client.ask()
+            client.request()
 
 
 @pytest.mark.parametrize("seed", range(30))

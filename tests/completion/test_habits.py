@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from aix_lsp import statistics
-from aix_lsp.completion.aim import aim
+from aix_lsp.completion.completion_context import completion_context
 from aix_lsp.completion.document import Edit, Position
+from aix_lsp.completion.edit_kind import EditKind
 from aix_lsp.completion.habits import Habits, name_in, situation
-from aix_lsp.completion.ledger import Ledger
-from aix_lsp.completion.manner import Manner
+from aix_lsp.completion.request import CompletionRequest, SelectedCompletion
 from aix_lsp.completion.service import CompletionService
-from aix_lsp.completion.suggestion import Ask, SelectedCompletion
+from aix_lsp.completion.telemetry import Telemetry
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor, ScriptedBackend, texts
 
@@ -34,7 +34,7 @@ async def service(backend: ScriptedBackend) -> AsyncIterator[CompletionService]:
 
 
 @pytest.mark.parametrize(
-    ("source", "manner", "expected"),
+    ("source", "edit_kind", "expected"),
     [
         ("x = fo|", "", "word"),
         ("x = |", "", "blank"),
@@ -59,18 +59,22 @@ async def service(backend: ScriptedBackend) -> AsyncIterator[CompletionService]:
         ("x = fo|", "several cursors", "several cursors"),
     ],
 )
-async def test_situations(service: CompletionService, source: str, manner: Manner, expected: str) -> None:
-    goal = aim(Editor.at(service, source).ask(), SETTINGS, None)
-    assert goal is not None
-    assert situation(goal, manner) == expected
+async def test_situations(
+    service: CompletionService, source: str, edit_kind: EditKind, expected: str
+) -> None:
+    context = completion_context(Editor.at(service, source).request(), SETTINGS, None)
+    assert context is not None
+    assert situation(context, edit_kind) == expected
 
 
 async def test_an_open_popup_is_a_situation(service: CompletionService) -> None:
     editor = Editor.at(service, "x = fo|")
-    ask = Ask(editor.snapshot, editor.cursor, selected=SelectedCompletion(Position(0, 4), "foo"))
-    goal = aim(ask, SETTINGS, None)
-    assert goal is not None
-    assert situation(goal, "") == "popup"
+    request = CompletionRequest(
+        editor.snapshot, editor.cursor, selected=SelectedCompletion(Position(0, 4), "foo")
+    )
+    context = completion_context(request, SETTINGS, None)
+    assert context is not None
+    assert situation(context, "") == "popup"
 
 
 def known(given: int, taken: int, accepted: int) -> Habits:
@@ -81,7 +85,7 @@ def known(given: int, taken: int, accepted: int) -> Habits:
 
 
 @pytest.mark.parametrize(
-    ("given", "taken", "accepted", "asks"),
+    ("given", "taken", "accepted", "pending_requests"),
     [
         (0, 0, 0, 100),
         (500, 0, 0, 100),  # a client that tells nothing
@@ -91,9 +95,9 @@ def known(given: int, taken: int, accepted: int) -> Habits:
         (99, 0, 50, 100),
     ],
 )
-def test_what_is_worth_asking(given: int, taken: int, accepted: int, asks: int) -> None:
+def test_what_is_worth_asking(given: int, taken: int, accepted: int, pending_requests: int) -> None:
     habits = known(given, taken, accepted)
-    assert sum(habits.worth("blank") for _ in range(100)) == asks
+    assert sum(habits.worth("blank") for _ in range(100)) == pending_requests
     assert habits.worth("word")
 
 
@@ -110,7 +114,7 @@ async def test_seldom_asked_but_by_hand(service: CompletionService, backend: Scr
     editor = Editor.at(service, "f();|\n", language="javascript")
     assert texts(await editor.watch()) == [""]
     await backend.not_called()
-    answer = editor.watch(editor.ask("invoked"))
+    answer = editor.watch(editor.request("invoked"))
     call = await backend.called()
     call.write(" g();")
     call.end()
@@ -136,10 +140,10 @@ async def test_with_several_cursors_nothing_is_asked(
 
 async def test_what_earlier_sessions_learnt_is_read() -> None:
     statistics.add({"accepted": 50, name_in("blank", "given"): 1000})
-    ledger = Ledger(lambda uri: None)
-    while ledger.habits.worth("blank"):
+    telemetry = Telemetry(lambda uri: None)
+    while telemetry.habits.worth("blank"):
         await asyncio.sleep(0.001)
-    await ledger.close()
+    await telemetry.close()
 
 
 async def test_what_becomes_of_suggestions_is_counted_by_situation(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from aix_lsp.completion.brackets import LINE_COMMENT, state_at, unpaired
+from aix_lsp.completion.cursor import AFTER, BEFORE, CursorContext
 from aix_lsp.completion.document import DocumentSnapshot, Position, Text
 from aix_lsp.completion.line_endings import line_ending, with_ending
-from aix_lsp.completion.scene import AFTER, BEFORE, Scene
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ def test_the_ending_near_the_cursor_counts() -> None:
 
 def test_a_scene_is_bounded_and_normalised() -> None:
     text = Text.of("a😀\r\n" * 100_000)
-    scene = Scene.of(DocumentSnapshot("file:///a", 1, "python", "a", text), Position(50_000, 1))
-    assert (len(scene.before), len(scene.after)) == (BEFORE, AFTER)
-    assert scene.before.endswith("😀\na")
-    assert scene.after.startswith("😀\na😀\n")
-    assert (scene.line_before, scene.line_after, scene.ending) == ("a", "😀", "\r\n")
-    assert scene.lines_below(2) == ["a😀", "a😀"]
-    assert scene.line_above() == "a😀"
+    cursor = CursorContext.of(DocumentSnapshot("file:///a", 1, "python", "a", text), Position(50_000, 1))
+    assert (len(cursor.before), len(cursor.after)) == (BEFORE, AFTER)
+    assert cursor.before.endswith("😀\na")
+    assert cursor.after.startswith("😀\na😀\n")
+    assert (cursor.line_before, cursor.line_after, cursor.ending) == ("a", "😀", "\r\n")
+    assert cursor.lines_below(2) == ["a😀", "a😀"]
+    assert cursor.line_above() == "a😀"
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from aix_lsp.completion.reuse import LOOK_BACK, ReuseStore, place
-from aix_lsp.completion.scene import Scene
+from aix_lsp.completion.cursor import CursorContext
+from aix_lsp.completion.reuse import LOOK_BACK, ReuseStore, reuse_key
 
 
-def scene(before: str, after: str = "\n", uri: str = "file:///a", language: str = "python") -> Scene:
-    return Scene(uri, language, before, after)
+def cursor(before: str, after: str = "\n", uri: str = "file:///a", language: str = "python") -> CursorContext:
+    return CursorContext(uri, language, before, after)
 
 
 class Clock:
@@ -24,48 +24,48 @@ def store(**options: int) -> ReuseStore[str]:
 
 def test_the_nearest_place_comes_first() -> None:
     kept = store()
-    kept.put(place(scene("x = ")), "far")
-    kept.put(place(scene("x = fo")), "near")
+    kept.put(reuse_key(cursor("x = ")), "far")
+    kept.put(reuse_key(cursor("x = fo")), "near")
     kept.grew(10)
-    assert list(kept.look_back(scene("x = foo"))) == [("near", "o"), ("far", "foo")]
+    assert list(kept.look_back(cursor("x = foo"))) == [("near", "o"), ("far", "foo")]
 
 
 def test_a_place_needs_the_same_surroundings() -> None:
     kept = store()
-    kept.put(place(scene("y = 1\nx = "), shape=1), "value")
-    assert list(kept.look_back(scene("y = 1\nx = f"), shape=1))
-    assert not list(kept.look_back(scene("y = 2\nx = f"), shape=1))
-    assert not list(kept.look_back(scene("y = 1\nx = f"), shape=2))
-    assert not list(kept.look_back(scene("y = 1\nx = f", "\nz"), shape=1))
-    assert not list(kept.look_back(scene("y = 1\nx = f", uri="file:///b"), shape=1))
-    assert not list(kept.look_back(scene("y = 1\nx = f", language="c"), shape=1))
+    kept.put(reuse_key(cursor("y = 1\nx = "), shape=1), "value")
+    assert list(kept.look_back(cursor("y = 1\nx = f"), shape=1))
+    assert not list(kept.look_back(cursor("y = 2\nx = f"), shape=1))
+    assert not list(kept.look_back(cursor("y = 1\nx = f"), shape=2))
+    assert not list(kept.look_back(cursor("y = 1\nx = f", "\nz"), shape=1))
+    assert not list(kept.look_back(cursor("y = 1\nx = f", uri="file:///b"), shape=1))
+    assert not list(kept.look_back(cursor("y = 1\nx = f", language="c"), shape=1))
 
 
 def test_an_editors_closers_make_no_other_place() -> None:
     kept = store()
-    kept.put(place(scene("x = f", " + 1\n")), "value")
-    assert list(kept.look_back(scene("x = f(", ") + 1\n"))) == [("value", "(")]
-    kept.put(place(scene("y = f", "\n")), "end of line")
-    assert list(kept.look_back(scene("y = f(", ")\n"))) == [("end of line", "(")]
+    kept.put(reuse_key(cursor("x = f", " + 1\n")), "value")
+    assert list(kept.look_back(cursor("x = f(", ") + 1\n"))) == [("value", "(")]
+    kept.put(reuse_key(cursor("y = f", "\n")), "end of line")
+    assert list(kept.look_back(cursor("y = f(", ")\n"))) == [("end of line", "(")]
 
 
 def test_no_further_than_the_longest_text() -> None:
     kept = store()
-    kept.put(place(scene("x = ")), "value")
+    kept.put(reuse_key(cursor("x = ")), "value")
     kept.grew(30)
-    assert list(kept.look_back(scene("x = " + "f" * 50)))
-    assert not list(kept.look_back(scene("x = " + "f" * 60)))
+    assert list(kept.look_back(cursor("x = " + "f" * 50)))
+    assert not list(kept.look_back(cursor("x = " + "f" * 60)))
     kept.grew(10**9)
-    assert list(kept.look_back(scene("x = " + "f" * 200)))
-    assert not list(kept.look_back(scene("x = " + "f" * (LOOK_BACK + 1))))
+    assert list(kept.look_back(cursor("x = " + "f" * 200)))
+    assert not list(kept.look_back(cursor("x = " + "f" * (LOOK_BACK + 1))))
 
 
 def test_bounded_in_size_and_time() -> None:
     clock = Clock()
     kept: ReuseStore[int] = ReuseStore(clock, size=3, seconds=10)
     for number in range(5):
-        kept.put(place(scene(f"x{number} = ")), number)
-    assert [bool(list(kept.look_back(scene(f"x{number} = ")))) for number in range(5)] == [
+        kept.put(reuse_key(cursor(f"x{number} = ")), number)
+    assert [bool(list(kept.look_back(cursor(f"x{number} = ")))) for number in range(5)] == [
         False,
         False,
         True,
@@ -73,15 +73,15 @@ def test_bounded_in_size_and_time() -> None:
         True,
     ]
     clock.now = 11
-    assert not list(kept.look_back(scene("x4 = ")))
+    assert not list(kept.look_back(cursor("x4 = ")))
 
 
 def test_forget_and_clear() -> None:
     kept = store()
-    kept.put(place(scene("x = ")), "a")
-    kept.put(place(scene("x = ", uri="file:///b")), "b")
+    kept.put(reuse_key(cursor("x = ")), "a")
+    kept.put(reuse_key(cursor("x = ", uri="file:///b")), "b")
     kept.forget("file:///a")
-    assert not list(kept.look_back(scene("x = ")))
-    assert list(kept.look_back(scene("x = ", uri="file:///b")))
+    assert not list(kept.look_back(cursor("x = ")))
+    assert list(kept.look_back(cursor("x = ", uri="file:///b")))
     kept.clear()
-    assert not list(kept.look_back(scene("x = ", uri="file:///b")))
+    assert not list(kept.look_back(cursor("x = ", uri="file:///b")))

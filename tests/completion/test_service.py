@@ -11,9 +11,9 @@ import pytest
 
 from aix_lsp.backends.base import BackendError, BackendStatus, BackendUnavailable, Priority, Usage
 from aix_lsp.completion.document import Position
-from aix_lsp.completion.extent import Multiline
+from aix_lsp.completion.multiline import Multiline
+from aix_lsp.completion.request import ContentModified, SelectedCompletion, Superseded, Trigger
 from aix_lsp.completion.service import CompletionService
-from aix_lsp.completion.suggestion import ContentModified, SelectedCompletion, Superseded, Trigger
 from aix_lsp.fim.confidence import ConfidenceThresholds
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor, ScriptedBackend, texts, turns
@@ -43,12 +43,12 @@ async def test_updates_are_cumulative_and_the_last_one_is_done(
     editor = Editor.at(service, "import os\nx = |\ny = 1\n")
     answer = editor.watch()
     call = await backend.called()
-    for piece in (
+    for snippet in (
         "os",
         ".get",
         "cwd()",
     ):  # a word being written is kept back: it could be taken off at the end
-        call.write(piece)
+        call.write(snippet)
         await turns()
     call.end(usage=Usage(prompt_tokens=20, cached_tokens=12, completion_tokens=4))
     updates = await answer
@@ -125,7 +125,7 @@ async def test_a_cursor_past_the_end_is_at_the_end(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = 1\ny = |")
-    answer = editor.watch(replace(editor.ask(), cursor=Position(99, 99)))
+    answer = editor.watch(replace(editor.request(), position=Position(99, 99)))
     call = await backend.called()
     assert call.request.prompt.prefix + call.request.prompt.middle == "x = 1\ny = "
     call.write("2")
@@ -139,7 +139,7 @@ async def test_inside_a_word_only_an_invoked_ask_is_answered(
     editor = Editor.at(service, "fo|o = 1\n")
     assert texts(await editor.watch()) == [""]
     await backend.not_called()
-    answer = editor.watch(editor.ask("invoked"))
+    answer = editor.watch(editor.request("invoked"))
     (await backend.called()).end()
     await answer
 
@@ -182,7 +182,7 @@ async def test_the_backend_is_told_what_is_too_unlikely(
     settings = replace(SETTINGS, confidence=confidence, multiline=multiline)
     service = CompletionService(backend, lambda language: settings)
     editor = Editor.at(service, "x = |\n")
-    answer = editor.watch(editor.ask(trigger))
+    answer = editor.watch(editor.request(trigger))
     call = await backend.called()
     assert call.request.confidence == least
     call.end()
@@ -199,12 +199,12 @@ async def test_what_was_cut_for_doubt_is_asked_for_in_full_by_hand(
     call.write("foo(bar")
     call.end("length")
     assert texts(await answer)[-1] == "foo("
-    answer = editor.watch(editor.ask("invoked"))
+    answer = editor.watch(editor.request("invoked"))
     call = await backend.called()
     call.write("foo(barb)")
     call.end()
     assert texts(await answer)[-1] == "foo(barb)"
-    assert texts(await editor.watch(editor.ask("invoked"))) == ["foo(barb)"]
+    assert texts(await editor.watch(editor.request("invoked"))) == ["foo(barb)"]
     await backend.not_called()
 
 
@@ -259,7 +259,7 @@ async def test_a_backend_that_becomes_ready_in_time_is_asked_again(
     backend.status = BackendStatus("loading")
     editor = Editor.at(service, "x = |\n")
     answer = editor.watch()
-    popup = editor.watch(editor.ask(channel="popup"))
+    popup = editor.watch(editor.request(channel="popup"))
     (await backend.called()).fail(BackendUnavailable("loading"))
     assert texts(await popup) == [""]
     await backend.not_called()
@@ -392,7 +392,7 @@ async def test_an_ask_older_than_what_was_typed_has_no_use_for_another_text(
     old = editor.watch()
     call = await backend.called()
     editor.type("g")
-    new = editor.watch(editor.ask(channel="popup"))
+    new = editor.watch(editor.request(channel="popup"))
     await turns()
     editor.edit(Position(90, 0), Position(90, 0), "y = 1\n", editor.cursor)
     call.write("foo")
@@ -460,16 +460,16 @@ async def test_an_ask_may_be_older_than_the_document(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
-    ask = editor.ask()
+    request = editor.request()
     editor.type("f")
-    answer = editor.watch(ask)
+    answer = editor.watch(request)
     call = await backend.called()
     assert call.request.prompt.middle == "x = "
     call.write("foo")
     call.end()
     assert texts(await answer)[-1] == "foo"
     service.clear()
-    late = editor.ask()
+    late = editor.request()
     editor.backspace(2)
     with pytest.raises(ContentModified):
         await editor.watch(late)
@@ -592,9 +592,9 @@ async def test_nobody_coming_back_ends_it(service: CompletionService, backend: S
 
 async def test_two_channels_share_a_generation(service: CompletionService, backend: ScriptedBackend) -> None:
     editor = Editor.at(service, "x = |\n")
-    inline = editor.watch(editor.ask(channel="inline"))
+    inline = editor.watch(editor.request(channel="inline"))
     call = await backend.called()
-    popup = editor.watch(editor.ask(channel="popup"))
+    popup = editor.watch(editor.request(channel="popup"))
     await turns()
     popup.cancel()
     await turns()
@@ -644,7 +644,7 @@ async def test_the_selected_entry_counts_as_typed(
 ) -> None:
     editor = Editor.at(service, "pri|\n")
     selected = SelectedCompletion(Position(0, 0), "print")
-    answer = editor.watch(replace(editor.ask(), selected=selected))
+    answer = editor.watch(replace(editor.request(), selected=selected))
     call = await backend.called()
     assert call.request.prompt.middle == "print"
     call.write("(x")
@@ -665,7 +665,7 @@ async def test_an_invoked_ask_at_a_lines_end_may_get_the_next_lines(
 ) -> None:
     editor = Editor.at(service, "def f():\n    x = 1|\n")
     await finished(editor, backend, "\n")
-    answer = editor.watch(editor.ask("invoked"))
+    answer = editor.watch(editor.request("invoked"))
     call = await backend.called()
     assert call.request.stop_when == ""
     call.write("\n    return x\n\n    more")
@@ -680,7 +680,7 @@ async def test_an_invoked_ask_gets_several_distinct_candidates(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
-    answer = editor.watch(editor.ask("invoked", candidates=3))
+    answer = editor.watch(editor.request("invoked", candidates=3))
     first, more = await backend.called(), await backend.called()
     assert (first.request.n, more.request.n) == (1, 2)
     assert first.request.priority == Priority.INVOKED
@@ -698,7 +698,7 @@ async def test_an_invoked_ask_gets_several_distinct_candidates(
 
 async def test_candidates_that_parse_come_first(service: CompletionService, backend: ScriptedBackend) -> None:
     editor = Editor.at(service, "def f(a):\n    x = |\n    return x\n")
-    answer = editor.watch(editor.ask("invoked", candidates=3))
+    answer = editor.watch(editor.request("invoked", candidates=3))
     first, more = await backend.called(), await backend.called()
     first.write("a b")
     first.end()

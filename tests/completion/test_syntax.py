@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aix_lsp.completion.syntax import errors
-from tests.completion.filters.scenes import scene
+from tests.completion.postprocess.cursors import cursor
 
 
 @pytest.mark.parametrize(
@@ -20,14 +20,14 @@ from tests.completion.filters.scenes import scene
     ],
 )
 def test_a_text_that_parses_has_fewer(source: str, good: str, bad: str, language: str) -> None:
-    here = scene(source, language)
+    here = cursor(source, language)
     assert errors(good, 0, here) < errors(bad, 0, here)
 
 
 def test_what_is_replaced_does_not_count() -> None:
-    here = scene("f(|)\n", "python")
+    here = cursor("f(|)\n", "python")
     assert errors("a)", 1, here) == 0 < errors("a)", 0, here)
 
 
 def test_languages_without_a_grammar() -> None:
-    assert errors("))", 0, scene("x = |", "klingon")) == 0
+    assert errors("))", 0, cursor("x = |", "klingon")) == 0

@@ -6,7 +6,7 @@ import pytest
 
 from aix_lsp.completion.syntax import adds_error
 from aix_lsp.completion.tails import sound
-from tests.completion.filters.scenes import scene
+from tests.completion.postprocess.cursors import cursor
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ from tests.completion.filters.scenes import scene
     ],
 )
 def test_sound(source: str, text: str, left: str, language: str) -> None:
-    assert sound(text, scene(source, language)) == left
+    assert sound(text, cursor(source, language)) == left
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_sound(source: str, text: str, left: str, language: str) -> None:
     ],
 )
 def test_what_the_model_has_not_ended_may_go_on(source: str, text: str, left: str, language: str) -> None:
-    assert sound(text, scene(source, language), ended=False) == left
+    assert sound(text, cursor(source, language), ended=False) == left
 
 
 @pytest.mark.parametrize(
@@ -92,4 +92,4 @@ def test_what_the_model_has_not_ended_may_go_on(source: str, text: str, left: st
     ],
 )
 def test_adds_error(source: str, text: str, ends_line: bool, wrong: bool) -> None:
-    assert adds_error(text, 0, scene(source), ends_line) is wrong
+    assert adds_error(text, 0, cursor(source), ends_line) is wrong

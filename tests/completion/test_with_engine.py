@@ -12,8 +12,8 @@ import pytest
 from aix_lsp.backends.launch import LocalEngine
 from aix_lsp.backends.status import wait_until_ready
 from aix_lsp.completion.document import Position
+from aix_lsp.completion.request import ContentModified, Superseded, Update
 from aix_lsp.completion.service import CompletionService
-from aix_lsp.completion.suggestion import ContentModified, Superseded, Update
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor, texts
 
@@ -98,7 +98,7 @@ async def test_a_flood_of_asks_ends_with_an_answer_to_each(service: CompletionSe
 
 async def test_several_candidates(service: CompletionService) -> None:
     editor = Editor.at(service, SOURCE)
-    last = (await editor.watch(editor.ask("invoked", candidates=3)))[-1]
+    last = (await editor.watch(editor.request("invoked", candidates=3)))[-1]
     assert 1 <= len(last.suggestions) <= 3
     assert len({"".join(suggestion.text.split()) for suggestion in last.suggestions}) == len(last.suggestions)
 

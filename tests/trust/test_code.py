@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from aix_lsp import __main__, paths, processes
-from aix_lsp.completion.context.searcher import Searcher
+from aix_lsp.completion.context.index_client import IndexClient
 from tests.client.editor import Editor
 from tests.client.lsp import inline_items
 from tests.client.readiness import NotReady, wait_until_ready
@@ -110,7 +110,7 @@ async def test_the_searchers_processes_import_nothing_from_the_folder(
     monkeypatch.chdir(workspace)
     write_modules(workspace, marker, package=True)
     indexed = asyncio.Event()
-    searcher = Searcher(lambda *_: None, indexed.set)
+    searcher = IndexClient(lambda *_: None, indexed.set)
     searcher.open(workspace, [])
     await asyncio.wait_for(indexed.wait(), 90)
     await searcher.close()

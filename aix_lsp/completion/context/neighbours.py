@@ -1,7 +1,7 @@
 """The texts beside a document's window: the rest of the document, and the files nearest to it.
 
 An engine looks in them for what stood elsewhere behind the words before the cursor; no model reads them, so they
-may be long. They are read on a thread, for the asks to come.
+may be long. They are read on a thread, for the requests to come.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ class Neighbours:
         self._seen: dict[Path, tuple[Stamp, _Text | None]] = {}
 
     def texts(
-        self, document: DocumentSnapshot, window: Window, cursor: Place, settings: Settings
+        self, document: DocumentSnapshot, window: Window, position: Place, settings: Settings
     ) -> tuple[LibraryText, ...]:
         """What has been read of them, farthest file last. What may have changed is read again meanwhile."""
         state = self._states.setdefault(document.uri, _State())
-        part = (window.left, (cursor[0] + window.suffix.count("\n") + 2, 0))
+        part = (window.left, (position[0] + window.suffix.count("\n") + 2, 0))
         if state.part != part:
             # What was outside of the last window may be the cursor's own line now.
             state.part, state.known, state.own = part, False, ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from aix_lsp.completion.context.piece import SOURCES, Piece, Source
+from aix_lsp.completion.context.snippet import SOURCES, Snippet, Source
 
 WEIGHTS: dict[Source, float] = {
     "similar": 1.0,
@@ -28,45 +28,45 @@ _HEADER = 40
 """Characters that a path and its markers take, about."""
 
 
-def choose(pieces: Iterable[Piece], window: str, budget: int) -> list[Piece]:
+def choose(snippets: Iterable[Snippet], window: str, budget: int) -> list[Snippet]:
     """The pieces worth most within `budget` characters, those first that change least.
 
     `window` is what the prompt holds of the document itself.
     """
     here, told = _lines(window), set[str]()
-    chosen: list[Piece] = []
-    for piece in sorted(pieces, key=_worth, reverse=True):
-        lines = _lines(piece.text)
-        if size(piece) > budget or not lines:
+    chosen: list[Snippet] = []
+    for snippet in sorted(snippets, key=_worth, reverse=True):
+        lines = _lines(snippet.text)
+        if size(snippet) > budget or not lines:
             continue
         if _share(lines, here) > _PARROTS or _share(lines, told) > _ALIKE:
             continue
-        chosen.append(piece)
+        chosen.append(snippet)
         told |= lines
-        budget -= size(piece)
-    return sorted(chosen, key=lambda piece: (SOURCES.index(piece.source), -piece.rank))
+        budget -= size(snippet)
+    return sorted(chosen, key=lambda snippet: (SOURCES.index(snippet.source), -snippet.rank))
 
 
-def keep(kept: Sequence[Piece], chosen: Sequence[Piece], budget: int) -> tuple[Piece, ...]:
+def keep(kept: Sequence[Snippet], chosen: Sequence[Snippet], budget: int) -> tuple[Snippet, ...]:
     """What the prompt holds next: what it held, and behind it what is new, so that the model has read most of it.
 
     Where that is more than `budget` characters, what was not chosen again goes at once.
     """
-    known = {piece.text for piece in kept}
-    new = [piece for piece in chosen if piece.text not in known]
+    known = {snippet.text for snippet in kept}
+    new = [snippet for snippet in chosen if snippet.text not in known]
     if sum(map(size, (*kept, *new))) <= budget:
         return (*kept, *new)
-    wanted = {piece.text for piece in chosen}
-    return (*(piece for piece in kept if piece.text in wanted), *new)
+    wanted = {snippet.text for snippet in chosen}
+    return (*(snippet for snippet in kept if snippet.text in wanted), *new)
 
 
-def size(piece: Piece) -> int:
+def size(snippet: Snippet) -> int:
     """Characters that a piece takes in a prompt."""
-    return len(piece.text) + len(piece.path) + _HEADER
+    return len(snippet.text) + len(snippet.path) + _HEADER
 
 
-def _worth(piece: Piece) -> float:
-    return WEIGHTS[piece.source] * _FADES**piece.rank
+def _worth(snippet: Snippet) -> float:
+    return WEIGHTS[snippet.source] * _FADES**snippet.rank
 
 
 def _lines(text: str) -> set[str]:

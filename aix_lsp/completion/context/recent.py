@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from aix_lsp.completion.context.nearness import related
-from aix_lsp.completion.context.piece import Piece
+from aix_lsp.completion.context.snippet import Snippet
 from aix_lsp.completion.document import DocumentSnapshot, Edit
 
 _PLACES, _DOCUMENTS = 16, 32
@@ -64,7 +64,7 @@ class RecentPlaces:
         if document is not None and document.text.line_count > _KEPT_LINES:
             del self._documents[uri]
 
-    def pieces(self, document: DocumentSnapshot) -> Iterator[Piece]:
+    def snippets(self, document: DocumentSnapshot) -> Iterator[Snippet]:
         """What stands around the last places in other documents that have to do with `document`."""
         rank = 0
         for place in self._places:
@@ -73,7 +73,7 @@ class RecentPlaces:
                 continue
             text = _around(other, place.line)
             if text and rank < _MOST:
-                yield Piece("recent", other.path, text, place.uri, rank)
+                yield Snippet("recent", other.path, text, place.uri, rank)
                 rank += 1
 
     def _note(self, uri: str, line: int) -> None:

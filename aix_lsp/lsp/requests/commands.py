@@ -10,7 +10,7 @@ from typing import Any
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from aix_lsp.completion.suggestion import Ask, Suggestion
+from aix_lsp.completion.request import CompletionRequest, Suggestion
 from aix_lsp.lsp.documents import RequestDocument
 from aix_lsp.lsp.jsonrpc import INVALID_PARAMS
 from aix_lsp.lsp.requests.feedback import note
@@ -136,7 +136,7 @@ def _candidates_at(
         candidates = None
     position = None if wire is None else session.position(document, wire)
     if position is not None and (candidates is None or candidates.position.cursor != position.cursor):
-        request = Ask(document.whole, document.into_whole(position.cursor))
+        request = CompletionRequest(document.whole, document.into_whole(position.cursor))
         candidates = CandidateList(position, request, ())
     if candidates is None:
         return None

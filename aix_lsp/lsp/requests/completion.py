@@ -9,7 +9,7 @@ from typing import Any
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from aix_lsp.completion.suggestion import Ask, Suggestion, Trigger, Update
+from aix_lsp.completion.request import CompletionRequest, Suggestion, Trigger, Update
 from aix_lsp.lsp.documents import RequestDocument
 from aix_lsp.lsp.jsonrpc import INVALID_PARAMS
 from aix_lsp.lsp.requests.popup_items import PopupItems, documentation, first_line
@@ -42,9 +42,9 @@ def _complete(
         return _NOTHING
     position = session.position(document, params.position)
     trigger = _trigger(session, params)
-    request = Ask(
+    request = CompletionRequest(
         document=document.whole,
-        cursor=document.into_whole(position.cursor),
+        position=document.into_whole(position.cursor),
         trigger=trigger,
         channel="popup",
         candidates=settings.candidates if trigger == "invoked" else 1,

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 from lsprotocol import types
 
-from aix_lsp.completion.suggestion import Ask, SelectedCompletion, Suggestion, Update
+from aix_lsp.completion.request import CompletionRequest, SelectedCompletion, Suggestion, Update
 from aix_lsp.lsp.documents import RequestPosition
 from aix_lsp.lsp.positions import from_wire
 from aix_lsp.lsp.requests.suggestions import accept_command, suggest, when_started
@@ -38,7 +38,7 @@ _Stream = AsyncGenerator[Update, None]
 
 
 async def _inline(
-    session: Session, position: RequestPosition, request: Ask, stream: _Stream, token: Any
+    session: Session, position: RequestPosition, request: CompletionRequest, stream: _Stream, token: Any
 ) -> Any:
     last = Update((), True)
     async with aclosing(stream):
@@ -53,7 +53,7 @@ async def _inline(
 
 
 async def _stream(
-    session: Session, position: RequestPosition, request: Ask, stream: _Stream, token: Any
+    session: Session, position: RequestPosition, request: CompletionRequest, stream: _Stream, token: Any
 ) -> Any:
     progress = _TextProgress(session, token)
     last = Update((), True)
@@ -85,12 +85,12 @@ def _answer(session: Session, params: Params, channel: str, collect: Callable[..
 
 def _request(
     session: Session, position: RequestPosition, context: types.InlineCompletionContext, channel: str
-) -> Ask:
+) -> CompletionRequest:
     invoked = context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
     document = position.document
-    return Ask(
+    return CompletionRequest(
         document=document.whole,
-        cursor=document.into_whole(position.cursor),
+        position=document.into_whole(position.cursor),
         trigger="invoked" if invoked else "automatic",
         channel=channel,
         candidates=session.settings_for(document.snapshot).candidates if invoked else 1,
@@ -112,7 +112,10 @@ def _selected(
 
 
 def _keep_candidates(
-    session: Session, position: RequestPosition, request: Ask, suggestions: tuple[Suggestion, ...]
+    session: Session,
+    position: RequestPosition,
+    request: CompletionRequest,
+    suggestions: tuple[Suggestion, ...],
 ) -> None:
     """Keep what a client is given, of which it shows the first, for the commands that show others."""
     if suggestions:
@@ -120,7 +123,7 @@ def _keep_candidates(
 
 
 def inline_item(
-    session: Session, position: RequestPosition, request: Ask, suggestion: Suggestion
+    session: Session, position: RequestPosition, request: CompletionRequest, suggestion: Suggestion
 ) -> dict[str, Any]:
     """One suggestion as an item, which the session remembers for what its client will say of it."""
     text, span = _span(position, request, suggestion)
@@ -142,7 +145,7 @@ def usage(suggestion: Suggestion) -> dict[str, Any]:
 
 
 def _text_so_far(
-    position: RequestPosition, request: Ask, suggestions: Sequence[Suggestion]
+    position: RequestPosition, request: CompletionRequest, suggestions: Sequence[Suggestion]
 ) -> dict[str, Any]:
     """The best candidate so far, with its range, so that a client can take it before the answer comes."""
     if not suggestions:
@@ -151,7 +154,9 @@ def _text_so_far(
     return {"text": text, "range": span}
 
 
-def _span(position: RequestPosition, request: Ask, suggestion: Suggestion) -> tuple[str, types.Range]:
+def _span(
+    position: RequestPosition, request: CompletionRequest, suggestion: Suggestion
+) -> tuple[str, types.Range]:
     """Text and range, which start where the selected popup entry does, else at the cursor."""
     start, text = position.cursor, suggestion.text
     if request.selected is not None:

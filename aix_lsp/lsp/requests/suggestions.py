@@ -10,7 +10,7 @@ from typing import TypeVar
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from aix_lsp.completion.suggestion import Ask, ContentModified, Suggestion, Superseded, Update
+from aix_lsp.completion.request import CompletionRequest, ContentModified, Suggestion, Superseded, Update
 from aix_lsp.lsp.jsonrpc import CONTENT_MODIFIED, SERVER_CANCELLED
 from aix_lsp.lsp.positions import units_of
 from aix_lsp.lsp.session import Session
@@ -35,7 +35,7 @@ async def _later(session: Session, go: Callable[[], T | Awaitable[T]], nothing: 
         return nothing
 
 
-def suggest(session: Session, ask: Ask) -> AsyncGenerator[Update, None]:
+def suggest(session: Session, ask: CompletionRequest) -> AsyncGenerator[Update, None]:
     """The service's updates, the last one with `done`; closing this ends the generation.
 
     The service learns of the request at once, so that a change that the client sends next finds it there.

@@ -34,18 +34,18 @@ class Workspace:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
-    def ask(self, document: DocumentSnapshot, line: int) -> tuple[list[str], Window]:
+    def request(self, document: DocumentSnapshot, line: int) -> tuple[list[str], Window]:
         cursor = (line, 0)
         window = next_window(None, document.text, cursor, LIMITS)
         return self._texts(self.neighbours.texts(document, window, cursor, SETTINGS)), window
 
     async def read(self, document: DocumentSnapshot, line: int = 200) -> list[str]:
         """What is known once all is read."""
-        self.ask(document, line)
+        self.request(document, line)
         reading = self.neighbours._states[document.uri].reading
         if reading is not None:
             await reading
-        return self.ask(document, line)[0]
+        return self.request(document, line)[0]
 
     def _texts(self, found: tuple[LibraryText, ...]) -> list[str]:
         assert all(text == LibraryText.of(text.text) for text in found)
@@ -63,9 +63,9 @@ def document(root: Path, text: str = "".join(LINES)) -> DocumentSnapshot:
 
 async def test_the_rest_of_the_document_is_known_without_the_window(workspace: Workspace) -> None:
     edited = document(workspace.root)
-    assert workspace.ask(edited, 200)[0] == []
+    assert workspace.request(edited, 200)[0] == []
     before, after = await workspace.read(edited)
-    window = workspace.ask(edited, 200)[1]
+    window = workspace.request(edited, 200)[1]
     inside = window.prefix + window.middle + window.suffix
     assert before == "".join(LINES[: window.left[0]]) and after.endswith(LINES[-1])
     assert not [line for line in LINES if line in inside and (line in before or line in after)]
@@ -75,7 +75,7 @@ async def test_the_rest_of_the_document_is_known_without_the_window(workspace: W
 async def test_what_was_outside_is_not_told_where_the_cursor_went_there(workspace: Workspace) -> None:
     edited = document(workspace.root)
     assert any(LINES[20] in text for text in await workspace.read(edited, 300))
-    assert workspace.ask(edited, 20)[0] == []
+    assert workspace.request(edited, 20)[0] == []
     assert not any(LINES[20] in text for text in await workspace.read(edited, 20))
 
 
@@ -122,14 +122,14 @@ async def test_what_stands_for_another_files_secret_is_not_suggested(workspace: 
         backend, lambda language: Settings(prefetch="never"), lambda: [workspace.root]
     )
     editor = Editor.at(service, "y = |\n", uri=(workspace.root / "a.py").as_uri())
-    editor.watch(editor.ask("invoked"))
+    editor.watch(editor.request("invoked"))
     call = await backend.called_later()
-    reading = service._gathering._neighbours._states[editor.uri].reading
+    reading = service._context_provider._neighbours._states[editor.uri].reading
     assert reading is not None
     await reading
     call.end()
     editor.type("token = ")
-    answer = editor.watch(editor.ask("invoked"))
+    answer = editor.watch(editor.request("invoked"))
     call = await backend.called_later()
     call.write(call.request.library[0].text.partition("token = ")[2])
     call.end()
@@ -150,9 +150,9 @@ async def test_files_are_read_again_after_a_while(workspace: Workspace) -> None:
 async def test_a_closed_document_is_forgotten(workspace: Workspace) -> None:
     workspace.write("pkg/b.py", "x = 1\n")
     edited = document(workspace.root)
-    workspace.ask(edited, 200)
+    workspace.request(edited, 200)
     await workspace.neighbours.close()
-    assert workspace.ask(edited, 200)[0] == []
+    assert workspace.request(edited, 200)[0] == []
     await workspace.neighbours.close()
 
 
@@ -167,14 +167,14 @@ async def test_requests_name_the_texts_where_the_engine_uses_them(
     service = CompletionService(backend, lambda language: settings, lambda: [workspace.root])
     editor = Editor.at(service, "y = |\n", uri=(workspace.root / "a.py").as_uri())
     for name in ("z", "yz"):
-        asked = editor.watch(editor.ask("invoked"))
+        asked = editor.watch(editor.request("invoked"))
         call = await backend.called_later()
         request = call.request
         call.write("something_else")
         call.end()
         await asked
         assert request.recall == (None if wanted else 0.0)
-        reading = service._gathering._neighbours._states.get(editor.uri)
+        reading = service._context_provider._neighbours._states.get(editor.uri)
         if reading is not None and reading.reading is not None:
             await reading.reading
         editor.type(f"{name} + ")

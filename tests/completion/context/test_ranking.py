@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from aix_lsp.completion.context.piece import Piece, Source
 from aix_lsp.completion.context.ranking import choose, keep, size
+from aix_lsp.completion.context.snippet import Snippet, Source
 
 CODE = "def {0}_one(a):\n    return a + {0}\n\ndef {0}_two(b):\n    return b * {0}"
 
 
-def piece(source: Source, name: str, rank: int = 0, text: str = CODE) -> Piece:
-    return Piece(source, f"{name}.py", text.format(name), f"file:///{name}.py", rank)
+def snippet(source: Source, name: str, rank: int = 0, text: str = CODE) -> Snippet:
+    return Snippet(source, f"{name}.py", text.format(name), f"file:///{name}.py", rank)
 
 
-def names(pieces: object) -> list[str]:
-    return [piece.path.removesuffix(".py") for piece in pieces]  # type: ignore[attr-defined]
+def names(snippets: object) -> list[str]:
+    return [snippet.path.removesuffix(".py") for snippet in snippets]  # type: ignore[attr-defined]
 
 
-A, B, C, D = piece("imports", "a"), piece("similar", "b"), piece("recent", "c"), piece("siblings", "d")
+A, B, C, D = (
+    snippet("imports", "a"),
+    snippet("similar", "b"),
+    snippet("recent", "c"),
+    snippet("siblings", "d"),
+)
 
 
 @pytest.mark.parametrize(
@@ -28,19 +33,19 @@ A, B, C, D = piece("imports", "a"), piece("similar", "b"), piece("recent", "c"),
         ([B, A], 9, ["a", "b"]),  # what changes least stands first
         ([D, C, B, A], 9, ["a", "d", "b", "c"]),
         ([D, C, B, A], 2, ["b", "c"]),  # what is worth most is taken first
-        ([B, piece("similar", "e", rank=1)], 9, ["e", "b"]),  # the best next to the code
-        ([B, piece("similar", "e", rank=1)], 1, ["b"]),
-        ([piece("similar", "far", rank=9), D], 1, ["d"]),
-        ([A, piece("similar", "a", rank=0)], 9, ["a"]),  # the same text again
-        ([piece("imports", "blank", text="\n)\n")], 9, []),  # tells nothing
+        ([B, snippet("similar", "e", rank=1)], 9, ["e", "b"]),  # the best next to the code
+        ([B, snippet("similar", "e", rank=1)], 1, ["b"]),
+        ([snippet("similar", "far", rank=9), D], 1, ["d"]),
+        ([A, snippet("similar", "a", rank=0)], 9, ["a"]),  # the same text again
+        ([snippet("imports", "blank", text="\n)\n")], 9, []),  # tells nothing
     ],
 )
-def test_choice_and_order(found: list[Piece], fitting: int, chosen: list[str]) -> None:
+def test_choice_and_order(found: list[Snippet], fitting: int, chosen: list[str]) -> None:
     assert names(choose(found, "", size(A) * fitting + 20)) == chosen
 
 
 def test_a_piece_too_long_leaves_room_for_the_next() -> None:
-    long = piece("imports", "long", text=CODE + "\n# more" * 100)
+    long = snippet("imports", "long", text=CODE + "\n# more" * 100)
     assert names(choose([long, B], "", size(B))) == ["b"]
 
 
@@ -71,6 +76,6 @@ def test_the_text_at_the_cursor_is_not_told_again(window: str, told: bool) -> No
     ],
 )
 def test_the_context_only_grows_while_there_is_room(
-    kept: list[Piece], chosen: list[Piece], fitting: int, then: str
+    kept: list[Snippet], chosen: list[Snippet], fitting: int, then: str
 ) -> None:
     assert names(keep(kept, chosen, size(A) * fitting + 20)) == list(then)

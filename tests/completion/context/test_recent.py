@@ -14,7 +14,7 @@ def document(name: str, text: str = LINES, language: str = "python") -> Document
 
 def shown(recent: RecentPlaces, of: DocumentSnapshot) -> list[tuple[str, str]]:
     """(path, the piece's first line) of each piece."""
-    return [(piece.path, piece.text.split("\n")[0]) for piece in recent.pieces(of)]
+    return [(snippet.path, snippet.text.split("\n")[0]) for snippet in recent.snippets(of)]
 
 
 def edit(recent: RecentPlaces, before: DocumentSnapshot, line: int, text: str = "x") -> DocumentSnapshot:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aix_lsp.completion.context.file_names import language_of_file
-from aix_lsp.completion.context.index.library import Library, Query
+from aix_lsp.completion.context.index.reader import Library, Query
 from aix_lsp.completion.context.index.scan import Gate, scan
 from aix_lsp.completion.context.index.store import Store
 

@@ -152,6 +152,6 @@ def test_what_stands_for_a_secret_is_told_apart(tmp_path: Path) -> None:
     }
     found = library(tmp_path / "w", files)
     text = "connection = open_connection(host, |)\n"
-    (piece,) = SEARCHES["similar"](query("a.py", text), found)
-    assert secret not in piece.text
-    assert piece.placeholders == (piece.text.partition("ghp_")[2][: len(secret)],)
+    (snippet,) = SEARCHES["similar"](query("a.py", text), found)
+    assert secret not in snippet.text
+    assert snippet.placeholders == (snippet.text.partition("ghp_")[2][: len(secret)],)

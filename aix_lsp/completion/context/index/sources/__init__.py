@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from aix_lsp.completion.context.index.library import Excerpt, Library, Query
+from aix_lsp.completion.context.index.reader import Excerpt, Library, Query
 from aix_lsp.completion.context.index.sources import definitions, imports, siblings, similar
 
 Find = Callable[[Query, Library], Iterable[Excerpt]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from aix_lsp.completion.context.index.library import Excerpt, Library, Query
+from aix_lsp.completion.context.index.reader import Excerpt, Library, Query
 from aix_lsp.completion.context.nearness import nearness, related
 
 _LOOKED_UP = 40

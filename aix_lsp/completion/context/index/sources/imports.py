@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from aix_lsp.completion.context.file_names import language_of_file, module_parts
 from aix_lsp.completion.context.index.import_statements import Import, import_statements
-from aix_lsp.completion.context.index.library import Excerpt, Library, Query
+from aix_lsp.completion.context.index.reader import Excerpt, Library, Query
 from aix_lsp.completion.context.nearness import nearness, related
 
 _SOURCE_FOLDERS = frozenset(("src", "lib", "app", "include"))

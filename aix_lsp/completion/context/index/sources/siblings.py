@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from aix_lsp.completion.context.file_names import language_of_file
-from aix_lsp.completion.context.index.library import Excerpt, Library, Query
+from aix_lsp.completion.context.index.reader import Excerpt, Library, Query
 from aix_lsp.completion.context.nearness import nearness, related
 
 _TEST = re.compile(r"^(?:test_(?P<a>\w+)|(?P<b>\w+)_(?:test|spec)|(?P<c>\w+?)(?:Tests?|Spec))$")

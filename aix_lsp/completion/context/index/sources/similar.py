@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aix_lsp.completion.context.index.library import Excerpt, Library, Query
+from aix_lsp.completion.context.index.reader import Excerpt, Library, Query
 from aix_lsp.completion.context.index.words import words
 
 _REACHES = ((250, 100), (1000, 300))

@@ -1,0 +1,178 @@
+"""The searcher's process: one JSON object a line in, one a line out; it ends when its standard input does.
+
+In: {"do": "open", "root", "database", "exclude"} (again to look for changes), {"do": "close", "root"},
+{"do": "changed", "root", "paths"}, {"do": "gather", "id", "root", "sources", …the fields of Query}.
+Out: {"id", "pieces": [{"source", "rank", …the fields of Excerpt}]} for each gather; {"root", "done", "of"} while a
+folder is indexed and {"root", "indexed": true} when it has been.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+from aix_lsp.completion.context.index.builder import Builder
+from aix_lsp.completion.context.index.damage import Damaged, throw_away
+from aix_lsp.completion.context.index.reader import Library, Query
+from aix_lsp.completion.context.index.scan import Gate, update
+from aix_lsp.completion.context.index.sources import MOST, SEARCHES
+from aix_lsp.completion.context.index.store import Store
+
+log = logging.getLogger(__name__)
+
+_MANY = 100
+"""Files that change at once, as when another branch is checked out, for which a scan is quicker."""
+_BEGIN_AGAIN_S = 5.0
+"""An index that is damaged again sooner is not the file's fault."""
+
+
+class IndexClient:
+    """The workspace folders that are open, and what is asked about them. Used on one thread."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._writing = threading.Lock()
+        self._folders: dict[str, Folder] = {}
+
+    def serve(self, lines: Iterable[str]) -> None:
+        """Answer until there are no more lines."""
+        try:
+            for line in lines:
+                self._handle(json.loads(line))
+        finally:
+            for folder in self._folders.values():
+                folder.close()
+
+    def _handle(self, message: Mapping[str, Any]) -> None:
+        root = message["root"]
+        if message["do"] == "open":
+            self._close(root)
+            self._folders[root] = Folder(root, Path(message["database"]), message["exclude"], self._send)
+        elif message["do"] == "close":
+            self._close(root)
+        elif message["do"] == "changed" and root in self._folders:
+            self._folders[root].changed(message["paths"])
+        elif message["do"] == "gather":
+            folder = self._folders.get(root)
+            query = Query(**{name: message[name] for name in ("path", "language", "head", "before", "after")})
+            try:
+                snippets = folder.gather(query, message["sources"]) if folder is not None else []
+            except Exception:
+                log.exception("a search failed in an unforeseen way")
+                snippets = []
+            self._send({"id": message["id"], "pieces": snippets})
+
+    def _close(self, root: str) -> None:
+        folder = self._folders.pop(root, None)
+        if folder is not None:
+            folder.close()
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        with self._writing:
+            self._out.write(json.dumps(message) + "\n")
+            self._out.flush()
+
+
+class Folder:
+    """One workspace folder: its index, made again where it is damaged, and its builder."""
+
+    def __init__(self, root: str, database: Path, exclude: Sequence[str], send: Any) -> None:
+        self._root, self._database, self._exclude = Path(root), database, exclude
+        self._send = send
+        self._gate = Gate(self._root, exclude)
+        self._library: Library | None = None
+        self._began = 0.0
+        self._again = False
+        """Whether the folder is to be scanned once more."""
+        self._builder = self._build()
+
+    def gather(self, query: Query, sources: Sequence[str]) -> list[dict[str, Any]]:
+        """What the sources find, each source's best first."""
+        found: list[dict[str, Any]] = []
+        try:
+            library = self._opened()
+            for source in sources:
+                excerpts = islice(SEARCHES[source](query, library), MOST)
+                found += [
+                    {"source": source, "rank": rank, **asdict(excerpt)}
+                    for rank, excerpt in enumerate(excerpts)
+                ]
+            stale = list(library.stale)
+            library.stale.clear()
+            self.changed(stale)
+        except Damaged as damage:
+            self._begin_again(damage)
+        except sqlite3.OperationalError as error:
+            log.info("the index of %s cannot be asked now: %s", self._root, error)
+        return found
+
+    def changed(self, paths: Sequence[str]) -> None:
+        """Look at some files again, or at all where that is quicker."""
+        if len(paths) > _MANY:
+            self._again = True
+            paths = ()
+        if self._again and not self._builder.running:
+            self._again, self._builder = False, self._build()
+        try:
+            library = self._opened()
+            for path in paths:
+                update(library.store, self._gate, path)
+        except Damaged as damage:
+            self._begin_again(damage)
+        except sqlite3.OperationalError as error:
+            log.info("the index of %s cannot be changed now: %s", self._root, error)
+
+    def close(self) -> None:
+        self._builder.end()
+        self._forget()
+
+    def _opened(self) -> Library:
+        if self._library is not None and self._library.store.replaced:
+            self._forget()
+        if self._library is None:
+            self._library = Library(Store(self._database), self._gate)
+        return self._library
+
+    def _forget(self) -> None:
+        if self._library is not None:
+            self._library.store.close()
+            self._library = None
+
+    def _begin_again(self, damage: Damaged) -> None:
+        log.warning("the index of %s is damaged (%s) and is made again", self._root, damage)
+        self._forget()
+        if not self._builder.running and time.monotonic() > self._began + _BEGIN_AGAIN_S:
+            throw_away(self._database)
+            self._builder = self._build()
+
+    def _build(self) -> Builder:
+        self._began = time.monotonic()
+        root = str(self._root)
+        return Builder(
+            self._root,
+            self._database,
+            self._exclude,
+            lambda done, of: self._send({"root": root, "done": done, "of": of}),
+            lambda: self._send({"root": root, "indexed": True}),
+        )
+
+
+def main() -> None:
+    """Serve on standard input and output."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    for stream in (sys.stdin, sys.stdout):
+        stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    IndexClient(sys.stdout).serve(sys.stdin)
+
+
+if __name__ == "__main__":
+    main()

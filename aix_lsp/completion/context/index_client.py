@@ -1,0 +1,159 @@
+"""The searcher's process as the server sees it: started when first needed, asked, started again when it died.
+
+Knows no documents. Nothing here raises or waits for the process longer than its caller does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aix_lsp import paths, processes
+
+log = logging.getLogger(__name__)
+
+_LONGEST_LINE = 1 << 22
+_MOST_WAITING = 8
+"""Searches asked and not answered; more are not asked."""
+_STARTS = 3
+"""A process that dies as often is not started again."""
+
+Progress = Callable[[str, int, int], None]
+Found = list[dict[str, Any]]
+
+
+class IndexClient:
+    """A process that searches workspace folders."""
+
+    def __init__(self, progress: Progress, indexed: Callable[[], None]) -> None:
+        """`progress` is told the folder, and how many of how many files are done; `indexed` when all are.
+
+        Nothing is left to do when the two numbers are the same.
+        """
+        self._progress = progress
+        self._indexed = indexed
+        self._process: asyncio.subprocess.Process | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._starts = 0
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Found]] = {}
+        self._open: dict[str, list[str]] = {}
+
+    @property
+    def starts_left(self) -> int:
+        """How often it would still be started."""
+        return _STARTS - self._starts
+
+    def open(self, root: Path, exclude: Sequence[str]) -> None:
+        """Have a folder indexed; again with the same patterns does nothing."""
+        if self._open.get(str(root)) != list(exclude):
+            self._open[str(root)] = list(exclude)
+            self._tell_to_open(str(root))
+        self._start()
+
+    def close_folders(self, but: Sequence[Path]) -> None:
+        """Let go of all folders but these."""
+        for root in set(self._open) - set(map(str, but)):
+            del self._open[root]
+            self._send({"do": "close", "root": root})
+
+    def changed(self, root: Path, files: Sequence[str]) -> None:
+        """Have files, by their paths inside the folder, looked at again."""
+        if str(root) in self._open:
+            self._send({"do": "changed", "root": str(root), "paths": list(files)})
+
+    async def gather(self, root: Path, query: Mapping[str, Any]) -> Found:
+        """What the sources find; nothing where the process is not there or has too much to do."""
+        if self._process is None or str(root) not in self._open or len(self._waiting) >= _MOST_WAITING:
+            return []
+        number = next(self._numbers)
+        answer: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        try:
+            self._send({"do": "gather", "id": number, "root": str(root), **query})
+            return await answer
+        finally:
+            self._waiting.pop(number, None)
+
+    async def close(self) -> None:
+        """End the process, and the builders with it."""
+        self._starts = _STARTS
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+        if self._task is not None:
+            await self._task
+
+    def _start(self) -> None:
+        if self._task is None and self._starts < _STARTS:
+            self._starts += 1
+            self._task = asyncio.create_task(self._run())
+            self._task.add_done_callback(self._ended)
+
+    async def _run(self) -> None:
+        try:
+            self._process = await processes.start_async(
+                "aix_lsp.completion.context.index.worker", limit=_LONGEST_LINE
+            )
+        except OSError as error:
+            log.warning("other files are not searched: %s", error)
+            return
+        assert self._process.stdout and self._process.stderr
+        for root in self._open:
+            self._tell_to_open(root)
+        complaints = asyncio.create_task(_log(self._process.stderr))
+        try:
+            async for line in self._process.stdout:
+                self._take(json.loads(line))
+        finally:
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            await self._process.wait()
+            await complaints
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._process = self._task = None
+        for root in self._open:
+            self._progress(root, 0, 0)
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_result([])
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("the search in other files failed", exc_info=error)
+        if self._open:
+            self._start()
+
+    def _take(self, message: Mapping[str, Any]) -> None:
+        if "id" in message:
+            answer = self._waiting.get(message["id"])
+            if answer is not None and not answer.done():
+                answer.set_result(message["pieces"])
+        elif message.get("indexed"):
+            self._progress(message["root"], 0, 0)
+            self._indexed()
+        elif "of" in message:
+            self._progress(message["root"], message["done"], message["of"])
+
+    def _tell_to_open(self, root: str) -> None:
+        self._send({"do": "open", "root": root, "database": str(database(root)), "exclude": self._open[root]})
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+
+
+def database(root: str) -> Path:
+    """Where the index of a workspace folder lies: in the user's cache, so that it can be deleted at any time."""
+    folder = paths.cache_dir() / "context"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / f"{hashlib.blake2s(root.encode('utf-8', 'replace'), digest_size=8).hexdigest()}.db"
+
+
+async def _log(lines: asyncio.StreamReader) -> None:
+    async for line in lines:
+        log.info("search: %s", line.decode("utf-8", "replace").rstrip())

@@ -1,0 +1,229 @@
+"""The context of each document's prompts: asked for when it may have changed, taken over when that costs little.
+
+A prompt begins with its context, so that each change of it has the model read everything again. It changes only
+where the window around the cursor moves anyway, and then by what is appended to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from aix_lsp.backends.base import LibraryText
+from aix_lsp.completion.completion_context import CompletionContext
+from aix_lsp.completion.context.index_client import IndexClient, Progress
+from aix_lsp.completion.context.neighbours import Neighbours
+from aix_lsp.completion.context.ranking import choose, keep
+from aix_lsp.completion.context.recent import RecentPlaces
+from aix_lsp.completion.context.snippet import Snippet, Source
+from aix_lsp.completion.document import DocumentSnapshot, Edit, Position
+from aix_lsp.completion.privacy import Privacy, file_of
+from aix_lsp.fim.prompt import ContextFile
+from aix_lsp.fim.reading import read, read_back
+from aix_lsp.fim.window import Window
+from aix_lsp.settings import Settings
+
+log = logging.getLogger(__name__)
+
+WAIT_S = 0.01
+"""How long a request waits for what is being searched. What comes later is for the next."""
+_FULL = 0.75
+"""What is chosen takes this share of the budget, so that something can be appended before half of it goes."""
+_FAR_LINES = 32
+"""What was found around a line is of use this far from it."""
+_HEAD_LINES, _HEAD_CHARS, _BEFORE, _AFTER = 400, 16384, 4096, 2048
+_MOST_COPIED = 4096
+_SEARCHED: tuple[Source, ...] = ("imports", "siblings", "definitions", "similar")
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known for one document."""
+
+    kept: tuple[Snippet, ...] = ()
+    found: tuple[Snippet, ...] = ()
+    taken: bool = False
+    """Whether anything found was taken over."""
+    line: int | None = None
+    """Around which was searched last."""
+    search: asyncio.Task[None] | None = None
+
+
+class ContextProvider:
+    """The contexts of one client's documents."""
+
+    def __init__(self, roots: Callable[[], Sequence[Path]], privacy: Privacy, progress: Progress) -> None:
+        """`roots` gives the workspace folders; `progress` see Searcher."""
+        self.recent = RecentPlaces()
+        self._roots = roots
+        self._privacy = privacy
+        self._index_client = IndexClient(progress, self._search_all_again)
+        self._neighbours = Neighbours(self._place)
+        self._states: dict[str, _State] = {}
+        self._clipboard = ""
+
+    # What happens
+
+    def edited(self, after: DocumentSnapshot, edits: Sequence[Edit]) -> None:
+        """Take note of an edit."""
+        self.recent.edited(after, edits)
+
+    def closed(self, uri: str) -> None:
+        """Forget what was gathered for a document."""
+        self.recent.closed(uri)
+        self._neighbours.closed(uri)
+        state = self._states.pop(uri, None)
+        if state is not None and state.search is not None:
+            state.search.cancel()
+
+    def files_changed(self, uris: Sequence[str]) -> None:
+        """Have files that were written, made or deleted looked at again."""
+        by_root: dict[Path, list[str]] = {}
+        for root, path in filter(None, map(self._place, uris)):
+            by_root.setdefault(root, []).append(path)
+        for root, paths in by_root.items():
+            self._index_client.changed(root, paths)
+
+    def copied(self, text: str) -> None:
+        """Take what the clipboard holds, as the client tells it: lines of code, and not a password."""
+        lines = [line for line in text.splitlines() if line.strip()]
+        self._clipboard = text[:_MOST_COPIED] if len(lines) > 1 else ""
+
+    async def close(self) -> None:
+        """End all searches."""
+        for uri in list(self._states):
+            self.closed(uri)
+        await self._neighbours.close()
+        await self._index_client.close()
+
+    # Asking
+
+    def look(self, document: DocumentSnapshot, position: Position, settings: Settings) -> None:
+        """Search around a cursor, where that was not done already."""
+        place = self._place(document.uri)
+        sources = [source for source in _SEARCHED if _wanted(source, settings)]
+        if place is None or not sources or self._privacy.inactive_reason(document.uri, settings) is not None:
+            return
+        self._index_client.close_folders(but=self._roots())
+        self._index_client.open(place[0], settings.exclude)
+        state = self._states.setdefault(document.uri, _State())
+        if state.search is None and (state.line is None or abs(position.line - state.line) >= _FAR_LINES):
+            state.line = position.line
+            query = {"path": place[1], "sources": sources, **_query(document, position)}
+            state.search = asyncio.create_task(self._search(state, place[0], query))
+
+    async def prepare(self, context: CompletionContext) -> None:
+        """Search around a request's cursor, and wait a moment for what is found."""
+        self.recent.seen(context.request.document, context.request_position.line)
+        self.look(context.document, context.position, context.settings)
+        state = self._states.get(context.document.uri)
+        if state is not None and state.search is not None:
+            await asyncio.wait({state.search}, timeout=WAIT_S)
+
+    async def _search(self, state: _State, root: Path, query: Mapping[str, Any]) -> None:
+        try:
+            found = await self._index_client.gather(root, query)
+        finally:
+            state.search = None
+        if found:
+            state.found = tuple(
+                Snippet(
+                    snippet["source"],
+                    snippet["path"],
+                    snippet["text"],
+                    (root / snippet["path"]).as_uri(),
+                    snippet["rank"],
+                    tuple(snippet["placeholders"]),
+                )
+                for snippet in found
+            )
+        else:
+            state.line = None  # the process has only begun
+
+    def files(
+        self, context: CompletionContext, window: Window, budget: int, moved: bool
+    ) -> tuple[ContextFile, ...]:
+        """The context of a prompt, in at most `budget` characters.
+
+        `moved` says whether the model reads the window anew anyway.
+        """
+        if budget <= 0:
+            return ()
+        state = self._states.setdefault(context.document.uri, _State())
+        allowed = tuple(snippet for snippet in state.kept if self._allowed(snippet, context.settings))
+        first = bool(state.found) and not state.taken
+        if moved or first or allowed != state.kept:
+            found = [
+                snippet
+                for snippet in self._snippets(state, context)
+                if self._allowed(snippet, context.settings)
+            ]
+            chosen = choose(found, window.prefix + window.middle + "\n" + window.suffix, int(budget * _FULL))
+            state.kept = keep(allowed, chosen, budget)
+            state.taken = bool(state.found)
+        return tuple(ContextFile(snippet.path, snippet.text) for snippet in state.kept)
+
+    def library(self, context: CompletionContext, window: Window) -> tuple[LibraryText, ...]:
+        """The texts beside a window that an engine may recall from."""
+        return self._neighbours.texts(context.document, window, context.position, context.settings)
+
+    def placeholders(self, uri: str) -> tuple[str, ...]:
+        """What stands in place of secrets in what was given last for a document: context and library."""
+        state = self._states.get(uri)
+        kept = (
+            chain.from_iterable(snippet.placeholders for snippet in state.kept) if state is not None else ()
+        )
+        return tuple(dict.fromkeys((*kept, *self._neighbours.placeholders(uri))))
+
+    def _snippets(self, state: _State, context: CompletionContext) -> list[Snippet]:
+        snippets = [snippet for snippet in state.found if self._still_so(snippet)]
+        snippets += self.recent.snippets(context.document)
+        if self._clipboard:
+            snippets.append(Snippet("clipboard", "clipboard", self._clipboard))
+        return [snippet for snippet in snippets if _wanted(snippet.source, context.settings)]
+
+    def _still_so(self, snippet: Snippet) -> bool:
+        """Whether a chunk read from a file stands in it as the editor has it, too."""
+        document = self.recent.document(snippet.uri) if snippet.source == "similar" else None
+        return document is None or snippet.text.split("\n")[0] in str(document.text)
+
+    def _allowed(self, snippet: Snippet, settings: Settings) -> bool:
+        return not snippet.uri or self._privacy.inactive_reason(snippet.uri, settings) is None
+
+    def _search_all_again(self) -> None:
+        for state in self._states.values():
+            state.line = None
+
+    def _place(self, uri: str) -> tuple[Path, str] | None:
+        """The workspace folder of a file, the innermost, and its path inside."""
+        file = file_of(uri)
+        if file is None:
+            return None
+        holding = [root for root in self._roots() if file.is_relative_to(root) and _is_workspace(root)]
+        root = max(holding, key=lambda root: len(root.parts), default=None)
+        return (root, file.relative_to(root).as_posix()) if root is not None else None
+
+
+def _query(document: DocumentSnapshot, position: Position) -> dict[str, str]:
+    text = document.text
+    return {
+        "language": document.language,
+        "head": "".join(text.lines(0, _HEAD_LINES))[:_HEAD_CHARS],
+        "before": read_back(text, position, _BEFORE),
+        "after": read(text, position, text.line_count, _AFTER),
+    }
+
+
+def _wanted(source: Source, settings: Settings) -> bool:
+    return bool(getattr(settings, f"context_{source}"))
+
+
+def _is_workspace(root: Path) -> bool:
+    """Whether a folder is somebody's project rather than all that they have."""
+    home = Path.home()
+    return root != home and root not in home.parents

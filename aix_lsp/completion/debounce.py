@@ -1,0 +1,54 @@
+"""How long to wait before a model is asked, so that text typed in a rush costs no calls.
+
+Waiting pays only where an answer would come too late anyway: between keystrokes that are closer together than
+the time to first text, and where suggestions are being rejected: shown at a pause they disturb less (an
+adaptive delay raised acceptance from 15.4 to 18.6 %, arXiv 2511.18842). Times are in seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+_SMOOTHING = 0.3
+_PAUSE = 1.0
+"""A longer gap is a pause, and says nothing of the typing rhythm."""
+
+
+@dataclass(slots=True)
+class Mean:
+    """A running mean in which the newest value weighs most."""
+
+    value: float | None = None
+
+    def add(self, value: float) -> None:
+        self.value = value if self.value is None else self.value + _SMOOTHING * (value - self.value)
+
+
+@dataclass(slots=True)
+class Debouncer:
+    """The rhythm of typing in one document."""
+
+    interval: Mean = field(default_factory=Mean)
+    _last: float | None = None
+    _after_pause: bool = True
+
+    def typed(self, now: float) -> None:
+        """Take note of a keystroke."""
+        gap = None if self._last is None else now - self._last
+        self._last = now
+        self._after_pause = gap is None or gap > _PAUSE
+        if gap is not None and not self._after_pause:
+            self.interval.add(gap)
+
+    def wait(self, latency: float | None, longest: float, unwelcome: bool = False) -> float:
+        """How long to wait now; `latency` is the usual time to first text, `longest` the setting's cap.
+
+        Nothing at the first keystroke after a pause, nor where text comes sooner than the next keystroke,
+        unless suggestions are `unwelcome` at present.
+        """
+        interval = self.interval.value
+        if longest <= 0 or interval is None or latency is None or self._after_pause:
+            return 0.0
+        if latency < interval and not unwelcome:
+            return 0.0
+        return min(longest, 1.5 * interval)

@@ -1,0 +1,212 @@
+"""A document while it is edited: its running generations, followed through every change. No backends here."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aix_lsp.completion.debounce import Debouncer
+from aix_lsp.completion.document import DocumentSnapshot, Edit, Position, Text
+from aix_lsp.completion.edit_kind import EditKind, Replaced, edit_kind, replaced
+from aix_lsp.completion.edits import Span, after, compatible, follow, typed_in
+from aix_lsp.completion.generation import Generation
+from aix_lsp.completion.pending_request import PendingRequest
+from aix_lsp.completion.request import CompletionRequest, ContentModified
+from aix_lsp.completion.reuse import NEAR_AFTER, NEAR_BEFORE, near_after, near_after_forms
+from aix_lsp.fim.reading import read, read_back
+from aix_lsp.fim.window import Window
+
+_REMEMBERED_CHANGES = 64
+
+
+@dataclass(slots=True)
+class _Running:
+    """A generation and its place in the document as it is now."""
+
+    generation: Generation
+    span: Span
+    head: str
+    """What stands between the span's start and the generated text, once the popup's entry is accepted."""
+    near_before: str
+    near_after: str
+    typed: str
+    """What stood in the span at first: the part of the popup's entry that was typed, mostly nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    before: DocumentSnapshot
+    after: DocumentSnapshot
+    edits: tuple[Edit, ...]
+
+
+class DocumentState:
+    """What the service knows of one document between asks."""
+
+    def __init__(self) -> None:
+        self.window: Window | None = None
+        self.pending_requests: dict[str, PendingRequest] = {}
+        """The newest request of each channel."""
+        self.debouncer = Debouncer()
+        self._latest: DocumentSnapshot | None = None
+        self._changes: deque[_Change] = deque(maxlen=_REMEMBERED_CHANGES)
+        self._running: list[_Running] = []
+        self.edit_kind: EditKind = ""
+        """How it was last edited."""
+        self._replaced: deque[Replaced] = deque(maxlen=_REMEMBERED_CHANGES)
+        self._typed: Span | None = None
+        """What was written in one go, up to where it was written last."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is going on."""
+        return not self._running and not self.pending_requests
+
+    @property
+    def text(self) -> Text | None:
+        """The newest text known."""
+        return self._latest.text if self._latest is not None else None
+
+    def open(self, document: DocumentSnapshot) -> None:
+        """Begin with a document as it was opened."""
+        self._latest = document
+
+    def change(self, before: DocumentSnapshot, after: DocumentSnapshot, edits: Sequence[Edit]) -> None:
+        """Follow an edit; generations that it makes useless are cancelled at once."""
+        change = _Change(before, after, tuple(edits))
+        self._latest = after
+        self._changes.append(change)
+        self._note_typing(change)
+        self._forget_finished()
+        for running in self._running:
+            _advance(running, change)
+
+    def typed_before(self, position: Position) -> str:
+        """What was written in one go up to `cursor`; empty where the last writing was elsewhere."""
+        if self._typed is None or self._latest is None or self._typed.end != position:
+            return ""
+        return typed_in(self._typed, self._latest.text)
+
+    def _note_typing(self, change: _Change) -> None:
+        if not change.edits:
+            return
+        now = replaced(change.edits, change.before.text)
+        self.edit_kind = edit_kind(change.edits, now, self._replaced)
+        if now is not None:
+            self._replaced.append(now)
+        last = change.edits[-1]
+        end = after(last.start, last.text)
+        typed = follow(self._typed, change.before.text, change.edits) if self._typed else None
+        self._typed = typed if typed is not None and typed.end == end else Span(last.start, end)
+
+    def begin(
+        self, generation: Generation, document: DocumentSnapshot, start: Position, end: Position, head: str
+    ) -> None:
+        """Follow a generation that began at `end` of `document`, in front of which stands a popup's entry.
+
+        `start` is where the entry would be inserted; without one it is `end`. Raises ContentModified where
+        the document has gone on from `document` so that the generation would be useless.
+        """
+        text = document.text
+        span = Span(start, end)
+        running = _Running(
+            generation,
+            span,
+            head,
+            read_back(text, start, NEAR_BEFORE),
+            near_after(read(text, end, text.line_count, 2 * NEAR_AFTER)),
+            typed_in(span, text),
+        )
+        for change in self._since(document):
+            _advance(running, change)
+        if generation.diverged:
+            raise ContentModified
+        self._forget_finished()
+        self._running.append(running)
+
+    def grew(self, generation: Generation) -> None:
+        """Cancel a generation that has turned out other than what was typed meanwhile.
+
+        A request that is older than what was typed has no use for it; a newer one may ask anew.
+        """
+        for running in self._running:
+            if running.generation is generation and not self._agrees(running):
+                for pending in self.pending_requests.values():
+                    if pending.generation is generation and self._typed_since(pending.request):
+                        pending.outdate()
+                generation.cancel()
+
+    def drop_strays(self, keep: Generation | None = None) -> None:
+        """Cancel what runs at places that nobody asks about any more, nor will when `keep` is accepted."""
+        self._forget_finished()
+        for running in self._running:
+            generation = running.generation
+            after_acceptance = keep is not None and generation.prefetched_for is keep
+            if generation is not keep and not generation.watchers and not after_acceptance:
+                generation.cancel()
+
+    def cancel_all(self) -> None:
+        """Cancel every generation, with what waits for it."""
+        for running in self._running:
+            running.generation.diverged = True
+            running.generation.cancel()
+
+    def _since(self, document: DocumentSnapshot) -> list[_Change]:
+        """The changes after `document`'s version. Raises ContentModified where they are not known."""
+        if self._latest is None or document.version >= self._latest.version:
+            return []
+        later = [change for change in self._changes if change.before.version >= document.version]
+        if not later or later[0].before.version != document.version:
+            raise ContentModified
+        return later
+
+    def _typed_since(self, request: CompletionRequest) -> bool:
+        """Whether the text at a request's cursor is no longer as it was."""
+        position = request.document.text.clamp(request.position)
+        span: Span | None = Span(position, position)
+        try:
+            for change in self._since(request.document):
+                span = follow(span, change.before.text, change.edits) if span else None
+        except ContentModified:
+            return True
+        return span is None or span.start != span.end
+
+    def _forget_finished(self) -> None:
+        self._running = [running for running in self._running if not running.generation.finished]
+
+    def _agrees(self, running: _Running) -> bool:
+        document = self._latest
+        return document is None or _goes_along(running, typed_in(running.span, document.text))
+
+
+def _advance(running: _Running, change: _Change) -> None:
+    """Follow one change; where it makes the generation useless, say so and cancel it."""
+    generation = running.generation
+    text = change.after.text
+    span = follow(running.span, change.before.text, change.edits)
+    if span is not None and _same_place(running, span, text):
+        typed = typed_in(span, text)
+        if _goes_along(running, typed):
+            generation.typed_along = (
+                generation.typed_along or typed_in(running.span, change.before.text) != typed
+            )
+            running.span = span
+            return
+    generation.diverged = True
+    generation.cancel()
+
+
+def _same_place(running: _Running, span: Span, text: Text) -> bool:
+    if text.clamp(span.start) != span.start or text.clamp(span.end) != span.end:
+        return False  # a "\n" typed behind a lone "\r" joins it, and no line is added
+    if read_back(text, span.start, NEAR_BEFORE) != running.near_before:
+        return False
+    return running.near_after in near_after_forms(read(text, span.end, text.line_count, 2 * NEAR_AFTER))
+
+
+def _goes_along(running: _Running, typed: str) -> bool:
+    if typed == running.typed:
+        return True
+    tracks = running.generation.tracks
+    return not tracks or any(compatible(running.head + track.raw, typed, running=True) for track in tracks)

@@ -1,0 +1,111 @@
+"""Where a generation's place is after edits, and whether what stands there now goes along with it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aix_lsp.completion.document import Edit, Position, Text
+from aix_lsp.fim.reading import normalise
+
+MOST_TYPED_AHEAD = 24
+"""How many characters a typist may be ahead of a running generation before it is given up."""
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_PAIRED = re.compile(r"[)\]}>\"'`]{1,4}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What was typed at a place: it begins where the cursor stood and ends where the old suffix begins."""
+
+    start: Position
+    end: Position
+
+
+def follow(span: Span, before: Text, edits: Iterable[Edit]) -> Span | None:
+    """The span after `edits`, made one after another; None where an edit crossed one of its ends."""
+    text = before
+    current: Span | None = span
+    for edit in edits:
+        current = _moved(current, shrink(edit, text)) if current else None
+        if current is None:
+            return None
+        text = text.replace(edit.start, edit.end, edit.text)
+    return current
+
+
+def compatible(produced: str, typed: str, running: bool) -> bool:
+    """Whether `typed` is the head of `produced`, or, of a running generation, may yet become it.
+
+    Brackets and quotes at the end of `typed` may be the editor's, which pairs them.
+    """
+    paired = _PAIRED.search(typed)
+    shortest = paired.start() if paired else len(typed)
+    for end in range(len(typed), shortest - 1, -1):
+        form = typed[:end]
+        if produced.startswith(form):
+            return True
+        if running and form.startswith(produced) and len(form) - len(produced) <= MOST_TYPED_AHEAD:
+            return True
+    return False
+
+
+def shrink(edit: Edit, text: Text) -> Edit:
+    """`edit` without what it leaves as it was: a client may replace a whole word to add a character."""
+    if edit.start == edit.end:
+        return edit
+    whole, new = text.slice(edit.start, edit.end), edit.text
+    head = _common(whole, new)
+    old, new = whole[head:], new[head:]
+    tail = _common(old[::-1], new[::-1])
+    start = after(edit.start, whole[:head])
+    return Edit(start, after(start, old[: len(old) - tail]), new[: len(new) - tail])
+
+
+def after(position: Position, inserted: str) -> Position:
+    """The place after `inserted`, put in at `position`."""
+    ends = [match.end() for match in _LINE_END.finditer(inserted)]
+    if not ends:
+        return Position(position.line, position.column + len(inserted))
+    return Position(position.line + len(ends), len(inserted) - ends[-1])
+
+
+def typed_in(span: Span, text: Text) -> str:
+    """What stands in the span, with "\\n" endings."""
+    return normalise(text.slice(span.start, span.end))
+
+
+def _moved(span: Span, edit: Edit) -> Span | None:
+    if edit.start == edit.end and not edit.text:
+        return span
+    if edit.start > span.end or (edit.start == span.end and not edit.text):
+        return span
+    if edit.start == span.end:  # typed, or an accepted text that replaced closers right of the cursor
+        return Span(span.start, after(edit.start, edit.text))
+    if edit.end <= span.start and edit.start < span.start:
+        return Span(_shifted(span.start, edit), _shifted(span.end, edit))
+    if edit.start >= span.start and edit.end <= span.end:
+        return Span(span.start, _shifted(span.end, edit))
+    return None
+
+
+def _shifted(position: Position, edit: Edit) -> Position:
+    """Where a position at or after the edit's end has gone."""
+    end = after(edit.start, edit.text)
+    if position.line > edit.end.line:
+        return Position(position.line + end.line - edit.end.line, position.column)
+    return Position(end.line, end.column + position.column - edit.end.column)
+
+
+def _common(one: str, other: str) -> int:
+    """Length of the common head, by bisection: comparing slices is far faster than comparing characters."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -1,0 +1,246 @@
+"""Which generation answers a request: one that is finished, one that is running, or a new one.
+
+Owns the generations. Knows nothing of how answers are put together.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable, GenerateRequest, Priority
+from aix_lsp.completion import prompt as prompts
+from aix_lsp.completion.candidates import contradicts, exhausted, has_more
+from aix_lsp.completion.completion_context import CompletionContext, completion_context
+from aix_lsp.completion.context.provider import ContextProvider
+from aix_lsp.completion.debounce import Mean
+from aix_lsp.completion.document_state import DocumentState
+from aix_lsp.completion.generation import Generation
+from aix_lsp.completion.prefetch import after_acceptance, after_line_break
+from aix_lsp.completion.prompt_budget import PromptBudget
+from aix_lsp.completion.request import ContentModified, Suggestion
+from aix_lsp.completion.reuse import ReuseStore, reuse_key
+from aix_lsp.fim.window import next_window
+
+Origin = Literal["generated", "joined", "reused"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRef:
+    """The generation that answers a request, and what was typed since it began."""
+
+    generation: Generation
+    typed: str
+    origin: Origin
+    """How the request came to it."""
+
+
+class GenerationCache:
+    """The generations of one client's documents."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        clock: Callable[[], float],
+        ended: Callable[[Generation], None],
+        context_provider: ContextProvider,
+    ) -> None:
+        """`ended` is told of each generation that has ended."""
+        self.latency = Mean()
+        """Seconds to the first text of a new generation."""
+        self._prompt_budget = PromptBudget()
+        self._backend = backend
+        self._clock = clock
+        self._ended = ended
+        self._context_provider = context_provider
+        self._session = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
+        self._store: ReuseStore[Generation] = ReuseStore(clock)
+        self._generations: set[Generation] = set()
+        self._complaint = ""
+
+    @property
+    def under_way(self) -> int:
+        """How many generations are still running."""
+        return len(self._generations)
+
+    def find(self, context: CompletionContext, state: DocumentState) -> GenerationRef | None:
+        """A generation that goes along with what was typed since it began."""
+        for generation, typed in self._store.look_back(context.cursor, context.shape):
+            if generation.cancelled or generation.error is not None or contradicts(generation, typed):
+                continue
+            if context.wanted > len(generation.tracks):
+                if typed:
+                    continue
+                self._vary(generation, context, state)
+            if exhausted(generation, typed) and not _ended_its_line(generation, context):
+                continue
+            if (
+                context.request.trigger == "invoked"
+                and generation.finished
+                and _too_little(generation, typed)
+            ):
+                continue
+            return GenerationRef(generation, typed, "reused" if generation.finished else "joined")
+        return None
+
+    def fails(self, ref: GenerationRef, context: CompletionContext) -> bool:
+        """Whether a generation found running has turned out other than what was typed, or shorter."""
+        generation, typed = ref.generation, ref.typed
+        if not typed or ref.origin == "reused" or generation.error is not None:
+            return False
+        if contradicts(generation, typed):
+            return True
+        return (
+            generation.complete and exhausted(generation, typed) and not _ended_its_line(generation, context)
+        )
+
+    def begin(
+        self, context: CompletionContext, state: DocumentState, prefetched_for: Generation | None = None
+    ) -> GenerationRef:
+        """Begin a generation. Raises ContentModified where the text went on otherwise.
+
+        With `prefetched_for` it is one for later, for when that generation's text is accepted.
+        """
+        name = f"{self._session}-{next(self._numbers)}"
+        request, placeholders = self._request(context, state, self._key(context))
+        cursor = replace(context.cursor, placeholders=placeholders)
+        generation = Generation(
+            name, cursor, context.extent, self._clock, lambda: self._grew(generation, state)
+        )
+        generation.prefetched_for = prefetched_for
+        state.begin(
+            generation,
+            context.request.document,
+            context.request_start,
+            context.request_position,
+            context.head,
+        )
+        state.drop_strays(keep=prefetched_for or generation)
+        self._generations.add(generation)
+        if prefetched_for is not None:
+            request = replace(
+                request, priority=Priority.PREFETCH, stream_key=f"{request.stream_key}:prefetch"
+            )
+        generation.start(self._backend, request, self._failed)
+        if context.wanted > 1:
+            self._vary(generation, context, state)
+        self._store.put(reuse_key(context.cursor, context.shape), generation)
+        return GenerationRef(generation, "", "generated")
+
+    def prefetch(
+        self,
+        context: CompletionContext,
+        ref: GenerationRef,
+        suggestion: Suggestion | None,
+        state: DocumentState,
+    ) -> None:
+        """Begin with what follows a suggestion just given, at the lowest class, while the user reads it.
+
+        Where there was nothing to give, since the line has ended, that is the next line.
+        """
+        generation = ref.generation
+        if not generation.complete:
+            return
+        if suggestion is not None:
+            request = after_acceptance(
+                context, suggestion, generation.tracks[int(suggestion.id.rpartition(".")[2])]
+            )
+        else:
+            request = after_line_break(context, ref.typed, generation.tracks[0])
+        further = (
+            completion_context(request, context.settings, self._backend.status.model) if request else None
+        )
+        if further is not None and self.find(further, state) is None:
+            with suppress(ContentModified):
+                self.begin(further, state, prefetched_for=generation)
+
+    def forget(self, uri: str) -> None:
+        """Drop what is stored of a document."""
+        self._store.forget(uri)
+
+    def clear(self) -> None:
+        """Drop what is stored."""
+        self._store.clear()
+
+    async def close(self) -> None:
+        """End every generation."""
+        running = list(self._generations)
+        for generation in running:
+            generation.cancel()
+        for generation in running:
+            await generation.closed()
+
+    def _vary(self, generation: Generation, context: CompletionContext, state: DocumentState) -> None:
+        """Ask for further candidates at a generation's place, beside the first."""
+        request, _ = self._request(context, state, f"{self._key(context)}:more")
+        request = replace(
+            request,
+            n=context.wanted - len(generation.tracks),
+            temperature=prompts.varied_temperature(context.settings),
+        )
+        self._generations.add(generation)
+        generation.start(self._backend, request, self._failed)
+
+    def _request(
+        self, context: CompletionContext, state: DocumentState, key: str
+    ) -> tuple[GenerateRequest, tuple[str, ...]]:
+        """The request for the request's place, and what stands in its prompt for secrets."""
+        model, longest = self._backend.status.model, self._prompt_budget.longest
+        limits = prompts.limits(context.settings, model, longest)
+        window = next_window(state.window, context.document.text, context.position, limits)
+        room = prompts.context_chars(context.settings, model, longest)
+        files = self._context_provider.files(context, window, room, moved=window.moved_from(state.window))
+        if context.request.selected is None:  # else the text is not the document's
+            state.window = window
+        recalls = prompts.recalls(context.settings, model)
+        library = self._context_provider.library(context, window) if recalls else ()
+        prompt = window.prompt(context.document.path, context.document.language, files)
+        cleaned, placeholders = prompts.clean(prompt)
+        others = self._context_provider.placeholders(context.document.uri)
+        return prompts.request(cleaned, context, key, library), (*placeholders, *others)
+
+    def _key(self, context: CompletionContext) -> str:
+        return prompts.stream_key(self._session, context.document.uri)
+
+    def _grew(self, generation: Generation, state: DocumentState) -> None:
+        self._store.grew(max(len(track.raw) for track in generation.tracks))
+        state.grew(generation)
+        if generation.finished and generation in self._generations:
+            self._generations.discard(generation)
+            self._prompt_budget.add(generation.usage)
+            self._ended(generation)
+            if generation.first_text is not None:
+                self.latency.add(generation.first_text - generation.started)
+            if generation.complete:
+                self._complaint = ""
+
+    def _failed(self, error: BackendError) -> None:
+        """Say once what is wrong; while it stays so, only whoever debugs wants to hear it again."""
+        level = logging.INFO if isinstance(error, BackendUnavailable) else logging.WARNING
+        if str(error) == self._complaint:
+            level = logging.DEBUG
+        self._complaint = str(error)
+        log.log(level, "no suggestion: %s", error)
+
+
+def _too_little(generation: Generation, typed: str) -> bool:
+    """Whether what is left is less than who asks by hand wants to see."""
+    cut = generation.may_be_cut_short and any(track.finish_reason == "length" for track in generation.tracks)
+    return cut or not has_more(generation, typed)
+
+
+def _ended_its_line(generation: Generation, context: CompletionContext) -> bool:
+    """Whether the model ended its line here, so that asking for the line's rest would bring nothing."""
+    return (
+        generation.extent == context.extent == "line"
+        and context.request.trigger == "automatic"
+        and all(track.finish_reason == "stop" for track in generation.tracks)
+    )

@@ -1,0 +1,41 @@
+"""When two lines say the same, when that says anything, and what is kept where they do."""
+
+from __future__ import annotations
+
+import re
+
+from aix_lsp.completion.cursor import CursorContext
+
+_WORD = re.compile(r"\w+")
+_WORD_CHARS = re.compile(r"[^\W_]")
+
+
+def word_begun(text: str, cursor: CursorContext) -> str:
+    """What of a text ends the word that ends at the cursor; empty where none does."""
+    word = _WORD.match(text) if cursor.word_before else None
+    return word[0] if word else ""
+
+
+def significant(line: str) -> bool:
+    """Whether a line says so much that writing it twice is a fault: `}`, `0,` and `else:` may come twice."""
+    return len(_WORD_CHARS.findall(line)) >= 5 and len(line.strip()) >= 7
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two lines have the same words, whatever stands between them.
+
+    A letter makes another line: `minX`, `minY` and `left`, `right` are what people write below each other. Of the
+    lines that authors wrote above one within a tenth of its edit distance, the field's usual measure, all are right.
+    """
+    return _WORD.findall(one) == _WORD.findall(other)
+
+
+def may_become_alike(head: str, other: str) -> bool:
+    """Whether a line that begins with `head` may be `alike` to `other` in the end."""
+    words, wanted = _WORD.findall(head), _WORD.findall(other)
+    if not words:
+        return True
+    last = len(words) - 1
+    return words[:last] == wanted[:last] and any(
+        word.startswith(words[last]) for word in wanted[last : last + 1]
+    )

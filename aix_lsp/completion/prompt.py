@@ -1,0 +1,131 @@
+"""What a backend is asked for: the window around the cursor as a prompt, and the limits of the generation."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from itertools import chain
+
+from aix_lsp.backends.base import GenerateRequest, LibraryText, ModelInfo, Priority, StopWhen
+from aix_lsp.completion.completion_context import CompletionContext
+from aix_lsp.completion.languages import language_of, opens_block
+from aix_lsp.completion.secrets import encodable, redact
+from aix_lsp.fim.prompt import ContextFile, FimPrompt
+from aix_lsp.fim.window import Limits
+from aix_lsp.settings import Settings
+
+_CHARS_PER_TOKEN = 2.6
+"""Low for code (3 to 4 is usual), so that a prompt fits; the engine cuts what does not."""
+_SUFFIX_SHARE = 0.25
+_CONTEXT_SHARE = 0.3
+"""Of the prompt, at most: what stands around the cursor tells more than any other file."""
+_MOST_CHARS = 32768
+_LONGEST_MS = 15_000
+"""A generation that goes on for re-attachment after its ask's deadline ends by then."""
+_VARIED = 0.7
+"""Temperature of further candidates, which at 0 would all be the same."""
+
+
+def limits(settings: Settings, model: ModelInfo | None, longest: int | None = None) -> Limits:
+    """How much of a document fits the model, the settings, and the tokens read in bearable time."""
+    room = _room(settings, model, longest)
+    tokens = max(64, room - _context_tokens(settings, model, room))
+    chars = min(_MOST_CHARS, int(tokens * _CHARS_PER_TOKEN))
+    suffix = int(chars * _SUFFIX_SHARE)
+    return Limits(
+        prefix_lines=settings.prefix_lines,
+        suffix_lines=settings.suffix_lines,
+        prefix_chars=chars - suffix,
+        suffix_chars=suffix,
+        middle_chars=(chars - suffix) // 4,
+    )
+
+
+def context_chars(settings: Settings, model: ModelInfo | None, longest: int | None = None) -> int:
+    """How much of other files goes into a prompt; 0 where none does."""
+    return int(_context_tokens(settings, model, _room(settings, model, longest)) * _CHARS_PER_TOKEN)
+
+
+def _room(settings: Settings, model: ModelInfo | None, longest: int | None) -> int:
+    """Tokens of a prompt."""
+    context_length = model.context_length if model is not None else 2048
+    if longest is not None:
+        context_length = min(context_length, longest + settings.max_tokens)
+    return context_length - settings.max_tokens - 32
+
+
+def _context_tokens(settings: Settings, model: ModelInfo | None, room: int) -> int:
+    """None for a model that recalls: what it would read of other files weighs in without being read."""
+    if model is None or not model.takes_context or recalls(settings, model):
+        return 0
+    return max(0, min(settings.context_tokens, int(room * _CONTEXT_SHARE)))
+
+
+def request(
+    prompt: FimPrompt, context: CompletionContext, stream_key: str, library: tuple[LibraryText, ...] = ()
+) -> GenerateRequest:
+    """The request for the first candidate. `library` is what an engine may recall from beside the prompt."""
+    settings = context.settings
+    return GenerateRequest(
+        prompt=prompt,
+        max_tokens=settings.max_tokens,
+        temperature=settings.temperature,
+        stop_when=_stop_when(context),
+        confidence=context.least,
+        stream_key=stream_key,
+        priority=Priority.INVOKED if context.request.trigger == "invoked" else Priority.TYPED,
+        deadline_ms=max(_LONGEST_MS, settings.deadline_ms),
+        recall=None if settings.recall else 0.0,
+        library=library,
+    )
+
+
+def recalls(settings: Settings, model: ModelInfo | None) -> bool:
+    """Whether the engine lets what stands elsewhere weigh in."""
+    return settings.recall and model is not None and model.recall
+
+
+def _stop_when(context: CompletionContext) -> StopWhen:
+    """Where the backend may end by itself. Where that would be too early, the filters end the generation."""
+    if context.cursor.in_mid_line:  # whether the model ends its line or its insertion must be seen
+        return ""
+    line = context.cursor.line_before
+    if (
+        context.extent == "block"
+        and line.strip()
+        and not opens_block(line, language_of(context.cursor.language))
+    ):
+        return ""  # the lines to come are no deeper than the cursor's
+    return context.extent
+
+
+def stream_key(session: str, uri: str) -> str:
+    """The engine's name for a document's stream; it tells a remote server nothing of the path."""
+    digest = hashlib.blake2s(uri.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    return f"{session}:{digest}"
+
+
+def varied_temperature(settings: Settings) -> float:
+    """The temperature of further candidates."""
+    return max(_VARIED, settings.temperature)
+
+
+def clean(prompt: FimPrompt) -> tuple[FimPrompt, tuple[str, ...]]:
+    """The prompt as it may be sent, without secrets; and what stands in their place."""
+    before = redact(encodable(prompt.prefix + prompt.middle))
+    suffix = redact(encodable(prompt.suffix))
+    context = [redact(encodable(file.text)) for file in prompt.context]
+    anchor = len(prompt.prefix)
+    sent = replace(
+        prompt,
+        prefix=before.text[:anchor],
+        middle=before.text[anchor:],
+        suffix=suffix.text,
+        path=encodable(prompt.path),
+        context=tuple(
+            ContextFile(encodable(file.path), clean.text)
+            for file, clean in zip(prompt.context, context, strict=True)
+        ),
+    )
+    placeholders = chain.from_iterable(part.placeholders for part in (before, suffix, *context))
+    return sent, tuple(placeholders)

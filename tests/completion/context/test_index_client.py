@@ -1,0 +1,154 @@
+"""The searcher's process from the server's side: it comes back when it dies, and nothing of it stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from aix_lsp.completion.context.index_client import Found, IndexClient, database
+from tests.completion.context.index.places import write
+
+BANK = "def open_account(name: str) -> int:\n    return 1\n"
+QUERY = {
+    "path": "main.py",
+    "language": "python",
+    "head": "from bank import open_account\n",
+    "before": "from bank import open_account\nopen_account(",
+    "after": ")\n",
+    "sources": ["imports", "siblings", "definitions", "similar"],
+}
+
+
+class Watched(IndexClient):
+    """A searcher of one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.indexed = asyncio.Event()
+        super().__init__(lambda folder, done, of: None, self.indexed.set)
+
+    async def opened(self) -> None:
+        self.open(self.root, [])
+        await asyncio.wait_for(self.indexed.wait(), 60)
+
+    async def until_found(self) -> Found:
+        async with asyncio.timeout(60):
+            while not (found := await self.gather(self.root, QUERY)):
+                await asyncio.sleep(0.02)
+        return found
+
+
+@pytest.fixture
+async def index_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watched]:
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
+    write(tmp_path / "w", {"bank.py": BANK, "main.py": "\n"})
+    made = Watched(tmp_path / "w")
+    yield made
+    await made.close()
+    assert not processes()
+
+
+def processes() -> list[psutil.Process]:
+    """The searchers of this process, with their builders."""
+    return [child for child in psutil.Process().children(recursive=True) if "context.index" in command(child)]
+
+
+def command(process: psutil.Process) -> str:
+    """Its command line; empty where it has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+async def test_a_search_before_anything_is_open(index_client: Watched) -> None:
+    assert await index_client.gather(index_client.root, QUERY) == []
+    assert not processes()
+
+
+async def test_what_is_found(index_client: Watched) -> None:
+    await index_client.opened()
+    found = await index_client.until_found()
+    assert {
+        "source": "imports",
+        "path": "bank.py",
+        "text": BANK.split("\n")[0],
+        "rank": 0,
+        "placeholders": [],
+    } in found
+    assert {snippet["source"] for snippet in found} == {"imports", "definitions", "similar"}
+
+
+async def test_one_that_dies_is_started_again(index_client: Watched) -> None:
+    await index_client.opened()
+    await index_client.until_found()
+    [running] = [process for process in processes() if "index.worker" in command(process)]
+    index_client.indexed.clear()
+    running.kill()
+    await asyncio.wait_for(index_client.indexed.wait(), 60)
+    assert await index_client.until_found()
+
+
+async def test_one_that_always_dies_is_left_alone(
+    index_client: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    index_client.open(index_client.root, [])
+    assert await index_client.gather(index_client.root, QUERY) == []
+    async with asyncio.timeout(60):
+        while index_client.starts_left:
+            await asyncio.sleep(0.02)
+    assert await index_client.gather(index_client.root, QUERY) == []
+
+
+async def test_an_index_that_is_damaged_while_it_is_used(
+    index_client: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await index_client.opened()
+    await index_client.until_found()
+    file = database(str(index_client.root))
+    for beside in file.parent.glob(f"{file.name}-*"):
+        beside.unlink()
+    file.write_bytes(b"scribble" * 4096)
+    async with asyncio.timeout(60):
+        while not await index_client.gather(index_client.root, QUERY):
+            # Who opens the file next finds it damaged.
+            index_client.close_folders(but=[])
+            index_client.indexed.clear()
+            await index_client.opened()
+
+
+@pytest.mark.parametrize("count", [3, 300])
+async def test_files_that_change_at_once(index_client: Watched, count: int) -> None:
+    await index_client.opened()
+    write(index_client.root, {f"new{n}.py": f"def new_name_{n}(): ...\n" for n in range(count)})
+    index_client.changed(index_client.root, [f"new{n}.py" for n in range(count)])
+    query = QUERY | {"before": f"new_name_{count - 1}(", "sources": ["definitions"]}
+    async with asyncio.timeout(60):
+        while not (found := await index_client.gather(index_client.root, query)):
+            await asyncio.sleep(0.02)
+    assert [snippet["path"] for snippet in found] == [f"new{count - 1}.py"]
+
+
+async def test_folders_are_let_go_of(index_client: Watched) -> None:
+    await index_client.opened()
+    await index_client.until_found()
+    index_client.close_folders(but=[index_client.root])
+    assert await index_client.gather(index_client.root, QUERY)
+    index_client.close_folders(but=[])
+    assert await index_client.gather(index_client.root, QUERY) == []
+
+
+def test_the_server_itself_neither_parses_nor_searches() -> None:
+    program = (
+        "import sys, aix_lsp.completion.service\n"
+        "print([name for name in sys.modules if name.startswith(('tree_sitter', 'sqlite3'))])"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout == "[]\n"

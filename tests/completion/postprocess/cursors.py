@@ -1,0 +1,10 @@
+"""Scenes written as text, with a last "|" where the cursor stands."""
+
+from __future__ import annotations
+
+from aix_lsp.completion.cursor import CursorContext
+
+
+def cursor(source: str, language: str = "python") -> CursorContext:
+    before, _, behind = source.rpartition("|")
+    return CursorContext("file:///a", language, before, behind)

@@ -1,0 +1,70 @@
+"""What every filter promises of a stream: nothing shown is taken back, and "stop" means stop."""
+
+from __future__ import annotations
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from aix_lsp.completion.cursor import CursorContext
+from aix_lsp.completion.postprocess import apply
+from aix_lsp.completion.postprocess.repetition import repetition
+
+snippets = st.sampled_from(
+    [
+        "x = 1",
+        "return x",
+        "if a:",
+        "else:",
+        "}",
+        ")",
+        "\n",
+        "\n    ",
+        "\n        ",
+        "\n\n",
+        " ",
+        "foo(a, b)",
+        "<|fim_",
+        "middle|>",
+        "<",
+        "é",
+        "😀",
+        "\r\n",
+        "for i in range(10):",
+        "pass",
+        "# note",
+        '"',
+        "(",
+        "{",
+        "abc" * 5,
+    ]
+)
+code = st.lists(snippets, max_size=12).map("".join)
+before = code.map(lambda text: text.replace("\r", ""))
+language = st.sampled_from(["python", "c", "ruby", ""])
+cursors = st.builds(CursorContext, st.just("file:///a"), language, before, before)
+
+
+@settings(max_examples=600)
+@given(cursors, st.lists(snippets, max_size=14), st.sampled_from(["line", "block"]))
+def test_what_is_shown_is_never_taken_back(cursor: CursorContext, parts: list[str], extent: str) -> None:
+    text = "".join(parts)
+    assume(not repetition(text, cursor, True).stop)
+    whole = apply(text, cursor, extent, True)  # type: ignore[arg-type]
+    so_far = shown = ""
+    for part in parts:
+        so_far += part
+        cut = apply(so_far, cursor, extent, False)  # type: ignore[arg-type]
+        assert cut.text.startswith(shown), (so_far, shown, cut)
+        shown = cut.text
+        if cut.stop:
+            assert cut.text == whole.text
+            return
+    assert whole.text.startswith(shown), (text, shown, whole)
+
+
+@settings(max_examples=300)
+@given(cursors, code, st.sampled_from(["line", "block"]))
+def test_what_is_shown_is_the_head_of_what_was_written(cursor: CursorContext, text: str, extent: str) -> None:
+    shown = apply(text, cursor, extent, True).text  # type: ignore[arg-type]
+    assert text.replace("\r\n", "\n").startswith(shown)
+    assert shown == "" or shown.strip()

@@ -1,0 +1,43 @@
+"""The pause before a model is asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from aix_lsp.completion.debounce import Debouncer
+
+
+@pytest.mark.parametrize(
+    ("gaps", "latency", "longest", "waits"),
+    [
+        # off, unknown, at a first keystroke
+        ([0.1] * 9, 0.5, 0.0, 0.0),
+        ([0.1] * 9, None, 1.0, 0.0),
+        ([], 0.5, 1.0, 0.0),
+        ([5.0], 0.5, 1.0, 0.0),
+        # text comes sooner than the next keystroke
+        ([0.3] * 9, 0.1, 1.0, 0.0),
+        # typed faster than answered
+        ([0.1] * 9, 0.5, 1.0, 0.15),
+        ([0.1] * 9, 0.5, 0.05, 0.05),
+        # a pause ends the rush
+        ([0.1] * 9 + [2.0], 0.5, 1.0, 0.0),
+        ([0.1] * 9 + [2.0, 0.1], 0.5, 1.0, 0.15),
+    ],
+)
+def test_wait(gaps: list[float], latency: float | None, longest: float, waits: float) -> None:
+    debouncer = Debouncer()
+    now = 100.0
+    debouncer.typed(now)
+    for gap in gaps:
+        now += gap
+        debouncer.typed(now)
+    assert debouncer.wait(latency, longest) == pytest.approx(waits)
+
+
+def test_suggestions_that_are_rejected_wait_for_a_pause() -> None:
+    debouncer = Debouncer()
+    for now in (100.0, 100.2, 100.4):
+        debouncer.typed(now)
+    assert debouncer.wait(0.01, 1.0) == 0.0
+    assert debouncer.wait(0.01, 1.0, unwelcome=True) == pytest.approx(0.3)

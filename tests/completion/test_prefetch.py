@@ -1,0 +1,213 @@
+"""What follows an accept is asked for in advance, given up when the user does otherwise, and waste until used."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Literal
+
+import pytest
+
+from aix_lsp.backends.base import Priority, Usage
+from aix_lsp.completion.request import Suggestion
+from aix_lsp.completion.service import CompletionService
+from aix_lsp.settings import Settings
+from tests.completion.scripted import Call, Editor, ScriptedBackend, texts, turns
+
+Prefetch = Literal["auto", "always", "never"]
+
+
+@pytest.fixture
+async def backend() -> ScriptedBackend:
+    return ScriptedBackend()
+
+
+@pytest.fixture
+async def service(backend: ScriptedBackend) -> AsyncIterator[CompletionService]:
+    made = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="always"))
+    yield made
+    await made.close()
+    assert all(call.closed.is_set() for call in backend.calls)
+
+
+async def shown(editor: Editor, backend: ScriptedBackend, text: str, reason: str = "stop") -> Suggestion:
+    """What the editor is given where the model writes `text`."""
+    answer = editor.watch()
+    call = await backend.called()
+    call.write(text)
+    call.end(reason)
+    return (await answer)[-1].suggestions[0]
+
+
+def before(call: Call) -> str:
+    """What the model sees before the place."""
+    return call.request.prompt.prefix + call.request.prompt.middle
+
+
+async def test_an_accepted_suggestion_is_followed_at_once(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
+    editor = Editor.at(service, "x = |)\n")
+    given = await shown(editor, backend, "foo(1,", "length")
+    call = await backend.called()
+    assert call.request.priority is Priority.PREFETCH
+    assert before(call) == "x = foo(1,"
+    call.write(" 2)")
+    call.end()
+    await turns()
+    editor.type(given.text)
+    updates = await editor.watch()
+    assert texts(updates) == [" 2)"]
+    assert updates[0].suggestions[0].source == "reuse"
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+async def test_behind_a_whole_line_comes_the_next(
+    service: CompletionService, backend: ScriptedBackend, ending: str
+) -> None:
+    """The model has ended its line, so that the next request comes when the editor has broken it."""
+    editor = Editor.at(service, "def f():\n    |\n".replace("\n", ending).replace("|", "y|"))
+    given = await shown(editor, backend, " = 1\n")
+    call = await backend.called()
+    assert before(call).endswith("y = 1\n    ")
+    call.write("z = 2\n")
+    call.end()
+    await turns()
+    editor.type(given.text)
+    assert texts(await editor.watch()) == [""]
+    editor.type(ending + "    ")
+    assert texts(await editor.watch()) == ["z = 2"]
+
+
+async def test_at_a_lines_end_comes_the_next_line(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
+    """However unlikely the suggestion was: who went along with it to its end goes on below."""
+    editor = Editor.at(service, "def f():\n    y|\n")
+    answer = editor.watch()
+    call = await backend.called()
+    call.write(" = 1\n", logprob=-5.0)
+    call.end()
+    await answer
+    await backend.not_called()
+    editor.type(" = 1")
+    assert texts(await editor.watch()) == [""]
+    call = await backend.called()
+    assert call.request.priority is Priority.PREFETCH
+    assert before(call).endswith("y = 1\n    ")
+    call.write("z = 2\n")
+    call.end()
+    await turns()
+    editor.type("\n    ")
+    updates = await editor.watch()
+    assert texts(updates) == ["z = 2"]
+    assert updates[0].suggestions[0].source == "reuse"
+
+
+@pytest.mark.parametrize(
+    ("source", "written", "logprob", "begun"),
+    [
+        ("x = 1|\n", "\n", -0.1, True),
+        ("x = 1|\n", "\n", -5.0, False),
+        ("x = f(1|)\n", "\n", -0.1, False),  # nobody breaks the line there
+        ("x = |\nx = compute(1)\n", "compute(1)\n", -0.1, False),  # ended by a filter
+        ("    |\n", "\n", -0.1, False),
+    ],
+)
+async def test_where_the_model_says_that_the_line_has_ended(
+    service: CompletionService,
+    backend: ScriptedBackend,
+    source: str,
+    written: str,
+    logprob: float,
+    begun: bool,
+) -> None:
+    editor = Editor.at(service, source)
+    answer = editor.watch()
+    call = await backend.called()
+    call.write(written, logprob=logprob)
+    call.end()
+    assert texts(await answer) == [""]
+    await turns()
+    assert len(backend.calls) == 1 + begun
+    if begun:
+        after_acceptance = await backend.called()
+        assert before(after_acceptance).endswith("x = 1\n")
+        editor.type(";")
+        await turns()
+        assert after_acceptance.closed.is_set()
+
+
+async def test_behind_an_opener_comes_the_block(service: CompletionService, backend: ScriptedBackend) -> None:
+    editor = Editor.at(service, "if |\n")
+    await shown(editor, backend, "a:\n")
+    assert before(await backend.called()) == "if a:"
+
+
+async def test_doing_otherwise_ends_it_and_makes_it_waste(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
+    editor = Editor.at(service, "x = |\n")
+    await shown(editor, backend, "foo(1,", "length")
+    call = await backend.called()
+    call.write(", 2")
+    editor.type("f")
+    assert texts(await editor.watch()) == ["oo(1,"]
+    assert not call.closed.is_set(), "typing along may still end in it"
+    editor.type("i")
+    await turns()
+    assert call.closed.is_set()
+    assert service.statistics()["wasted_tokens"] == 1
+
+
+async def test_asking_elsewhere_ends_it(service: CompletionService, backend: ScriptedBackend) -> None:
+    editor = Editor.at(service, "x = |\ny = 1\n")
+    await shown(editor, backend, "foo(1,", "length")
+    call = await backend.called()
+    editor.cursor = type(editor.cursor)(1, 5)
+    other = editor.watch()
+    (await backend.called()).end()
+    await other
+    await turns()
+    assert call.closed.is_set()
+
+
+async def test_what_is_used_is_no_waste(service: CompletionService, backend: ScriptedBackend) -> None:
+    editor = Editor.at(service, "x = |\n")
+    given = await shown(editor, backend, "foo(1,", "length")
+    call = await backend.called()
+    call.write(", 2")
+    call.end("length", Usage(10, 9, 4))
+    await turns()
+    assert service.statistics()["wasted_tokens"] == 4
+    editor.type(given.text)
+    await editor.watch()
+    assert service.statistics()["wasted_tokens"] == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "url", "snippets", "begun"),
+    [
+        ("auto", "", "f", True),
+        ("auto", "http://127.0.0.1:9", "f", False),  # tokens of another's server may cost money
+        ("always", "http://127.0.0.1:9", "f", True),
+        ("never", "", "f", False),
+        ("always", "", "foo(1, 2, 3, 4, 5, 6, 7, 8)", False),  # each piece makes it less likely
+    ],
+)
+async def test_only_likely_suggestions_are_followed_and_only_where_wanted(
+    wanted: Prefetch, url: str, snippets: str, begun: bool
+) -> None:
+    backend = ScriptedBackend()
+    settings = Settings(deadline_ms=60_000, prefetch=wanted, url=url)
+    service = CompletionService(backend, lambda language: settings)
+    editor = Editor.at(service, "x = |\n")
+    answer = editor.watch()
+    call = await backend.called()
+    for snippet in snippets:
+        call.write(snippet)
+    call.end()
+    await answer
+    await turns()
+    assert len(backend.calls) == 1 + begun
+    assert service.statistics()["under_way"] == begun
+    await service.close()

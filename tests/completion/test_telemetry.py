@@ -1,0 +1,149 @@
+"""What is counted: each suggestion once, whatever a client says of it how often."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+
+from aix_lsp import statistics
+from aix_lsp.backends.base import Usage
+from aix_lsp.completion.document import Position, Text
+from aix_lsp.completion.feedback import Feedback
+from aix_lsp.completion.figures import figures
+from aix_lsp.completion.request import ContentModified, Suggestion
+from aix_lsp.completion.retention import retained
+from aix_lsp.completion.service import CompletionService
+from aix_lsp.settings import Settings
+from tests.completion.scripted import Editor, ScriptedBackend, turns
+
+GIVEN = [Suggestion("a", "foo(a, b)")]
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([("shown", 0)] * 3, {"shown": 1, "shown_characters": 9}),
+        (
+            [("accepted", 0), ("accepted", 0), ("rejected", 0)],
+            {"shown": 1, "shown_characters": 9, "accepted": 1, "kept_characters": 9},
+        ),
+        (
+            [("partly", 4), ("partly", 3), ("accepted", 0)],
+            {"shown": 1, "shown_characters": 9, "partly": 1, "kept_characters": 9},
+        ),
+        ([("partly", 100)], {"shown": 1, "shown_characters": 9, "partly": 1, "kept_characters": 9}),
+        ([("partly", -1)], {"shown": 1, "shown_characters": 9, "partly": 1}),
+        ([("rejected", 0), ("rejected", 0)], {"rejected": 1}),
+        ([("devoured", 0), ("", 0)], {}),
+    ],
+)
+def test_fates(events: list[tuple[str, int]], expected: dict[str, int]) -> None:
+    counts: Counter[str] = Counter()
+    feedback = Feedback(lambda name, value, language: counts.update({name: value, language: value}))
+    feedback.given(GIVEN, "go", "")
+    for event, characters in events:
+        feedback.event("a", event, characters)
+        feedback.event("unknown", event, characters)
+    assert counts.pop("go", 0) == sum(expected.values())
+    assert +counts == expected
+    assert set(counts) <= set(statistics.COUNTS)
+
+
+def test_a_run_of_rejections_is_unwelcome_until_something_is_taken() -> None:
+    feedback = Feedback(lambda name, value, language: None)
+    suggestions = [Suggestion(name, "text") for name in "abcde"]
+    feedback.given(suggestions, "go", "")
+    for suggestion in suggestions[:4]:
+        assert not feedback.unwelcome
+        feedback.event(suggestion.id, "rejected", 0)
+    assert feedback.unwelcome
+    feedback.event("e", "partly", 2)
+    assert not feedback.unwelcome
+
+
+def test_figures() -> None:
+    told = figures({"shown": 4, "accepted": 1, "partly": 1, "answered": 8, "reused": 2, "first_text_slow": 1})
+    assert (told["acceptance"], told["reuse"], told["cache"]) == (0.5, 0.25, None)
+    assert json.loads(json.dumps(told)) == told
+    assert figures({})["first_text_ms"] == {"p50": None, "p95": None}
+
+
+@pytest.mark.parametrize(
+    ("inserted", "text", "expected"),
+    [
+        ("foo(a)\n    return b", "x = foo(a)\n    return b\n", (14, 14)),
+        ("foo(a)\n    return b", "x = foo(a)\n    return c\n", (14, 6)),
+        ("foo(a)", "", (6, 0)),
+    ],
+)
+def test_what_survived(inserted: str, text: str, expected: tuple[int, int]) -> None:
+    assert retained(inserted, Text.of(text), 0) == expected
+
+
+async def test_the_service_counts_and_saves() -> None:
+    backend = ScriptedBackend()
+    service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="never"))
+    editor = Editor.at(service, "x = |\n")
+    answer = editor.watch()
+    call = await backend.called()
+    call.write("foo()")
+    call.end()
+    given = (await answer)[-1].suggestions[0]
+    editor.type("f")
+    again = (await editor.watch())[-1].suggestions[0]
+    assert again.id == given.id
+    service.feedback(given.id, "shown")
+    service.feedback(given.id, "accepted")
+    editor.type("oo()")
+    editor.edit(Position(0, 4), Position(0, 7), "bar")
+    service.document_closed(editor.uri)
+    told = service.statistics()
+    assert (told["requests"], told["generations"], told["reused"], told["shown"]) == (2, 1, 1, 1)
+    assert (told["kept_characters"], told["survival"]) == (4, 0.0)
+    apart = told["languages"]["python"]
+    assert (apart["requests"], apart["shown"], apart["kept_characters"]) == (2, 1, 4)
+    await service.close()
+    saved = statistics.total()
+    assert (saved["requests"], saved["accepted"]) == (2, 1)
+
+
+async def test_what_is_cancelled_unseen_is_waste() -> None:
+    backend = ScriptedBackend()
+    service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="never"))
+    editor = Editor.at(service, "x = |\n")
+    answer = editor.watch()
+    call = await backend.called()
+    call.write("foo")
+    await turns()
+    editor.type("g")
+    with pytest.raises(ContentModified):
+        await answer
+    await service.close()
+    told = service.statistics()
+    assert (told["generations"], told["wasted_tokens"], told["answered"]) == (1, 1, 0)
+
+
+async def test_each_stream_of_a_generation_is_paid_for_once() -> None:
+    """The further candidates of an invoked ask are another request; a filter that ends one loses no count."""
+    backend = ScriptedBackend()
+    service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="never"))
+    editor = Editor.at(service, "x = |\n")
+    first = editor.watch()
+    call = await backend.called()
+    call.cost(Usage(100, 90, 0))
+    call.write("foo()\n")
+    await first
+    assert call.closed.is_set()
+    invoked = editor.watch(editor.request("invoked", 3))
+    more = await backend.called()
+    more.cost(Usage(100, 100, 0))
+    for index, text in enumerate(("bar(", "baz(")):
+        more.write(text, index)
+    more.end(usage=Usage(100, 100, 5))
+    assert len((await invoked)[-1].suggestions) == 3
+    told = service.statistics()
+    await service.close()
+    assert (told["generations"], told["prompt_tokens"], told["cached_tokens"]) == (2, 200, 190)
+    assert told["completion_tokens"] == 1 + 5
