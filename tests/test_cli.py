@@ -82,7 +82,7 @@ WRONG = [
     (["nonsense"], "No such command"),
     (["--tcp", "--ws"], "exclude one another"),
     (["--set", "maxTokns=3"], "did you mean maxTokens?"),
-    (["--set", "maxTokens=many"], "a whole number"),
+    (["--set", "maxTokens=many"], "an integer"),
     (["--set", "maxTokens"], "name=value"),
     (["engine", "--uds", "x", "--host", "y"], "exclude one another"),
     (["complete", "gone.py", "--at", "1:1"], "No such file"),

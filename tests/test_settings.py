@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aix_lsp.settings import Layer, Settings, for_language, project_layer, resolve, unwrap, user_layer
+from aix_lsp.settings.flags import engine_arguments, engine_flags
 from aix_lsp.settings.names import external, options, types
 from aix_lsp.settings.schema import json_schema, markdown, vscode_properties
+from aix_lsp.settings.table import EngineOptions
 from aix_lsp.settings.validate import Misfit, parse
 
 REPOSITORY = Path(__file__).parent.parent
@@ -151,7 +154,7 @@ def test_everything_dangerous_is_the_users() -> None:
         "remoteFormat",
     }
     assert dangerous <= {n for n, o in options().items() if o.metadata["scope"] == "user"}
-    assert all(o.metadata["scope"] == "user" for o in options().values() if o.metadata["engine"])
+    assert all(field.metadata["scope"] == "user" for field in fields(EngineOptions))
 
 
 @pytest.mark.parametrize(
@@ -175,6 +178,10 @@ def test_unwrap(given: Any, expected: dict[str, Any]) -> None:
         ("temperature", "0.5", 0.5),
         ("offline", "true", True),
         ("offline", "off", False),
+        ("offline", "1", True),
+        ("offline", " On ", True),
+        ("idleExitS", "60", 60.0),
+        ("maxTokens", "12.0", 12),
         ("exclude", "*.pem, secret/", ["*.pem", "secret/"]),
         ("model", "7", "7"),
         ("multiline", "never", "never"),
@@ -190,6 +197,46 @@ def test_flags(name: str, text: str, expected: Any) -> None:
 def test_wrong_flags(name: str, text: str) -> None:
     with pytest.raises(Misfit):
         parse(name, text)
+
+
+_VALUES: dict[Any, st.SearchStrategy[Any]] = {
+    bool: st.booleans(),
+    str: st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",))),
+    int: st.integers(0, 10**9),
+    float: st.floats(0, 1e9).map(lambda value: float(f"{value:g}")),
+}
+
+
+def _values(kind: Any) -> st.SearchStrategy[Any]:
+    return _VALUES[kind] if kind in _VALUES else st.sampled_from(get_args(kind))
+
+
+@given(st.data())
+def test_the_engine_reads_the_flags_that_a_server_writes(data: st.DataObject) -> None:
+    hints = get_type_hints(EngineOptions)
+    given_values = {field.name: data.draw(_values(hints[field.name])) for field in fields(EngineOptions)}
+    options = EngineOptions(**given_values)
+    found: list[EngineOptions] = []
+
+    @click.command()
+    @engine_flags
+    def engine(**values: Any) -> None:
+        found.append(EngineOptions(**values))
+
+    engine.main(engine_arguments(options), standalone_mode=False)
+    assert found == [options]
+
+
+def test_the_engine_s_flags_have_the_table_s_defaults() -> None:
+    found: list[EngineOptions] = []
+
+    @click.command()
+    @engine_flags
+    def engine(**values: Any) -> None:
+        found.append(EngineOptions(**values))
+
+    engine.main([], standalone_mode=False)
+    assert found == [EngineOptions()]
 
 
 FILES = [

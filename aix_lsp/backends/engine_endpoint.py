@@ -18,7 +18,7 @@ from pathlib import Path
 import aix_lsp
 from aix_lsp.backends.address import Address, unix
 from aix_lsp.paths import log_dir, runtime_dir, socket_path
-from aix_lsp.settings.table import Settings
+from aix_lsp.settings.table import EngineOptions, Settings
 
 HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX") and sys.platform != "win32"
 
@@ -54,8 +54,8 @@ def engine_key(settings: Settings) -> str:
     """A short digest of all that makes one engine differ from another."""
     parts: dict[str, object] = {
         field.name: getattr(settings, field.name)
-        for field in fields(settings)
-        if field.metadata["engine"] and field.name not in _NOT_IN_KEY
+        for field in fields(EngineOptions)
+        if field.name not in _NOT_IN_KEY
     }
     parts |= {"version": aix_lsp.__version__, "python": sys.executable}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import fields
 
 from aix_lsp import processes
 from aix_lsp.backends.engine_endpoint import EngineEndpoint
+from aix_lsp.settings.flags import engine_arguments
 from aix_lsp.settings.table import Settings
 
 ALREADY_RUNNING = 75
@@ -58,14 +58,7 @@ class EngineProcess:
 def arguments(settings: Settings, endpoint: EngineEndpoint) -> list[str]:
     """What the program is told to run the engine for these settings."""
     found = ["engine"]
-    for field in fields(settings):
-        if not field.metadata["engine"]:
-            continue
-        flag, value = "--" + field.name.replace("_", "-"), getattr(settings, field.name)
-        if value is True:
-            found.append(flag)
-        elif value is not False and value != "":
-            found += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    found += engine_arguments(settings)
     found += ["--lock", str(endpoint.lock), "--log-file", str(endpoint.log)]
     if endpoint.socket is not None:
         return [*found, "--uds", str(endpoint.socket)]

@@ -1,41 +1,22 @@
-"""`aix-lsp engine`: the process that holds the model. Turns flags into the engine's own options."""
+"""`aix-lsp engine`: the process that holds the model. The flags of its options come from the settings' table."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from aix_lsp.cli import placed
-from aix_lsp.settings.table import Settings
-
-_DEFAULT = Settings()
+from aix_lsp.settings.flags import engine_flags
+from aix_lsp.settings.table import EngineOptions
 
 
 @click.command("engine")
-@click.option("--model", default=_DEFAULT.model, show_default=True, help="A folder or a Hugging Face id.")
-@click.option(
-    "--device", default="auto", type=click.Choice(["auto", "cpu", "cuda", "mps"]), show_default=True
-)
-@click.option(
-    "--dtype",
-    default="auto",
-    type=click.Choice(["auto", "float32", "bfloat16", "float16", "int8"]),
-    show_default=True,
-)
-@click.option("--threads", default=0, type=click.IntRange(0), help="CPU threads; 0 chooses by measuring.")
-@click.option("--kv-memory-mb", default=0, type=click.IntRange(0), help="MiB for cached prompts; 0 chooses.")
-@click.option("--trust-remote-code", is_flag=True, help="Let a model's own Python code run.")
-@click.option("--offline", is_flag=True, help="Never look for a model on the network.")
-@click.option("--fim-family", default="", help="Prompt template family; empty detects it.")
-@click.option(
-    "--idle-exit-s",
-    type=click.FloatRange(0),
-    help="Leave after so many seconds without clients; 0 never. "
-    "With --uds --lock, as a server starts it: 600; by hand: 0.",
-)
+@engine_flags
 @click.option(
     "--step-limit-s",
     default=30.0,
@@ -54,39 +35,50 @@ _DEFAULT = Settings()
     "--log-file", type=click.Path(dir_okay=False, path_type=Path), help="Log here, not to standard error."
 )
 @click.option("-v", "--verbose", is_flag=True, help="Log everything.")
-def command(log_file: Path | None, verbose: bool, **options: Any) -> None:
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    log_file: Path | None,
+    verbose: bool,
+    uds: str,
+    host: str,
+    port: int,
+    token_file: str,
+    lock: str,
+    step_limit_s: float,
+    **values: Any,
+) -> None:
     """Run the process that holds the model.
 
-    Servers start it by themselves. Run it by hand to share one model among several machines or people:
-    aix-lsp engine --host 0.0.0.0 --port 8080 --token-file token
+    Servers start it by themselves (with --lock). Run it by hand to share one model among several machines or people;
+    it then stays, unless --idle-exit-s is given: aix-lsp engine --host 0.0.0.0 --port 8080 --token-file token
     """
-    options["model"] = placed(options["model"])
-    listen = _listen(options)
+    for field in fields(EngineOptions):
+        if field.metadata["folder"]:
+            values[field.name] = placed(values[field.name])
+    if not lock and context.get_parameter_source("idle_exit_s") is ParameterSource.DEFAULT:
+        values["idle_exit_s"] = 0.0
+    options = EngineOptions(**values)
+    uds, host = _address(uds, host, port)
     from aix_lsp import logs
-    from aix_lsp.engine.options import EngineOptions
+    from aix_lsp.engine.options import Listen
     from aix_lsp.engine.process import run
 
     logs.configure("debug" if verbose else "info", log_file)
     if log_file is not None:
         logs.add_errors_on_stderr()
-    sys.exit(run(EngineOptions(**options), listen))
+    sys.exit(run(options, Listen(uds, host, port, token_file, lock, options.idle_exit_s, step_limit_s)))
 
 
-def _listen(options: dict[str, Any]) -> Any:
-    from aix_lsp.engine.options import Listen
-
-    uds, host = options.pop("uds"), options.pop("host")
+def _address(uds: str, host: str, port: int) -> tuple[str, str]:
+    """The Unix socket or the host to listen on."""
     if uds and host:
         raise click.UsageError("--uds and --host exclude one another.")
-    lock, idle = options.pop("lock"), options.pop("idle_exit_s")
-    if idle is None:
-        idle = _DEFAULT.idle_exit_s if lock else 0.0
-    port, token_file = options.pop("port"), options.pop("token_file")
-    if not uds and not host:
-        if port or sys.platform == "win32":
-            host = "127.0.0.1"
-        else:
-            from aix_lsp.paths import socket_path
+    if uds or host:
+        return uds, host
+    if port or sys.platform == "win32":
+        return "", "127.0.0.1"
+    from aix_lsp.paths import socket_path
 
-            uds = str(socket_path("engine.sock"))
-    return Listen(uds, host, port, token_file, lock, idle, options.pop("step_limit_s"))
+    return str(socket_path("engine.sock")), ""

@@ -1,5 +1,6 @@
-"""What the engine process is started with, and what a loaded model is. Imports no torch and no
-transformers.
+"""What the engine process is started with, and what a loaded model is. Imports no torch, no transformers.
+
+`EngineOptions` are the settings marked as the engine's, in `aix_lsp/settings/table.py`.
 """
 
 from __future__ import annotations
@@ -9,23 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from aix_lsp.engine.step import Runner
+from aix_lsp.settings.table import EngineOptions
+
+__all__ = ["EngineOptions", "Listen", "LoadedModel", "ModelError", "Progress"]
 
 Progress = Callable[[str, float], None]
 """Told the stage of loading ("weights", "quantize", …) and its fraction, 0 to 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """Which model is loaded, and how. Fields mean what the settings of the same name mean."""
-
-    model: str = "embedded"
-    device: str = "auto"
-    dtype: str = "auto"
-    threads: int = 0
-    kv_memory_mb: int = 0
-    trust_remote_code: bool = False
-    offline: bool = False
-    fim_family: str = ""
 
 
 @dataclass(frozen=True, slots=True)

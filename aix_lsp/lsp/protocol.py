@@ -13,11 +13,10 @@ import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
+from functools import cache, partial
 from typing import Any, cast
 
 from cattrs import Converter
-from lsprotocol.types import METHOD_TO_TYPES
 from pygls.exceptions import JsonRpcException, JsonRpcMethodNotFound
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
@@ -49,8 +48,6 @@ class Protocol(LanguageServerProtocol):
         self.outbox: outbox.Outbox | None = None
         self.requests: dict[str, Callable[[Any], Any]] = {}
         """Handlers of requests, apart from those of notifications, which pygls keeps in `fm.features`."""
-        self.custom_params: dict[str, Any] = {}
-        """Params types of methods that the specification lacks, or that are read otherwise; None is raw."""
         self._outgoing = OutgoingRequests()
 
     def _register_builtin_features(self) -> None:
@@ -89,7 +86,7 @@ class Protocol(LanguageServerProtocol):
             self.refuse(id, jsonrpc.METHOD_NOT_FOUND, f"method not found: {method}")
         else:
             try:
-                structured = self._structure(method, params)
+                structured = self._structure(self.requests[method], params)
             except Exception as error:
                 self.refuse(id, jsonrpc.INVALID_PARAMS, f"invalid params: {reason(error)}")
             else:
@@ -122,7 +119,7 @@ class Protocol(LanguageServerProtocol):
             logger.debug("%s is not a method of this server", method)
         else:
             try:
-                structured = self._structure(method, params)
+                structured = self._structure(self.fm.features[method], params)
             except Exception as error:
                 logger.warning("%s was ignored: invalid params: %s", method, reason(error))
             else:
@@ -138,9 +135,9 @@ class Protocol(LanguageServerProtocol):
             return jsonrpc.SERVER_NOT_INITIALIZED, "the server is not initialized"
         return None
 
-    def _structure(self, method: str, params: Any) -> Any:
-        kind: Any = self.custom_params[method] if method in self.custom_params else METHOD_TO_TYPES[method][2]
-        if kind is None:
+    def _structure(self, handler: Callable[..., Any], params: Any) -> Any:
+        kind = _params_type(handler.func if isinstance(handler, partial) else handler)
+        if kind is Any:
             return params
         return self._converter.structure({} if params is None else params, kind)
 
@@ -240,6 +237,13 @@ class Protocol(LanguageServerProtocol):
     def _running(self) -> dict[Id, asyncio.Task[Any]]:
         """Unanswered requests of the client; whatever pygls calls futures are tasks here."""
         return cast("dict[Id, asyncio.Task[Any]]", self._request_futures)
+
+
+@cache
+def _params_type(handler: Callable[..., Any]) -> Any:
+    """What a handler takes as params: its last parameter's annotation. `Any` is the JSON as it came."""
+    *_, params = inspect.signature(handler, eval_str=True).parameters.values()
+    return Any if params.annotation is inspect.Parameter.empty else params.annotation
 
 
 def _failed(future: Future[Any]) -> bool:

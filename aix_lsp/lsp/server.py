@@ -38,7 +38,7 @@ REQUESTS: dict[str, Handler] = {
     "workspace/executeCommand": commands.execute_command,
 }
 """Called when the request is received, so that each sees the documents as they were; may return a coroutine
-for what takes time."""
+for what takes time. A handler's annotation says as what it gets the params, here and below: `Any` is plain JSON."""
 
 NOTIFICATIONS: dict[str, Handler] = {
     "initialized": lifecycle.initialized,
@@ -63,22 +63,6 @@ NOTIFICATIONS: dict[str, Handler] = {
     "aix/didReject": feedback.did_reject,
 }
 
-CUSTOM_PARAMS: dict[str, Any] = {
-    "initialize": None,
-    "completionItem/resolve": None,
-    "initialized": None,
-    "$/setTrace": None,
-    "workspace/didChangeConfiguration": None,
-    "aix/didCopy": None,
-    "aix/didShow": None,
-    "aix/didAccept": None,
-    "aix/didPartiallyAccept": None,
-    "aix/didReject": None,
-    "textDocument/inlineCompletion": inline_completion.Params,
-    "aix/inlineCompletion": inline_completion.Params,
-}
-"""How params are read of methods that LSP does not have, or that are read by hand (None)."""
-
 
 def build(dependencies: Dependencies, outbox: Outbox) -> Session:
     """A session that answers into `outbox`; feed message bodies to its `protocol.receive`."""
@@ -87,7 +71,6 @@ def build(dependencies: Dependencies, outbox: Outbox) -> Session:
     assert isinstance(protocol, Protocol)
     session = Session(protocol, dependencies)
     protocol.outbox = outbox
-    protocol.custom_params = dict(CUSTOM_PARAMS)
     # Not by pygls' decorator: it inspects signatures at length, which was most of a connection's time.
     protocol.fm.features.update({name: partial(handler, session) for name, handler in NOTIFICATIONS.items()})
     protocol.requests.update({name: partial(handler, session) for name, handler in REQUESTS.items()})

@@ -115,7 +115,6 @@ LINGER_S = 10.0
 """A backend without sessions is kept this long: an editor that restarts its server comes back at once."""
 
 _CLOSE_S = 5.0
-_REMOTE = ("url", "api_key", "remote_model", "remote_format")
 
 
 class LiveBackend(Backend, Protocol):
@@ -136,9 +135,7 @@ Connect = Callable[[Settings], LiveBackend]
 def identity(settings: Settings) -> tuple[object, ...]:
     """What two settings must agree in to share a backend."""
     return tuple(
-        getattr(settings, field.name)
-        for field in dataclasses.fields(settings)
-        if field.metadata["engine"] or field.name in _REMOTE
+        getattr(settings, field.name) for field in dataclasses.fields(settings) if field.metadata["backend"]
     )
 
 

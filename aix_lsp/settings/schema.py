@@ -5,23 +5,31 @@ from __future__ import annotations
 import json
 from typing import Any, Literal, get_args, get_origin
 
+import msgspec
+
 from aix_lsp.settings.names import SECTION, options, types
 from aix_lsp.settings.table import Settings
-
-_JSON_TYPES = {bool: "boolean", str: "string", int: "integer", float: "number"}
+from aix_lsp.settings.validate import constrained
 
 _HEAD = """\
 # Settings
 
-This page is made from the table in `aix_lsp/settings/table.py` by `aix-lsp settings --markdown`.
+Generated from `aix_lsp/settings/table.py` by `aix-lsp settings --markdown`; do not edit.
 
-Where a setting is given twice, the later of these wins: the default, your own file (`config.toml`, whose
-folder `aix-lsp settings --where` prints), a project's `.aix-lsp.toml`, the editor's configuration (section
-`aix`), the client's `initializationOptions`, and flags (`aix-lsp --set maxTokens=128`). A wrong name or
-value is reported with the nearest right one, and what was valid before stays in force.
+If a setting is given more than once, the last of these sources wins:
 
-Settings marked **user** decide which code is run and which server is contacted, so a project's file cannot
-set them. Those marked **language** may differ by language:
+1. the default,
+2. your own file, `config.toml` (`aix-lsp settings --where` prints its path),
+3. a project's `.aix-lsp.toml`,
+4. the editor's configuration, in the section `aix`,
+5. the client's `initializationOptions`,
+6. command-line flags (`aix-lsp --set maxTokens=128`).
+
+An unknown name or an invalid value is reported along with the closest valid one, and the previous value stays in
+force.
+
+Settings marked **user** decide which code runs and which server is contacted, so a project's file cannot set them.
+Those marked **language** can differ by language:
 
 ```toml
 maxTokens = 96
@@ -34,19 +42,14 @@ maxTokens = 128
 
 def property_schema(name: str) -> dict[str, Any]:
     """The JSON schema of one option."""
-    option = options()[name]
-    kind = types()[name]
-    schema: dict[str, Any] = {"description": option.metadata["doc"], "default": _default(name)}
-    if get_origin(kind) is Literal:
-        schema |= {"type": "string", "enum": list(get_args(kind))}
-    elif get_origin(kind) is list:
-        schema |= {"type": "array", "items": {"type": "string"}}
-    elif get_origin(kind) is dict:
-        schema |= {"type": "object", "additionalProperties": _language_schema()}
-    else:
-        schema["type"] = _JSON_TYPES[kind]
-    if option.metadata["minimum"] is not None:
-        schema["minimum"] = option.metadata["minimum"]
+    schema: dict[str, Any] = {"description": options()[name].metadata["doc"], "default": _default(name)}
+    schema |= msgspec.json.schema(constrained(name))
+    if (
+        "enum" in schema
+    ):  # VS Code wants the type with it, and shows the choices in our order, not in msgspec's
+        schema |= {"type": "string", "enum": list(get_args(types()[name]))}
+    if get_origin(types()[name]) is dict:
+        schema["additionalProperties"] = _language_schema()
     return schema
 
 

@@ -234,7 +234,6 @@ async def test_a_result_that_cannot_be_serialised(peer: DirectPeer) -> None:
     await peer.initialize()
     protocol = peer.session.protocol
     for result in (object(), float("nan"), {1: {2, 3}}, b"bytes"):
-        protocol.custom_params["test/result"] = None
         protocol.requests["test/result"] = lambda params, result=result: result
         assert await peer.error("test/result") == jsonrpc.INTERNAL_ERROR
 
@@ -249,7 +248,6 @@ async def test_a_handler_that_fails(peer: DirectPeer) -> None:
         raise RuntimeError("boom")
 
     protocol = peer.session.protocol
-    protocol.custom_params |= {"test/now": None, "test/later": None}
     handlers = {"test/now": fails, "test/later": fails_later}
     protocol.requests.update(handlers)
     protocol.fm.features.update(handlers)

@@ -156,7 +156,6 @@ def loaded():
 from aix_lsp.lsp.requests import lifecycle
 from aix_lsp.lsp import server
 server.REQUESTS["test/loaded"] = lambda session, params: loaded()
-server.CUSTOM_PARAMS["test/loaded"] = None
 """
     async with running(report) as program:
         await program.peer.initialize()

@@ -1,0 +1,122 @@
+"""A new option or LSP request touches only what docs/architecture.md says: each is added to a copy of the package."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import aix_lsp
+
+PACKAGE = Path(aix_lsp.__file__).parent
+WEIGHTS = shutil.ignore_patterns("*.safetensors", "__pycache__")
+
+ENGINE_OPTIONS = """
+    probe_count: int = engine_option(0, "How often to probe.", minimum=0)
+    probe_gently: bool = engine_option(True, "Probe gently.")
+"""
+PROBE = '''
+"""`aix/probe`: answers what it is asked."""
+
+from typing import Any
+
+import attrs
+
+from aix_lsp.lsp.session import Session
+
+
+@attrs.define
+class Params:
+    word: str
+
+
+def probe(session: Session, params: Params) -> Any:
+    return {"word": params.word, "started": session.started.is_set()}
+'''
+ASK = """
+import asyncio
+from tests.lsp.peer import DirectPeer
+from tests.lsp.scripted import ScriptedBackend, dependencies, echo
+
+async def main():
+    peer = DirectPeer(dependencies(ScriptedBackend(echo)))
+    await peer.initialize()
+    assert (await peer.ask("aix/probe", {"word": "hello"}))["word"] == "hello"
+    assert await peer.error("aix/probe", {"word": 5}) == -32602
+    await peer.session.close()
+    print("answered")
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A copy of the package, to be added to."""
+    shutil.copytree(PACKAGE, tmp_path / "aix_lsp", ignore=WEIGHTS)
+    return tmp_path / "aix_lsp"
+
+
+def insert(file: Path, before: str, text: str) -> None:
+    source = file.read_text("utf-8")
+    assert source.count(before) == 1
+    file.write_text(source.replace(before, text + before), "utf-8")
+
+
+def run(package: Path, *arguments: str, home: Path | None = None) -> str:
+    """Standard output of Python with the copy in the package's place; tests are found as ever."""
+    path = os.pathsep.join([str(package.parent), str(PACKAGE.parent)])
+    environment = os.environ | {"PYTHONPATH": path} | ({"AIX_LSP_HOME": str(home)} if home else {})
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        cwd=package,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_an_engine_option_is_one_entry_of_the_table(package: Path, fresh_home: Path) -> None:
+    """The engine starts with it; its flag, its documentation and its validation come from there."""
+    table = package / "settings" / "table.py"
+    insert(table, "\n\n@dataclass(frozen=True, slots=True)\nclass Settings(", ENGINE_OPTIONS)
+    told = " ".join(run(package, "-m", "aix_lsp", "engine", "--help").split())
+    assert "--probe-count INTEGER RANGE How often to probe." in told
+    assert "--no-probe-gently" in told
+    assert "| `probeCount` | integer ≥ 0 | `0` | user | How often to probe. |" in run(
+        package, "-m", "aix_lsp", "settings", "--markdown"
+    )
+    source = fresh_home / "sum.py"
+    source.write_text("def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    return \n", "utf-8")
+    flags = [f"--set={flag}" for flag in ("probeCount=3", "probeGently=false", "threads=1")]
+    text = run(package, "-m", "aix_lsp", "complete", str(source), "--at", "6", *flags, home=fresh_home)
+    assert text.strip(), "an engine that does not know the flags would not start"
+
+
+def test_a_setting_is_one_entry_of_the_table(package: Path) -> None:
+    """Its documentation, its schema for editors and its validation come from there."""
+    entry = '    probe: bool = option(True, "Probe now and then.", per_language=True)\n'
+    insert(package / "settings" / "table.py", "    popup_first: bool", entry)
+    row = "| `probe` | boolean | `true` | language | Probe now and then. |"
+    assert row in run(package, "-m", "aix_lsp", "settings", "--markdown")
+    schema = json.loads(run(package, "-m", "aix_lsp", "settings", "--json-schema"))
+    assert schema["properties"]["probe"]["type"] == "boolean"
+    assert "probe" in schema["properties"]["languages"]["additionalProperties"]["properties"]
+    code = "from aix_lsp.settings import Layer, resolve; print(resolve([Layer('x', {'probe': 3})])[1][0])"
+    assert "probe in x: must be true or false, not 3; using True." in run(package, "-c", code)
+
+
+def test_an_lsp_request_is_a_file_and_its_line_in_the_server(package: Path) -> None:
+    (package / "lsp" / "requests" / "probe.py").write_text(PROBE, "utf-8")
+    server = package / "lsp" / "server.py"
+    insert(server, "    workspace,\n)", "    probe,\n")
+    insert(server, '    "workspace/executeCommand":', '    "aix/probe": probe.probe,\n')
+    assert run(package, "-c", ASK) == "answered\n"
