@@ -45,6 +45,8 @@ class Engine:
         self.metrics = metrics or EngineMetrics()
         self.capacity = min(runner.context_length, (runner.page_count - 1) * runner.page_size)
         """How many tokens, prompt and generated, a sequence may have."""
+        self.pool_tokens = (runner.page_count - 1) * runner.page_size
+        """How many tokens all sequences may have together."""
         self._limits = limits or Limits()
         self._signals = Signals()
         self._stepper = Stepper(runner, self._tell, self._signals, self.metrics, self._limits)
@@ -115,12 +117,16 @@ class Engine:
         with self._lock:
             if self._stopped:
                 raise EngineStopped("the engine is leaving; ask again")
-            older = self._newest.get((request.client, stream_key)) if stream_key else None
-            self._check_room(request.client, older in self._wanted)
+            newest = self._newest.get((request.client, stream_key)) if stream_key else None
+            self._check_room(request.client, newest in self._wanted)
             self._streams[request] = stream
             self._wanted.add(request)
             self._per_client[request.client] = self._per_client.get(request.client, 0) + 1
-            if stream_key:
+            older = newest
+            if newest is not None and newest.arrival > request.arrival:
+                # A large prompt takes longer to lay out than a small one that came after it.
+                older = request
+            elif stream_key:
                 request.stream_key = stream_key
                 self._newest[request.client, stream_key] = request
             if request.priority < BACKGROUND:

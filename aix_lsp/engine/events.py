@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, TypeAlias
 
 Reason: TypeAlias = Literal["stop", "length", "cancelled"]
@@ -31,16 +33,19 @@ class Piece:
     reason: Reason | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
 
-    def joined(self, later: Piece) -> Piece:
-        """This piece and the next of the same candidate as one."""
-        return Piece(
-            self.index,
-            self.text + later.text,
-            self.tokens + later.tokens,
-            self.logprob + later.logprob,
-            later.reason,
-            self.logprobs + later.logprobs,
-        )
+
+def joined(pieces: Sequence[Piece]) -> Piece:
+    """Pieces of one candidate, one after the other, as one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return Piece(
+        pieces[0].index,
+        "".join(piece.text for piece in pieces),
+        sum(piece.tokens for piece in pieces),
+        sum(piece.logprob for piece in pieces),
+        pieces[-1].reason,
+        tuple(chain.from_iterable(piece.logprobs for piece in pieces)),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import importlib
 import json
@@ -25,6 +26,7 @@ import uvicorn
 from filelock import FileLock, Timeout
 
 from aix_lsp.engine.http.api import Service, make_app
+from aix_lsp.engine.http.connections import Connections, guarded
 from aix_lsp.engine.http.listener import AlreadyServed, CannotListen, is_loopback, open_socket
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.options import EngineOptions, Listen, LoadedModel, ModelError, Progress
@@ -43,6 +45,10 @@ _ERROR_SHOWN_S = 3.0
 _LOOK_EVERY_S = 0.5
 _KEEP_ALIVE_S = 600
 _GRACE_S = 2
+_STOP_S = 1.0
+"""How long leaving waits for the step in flight; the process then ends without it."""
+_END_S = 4.5
+"""When a process that was told to leave is ended, whatever it does."""
 
 Load = Callable[[EngineOptions, Progress], LoadedModel]
 
@@ -99,6 +105,14 @@ def _token(listen: Listen) -> str:
     return ""
 
 
+def _hosts(listen: Listen) -> frozenset[str]:
+    """What the Host header of a request may say; empty for anything. Web pages reach no Unix socket."""
+    if listen.uds or not is_loopback(listen.host):
+        return frozenset()
+    shown = f"[{listen.host}]" if ":" in listen.host else listen.host.lower()
+    return frozenset({shown, "localhost", "127.0.0.1", "[::1]"})
+
+
 @contextlib.contextmanager
 def _lock(path: str) -> Iterator[None]:
     """Hold the lock file, if there is one. Raises filelock.Timeout where another process holds it."""
@@ -151,19 +165,22 @@ class _Process:
         self._board = StateBoard(self._progress_state("start", 0.0))
         self._presence = Presence()
         self._service = Service(self._board, self._presence, self._metrics)
+        self._connections = Connections()
         self._server = _Server(self._config())
         with self._signals():
-            watching = asyncio.create_task(self._watch())
+            watching = [asyncio.create_task(self._watch()), asyncio.create_task(self._connections.watch())]
             self.loading.start()
             await self._server.serve(sockets=[listener])
-            watching.cancel()
+            for task in watching:
+                task.cancel()
         if self._service.served:
-            self.stopped = await asyncio.to_thread(self._service.served.engine.stop)
+            self.stopped = await asyncio.to_thread(self._service.served.engine.stop, _STOP_S)
         return self._status
 
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
-            make_app(self._service, self._token),
+            make_app(self._service, self._token, _hosts(self._listen)),
+            http=guarded(self._connections),
             lifespan="off",
             ws="none",
             log_config=None,
@@ -180,6 +197,10 @@ class _Process:
         known = [signal.SIGTERM, signal.SIGINT]
 
         def told(number: int, frame: object) -> None:
+            # Ends the process from a thread that needs no lock of Python's. A signal is handled between two operations
+            # of the main thread, so none of them may take long.
+            with contextlib.suppress(RuntimeError, ValueError, AttributeError):  # no standard error
+                faulthandler.dump_traceback_later(_END_S, exit=True)
             self._loop.call_soon_threadsafe(self._leave, f"signal {number}")
 
         before = {number: signal.signal(number, told) for number in known}

@@ -4,14 +4,17 @@ HTTP.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import secrets
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 
-from aix_lsp.engine.engine import Engine
-from aix_lsp.engine.http.parameters import CompletionRequest
+from aix_lsp.engine.engine import Engine, QueueFull
+from aix_lsp.engine.executor import DaemonThread
+from aix_lsp.engine.http.parameters import CompletionParameters
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.options import LoadedModel, ModelError
 from aix_lsp.engine.scheduling.schedule import Limits
@@ -32,6 +35,9 @@ log = logging.getLogger(__name__)
 _LEAST_PROMPT = 16
 _SMALL = 100_000_000
 """Weights of a model that what stands elsewhere helps, as far as was measured (training/README.md)."""
+
+_QUICKLY_LAID_OUT = 64 << 10
+"""Characters of a prompt that does not wait behind large ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,52 +91,81 @@ class ServedModel:
             0 < model.parameters <= _SMALL,
         )
         self.corpus = Corpus(encoder)
+        self.slow_work = DaemonThread("engine-texts")
+        """For what takes long: large prompts, texts of the corpus."""
+        self.quick_work = DaemonThread("engine-layout")
+        self._limits = limits or Limits()
+        self._preparing: Counter[str] = Counter()
 
-    def complete(self, completion: CompletionRequest) -> EventStream:
-        """Start a completion; must be called on an event loop. Raises PromptTooLong, QueueFull,
-        EngineStopped.
+    async def complete(self, asked: CompletionParameters) -> EventStream:
+        """Start a asked. Its prompt is laid out on another thread, so that the loop goes on serving.
+
+        Raises PromptTooLong, QueueFull, EngineStopped.
         """
         arrival = time.monotonic()
-        room = self.engine.capacity - completion.max_tokens
+        self._check_cost(asked)
+        text = asked.prompt
+        size = len(text.prefix) + len(text.middle) + len(text.suffix) + sum(len(f.text) for f in text.context)
+        worker = self.quick_work if size <= _QUICKLY_LAID_OUT else self.slow_work
+        self._preparing[asked.client] += 1
+        try:
+            request = await asyncio.wrap_future(worker.submit(self._prepare, asked, arrival))
+        finally:
+            self._preparing[asked.client] -= 1
+            if not self._preparing[asked.client]:
+                del self._preparing[asked.client]
+        return self.engine.submit(request, asked.stream_key)
+
+    def _check_cost(self, asked: CompletionParameters) -> None:
+        """Refuse, before any work, what cannot be served or is too much."""
+        room, capacity = self.engine.capacity - asked.max_tokens, self.engine.capacity
         if room < _LEAST_PROMPT:
             raise PromptTooLong(
-                f"max_tokens ({completion.max_tokens}) leaves no room for a prompt: the model has "
-                f"{self.engine.capacity} tokens for both; lower max_tokens (setting maxTokens)"
+                f"max_tokens ({asked.max_tokens}) leaves no room for a prompt: the model has "
+                f"{capacity} tokens for both; lower max_tokens (setting maxTokens)"
             )
-        prompt = self._layout.lay_out(completion.prompt, room, completion.heal)
-        request = self._request(completion, prompt, arrival)
-        return self.engine.submit(request, completion.stream_key)
+        if asked.n * asked.max_tokens > self.engine.pool_tokens - _LEAST_PROMPT:
+            raise PromptTooLong(
+                f"n ({asked.n}) times max_tokens ({asked.max_tokens}) is more than the KV pool's "
+                f"{self.engine.pool_tokens} tokens; lower one of them or raise kvMemoryMb"
+            )
+        if self._preparing[asked.client] >= self._limits.client_waiting:
+            raise QueueFull("this client has too many requests waiting; ask again in a moment")
+        if self._preparing.total() >= self._limits.waiting:
+            raise QueueFull("the engine has too many requests waiting; ask again in a moment")
 
-    def _request(self, completion: CompletionRequest, prompt: Prompt, arrival: float) -> Request:
-        deadline = math.inf if completion.deadline_ms is None else arrival + completion.deadline_ms / 1e3
+    def _prepare(self, asked: CompletionParameters, arrival: float) -> Request:
+        room = self.engine.capacity - asked.max_tokens
+        return self._request(asked, self._layout.lay_out(asked.prompt, room, asked.heal), arrival)
+
+    def _request(self, asked: CompletionParameters, prompt: Prompt, arrival: float) -> Request:
+        deadline = math.inf if asked.deadline_ms is None else arrival + asked.deadline_ms / 1e3
         request = Request(
-            client=completion.client,
-            namespace=completion.tenant,
-            priority=completion.priority,
+            client=asked.client,
+            namespace=asked.tenant,
+            priority=asked.priority,
             deadline=deadline,
             arrival=arrival,
             banned=self._vocabulary.banned,
             ends=tuple(self._vocabulary.ends),
-            top_logprobs=completion.logprobs or 0,
-            texts=(*self._unread(completion.prompt), *prompt.texts),
-            corpus=self.corpus.of(completion.corpus),
-            recall_weight=float(self.card.recall) if completion.recall is None else completion.recall,
+            top_logprobs=asked.logprobs or 0,
+            texts=(*self._unread(asked.prompt), *prompt.texts),
+            corpus=self.corpus.of(asked.corpus),
+            recall_weight=float(self.card.recall) if asked.recall is None else asked.recall,
             parts=prompt.parts,
         )
-        seed = secrets.randbits(31) if completion.seed is None else completion.seed
+        seed = secrets.randbits(31) if asked.seed is None else asked.seed
         request.sequences = [
             Sequence(
                 request,
                 index,
                 list(prompt.tokens),
                 len(prompt.tokens),
-                len(prompt.tokens) + prompt.healed + completion.max_tokens,
-                self._candidate(index, completion, prompt),
-                Sampling(
-                    completion.temperature, completion.top_k, completion.top_p, completion.min_p, seed + index
-                ),
+                len(prompt.tokens) + prompt.healed + asked.max_tokens,
+                self._candidate(index, asked, prompt),
+                Sampling(asked.temperature, asked.top_k, asked.top_p, asked.min_p, seed + index),
             )
-            for index in range(completion.n)
+            for index in range(asked.n)
         ]
         return request
 
@@ -140,14 +175,14 @@ class ServedModel:
             return []
         return [self._encoder.encode(file.text, f"context:{file.path}").tokens for file in prompt.context]
 
-    def _candidate(self, index: int, completion: CompletionRequest, prompt: Prompt) -> Candidate:
-        parts = completion.prompt
+    def _candidate(self, index: int, asked: CompletionParameters, prompt: Prompt) -> Candidate:
+        parts = asked.prompt
         before = parts.prefix + parts.middle
         line_head = before[max(before.rfind("\n"), before.rfind("\r")) + 1 :]
         at_line_end = not parts.suffix.split("\n", 1)[0].strip()
-        stops = stops_for(completion.stop, completion.stop_when, line_head, at_line_end)
-        logprobs = completion.logprobs is not None
-        return Candidate(index, self._vocabulary, prompt.typed, stops, logprobs, completion.confidence)
+        stops = stops_for(asked.stop, asked.stop_when, line_head, at_line_end)
+        logprobs = asked.logprobs is not None
+        return Candidate(index, self._vocabulary, prompt.typed, stops, logprobs, asked.confidence)
 
 
 def _template(known: dict[str, int], name: str, forced: str) -> Template | None:

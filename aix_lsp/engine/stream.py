@@ -7,8 +7,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
+from itertools import groupby
 
-from aix_lsp.engine.events import Event, Failed, Finished, Piece
+from aix_lsp.engine.events import Event, Failed, Finished, Piece, joined
 
 
 class EventStream(AsyncIterator[Event]):
@@ -27,12 +28,7 @@ class EventStream(AsyncIterator[Event]):
 
     def feed(self, events: Iterable[Event]) -> None:
         """Add events. Called on the loop."""
-        for event in events:
-            last = self._events[-1] if self._events else None
-            if isinstance(event, Piece) and isinstance(last, Piece) and last.index == event.index:
-                self._events[-1] = last.joined(event)
-            else:
-                self._events.append(event)
+        self._events.extend(events)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -41,7 +37,12 @@ class EventStream(AsyncIterator[Event]):
         while not self._events:
             self._waiter = self.loop.create_future()
             await self._waiter
-        events = list(self._events)
+        events: list[Event] = []
+        for index, run in groupby(self._events, _candidate):
+            if index is None:
+                events += run
+            else:
+                events.append(joined([event for event in run if isinstance(event, Piece)]))
         self._events.clear()
         return events
 
@@ -62,6 +63,10 @@ class EventStream(AsyncIterator[Event]):
         """Cancel and let go."""
         self.cancel()
         self._ended = True
+
+
+def _candidate(event: Event) -> int | None:
+    return event.index if isinstance(event, Piece) else None
 
 
 class Outbox:

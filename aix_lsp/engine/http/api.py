@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -12,8 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from aix_lsp.engine.http.body import BodyBudget
 from aix_lsp.engine.http.completions import Completions
-from aix_lsp.engine.http.corpus import Texts
+from aix_lsp.engine.http.corpus import CorpusTexts
 from aix_lsp.engine.http.sse import BEAT, frame, send_error, send_events
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.served import ServedModel
@@ -31,6 +32,7 @@ class Service:
         self.board = board
         self.presence = presence
         self.metrics = metrics
+        self.bodies = BodyBudget()
         self.served: ServedModel | None = None
 
     async def health(self, request: Request) -> Response:
@@ -85,41 +87,62 @@ class _Events:
 
 
 class AuthMiddleware:
-    """Lets in who may come, and counts who is there."""
+    """Lets in who may come, and counts who is there.
 
-    def __init__(self, app: ASGIApp, presence: Presence, token: str, open_to_browsers: bool) -> None:
+    Without a token an engine that listens at a loopback address answers `hosts` only: a web page can have its own
+    name lead to that address (DNS rebinding), and its requests then carry that name.
+    """
+
+    def __init__(
+        self, app: ASGIApp, presence: Presence, token: str = "", hosts: frozenset[str] = frozenset()
+    ) -> None:
         self._app = app
         self._presence = presence
         self._token = f"Bearer {token}".encode() if token else b""
-        self._open_to_browsers = open_to_browsers
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        if self._token and not hmac.compare_digest(headers.get(b"authorization", b""), self._token):
-            message = "this engine wants Authorization: Bearer with the content of its --token-file"
-            await send_error(send, 401, message, "unauthorized")
-        elif b"origin" in headers and not self._open_to_browsers:
+        if self._token:
+            if not hmac.compare_digest(headers.get(b"authorization", b""), self._token):
+                message = "this engine wants Authorization: Bearer with the content of its --token-file"
+                await send_error(send, 401, message, "unauthorized")
+                return
+        elif b"origin" in headers:
             # Any web page can send requests to the loopback address of whoever looks at it.
             await send_error(send, 403, "web pages may use an engine with a token only", "forbidden")
-        elif scope["path"] in ("/health", "/metrics"):
+            return
+        elif self._hosts and _host(headers) not in self._hosts:
+            message = f"the Host header must name this engine's address: {', '.join(sorted(self._hosts))}"
+            await send_error(send, 403, message, "forbidden")
+            return
+        if scope["path"] in ("/health", "/metrics"):
             await self._app(scope, receive, send)
         else:
             with self._presence.here():
                 await self._app(scope, receive, send)
 
 
-def make_app(service: Service, token: str = "") -> ASGIApp:
-    """The app over `service`. With a token, each request must carry it."""
+def _host(headers: Mapping[bytes, bytes]) -> str:
+    """The host of the Host header, without its port."""
+    host = headers.get(b"host", b"").decode("latin-1").lower()
+    return host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
+
+
+def make_app(service: Service, token: str = "", hosts: frozenset[str] = frozenset()) -> ASGIApp:
+    """The app over `service`. With a token, each request must carry it; without, its Host must be one of `hosts`,
+    unless there are none.
+    """
     endpoint: Callable[[], ServedModel | None] = lambda: service.served  # noqa: E731
     routes = [
-        Route("/v1/completions", Completions(endpoint), methods=["POST"]),
-        Route("/aix/corpus", Texts(endpoint), methods=["POST"]),
+        Route("/v1/completions", Completions(endpoint, service.bodies), methods=["POST"]),
+        Route("/aix/corpus", CorpusTexts(endpoint, service.bodies), methods=["POST"]),
         Route("/v1/models", service.models),
         Route("/aix/events", _Events(service.board)),
         Route("/health", service.health),
         Route("/metrics", service.figures),
     ]
-    return AuthMiddleware(Starlette(routes=routes), service.presence, token, open_to_browsers=bool(token))
+    return AuthMiddleware(Starlette(routes=routes), service.presence, token, hosts)

@@ -5,7 +5,6 @@ scheduling.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -14,26 +13,25 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from aix_lsp.engine.engine import EngineStopped, QueueFull
-from aix_lsp.engine.events import Event, Failed, Finished, Piece, Started
-from aix_lsp.engine.http.parameters import BadField, CompletionRequest, parse
+from aix_lsp.engine.events import Event, Failed, Finished, Piece, Started, joined
+from aix_lsp.engine.http.body import BadBody, BodyBudget
+from aix_lsp.engine.http.parameters import BadField, CompletionParameters, parse
 from aix_lsp.engine.http.sse import DONE, error_json, frame, gone, send_error, send_events, send_json
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.stream import EventStream
 from aix_lsp.engine.text.layout import PromptTooLong
 
-LARGEST_BODY = 32 << 20
 _AGAIN = {"retry-after": "1"}
-
-
-class TooLarge(Exception):
-    """A request's body is larger than is read."""
+_QUICKLY_PARSED = 64 << 10
+"""Bytes of a body that is parsed on the loop, in well under a millisecond."""
 
 
 class Completions:
     """The endpoint. `served` gives the model, or None while there is none."""
 
-    def __init__(self, served: Callable[[], ServedModel | None]) -> None:
+    def __init__(self, served: Callable[[], ServedModel | None], budget: BodyBudget) -> None:
         self._served = served
+        self._budget = budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         served = self._served()
@@ -41,13 +39,13 @@ class Completions:
             await send_error(send, 503, "the model is not ready; /health tells its state", "loading", _AGAIN)
             return
         try:
-            completion = parse(json.loads(await read_body(scope, receive)))
-            stream = served.complete(completion)
-        except TooLarge:
-            await send_error(send, 413, f"the body is over {LARGEST_BODY >> 20} MiB", "too_large")
-        except (ValueError, RecursionError) as error:
-            message = str(error) if isinstance(error, BadField) else "the body is not JSON in UTF-8"
-            await send_error(send, 400, message, "bad_request")
+            async with self._budget.reading(scope, receive) as body:
+                asked = await _parse(body, served)
+                stream = await served.complete(asked)
+        except BadBody as error:
+            await error.answer(send)
+        except BadField as error:
+            await send_error(send, 400, str(error), "bad_request")
         except PromptTooLong as error:
             await send_error(send, 422, str(error), "prompt_too_long")
         except QueueFull as error:
@@ -55,11 +53,17 @@ class Completions:
         except EngineStopped as error:
             await send_error(send, 503, str(error), "stopping", _AGAIN)
         else:
-            answer = _Answer(served.card.name, completion)
-            if completion.stream:
+            answer = _Answer(served.card.name, asked)
+            if asked.stream:
                 await send_events(answer.frames(stream), stream.cancel, receive, send)
             else:
                 await _send_whole(answer, stream, receive, send)
+
+
+async def _parse(body: bytes, served: ServedModel) -> CompletionParameters:
+    if len(body) <= _QUICKLY_PARSED:
+        return parse(body)
+    return await asyncio.wrap_future(served.quick_work.submit(parse, body))
 
 
 async def _send_whole(answer: _Answer, stream: EventStream, receive: Receive, send: Send) -> None:
@@ -75,36 +79,17 @@ async def _send_whole(answer: _Answer, stream: EventStream, receive: Receive, se
         await send_json(send, 200, value)
 
 
-async def read_body(scope: Scope, receive: Receive) -> bytes:
-    """The whole body. Raises TooLarge before reading more than is allowed."""
-    declared = dict(scope["headers"]).get(b"content-length", b"0")
-    if declared.isdigit() and int(declared) > LARGEST_BODY:
-        raise TooLarge
-    body = bytearray()
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            break
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > LARGEST_BODY:
-            raise TooLarge
-    return bytes(body)
-
-
 class _Answer:
     """Turns one completion's events into OpenAI's JSON."""
 
-    def __init__(self, model: str, completion: CompletionRequest) -> None:
+    def __init__(self, model: str, asked: CompletionParameters) -> None:
         self._head = {
             "id": f"cmpl-{uuid.uuid4().hex}",
             "object": "text_completion",
             "created": int(time.time()),
             "model": model,
         }
-        self._logprobs = completion.logprobs
-        self._n = completion.n
+        self._logprobs = asked.logprobs
 
     async def frames(self, stream: EventStream) -> AsyncIterator[bytes]:
         """Server-sent events; what is ready together goes out together."""
@@ -125,16 +110,15 @@ class _Answer:
 
     async def whole(self, stream: EventStream) -> tuple[dict[str, Any], str]:
         """(the answer in one piece, or why there is none)."""
-        pieces: dict[int, Piece] = {}
+        pieces: dict[int, list[Piece]] = {}
         async for event in stream:
             if isinstance(event, Failed):
                 return {}, event.message
             if isinstance(event, Finished):
-                choices = [self._choice(pieces[index]) for index in sorted(pieces)]
+                choices = [self._choice(joined(pieces[index])) for index in sorted(pieces)]
                 return {**self._head, "choices": choices, **_cost(event)}, ""
             if isinstance(event, Piece):
-                earlier = pieces.get(event.index)
-                pieces[event.index] = earlier.joined(event) if earlier else event
+                pieces.setdefault(event.index, []).append(event)
         return {}, "the engine gave no end"
 
     def _choice(self, piece: Piece) -> dict[str, Any]:

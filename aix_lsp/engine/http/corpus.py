@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 
 from starlette.types import Receive, Scope, Send
 
-from aix_lsp.engine.http.completions import LARGEST_BODY, TooLarge, read_body
+from aix_lsp.engine.http.body import BadBody, BodyBudget
 from aix_lsp.engine.http.parameters import BadField, parse_texts
 from aix_lsp.engine.http.sse import send_error, send_json
 from aix_lsp.engine.served import ServedModel
 
+_MOST_WAITING = 16
+"""Bodies that wait for their turn; each may take seconds."""
 
-class Texts:
+
+class CorpusTexts:
     """The endpoint. `served` gives the model, or None while there is none."""
 
-    def __init__(self, served: Callable[[], ServedModel | None]) -> None:
+    def __init__(self, served: Callable[[], ServedModel | None], budget: BodyBudget) -> None:
         self._served = served
+        self._budget = budget
+        self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         served = self._served()
@@ -26,12 +30,25 @@ class Texts:
             await send_error(send, 503, "the model is not ready; /health tells its state", "loading")
             return
         try:
-            texts = parse_texts(json.loads(await read_body(scope, receive)))
-        except TooLarge:
-            await send_error(send, 413, f"the body is over {LARGEST_BODY >> 20} MiB", "too_large")
-        except (ValueError, RecursionError) as error:
-            message = str(error) if isinstance(error, BadField) else "the body is not JSON in UTF-8"
-            await send_error(send, 400, message, "bad_request")
+            async with self._budget.reading(scope, receive) as body:
+                if self._waiting >= _MOST_WAITING:
+                    raise BadBody(429, "too many texts are being sent; ask again in a moment", "busy")
+                count = await self._add(served, body)
+        except BadBody as error:
+            await error.answer(send)
+        except BadField as error:
+            await send_error(send, 400, str(error), "bad_request")
         else:
-            await asyncio.to_thread(served.corpus.add, texts)
-            await send_json(send, 200, {"texts": len(texts)})
+            await send_json(send, 200, {"texts": count})
+
+    async def _add(self, served: ServedModel, body: bytes) -> int:
+        def add() -> int:
+            texts = parse_texts(body)
+            served.corpus.add(texts)
+            return len(texts)
+
+        self._waiting += 1
+        try:
+            return await asyncio.wrap_future(served.slow_work.submit(add))
+        finally:
+            self._waiting -= 1

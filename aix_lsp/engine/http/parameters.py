@@ -1,21 +1,30 @@
-"""From a request's JSON to a completion that is known to be sound, or an error that names the field. No
-HTTP here.
-"""
+"""From a request's body to parameters that are known to be sound, or an error that names the field. No HTTP here."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
+
+from msgspec import DecodeError, Meta, Struct, ValidationError
+from msgspec.json import Decoder
 
 from aix_lsp.fim.confidence import NO_THRESHOLD, ConfidenceThresholds
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
 
-_MOST_CANDIDATES = 16
-_MOST_STOPS = 64
-_MOST_LOGPROBS = 20
-_MOST_TEXTS = 1024
+MOST_CONTEXT_FILES = 256
+_SURROGATE = re.compile(
+    rb"\\(?:u[dD][89aAbB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})?|u[dD][c-fC-F][0-9a-fA-F]{2}|.)",
+    re.DOTALL,
+)
+_AT = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?", re.DOTALL)
+
+Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
+Name = Annotated[str, Meta(max_length=512)]
+Path = Annotated[str, Meta(max_length=4096)]
+Digest = Annotated[str, Meta(max_length=64)]
+StopString = Annotated[str, Meta(max_length=64)]
+"""As OpenAI's interface has it: at most four stops, and short ones."""
 
 
 class BadField(ValueError):
@@ -23,7 +32,7 @@ class BadField(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class CompletionRequest:
+class CompletionParameters:
     """What is asked for. Times in milliseconds; see docs/engine-api.md for the fields."""
 
     prompt: FimPrompt
@@ -49,164 +58,124 @@ class CompletionRequest:
     corpus: tuple[str, ...] = ()
 
 
-def parse(body: object) -> CompletionRequest:
-    """The request in a decoded JSON body. Raises BadField."""
-    fields = _Fields(body, "")
-    extension = _Fields(fields.mapping("aix"), "aix.")
+class _ContextFile(Struct):
+    path: Path | None = None
+    text: str | None = None
+
+
+class _Confidence(Struct):
+    head: Probability | None = None
+    whole: Probability | None = None
+    further: Probability | None = None
+
+
+class _Extension(Struct):
+    path: Path | None = None
+    language: Name | None = None
+    context: Annotated[list[_ContextFile], Meta(max_length=MOST_CONTEXT_FILES)] | None = None
+    middle: str | None = None
+    stream_key: Name | None = None
+    priority: Annotated[int, Meta(ge=0, le=3)] | None = None
+    deadline_ms: Annotated[int, Meta(ge=1, le=3_600_000)] | None = None
+    heal: bool | None = None
+    stop_when: Literal["", "line", "block"] | None = None
+    confidence: _Confidence | None = None
+    recall: Probability | None = None
+    corpus: Annotated[list[Digest], Meta(max_length=1024)] | None = None
+    tenant: Name | None = None
+
+
+class _Body(Struct):
+    model: Name | None = None
+    prompt: str | None = None
+    suffix: str | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    temperature: Annotated[float, Meta(ge=0.0, le=2.0)] | None = None
+    top_p: Probability | None = None
+    top_k: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+    min_p: Probability | None = None
+    n: Annotated[int, Meta(ge=1, le=16)] | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    stop: StopString | Annotated[list[StopString], Meta(max_length=4)] | None = None
+    logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    stream: bool | None = None
+    user: Name | None = None
+    aix: _Extension | None = None
+
+
+class _CorpusBody(Struct):
+    texts: Annotated[list[str], Meta(max_length=1024)] | None = None
+
+
+_COMPLETION = Decoder(_Body)
+_CORPUS = Decoder(_CorpusBody)
+_NO_EXTENSION = _Extension()
+
+Fields = TypeVar("Fields")
+
+
+def parse(body: bytes) -> CompletionParameters:
+    """The parameters in the JSON body of a completion; null counts as absent. Raises BadField."""
+    fields = _decode(_COMPLETION, body)
+    aix = fields.aix or _NO_EXTENSION
     prompt = FimPrompt(
-        prefix=fields.text("prompt"),
-        suffix=fields.text("suffix"),
-        middle=extension.text("middle"),
-        path=extension.text("path"),
-        language=extension.text("language"),
-        context=_context(extension.value("context")),
+        prefix=fields.prompt or "",
+        suffix=fields.suffix or "",
+        middle=aix.middle or "",
+        path=aix.path or "",
+        language=aix.language or "",
+        context=tuple(ContextFile(file.path or "", file.text or "") for file in aix.context or ()),
     )
-    return CompletionRequest(
-        prompt=prompt,
-        max_tokens=fields.integer("max_tokens", 64, 1),
-        temperature=fields.number("temperature", 0.0, 0.0),
-        top_p=fields.number("top_p", 1.0, 0.0, 1.0),
-        top_k=fields.integer("top_k", 0, 0),
-        min_p=fields.number("min_p", 0.0, 0.0, 1.0),
-        n=fields.integer("n", 1, 1, _MOST_CANDIDATES),
-        seed=fields.optional_integer("seed"),
-        stop=_stops(fields.value("stop")),
-        stop_when=extension.choice("stop_when", ("", "line", "block")),
-        confidence=_confidence(extension.mapping("confidence")),
-        logprobs=fields.optional_integer("logprobs", 0, _MOST_LOGPROBS),
-        stream=fields.flag("stream", False),
-        client=fields.text("user"),
-        tenant=extension.text("tenant"),
-        stream_key=extension.text("stream_key"),
-        priority=extension.integer("priority", 1, 0, 3),
-        deadline_ms=extension.optional_integer("deadline_ms", 1),
-        heal=extension.flag("heal", True),
-        recall=extension.optional_number("recall", 0.0, 1.0),
-        corpus=_texts(extension.value("corpus"), "aix.corpus"),
-    )
+    stops = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []
+    given: dict[str, Any] = {
+        "stop": tuple(stop for stop in stops if stop),
+        "stop_when": aix.stop_when,
+        "confidence": aix.confidence and ConfidenceThresholds(**_present(aix.confidence)),
+        "client": fields.user,
+        "corpus": tuple(aix.corpus or ()),
+    }
+    for name in ("max_tokens", "temperature", "top_p", "top_k", "min_p", "n", "seed", "logprobs", "stream"):
+        given[name] = getattr(fields, name)
+    for name in ("tenant", "stream_key", "priority", "deadline_ms", "heal", "recall"):
+        given[name] = getattr(aix, name)
+    return CompletionParameters(prompt, **{name: value for name, value in given.items() if value is not None})
 
 
-def parse_texts(body: object) -> tuple[str, ...]:
-    """The texts in a decoded body of /aix/corpus. Raises BadField."""
-    return _texts(_Fields(body, "").value("texts"), "texts")
+def parse_texts(body: bytes) -> tuple[str, ...]:
+    """The texts in the JSON body of /aix/corpus. Raises BadField."""
+    return tuple(_decode(_CORPUS, body).texts or ())
 
 
-def _confidence(fields: object) -> ConfidenceThresholds:
-    probabilities = _Fields(fields, "aix.confidence.")
-    return ConfidenceThresholds(
-        **{name: probabilities.number(name, 0.0, 0.0, 1.0) for name in ("head", "whole", "further")}
-    )
+def _present(fields: Struct) -> dict[str, Any]:
+    values = {name: getattr(fields, name) for name in fields.__struct_fields__}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-class _Fields:
-    """Typed access to an object's fields; null counts as absent."""
-
-    def __init__(self, fields: object, where: str) -> None:
-        if not isinstance(fields, Mapping):
-            raise BadField(f"{where.rstrip('.') or 'the body'} must be a JSON object")
-        self._fields = fields
-        self._where = where
-
-    def value(self, name: str) -> Any:
-        return self._fields.get(name)
-
-    def mapping(self, name: str) -> Any:
-        value = self.value(name)
-        return {} if value is None else value
-
-    def text(self, name: str) -> str:
-        return text(self.value(name), self._where + name)
-
-    def flag(self, name: str, default: bool) -> bool:
-        value = self.value(name)
-        if value is None:
-            return default
-        if not isinstance(value, bool):
-            raise BadField(f"{self._where}{name} must be true or false")
-        return value
-
-    def choice(self, name: str, known: tuple[str, ...]) -> str:
-        value = self.value(name)
-        if value is None:
-            return known[0]
-        if value not in known:
-            raise BadField(f"{self._where}{name} must be one of {', '.join(map(repr, known))}")
-        return str(value)
-
-    def integer(self, name: str, default: int, low: int, high: int | None = None) -> int:
-        value = self.optional_integer(name, low, high)
-        return default if value is None else value
-
-    def optional_integer(self, name: str, low: int | None = None, high: int | None = None) -> int | None:
-        value = self.value(name)
-        if value is None:
-            return None
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or _outside(value, low, high):
-            raise BadField(f"{self._where}{name} must be a whole number{_range(low, high)}")
-        return value
-
-    def number(self, name: str, default: float, low: float, high: float | None = None) -> float:
-        value = self.optional_number(name, low, high)
-        return default if value is None else value
-
-    def optional_number(self, name: str, low: float, high: float | None = None) -> float | None:
-        value = self.value(name)
-        if value is None:
-            return None
-        sound = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not sound or _outside(value, low, high):
-            raise BadField(f"{self._where}{name} must be a number{_range(low, high)}")
-        return float(value)
-
-
-def text(value: object, where: str) -> str:
-    """A field's text. Half surrogate pairs, which JSON can hold and UTF-8 cannot, become U+FFFD."""
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise BadField(f"{where} must be a string")
+def _decode(decoder: Decoder[Fields], body: bytes) -> Fields:
     try:
-        value.encode()
-    except UnicodeEncodeError:
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return value
+        try:
+            return decoder.decode(body)
+        except ValidationError:
+            raise
+        except DecodeError:
+            # Half a surrogate pair, which JSON can hold and UTF-8 cannot, becomes U+FFFD.
+            mended = _SURROGATE.sub(_whole_pairs, body)
+            if mended == body:
+                raise
+            return decoder.decode(mended)
+    except ValidationError as error:
+        raise BadField(_described(str(error))) from None
+    except (DecodeError, RecursionError):
+        raise BadField("the body is not JSON in UTF-8, or is nested too deeply") from None
 
 
-def _outside(value: float, low: float | None, high: float | None) -> bool:
-    return (low is not None and value < low) or (high is not None and value > high)
+def _whole_pairs(found: re.Match[bytes]) -> bytes:
+    alone = len(found[0]) == len(rb"\ud800")
+    return rb"\ufffd" if alone else found[0]
 
 
-def _range(low: float | None, high: float | None) -> str:
-    if low is None:
-        return ""
-    return f" of at confidence {low}" if high is None else f" from {low} to {high}"
-
-
-def _stops(value: object) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    stops = [value] if isinstance(value, str) else value
-    if not isinstance(stops, list) or len(stops) > _MOST_STOPS:
-        raise BadField(f"stop must be a string or a list of at most {_MOST_STOPS} strings")
-    return tuple(found for found in (text(stop, "stop") for stop in stops) if found)
-
-
-def _texts(value: object, where: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list) or len(value) > _MOST_TEXTS:
-        raise BadField(f"{where} must be a list of at most {_MOST_TEXTS} strings")
-    return tuple(text(one, where) for one in value)
-
-
-def _context(value: object) -> tuple[ContextFile, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(file, Mapping) for file in value):
-        raise BadField("aix.context must be a list of objects with path and text")
-    return tuple(
-        ContextFile(text(file.get("path"), "aix.context.path"), text(file.get("text"), "aix.context.text"))
-        for file in value
-    )
+def _described(message: str) -> str:
+    """The library's message (“Expected `int` >= 1 - at `$.n`”) with the field in front."""
+    found = _AT.fullmatch(message)
+    what, where = (found[1], found[2]) if found else (message, "")
+    return f"{where or 'the body'}: {what[:1].lower()}{what[1:].replace('`', '')}"

@@ -67,6 +67,7 @@ class RadixTree:
     def __init__(self, pool: PagePool) -> None:
         self._pool = pool
         self._roots: dict[str, Node] = {}
+        self._namespaces: dict[Node, str] = {}
         self._leaves: list[tuple[int, int, Node]] = []
         self._clock = count(1)
         self._ties = count()
@@ -123,6 +124,7 @@ class RadixTree:
         if node.locks == 0:
             self._touch(node)
             self._absorb(node)
+            self._forget(node)
 
     def evict(self, pages: int) -> int:
         """Free at least `pages` pages, if that many can be, from the tails of the least recently used
@@ -163,7 +165,13 @@ class RadixTree:
             heapq.heappush(self._leaves, (parent.used, next(self._ties), parent))
         else:
             self._absorb(parent)
+            self._forget(parent)
         return self._pool.uncache(leaf.pages)
+
+    def _forget(self, node: Node) -> None:
+        """Let the root of a namespace go in which nothing is cached: strangers may name any number of them."""
+        if node.parent is None and not node.children and not node.locks and node in self._namespaces:
+            del self._roots[self._namespaces.pop(node)]
 
     def _split(self, node: Node, at: int) -> Node:
         """Cut an edge after `at` tokens. The lower part keeps its identity, and so its locks; returns the
@@ -223,6 +231,7 @@ class RadixTree:
         root = self._roots.get(namespace)
         if root is None:
             root = self._roots[namespace] = Node(None, 0, [], [])
+            self._namespaces[root] = namespace
         return root
 
     def nodes(self) -> Iterator[Node]:

@@ -15,6 +15,7 @@ _DEADLINE_GRAIN_S = 0.25
 
 _HALF_LIFE_S = 5.0
 _FORGOTTEN = 1.0
+_FEW = 1024
 
 
 class RateLimiter:
@@ -27,6 +28,7 @@ class RateLimiter:
     def __init__(self, rate: float = 0.0) -> None:
         self._limit = rate * _HALF_LIFE_S / math.log(2)
         self._debts: dict[str, tuple[float, float]] = {}
+        self._swept = _FEW
 
     def debt(self, client: str, now: float) -> float:
         """Decayed tokens of a client at `now` (seconds)."""
@@ -38,8 +40,10 @@ class RateLimiter:
     def charge(self, client: str, tokens: int, now: float) -> None:
         """Note that tokens were computed for a client."""
         self._debts[client] = (self.debt(client, now) + tokens, now)
-        if len(self._debts) > 1024:
+        if len(self._debts) > self._swept:
+            # With a bound that doubles, many clients at once cost no sweep at each charge.
             self._debts = {name: e for name, e in self._debts.items() if self.debt(name, now) > _FORGOTTEN}
+            self._swept = max(2 * len(self._debts), _FEW)
 
     def may_run(self, client: str, now: float) -> bool:
         """Whether the client is within its rate."""

@@ -33,6 +33,8 @@ class Corpus:
         self._encoder = encoder
         self._most = most_tokens
         self._size = 0
+        self._version = 0
+        """Counts the changes to the texts."""
         self._texts: OrderedDict[str, Tokens] = OrderedDict()
         self._joined: OrderedDict[tuple[str, ...], NgramIndex] = OrderedDict()
         self._lock = threading.Lock()
@@ -52,6 +54,7 @@ class Corpus:
                 _, dropped = self._texts.popitem(last=False)
                 self._size -= len(dropped)
             self._joined.clear()
+            self._version += 1
 
     def of(self, names: Sequence[str]) -> NgramIndex:
         """The texts of these names that are here, as Recall takes them."""
@@ -59,12 +62,20 @@ class Corpus:
             return EMPTY
         key = tuple(names)
         with self._lock:
-            if key not in self._joined:
-                found = [name for name in names if name in self._texts]
-                self._joined[key] = NgramIndex([self._texts[name] for name in found])
-                for name in found:
+            found = self._joined.get(key)
+            if found is not None:
+                self._joined.move_to_end(key)
+                return found
+            texts = [self._texts[name] for name in names if name in self._texts]
+            for name in names:
+                if name in self._texts:
                     self._texts.move_to_end(name)
+            version = self._version
+        # Sorting millions of tokens takes a second; nobody else has to wait for it.
+        index = NgramIndex(texts)
+        with self._lock:
+            if version == self._version:
+                self._joined[key] = index
                 if len(self._joined) > _KEPT:
                     self._joined.popitem(last=False)
-            self._joined.move_to_end(key)
-            return self._joined[key]
+        return index

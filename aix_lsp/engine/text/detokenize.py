@@ -36,38 +36,55 @@ class Stop(Protocol):
 
 
 class StopStrings:
-    """Ends before the first of some strings; of none of them ever shows a part."""
+    """Ends before the first of some strings; of none of them ever shows a part.
+
+    Each string is looked for character by character with its failure function (Knuth, Morris and Pratt 1977), so that
+    the work is linear in the text whatever the strings are.
+    """
 
     def __init__(self, stops: Sequence[str]) -> None:
-        self._stops = tuple(stop for stop in stops if stop)
-        self._any = re.compile("|".join(map(re.escape, self._stops)))
-        heads = {stop[:length] for stop in self._stops for length in range(1, len(stop))}
-        self._heads = tuple(sorted(heads, key=len, reverse=True))
+        self._stops = [(stop, _failures(stop)) for stop in stops if stop]
+        self._matched = [0] * len(self._stops)
+        """How many characters of each string the text ends with."""
         self._kept = ""
 
     def feed(self, text: str) -> tuple[str, bool]:
         """See Stop."""
         if not self._stops:
             return text, False
-        text = self._kept + text
-        found = self._any.search(text)
-        if found:
-            self._kept = ""
-            return text[: found.start()], True
-        keep = self._possible(text)
-        self._kept = text[len(text) - keep :]
-        return text[: len(text) - keep], False
-
-    def _possible(self, text: str) -> int:
-        """How many characters at the end may be the beginning of a stop string."""
-        if not text.endswith(self._heads):
-            return 0
-        return next(len(head) for head in self._heads if text.endswith(head))
+        whole = self._kept + text
+        for end, character in enumerate(text, len(self._kept) + 1):
+            longest = 0
+            for at, (stop, failures) in enumerate(self._stops):
+                matched = self._matched[at]
+                while matched and stop[matched] != character:
+                    matched = failures[matched - 1]
+                self._matched[at] = matched = matched + (stop[matched] == character)
+                if matched == len(stop):
+                    longest = max(longest, matched)
+            if longest:
+                self._kept = ""
+                return whole[: end - longest], True
+        shown = len(whole) - max(self._matched)
+        self._kept = whole[shown:]
+        return whole[:shown], False
 
     def flush(self) -> str:
         """See Stop."""
         kept, self._kept = self._kept, ""
         return kept
+
+
+def _failures(stop: str) -> list[int]:
+    """For each head of `stop` the length of the longest shorter head that it ends with."""
+    found = [0] * len(stop)
+    matched = 0
+    for at in range(1, len(stop)):
+        while matched and stop[at] != stop[matched]:
+            matched = found[matched - 1]
+        matched += stop[at] == stop[matched]
+        found[at] = matched
+    return found
 
 
 class LineEnd:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ from aix_lsp.engine.text.vocabulary import Vocabulary, is_marker
 log = logging.getLogger(__name__)
 
 _KEPT = 64
+_KEPT_TOKENS = 1 << 20
+"""Of all texts that are kept together."""
+_LONG_TEXT = 2048
+"""Characters from which on a text is tokenised without Python's lock."""
 _LONG_WORD = 8
 _PAD = "☺"
 _LAST_WORD = re.compile(r" ?\w+\Z| ?[^\w\s]+\Z|\s+\Z")
@@ -46,12 +51,15 @@ class TextEncoder:
 
     A text that begins like an earlier one under the same `key` is tokenised from the last safe place before
     they part: a line break after visible text, which is where pre-tokenizers cut and look no further.
+    May be used from several threads.
     """
 
     def __init__(self, tokenizer: Any, vocabulary: Vocabulary) -> None:
         self._backend = _plain_text_backend(tokenizer)
         self._vocabulary = vocabulary
         self._seen: OrderedDict[str, Encoded] = OrderedDict()
+        self._seen_tokens = 0
+        self._lock = threading.Lock()
         self._has_words = self._backend.pre_tokenizer is not None
         first = self._backend.encode("x", add_special_tokens=False).ids
         self._leads = b"".join(map(vocabulary.bytes_of, first)) != b"x"
@@ -62,11 +70,16 @@ class TextEncoder:
             log.info("this tokenizer cannot be fed line by line: each keystroke tokenises the whole prompt")
 
     def tokens(self, text: str) -> list[int]:
-        """The tokens of a text, and nothing else of it. May be called from any thread."""
+        """The tokens of a text, and nothing else of it."""
+        found: list[int] = self._encoding(text).ids
+        return found
+
+    def _encoding(self, text: str) -> Any:
+        if len(text) < _LONG_TEXT:
+            return self._backend.encode(text, add_special_tokens=False)
         # A batch, if of one: `encode` holds Python's lock, 0.2 s for 90,000 tokens, in which no step could begin.
         (encoding,) = self._backend.encode_batch([text], add_special_tokens=False)
-        found: list[int] = encoding.ids
-        return found
+        return encoding
 
     def encode(self, text: str, key: str = "", pad: str = "") -> Encoded:
         """The tokens of `text`. Behind `pad`, whose tokens are dropped, a tokenizer adds no blank in front.
@@ -82,11 +95,17 @@ class TextEncoder:
         else:
             encoded = self._after(earlier, text, pad)
         if key:
-            self._seen[key] = encoded
-            self._seen.move_to_end(key)
-            if len(self._seen) > _KEPT:
-                self._seen.popitem(last=False)
+            self._keep(key, encoded)
         return encoded
+
+    def _keep(self, key: str, encoded: Encoded) -> None:
+        with self._lock:
+            earlier = self._seen.pop(key, None)
+            self._seen_tokens += len(encoded.tokens) - (len(earlier.tokens) if earlier else 0)
+            self._seen[key] = encoded
+            while len(self._seen) > _KEPT or (self._seen_tokens > _KEPT_TOKENS and len(self._seen) > 1):
+                _, dropped = self._seen.popitem(last=False)
+                self._seen_tokens -= len(dropped.tokens)
 
     def _whole(self, text: str, pad: str) -> Encoded:
         return self._chunk(text, 0, pad)
@@ -108,7 +127,7 @@ class TextEncoder:
 
     def _chunk(self, text: str, start: int, pad: str) -> Encoded:
         """Tokens of `text[start:]`; places are of the whole text."""
-        encoding = self._backend.encode(pad + text[start:], add_special_tokens=False)
+        encoding = self._encoding(pad + text[start:])
         starts = [offset[0] for offset in encoding.offsets]
         words = encoding.word_ids if self._has_words else None
         skipped = len(self._backend.encode(pad, add_special_tokens=False).ids) if pad else 0

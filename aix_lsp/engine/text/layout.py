@@ -7,8 +7,10 @@ were.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any
 
 from aix_lsp.engine.text.encoder import Encoded, TextEncoder
@@ -50,6 +52,10 @@ class _Piece:
     encoded: Encoded | None = None
 
 
+Known = dict[tuple[str, str], Encoded]
+"""What was tokenised already, by text and pad."""
+
+
 class Layout:
     """Lays prompts out for one model."""
 
@@ -70,9 +76,10 @@ class Layout:
         Raises PromptTooLong.
         """
         prompt = _shorten(prompt, room * _CHARACTERS_A_TOKEN)
-        pieces = whole = self._pieces(prompt)
+        known: Known = {}
+        pieces = whole = self._pieces(prompt, known)
         if _size(pieces) > room:
-            pieces = self._fit(prompt, room)
+            pieces = self._fit(prompt, room, known)
         size = _size(pieces)
         typed = self._heal(pieces := list(pieces)) if heal else b""
         tokens = list(chain.from_iterable(piece.tokens for piece in pieces))
@@ -82,29 +89,42 @@ class Layout:
         healed = max(size - len(tokens), 0)
         return Prompt(tokens, parts, typed, healed, _texts(whole, healed))
 
-    def _pieces(self, prompt: FimPrompt) -> list[_Piece]:
+    def _pieces(self, prompt: FimPrompt, known: Known) -> list[_Piece]:
         if self._template is None:
             segments = [Segment("text", prompt.prefix + prompt.middle, "prefix")]
         else:
             segments = self._template.segments(prompt)
         pieces = [_Piece("marker", self._habit)] if self._habit else []
-        for at, segment in enumerate(segments):
+        seen: Counter[str] = Counter()
+        for segment in segments:
             if segment.kind == "special":
                 pieces.append(_Piece(segment.part, [self._special[segment.text]]))
             elif segment.text:
-                key = f"{at}:{segment.part}:{prompt.path}"
-                encoded = self._encoder.encode(segment.text, key, segment.pad)
+                # What is cut away elsewhere leaves the key as it is.
+                key = f"{segment.part}:{seen[segment.part]}:{prompt.path}"
+                seen[segment.part] += 1
+                encoded = known.get((segment.text, segment.pad))
+                if encoded is None:
+                    encoded = self._encoder.encode(segment.text, key, segment.pad)
+                    known[segment.text, segment.pad] = encoded
                 pieces.append(_Piece(segment.part, encoded.tokens, encoded))
         return pieces
 
-    def _fit(self, prompt: FimPrompt, room: int) -> list[_Piece]:
-        bare = self._pieces(replace(prompt, context=()))
+    def _fit(self, prompt: FimPrompt, room: int, known: Known) -> list[_Piece]:
+        """The prompt cut to `room`. Each text is tokenised once: `known` has what was tokenised already."""
+        bare = self._pieces(replace(prompt, context=()), known)
         step = _step(room)
         spare = (room - _size(bare)) // step * step
-        for kept in range(len(prompt.context) - 1, 0, -1) if spare > 0 else ():
-            pieces = self._pieces(replace(prompt, context=prompt.context[:kept]))
-            if _size(pieces) - _size(bare) <= spare:
-                return pieces
+
+        def with_files(count: int) -> list[_Piece]:
+            return self._pieces(replace(prompt, context=prompt.context[:count]), known)
+
+        if spare > 0 and prompt.context:
+            # All of them are too many.
+            counts = range(1, len(prompt.context))
+            kept = bisect_left(counts, True, key=lambda count: _size(with_files(count)) - _size(bare) > spare)
+            if kept:
+                return with_files(kept)
         if _size(bare) > room:
             bare = _cut_suffix(bare, room)
         if _size(bare) > room:
@@ -112,7 +132,7 @@ class Layout:
         if _size(bare) <= room:
             return bare
         if prompt.middle and self._anchored:
-            return self._fit(replace(prompt, prefix=prompt.prefix + prompt.middle, middle=""), room)
+            return self._fit(replace(prompt, prefix=prompt.prefix + prompt.middle, middle=""), room, known)
         raise PromptTooLong(
             f"the prompt does not fit into the {room} tokens that the model's context and max_tokens leave "
             "for it; lower max_tokens (setting maxTokens) or choose a model with a longer context"
@@ -158,12 +178,22 @@ def _shorten(prompt: FimPrompt, characters: int) -> FimPrompt:
     """Texts so long that most of them cannot fit are cut first, because tokenising megabytes takes
     seconds.
     """
-    prefix, suffix = prompt.prefix, prompt.suffix
+    prefix, middle = prompt.prefix, prompt.middle
+    if len(middle) > characters:
+        prefix, middle = prefix + middle, ""
     if len(prefix) > characters:
         step = max(characters // 4, 1)
         prefix = prefix[-(-(len(prefix) - characters) // step) * step :]
-    context = tuple(replace(f, text=f.text[:characters]) for f in prompt.context)
-    return replace(prompt, prefix=prefix, suffix=suffix[:characters], context=context)
+    context = []
+    for file, before in zip(
+        prompt.context, accumulate((len(f.text) for f in prompt.context), initial=0), strict=False
+    ):
+        if before >= characters:
+            break
+        context.append(replace(file, text=file.text[:characters]))
+    return replace(
+        prompt, prefix=prefix, middle=middle, suffix=prompt.suffix[:characters], context=tuple(context)
+    )
 
 
 def _cut_suffix(pieces: list[_Piece], room: int) -> list[_Piece]:

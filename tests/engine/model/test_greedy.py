@@ -15,7 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from aix_lsp.engine.events import Piece
-from aix_lsp.engine.http.parameters import CompletionRequest
+from aix_lsp.engine.http.parameters import CompletionParameters
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.model.loader import load
 from aix_lsp.engine.options import EngineOptions, LoadedModel
@@ -67,7 +67,7 @@ def served(model: LoadedModel, request: pytest.FixtureRequest) -> Iterator[Serve
 
 
 async def text(served: ServedModel, prompt: FimPrompt, heal: bool = False) -> str:
-    stream = served.complete(CompletionRequest(prompt, max_tokens=NEW, heal=heal, recall=0.0))
+    stream = await served.complete(CompletionParameters(prompt, max_tokens=NEW, heal=heal, recall=0.0))
     return "".join([event.text async for event in stream if isinstance(event, Piece)])
 
 

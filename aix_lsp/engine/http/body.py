@@ -1,0 +1,78 @@
+"""Reads request bodies within bounds: of one, of all together, and of time. Knows HTTP; no fields."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.types import Receive, Scope, Send
+
+from aix_lsp.engine.http.sse import send_error
+
+LARGEST_BODY = 8 << 20
+_SMALL_BODY = 256 << 10
+_SLOWEST_S = 20.0
+"""How long a body may take to arrive, whatever its size."""
+
+
+class BadBody(Exception):
+    """A body that is not taken: the status and code to answer with. The message is for the user."""
+
+    def __init__(self, status: int, message: str, code: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+    async def answer(self, send: Send) -> None:
+        """Tell the client."""
+        headers = {"retry-after": "1"} if self.status == 429 else None
+        await send_error(send, self.status, str(self), self.code, headers)
+
+
+class BodyBudget:
+    """Bytes of all bodies that are held at once. Used on one event loop."""
+
+    def __init__(self, most: int = 64 << 20) -> None:
+        self.held = 0
+        self._most = most
+
+    @contextlib.asynccontextmanager
+    async def reading(self, scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
+        """The whole body, counted as long as it is in use. Raises BadBody."""
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if declared.isdigit() and (len(declared) > 18 or int(declared) > LARGEST_BODY):
+            raise _too_large()
+        body = bytearray()
+        try:
+            await self._read(body, receive)
+            yield bytes(body)
+        finally:
+            self.held -= len(body)
+
+    async def _read(self, body: bytearray, receive: Receive) -> None:
+        more = True
+        try:
+            async with asyncio.timeout(_SLOWEST_S):
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return
+                    part = message.get("body", b"")
+                    body += part
+                    self.held += len(part)
+                    self._check(len(body))
+                    more = message.get("more_body", False)
+        except TimeoutError:
+            raise BadBody(408, f"the body took more than {_SLOWEST_S:.0f} s to arrive", "slow") from None
+
+    def _check(self, size: int) -> None:
+        if size > LARGEST_BODY:
+            raise _too_large()
+        # A quarter is left for small bodies: large ones must not keep out what somebody types.
+        if self.held > (self._most if size <= _SMALL_BODY else self._most * 3 // 4):
+            raise BadBody(429, "too much is being sent at once; ask again in a moment", "busy")
+
+
+def _too_large() -> BadBody:
+    return BadBody(413, f"the body is over {LARGEST_BODY >> 20} MiB", "too_large")

@@ -1,0 +1,191 @@
+"""What strangers send: slow, huge, many, forged. The engine answers the others meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from aix_lsp.engine.http.connections import Connections
+from aix_lsp.engine.scheduling.schedule import Limits
+from tests.engine.fakes import until
+from tests.engine.http.host import Host, serving
+
+LARGE = "x = 1\n" * 20_000
+HOSTS = frozenset({"127.0.0.1", "[::1]", "localhost"})
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[Host]:
+    async with serving() as host:
+        yield host
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("evil.example:8080", 403),
+        ("[::2]:80", 403),
+        ("", 403),
+        ("127.0.0.1:8080", 200),
+        ("localhost", 200),
+        ("LOCALHOST:1", 200),
+        ("[::1]:80", 200),
+    ],
+)
+async def test_without_a_token_the_host_must_be_the_address(name: str, status: int) -> None:
+    async with (
+        serving(hosts=HOSTS) as host,
+        host.session.get("/health", headers={"host": name}) as response,
+    ):
+        assert response.status == status
+
+
+async def test_with_a_token_any_host_will_do() -> None:
+    headers = {"host": "team.example", "authorization": "Bearer t"}
+    async with serving(token="t", hosts=HOSTS, headers=headers) as host:
+        assert (await host.post(prompt="x", max_tokens=1))[0] == 200
+
+
+async def test_others_are_served_while_a_large_prompt_is_laid_out(host: Host) -> None:
+    release = threading.Event()
+    host.model.slow_work.submit(release.wait)
+    large = asyncio.create_task(host.post(prompt=LARGE, max_tokens=1))
+    await until(lambda: host.model._preparing.total() == 1)
+    async with host.session.get("/health") as response:
+        assert response.status == 200
+    assert (await host.post(prompt="x", max_tokens=1))[0] == 200
+    assert not large.done()
+    release.set()
+    assert (await large)[0] == 200
+
+
+async def test_a_large_prompt_does_not_supersede_what_came_after_it(host: Host) -> None:
+    release = threading.Event()
+    host.model.slow_work.submit(release.wait)
+    key = {"stream_key": "document"}
+    large = asyncio.create_task(host.post(prompt=LARGE, max_tokens=50, aix=key))
+    await until(lambda: host.model._preparing.total() == 1)
+    gate = threading.Event()
+    host.runner.before = lambda rows: gate.wait(10)  # type: ignore[assignment,return-value]
+    small = asyncio.create_task(host.post(prompt="x", max_tokens=2, aix=key))
+    await until(lambda: host.model.engine.active == 1)
+    release.set()
+    await until(lambda: host.model.engine.active == 2)
+    gate.set()
+    assert (await large)[1]["choices"][0]["finish_reason"] == "cancelled"
+    assert (await small)[1]["choices"][0]["finish_reason"] == "length"
+
+
+async def test_one_client_cannot_have_any_number_of_prompts_laid_out() -> None:
+    async with serving(limits=Limits(client_waiting=2)) as host:
+        release = threading.Event()
+        host.model.slow_work.submit(release.wait)
+        waiting = [asyncio.create_task(host.post(prompt=LARGE, max_tokens=1, user="a")) for _ in range(2)]
+        await until(lambda: host.model._preparing["a"] == 2)
+        assert (await host.post(prompt=LARGE, max_tokens=1, user="a"))[0] == 429
+        other = asyncio.create_task(host.post(prompt=LARGE, max_tokens=1, user="b"))
+        release.set()
+        assert [status for status, _ in await asyncio.gather(*waiting, other)] == [200] * 3
+        assert not host.model._preparing
+
+
+async def test_what_costs_too_much_is_refused_before_any_work(host: Host) -> None:
+    status, answer = await host.post(prompt="x", n=16, max_tokens=1900)
+    assert status == 422 and "n (16)" in answer["error"]["message"]
+    assert host.runner.steps == 0
+
+
+HOSTILE: list[dict[str, Any]] = [
+    {"prompt": "x", "stop": ["s" * 64] * 4, "max_tokens": 200},
+    {"prompt": "x", "aix": {"context": [{"path": "p" * 4000, "text": "é"}] * 256}},
+    {"prompt": "x", "aix": {"middle": " " * 1_000_000}},
+    {"prompt": "\n" * 1_000_000, "suffix": "(" * 1_000_000},
+    {"prompt": "a" * 1_000_000, "aix": {"stop_when": "block", "path": "\0" * 99}},
+    {"prompt": "\U0001f600" * 100_000, "temperature": 2, "top_k": 1_000_000, "n": 16, "logprobs": 20},
+]
+
+
+async def test_hostile_but_valid_requests_are_answered(host: Host) -> None:
+    answers = await asyncio.gather(*(host.post(**{"max_tokens": 3, **body}) for body in HOSTILE))
+    assert [status for status, _ in answers] == [200] * len(HOSTILE)
+    await until(lambda: host.model.engine.active == 0)
+
+
+async def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aix_lsp.engine.http.body._SLOWEST_S", 0.05)
+    async with serving() as host:
+        reader, writer = await host.connect()
+        writer.write(b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+        assert b"408" in await asyncio.wait_for(reader.readline(), 20)
+        writer.close()
+
+
+async def test_all_bodies_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving() as host:
+        bodies = host.service.bodies
+        monkeypatch.setattr(bodies, "_most", 4 << 20)
+        _, writer = await host.connect()
+        head = f"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {3 << 20}\r\n\r\n"
+        writer.write(head.encode() + b" " * (2 << 20))
+        await until(lambda: bodies.held == 2 << 20)
+        status, _ = await host.post(prompt="x" * (2 << 20), max_tokens=1)
+        assert status == 429
+        assert (await host.post(prompt="x", max_tokens=1))[0] == 200
+        writer.close()
+        await until(lambda: bodies.held == 0)
+        assert (await host.post(prompt="x" * (2 << 20), max_tokens=1))[0] == 200
+
+
+async def test_a_head_that_does_not_end_is_given_up() -> None:
+    for head in (b"", b"GET /health HTTP/1.1\r\nhost:"):
+        async with serving(connections=Connections(head_s=0.05)) as host:
+            reader, writer = await host.connect()
+            writer.write(head)
+            assert await asyncio.wait_for(reader.read(), 20) == b""
+            writer.close()
+
+
+async def test_a_head_of_a_megabyte_is_cut_off(host: Host) -> None:
+    reader, writer = await host.connect()
+    writer.write(b"GET /health HTTP/1.1\r\nhost: x\r\n" + b"x-y: zzzzzzzzzzzzzzzz\r\n" * 50_000)
+    with pytest.raises(OSError):
+        while await asyncio.wait_for(reader.read(100), 20):
+            pass
+        raise ConnectionResetError
+    async with host.session.get("/health") as response:
+        assert response.status == 200
+
+
+async def test_silent_connections_do_not_keep_others_out() -> None:
+    connections = Connections(most=20)
+    async with serving(connections=connections) as host:
+        silent = [await host.connect() for _ in range(60)]
+        async with host.session.get("/health") as response:
+            assert response.status == 200
+        assert len(connections.open) <= 20
+        for _, writer in silent:
+            writer.close()
+        await until(lambda: len(connections.open) <= 1)
+
+
+async def test_a_client_that_does_not_read_is_let_go() -> None:
+    connections = Connections(unread_s=0.05)
+    async with serving(connections=connections) as host:
+        reader, writer = await host.connect()
+        body = json.dumps(
+            {"prompt": "x", "max_tokens": 1500, "n": 4, "logprobs": 20, "stream": True}
+        ).encode()
+        head = f"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(head.encode() + body)
+        await until(lambda: host.model.engine.active == 1)
+        await until(lambda: not connections.open)
+        await until(lambda: host.model.engine.active == 0)
+        writer.close()
