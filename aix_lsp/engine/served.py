@@ -129,9 +129,10 @@ class ServedModel:
                 f"n ({asked.n}) times max_tokens ({asked.max_tokens}) is more than the KV pool's "
                 f"{self.engine.pool_tokens} tokens; lower one of them or raise kvMemoryMb"
             )
-        if self._preparing[asked.client] >= self._limits.client_waiting:
+        limits = self._limits
+        if self._preparing[asked.client] >= limits.client_waiting + limits.client_running:
             raise QueueFull("this client has too many requests waiting; ask again in a moment")
-        if self._preparing.total() >= self._limits.waiting:
+        if self._preparing.total() >= limits.waiting + limits.running:
             raise QueueFull("the engine has too many requests waiting; ask again in a moment")
 
     def _prepare(self, asked: CompletionParameters, arrival: float) -> Request:
