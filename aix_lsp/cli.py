@@ -22,6 +22,7 @@ _SUBCOMMANDS = {
     "models": "List model families and models on this machine.",
     "settings": "Show the settings in force, or all that exist.",
     "stats": "Show how suggestions fared.",
+    "why": "Say whether a file may be sent to a model, and which rule says so.",
     "train": "Let a small model learn your own code.",
 }
 

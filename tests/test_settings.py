@@ -120,6 +120,13 @@ def test_exclusions_add_up() -> None:
     assert settings.exclude == ["a"]
 
 
+def test_a_project_allows_nothing() -> None:
+    project = Layer("project", {"exclude": ["!*", " !.env", "b"]}, trusted=False)
+    settings, problems = resolve([Layer("user", {"exclude": ["a", "!a/b"]}), project])
+    assert settings.exclude == ["a", "!a/b", "b"]
+    assert [problem.name for problem in problems] == ["exclude"]
+
+
 def test_languages_merge_by_setting() -> None:
     layers = [
         Layer("file", {"languages": {"python": {"maxTokens": 10, "candidates": 1}, "c": {"enabled": False}}}),

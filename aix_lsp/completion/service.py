@@ -21,9 +21,9 @@ from aix_lsp.completion.document_state import DocumentState
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.generation_cache import GenerationCache
 from aix_lsp.completion.pending_request import PendingRequest
-from aix_lsp.completion.privacy import Privacy
 from aix_lsp.completion.request import CompletionRequest, ContentModified, Superseded, Update
 from aix_lsp.completion.telemetry import Telemetry
+from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
 
 log = logging.getLogger(__name__)

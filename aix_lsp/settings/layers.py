@@ -103,8 +103,25 @@ def _accept(layer: Layer, name: str, value: Any, chosen: Mapping[str, Any], prob
         return _accept_languages(layer, accepted, chosen.get(name, {}), problems)
     if isinstance(accepted, list):
         # A project's list of exclusions must not undo the user's.
-        return [*chosen.get(name, []), *accepted]
+        return [*chosen.get(name, []), *_excluding(layer, name, accepted, problems)]
     return accepted
+
+
+def _excluding(layer: Layer, name: str, patterns: list[str], problems: list[Problem]) -> list[str]:
+    """The patterns of a list that a layer may give: only the user's own allow anything."""
+    if layer.trusted:
+        return patterns
+    kept = [pattern for pattern in patterns if not pattern.lstrip().startswith("!")]
+    if len(kept) < len(patterns):
+        problems.append(
+            Problem(
+                layer.source,
+                name,
+                'a project may only exclude more; its "!" patterns are left out. '
+                "Put them into your own settings (`aix-lsp settings --where`).",
+            )
+        )
+    return kept
 
 
 def _fitted(name: str, value: Any, chosen: Mapping[str, Any]) -> Any:

@@ -20,10 +20,10 @@ from aix_lsp.completion.context.file_names import language_of_file, passed_by
 from aix_lsp.completion.context.index.reading import LARGEST, read_source
 from aix_lsp.completion.context.nearness import related
 from aix_lsp.completion.document import DocumentSnapshot
-from aix_lsp.completion.privacy import Privacy
 from aix_lsp.completion.secrets import Redacted, encodable, redact
 from aix_lsp.fim.reading import Place, read, read_back
 from aix_lsp.fim.window import Window
+from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
 
 _CHARS = 200_000

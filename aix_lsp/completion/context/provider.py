@@ -22,10 +22,11 @@ from aix_lsp.completion.context.ranking import choose, keep
 from aix_lsp.completion.context.recent import RecentPlaces
 from aix_lsp.completion.context.snippet import Snippet, Source
 from aix_lsp.completion.document import DocumentSnapshot, Edit, Position
-from aix_lsp.completion.privacy import Privacy, file_of
 from aix_lsp.fim.prompt import ContextFile
 from aix_lsp.fim.reading import read, read_back
 from aix_lsp.fim.window import Window
+from aix_lsp.privacy.places import file_of
+from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
 
 log = logging.getLogger(__name__)

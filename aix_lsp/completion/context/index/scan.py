@@ -1,6 +1,6 @@
 """Brings an index up to date with its workspace folder: what is new, has changed, or is no more.
 
-The privacy of files is completion/privacy.py's word alone.
+The privacy of files is privacy/policy.py's word alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TypeVar
 from aix_lsp.completion.context.file_names import language_of_file, passed_by
 from aix_lsp.completion.context.index.entry import entry, stamp_of
 from aix_lsp.completion.context.index.store import Stamp, Store
-from aix_lsp.completion.privacy import Privacy
+from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""What may leave: files by name, by ignore files and by settings; secrets within texts. Knows no LSP, no model."""

@@ -1,0 +1,190 @@
+"""What git's configuration says of ignoring, read without running git: a repository can have git run programs.
+
+Source: git-config(1), gitignore(5), gitrepository-layout(5). Knows no patterns.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from aix_lsp.privacy.reading import text_of
+
+_DEEPEST_INCLUDE = 5
+_SECTION = re.compile(r'\[\s*([\w.-]+)\s*(?:"((?:[^"\\]|\\.)*)")?\s*\]')
+_TRUE = {"", "true", "yes", "on", "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A working tree's top folder and where git keeps what belongs to it."""
+
+    top: Path
+    git_dir: Path
+    common_dir: Path
+    """The same as `git_dir` but in linked working trees, which share one."""
+
+    @property
+    def exclude_file(self) -> Path:
+        """The repository's own ignore file that is not in the tree."""
+        return self.common_dir / "info/exclude"
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoreConfig:
+    """What the configuration says: the files that ignore everywhere, and whether case counts."""
+
+    excludes: tuple[Path, ...]
+    """The one in force for a repository, then the user's own where the repository names another."""
+    ignore_case: bool
+
+
+def repository_at(top: Path) -> Repository | None:
+    """The repository whose working tree begins at a folder; None where none does."""
+    git = top / ".git"
+    try:
+        if git.is_dir():
+            return Repository(top, git, _common(git))
+        if not git.exists():
+            return None
+    except (OSError, ValueError):
+        return None
+    text = (text_of(git) or "").strip()
+    if not text.startswith("gitdir:"):
+        return Repository(top, git, git)
+    git_dir = Path(os.path.normpath(top / text.removeprefix("gitdir:").strip()))
+    return Repository(top, git_dir, _common(git_dir))
+
+
+def _common(git_dir: Path) -> Path:
+    named = (text_of(git_dir / "commondir") or "").strip()
+    return Path(os.path.normpath(git_dir / named)) if named else git_dir
+
+
+def ignore_config(repository: Repository | None) -> IgnoreConfig:
+    """The configuration that holds in a repository; without one, the user's."""
+    users = _Values()
+    for file in _user_files():
+        users.read(file, repository)
+    own = _Values()
+    if repository is not None:
+        own.read(repository.common_dir / "config", repository)
+        if repository.git_dir != repository.common_dir or own.flag("extensions.worktreeconfig"):
+            own.read(repository.git_dir / "config.worktree", repository)
+    base = repository.top if repository is not None else Path.home()
+    usual = _config_home() / "git/ignore"
+    found = [
+        _expanded(value, base) if value else usual
+        for value in (own.last("core.excludesfile"), users.last("core.excludesfile"))
+        if value is not None
+    ]
+    if users.last("core.excludesfile") is None:
+        found.append(usual)
+    ignore_case = own.flag("core.ignorecase", users.flag("core.ignorecase"))
+    return IgnoreConfig(tuple(dict.fromkeys(found)), ignore_case)
+
+
+def _config_home() -> Path:
+    named = os.environ.get("XDG_CONFIG_HOME")
+    return Path(named) if named else Path.home() / ".config"
+
+
+def _user_files() -> Iterator[Path]:
+    if os.environ.get("GIT_CONFIG_NOSYSTEM", "").lower() not in _TRUE - {""}:
+        yield Path(os.environ.get("GIT_CONFIG_SYSTEM") or "/etc/gitconfig")
+    if named := os.environ.get("GIT_CONFIG_GLOBAL"):
+        yield Path(named)
+        return
+    yield _config_home() / "git/config"
+    yield Path.home() / ".gitconfig"
+
+
+def _expanded(value: str, base: Path) -> Path:
+    try:
+        return Path(os.path.normpath(base / Path(value).expanduser()))
+    except RuntimeError:  # a user that is not known
+        return base / value
+
+
+class _Values:
+    """The values of some configuration files, by lower-case name; later ones win."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, str | None] = {}
+
+    def last(self, name: str) -> str | None:
+        return self._values.get(name)
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        if name not in self._values:
+            return default
+        value = self._values[name]
+        return value is None or value.lower() in _TRUE
+
+    def read(self, file: Path, repository: Repository | None, depth: int = 0) -> None:
+        for name, value in _entries(text_of(file) or ""):
+            self._values[name] = value
+            if value and depth < _DEEPEST_INCLUDE and name.endswith(".path"):
+                condition = name.removesuffix(".path")
+                if condition == "include" or _holds(condition, file, repository):
+                    self.read(_expanded(value, file.parent), repository, depth + 1)
+
+
+def _entries(text: str) -> Iterator[tuple[str, str | None]]:
+    """(name with its section, value) in order; None for a name alone."""
+    section = ""
+    for line in text.removeprefix("\ufeff").replace("\\\n", "").split("\n"):
+        line = line.strip()
+        header = _SECTION.match(line)
+        if header:
+            inner = header[2]
+            section = header[1].lower() + (f".{_unescaped(inner)}" if inner is not None else "")
+            line = line[header.end() :].strip()
+        if not line or line[0] in "#;":
+            continue
+        name, equals, value = line.partition("=")
+        yield f"{section}.{name.strip().lower()}", _value(value.strip()) if equals else None
+
+
+def _value(text: str) -> str:
+    """A value without its quotes and without a comment behind it."""
+    parts, quoted, at = [], False, 0
+    while at < len(text):
+        char = text[at]
+        if char == "\\" and at + 1 < len(text):
+            parts.append({"n": "\n", "t": "\t"}.get(text[at + 1], text[at + 1]))
+            at += 1
+        elif char == '"':
+            quoted = not quoted
+        elif char in "#;" and not quoted:
+            return "".join(parts).rstrip()
+        else:
+            parts.append(char)
+        at += 1
+    return "".join(parts)
+
+
+_unescaped = partial(re.sub, r"\\(.)", r"\1")
+
+
+def _holds(condition: str, file: Path, repository: Repository | None) -> bool:
+    """Whether an `includeIf` holds; those by branch or by remote never do."""
+    kind, _, pattern = condition.removeprefix("includeif.").partition(":")
+    if kind not in ("gitdir", "gitdir/i") or repository is None:
+        return False
+    from aix_lsp.privacy.globs import Rule, Rules, as_bytes
+
+    if pattern.startswith("./"):
+        pattern = f"{file.parent.as_posix()}/{pattern[2:]}"
+    pattern = f"{Path.home().as_posix()}/{pattern[2:]}" if pattern.startswith("~/") else pattern
+    pattern += "**" if pattern.endswith("/") else ""
+    if not pattern.startswith("/"):
+        pattern = "**/" + pattern
+    rule = Rule(as_bytes(pattern.removeprefix("/")), False, False, True, 1)
+    rules = Rules([rule], ignore_case=kind.endswith("/i"))
+    places = {repository.git_dir, Path(os.path.realpath(repository.git_dir))}
+    return any(rules.match(as_bytes(place.as_posix().lstrip("/")), False) is not None for place in places)

@@ -1,0 +1,211 @@
+"""Which files ignore files leave out: `.gitignore` as git means it, and those that are about AI tools alone.
+
+Git's part: `.gitignore` files from the top of the working tree down, then `info/exclude`, then `core.excludesFile`.
+Every repository around a file is asked, from the innermost to the one of the workspace folder: each can only ignore
+more. Never runs git.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cachetools import LRUCache, TTLCache
+
+from aix_lsp.privacy.gitconfig import Repository, ignore_config, repository_at
+from aix_lsp.privacy.globs import MOST_WILD, Rule, Rules, TooMany, as_bytes, parse
+from aix_lsp.privacy.reading import TooLarge, text_of
+
+log = logging.getLogger(__name__)
+
+OURS = (".aixignore", ".aiignore", ".aiexclude", ".cursorignore", ".codeiumignore")
+"""Ours, and those by which other tools are told the same. What one ignores, no other one allows."""
+_MOST_WILD_AROUND = 2 * MOST_WILD
+"""Of all ignore files above one file."""
+_REMEMBERED_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """The rule that ignores a file, or why its rules cannot be told."""
+
+    file: Path
+    line: int
+    """From 1; 0 where the file cannot be read whole."""
+    pattern: str
+    problem: str = ""
+
+    def __str__(self) -> str:
+        if self.problem:
+            return f"{self.file} cannot be judged ({self.problem})"
+        return f"{self.file}:{self.line} ({self.pattern})"
+
+
+class IgnoreFiles:
+    """The ignore files of folders, read again when they change; what they say of folders is remembered a while."""
+
+    def __init__(self) -> None:
+        self._rules: LRUCache[tuple[Path, bool], tuple[tuple[int, int, int], _Loaded]] = LRUCache(8192)
+        self._folders: TTLCache[tuple[_View, Path], Ignored | None] = TTLCache(
+            16384, _REMEMBERED_S, time.monotonic
+        )
+        self._views: TTLCache[tuple[Path, Path | None], tuple[_View, ...]] = TTLCache(
+            4096, _REMEMBERED_S, time.monotonic
+        )
+
+    def ignored(self, path: Path, root: Path | None, is_folder: bool = False) -> Ignored | None:
+        """The rule that ignores a file, or a folder around it; None where none does.
+
+        `root` is the workspace folder that the path lies in. Neither is resolved here.
+        """
+        if path.parent == path:
+            return None
+        for view in self._views_of(path.parent, root):
+            found = self._in_view(view, path, is_folder)
+            if found is not None:
+                return found
+        return None
+
+    def _in_view(self, view: _View, path: Path, is_folder: bool) -> Ignored | None:
+        """Upper folders first: nothing inside an ignored folder comes back."""
+        try:
+            below = path.relative_to(view.top)
+        except ValueError:
+            return None
+        chain = [path, *list(path.parents)[: len(below.parts) - 1]]
+        found: Ignored | None = None
+        for inner in reversed(chain):
+            if inner is path and not is_folder:
+                return found or self._one(view, path, False)
+            if (view, inner) not in self._folders:
+                self._folders[view, inner] = found or self._one(view, inner, True)
+            found = self._folders[view, inner]
+        return found
+
+    def _one(self, view: _View, path: Path, is_folder: bool) -> Ignored | None:
+        """What the rules say of one path, without the folders around it. The deepest file's word counts."""
+        wild = 0
+        for base, file, follow in view.files_for(path):
+            loaded = self._load(file, view.ignore_case, follow)
+            if loaded is None:
+                continue
+            if isinstance(loaded, str):
+                return Ignored(file, 0, "", loaded)
+            wild += loaded.wild
+            if wild > _MOST_WILD_AROUND:
+                return Ignored(
+                    file, 0, "", f"more than {_MOST_WILD_AROUND:,} patterns with wildcards around it"
+                )
+            match = loaded.match(as_bytes(path.relative_to(base).as_posix()), is_folder)
+            if match is not None:
+                return Ignored(file, match.rule.line, _written(match.rule)) if match.ignores else None
+        return None
+
+    def _load(self, file: Path, ignore_case: bool, follow: bool) -> _Loaded:
+        """The rules of a file; None where there is none, a text where they cannot be told."""
+        try:
+            info = file.stat() if follow else file.lstat()
+        except (OSError, ValueError):
+            return None
+        stamp = (info.st_mtime_ns, info.st_size, info.st_ino)
+        key = (file, ignore_case)
+        known = self._rules.get(key)
+        if known is None or known[0] != stamp:
+            known = self._rules[key] = (stamp, _read(file, ignore_case, follow))
+        return known[1]
+
+    def _views_of(self, folder: Path, root: Path | None) -> tuple[_View, ...]:
+        key = (folder, root)
+        if key not in self._views:
+            self._views[key] = tuple(_views(folder, root))
+        return self._views[key]
+
+
+_Loaded = Rules | str | None
+
+
+@dataclass(frozen=True)
+class _View:
+    """One set of ignore files that speak together: a repository's, or those of one name."""
+
+    top: Path
+    names: tuple[str, ...]
+    more: tuple[Path, ...] = ()
+    """Files whose patterns count from the top, weaker than those in the tree."""
+    ignore_case: bool = False
+    follow: bool = False
+    """Whether a file that is a link counts; git's own do not."""
+
+    def files_for(self, path: Path) -> Iterator[tuple[Path, Path, bool]]:
+        """(folder that its patterns count from, ignore file, whether to follow it), the strongest first."""
+        for folder in path.parents:
+            for name in self.names:
+                yield folder, folder / name, self.follow
+            if folder == self.top:
+                break
+        for file in self.more:
+            yield self.top, file, True
+
+
+def _views(folder: Path, root: Path | None) -> Iterator[_View]:
+    tops = _tops(folder, root)
+    for top, repository in tops:
+        config = ignore_config(repository)
+        inside = (repository.exclude_file,) if repository is not None else ()
+        ignore_case = config.ignore_case or _ignores_case(top)
+        first, *others = config.excludes or (Path(os.devnull),)
+        yield _View(top, (".gitignore",), (*inside, first), ignore_case)
+        for other in others:
+            yield _View(top, (), (other,), ignore_case)
+    outermost = tops[-1][0]
+    ignore_case = _ignores_case(outermost)
+    for name in OURS:
+        yield _View(outermost, (name,), (), ignore_case, follow=True)
+
+
+def _tops(folder: Path, root: Path | None) -> Sequence[tuple[Path, Repository | None]]:
+    """The tops of the repositories around a folder, innermost first, up to the one that holds the workspace folder.
+
+    The workspace folder itself where it lies in none; the folder alone where there is neither.
+    """
+    found: list[tuple[Path, Repository | None]] = []
+    for each in (folder, *folder.parents):
+        repository = repository_at(each)
+        if repository is not None:
+            found.append((each, repository))
+        if root is None:
+            if found:
+                break
+        elif root.is_relative_to(each) and found and root.is_relative_to(found[-1][0]):
+            break
+    if root is not None and not any(root.is_relative_to(top) for top, _ in found):
+        found.append((root, None))
+    return found or [(folder, None)]
+
+
+def _ignores_case(folder: Path) -> bool:
+    """Whether the file system takes names in any case."""
+    swapped = folder.with_name(folder.name.swapcase())
+    try:
+        return swapped.name != folder.name and folder.samefile(swapped)
+    except (OSError, ValueError):
+        return False
+
+
+def _read(file: Path, ignore_case: bool, follow: bool) -> _Loaded:
+    try:
+        text = text_of(file, follow)
+        return Rules(parse(text), ignore_case) if text is not None else None
+    except (TooMany, TooLarge) as error:
+        log.warning("%s has %s: nothing that it is about is sent", file, error)
+        return str(error)
+
+
+def _written(rule: Rule) -> str:
+    pattern = rule.pattern.encode("latin-1").decode("utf-8", "replace")
+    start = "/" if rule.anchored and "/" not in pattern else ""
+    return f"{'!' if rule.allows else ''}{start}{pattern}{'/' if rule.folders_only else ''}"

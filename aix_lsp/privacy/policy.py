@@ -1,0 +1,207 @@
+"""The one answer to "may this text leave, and why not": for documents, context, recall and the index on disk.
+
+A file is judged twice, by the path as given and by the real one that links lead to. Less trusted settings can only
+forbid: a project's `!` patterns never come this far (see aix_lsp/settings).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from cachetools import TTLCache
+
+from aix_lsp.privacy.globs import Rules, TooMany, as_bytes, parse
+from aix_lsp.privacy.ignore import IgnoreFiles
+from aix_lsp.privacy.names import sensitive
+from aix_lsp.privacy.places import paths_of
+from aix_lsp.settings import Settings
+
+_REMEMBERED_S = 5.0
+
+Kind = Literal["setting", "name", "ignored", "outside", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing of a file may leave."""
+
+    kind: Kind
+    reason: str
+    """For the file's user to read."""
+    rule: str = ""
+    """The pattern that speaks, as it is written."""
+    file: Path | None = None
+    """Where the rule stands; None for a setting and for the table of names."""
+    line: int = 0
+    """From 1; 0 where that is not known."""
+
+
+class Privacy:
+    """Answers by URI, remembered for some seconds: a file is asked about at each keystroke."""
+
+    def __init__(self, roots: Callable[[], Sequence[Path]] = tuple) -> None:
+        """`roots` gives the workspace folders."""
+        self._roots = roots
+        self._ignored = IgnoreFiles()
+        self._answers: TTLCache[tuple[object, ...], Refusal | None] = TTLCache(
+            4096, _REMEMBERED_S, time.monotonic
+        )
+        self._found: TTLCache[tuple[object, ...], tuple[Path, Path] | None] = TTLCache(
+            4096, _REMEMBERED_S, time.monotonic
+        )
+
+    def inactive_reason(self, uri: str, settings: Settings) -> str | None:
+        """Why nothing of a document may be sent, for its user to read; None where all is well."""
+        refusal = self.refusal(uri, settings)
+        return refusal.reason if refusal is not None else None
+
+    def refusal(self, uri: str, settings: Settings) -> Refusal | None:
+        """Why nothing of a document may be sent, with the rule that says so; None where all is well."""
+        roots = tuple(self._roots())
+        key = (uri, tuple(settings.exclude), roots)
+        if key not in self._answers:
+            self._answers[key] = self._judge(uri, tuple(settings.exclude), roots)
+        return self._answers[key]
+
+    def ignores_folder(self, folder: Path) -> bool:
+        """Whether ignore files leave out all that lies in a folder, so that nobody need look inside."""
+        found = self._in_root(folder, tuple(self._roots()))
+        return self._ignored.ignored(folder, found[0] if found else None, is_folder=True) is not None
+
+    def _judge(self, uri: str, exclude: tuple[str, ...], roots: tuple[Path, ...]) -> Refusal | None:
+        try:
+            for path, is_file in paths_of(uri):
+                refusal = self._judge_path(path, is_file, exclude, roots)
+                if refusal is not None:
+                    return refusal
+        except (OSError, ValueError, TooMany) as error:
+            return Refusal("unknown", f"it cannot be told whether it may be sent: {error}")
+        return None
+
+    def _judge_path(
+        self, path: Path, is_file: bool, exclude: tuple[str, ...], roots: tuple[Path, ...]
+    ) -> Refusal | None:
+        found = self._in_root(path, roots)
+        as_given = _Named(found[0] / found[1], found[0], found[1]) if found else _Named.alone(path)
+        refusal = self._judge_name(as_given, exclude)
+        if refusal is not None or not path.is_absolute():
+            return refusal
+        real = Path(os.path.realpath(path))
+        if real == as_given.path:
+            return None
+        found = self._in_root(real, roots)
+        is_outside = is_file and as_given.root is not None and found is None
+        if (
+            is_outside
+            and _chosen(exclude, as_given) is not False
+            and _chosen(exclude, _Named.alone(real)) is not False
+        ):
+            return Refusal(
+                "outside",
+                f'{path.name} is a link to {real}, outside of the workspace; "!{as_given.below}" in your setting '
+                '"aix.exclude" allows it',
+                file=real,
+            )
+        named = _Named(real, Path(os.path.realpath(found[0])), found[1]) if found else _Named.alone(real)
+        return self._judge_name(named, exclude)
+
+    def _judge_name(self, named: _Named, exclude: tuple[str, ...]) -> Refusal | None:
+        path, below = named.path, named.below.as_posix()
+        chosen = _chosen(exclude, named)
+        if chosen is not None:
+            return (
+                Refusal("setting", f'{path.name} matches the setting "aix.exclude"', chosen)
+                if chosen
+                else None
+            )
+        match = sensitive(path)
+        if match is not None:
+            reason = f'{path.name} may hold secrets; "!{path.name}" in your setting "aix.exclude" allows it'
+            return Refusal("name", reason, match.rule.pattern.removeprefix("**/"))
+        ignored = self._ignored.ignored(path, named.root) if path.is_absolute() else None
+        if ignored is not None:
+            reason = f'ignored by {ignored}; "!{below}" in your setting "aix.exclude" allows it'
+            return Refusal("ignored", reason, ignored.pattern, ignored.file, ignored.line)
+        return None
+
+    def _in_root(self, path: Path, roots: tuple[Path, ...]) -> tuple[Path, Path] | None:
+        """The innermost workspace folder that a path lies in, however the two are spelt, and the path below it."""
+        key = (path.parent, roots)
+        if key not in self._found:
+            self._found[key] = max(
+                _roots_of(path.parent, roots), key=lambda it: len(it[0].parts), default=None
+            )
+        found = self._found[key]
+        if found is not None:
+            return found[0], found[1] / path.name
+        return (path, Path()) if path in roots else None
+
+
+def inactive_reason(uri: str, settings: Settings, roots: Sequence[Path] = ()) -> str | None:
+    """See Privacy.inactive_reason; remembers nothing."""
+    return Privacy(lambda: roots).inactive_reason(uri, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """One of a file's paths; `below` is what patterns see: from its workspace folder, or without the root."""
+
+    path: Path
+    root: Path | None
+    below: Path
+
+    @classmethod
+    def alone(cls, path: Path) -> _Named:
+        return cls(path, None, path.relative_to(path.anchor))
+
+
+def _roots_of(folder: Path, roots: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """The workspace folders that a folder lies in, each with the folder's path below it."""
+    for root in roots:
+        if folder.is_relative_to(root):
+            yield root, folder.relative_to(root)
+            continue
+        known = _identity(root)
+        for around in (folder, *folder.parents) if known is not None else ():
+            if _identity(around) == known:
+                yield root, folder.relative_to(around)
+                break
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What is the same however a folder is spelt: by links, by case, by composed letters."""
+    try:
+        info = folder.stat()
+    except (OSError, ValueError):
+        return None
+    return (info.st_dev, info.st_ino) if info.st_ino else None
+
+
+def _chosen(exclude: tuple[str, ...], named: _Named) -> str | Literal[False] | None:
+    """What the setting says of a path or a folder around it: the pattern that forbids, False for one that allows.
+
+    None where it says nothing. The last pattern that fits counts.
+    """
+    if not exclude:
+        return None
+    rules, best = _rules(exclude), None
+    parts = named.below.parts
+    for end in range(1, len(parts) + 1):
+        match = rules.match(as_bytes("/".join(parts[:end])), is_folder=end < len(parts))
+        if match is not None and (best is None or match.order > best.order):
+            best = match
+    if best is None:
+        return None
+    return exclude[best.rule.line - 1] if best.ignores else False
+
+
+@lru_cache(maxsize=64)
+def _rules(exclude: tuple[str, ...]) -> Rules:
+    """Raises TooMany."""
+    return Rules(parse("\n".join(pattern.replace("\n", " ") for pattern in exclude)))

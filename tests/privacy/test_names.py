@@ -1,0 +1,51 @@
+"""The table of names: what holds credentials, and what is called alike and does not."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import pytest
+
+from aix_lsp.privacy.names import HOLDS_SECRETS, sensitive
+
+SENT_ONCE = """
+service-account.json my-service-account.json app-firebase-adminsdk-x1-0a.json kubeconfig prod.kubeconfig
+kubeconfig.yaml .dockercfg .envrc AuthKey.p8 cert.p12 .my.cnf .mylogin.cnf prod.auto.tfvars.json a.tfvars
+.cargo/credentials.toml .cargo/credentials application_default_credentials.json .streamlit/secrets.toml
+secrets.toml .bash_history .zsh_history .python_history .psql_history fish_history ConsoleHost_history.txt
+.lesshst .aws/credentials .aws/config sub/.kube/config .docker/config.json .config/gcloud/credentials.db
+.azure/token .ssh/config .ssh/known_hosts deep/.ssh/keys/a.txt .gnupg/x .netrc _netrc .pgpass .npmrc .pypirc
+.git-credentials .config/git/credentials .git/config .config/gh/hosts.yml .vault-token vault_pass.txt
+.htpasswd id_rsa id_rsa.old id_ed25519 deploy_rsa ssh_host_ed25519_key server.pem tls.key a.jks x.keystore
+x.kdbx x.ppk .env .ENV .env.local .env.production prod.env .env.js .dev.vars credentials.json
+client_secret_1.apps.json secrets.yml secret.yaml db-secret.yaml master.key terraform.tfstate
+terraform.tfstate.backup x.ovpn rclone.conf .s3cfg .boto auth.json .terraformrc
+.terraform.d/credentials.tfrc.json .m2/settings.xml .gem/credentials wp-config.php rootkey.csv
+me_accessKeys.csv shadow passwd ngrok.yml kaggle.json .claude/.credentials.json local.settings.json token.json
+"""
+ALLOWED = """
+id_rsa.pub id_ed25519.pub .env.example .env.sample .env.template config.env.example secrets.yaml.example
+terraform.tfvars.example credentials.json.sample .env.dist id_rsa_parser.py src/credentials.py credentials.ts
+environment.py env.py secrets.py secret_manager.go token.py tokenizer.json tokens.go keys.rs key.py
+passwords.py password.ts apikeys.go api_keys.py history.py shell_history.py config.json settings.xml
+config/credentials.rb kube/config.go docker/config.json aws.py aws/client.go known_hosts.py auth.ts hub.py
+vite-env.d.ts process.env.d.ts package.json Dockerfile main.tf variables.tf settings.py my.cnf.py wallet.py
+README.md monkey.js .gitignore .git/COMMIT_EDITMSG ssh/config.go secrets/index.ts credentials/__init__.py
+creds.go sealedsecret.yaml
+"""
+
+
+@pytest.mark.parametrize("name", SENT_ONCE.split())
+@pytest.mark.parametrize("folder", ["/", "/home/me/project/src/"])
+def test_holds_credentials(name: str, folder: str) -> None:
+    assert sensitive(PurePosixPath(folder + name)) is not None
+    assert sensitive(PurePosixPath(folder + name.upper())) is not None
+
+
+@pytest.mark.parametrize("name", ALLOWED.split())
+def test_is_called_alike(name: str) -> None:
+    assert sensitive(PurePosixPath("/home/me/project/" + name)) is None
+
+
+def test_the_tables_patterns_are_told_apart() -> None:
+    assert len(set(HOLDS_SECRETS)) == len(HOLDS_SECRETS)
