@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from aix_lsp.privacy.reading import text_of
+from aix_lsp.files import Unreadable, is_regular, read_bytes
 
+LARGEST = 8 << 20
+"""Bytes of an ignore file or a configuration."""
 _DEEPEST_INCLUDE = 5
 _SECTION = re.compile(r'\[\s*([\w.-]+)\s*(?:"((?:[^"\\]|\\.)*)")?\s*\]')
 _TRUE = {"", "true", "yes", "on", "1"}
@@ -41,6 +43,18 @@ class IgnoreConfig:
     excludes: tuple[Path, ...]
     """The one in force for a repository, then the user's own where the repository names another."""
     ignore_case: bool
+
+
+def text_of(path: Path) -> str | None:
+    """A file's text; None where there is none, or no regular file. Raises Unreadable where it is larger."""
+    try:
+        return read_bytes(path, LARGEST).decode("utf-8", "surrogateescape")
+    except Unreadable:
+        if is_regular(path):
+            raise
+    except OSError:
+        pass
+    return None
 
 
 def repository_at(top: Path) -> Repository | None:

@@ -81,7 +81,7 @@ def parse(text: str) -> list[Rule]:
         if rule is not None:
             rules.append(rule)
             if len(rules) > MOST_RULES:
-                raise TooMany(f"more than {MOST_RULES:,} rules")
+                raise TooMany(f"has more than {MOST_RULES:,} rules")
     return rules
 
 
@@ -131,11 +131,11 @@ class Rules:
         elif not rule.anchored and _is_ending(pattern):
             self._by_ending.setdefault(pattern[1:], []).append((order, rule))
         elif len(self._wild) == MOST_WILD:
-            raise TooMany(f"more than {MOST_WILD:,} patterns with wildcards")
+            raise TooMany(f"has more than {MOST_WILD:,} patterns with wildcards")
         elif len(pattern) <= _LONGEST:
             self._wild.append((order, rule._replace(pattern=pattern)))
         else:
-            raise TooMany(f"a pattern of more than {_LONGEST:,} characters (line {rule.line})")
+            raise TooMany(f"has a pattern of more than {_LONGEST:,} characters (line {rule.line})")
 
     @property
     def wild(self) -> int:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from cachetools import LRUCache, TTLCache
 
-from aix_lsp.privacy.gitconfig import Repository, ignore_config, repository_at
+from aix_lsp.files import Unreadable
+from aix_lsp.privacy.gitconfig import Repository, ignore_config, repository_at, text_of
 from aix_lsp.privacy.globs import MOST_WILD, Rule, Rules, TooMany, as_bytes, parse
-from aix_lsp.privacy.reading import TooLarge, text_of
 
 log = logging.getLogger(__name__)
 
@@ -198,10 +198,10 @@ def _ignores_case(folder: Path) -> bool:
 
 def _read(file: Path, ignore_case: bool, follow: bool) -> _Loaded:
     try:
-        text = text_of(file, follow)
+        text = text_of(file) if follow or not file.is_symlink() else None
         return Rules(parse(text), ignore_case) if text is not None else None
-    except (TooMany, TooLarge) as error:
-        log.warning("%s has %s: nothing that it is about is sent", file, error)
+    except (TooMany, Unreadable) as error:
+        log.warning("%s %s: nothing that it is about is sent", file, error)
         return str(error)
 
 

@@ -19,8 +19,8 @@ from cachetools import TTLCache
 from aix_lsp.privacy.globs import Rules, TooMany, as_bytes, parse
 from aix_lsp.privacy.ignore import IgnoreFiles
 from aix_lsp.privacy.names import sensitive
-from aix_lsp.privacy.places import paths_of
 from aix_lsp.settings import Settings
+from aix_lsp.uris import parse_uri
 
 _REMEMBERED_S = 5.0
 
@@ -71,18 +71,23 @@ class Privacy:
 
     def ignores_folder(self, folder: Path) -> bool:
         """Whether ignore files leave out all that lies in a folder, so that nobody need look inside."""
-        found = self._in_root(folder, tuple(self._roots()))
-        return self._ignored.ignored(folder, found[0] if found else None, is_folder=True) is not None
+        try:
+            found = self._in_root(folder, tuple(self._roots()))
+            return self._ignored.ignored(folder, found[0] if found else None, is_folder=True) is not None
+        except (OSError, ValueError):
+            return True
 
     def _judge(self, uri: str, exclude: tuple[str, ...], roots: tuple[Path, ...]) -> Refusal | None:
         try:
-            for path, is_file in paths_of(uri):
-                refusal = self._judge_path(path, is_file, exclude, roots)
-                if refusal is not None:
-                    return refusal
+            named = parse_uri(uri)
+            if named.file is not None:
+                return self._judge_path(named.file, True, exclude, roots)
+            # Elsewhere than on this machine, the same names and rules are as good a guess as any.
+            return (
+                self._judge_path(Path(named.path), False, exclude, roots) if named.path is not None else None
+            )
         except (OSError, ValueError, TooMany) as error:
             return Refusal("unknown", f"it cannot be told whether it may be sent: {error}")
-        return None
 
     def _judge_path(
         self, path: Path, is_file: bool, exclude: tuple[str, ...], roots: tuple[Path, ...]

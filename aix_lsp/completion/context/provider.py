@@ -25,9 +25,9 @@ from aix_lsp.completion.document import DocumentSnapshot, Edit, Position
 from aix_lsp.fim.prompt import ContextFile
 from aix_lsp.fim.reading import read, read_back
 from aix_lsp.fim.window import Window
-from aix_lsp.privacy.places import file_of
 from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
+from aix_lsp.uris import file_path
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +202,7 @@ class ContextProvider:
 
     def _place(self, uri: str) -> tuple[Path, str] | None:
         """The workspace folder of a file, the innermost, and its path inside."""
-        file = file_of(uri)
+        file = file_path(uri)
         if file is None:
             return None
         holding = [root for root in self._roots() if file.is_relative_to(root) and _is_workspace(root)]
