@@ -12,7 +12,6 @@ from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.document_state import DocumentState
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.generation_cache import GenerationCache, GenerationRef
-from aix_lsp.completion.habits import situation
 from aix_lsp.completion.pending_request import PendingRequest
 from aix_lsp.completion.prompt import context_chars
 from aix_lsp.completion.request import CompletionRequest, Update
@@ -50,13 +49,7 @@ class Answering:
         if context is None:
             yield NOTHING
             return
-        now = situation(context, state.edit_kind)
-        ref = self._cache.find(context, state)
-        if ref is None and not self._worth(context, now):
-            state.drop_strays()
-            yield NOTHING
-            return
-        ref = ref or await self._begin(context, pending, state)
+        ref = self._cache.find(context, state) or await self._begin(context, pending, state)
         pending.watch(ref.generation)
         state.drop_strays(keep=ref.generation)
         answer = Answer(context, pending)
@@ -69,7 +62,7 @@ class Answering:
             done = ref.generation.finished or pending.late
             changed = answer.take(ref)
             if done:
-                self._telemetry.answered(context, ref, answer.suggestions, now)
+                self._telemetry.answered(context, ref, answer.suggestions)
                 if _prefetches(settings) and request.channel != "popup":
                     soon = asyncio.get_running_loop().call_soon
                     soon(self._cache.prefetch, context, ref, next(iter(answer.suggestions), None), state)
@@ -79,11 +72,6 @@ class Answering:
                     return
             else:
                 await pending.wait(pending.deadline)
-
-    def _worth(self, context: CompletionContext, now: str) -> bool:
-        """Whether to ask the model, in the situation `now`."""
-        asked = context.request.trigger == "invoked" or not context.settings.adaptive_triggers
-        return asked or self._telemetry.habits.worth(now)
 
     async def _begin(
         self, context: CompletionContext, pending: PendingRequest, state: DocumentState

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from aix_lsp.completion import postprocess
+from aix_lsp.completion.context.index.grammars import parse
 from aix_lsp.completion.cursor import CursorContext
 from aix_lsp.completion.generation import Generation, Track
 from aix_lsp.completion.line_endings import with_ending
-from aix_lsp.completion.syntax import errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,7 @@ def candidates(generation: Generation, typed: str, cursor: CursorContext) -> lis
     return sorted(
         found.values(),
         key=lambda each: (
-            errors(each.text, each.replace_right, cursor),
-            generation.tracks[each.index].trimmed,
+            syntax_errors(each.text, each.replace_right, cursor),
             *_rank(each),
         ),
     )
@@ -83,3 +83,29 @@ def _rank(candidate: Candidate) -> tuple[bool, float, int]:
 
 def _mean_logprob(track: Track) -> float | None:
     return track.logprob / track.tokens if track.logprob is not None and track.tokens else None
+
+
+def syntax_errors(text: str, replaced: int, cursor: CursorContext) -> int:
+    """Syntax errors around a cursor with `text` in place of `replaced` characters right of it.
+
+    Says something only beside the number for another text, since what is seen begins and ends anywhere. 0 for
+    languages without a grammar.
+    """
+    return _errors(cursor.before + text + cursor.after[replaced:], cursor.language)
+
+
+@lru_cache(maxsize=32)
+def _errors(source: str, language: str) -> int:
+    tree = parse(source.encode("utf-8", "replace"), language)
+    if tree is None:
+        return 0
+    count, walk = 0, tree.walk()
+    while True:
+        node = walk.node
+        assert node is not None
+        count += node.is_error or node.is_missing
+        if node.has_error and walk.goto_first_child():
+            continue
+        while not walk.goto_next_sibling():
+            if not walk.goto_parent():
+                return count

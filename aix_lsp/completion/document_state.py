@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from aix_lsp.completion.debounce import Debouncer
 from aix_lsp.completion.document import DocumentSnapshot, Edit, Position, Text
-from aix_lsp.completion.edit_kind import EditKind, Replaced, edit_kind, replaced
 from aix_lsp.completion.edits import Span, after, compatible, follow, typed_in
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.pending_request import PendingRequest
@@ -52,9 +51,6 @@ class DocumentState:
         self._latest: DocumentSnapshot | None = None
         self._changes: deque[_Change] = deque(maxlen=_REMEMBERED_CHANGES)
         self._running: list[_Running] = []
-        self.edit_kind: EditKind = ""
-        """How it was last edited."""
-        self._replaced: deque[Replaced] = deque(maxlen=_REMEMBERED_CHANGES)
         self._typed: Span | None = None
         """What was written in one go, up to where it was written last."""
 
@@ -91,10 +87,6 @@ class DocumentState:
     def _note_typing(self, change: _Change) -> None:
         if not change.edits:
             return
-        now = replaced(change.edits, change.before.text)
-        self.edit_kind = edit_kind(change.edits, now, self._replaced)
-        if now is not None:
-            self._replaced.append(now)
         last = change.edits[-1]
         end = after(last.start, last.text)
         typed = follow(self._typed, change.before.text, change.edits) if self._typed else None

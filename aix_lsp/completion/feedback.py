@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from cachetools import LRUCache
 
-from aix_lsp.completion.habits import name_in
 from aix_lsp.completion.request import Suggestion
 
 Count = Callable[[str, int, str], None]
@@ -18,7 +17,6 @@ _UNWELCOME = 4
 @dataclass(slots=True)
 class _Outcome:
     language: str
-    situation: str
     left: int = 0
     """Characters that can still be accepted."""
     shown: bool = False
@@ -41,13 +39,13 @@ class Feedback:
         """Whether the last few suggestions that were shown were all rejected."""
         return self._rejected_in_a_row >= _UNWELCOME
 
-    def given(self, suggestions: Iterable[Suggestion], language: str, situation: str) -> None:
-        """A client has these, in a document of this language and a situation of completion/habits.py.
+    def given(self, suggestions: Iterable[Suggestion], language: str) -> None:
+        """A client has these, in a document of this language.
 
         An id comes again with what is left of its text as the user types along.
         """
         for suggestion in suggestions:
-            outcome = self._known.setdefault(suggestion.id, _Outcome(language, situation))
+            outcome = self._known.setdefault(suggestion.id, _Outcome(language))
             outcome.left = len(suggestion.text)
 
     def event(self, suggestion_id: str, event: str, accepted_chars: int) -> None:
@@ -73,8 +71,6 @@ class Feedback:
             outcome.shown = True
             self._count("shown", 1, outcome.language)
             self._count("shown_characters", outcome.left, outcome.language)
-            if outcome.situation:
-                self._count(name_in(outcome.situation, "given"), 1, "")
 
     def _accept(self, outcome: _Outcome, how: str, characters: int) -> None:
         self._show(outcome)  # a client that accepts has shown, though it may not say so
@@ -82,7 +78,5 @@ class Feedback:
             outcome.taken = True
             self._rejected_in_a_row = 0
             self._count(how, 1, outcome.language)
-            if outcome.situation:
-                self._count(name_in(outcome.situation, "taken"), 1, "")
         outcome.left -= characters
         self._count("kept_characters", characters, outcome.language)

@@ -16,7 +16,6 @@ from aix_lsp.backends.base import Backend, BackendError, Delta, GenerateRequest,
 from aix_lsp.completion import postprocess
 from aix_lsp.completion.cursor import CursorContext
 from aix_lsp.completion.multiline import Extent
-from aix_lsp.completion.tails import sound
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +31,6 @@ class Track:
     """What the filters let through so far."""
     stopped: bool = False
     """Nothing further will be shown: the filters said so, or the model ended."""
-    trimmed: bool = False
-    """Whether its tail made a syntax error, and was taken off."""
     finish_reason: str | None = None
     logprob: float | None = None
     tokens: int = 0
@@ -159,9 +156,6 @@ class Generation:
         finally:
             for track in mine:
                 self._end(track, "cancelled" if self.cancelled else "stop")
-                if not self.cancelled:
-                    left = sound(track.shown, self.cursor, ended=track.finish_reason != "length")
-                    track.trimmed, track.shown = left != track.shown, left
 
     def _take(self, event: Delta | Usage, stream: _Stream) -> None:
         if isinstance(event, Usage):

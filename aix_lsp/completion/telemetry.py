@@ -18,14 +18,12 @@ from aix_lsp.completion.feedback import Feedback
 from aix_lsp.completion.figures import figures
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.generation_cache import GenerationRef
-from aix_lsp.completion.habits import Habits
 from aix_lsp.completion.request import Suggestion
 from aix_lsp.completion.retention import Retention
 
 log = logging.getLogger(__name__)
 
 _SAVE_EVERY_S = 60.0
-_REMEMBERED_DAYS = 90
 
 
 class Telemetry:
@@ -35,21 +33,15 @@ class Telemetry:
         """`latest` gives an open document's text by URI."""
         self._session: Counter[str] = Counter()
         self._unsaved: Counter[str] = Counter()
-        self.habits = Habits()
-        self._reading = asyncio.create_task(self._remember())
         self._feedback = Feedback(self._count)
         self._retention = Retention(latest, self._retained)
         self._timer: asyncio.TimerHandle | None = None
         self._saving: asyncio.Task[None] | None = None
 
     def answered(
-        self,
-        context: CompletionContext,
-        ref: GenerationRef,
-        suggestions: Sequence[Suggestion],
-        situation: str = "",
+        self, context: CompletionContext, ref: GenerationRef, suggestions: Sequence[Suggestion]
     ) -> None:
-        """A request has had its last update; `situation` is that of completion/habits.py."""
+        """A request has had its last update."""
         language = context.cursor.language
         self._count("requests", language=language)
         if not suggestions:
@@ -60,7 +52,7 @@ class Telemetry:
         generation.written_off = 0
         self._count("answered", language=language)
         self._count(statistics.latency_name(suggestions[0].first_text_ms))
-        self._feedback.given(suggestions, language, situation)
+        self._feedback.given(suggestions, language)
         for suggestion in suggestions:
             self._retention.given(
                 suggestion.id, context.request.document.uri, context.request_position, suggestion.text
@@ -115,7 +107,6 @@ class Telemetry:
         for key in (name, statistics.name_in(language, name)):
             if key is not None:
                 self._session[key] += value
-                self.habits.count(key, value)
                 self._unsaved[key] += value
         if self._timer is None:
             loop = asyncio.get_running_loop()
@@ -130,13 +121,8 @@ class Telemetry:
         counts, self._unsaved = self._unsaved, Counter()
         await asyncio.to_thread(_add, counts)
 
-    async def _remember(self) -> None:
-        """Read what was counted in earlier sessions."""
-        self.habits.know(await asyncio.to_thread(statistics.total, _REMEMBERED_DAYS))
-
     async def close(self) -> None:
         """Save what is left."""
-        await self._reading
         if self._timer is not None:
             self._timer.cancel()
         if self._saving is not None:

@@ -178,13 +178,6 @@ class Settings(EngineOptions):
         False, "Include the lines that you last copied, if the editor reports them (`aix/didCopy`)."
     )
 
-    adaptive_triggers: bool = option(
-        True,
-        "Query the model less often where suggestions are rarely accepted (after a semicolon, after a deletion, …): "
-        "at first by our measurements, then by what you accept. Explicit requests always query it.",
-        group="Triggers and timing",
-        per_language=True,
-    )
     prefetch: Literal["auto", "always", "never"] = option(
         "auto",
         "Generate what follows a likely suggestion while it is shown, so that it is ready when you accept. If you do "

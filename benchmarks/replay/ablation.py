@@ -70,7 +70,6 @@ def _all_rows() -> list[Row]:
         Row("`multiline` never", "settings", {"multiline": "never"}),
         Row("`multiline` always", "settings", {"multiline": "always"}),
         Row("`confidence` 0", "settings", {"confidence": 0}),
-        Row("`adaptiveTriggers` off", "settings", {"adaptiveTriggers": False}),
         Row("`waitMs` 0", "settings", {"waitMs": 0}),
         Row("`prefetch` never", "settings", {"prefetch": "never"}),
         Row("no reuse", "reuse", without=altered.REUSE),
@@ -88,7 +87,7 @@ def _unrecalled(setting: str, value: Any, needs: str) -> Row:
 
 
 def _filters() -> tuple[str, ...]:
-    return (*altered.parts(), altered.FIT, altered.WHOLE_WORDS, altered.TAILS)
+    return (*altered.parts(), altered.FIT, altered.WHOLE_WORDS)
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ from typing import Any
 
 from aix_lsp import statistics
 from aix_lsp.cli import main as serve
-from aix_lsp.completion import generation, postprocess
+from aix_lsp.completion import postprocess
 from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.postprocess.cut import Cut
 from aix_lsp.completion.postprocess.fit import Fitted
 from aix_lsp.completion.reuse import ReuseStore
 
-REUSE, TAILS, FIT, WHOLE_WORDS = "reuse", "tails", "fit", "whole_words"
-OTHERS = (REUSE, TAILS, FIT, WHOLE_WORDS)
+REUSE, FIT, WHOLE_WORDS = "reuse", "fit", "whole_words"
+OTHERS = (REUSE, FIT, WHOLE_WORDS)
 """Parts that can be taken out, beside the filters that have an own name."""
 
 
@@ -52,8 +52,6 @@ def take_out(names: set[str]) -> None:
         postprocess.fit = lambda text, scene: Fitted(text)
     if WHOLE_WORDS in names:
         postprocess.whole_words = lambda text: text
-    if TAILS in names:
-        generation.sound = lambda text, scene, ended: text  # type: ignore[attr-defined]
     if REUSE in names:
         ReuseStore.look_back = lambda self, scene, shape=None: iter(())  # type: ignore[method-assign]
 
@@ -66,8 +64,6 @@ def watch(marks: Marks) -> None:
     postprocess.whole_words = _watched(
         WHOLE_WORDS, postprocess.whole_words, marks, lambda text, found: found != text
     )
-    sound = generation.sound  # type: ignore[attr-defined]
-    generation.sound = _watched(TAILS, sound, marks, lambda text, found: found != text)  # type: ignore[attr-defined]
     files = ContextProvider.files
 
     def noted(self: ContextProvider, aim: Any, *rest: Any, **more: Any) -> Any:

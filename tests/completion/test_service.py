@@ -705,7 +705,7 @@ async def test_candidates_that_parse_come_first(service: CompletionService, back
     more.write("a + b c", 0)
     more.write("a + 1", 1)
     more.end()
-    assert [suggestion.text for suggestion in (await answer)[-1].suggestions] == ["a + 1", "a", "a + b"]
+    assert [suggestion.text for suggestion in (await answer)[-1].suggestions] == ["a + 1", "a b", "a + b c"]
 
 
 # What is never sent

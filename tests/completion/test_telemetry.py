@@ -42,7 +42,7 @@ GIVEN = [Suggestion("a", "foo(a, b)")]
 def test_fates(events: list[tuple[str, int]], expected: dict[str, int]) -> None:
     counts: Counter[str] = Counter()
     feedback = Feedback(lambda name, value, language: counts.update({name: value, language: value}))
-    feedback.given(GIVEN, "go", "")
+    feedback.given(GIVEN, "go")
     for event, characters in events:
         feedback.event("a", event, characters)
         feedback.event("unknown", event, characters)

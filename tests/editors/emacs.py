@@ -46,7 +46,7 @@ _INIT = """
   (message "taken %%d" (cl-incf commands)))
 (keymap-global-set "C-c s" #'tell-shown)
 (keymap-global-set "C-c t" #'take-text)
-(setq aix-lsp-settings '(:deadlineMs 15000 :confidence 0 :adaptiveTriggers :json-false))
+(setq aix-lsp-settings '(:deadlineMs 15000 :confidence 0))
 (defvar usual-mode-line (default-value 'mode-line-format))
 (setq-default mode-line-format '("[" (:eval (or (plist-get aix-lsp-status :state) "off")) "]"))
 %(more)s

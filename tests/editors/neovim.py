@@ -23,7 +23,7 @@ vim.lsp.config('aix', {
   cmd_env = { AIX_LSP_HOME = home, PYTHONPATH = vim.env.AIX_TEST_ROOT },
   filetypes = { 'python' },
   -- What is tested is what comes, not how soon, on however busy a machine.
-  init_options = { deadlineMs = 15000, confidence = 0, adaptiveTriggers = false },
+  init_options = { deadlineMs = 15000, confidence = 0 },
   root_markers = { 'pyproject.toml' },
 })
 vim.lsp.enable('aix')

@@ -18,7 +18,7 @@ require('aix_lsp').setup(vim.tbl_extend('force', {
   cmd = { python, '-m', 'aix_lsp', '--stdio' },
   env = { AIX_LSP_HOME = home, PYTHONPATH = vim.env.AIX_TEST_ROOT },
   -- What is tested is what comes, not how soon, on however busy a machine, nor how sure the model is.
-  settings = { deadlineMs = 15000, confidence = 0, adaptiveTriggers = false },
+  settings = { deadlineMs = 15000, confidence = 0 },
 }, OPTIONS))
 -- Every text that the plugin draws, in order.
 shown_texts = {}

@@ -32,7 +32,7 @@ def helix(tmp_path: Path, engine_home: Path) -> Iterator[Terminal]:
     (settings / "languages.toml").write_text(
         languages.replace(
             "[language-server.aix-lsp.config]",
-            "[language-server.aix-lsp.config]\ndeadlineMs = 15000\nconfidence = 0\nadaptiveTriggers = false",
+            "[language-server.aix-lsp.config]\ndeadlineMs = 15000\nconfidence = 0",
         )
     )
     server = tmp_path / "bin" / "aix-lsp"

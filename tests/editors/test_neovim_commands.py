@@ -181,7 +181,7 @@ def test_installs_the_server(tmp_path: Path, fresh_home: Path, monkeypatch: pyte
     told = {{}}
     vim.notify = function(text) table.insert(told, text) end
     require('aix_lsp').setup({{
-      ghost = 'own', package = '{wheel}', settings = {{ deadlineMs = 15000, confidence = 0, adaptiveTriggers = false }},
+      ghost = 'own', package = '{wheel}', settings = {{ deadlineMs = 15000, confidence = 0 }},
     }})
     """
     editor = PluginNeovim(executable("0.11"), tmp_path / "nvim", fresh_home, config=config)

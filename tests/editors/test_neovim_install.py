@@ -63,7 +63,7 @@ def test_installed_as_documented(
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     (tmp_path / ".git").mkdir()
-    (tmp_path / ".aix-lsp.toml").write_text("deadlineMs = 15000\nconfidence = 0\nadaptiveTriggers = false\n")
+    (tmp_path / ".aix-lsp.toml").write_text("deadlineMs = 15000\nconfidence = 0\n")
     editor = PluginNeovim(executable, tmp_path, engine_home, config=way())
     try:
         editor.open("edited.py", SOURCE + "\n")

@@ -31,7 +31,7 @@ let g:ale_completion_enabled = 1
 let g:ale_completion_delay = 50
 let g:ale_disable_lsp = 0
 let g:aix_lsp_command = '%(python)s -m aix_lsp --stdio'
-let g:aix_lsp_settings = {'deadlineMs': 15000, 'confidence': 0, 'adaptiveTriggers': v:false}
+let g:aix_lsp_settings = {'deadlineMs': 15000, 'confidence': 0}
 set runtimepath^=%(plugin)s
 set runtimepath^=%(ale)s
 filetype plugin on

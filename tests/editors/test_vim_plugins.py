@@ -143,7 +143,7 @@ def vim(way: Way, tmp_path: Path, engine_home: Path) -> Iterator[Terminal]:
     assert (folder / way.written).is_file()
     project = tmp_path / "project"
     (project / ".git").mkdir(parents=True)
-    (project / ".aix-lsp.toml").write_text("deadlineMs = 15000\nconfidence = 0\nadaptiveTriggers = false\n")
+    (project / ".aix-lsp.toml").write_text("deadlineMs = 15000\nconfidence = 0\n")
     (project / "edited.py").write_text(SOURCE + "\n")
     editor = Terminal([str(shutil.which("vim")), "edited.py"], variables, project)
     yield editor

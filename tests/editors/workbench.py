@@ -98,7 +98,6 @@ class Workbench:
             "workbench.secondarySideBar.defaultVisibility": "hidden",
             "aix.deadlineMs": 15000,
             "aix.confidence": 0,
-            "aix.adaptiveTriggers": False,
             "workbench.tips.enabled": False,
             "extensions.ignoreRecommendations": True,
             "editor.minimap.enabled": False,

@@ -29,7 +29,7 @@ def test_rows_come_with_what_they_are_compared_with(wanted: list[str], found: li
 
 
 def test_every_filter_and_every_source_has_a_row() -> None:
-    for part in ("above", "balance", "below", "overlap", "scope", "tabs", "fit", "tails", "whole_words"):
+    for part in ("above", "balance", "below", "overlap", "scope", "tabs", "fit", "whole_words"):
         assert f"without `{part}`" in names()
     for source in ("Imports", "Siblings", "Definitions", "Similar", "Recent"):
         assert f"`recall` off, `context{source}` off" in names()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aix_lsp.completion.syntax import errors
+from aix_lsp.completion.candidates import syntax_errors
 from tests.completion.postprocess.cursors import cursor
 
 
@@ -21,13 +21,13 @@ from tests.completion.postprocess.cursors import cursor
 )
 def test_a_text_that_parses_has_fewer(source: str, good: str, bad: str, language: str) -> None:
     here = cursor(source, language)
-    assert errors(good, 0, here) < errors(bad, 0, here)
+    assert syntax_errors(good, 0, here) < syntax_errors(bad, 0, here)
 
 
 def test_what_is_replaced_does_not_count() -> None:
     here = cursor("f(|)\n", "python")
-    assert errors("a)", 1, here) == 0 < errors("a)", 0, here)
+    assert syntax_errors("a)", 1, here) == 0 < syntax_errors("a)", 0, here)
 
 
 def test_languages_without_a_grammar() -> None:
-    assert errors("))", 0, cursor("x = |", "klingon")) == 0
+    assert syntax_errors("))", 0, cursor("x = |", "klingon")) == 0
