@@ -182,6 +182,7 @@ class Settings(EngineOptions):
         "auto",
         "Generate what follows a likely suggestion while it is shown, so that it is ready when you accept. If you do "
         'not, the work is wasted: "auto" prefetches only with a local engine, not with a `url`.',
+        group="Triggers and timing",
         per_language=True,
     )
     deadline_ms: int = option(

@@ -39,7 +39,7 @@ GIVEN = [Suggestion("a", "foo(a, b)")]
         ([("devoured", 0), ("", 0)], {}),
     ],
 )
-def test_fates(events: list[tuple[str, int]], expected: dict[str, int]) -> None:
+def test_what_became_of_a_suggestion(events: list[tuple[str, int]], expected: dict[str, int]) -> None:
     counts: Counter[str] = Counter()
     feedback = Feedback(lambda name, value, language: counts.update({name: value, language: value}))
     feedback.given(GIVEN, "go")
@@ -54,7 +54,7 @@ def test_fates(events: list[tuple[str, int]], expected: dict[str, int]) -> None:
 def test_a_run_of_rejections_is_unwelcome_until_something_is_taken() -> None:
     feedback = Feedback(lambda name, value, language: None)
     suggestions = [Suggestion(name, "text") for name in "abcde"]
-    feedback.given(suggestions, "go", "")
+    feedback.given(suggestions, "go")
     for suggestion in suggestions[:4]:
         assert not feedback.unwelcome
         feedback.event(suggestion.id, "rejected", 0)
