@@ -156,28 +156,19 @@ class _Tree:
         return [value for value in self.values(name) if isinstance(value, str)]
 
 
-def registrations(client: Client, searched: bool) -> list[dict[str, Any]]:
-    """The registrations that this client supports, for `client/registerCapability`.
+def registrations(client: Client, searched: bool) -> list[types.Registration]:
+    """What cannot be declared in `initialize`, as far as this client supports its registration.
 
     `searched` says whether other files are searched for context, so that their changes are of interest.
     """
-    wanted: list[dict[str, Any]] = []
+    wanted = []
     if client.registers_configuration:
-        wanted.append(
-            {
-                "id": "aix-configuration",
-                "method": "workspace/didChangeConfiguration",
-                "registerOptions": {"section": "aix"},
-            }
-        )
+        method = types.WORKSPACE_DID_CHANGE_CONFIGURATION
+        wanted.append(types.Registration("aix-configuration", method, {"section": "aix"}))
     if client.registers_watched_files:
-        wanted.append(
-            {
-                "id": "aix-files",
-                "method": "workspace/didChangeWatchedFiles",
-                "registerOptions": {"watchers": [{"globPattern": glob} for glob in _globs(searched)]},
-            }
-        )
+        watchers = [types.FileSystemWatcher(glob) for glob in _globs(searched)]
+        options = types.DidChangeWatchedFilesRegistrationOptions(watchers)
+        wanted.append(types.Registration("aix-files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options))
     return wanted
 
 

@@ -14,10 +14,10 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import cache, partial
-from typing import Any, cast
+from typing import Any
 
 from cattrs import Converter
-from pygls.exceptions import JsonRpcException, JsonRpcMethodNotFound
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
 
@@ -48,10 +48,13 @@ class Protocol(LanguageServerProtocol):
         self.outbox: outbox.Outbox | None = None
         self.requests: dict[str, Callable[[Any], Any]] = {}
         """Handlers of requests, apart from those of notifications, which pygls keeps in `fm.features`."""
+        self._types = converter
+        self._running: dict[Id, asyncio.Task[Any]] = {}
+        """Requests of the client that have not been answered yet."""
         self._outgoing = OutgoingRequests()
 
     def _register_builtin_features(self) -> None:
-        """None of pygls': its document store loses step with the client (see documents.py)."""
+        """None of pygls': its document store splits lines where clients do not, and so loses step with them."""
 
     def receive(self, body: bytes) -> None:
         """Take in a message body. Never raises: what is wrong with it is answered or logged."""
@@ -78,9 +81,9 @@ class Protocol(LanguageServerProtocol):
         refusal = self._lifecycle_refusal(method)
         if refusal:
             self.refuse(id, *refusal)
-        elif id in self._running():
+        elif id in self._running:
             self.refuse(id, jsonrpc.INVALID_REQUEST, f"id {id!r} is in use by an unanswered request")
-        elif len(self._running()) >= MAX_RUNNING:
+        elif len(self._running) >= MAX_RUNNING:
             self.refuse(id, jsonrpc.REQUEST_FAILED, f"more than {MAX_RUNNING} requests are unanswered")
         elif method not in self.requests:
             self.refuse(id, jsonrpc.METHOD_NOT_FOUND, f"method not found: {method}")
@@ -90,23 +93,23 @@ class Protocol(LanguageServerProtocol):
             except Exception as error:
                 self.refuse(id, jsonrpc.INVALID_PARAMS, f"invalid params: {reason(error)}")
             else:
-                self._handle_request(id, method, structured)
+                self._call(id, self.requests[method], structured)
 
-    def _handle_request(self, msg_id: Id, method_name: str, params: Any) -> None:
+    def _call(self, id: Id, handler: Callable[[Any], Any], params: Any) -> None:
         """Call the handler now, so that it sees the documents as they are; what it returns may be awaitable.
 
         pygls would start a coroutine on a later turn of the loop, after messages that came later.
         """
         try:
-            outcome = self.requests[method_name](params)
+            outcome = handler(params)
         except Exception as error:
-            self._fail(msg_id, error)
+            self._fail(id, error)
             return
         if inspect.isawaitable(outcome):
-            task = self._running()[msg_id] = asyncio.ensure_future(outcome)
-            task.add_done_callback(partial(self._send_handler_result, msg_id=msg_id))
+            task = self._running[id] = asyncio.ensure_future(outcome)
+            task.add_done_callback(partial(self._finish, id))
         else:
-            self._answer(msg_id, outcome)
+            self._answer(id, outcome)
 
     def _take_notification(self, method: str, params: Any) -> None:
         if method == "exit":
@@ -139,26 +142,27 @@ class Protocol(LanguageServerProtocol):
         kind = _params_type(handler.func if isinstance(handler, partial) else handler)
         if kind is Any:
             return params
-        return self._converter.structure({} if params is None else params, kind)
+        return self._types.structure({} if params is None else params, kind)
 
     def _cancel(self, params: Any) -> None:
         id = params.get("id") if isinstance(params, dict) else None
-        running = self._running().get(id) if isinstance(id, str | int) else None
+        running = self._running.get(id) if isinstance(id, str | int) else None
         if running is not None and not running.cancelling():
             running.cancel()  # the answer, -32800, is sent when the handler has ended
 
-    def _send_handler_result(self, future: Future[Any], *, msg_id: Id) -> None:
-        self._running().pop(msg_id, None)
-        if future.cancelled():
-            self.refuse(msg_id, jsonrpc.REQUEST_CANCELLED, "cancelled")
+    def _finish(self, id: Id, task: asyncio.Task[Any]) -> None:
+        self._running.pop(id, None)
+        if task.cancelled():
+            self.refuse(id, jsonrpc.REQUEST_CANCELLED, "cancelled")
             return
-        error = future.exception()
+        error = task.exception()
         if error is None:
-            self._answer(msg_id, future.result())
+            self._answer(id, task.result())
         else:
-            self._fail(msg_id, error)
+            self._fail(id, error)
 
     def _check_handler_result(self, future: Future[Any]) -> None:
+        """Log the failure of a notification's handler; pygls would show it to the user, and recurse if it cannot."""
         if not future.cancelled() and (error := future.exception()) is not None:
             logger.error("a notification's handler failed", exc_info=error)
 
@@ -183,14 +187,8 @@ class Protocol(LanguageServerProtocol):
         logger.debug("refused %r: %d %s", id, code, why)
         self._write(self._encode({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": why}}))
 
-    def _get_handler(self, feature_name: str) -> Any:
-        handler = self.fm.features.get(feature_name)
-        if handler is None:
-            raise JsonRpcMethodNotFound.of(feature_name)
-        return handler
-
     def notify(self, method: str, params: Any = None, *, droppable: bool = False) -> None:
-        """Send a notification; a `droppable` one only while the client keeps up with reading."""
+        """Send a notification; a `droppable` one only while the client keeps up, which pygls does not look at."""
         if droppable and self.outbox is not None and self.outbox.unread > outbox.SLOW_BYTES:
             return
         self._write(self._encode({"jsonrpc": "2.0", "method": method, "params": params}))
@@ -202,7 +200,10 @@ class Protocol(LanguageServerProtocol):
         callback: Callable[[Any], None] | None = None,
         msg_id: Id | None = None,
     ) -> Future[Any]:
-        """Call the client. The future has the raw result, or raises JsonRpcException."""
+        """Call the client. The future has the raw result, or raises JsonRpcException.
+
+        pygls keeps both sides' requests under one id, and raises on the late answer to one that was given up.
+        """
         id, future = self._outgoing.open()
         if callback is not None:
             future.add_done_callback(lambda done: None if _failed(done) else callback(done.result()))
@@ -213,7 +214,7 @@ class Protocol(LanguageServerProtocol):
         if message.get("params", self) is None:
             del message["params"]
         # ASCII output, so that no string can be unencodable; NaN is not JSON.
-        plain = self._converter.unstructure(message)
+        plain = self._types.unstructure(message)
         return json.dumps(plain, separators=(",", ":"), allow_nan=False).encode("ascii")
 
     def _write(self, body: bytes) -> None:
@@ -228,15 +229,11 @@ class Protocol(LanguageServerProtocol):
     async def cancel_all(self) -> None:
         """Cancel every running request and every unanswered call, and wait for the handlers to end."""
         self._outgoing.cancel_all()
-        running = [task for task in self._running().values() if not task.done()]
+        running = [task for task in self._running.values() if not task.done()]
         for task in running:
             task.cancel()
         if running:
             await asyncio.wait(running, timeout=5)
-
-    def _running(self) -> dict[Id, asyncio.Task[Any]]:
-        """Unanswered requests of the client; whatever pygls calls futures are tasks here."""
-        return cast("dict[Id, asyncio.Task[Any]]", self._request_futures)
 
 
 @cache

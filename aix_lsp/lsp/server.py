@@ -67,9 +67,8 @@ NOTIFICATIONS: dict[str, Handler] = {
 def build(dependencies: Dependencies, outbox: Outbox) -> Session:
     """A session that answers into `outbox`; feed message bodies to its `protocol.receive`."""
     server = LanguageServer("aix-lsp", __version__, protocol_cls=Protocol, converter_factory=shared_converter)
-    protocol = server.protocol
-    assert isinstance(protocol, Protocol)
-    session = Session(protocol, dependencies)
+    session = Session(server, dependencies)
+    protocol = session.protocol
     protocol.outbox = outbox
     # Not by pygls' decorator: it inspects signatures at length, which was most of a connection's time.
     protocol.fm.features.update({name: partial(handler, session) for name, handler in NOTIFICATIONS.items()})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cachetools import LRUCache
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
+from pygls.lsp.server import LanguageServer
 
 from aix_lsp.completion.document import DocumentSnapshot
 from aix_lsp.completion.request import CompletionRequest, Suggestion
@@ -73,15 +74,18 @@ class CandidateList:
 class Session:
     """State of one connection, from `initialize` to its end. Used on the event loop's thread only."""
 
-    def __init__(self, protocol: Protocol, dependencies: Dependencies) -> None:
-        self.protocol = protocol
+    def __init__(self, server: LanguageServer, dependencies: Dependencies) -> None:
+        assert isinstance(server.protocol, Protocol)
+        self.server = server
+        """For pygls' typed calls to the client."""
+        self.protocol = server.protocol
         self.dependencies = dependencies
         self.client = Client()
         self.workspace = Workspace()
         self.documents = OpenDocuments(self.workspace, self.service_for)
         self.configuration = Configuration(dependencies.options.settings)
         self.services = ServiceMap(dependencies.pool, self._make_service, self.workspace.roots)
-        self.status = StatusReporter(protocol)
+        self.status = StatusReporter(server)
         self.started = asyncio.Event()
         """Set when settings are known, so that there are services."""
         self.finished: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -169,7 +173,7 @@ class Session:
         if problems:
             message = "\n".join(f"aix-lsp: {problem}" for problem in problems)
             logger.warning("%s", message)
-            self.protocol.notify("window/showMessage", {"type": 2, "message": message})
+            self.server.window_show_message(types.ShowMessageParams(types.MessageType.Warning, message))
         self.services.apply(settings)
         self.documents.router.rebind()
         if (configured := self.services.get("")) is not None:
@@ -182,8 +186,7 @@ class Session:
         if not wanted:
             return
         try:
-            params = {"registrations": wanted}
-            await self.protocol.send_request_async("client/registerCapability", params)
+            await self.server.client_register_capability_async(types.RegistrationParams(wanted))
         except JsonRpcException as error:
             logger.info("the editor registers nothing: %s", error)
 
@@ -222,15 +225,14 @@ class Session:
 
     async def _pull(self) -> None:
         folders = ["", *(folder.uri for folder in self.workspace.folders)]
-        items = [{"section": SECTION} | ({"scopeUri": uri} if uri else {}) for uri in folders]
-        call = self.protocol.send_request_async("workspace/configuration", {"items": items})
+        items = [types.ConfigurationItem(scope_uri=uri or None, section=SECTION) for uri in folders]
         try:
             async with asyncio.timeout(CONFIGURATION_WAIT_S):
-                answers = await call
+                answers = await self.server.workspace_configuration_async(types.ConfigurationParams(items))
         except (TimeoutError, JsonRpcException) as error:
             logger.warning("the editor did not tell its settings: %s", error or "no answer")
             return
-        if isinstance(answers, list):
+        if isinstance(answers, list):  # a client may say anything
             given = dict(zip(folders, answers, strict=False))
             self.configuration.set_pulled({f: v for f, v in given.items() if isinstance(v, Mapping)})
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from lsprotocol import types
 from pygls.exceptions import JsonRpcException
+from pygls.lsp.server import LanguageServer
 
 from aix_lsp.backends.base import BackendStatus
-from aix_lsp.lsp.protocol import Protocol
 from aix_lsp.lsp.services import LiveBackend
 
 logger = logging.getLogger(__name__)
@@ -60,16 +61,16 @@ class Status:
 class StatusReporter:
     """Follows one backend at a time: that of the document which the user works in."""
 
-    def __init__(self, protocol: Protocol) -> None:
+    def __init__(self, server: LanguageServer) -> None:
         self.notifies = False
         """Whether the client gets `aix/status`."""
         self.shows_progress = False
         """Whether the client supports work-done progress."""
         self.engine = Status()
-        self.loading = ProgressBar(protocol, "aix-loading")
-        self.indexing = ProgressBar(protocol, "aix-indexing")
+        self.loading = ProgressBar(server, "aix-loading")
+        self.indexing = ProgressBar(server, "aix-indexing")
         """Of other files, for context."""
-        self._protocol = protocol
+        self._language_server = server
         self._backend: LiveBackend | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self._inactive = ""
@@ -137,22 +138,23 @@ class StatusReporter:
         if self.engine.state == "error":
             self._complain(status.message)
         elif self.engine.state == "waiting" and not self.notifies:
-            self._complain(status.message, 2)
+            self._complain(status.message, types.MessageType.Warning)
         if self.shows_progress:
             self.loading.follow(self.engine)
         self._report()
 
-    def _complain(self, message: str, kind: int = 1) -> None:
-        """Show the user a trouble, but not again each time that the engine is tried once more.
-
-        `kind` is LSP's MessageType: 1 is an error, 2 a warning.
-        """
-        logger.log(logging.ERROR if kind == 1 else logging.WARNING, "no suggestions: %s", message)
+    def _complain(self, message: str, kind: types.MessageType = types.MessageType.Error) -> None:
+        """Show the user a problem, but not again each time that the engine is tried once more."""
+        logger.log(
+            logging.ERROR if kind is types.MessageType.Error else logging.WARNING,
+            "no suggestions: %s",
+            message,
+        )
         # Servers put numbers of requests and times into their words.
         same = re.sub(r"\b[0-9a-f-]{8,}\b|\d+", "#", message)
         if message and same not in self._complaints:
             self._complaints.add(same)
-            self._protocol.notify("window/showMessage", {"type": kind, "message": f"aix-lsp: {message}"})
+            self._language_server.window_show_message(types.ShowMessageParams(kind, f"aix-lsp: {message}"))
 
     def _current(self) -> Status:
         if self.engine.state != "ready":
@@ -168,17 +170,17 @@ class StatusReporter:
         current = self._current()
         if self.notifies and current != self._sent:
             self._sent = current
-            self._protocol.notify("aix/status", current.as_params())
+            self._language_server.protocol.notify("aix/status", current.as_params())
 
 
 class ProgressBar:
     """A progress bar of the client's, shown while the engine loads for longer than a moment."""
 
-    def __init__(self, protocol: Protocol, name: str) -> None:
+    def __init__(self, server: LanguageServer, name: str) -> None:
         """`name` begins the bars' tokens."""
         self.token = ""
         """The token of the bar that is shown; empty where none is."""
-        self._protocol = protocol
+        self._language_server = server
         self._name = name
         self._numbers = itertools.count(1)
         self._status = Status()
@@ -206,20 +208,20 @@ class ProgressBar:
         await asyncio.sleep(PROGRESS_AFTER_S)
         if self._status.state != "loading" or not await self._create():
             return
-        self._send({"kind": "begin", "title": "aix-lsp", "cancellable": True} | self._details())
+        self._send(types.WorkDoneProgressBegin("aix-lsp", cancellable=True, **self._details()))
         while self._status.state == "loading":
             self._changed.clear()
             await self._changed.wait()
             if self._status.state == "loading":
-                self._send({"kind": "report", "cancellable": True} | self._details())
-        self._send({"kind": "end", "message": self._status.message or self._status.state})
+                self._send(types.WorkDoneProgressReport(cancellable=True, **self._details()))
+        self._send(types.WorkDoneProgressEnd(message=self._status.message or self._status.state))
 
     async def _create(self) -> bool:
         self.token = f"{self._name}-{next(self._numbers)}"
-        call = self._protocol.send_request_async("window/workDoneProgress/create", {"token": self.token})
         try:
             async with asyncio.timeout(_CREATE_S):
-                await call
+                params = types.WorkDoneProgressCreateParams(self.token)
+                await self._language_server.window_work_done_progress_create_async(params)
         except (TimeoutError, JsonRpcException):
             return False
         return True
@@ -229,5 +231,5 @@ class ProgressBar:
         details: dict[str, Any] = {"message": self._status.message} if self._status.message else {}
         return details if fraction is None else details | {"percentage": round(100 * fraction)}
 
-    def _send(self, value: dict[str, Any]) -> None:
-        self._protocol.notify("$/progress", {"token": self.token, "value": value})
+    def _send(self, value: Any) -> None:
+        self._language_server.progress(types.ProgressParams(self.token, value))

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from io import FileIO
 
+from lsprotocol import types
+
 from aix_lsp.lsp.connections import MessageReader, flush
 from aix_lsp.lsp.outbox import Outbox, StreamOutbox, ThreadOutbox
 from aix_lsp.lsp.protocol import Phase, Protocol
@@ -117,7 +119,7 @@ def _read(file: FileIO, reader: MessageReader, loop: asyncio.AbstractEventLoop) 
 
 
 MOST_A_MINUTE = 30
-_TYPES = {logging.ERROR: 1, logging.WARNING: 2}
+_TYPES = {logging.ERROR: types.MessageType.Error, logging.WARNING: types.MessageType.Warning}
 
 
 class ClientLog(logging.Handler):
@@ -150,5 +152,5 @@ class ClientLog(logging.Handler):
 
     def _send(self, level: int, message: str) -> None:
         if self._protocol.phase is Phase.INITIALIZED:
-            params = {"type": _TYPES.get(level, 1), "message": message}
+            params = types.LogMessageParams(_TYPES.get(level, types.MessageType.Error), message)
             self._protocol.notify("window/logMessage", params, droppable=True)

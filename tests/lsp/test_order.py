@@ -221,7 +221,7 @@ async def test_nothing_is_left_when_the_client_goes(peer: DirectPeer, backend: S
     await peer.session.close()
     assert not backend.running
     assert backend.listeners == 0
-    assert not peer.session.protocol._running()
+    assert not peer.session.protocol._running
 
 
 async def test_bodies_that_come_while_shutting_down(peer: DirectPeer) -> None:
