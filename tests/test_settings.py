@@ -17,7 +17,7 @@ from aix_lsp.settings.flags import engine_arguments, engine_flags
 from aix_lsp.settings.names import external, options, types
 from aix_lsp.settings.schema import json_schema, markdown, vscode_properties
 from aix_lsp.settings.table import EngineOptions
-from aix_lsp.settings.validate import Misfit, parse
+from aix_lsp.settings.validate import Misfit, fit, parse
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -311,6 +311,19 @@ def test_the_vscode_extension_has_the_table() -> None:
     """Made again by: npm run settings, in editors/vscode"""
     manifest = json.loads((REPOSITORY / "editors" / "vscode" / "package.json").read_text("utf-8"))
     assert manifest["contributes"]["configuration"][1]["properties"] == vscode_properties()
+
+
+def test_url_is_one_or_several() -> None:
+    assert fit("url", "http://a") == "http://a"
+    assert fit("url", ["http://a", "http://b"]) == ["http://a", "http://b"]
+    assert parse("url", "http://a,http://b") == ["http://a", "http://b"]
+    assert parse("url", "http://a") == "http://a"
+    for wrong in (7, [7], {}, True):
+        with pytest.raises(Misfit, match="a string or a list of strings"):
+            fit("url", wrong)
+    assert Settings().urls == ()
+    assert Settings(url="http://a").urls == ("http://a",)
+    assert Settings(url=["http://a", "", "http://b", "http://a"]).urls == ("http://a", "http://b")
 
 
 def test_schema_covers_the_table_and_holds_its_defaults() -> None:

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 
 from aix_lsp.backends.base import (
     BackendError,
@@ -20,6 +21,7 @@ from aix_lsp.backends.base import (
 )
 from aix_lsp.backends.corpus import CorpusUploader
 from aix_lsp.backends.dialects import EngineDialect
+from aix_lsp.backends.failover import FailoverBackend
 from aix_lsp.backends.openai import OpenAIBackend
 from aix_lsp.backends.status import StatusBoard
 from aix_lsp.backends.supervisor import EngineSupervisor
@@ -31,12 +33,17 @@ _DIALECT = EngineDialect()
 _POLITE_S = 5.0
 
 
-def connect(settings: Settings) -> LocalEngine | OpenAIBackend:
+def connect(settings: Settings) -> LocalEngine | OpenAIBackend | FailoverBackend:
     """The backend for these settings. Returns at once; what it finds is told by `status` and `on_status`.
 
     To be called on a running event loop, which the backend then stays on.
     """
-    return OpenAIBackend(settings) if settings.url else LocalEngine(settings)
+    if not settings.urls:
+        return LocalEngine(settings)
+    servers = [OpenAIBackend(replace(settings, url=url)) for url in settings.urls]
+    if len(servers) == 1 and not settings.local_fallback:
+        return servers[0]
+    return FailoverBackend(servers, (lambda: LocalEngine(settings)) if settings.local_fallback else None)
 
 
 class LocalEngine:

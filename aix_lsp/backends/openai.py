@@ -20,7 +20,7 @@ from aix_lsp.backends.base import (
 from aix_lsp.backends.client import Client
 from aix_lsp.backends.corpus import CorpusUploader
 from aix_lsp.backends.dialects import EngineDialect
-from aix_lsp.backends.discovery import discover
+from aix_lsp.backends.discovery import Server, discover
 from aix_lsp.backends.exchange import Exchange
 from aix_lsp.backends.health import Health
 from aix_lsp.backends.status import StatusBoard
@@ -29,6 +29,7 @@ from aix_lsp.settings.table import Settings
 log = logging.getLogger(__name__)
 
 _LOOKING = BackendStatus("starting", "looking for the server at aix.url")
+_DISCOVERY_S = 10.0
 _UNANSWERED_S = 10.0
 """After so long without a sign of life, with requests under way, a server is looked for again."""
 
@@ -48,7 +49,7 @@ class OpenAIBackend:
         """How long requests were under way since the last sign of life."""
         self._clock = asyncio.get_running_loop().time
         try:
-            self._client = Client(parse(settings.url), _key(settings))
+            self._client = Client(parse("".join(settings.urls)), _key(settings))
         except BackendError as error:
             self._board.set(BackendStatus("error", str(error)))
         self._search_soon()
@@ -164,7 +165,7 @@ class OpenAIBackend:
                 await asyncio.sleep(pause)
                 began = self._clock()
             try:
-                server = await discover(client, self._settings)
+                server = await self._discover(client)
             except BackendError as error:
                 if error.trouble is None:
                     self._exchange = None
@@ -188,6 +189,15 @@ class OpenAIBackend:
         elif self._health.state == "away":
             self._health.succeeded()
         self._show()
+
+    async def _discover(self, client: Client) -> Server:
+        try:
+            async with asyncio.timeout(_DISCOVERY_S):
+                return await discover(client, self._settings)
+        except TimeoutError:
+            raise BackendUnavailable(
+                f"{client.address} has not answered within {_DISCOVERY_S:g} s.", trouble="away"
+            ) from None
 
 
 def _key(settings: Settings) -> str:

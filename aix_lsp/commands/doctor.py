@@ -12,6 +12,7 @@ import click
 
 from aix_lsp import logs
 from aix_lsp.backends.base import BackendError, Delta, GenerateRequest, Usage
+from aix_lsp.backends.failover import FailoverBackend
 from aix_lsp.backends.launch import LocalEngine, connect
 from aix_lsp.backends.openai import OpenAIBackend
 from aix_lsp.backends.status import wait_until_ready
@@ -95,7 +96,7 @@ async def _try(settings: Settings) -> int:
     return 0
 
 
-async def _complete(backend: LocalEngine | OpenAIBackend) -> AsyncIterator[Finding]:
+async def _complete(backend: LocalEngine | OpenAIBackend | FailoverBackend) -> AsyncIterator[Finding]:
     """Complete a small sample twice: the second time shows what the kept prompt saves."""
     for turn in ("first", "again"):
         began, first, text, usage = time.perf_counter(), 0.0, "", Usage()

@@ -134,9 +134,10 @@ Connect = Callable[[Settings], LiveBackend]
 
 def identity(settings: Settings) -> tuple[object, ...]:
     """What two settings must agree in to share a backend."""
-    return tuple(
+    values = [
         getattr(settings, field.name) for field in dataclasses.fields(settings) if field.metadata["backend"]
-    )
+    ]
+    return tuple(tuple(value) if isinstance(value, list) else value for value in values)
 
 
 @dataclass(slots=True)

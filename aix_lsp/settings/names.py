@@ -9,6 +9,8 @@ from typing import Any, get_type_hints
 from aix_lsp.settings.table import Settings
 
 SECTION = "aix"
+STRING_OR_LIST = str | list[str]
+"""The type of an option that is one string or several."""
 
 
 def external(field_name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from aix_lsp.settings.names import SECTION, options, types
+from aix_lsp.settings.names import SECTION, STRING_OR_LIST, options, types
 from aix_lsp.settings.table import Settings
 from aix_lsp.settings.validate import constrained
 
@@ -48,6 +48,9 @@ def property_schema(name: str) -> dict[str, Any]:
         "enum" in schema
     ):  # VS Code wants the type with it, and shows the choices in our order, not in msgspec's
         schema |= {"type": "string", "enum": list(get_args(types()[name]))}
+    if types()[name] == STRING_OR_LIST:  # VS Code's settings page shows no `anyOf`
+        schema = {name: value for name, value in schema.items() if name != "anyOf"}
+        schema |= {"type": ["string", "array"], "items": {"type": "string"}}
     if get_origin(types()[name]) is dict:
         schema["additionalProperties"] = _language_schema()
     return schema
@@ -104,6 +107,8 @@ def _type_name(name: str) -> str:
     kind = types()[name]
     if get_origin(kind) is Literal:
         return " \\| ".join(f'`"{choice}"`' for choice in get_args(kind))
+    if kind == STRING_OR_LIST:
+        return "string or list of strings"
     if get_origin(kind) is list:
         return "list of strings"
     if get_origin(kind) is dict:

@@ -92,13 +92,16 @@ class EngineOptions:
 class Settings(EngineOptions):
     """All options with their defaults: the engine's first, then those of the language server."""
 
-    url: str = option(
+    url: str | list[str] = option(  # noqa: RUF009 - a dataclasses.field, like the others
         "",
-        "Base URL of an OpenAI-compatible server (vLLM, llama.cpp, Ollama, a team's `aix-lsp engine`). "
-        "Empty runs the local engine.",
+        "Base URL of an OpenAI-compatible server (vLLM, llama.cpp, Ollama, a team's `aix-lsp engine`), or a list of "
+        "them: each document has one, and another takes over where it fails. Empty runs the local engine.",
         group="Remote engine",
         scope="user",
         backend=True,
+    )
+    local_fallback: bool = option(
+        False, "Use the local engine while no server at `url` can be used.", scope="user", backend=True
     )
     api_key: str = option(
         "",
@@ -223,3 +226,9 @@ class Settings(EngineOptions):
     log_level: Literal["debug", "info", "warning", "error"] = option(
         "info", "Minimum level of log messages.", group="Logging", scope="user"
     )
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The servers that `url` names, one or several."""
+        named = [self.url] if isinstance(self.url, str) else self.url
+        return tuple(dict.fromkeys(url for url in named if url))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from aix_lsp.settings.names import closest, options, types
+from aix_lsp.settings.names import STRING_OR_LIST, closest, options, types
 
 
 class Misfit(Exception):
@@ -35,11 +36,11 @@ def parse(name: str, text: str) -> Any:
     if kind is dict:
         raise Misfit("written in a settings file, because it is a table")
     value: Any = text
-    if kind is list:
+    if kind is list or (types()[name] == STRING_OR_LIST and "," in text):
         value = [part.strip() for part in text.split(",") if part.strip()]
     elif kind is bool:
         value = {"on": "true", "off": "false"}.get(text.strip().lower(), text.strip())
-    return _convert(name, value, strict=kind is str)
+    return _convert(name, value, strict=kind in (str, UnionType))
 
 
 def unknown(name: str) -> str:
@@ -71,5 +72,5 @@ def _wanted(kind: Any, minimum: float | None, value: Any) -> str:
         listed = ", ".join(f'"{choice}"' for choice in choices)
         return f"one of {listed}" + (f" (did you mean {guess}?)" if guess else "")
     words = {bool: "true or false", str: "a string", int: "an integer", float: "a number"}
-    words |= {list: "a list of strings", dict: "a table"}
+    words |= {list: "a list of strings", dict: "a table", UnionType: "a string or a list of strings"}
     return words[get_origin(kind) or kind] + ("" if minimum is None else f", at least {minimum:g}")

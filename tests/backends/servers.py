@@ -66,7 +66,6 @@ class CompletionsServer:
         self.key = ""
         self.url = ""
         self._runner: web.AppRunner | None = None
-        self._open: list[web.Request] = []
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.paths.append(request.path)
@@ -94,25 +93,23 @@ class CompletionsServer:
             return web.json_response(told, status=status, headers=self.refusal_headers)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        self._open.append(request)
         try:
             async for chunk in self.reply(self.bodies[-1]):
                 await response.write(chunk)
         except (asyncio.CancelledError, ConnectionError):
             self.closed_by_client.set()
             raise
-        finally:
-            self._open.remove(request)
         return response
 
     async def kill(self) -> None:
-        """Stop listening, and cut every stream as a dying process does."""
+        """Stop listening, and cut every connection as a dying process does."""
         assert self._runner is not None
         for site in list(self._runner.sites):
             await site.stop()
-        for request in list(self._open):
-            assert request.transport is not None
-            request.transport.abort()
+        assert self._runner.server is not None
+        for connection in self._runner.server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
 
 
 @asynccontextmanager

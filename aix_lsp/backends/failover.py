@@ -1,0 +1,297 @@
+"""Several servers as one backend: each document has its own, and another takes over where one fails.
+
+A document's requests go to one server, where the cache of its prompt lies (rendezvous hashing of the stream key,
+Thaler and Ravishankar 1998; who had to leave his server stays with the next). A server in trouble is left alone
+(health.py), and tried in the background with a request of one token once its pause is over, so that no keystroke
+waits for it. A stream that breaks is taken up elsewhere behind what was shown already. Where no server is left, the
+local engine steps in, if the user wants that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from typing import Protocol
+
+from cachetools import LRUCache
+
+from aix_lsp.backends.base import (
+    BackendError,
+    BackendStatus,
+    BackendUnavailable,
+    Delta,
+    GenerateRequest,
+    ModelInfo,
+    Usage,
+)
+from aix_lsp.backends.openai import OpenAIBackend
+from aix_lsp.backends.status import StatusBoard, WatchedBackend
+from aix_lsp.fim.prompt import FimPrompt
+
+log = logging.getLogger(__name__)
+
+_FIRST_EVENT_S = 3.0
+"""Where another server is ready, one that has not answered by then is passed over."""
+_LOCAL_LINGERS_S = 60.0
+"""The local engine stays so long after a server has come back: where one flaps, it is not started each time."""
+_PROBE = GenerateRequest(FimPrompt("x = "), max_tokens=1, heal=False, deadline_ms=5000)
+_HOPE = ("loading", "starting", "throttled", "failing", "away", "refused", "error", "stopped")
+"""Which trouble to show where all servers have one: the one that is over soonest."""
+
+
+class LocalBackend(WatchedBackend, Protocol):
+    """The local engine, as the last resort."""
+
+    async def restart(self) -> None: ...
+
+
+class FailoverBackend:
+    """Generations from whichever of several servers suits. Used on one running event loop."""
+
+    def __init__(
+        self, servers: Sequence[OpenAIBackend], last_resort: Callable[[], LocalBackend] | None = None
+    ) -> None:
+        """`last_resort` makes the local engine, when it is needed."""
+        self._servers = list(servers)
+        self._make_local = last_resort
+        self._local: LocalBackend | None = None
+        self._leaving: asyncio.TimerHandle | None = None
+        self._homes: LRUCache[str, OpenAIBackend] = LRUCache(maxsize=1024)
+        """Where each document's prompt is cached."""
+        self._probes: dict[OpenAIBackend, asyncio.Task[None]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._board = StatusBoard(BackendStatus("starting", "looking for the servers at aix.url"))
+        self._unsubscribe = [server.on_status(lambda _: self._show()) for server in self._servers]
+        self._show()
+
+    @property
+    def status(self) -> BackendStatus:
+        return self._board.status
+
+    def on_status(self, listener: Callable[[BackendStatus], None]) -> Callable[[], None]:
+        """Call `listener` at each change of status; the returned function ends that."""
+        return self._board.subscribe(listener)
+
+    async def restart(self) -> None:
+        """Look for all servers afresh."""
+        for server in self._servers:
+            await server.restart()
+        if self._local is not None:
+            await self._local.restart()
+
+    async def close(self) -> None:
+        """Let go of all servers."""
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
+        for probe in self._probes.values():
+            probe.cancel()
+        if self._leaving is not None:
+            self._leaving.cancel()
+        await asyncio.gather(*self._probes.values(), *self._closing, return_exceptions=True)
+        for backend in [*self._servers, *([self._local] if self._local is not None else [])]:
+            await backend.close()
+        self._board.set(BackendStatus("stopped"))
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
+        """See Backend.generate. Raises only where every server has failed."""
+        self._probe_those_due()
+        relay, tried = _Relay(request), set[WatchedBackend]()
+        error: BackendError | None = None
+        while (server := self._choose(request, tried)) is not None:
+            tried.add(server)
+            others = any(other not in tried and other.status.state == "ready" for other in self._servers)
+            try:
+                async with aclosing(self._patiently(server, relay.request, others)) as events:
+                    async for event in events:
+                        if (taken := relay.take(event)) is not None:
+                            yield taken
+                return
+            except BackendError as failure:
+                error = failure
+                log.debug("%s failed over: %s", server.status.model, failure)
+            if relay.ended:
+                return
+            if not relay.can_go_on:
+                for delta in relay.end():
+                    yield delta
+                return
+        if error is not None:
+            raise error
+        status = self._board.status
+        kind = BackendError if status.state in ("error", "refused", "failing") else BackendUnavailable
+        raise kind(status.message or "no server at aix.url is ready")
+
+    async def _patiently(
+        self, server: WatchedBackend, request: GenerateRequest, others: bool
+    ) -> AsyncGenerator[Delta | Usage]:
+        """A server's stream, given up where its first event is long in coming and another server is ready."""
+        stream = server.generate(request)
+        try:
+            try:
+                async with asyncio.timeout(_FIRST_EVENT_S if others else None):
+                    event = await anext(stream)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise BackendUnavailable("The server is slow to answer.") from None
+            yield event
+            async for event in stream:
+                yield event
+        finally:
+            if isinstance(stream, AsyncGenerator):
+                await stream.aclose()
+
+    def _choose(self, request: GenerateRequest, tried: set[WatchedBackend]) -> WatchedBackend | None:
+        """The server for a request: its document's own, else the next by hash; ready ones before those in trouble."""
+        document = ":".join(request.stream_key.split(":")[:2]) or request.prompt.path
+        usable = [server for server in self._servers if server not in tried and server.admits]
+        ready = [server for server in usable if server.status.state == "ready"]
+        home = self._homes.get(document)
+        if home in ready:
+            return home
+        if not ready and (local := self._last_resort()) is not None and local not in tried:
+            return local
+        candidates = ready or usable
+        if not candidates:
+            return None
+        chosen = max(candidates, key=lambda server: _weight(document, self._servers.index(server)))
+        self._homes[document] = chosen
+        return chosen
+
+    def _last_resort(self) -> WatchedBackend | None:
+        """The local engine, if it is wanted and no server can be had. Until it has loaded, servers are tried on."""
+        if self._make_local is None:
+            return None
+        if any(server.status.state in ("ready", "starting") for server in self._servers):
+            return self._local if self._local is not None and self._local.status.state == "ready" else None
+        if self._local is None:
+            log.warning("no server at aix.url can be used: starting the local engine")
+            self._local = self._make_local()
+            self._unsubscribe.append(self._local.on_status(lambda _: self._show()))
+            self._show()
+        return self._local if self._local.status.state == "ready" else None
+
+    def _probe_those_due(self) -> None:
+        """Try in the background what was in trouble and may be asked again."""
+        for server in self._servers:
+            if server.status.state == "ready" or not server.admits or server in self._probes:
+                continue
+            probe = asyncio.create_task(_probe(server))
+            self._probes[server] = probe
+            probe.add_done_callback(lambda _, server=server: self._probes.pop(server, None))  # type: ignore[misc]
+
+    def _show(self) -> None:
+        """Tell of the servers together: ready where one is."""
+        statuses = [server.status for server in self._servers]
+        ready = [status for status in statuses if status.state == "ready"]
+        if ready:
+            self._let_local_go()
+            models = [status.model for status in ready if status.model is not None]
+            away = [status.message for status in statuses if status.state not in ("ready", "starting")]
+            told = f"{len(ready)} of {len(statuses)} servers: {away[0]}" if away else ready[0].message
+            self._board.set(BackendStatus("ready", told, model=_together(models)))
+            return
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+        worst = min(statuses, key=lambda status: _HOPE.index(status.state))
+        local = self._local.status if self._local is not None else None
+        if local is not None and local.state == "ready":
+            self._board.set(
+                replace(local, message=f"the local engine, for no server can be used: {worst.message}")
+            )
+        elif local is not None and local.state in ("starting", "loading"):
+            self._board.set(local)
+        else:
+            self._board.set(worst)
+            if worst.state not in ("starting", "loading"):
+                self._last_resort()
+
+    def _let_local_go(self) -> None:
+        if self._local is not None and self._leaving is None:
+            self._leaving = asyncio.get_running_loop().call_later(_LOCAL_LINGERS_S, self._close_local)
+
+    def _close_local(self) -> None:
+        local, self._local, self._leaving = self._local, None, None
+        if local is not None:
+            closing = asyncio.create_task(local.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+
+class _Relay:
+    """A request on its way from server to server: what was shown of it, and what is left to ask."""
+
+    def __init__(self, request: GenerateRequest) -> None:
+        self.request = request
+        self._whole = request
+        self._text = ""
+        self._tokens = 0
+        self._begun: set[int] = set()
+        self._ended: set[int] = set()
+
+    @property
+    def ended(self) -> bool:
+        """Whether all candidates have come to their ends."""
+        return len(self._ended) == self._whole.n
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether another server can take it up: nothing is shown yet, or there is but one candidate."""
+        return not self._begun or self._whole.n == 1
+
+    def take(self, event: Delta | Usage) -> Delta | Usage | None:
+        """Note what is shown."""
+        if isinstance(event, Usage):
+            return event
+        if event.index in self._ended:
+            return None
+        if event.text:
+            self._begun.add(event.index)
+            self._text += event.text
+            self._tokens += event.tokens or max(1, len(event.text) // 4)
+            self.request = self._rest()
+        if event.finish_reason:
+            self._ended.add(event.index)
+        return event
+
+    def end(self) -> list[Delta]:
+        """What ends the candidates that nobody can go on with."""
+        return [Delta("", index, "length") for index in range(self._whole.n) if index not in self._ended]
+
+    def _rest(self) -> GenerateRequest:
+        prompt = self._whole.prompt
+        if prompt.middle:
+            prompt = replace(prompt, middle=prompt.middle + self._text)
+        else:
+            prompt = replace(prompt, prefix=prompt.prefix + self._text)
+        left = max(1, self._whole.max_tokens - self._tokens)
+        return replace(self._whole, prompt=prompt, max_tokens=left, heal=False)
+
+
+async def _probe(server: OpenAIBackend) -> None:
+    with suppress(BackendError):
+        async with aclosing(server.generate(_PROBE)) as events:
+            async for _ in events:
+                pass
+
+
+def _weight(document: str, number: int) -> bytes:
+    return hashlib.blake2s(f"{number}\0{document}".encode("utf-8", "replace"), digest_size=8).digest()
+
+
+def _together(models: Sequence[ModelInfo]) -> ModelInfo | None:
+    """What prompts must keep to so that any of the servers can take them."""
+    if not models:
+        return None
+    return replace(
+        models[0],
+        context_length=min(model.context_length for model in models),
+        fim=all(model.fim for model in models),
+        takes_context=all(model.takes_context for model in models),
+        recall=all(model.recall for model in models),
+    )

@@ -1,0 +1,251 @@
+"""Several servers, some of which are killed, hang or refuse: the suggestions go on, and no error is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aix_lsp.backends import failover, health
+from aix_lsp.backends.base import BackendError, BackendStatus, BackendUnavailable, Delta, GenerateRequest
+from aix_lsp.backends.failover import FailoverBackend
+from aix_lsp.backends.launch import connect
+from aix_lsp.fim.prompt import FimPrompt
+from aix_lsp.settings import Settings
+from tests.backends.servers import DONE, CompletionsServer, Reply, event, says, serving
+from tests.models import SMALL
+
+NAMES = ("one", "two", "three")
+
+
+@asynccontextmanager
+async def several(
+    count: int, **settings: Any
+) -> AsyncIterator[tuple[FailoverBackend, list[CompletionsServer]]]:
+    """A backend of several servers, each of which says its name, once all are ready."""
+    async with AsyncExitStack() as stack:
+        servers = [
+            await stack.enter_async_context(serving(CompletionsServer(says(name)))) for name in NAMES[:count]
+        ]
+        for server in servers:
+            server.models = {"data": [{"id": "qwen", "owned_by": "vllm"}]}
+        found = connect(Settings(url=[server.url for server in servers], **settings))
+        assert isinstance(found, FailoverBackend)
+        stack.push_async_callback(found.close)
+        await until(found, lambda: all(server.status.state == "ready" for server in found._servers))
+        yield found, servers
+
+
+async def until(found: FailoverBackend, condition: Callable[[], bool], within_s: float = 20) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def request(document: int | str = 0, **more: Any) -> GenerateRequest:
+    return GenerateRequest(FimPrompt("x = ", "\n"), heal=False, stream_key=f"s:{document}", **more)
+
+
+async def collect(found: FailoverBackend, asked: GenerateRequest) -> str:
+    return "".join([item.text async for item in found.generate(asked) if isinstance(item, Delta)])
+
+
+def watched(found: FailoverBackend) -> list[BackendStatus]:
+    seen: list[BackendStatus] = []
+    found.on_status(seen.append)
+    return seen
+
+
+async def test_a_document_stays_with_its_server_and_documents_spread() -> None:
+    async with several(3) as (found, _):
+        homes = [await collect(found, request(document)) for document in range(60)]
+        assert [await collect(found, request(document)) for document in range(60)] == homes
+        assert [await collect(found, request(f"{document}:more")) for document in range(60)] == homes
+        assert all(homes.count(name) >= 8 for name in NAMES)
+
+
+async def test_the_order_of_the_list_is_all_that_decides_where_a_document_lies() -> None:
+    """So that all windows of a user, and his next session, find the prompt in the same cache."""
+    async with several(2) as (found, servers):
+        homes = [await collect(found, request(document)) for document in range(8)]
+        other = connect(Settings(url=[server.url for server in servers]))
+        assert isinstance(other, FailoverBackend)
+        await until(other, lambda: all(server.status.state == "ready" for server in other._servers))
+        assert [await collect(other, request(document)) for document in range(8)] == homes
+        await other.close()
+
+
+def begins(*texts: str) -> Reply:
+    """Writes, and then never ends."""
+
+    async def reply(_: dict[str, Any]) -> AsyncIterator[bytes]:
+        for text in texts:
+            yield event(text)
+        await asyncio.Event().wait()
+
+    return reply
+
+
+async def test_a_server_killed_in_mid_stream_is_taken_over_behind_what_was_shown() -> None:
+    async with several(2) as (found, servers):
+        seen = watched(found)
+        first = servers[NAMES.index(await collect(found, request()))]
+        [second] = [server for server in servers if server is not first]
+        first.reply = begins("begun,", "here,")
+        second.reply = says("and ended there")
+        stream = found.generate(request(max_tokens=20))
+        assert await anext(stream) == Delta("begun,")
+        assert await anext(stream) == Delta("here,")
+        await first.kill()
+        rest = [item async for item in stream]
+        assert "".join(item.text for item in rest if isinstance(item, Delta)) == "and ended there"
+        assert "x = begun,here," in second.bodies[-1]["prompt"]
+        assert second.bodies[-1]["max_tokens"] < 20
+        assert {status.state for status in seen} <= {"ready"}
+        assert "1 of 2 servers" in found.status.message
+        # The document has moved; its new server keeps it.
+        assert await collect(found, request()) == "and ended there"
+
+
+async def test_several_candidates_end_where_their_server_dies() -> None:
+    async with several(2) as (found, servers):
+        first = servers[NAMES.index(await collect(found, request()))]
+        first.reply = begins("begun")
+        stream = found.generate(request(n=2))
+        assert await anext(stream) == Delta("begun")
+        await first.kill()
+        rest = [item async for item in stream]
+        assert [(item.index, item.finish_reason) for item in rest if isinstance(item, Delta)] == [
+            (0, "length"),
+            (1, "length"),
+        ]
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
+async def test_a_server_that_says_no_costs_one_request_and_comes_back(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with several(2) as (found, servers):
+        seen = watched(found)
+        bad = servers[NAMES.index(await collect(found, request()))]
+        [good] = [server for server in servers if server is not bad]
+        bad.refusal = (status, {"error": "no"})
+        asked = len(bad.bodies)
+        for document in range(20):
+            assert await collect(found, request(document)) == NAMES[servers.index(good)]
+        assert len(bad.bodies) == asked + 1
+        bad.refusal = None
+        member = found._servers[servers.index(bad)]
+        monkeypatch.setattr(member._health, "retry_at", 0.0)
+        await collect(found, request())  # is not what tries it
+        await until(found, lambda: member.status.state == "ready")
+        homes = {await collect(found, request(document)) for document in range(20, 60)}
+        assert homes == {"one", "two"}
+        assert {status.state for status in seen} <= {"ready"}
+
+
+async def test_a_server_that_hangs_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failover, "_FIRST_EVENT_S", 0.2)
+    async with several(2) as (found, servers):
+        slow = servers[NAMES.index(await collect(found, request()))]
+        slow.reply = begins()
+        assert await collect(found, request()) in NAMES
+        async with asyncio.timeout(5):
+            await slow.closed_by_client.wait()
+
+
+async def test_the_last_server_left_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failover, "_FIRST_EVENT_S", 0.05)
+    async with several(2) as (found, servers):
+        await servers[0].kill()
+
+        async def slow(_: dict[str, Any]) -> AsyncIterator[bytes]:
+            await asyncio.sleep(0.3)
+            yield event("late", reason="stop")
+            yield DONE
+
+        servers[1].reply = slow
+        for document in range(5):
+            assert await collect(found, request(document)) == "late"
+            assert found.status.state == "ready"
+
+
+async def test_all_servers_gone() -> None:
+    async with several(2) as (found, servers):
+        for server in servers:
+            await server.kill()
+        with pytest.raises(BackendUnavailable, match="cannot be reached"):
+            await collect(found, request())
+        assert found.status.state == "away"
+        with pytest.raises(BackendError):
+            await collect(found, request())
+
+
+async def test_kills_at_random_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of two servers is always there; whatever is asked is answered whole."""
+    monkeypatch.setattr(health, "_PAUSES_S", dict.fromkeys(health._PAUSES_S, (0.05,)))
+    sockets = [tmp_path / name for name in NAMES[:2]]
+    whole = "".join(f"w{number} " for number in range(12))
+
+    async def reply(body: dict[str, Any]) -> AsyncIterator[bytes]:
+        written = body["prompt"].partition("x = ")[2].partition("<|")[0]
+        for at in range(len(written), len(whole), 3):
+            yield event(whole[at : at + 3])
+            await asyncio.sleep(0.002)
+        yield event("", reason="stop")
+        yield DONE
+
+    async def flapping(socket: Path, first_s: float, stop: asyncio.Event) -> None:
+        await asyncio.sleep(first_s)
+        while not stop.is_set():
+            await asyncio.to_thread(socket.unlink, missing_ok=True)
+            async with serving(CompletionsServer(reply), socket=socket) as server:
+                server.models = {"data": [{"id": "qwen", "owned_by": "vllm"}]}
+                await asyncio.sleep(0.4)
+                await server.kill()
+            await asyncio.sleep(0.1)
+
+    steady = tmp_path / "steady"
+    stop = asyncio.Event()
+    async with serving(CompletionsServer(reply), socket=steady) as always, asyncio.TaskGroup() as group:
+        always.models = {"data": [{"id": "qwen", "owned_by": "vllm"}]}
+        for number, socket in enumerate(sockets):
+            group.create_task(flapping(socket, 0.25 * number, stop))
+        found = connect(Settings(url=[f"unix:{socket}" for socket in (steady, *sockets)]))
+        assert isinstance(found, FailoverBackend)
+        await until(found, lambda: found.status.state == "ready")
+        seen = watched(found)
+        for document in range(120):
+            assert await collect(found, request(document, max_tokens=100)) == whole
+        assert {status.state for status in seen} <= {"ready"}
+        stop.set()
+        await found.close()
+
+
+async def test_the_local_engine_steps_in_and_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(failover, "_LOCAL_LINGERS_S", 0.1)
+    monkeypatch.setattr(health, "_PAUSES_S", dict.fromkeys(health._PAUSES_S, (0.2,)))
+    socket = tmp_path / "s"
+    found = connect(
+        Settings(url=f"unix:{socket}", local_fallback=True, model=str(SMALL), offline=True, idle_exit_s=1)
+    )
+    assert isinstance(found, FailoverBackend)
+    try:
+        await until(found, lambda: found.status.state == "ready", within_s=120)
+        assert "the local engine" in found.status.message
+        assert await collect(found, request(max_tokens=4)) is not None
+        assert found._local is not None
+        pid = found._local.pid  # type: ignore[attr-defined]
+        os.kill(pid, 0)
+        async with serving(CompletionsServer(says("remote")), socket=socket):
+            await until(found, lambda: found._local is None)
+            assert await collect(found, request()) == "remote"
+            assert found.status.message == ""
+    finally:
+        await found.close()
