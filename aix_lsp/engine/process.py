@@ -217,7 +217,7 @@ class _Process:
             self._server.should_exit = True
             self._board.close()
             if self._service.served:
-                self._service.served.engine.cancel_all()
+                self._service.served.leave()
 
     async def _watch(self) -> None:
         """Leave when nobody has come for long, or when the model hangs."""

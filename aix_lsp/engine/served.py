@@ -10,9 +10,12 @@ import math
 import secrets
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, TypeVar
 
-from aix_lsp.engine.engine import Engine, QueueFull
+from aix_lsp.engine.engine import Engine, EngineStopped, QueueFull
 from aix_lsp.engine.executor import DaemonThread
 from aix_lsp.engine.http.parameters import CompletionParameters
 from aix_lsp.engine.metrics import EngineMetrics
@@ -31,6 +34,8 @@ from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.fim.templates import detect
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _LEAST_PROMPT = 16
 _SMALL = 100_000_000
@@ -96,6 +101,8 @@ class ServedModel:
         self.quick_work = DaemonThread("engine-layout")
         self._limits = limits or Limits()
         self._preparing: Counter[str] = Counter()
+        self._pending: set[asyncio.Future[Any]] = set()
+        self._leaving = False
 
     async def complete(self, asked: CompletionParameters) -> EventStream:
         """Start a asked. Its prompt is laid out on another thread, so that the loop goes on serving.
@@ -109,12 +116,32 @@ class ServedModel:
         worker = self.quick_work if size <= _QUICKLY_LAID_OUT else self.slow_work
         self._preparing[asked.client] += 1
         try:
-            request = await asyncio.wrap_future(worker.submit(self._prepare, asked, arrival))
+            request = await self.beside(worker, partial(self._prepare, asked, arrival))
         finally:
             self._preparing[asked.client] -= 1
             if not self._preparing[asked.client]:
                 del self._preparing[asked.client]
         return self.engine.submit(request, asked.stream_key)
+
+    async def beside(self, worker: DaemonThread, call: Callable[[], T]) -> T:
+        """What `call` returns on another thread. Raises EngineStopped where the engine leaves meanwhile."""
+        future = asyncio.wrap_future(worker.submit(call))
+        self._pending.add(future)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if self._leaving:
+                raise EngineStopped("the engine is leaving; ask again") from None
+            raise
+        finally:
+            self._pending.discard(future)
+
+    def leave(self) -> None:
+        """Cancel all requests, those whose prompts are being laid out too, and take no more."""
+        self._leaving = True
+        self.engine.cancel_all()
+        for future in self._pending:
+            future.cancel()
 
     def _check_cost(self, asked: CompletionParameters) -> None:
         """Refuse, before any work, what cannot be served or is too much."""

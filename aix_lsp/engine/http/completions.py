@@ -8,6 +8,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -63,7 +64,7 @@ class Completions:
 async def _parse(body: bytes, served: ServedModel) -> CompletionParameters:
     if len(body) <= _QUICKLY_PARSED:
         return parse(body)
-    return await asyncio.wrap_future(served.quick_work.submit(parse, body))
+    return await served.beside(served.quick_work, partial(parse, body))
 
 
 async def _send_whole(answer: _Answer, stream: EventStream, receive: Receive, send: Send) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from starlette.types import Receive, Scope, Send
 
+from aix_lsp.engine.engine import EngineStopped
 from aix_lsp.engine.http.body import BadBody, BodyBudget
 from aix_lsp.engine.http.parameters import BadField, parse_texts
 from aix_lsp.engine.http.sse import send_error, send_json
@@ -38,6 +38,8 @@ class CorpusTexts:
             await error.answer(send)
         except BadField as error:
             await send_error(send, 400, str(error), "bad_request")
+        except EngineStopped as error:
+            await send_error(send, 503, str(error), "stopping", {"retry-after": "1"})
         else:
             await send_json(send, 200, {"texts": count})
 
@@ -49,6 +51,6 @@ class CorpusTexts:
 
         self._waiting += 1
         try:
-            return await asyncio.wrap_future(served.slow_work.submit(add))
+            return await served.beside(served.slow_work, add)
         finally:
             self._waiting -= 1

@@ -17,7 +17,7 @@ class Node:
     the ancestors' tokens of that page too (the same page as the parent's last, or a copy of it).
     """
 
-    __slots__ = ("alive", "children", "locks", "pages", "parent", "start", "tokens", "used")
+    __slots__ = ("alive", "children", "locks", "namespace", "pages", "parent", "start", "tokens", "used")
 
     def __init__(self, parent: Node | None, start: int, tokens: list[int], pages: list[int]) -> None:
         self.parent = parent
@@ -28,6 +28,8 @@ class Node:
         self.locks = 0
         self.used = 0
         self.alive = True
+        self.namespace: str | None = None
+        """Of a root in use: the namespace whose root it is."""
 
     @property
     def end(self) -> int:
@@ -67,7 +69,6 @@ class RadixTree:
     def __init__(self, pool: PagePool) -> None:
         self._pool = pool
         self._roots: dict[str, Node] = {}
-        self._namespaces: dict[Node, str] = {}
         self._leaves: list[tuple[int, int, Node]] = []
         self._clock = count(1)
         self._ties = count()
@@ -77,7 +78,7 @@ class RadixTree:
     def match(self, namespace: str, tokens: list[int], limit: int) -> Match:
         """The longest cached head of `tokens[:limit]`. Its end is made a node's end, ready to be locked."""
         size = self._pool.page_size
-        node, position = self._root(namespace), 0
+        node, position = self._roots.get(namespace) or Node(None, 0, [], []), 0
         pages: list[int] = []
         while position < limit:
             child = node.children.get(tokens[position])
@@ -103,6 +104,9 @@ class RadixTree:
         if found.length == length:
             return found.node
         start, parent = found.length, found.node
+        if parent.parent is None:
+            parent.namespace = namespace
+            self._roots[namespace] = parent
         kept = list(pages[start // size : -(-length // size)])
         leaf = Node(parent, start, tokens[start:length], kept)
         parent.children[leaf.tokens[0]] = leaf
@@ -124,7 +128,6 @@ class RadixTree:
         if node.locks == 0:
             self._touch(node)
             self._absorb(node)
-            self._forget(node)
 
     def evict(self, pages: int) -> int:
         """Free at least `pages` pages, if that many can be, from the tails of the least recently used
@@ -161,17 +164,14 @@ class RadixTree:
         leaf.alive = False
         self._nodes -= 1
         parent.used = max(parent.used, leaf.used)
+        if parent.namespace is not None and not parent.children:
+            # Strangers may name any number of them.
+            del self._roots[parent.namespace]
         if self._evictable(parent):
             heapq.heappush(self._leaves, (parent.used, next(self._ties), parent))
         else:
             self._absorb(parent)
-            self._forget(parent)
         return self._pool.uncache(leaf.pages)
-
-    def _forget(self, node: Node) -> None:
-        """Let the root of a namespace go in which nothing is cached: strangers may name any number of them."""
-        if node.parent is None and not node.children and not node.locks and node in self._namespaces:
-            del self._roots[self._namespaces.pop(node)]
 
     def _split(self, node: Node, at: int) -> Node:
         """Cut an edge after `at` tokens. The lower part keeps its identity, and so its locks; returns the
@@ -226,13 +226,6 @@ class RadixTree:
     @staticmethod
     def _evictable(node: Node) -> bool:
         return node.alive and not node.locks and not node.children and node.parent is not None
-
-    def _root(self, namespace: str) -> Node:
-        root = self._roots.get(namespace)
-        if root is None:
-            root = self._roots[namespace] = Node(None, 0, [], [])
-            self._namespaces[root] = namespace
-        return root
 
     def nodes(self) -> Iterator[Node]:
         """Every node but the roots, parents first."""

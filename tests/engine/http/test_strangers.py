@@ -189,3 +189,13 @@ async def test_a_client_that_does_not_read_is_let_go() -> None:
         await until(lambda: not connections.open)
         await until(lambda: host.model.engine.active == 0)
         writer.close()
+
+
+async def test_what_waits_to_be_laid_out_is_told_when_the_engine_leaves(host: Host) -> None:
+    release = threading.Event()
+    host.model.slow_work.submit(release.wait)
+    large = asyncio.create_task(host.post(prompt=LARGE, max_tokens=1))
+    await until(lambda: host.model._preparing.total() == 1)
+    host.model.leave()
+    assert (await large)[0] == 503
+    release.set()

@@ -49,6 +49,20 @@ def test_namespaces_share_nothing() -> None:
     assert found(cache, [1, 2, 3], "a") == 3
 
 
+def test_namespaces_without_pages_are_forgotten() -> None:
+    cache = cache_of()
+    for at in range(50):
+        run_through(cache, [1, 2, 3, 4, 5], f"tenant {at}")
+        found(cache, [1, 2], f"unknown {at}")
+        cache.check_integrity()
+    assert len(cache.tree._roots) <= PAGES // 2
+    assert found(cache, [1, 2, 3, 4, 5], "tenant 49") == 5
+    cache.tree.clear()
+    assert not cache.tree._roots and cache.pool.free == PAGES
+    run_through(cache, [1, 2, 3], "tenant 49")
+    assert found(cache, [1, 2, 3], "tenant 49") == 3
+
+
 def test_typing_on_appends_in_place_and_a_branch_copies_one_page() -> None:
     copies: list[tuple[int, int, int]] = []
     cache = KvCache(PAGES, SIZE, lambda *copied: copies.append(copied))

@@ -214,6 +214,21 @@ def test_debts_halve() -> None:
     assert len(limiter._debts) <= 1025
 
 
+def test_many_clients_at_once_are_not_swept_at_each_charge(monkeypatch: pytest.MonkeyPatch) -> None:
+    limiter, asked = RateLimiter(), 0
+    debt = limiter.debt
+
+    def counted(client: str, now: float) -> float:
+        nonlocal asked
+        asked += 1
+        return debt(client, now)
+
+    monkeypatch.setattr(limiter, "debt", counted)
+    for name in range(20_000):
+        limiter.charge(str(name), 100, 0.0)
+    assert asked < 4 * 20_000
+
+
 def test_what_stood_elsewhere_is_mixed_in_where_asked_for() -> None:
     made = scheduler(drafts=0)
     one = request([1, 2, 3, 4, 5, 6, 1, 2], new=20)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aix_lsp.engine.pages.radix import common_length
+from aix_lsp.engine.text.encoder import TextEncoder
 from aix_lsp.engine.text.layout import Layout, PromptTooLong
 from aix_lsp.engine.text.vocabulary import Vocabulary
 from aix_lsp.fim.family import Template
@@ -139,6 +140,23 @@ def test_megabytes_are_cut_before_they_are_tokenised(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(used, "encode", noting)
     made.lay_out(FimPrompt("x = 1\n" * 500_000, "y\n" * 500_000), 1000)
     assert max(lengths) <= 16_000
+
+
+def test_each_of_many_small_files_is_tokenised_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = layout(PSM)
+    lengths: list[int] = []
+    whole = TextEncoder.encode
+
+    def noting(self: TextEncoder, text: str, key: str = "", pad: str = "") -> object:
+        lengths.append(len(text))
+        return whole(self, text, key, pad)
+
+    monkeypatch.setattr(TextEncoder, "encode", noting)
+    files = tuple(ContextFile(f"{at}.py", LINES[at % 400] * 3) for at in range(256))
+    prompt = made.lay_out(FimPrompt("x = 1\n", "y = 2\n", context=files), 600)
+    assert len(prompt.tokens) <= 600
+    assert len(lengths) <= 256 + 2
+    assert sum(lengths) < 2 * 16 * 600
 
 
 def test_what_cannot_fit_says_so() -> None:
