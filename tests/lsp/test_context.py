@@ -162,8 +162,9 @@ async def test_a_file_that_was_written_is_found(
             peer.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
             peer.open(uri, text)
             await asked(peer, model, root)
-            if "def rewritten" in await asked(peer, model, root):
-                return
+            if "def rewritten" in (prompt := await asked(peer, model, root)):
+                break
+    assert "def open_account(self" not in prompt
 
 
 async def test_where_one_edited_before(connect: Connect, model: CompletionsServer, root: Path) -> None:

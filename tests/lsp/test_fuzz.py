@@ -144,6 +144,7 @@ async def test_websocket_frames() -> None:
                 texts = [(frame, True) for frame in frames if is_text(frame)]
                 await fuzz.volley(texts)
                 sent += len(texts)
+            assert await peer.error("still/there") == jsonrpc.METHOD_NOT_FOUND
         await until(lambda: not len(server.registry))
 
 
@@ -173,5 +174,6 @@ async def test_any_bytes_at_all(seed: int) -> None:
         await until(lambda: not len(server.registry))
         peer = await server.join()
         await peer.initialize()
+        assert await peer.error("still/there") == jsonrpc.METHOD_NOT_FOUND
         await peer.disconnect()
         del reader

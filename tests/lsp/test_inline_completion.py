@@ -164,6 +164,7 @@ async def test_a_client_that_never_reads_is_cut_off(peer: DirectPeer) -> None:
     peer.unread = 10**9
     peer.request("still/there")
     await peer.wait(lambda: peer.aborted)
+    assert peer.session.protocol.outbox is None
 
 
 SMALL: list[tuple[str, int, int]] = [

@@ -17,15 +17,25 @@ def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.delattr(os, "pidfd_open", raising=False)
 
 
+async def the_end_of_another_is_seen() -> None:
+    """Time enough for the end of any process to be noticed."""
+    process = await asyncio.create_subprocess_exec("sleep", "1000")
+    end = asyncio.ensure_future(parent.end_of(process.pid))
+    await asyncio.sleep(0)
+    process.kill()
+    await process.wait()
+    await asyncio.wait_for(end, 30)
+
+
 @pytest.mark.usefixtures("system")
 async def test_the_end_of_a_process() -> None:
     process = await asyncio.create_subprocess_exec("sleep", "1000")
     end = asyncio.ensure_future(parent.end_of(process.pid))
-    await asyncio.sleep(0.05)
+    await the_end_of_another_is_seen()
     assert not end.done()
     process.kill()
     await process.wait()
-    await asyncio.wait_for(end, 30)
+    assert await asyncio.wait_for(end, 30) is None
 
 
 @pytest.mark.usefixtures("system")
@@ -37,10 +47,12 @@ async def test_watching_can_be_given_up() -> None:
     await asyncio.gather(end, return_exceptions=True)
     process.kill()
     await process.wait()
+    await the_end_of_another_is_seen()
+    assert end.cancelled()
 
 
 async def test_a_process_that_cannot_be_seen_never_ends() -> None:
     end = asyncio.ensure_future(parent.end_of(2**22 + 54321))
-    await asyncio.sleep(0.05)
+    await the_end_of_another_is_seen()
     assert not end.done()
     end.cancel()

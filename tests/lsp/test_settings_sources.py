@@ -127,7 +127,8 @@ async def test_a_change_is_pulled(peer: DirectPeer) -> None:
     await started(peer, ASKS)
     peer.calls["workspace/configuration"] = lambda params: [{"maxTokens": 8}]
     peer.notify("workspace/didChangeConfiguration", {"settings": None})
-    await peer.wait(lambda: settings(peer).max_tokens == 8)
+    await peer.wait(lambda: settings(peer).max_tokens != 7)
+    assert settings(peer).max_tokens == 8
 
 
 @pytest.mark.parametrize("pushed", [{"aix": {"maxTokens": 9}, "python": {"maxTokens": 1}}])
@@ -138,7 +139,8 @@ async def test_a_change_is_pushed(peer: DirectPeer, pushed: Any) -> None:
     peer.notify("workspace/didChangeConfiguration", {})
     peer.notify("workspace/didChangeConfiguration", 5)
     await peer.error("still/there")
-    await peer.wait(lambda: settings(peer).max_tokens == 9)
+    await peer.wait(lambda: settings(peer).max_tokens != PATIENT.max_tokens)
+    assert settings(peer).max_tokens == 9
 
 
 async def test_changes_are_registered_for(peer: DirectPeer) -> None:
@@ -161,7 +163,8 @@ async def test_a_projects_file_is_read_again(peer: DirectPeer, tmp_path: Path, h
     else:
         change = {"uri": file.as_uri(), "type": 1}
         peer.notify("workspace/didChangeWatchedFiles", {"changes": [change]})
-    await peer.wait(lambda: settings(peer, tmp_path.as_uri()).max_tokens == 6)
+    await peer.wait(lambda: settings(peer, tmp_path.as_uri()) != settings(peer))
+    assert settings(peer, tmp_path.as_uri()).max_tokens == 6
 
 
 async def test_a_language_has_its_own(peer: DirectPeer, backend: ScriptedBackend) -> None:

@@ -116,6 +116,10 @@ async def test_a_client_that_breaks_off_in_mid_message() -> None:
         peer.send_bytes(b'Content-Length: 1000\r\n\r\n{"jsonrpc"')
         await peer.disconnect()
         await until(lambda: not len(server.registry))
+        another = await server.join()
+        await another.initialize()
+        assert await another.error("still/there") == jsonrpc.METHOD_NOT_FOUND
+        await another.disconnect()
 
 
 @pytest.mark.parametrize(
@@ -147,6 +151,7 @@ async def test_who_does_not_introduce_himself_is_sent_away() -> None:
     ) as server:
         peer = await server.join()
         await peer.wait(lambda: peer._closed or None)
+        assert peer.messages == []
         await peer.disconnect()
 
 
@@ -180,6 +185,7 @@ async def test_too_many_clients(monkeypatch: pytest.MonkeyPatch) -> None:
             await peer.initialize()
         extra = await server.join()
         await extra.wait(lambda: extra._closed or None)
+        assert [await peer.error("still/there") for peer in welcome] == [jsonrpc.METHOD_NOT_FOUND] * 2
         for peer in [*welcome, extra]:
             await peer.disconnect()
 
@@ -197,6 +203,7 @@ async def test_a_client_that_never_reads_costs_bounded_memory(monkeypatch: pytes
                 for _ in range(200):
                     peer.request("no/such/" + "x" * 500)
                 await asyncio.sleep(0)
+        assert peer.messages, "the session was in order before"
         writer.transport.abort()
 
 

@@ -133,4 +133,6 @@ async def test_a_client_that_never_reads_costs_bounded_memory(monkeypatch: pytes
             while len(server.registry):
                 await peer.socket.send('{"jsonrpc": "2.0", "id": 1, "method": "' + "x" * 5000 + '"}')
                 await asyncio.sleep(0)
+        await until(lambda: not len(server.registry))
+        assert server.registry.sessions == []
         peer.socket.transport.abort()
