@@ -26,14 +26,14 @@ StopWhen = Literal["", "line", "block"]
 
 
 @dataclass(frozen=True, slots=True)
-class LibraryText:
+class CorpusText:
     """A text beside the prompt, and the name that an engine knows it by (docs/engine-api.md)."""
 
     text: str
     digest: str
 
     @classmethod
-    def of(cls, text: str) -> LibraryText:
+    def of(cls, text: str) -> CorpusText:
         """The text with its name."""
         return cls(text, hashlib.sha256(text.encode()).hexdigest()[:32])
 
@@ -59,7 +59,7 @@ class GenerateRequest:
     heal: bool = True
     recall: float | None = None
     """How much of what stood elsewhere behind the same words is mixed in, 0 to 1; None leaves it to the engine."""
-    library: tuple[LibraryText, ...] = ()
+    corpus: tuple[CorpusText, ...] = ()
     """Where to look for it beside the prompt."""
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
-from aix_lsp.backends.base import BackendError, LibraryText
+from aix_lsp.backends.base import BackendError, CorpusText
 from aix_lsp.backends.client import Client
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class CorpusUploader:
         self._used: WeakKeyDictionary[Client, dict[str, float]] = WeakKeyDictionary()
         self._sending: asyncio.Task[None] | None = None
 
-    def provide(self, client: Client, texts: Sequence[LibraryText]) -> None:
+    def provide(self, client: Client, texts: Sequence[CorpusText]) -> None:
         """Have the engine know these texts soon. Returns at once; a request that comes before them passes them by."""
         used, now = self._used.setdefault(client, {}), time.monotonic()
         due = []
@@ -38,7 +38,7 @@ class CorpusUploader:
         if due and (self._sending is None or self._sending.done()):
             self._sending = asyncio.create_task(self._send(client, due, used))
 
-    async def _send(self, client: Client, texts: Sequence[LibraryText], used: dict[str, float]) -> None:
+    async def _send(self, client: Client, texts: Sequence[CorpusText], used: dict[str, float]) -> None:
         url = client.address.at("/aix/corpus")
         try:
             for some in _by_size(texts):
@@ -54,8 +54,8 @@ class CorpusUploader:
             await asyncio.gather(self._sending, return_exceptions=True)
 
 
-def _by_size(texts: Sequence[LibraryText]) -> list[list[LibraryText]]:
-    groups: list[list[LibraryText]] = []
+def _by_size(texts: Sequence[CorpusText]) -> list[list[CorpusText]]:
+    groups: list[list[CorpusText]] = []
     size = _MOST_CHARS
     for text in texts:
         size += len(text.text)

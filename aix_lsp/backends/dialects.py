@@ -57,7 +57,7 @@ class EngineDialect:
             "stop_when": request.stop_when,
             "confidence": {name: value for name, value in asdict(request.confidence).items() if value},
             "recall": request.recall,
-            "corpus": [text.digest for text in request.library],
+            "corpus": [text.digest for text in request.corpus],
         }
         return {
             **_common(request, self.model, list(request.stop)),

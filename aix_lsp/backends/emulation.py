@@ -57,6 +57,8 @@ class TextHealer:
 
     def __init__(self, word: str) -> None:
         self._awaited = word
+        self.said = ""
+        """What the answer began with, until it was clear whether it begins with the word."""
         self.failed = False
         """Whether the answer began with something else, so that nothing of it can be used."""
 
@@ -69,6 +71,7 @@ class TextHealer:
         """What of `text` lies after the cursor."""
         if self.failed or not self._awaited:
             return "" if self.failed else text
+        self.said += text
         common = min(len(text), len(self._awaited))
         if text[:common] != self._awaited[:common]:
             self.failed = True
@@ -169,6 +172,12 @@ class EmulatedStream:
         """Whether every candidate began with another word than the one at the cursor."""
         failed = sum(candidate.healer.failed for candidate in self._candidates.values())
         return failed == self._awaited
+
+    @property
+    def declined(self) -> str:
+        """What the first candidate began with instead of the word at the cursor; empty where it did not."""
+        first = self._candidates.get(0)
+        return first.healer.said if first is not None and first.healer.failed else ""
 
     def take(self, delta: Delta) -> Delta | None:
         """What of `delta` is for the user; None where that is nothing."""

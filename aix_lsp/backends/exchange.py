@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
+from cachetools import LRUCache
+
 from aix_lsp.backends.base import BackendError, BackendUnavailable, Delta, GenerateRequest, ModelInfo, Usage
 from aix_lsp.backends.client import Client
 from aix_lsp.backends.discovery import Server
@@ -37,6 +39,8 @@ class Exchange:
         self._fields = FieldsRefused()
         self._budget = ContextBudget(server.model.context_length)
         self._tokens = markers(server.template)
+        self._declined: LRUCache[int, str] = LRUCache(maxsize=64)
+        """What the model would rather have written than the word at the cursor, by the prompt without that word."""
 
     @property
     def model(self) -> ModelInfo:
@@ -56,6 +60,10 @@ class Exchange:
                     yield event
             return
         prompt, word = cut_word(request.prompt) if request.heal else (request.prompt, "")
+        place = hash((prompt.prefix, prompt.middle, prompt.suffix))
+        if word and not word.startswith(self._declined.get(place, "")[: len(word)]):
+            # While a word is typed the prompt without it stays the same, and so would the answer.
+            prompt, word = request.prompt, ""
         # The answer repeats the word first; a token holds at least one character of it.
         healed = replace(request, prompt=prompt, max_tokens=request.max_tokens + len(word))
         stream = EmulatedStream(request, word, self._tokens)
@@ -65,6 +73,8 @@ class Exchange:
             async for event in events:
                 yield event
         if stream.useless:
+            if request.temperature == 0:
+                self._declined[place] = stream.declined
             # The model would rather see another word there: ask for the word at the cursor, token cut or not.
             plain = EmulatedStream(request, "", self._tokens)
             async with aclosing(self._emulate(request, plain, until)) as events:

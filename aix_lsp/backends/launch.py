@@ -75,7 +75,7 @@ class LocalEngine:
             raise BackendError(status.message)
         if client is None or status.state != "ready":
             raise BackendUnavailable(f"Not ready: {status.message or status.state}.")
-        self._uploader.provide(client, request.library)
+        self._uploader.provide(client, request.corpus)
         url, body = _DIALECT.url(client.address), _DIALECT.body(request)
         async with aclosing(client.events(url, body)) as events:
             async for event in events:

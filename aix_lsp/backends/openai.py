@@ -91,7 +91,7 @@ class OpenAIBackend:
         """See Backend.generate. A server in trouble is not asked: its trouble is raised again at once."""
         exchange = self._admitted()
         if isinstance(exchange.server.dialect, EngineDialect):
-            self._uploader.provide(exchange.client, request.library)
+            self._uploader.provide(exchange.client, request.corpus)
         began, told = self._clock(), False
         try:
             async with aclosing(exchange.generate(request)) as events:

@@ -79,7 +79,8 @@ class Answering:
         """Ask the model, after a pause where typing is fast."""
         if context.request.trigger == "automatic":
             longest = context.settings.wait_ms / 1000
-            pause = state.debouncer.wait(self._cache.latency.value, longest, self._telemetry.unwelcome)
+            costly = bool(context.settings.url) or self._telemetry.unwelcome
+            pause = state.debouncer.wait(self._cache.latency.value, longest, costly=costly)
             if pause:
                 await pending.wait(min(self._clock() + pause, pending.deadline))
                 pending.check()

@@ -2,7 +2,8 @@
 
 Waiting pays only where an answer would come too late anyway: between keystrokes that are closer together than
 the time to first text, and where suggestions are being rejected: shown at a pause they disturb less (an
-adaptive delay raised acceptance from 15.4 to 18.6 %, arXiv 2511.18842). Times are in seconds.
+adaptive delay raised acceptance from 15.4 to 18.6 %, arXiv 2511.18842). A server elsewhere may be paid or shared, so
+there a rush of keys costs no calls however fast it is. Times are in seconds.
 """
 
 from __future__ import annotations
@@ -40,15 +41,15 @@ class Debouncer:
         if gap is not None and not self._after_pause:
             self.interval.add(gap)
 
-    def wait(self, latency: float | None, longest: float, unwelcome: bool = False) -> float:
+    def wait(self, latency: float | None, longest: float, *, costly: bool = False) -> float:
         """How long to wait now; `latency` is the usual time to first text, `longest` the setting's cap.
 
-        Nothing at the first keystroke after a pause, nor where text comes sooner than the next keystroke,
-        unless suggestions are `unwelcome` at present.
+        Nothing at the first keystroke after a pause, nor where text comes sooner than the next keystroke, unless
+        requests are `costly`: because suggestions are unwelcome at present, or go to somebody's server.
         """
         interval = self.interval.value
-        if longest <= 0 or interval is None or latency is None or self._after_pause:
+        if longest <= 0 or interval is None or self._after_pause:
             return 0.0
-        if latency < interval and not unwelcome:
+        if not costly and (latency is None or latency < interval):
             return 0.0
         return min(longest, 1.5 * interval)

@@ -201,11 +201,11 @@ class GenerationCache:
         if context.request.selected is None:  # else the text is not the document's
             state.window = window
         recalls = prompts.recalls(context.settings, model)
-        library = self._context_provider.library(context, window) if recalls else ()
+        corpus = self._context_provider.corpus(context, window) if recalls else ()
         prompt = window.prompt(context.document.path, context.document.language, files)
         cleaned, placeholders = prompts.clean(prompt)
         others = self._context_provider.placeholders(context.document.uri)
-        return prompts.request(cleaned, context, key, library), (*placeholders, *others)
+        return prompts.request(cleaned, context, key, corpus), (*placeholders, *others)
 
     def _key(self, context: CompletionContext) -> str:
         return prompts.stream_key(self._session, context.document.uri)

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 from itertools import chain
 
-from aix_lsp.backends.base import GenerateRequest, LibraryText, ModelInfo, Priority, StopWhen
+from aix_lsp.backends.base import CorpusText, GenerateRequest, ModelInfo, Priority, StopWhen
 from aix_lsp.completion.completion_context import CompletionContext
 from aix_lsp.completion.languages import language_of, opens_block
 from aix_lsp.completion.secrets import encodable, redact
@@ -62,9 +62,9 @@ def _context_tokens(settings: Settings, model: ModelInfo | None, room: int) -> i
 
 
 def request(
-    prompt: FimPrompt, context: CompletionContext, stream_key: str, library: tuple[LibraryText, ...] = ()
+    prompt: FimPrompt, context: CompletionContext, stream_key: str, corpus: tuple[CorpusText, ...] = ()
 ) -> GenerateRequest:
-    """The request for the first candidate. `library` is what an engine may recall from beside the prompt."""
+    """The request for the first candidate. `corpus` is what an engine may recall from beside the prompt."""
     settings = context.settings
     return GenerateRequest(
         prompt=prompt,
@@ -76,7 +76,7 @@ def request(
         priority=Priority.INVOKED if context.request.trigger == "invoked" else Priority.TYPED,
         deadline_ms=max(_LONGEST_MS, settings.deadline_ms),
         recall=None if settings.recall else 0.0,
-        library=library,
+        corpus=corpus,
     )
 
 

@@ -197,8 +197,9 @@ class Settings(EngineOptions):
     )
     wait_ms: int = option(
         200,
-        "Longest delay before the model is queried while you type. It applies only where you type faster than the "
-        "model answers, or reject its suggestions; 0 never delays.",
+        "Longest delay before the model is queried while you type. With a `url` every rush of keys is waited out; "
+        "the local engine waits only where you type faster than the model answers, or reject its suggestions. "
+        "0 never delays.",
         unit="ms",
         minimum=0,
         per_language=True,

@@ -9,12 +9,12 @@ import pytest
 
 from aix_lsp.backends import corpus
 from aix_lsp.backends.address import parse
-from aix_lsp.backends.base import LibraryText
+from aix_lsp.backends.base import CorpusText
 from aix_lsp.backends.client import Client
 from aix_lsp.backends.corpus import CorpusUploader
 from tests.backends.servers import CompletionsServer, says, serving
 
-TEXTS = [LibraryText.of(f"x = {number}\n") for number in range(3)]
+TEXTS = [CorpusText.of(f"x = {number}\n") for number in range(3)]
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ async def server() -> AsyncIterator[CompletionsServer]:
         yield made
 
 
-async def provide(uploader: CorpusUploader, client: Client, texts: list[LibraryText]) -> None:
+async def provide(uploader: CorpusUploader, client: Client, texts: list[CorpusText]) -> None:
     uploader.provide(client, texts)
     if uploader._sending is not None:
         await uploader._sending

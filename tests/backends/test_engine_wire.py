@@ -14,7 +14,7 @@ import pytest
 
 import aix_lsp
 from aix_lsp.backends import engine_endpoint
-from aix_lsp.backends.base import BackendError, Delta, GenerateRequest, LibraryText, Priority, Usage
+from aix_lsp.backends.base import BackendError, CorpusText, Delta, GenerateRequest, Priority, Usage
 from aix_lsp.backends.launch import LocalEngine, connect
 from aix_lsp.backends.openai import OpenAIBackend
 from aix_lsp.backends.status import wait_until_ready
@@ -70,9 +70,9 @@ async def test_fields_reach_the_engine(engine: LocalEngine) -> None:
 
 
 async def test_what_stands_in_the_library_is_written(engine: LocalEngine) -> None:
-    known = LibraryText.of("def begin(now):\n    result = open_everything_at_once(now)\n    return result\n")
+    known = CorpusText.of("def begin(now):\n    result = open_everything_at_once(now)\n    return result\n")
     prompt = FimPrompt("def begin(now):\n    result = open_every", "\n")
-    request = GenerateRequest(prompt, max_tokens=16, stop_when="line", library=(known,))
+    request = GenerateRequest(prompt, max_tokens=16, stop_when="line", corpus=(known,))
     async with asyncio.timeout(60):
         while text(await collect(engine, request)).strip() != "thing_at_once(now)":
             await asyncio.sleep(0.05)  # the text is on its way

@@ -323,6 +323,23 @@ async def test_another_word_is_asked_for_again_without_healing(server: Completio
         assert [body["prompt"].startswith("<|fim_prefix|>x = ans") for body in server.bodies] == [False, True]
 
 
+async def test_a_word_that_the_model_declines_is_asked_for_once_a_key(server: CompletionsServer) -> None:
+    """While a word is typed, the prompt without it stays the same, and so does what the model makes of it."""
+
+    async def reply(body: dict[str, Any]) -> AsyncIterator[bytes]:
+        yield event("wer" if "x = a" in body["prompt"] else " result", reason="stop")
+        yield DONE
+
+    server.reply = reply
+    async with backend(server, fim_family="qwen") as found:
+        for typed in ("a", "an", "ans", "answ"):
+            assert (await collect(found, GenerateRequest(FimPrompt(f"x = {typed}", "\n"))))[0] == "wer"
+        assert len(server.bodies) == 1 + 4
+        # A word that the model likes is healed as ever.
+        assert (await collect(found, GenerateRequest(FimPrompt("x = res", "\n"))))[0] == "ult"
+        assert server.bodies[-1]["prompt"].startswith("<|fim_prefix|>x =<")
+
+
 def model(name: str, owner: str, **rest: Any) -> dict[str, Any]:
     return {"data": [{"id": name, "owned_by": owner, **rest}]}
 

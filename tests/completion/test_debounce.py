@@ -35,9 +35,20 @@ def test_wait(gaps: list[float], latency: float | None, longest: float, waits: f
     assert debouncer.wait(latency, longest) == pytest.approx(waits)
 
 
+def test_a_server_elsewhere_is_not_asked_in_a_rush_however_fast_it_is() -> None:
+    debouncer = Debouncer()
+    for now in (100.0, 100.1, 100.2):
+        debouncer.typed(now)
+    assert debouncer.wait(None, 1.0, costly=True) == pytest.approx(0.15)
+    assert debouncer.wait(0.001, 0.1, costly=True) == pytest.approx(0.1)
+    assert debouncer.wait(0.001, 0.0, costly=True) == 0.0
+    debouncer.typed(105.0)
+    assert debouncer.wait(0.001, 1.0, costly=True) == 0.0
+
+
 def test_suggestions_that_are_rejected_wait_for_a_pause() -> None:
     debouncer = Debouncer()
     for now in (100.0, 100.2, 100.4):
         debouncer.typed(now)
     assert debouncer.wait(0.01, 1.0) == 0.0
-    assert debouncer.wait(0.01, 1.0, unwelcome=True) == pytest.approx(0.3)
+    assert debouncer.wait(0.01, 1.0, costly=True) == pytest.approx(0.3)

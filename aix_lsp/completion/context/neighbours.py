@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from aix_lsp.backends.base import LibraryText
+from aix_lsp.backends.base import CorpusText
 from aix_lsp.completion.context.file_names import language_of_file, passed_by
 from aix_lsp.completion.context.index.reading import LARGEST, read_source
 from aix_lsp.completion.context.nearness import related
@@ -39,12 +39,12 @@ Stamp = tuple[int, int]
 class _Text:
     """A text as an engine is told it, and what stands in it in place of secrets."""
 
-    told: LibraryText
+    told: CorpusText
     placeholders: tuple[str, ...]
 
     @classmethod
     def of(cls, source: Redacted) -> _Text:
-        return cls(LibraryText.of(source.text), source.placeholders)
+        return cls(CorpusText.of(source.text), source.placeholders)
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class _State:
     reading: asyncio.Task[None] | None = None
 
     @property
-    def told(self) -> tuple[LibraryText, ...]:
+    def told(self) -> tuple[CorpusText, ...]:
         return tuple(text.told for text in (*self.own, *self.files))
 
 
@@ -78,7 +78,7 @@ class Neighbours:
 
     def texts(
         self, document: DocumentSnapshot, window: Window, position: Place, settings: Settings
-    ) -> tuple[LibraryText, ...]:
+    ) -> tuple[CorpusText, ...]:
         """What has been read of them, farthest file last. What may have changed is read again meanwhile."""
         state = self._states.setdefault(document.uri, _State())
         part = (window.left, (position[0] + window.suffix.count("\n") + 2, 0))

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from aix_lsp.backends.base import LibraryText
+from aix_lsp.backends.base import CorpusText
 from aix_lsp.completion.completion_context import CompletionContext
 from aix_lsp.completion.context.index_client import IndexClient, Progress
 from aix_lsp.completion.context.neighbours import Neighbours
@@ -169,7 +169,7 @@ class ContextProvider:
             state.taken = bool(state.found)
         return tuple(ContextFile(snippet.path, snippet.text) for snippet in state.kept)
 
-    def library(self, context: CompletionContext, window: Window) -> tuple[LibraryText, ...]:
+    def corpus(self, context: CompletionContext, window: Window) -> tuple[CorpusText, ...]:
         """The texts beside a window that an engine may recall from."""
         return self._neighbours.texts(context.document, window, context.position, context.settings)
 

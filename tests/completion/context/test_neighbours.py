@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aix_lsp.backends.base import BackendStatus, LibraryText, ModelInfo
+from aix_lsp.backends.base import BackendStatus, CorpusText, ModelInfo
 from aix_lsp.completion.context import neighbours
 from aix_lsp.completion.context.neighbours import Neighbours
 from aix_lsp.completion.document import DocumentSnapshot
@@ -47,8 +47,8 @@ class Workspace:
             await reading
         return self.request(document, line)[0]
 
-    def _texts(self, found: tuple[LibraryText, ...]) -> list[str]:
-        assert all(text == LibraryText.of(text.text) for text in found)
+    def _texts(self, found: tuple[CorpusText, ...]) -> list[str]:
+        assert all(text == CorpusText.of(text.text) for text in found)
         return [text.text for text in found]
 
 
@@ -131,7 +131,7 @@ async def test_what_stands_for_another_files_secret_is_not_suggested(workspace: 
     editor.type("token = ")
     answer = editor.watch(editor.request("invoked"))
     call = await backend.called_later()
-    call.write(call.request.library[0].text.partition("token = ")[2])
+    call.write(call.request.corpus[0].text.partition("token = ")[2])
     call.end()
     assert (await answer)[-1].suggestions[0].text == '"ghp_'
     await service.close()
@@ -178,5 +178,5 @@ async def test_requests_name_the_texts_where_the_engine_uses_them(
         if reading is not None and reading.reading is not None:
             await reading.reading
         editor.type(f"{name} + ")
-    assert [text.text for text in request.library] == (["x = 1\n"] if recall and wanted else [])
+    assert [text.text for text in request.corpus] == (["x = 1\n"] if recall and wanted else [])
     await service.close()

@@ -1,0 +1,74 @@
+"""A remote server as an editor's user meets it: how often it is asked, what is shown when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.backends.servers import DONE, CompletionsServer, event, says, serving
+from tests.client.editor import Editor
+from tests.client.engine_watch import wait_until
+from tests.client.lsp import inline_items
+from tests.client.readiness import wait_until_ready
+
+KEYS = "import os\n\ndef main(arguments):\n    total = 0\n"
+
+
+async def babbles(_: dict[str, Any]) -> AsyncIterator[bytes]:
+    """A fast model that never writes what is typed."""
+    yield event(" result = compute(everything)", reason="stop")
+    yield DONE
+
+
+def notes(editor: Editor, method: str) -> list[Any]:
+    return [note.params for note in editor.wire.notifications if note.method == method]
+
+
+@pytest.mark.parametrize(("wait_ms", "most"), [(1000, len(KEYS) // 2), (200, len(KEYS))])
+async def test_a_rush_of_keys_costs_at_most_a_request_a_key(
+    fresh_home: Path, wait_ms: int, most: int
+) -> None:
+    async with serving(CompletionsServer(babbles)) as server, await Editor.start(fresh_home) as editor:
+        server.models = {"data": [{"id": "qwen", "owned_by": "vllm"}]}
+        await editor.initialize(options={"url": server.url, "waitMs": wait_ms})
+        await wait_until_ready(editor)
+        buffer = editor.open(None, "# a\n")
+        calls = []
+        for character in KEYS:
+            editor.type(buffer, character)
+            calls += [editor.inline(buffer), editor.complete(buffer)]
+            await asyncio.sleep(0.05)
+        await asyncio.gather(*(call.result() for call in calls), return_exceptions=True)
+        assert 1 <= len(server.bodies) <= most
+
+
+async def test_a_server_that_says_no_is_shown_once_and_cleared(fresh_home: Path) -> None:
+    async with serving(CompletionsServer(says("x = 1"))) as server, await Editor.start(fresh_home) as editor:
+        await editor.initialize(options={"url": server.url, "waitMs": 0, "deadlineMs": 15_000})
+        await wait_until_ready(editor)
+        server.refusal = (500, {"error": {"message": "CUDA out of memory"}})
+        buffer = editor.open(None, "# a\n")
+        for character in KEYS:
+            editor.type(buffer, character)
+            assert inline_items(await editor.inline(buffer).result()) == []
+        assert len(server.bodies) < len(KEYS) // 2
+        [shown] = notes(editor, "window/showMessage")
+        assert "CUDA out of memory" in shown["message"]
+        status = notes(editor, "aix/status")[-1]
+        assert status["state"] == "error" and "CUDA out of memory" in status["message"]
+        server.refusal = None
+
+        async def goes_on() -> bool:
+            editor.type(buffer, "y")
+            return bool(inline_items(await editor.inline(buffer, "invoked").result()))
+
+        async with asyncio.timeout(60):
+            while not await goes_on():
+                await asyncio.sleep(0.2)
+        await wait_until(lambda: notes(editor, "aix/status")[-1]["state"] == "ready")
+        assert len(notes(editor, "window/showMessage")) == 1
+        assert await editor.shutdown() == 0
