@@ -92,8 +92,10 @@ def placed(model: str) -> str:
 @click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with the token that --tcp and --ws clients must present (or AIX_LSP_TOKEN).",
+    help="File with the token that --tcp and --ws clients must present (or AIX_LSP_TOKEN); without one a token is made "
+    "and told with the address.",
 )
+@click.option("--no-token", is_flag=True, help="Let anybody on this machine use --tcp and --ws.")
 @click.option("--origin", "origins", multiple=True, help="A web page's origin that may use --ws; repeatable.")
 @click.option("--parent-pid", "--clientProcessId", type=int, help="Leave when this process ends.")
 @click.option(
@@ -112,6 +114,8 @@ def cli(context: click.Context, /, **options: Any) -> None:
 def _serve(options: dict[str, Any]) -> None:
     if options["tcp"] + options["ws"] + options["stdio"] > 1:
         raise click.UsageError("--stdio, --tcp and --ws exclude one another.")
+    if options["no_token"] and options["token_file"] is not None:
+        raise click.UsageError("--no-token and --token-file exclude one another.")
     values = parse_assignments(options["assignments"])
     if options["model"] is not None:
         values["model"] = options["model"]
@@ -123,15 +127,18 @@ def _serve(options: dict[str, Any]) -> None:
     gc.disable()  # what is imported stays; looking through it again and again is a tenth of a start
     from aix_lsp import logs
     from aix_lsp.lsp.main import run
-    from aix_lsp.lsp.options import ServeOptions
+    from aix_lsp.lsp.options import ServeOptions, is_loopback
 
     gc.enable()
     logs.configure(values.get("logLevel", "info"), options["log_file"])
+    token = "" if options["no_token"] else _token(options["token_file"])
+    made = "" if token or options["no_token"] or not is_loopback(options["host"]) else _new_token()
     serve = ServeOptions(
         transport="tcp" if options["tcp"] else "ws" if options["ws"] else "stdio",
         host=options["host"],
         port=options["port"],
-        token=_token(options["token_file"]),
+        token=token or made,
+        announce_token=bool(made),
         origins=options["origins"],
         parent_pid=options["parent_pid"],
         settings=values,
@@ -150,8 +157,22 @@ def _leave_folder() -> None:
 
 def _token(file: Path | None) -> str:
     if file is not None:
-        return file.read_text("utf-8").strip()
+        from aix_lsp import files
+
+        try:
+            token = files.read_text(file, 4096).strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.BadParameter(f"{file}: {error}") from None
+        if not token:
+            raise click.BadParameter(f"{file} holds no token.")
+        return token
     return os.environ.get("AIX_LSP_TOKEN", "")
+
+
+def _new_token() -> str:
+    import secrets
+
+    return secrets.token_urlsafe(24)
 
 
 def main() -> NoReturn:

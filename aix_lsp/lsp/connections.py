@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Protocol
 
 from aix_lsp.lsp.framing import BadFrame, FrameParser
 from aix_lsp.lsp.jsonrpc import INVALID_REQUEST
 from aix_lsp.lsp.outbox import Outbox
-from aix_lsp.lsp.protocol import Phase
 from aix_lsp.lsp.session import Session
 
 logger = logging.getLogger(__name__)
@@ -16,7 +16,23 @@ logger = logging.getLogger(__name__)
 MAX_CLIENTS = 1000
 INTRODUCTION_S = 30.0
 """A client that has not said `initialize` (with the token, where one is required) by then is sent away."""
+MAX_SILENT = 200
+"""Connections whose client has not introduced itself. When one more comes, the oldest of them goes: whoever opens
+many and says nothing shuts nobody else out."""
 FLUSH_S = 2.0
+
+
+class Visitor(Protocol):
+    """A connection, from its first byte on."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether its client has yet to introduce itself (and whether it is still there)."""
+        ...
+
+    def abort(self) -> None:
+        """Close the connection now."""
+        ...
 
 
 class ConnectionRegistry:
@@ -25,6 +41,8 @@ class ConnectionRegistry:
     def __init__(self, introduction_s: float = INTRODUCTION_S) -> None:
         self._introduction_s = introduction_s
         self._tasks: dict[asyncio.Task[None], Session] = {}
+        self._silent: dict[Visitor, None] = {}
+        """Connections that may be silent yet, the oldest first."""
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -32,6 +50,21 @@ class ConnectionRegistry:
     @property
     def sessions(self) -> list[Session]:
         return list(self._tasks.values())
+
+    def arrived(self, visitor: Visitor) -> None:
+        """Take note of a connection that was accepted, and have the oldest silent one go where there are too many."""
+        if len(self._silent) >= MAX_SILENT:
+            self._silent = {each: None for each in self._silent if each.silent}
+        if len(self._silent) >= MAX_SILENT:
+            logger.warning("more than %d silent connections; the oldest was closed", MAX_SILENT)
+            oldest = next(iter(self._silent))
+            self.left(oldest)
+            oldest.abort()
+        self._silent[visitor] = None
+
+    def left(self, visitor: Visitor) -> None:
+        """Take note of a connection's end."""
+        self._silent.pop(visitor, None)
 
     def add(self, session: Session, outbox: Outbox) -> asyncio.Task[None]:
         """Take in a session whose connection is open; the task ends when nothing of it is left."""
@@ -53,7 +86,7 @@ class ConnectionRegistry:
             await flush(outbox)
 
     def _check(self, session: Session) -> None:
-        if session.protocol.phase is Phase.CONNECTED:
+        if session.silent:
             logger.warning("a client that never said `initialize` was sent away")
             session.disconnected()
 
@@ -81,19 +114,25 @@ FIRST_MESSAGE_BYTES = 1 << 20
 """The longest `initialize`; with its options it has some kilobytes."""
 
 
+def first_limit(max_message_bytes: int, introduced: bool) -> int:
+    """The longest message of a client that has, or has not, introduced itself."""
+    return max_message_bytes if introduced else min(max_message_bytes, FIRST_MESSAGE_BYTES)
+
+
 class MessageReader:
     """Bodies go to the session as they are complete, in order."""
 
     def __init__(self, session: Session, max_message_bytes: int) -> None:
         self._session = session
         self._max_message_bytes = max_message_bytes
-        self._parser = FrameParser(self._limit())
+        self._parser = FrameParser(max_message_bytes)
+        self._adapt()
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the client."""
         for frame in self._parser.feed(data):
             self._feed(frame)
-            self._parser.max_body = self._limit()
+            self._adapt()
 
     def _feed(self, frame: bytes | BadFrame) -> None:
         if self._session.finished.done():
@@ -103,10 +142,11 @@ class MessageReader:
         else:
             self._refuse(frame)
 
-    def _limit(self) -> int:
-        """Little before the client has introduced itself: it may be anybody."""
-        introduced = self._session.protocol.phase is not Phase.CONNECTED
-        return self._max_message_bytes if introduced else min(self._max_message_bytes, FIRST_MESSAGE_BYTES)
+    def _adapt(self) -> None:
+        """Take little before the client has introduced itself, and from a socket LSP only: it may be anybody."""
+        introduced = not self._session.silent
+        self._parser.max_body = first_limit(self._max_message_bytes, introduced)
+        self._parser.strict = self._session.on_socket and not introduced
 
     def end(self) -> None:
         """The client's side is closed."""

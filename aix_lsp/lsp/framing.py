@@ -10,8 +10,11 @@ _LENGTH = re.compile(rb"content-length[ \t]*:[ \t]*(\d{1,20})[ \t]*$", re.IGNORE
 _CHARSET = re.compile(rb"content-type[ \t]*:.*charset[ \t]*=[ \t]*\"?([\w-]+)", re.IGNORECASE)
 _HEADER = re.compile(rb"[\w-]+[ \t]*:")
 
+_OURS = re.compile(rb"(content-length[ \t]*:[ \t]*\d{1,20}|content-type[ \t]*:.{0,200})[ \t]*", re.IGNORECASE)
+
 MAX_HEADER_BYTES = 16 * 1024
 """Longer header lines, or header blocks, are garbage."""
+_LONGEST_STRICT_LINE = 512
 MAX_GARBAGE_BYTES = 64 << 20
 """A stream with this much in a row that is no message is given up."""
 MAX_SKIPPED_BYTES = 1 << 30
@@ -31,10 +34,14 @@ class FrameParser:
 
     Header names are matched in any case, with or without spaces, and lines may end in `\\n` alone. After a
     broken message it looks for the next `Content-Length`, so one bad message does not cost the connection.
+
+    While `strict` is set nothing is looked for: whatever is no header of the protocol, at a line's start, is fatal.
+    A web page can have a browser send bytes to any port, with messages in a header's value or in a body.
     """
 
-    def __init__(self, max_body: int) -> None:
+    def __init__(self, max_body: int, *, strict: bool = False) -> None:
         self.max_body = max_body
+        self.strict = strict
         self._buffer = bytearray()
         self._length: int | None = None
         self._in_body = False
@@ -75,6 +82,8 @@ class FrameParser:
 
     def _header(self) -> bool | BadFrame | None:
         end = self._buffer.find(b"\n")
+        if self.strict and (failure := self._foreign(end)):
+            return failure
         if end < 0:
             return self._overlong() if len(self._buffer) > MAX_HEADER_BYTES else None
         line = bytes(self._buffer[:end]).rstrip(b"\r")
@@ -90,6 +99,17 @@ class FrameParser:
             self._charset_error = "" if name in ("utf-8", "utf8") else name
             return True
         return True if _HEADER.match(line) else self._note_garbage(len(line))
+
+    def _foreign(self, end: int) -> BadFrame | None:
+        """What is wrong with the line that ends there, or that has not ended, for a strict reader."""
+        line = bytes(self._buffer[:end]).rstrip(b"\r") if end >= 0 else b""
+        if end < 0 and len(self._buffer) > _LONGEST_STRICT_LINE:
+            return BadFrame("a line without end is no header of LSP", fatal=True)
+        if (line and not _OURS.fullmatch(line)) or (end >= 0 and not line and self._length is None):
+            return BadFrame("the client does not speak LSP", fatal=True)
+        if self._length is not None and _LENGTH.match(line):
+            return BadFrame("a header stands twice", fatal=True)
+        return None
 
     def _overlong(self) -> bool | BadFrame | None:
         """Drop a line without end, but keep what may be the beginning of a good header."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ipaddress
 import json
 import logging
 import signal
@@ -12,10 +11,10 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aix_lsp.lsp.connections import ConnectionRegistry
-from aix_lsp.lsp.options import ServeOptions
+from aix_lsp.lsp.options import ServeOptions, is_loopback
 from aix_lsp.lsp.parent import end_of
 from aix_lsp.lsp.services import EnginePool, LiveBackend
 from aix_lsp.lsp.session import Dependencies
@@ -74,10 +73,15 @@ async def _serve_sockets(options: ServeOptions) -> int:
             )
             return 1
         stack.push_async_callback(registry.close)
-        sys.stdout.write(json.dumps({"ready": True, "url": url}) + "\n")
+        sys.stdout.write(json.dumps(_ready(options, url)) + "\n")
         sys.stdout.flush()
         await ended.wait()
     return 0
+
+
+def _ready(options: ServeOptions, url: str) -> dict[str, Any]:
+    """What whoever started us is told."""
+    return {"ready": True, "url": url} | ({"token": options.token} if options.announce_token else {})
 
 
 def _end_with(stack: AsyncExitStack, options: ServeOptions, end: Callable[[], None]) -> None:
@@ -119,11 +123,3 @@ def _make_service(
     from aix_lsp.completion.service import CompletionService
 
     return CompletionService(backend, settings, roots)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,7 +19,10 @@ class ServeOptions:
     port: int = 0
     """0 takes a free port; the address is printed as one JSON line on standard output (never with stdio)."""
     token: str = ""
-    """What clients must present on TCP and WebSocket; required where `host` is not a loopback address."""
+    """What clients must present on TCP and WebSocket. Without one (`--no-token`, on loopback addresses only) anybody on
+    this machine may connect, and sets nothing that decides what is run or contacted."""
+    announce_token: bool = False
+    """Whether the line that tells the address tells the token too, since nobody else knows it."""
     origins: tuple[str, ...] = ()
     """Origins of web pages that may open the WebSocket, such as "https://ide.example"; others are refused."""
     parent_pid: int | None = None
@@ -27,3 +31,11 @@ class ServeOptions:
     """A larger message is skipped and answered with an error."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings given as flags, by their external (camelCase) names; they go before every other source."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

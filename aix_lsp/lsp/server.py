@@ -64,10 +64,10 @@ NOTIFICATIONS: dict[str, Handler] = {
 }
 
 
-def build(dependencies: Dependencies, outbox: Outbox) -> Session:
-    """A session that answers into `outbox`; feed message bodies to its `protocol.receive`."""
+def build(dependencies: Dependencies, outbox: Outbox, *, on_socket: bool = False) -> Session:
+    """A session that answers into `outbox`; feed message bodies to its `protocol.receive`. See Session."""
     server = LanguageServer("aix-lsp", __version__, protocol_cls=Protocol, converter_factory=shared_converter)
-    session = Session(server, dependencies)
+    session = Session(server, dependencies, on_socket=on_socket)
     protocol = session.protocol
     protocol.outbox = outbox
     # Not by pygls' decorator: it inspects signatures at length, which was most of a connection's time.

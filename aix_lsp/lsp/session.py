@@ -74,16 +74,20 @@ class CandidateList:
 class Session:
     """State of one connection, from `initialize` to its end. Used on the event loop's thread only."""
 
-    def __init__(self, server: LanguageServer, dependencies: Dependencies) -> None:
+    def __init__(
+        self, server: LanguageServer, dependencies: Dependencies, *, on_socket: bool = False
+    ) -> None:
+        """`on_socket` says that others than the editor that started us could have opened the connection."""
         assert isinstance(server.protocol, Protocol)
         self.server = server
         """For pygls' typed calls to the client."""
         self.protocol = server.protocol
         self.dependencies = dependencies
+        self.on_socket = on_socket
         self.client = Client()
         self.workspace = Workspace()
         self.documents = OpenDocuments(self.workspace, self.service_for)
-        self.configuration = Configuration(dependencies.options.settings)
+        self.configuration = Configuration(dependencies.options.settings, trusts_client=self.trusts_client)
         self.services = ServiceMap(dependencies.pool, self._make_service, self.workspace.roots)
         self.status = StatusReporter(server)
         self.started = asyncio.Event()
@@ -99,6 +103,16 @@ class Session:
         self._starting = False
         self._reconfiguring = asyncio.Lock()
         self._background: set[asyncio.Task[Any]] = set()
+
+    @property
+    def silent(self) -> bool:
+        """Whether the client has yet to introduce itself, with the token where one is required."""
+        return self.protocol.phase is Phase.CONNECTED and not self.finished.done()
+
+    @property
+    def trusts_client(self) -> bool:
+        """Whether the client has shown that it is the user's: it has started us, or must present a token."""
+        return not self.on_socket or bool(self.dependencies.options.token)
 
     def _make_service(
         self, backend: Backend, settings: Callable[[str], Settings], roots: Roots

@@ -37,18 +37,30 @@ class _Connection(asyncio.Protocol):
         self._outbox: StreamOutbox
         self._session: Session
         self._reader: MessageReader
+        self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
         self._outbox = StreamOutbox(transport)
-        self._session = build(self._dependencies, self._outbox)
+        self._session = build(self._dependencies, self._outbox, on_socket=True)
         self._session.required_token = self._dependencies.options.token
         self._reader = MessageReader(self._session, self._dependencies.options.max_message_bytes)
+        self._registry.arrived(self)
         self._registry.add(self._session, self._outbox)
+
+    @property
+    def silent(self) -> bool:
+        return self._session.silent
+
+    def abort(self) -> None:
+        self._session.disconnected()
+        self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._registry.left(self)
         self._outbox.note_closed()
         self._reader.end()

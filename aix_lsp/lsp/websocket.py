@@ -8,16 +8,20 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
-from aix_lsp.lsp.connections import ConnectionRegistry
+from aix_lsp.lsp.connections import ConnectionRegistry, first_limit
+from aix_lsp.lsp.options import is_loopback
 from aix_lsp.lsp.server import build
-from aix_lsp.lsp.session import Dependencies
+from aix_lsp.lsp.session import Dependencies, Session
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +41,8 @@ async def listening(dependencies: Dependencies, registry: ConnectionRegistry) ->
         options.port,
         process_request=handler.check,
         select_subprotocol=_select,
-        max_size=options.max_message_bytes,
+        max_size=first_limit(options.max_message_bytes, introduced=False),
+        create_connection=partial(_Connection, registry),  # type: ignore[arg-type] # documented as a factory
         compression=None,  # a few bytes a keystroke are not worth a compressor's memory for each client
         server_header=None,
         close_timeout=2,
@@ -54,7 +59,14 @@ class _ConnectionHandler:
         self._registry = registry
 
     def check(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Refuse web pages that are not allowed (any page could reach our port), and wrong tokens."""
+        """Refuse web pages that are not allowed (any page could reach our port), and wrong tokens.
+
+        A name other than ours in `Host` is how a page whose address was made to lead here would come.
+        """
+        hosts = request.headers.get_all("Host")
+        if is_loopback(self._dependencies.options.host) and not all(map(_is_ours, hosts)):
+            logger.warning("a request to the host %s was refused", ", ".join(hosts))
+            return connection.respond(HTTPStatus.FORBIDDEN, "This server is at a loopback address only.\n")
         origins = request.headers.get_all("Origin")
         if any(origin not in self._dependencies.options.origins for origin in origins):
             logger.warning("a page of %s was refused; --origin allows it", ", ".join(origins))
@@ -69,22 +81,58 @@ class _ConnectionHandler:
     async def serve(self, connection: ServerConnection) -> None:
         """Serve one client until it leaves."""
         outbox = WebSocketOutbox(connection)
-        session = build(self._dependencies, outbox)
+        session = build(self._dependencies, outbox, on_socket=True)
         served = self._registry.add(session, outbox)
-        listening = asyncio.ensure_future(_listen(connection, session.protocol.receive))
+        assert isinstance(connection, _Connection)
+        connection.session = session
+        limit = self._dependencies.options.max_message_bytes
+        listening = asyncio.ensure_future(_listen(connection, session, limit))
         listening.add_done_callback(lambda _: session.disconnected())
         await served
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
 
 
-async def _listen(connection: ServerConnection, receive: object) -> None:
-    assert callable(receive)
+class _Connection(ServerConnection):
+    """A connection that the registry knows from the first byte on, before any handshake."""
+
+    def __init__(self, registry: ConnectionRegistry, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._registry = registry
+        self.session: Session | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._registry.arrived(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._registry.left(self)
+
+    @property
+    def silent(self) -> bool:
+        if self.session is not None:
+            return self.session.silent
+        return self.protocol.state in (State.CONNECTING, State.OPEN)
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+
+async def _listen(connection: ServerConnection, session: Session, max_message_bytes: int) -> None:
     try:
         while True:
-            receive(await connection.recv(decode=False))
+            session.protocol.receive(await connection.recv(decode=False))
+            # The library reads a frame's head, and with it the length, when the frame comes.
+            connection.protocol.max_message_size = first_limit(max_message_bytes, not session.silent)
     except ConnectionClosed as closed:
         logger.info("a client has left: %s", closed)
+
+
+def _is_ours(host: str) -> bool:
+    """Whether a `Host` header names this machine: with or without a port."""
+    name, _, port = host.rpartition(":")
+    return is_loopback((name if port.isdecimal() else host).strip("[]").lower())
 
 
 def _tokens(request: Request) -> list[str]:

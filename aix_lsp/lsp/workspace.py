@@ -75,8 +75,10 @@ def _holds(folder: Folder, uri: str, path: Path | None) -> bool:
 class Configuration:
     """Settings of each workspace folder, from all sources; the later in `_layers` wins."""
 
-    def __init__(self, flags: Mapping[str, Any]) -> None:
+    def __init__(self, flags: Mapping[str, Any], *, trusts_client: bool = True) -> None:
+        """`trusts_client` says whether what the client tells may be taken for the user's own."""
         self._flags = Layer("the command line", flags)
+        self._trusts_client = trusts_client
         self._options: Mapping[str, Any] = {}
         self._pulled: Mapping[str, Mapping[str, Any]] = {}
         self._overrides: dict[str, dict[str, Any]] = {"": {}}
@@ -118,15 +120,16 @@ class Configuration:
 
     def before_start(self) -> Settings:
         """The settings as far as they are known before the client or any file has been asked."""
-        return resolve([Layer("initializationOptions", self._options), self._flags])[0]
+        return resolve([Layer("initializationOptions", self._options, self._trusts_client), self._flags])[0]
 
     def _layers(self, user: Layer, uri: str, path: Path | None) -> Iterable[Layer]:
         yield user
         if path is not None:
             yield project_layer(path)
-        yield Layer("the editor's settings", self._pulled.get(uri) or self._pulled.get("", {}))
-        yield Layer("initializationOptions", self._options)
+        trusted = self._trusts_client
+        yield Layer("the editor's settings", self._pulled.get(uri) or self._pulled.get("", {}), trusted)
+        yield Layer("initializationOptions", self._options, trusted)
         yield self._flags
-        yield Layer("commands", self._overrides[""])
+        yield Layer("commands", self._overrides[""], trusted)
         if uri in self._overrides and uri:
-            yield Layer("commands", self._overrides[uri])
+            yield Layer("commands", self._overrides[uri], trusted)

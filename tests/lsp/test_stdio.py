@@ -9,10 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from aix_lsp.lsp import jsonrpc
+from tests.lsp.peer import StreamPeer
 from tests.lsp.places import STREAM, URI
 from tests.lsp.program import PATIENCE_S, PROGRAM, running
 
@@ -162,11 +164,15 @@ server.REQUESTS["test/loaded"] = lambda session, params: loaded()
         assert await program.peer.ask("test/loaded") == []
 
 
+@pytest.mark.parametrize("given", [[], ["--no-token"], ["--token-file"]], ids=str)
 @pytest.mark.parametrize("transport", ["tcp", "ws"])
-async def test_sockets_from_the_command_line(transport: str) -> None:
-    """The address is one JSON line; the process ends in order."""
+async def test_sockets_from_the_command_line(transport: str, given: list[str], tmp_path: Path) -> None:
+    """The address, and a token that nobody else knows, are one JSON line; the process ends in order."""
+    if given == ["--token-file"]:
+        (tmp_path / "token").write_text("secret\n")
+        given = [*given, str(tmp_path / "token")]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "aix_lsp", f"--{transport}"),
+        *(sys.executable, "-m", "aix_lsp", f"--{transport}", *given),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=Path(__file__).parents[2],
@@ -176,6 +182,7 @@ async def test_sockets_from_the_command_line(transport: str) -> None:
         line = await asyncio.wait_for(process.stdout.readline(), PATIENCE_S)
         ready = json.loads(line)
         assert ready["ready"] and ready["url"].startswith(f"{transport}://127.0.0.1:")
+        assert (len(ready["token"]) >= 32) if not given else "token" not in ready
     finally:
         process.terminate()
         assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
@@ -194,6 +201,29 @@ def test_an_open_address_wants_a_token(transport: str) -> None:
     )
     assert done.returncode == 2
     assert b"--token-file" in done.stderr
+
+
+async def test_the_program_asks_for_a_token_on_loopback_too() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "aix_lsp", "--tcp"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if name != "AIX_LSP_TOKEN"},
+        cwd=Path(__file__).parents[2],
+    )
+    try:
+        assert process.stdout
+        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), PATIENCE_S))
+        address = urlsplit(ready["url"])
+        for token, welcome in (("", False), ("wrong", False), (ready["token"], True)):
+            peer = StreamPeer(*await asyncio.open_connection(address.hostname, address.port))
+            params = {"processId": None, "capabilities": {}, "initializationOptions": {"token": token}}
+            answer = await peer.answer(peer.request("initialize", params))
+            assert ("result" in answer) is welcome
+            await peer.disconnect()
+    finally:
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
 
 
 def test_a_port_that_is_taken() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from aix_lsp.lsp import jsonrpc
 from aix_lsp.lsp.connections import ConnectionRegistry
-from aix_lsp.lsp.main import is_loopback
+from aix_lsp.lsp.options import is_loopback
 from aix_lsp.lsp.session import Session
 from tests.lsp.peer import StreamPeer
 from tests.lsp.places import STREAM, at
@@ -174,6 +174,82 @@ async def test_a_message_over_the_limit() -> None:
         assert [m for m in peer.messages if m.get("id", 1) is None]
         [session] = server.registry.sessions
         assert [document.uri for document in session.documents.store] == ["file:///w/a.py"]
+        await peer.disconnect()
+
+
+HIDDEN = (
+    b"Content-Length: %d\r\n\r\n"
+    b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{},'
+    b'"initializationOptions":{"url":"http://evil.example","model":"evil/model","trustRemoteCode":true}}}'
+)
+MESSAGE = HIDDEN % (len(HIDDEN) - len(b"Content-Length: %d\r\n\r\n"))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nReferer: http://evil.example/?content-length:300\r\n\r\n"
+        + MESSAGE,
+        b"POST /?content-length:300 HTTP/1.1\r\n\r\n" + MESSAGE,
+        b"GET / HTTP/1.1\r\nContent-Length: 300\r\n\r\n" + MESSAGE,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + MESSAGE,
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + MESSAGE,
+        b"\r\n" + MESSAGE,
+        b"X-Other: 1\r\n" + MESSAGE,
+        b"x: content-length: 300\r\n\r\n" + MESSAGE,
+        b" " + MESSAGE,
+        b"Content-Length: 300\r\n" + MESSAGE,
+        b"EHLO there\r\n" + MESSAGE,
+        b"x" * 4096,
+        b"{}" + MESSAGE,
+    ],
+)
+@pytest.mark.parametrize("piece", [0, 7])
+async def test_who_does_not_speak_lsp_is_sent_away(sent: bytes, piece: int) -> None:
+    """A page can have a browser send almost anything to a port; a message inside must not be read."""
+    async with serving_tcp(dependencies(ScriptedBackend(echo))) as server:
+        peer = await server.join()
+        for start in range(0, len(sent), piece or len(sent)):
+            peer.send_bytes(sent[start : start + (piece or len(sent))])
+        await peer.wait(lambda: peer._closed or None)
+        assert not [message for message in peer.messages if "result" in message]
+        await until(lambda: not len(server.registry))
+        await peer.disconnect()
+
+
+async def test_silent_connections_shut_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest silent one goes; who has introduced himself stays."""
+    monkeypatch.setattr("aix_lsp.lsp.connections.MAX_SILENT", 5)
+    async with serving_tcp(dependencies(ScriptedBackend(echo))) as server:
+        first = await server.join()
+        await first.initialize()
+        silent = [await server.join() for _ in range(40)]
+        last = await server.join()
+        await last.initialize()
+        for peer in (first, last):
+            assert await peer.error("still/there") == jsonrpc.METHOD_NOT_FOUND
+        await until(lambda: sum(peer._closed for peer in silent) >= 35)
+        for peer in (first, last, *silent):
+            await peer.disconnect()
+
+
+@pytest.mark.parametrize(("token", "url"), [("", ""), ("secret", "http://elsewhere.example")])
+async def test_a_client_without_a_token_chooses_no_server(token: str, url: str) -> None:
+    """Nor a model, nor whether its code runs, nor anything else of user scope."""
+    of = dependencies(connect=lambda settings: ScriptedBackend(echo), token=token)
+    async with serving_tcp(of) as server:
+        peer = await server.join()
+        options = {"url": "http://elsewhere.example", "trustRemoteCode": True, "maxTokens": 7, "token": token}
+        await peer.initialize(initializationOptions=options)
+        [session] = server.registry.sessions
+        await until(session.started.is_set)
+        session.configuration.override("model", "evil/model")
+        await session.reconfigure()
+        configured = session.services.get("")
+        assert configured is not None
+        made = configured.settings
+        assert (made.url, made.trust_remote_code, made.max_tokens) == (url, bool(token), 7)
+        assert made.model == ("evil/model" if token else "embedded")
         await peer.disconnect()
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
 from aix_lsp.lsp import jsonrpc
 from tests.lsp.places import STREAM, at
@@ -136,3 +137,57 @@ async def test_a_client_that_never_reads_costs_bounded_memory(monkeypatch: pytes
         await until(lambda: not len(server.registry))
         assert server.registry.sessions == []
         peer.socket.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("127.0.0.1", True),
+        ("127.0.0.1:8080", True),
+        ("localhost:8080", True),
+        ("LOCALHOST", True),
+        ("[::1]:8080", True),
+        ("evil.example", False),
+        ("evil.example:8080", False),
+        ("127.0.0.1.evil.example", False),
+        ("localhost.evil.example:80", False),
+        ("192.168.1.5", False),
+        ("", False),
+    ],
+)
+async def test_hosts(host: str, allowed: bool) -> None:
+    """A page whose name was made to lead to this machine (DNS rebinding) asks for that name."""
+    async with serving_websocket() as server:
+        address = urlsplit(server.url)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(
+            f"GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        status = (await reader.readline()).split()[1]
+        assert status == (b"101" if allowed else b"403")
+        writer.transport.abort()
+
+
+async def test_the_first_message_must_be_small() -> None:
+    async with serving_websocket() as server, server.join() as peer:
+        peer.send_body(b'{"x": "' + b"x" * (2 << 20) + b'"}')
+        await peer.wait(lambda: peer._closed)
+        assert peer.socket.close_code == 1009
+
+
+async def test_silent_connections_shut_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither those that never ask for a WebSocket, nor those that have one and say nothing."""
+    monkeypatch.setattr("aix_lsp.lsp.connections.MAX_SILENT", 5)
+    async with serving_websocket() as server:
+        address = urlsplit(server.url)
+        streams = [await asyncio.open_connection(address.hostname, address.port) for _ in range(30)]
+        async with AsyncExitStack() as stack:
+            for _ in range(10):
+                with suppress(OSError, InvalidMessage):
+                    await stack.enter_async_context(server.join())
+            peer = await stack.enter_async_context(server.join())
+            await peer.initialize()
+            assert await peer.error("still/there") == jsonrpc.METHOD_NOT_FOUND
+        for _, writer in streams:
+            writer.transport.abort()

@@ -27,12 +27,12 @@ def initialize(session: Session, params: Any) -> types.InitializeResult:
     """Answer at once with what we can do; everything slow starts at `initialized`."""
     if not isinstance(params, Mapping):
         raise JsonRpcException("invalid params: expected an object", INVALID_PARAMS)
+    _check_token(session, params.get("initializationOptions"))
     session.client = Client.from_initialize(params)
     session.documents.store.encoding = session.client.encoding
     for uri, name in _folders(params):
         session.workspace.add(uri, name)
     session.configuration.set_options(params.get("initializationOptions"))
-    _check_token(session, params.get("initializationOptions"))
     session.status.notifies = session.client.status
     session.status.shows_progress = session.client.work_done_progress
     session.protocol.phase = Phase.INITIALIZED
