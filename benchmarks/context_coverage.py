@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from aix_lsp.completion.context.file_names import language_of_file
 from aix_lsp.completion.context.index.grammars import parse
 from aix_lsp.completion.context.index.reader import Library, Query
 from aix_lsp.completion.context.index.reading import read_source
@@ -26,6 +25,7 @@ from aix_lsp.completion.context.index.store import Store
 from aix_lsp.completion.context.index.words import identifiers
 from aix_lsp.completion.context.ranking import choose, size
 from aix_lsp.completion.context.snippet import Snippet
+from aix_lsp.languages import indexed_language
 
 _HIDDEN_LINES = 3
 _PREFIX, _SUFFIX = 6000, 2000
@@ -111,13 +111,13 @@ def _place(path: str, lines: list[str], draw: random.Random) -> Place | None:
     hidden = _names(lines, at, path) - set(identifiers(before + after))
     names = frozenset(name for name in hidden if len(name) >= _SHORTEST)
     head = "\n".join(lines[:at])[:16384]
-    return Place(Query(path, language_of_file(path), head, before, after), names)
+    return Place(Query(path, indexed_language(path), head, before, after), names)
 
 
 def _names(lines: list[str], at: int, path: str) -> set[str]:
     """The names that code uses in the hidden lines; words of comments and strings are none."""
     hidden = "\n".join(lines[at : at + _HIDDEN_LINES])
-    tree = parse("\n".join(lines).encode(), language_of_file(path))
+    tree = parse("\n".join(lines).encode(), indexed_language(path))
     if tree is None:
         return set(identifiers(hidden))
     found, nodes = set(), [tree.root_node]

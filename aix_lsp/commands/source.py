@@ -9,24 +9,7 @@ import click
 
 from aix_lsp.completion.document import DocumentSnapshot, Position
 from aix_lsp.completion.text import Text
-
-_LANGUAGES = {
-    ".c": "c", ".h": "c", ".cc": "cpp", ".cpp": "cpp", ".cxx": "cpp", ".hpp": "cpp", ".hh": "cpp",
-    ".cs": "csharp", ".css": "css", ".dart": "dart", ".ex": "elixir", ".exs": "elixir", ".erl": "erlang",
-    ".fs": "fsharp", ".go": "go", ".hs": "haskell", ".html": "html", ".java": "java", ".js": "javascript",
-    ".cjs": "javascript", ".mjs": "javascript", ".jsx": "javascriptreact", ".jl": "julia", ".json": "json",
-    ".kt": "kotlin", ".kts": "kotlin", ".lua": "lua", ".m": "objective-c", ".md": "markdown", ".ml": "ocaml",
-    ".php": "php", ".pl": "perl", ".ps1": "powershell", ".py": "python", ".pyi": "python", ".r": "r",
-    ".rb": "ruby", ".rs": "rust", ".scala": "scala", ".sh": "shellscript", ".bash": "shellscript",
-    ".sql": "sql", ".swift": "swift", ".tex": "latex", ".toml": "toml", ".ts": "typescript",
-    ".tsx": "typescriptreact", ".vue": "vue", ".xml": "xml", ".yaml": "yaml", ".yml": "yaml", ".zig": "zig",
-}  # fmt: skip
-_BY_NAME = {"Makefile": "makefile", "Dockerfile": "dockerfile", "CMakeLists.txt": "cmake"}
-
-
-def language_of(path: Path) -> str:
-    """The LSP language id that editors give to such a file; empty where unknown."""
-    return _BY_NAME.get(path.name) or _LANGUAGES.get(path.suffix.lower(), "")
+from aix_lsp.languages import language_of_file
 
 
 def read(path: Path, language: str) -> DocumentSnapshot:
@@ -42,7 +25,7 @@ def read(path: Path, language: str) -> DocumentSnapshot:
     if "\0" in text:
         raise click.ClickException(f"{path} is not text: it holds zero bytes.")
     return DocumentSnapshot(
-        path.absolute().as_uri(), 0, language or language_of(path), _shown(path), Text.of(text)
+        path.absolute().as_uri(), 0, language or language_of_file(path), _shown(path), Text.of(text)
     )
 
 

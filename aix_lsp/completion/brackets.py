@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from aix_lsp.completion.languages import Language, language_of
+from aix_lsp.languages import Language, language_of
 
 PAIRS = {")": "(", "]": "[", "}": "{"}
 LINE_COMMENT = "line comment"
@@ -142,7 +142,7 @@ def _leave(state: str, token: str) -> str:
 @lru_cache(maxsize=64)
 def _pattern(language: Language) -> re.Pattern[str]:
     parts = [r"\\.", r"\n"]
-    if language.slashed:
+    if language.slashes:
         parts.append(_EXPRESSION)
     if language.triple:
         parts.append("|".join(quote * 3 for quote in language.quotes if quote != "`"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aix_lsp.completion.document import DocumentSnapshot, Position
-from aix_lsp.completion.languages import language_of
 from aix_lsp.completion.line_endings import line_ending
 from aix_lsp.fim.closers import only_closers
 from aix_lsp.fim.reading import read, read_back
+from aix_lsp.languages import language_of
 
 BEFORE = 4096
 AFTER = 2048

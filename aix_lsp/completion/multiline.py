@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from aix_lsp.completion.cursor import CursorContext
-from aix_lsp.completion.languages import indentation, language_of, opens_block
 from aix_lsp.completion.syntactic_context import syntactic_context
+from aix_lsp.fim.block import indentation, opens_block
+from aix_lsp.languages import language_of
 
 Extent = Literal["line", "block"]
 Multiline = Literal["auto", "always", "never"]

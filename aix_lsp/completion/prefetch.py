@@ -10,9 +10,10 @@ import math
 
 from aix_lsp.completion.completion_context import CompletionContext
 from aix_lsp.completion.generation import Track
-from aix_lsp.completion.languages import language_of, opens_block
 from aix_lsp.completion.request import CompletionRequest, SelectedCompletion, Suggestion
+from aix_lsp.fim.block import opens_block
 from aix_lsp.fim.reading import normalise
+from aix_lsp.languages import language_of
 
 CHANNEL = "prefetch"
 """The channel of such requests; nobody waits for their answers."""

@@ -8,10 +8,11 @@ from itertools import chain
 
 from aix_lsp.backends.base import CorpusText, GenerateRequest, ModelInfo, Priority, StopWhen
 from aix_lsp.completion.completion_context import CompletionContext
-from aix_lsp.completion.languages import language_of, opens_block
 from aix_lsp.completion.secrets import encodable, redact
+from aix_lsp.fim.block import opens_block
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
 from aix_lsp.fim.window import Limits
+from aix_lsp.languages import language_of
 from aix_lsp.settings import Settings
 
 _CHARS_PER_TOKEN = 2.6

@@ -6,7 +6,7 @@ from typing import Literal
 
 from aix_lsp.completion.brackets import BLOCK_COMMENT, LINE_COMMENT, state_at, unpaired
 from aix_lsp.completion.cursor import CursorContext
-from aix_lsp.completion.languages import language_of
+from aix_lsp.languages import language_of
 
 SyntacticContext = Literal["code", "parentheses", "comment", "string", "long string", "prose"]
 

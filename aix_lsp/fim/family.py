@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from aix_lsp.fim.comments import comment, language_name
 from aix_lsp.fim.prompt import FimPrompt
+from aix_lsp.languages import language_of
 
 _REPOSITORY = "repository"
 """What every repository is called: its real name would tell the model little, and others perhaps much."""
@@ -164,11 +164,10 @@ class Template:
     def _header(self, prompt: FimPrompt) -> Iterator[Segment]:
         in_company = bool(self.file and prompt.context)
         if prompt.path and (self.header_alone or in_company):
+            language = language_of(prompt.language)
             notes = {
-                "path_note": comment(prompt.language, f"the file path is: {prompt.path}"),
-                "language_note": comment(
-                    prompt.language, f"the code file is written by {language_name(prompt.language)}"
-                ),
+                "path_note": language.comment_line(f"the file path is: {prompt.path}"),
+                "language_note": language.comment_line(f"the code file is written by {language.name}"),
             }
             yield from _fill(self.header, {"path": prompt.path, **notes})
 

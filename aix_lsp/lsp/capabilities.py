@@ -12,7 +12,7 @@ from typing import Any
 
 from lsprotocol import types
 
-from aix_lsp.completion.context.file_names import LANGUAGES
+from aix_lsp.languages import INDEXED_SUFFIXES
 from aix_lsp.lsp.positions import DEFAULT_ENCODING, Encoding, negotiate
 from aix_lsp.settings.files import PROJECT_FILE
 
@@ -173,4 +173,7 @@ def registrations(client: Client, searched: bool) -> list[types.Registration]:
 
 
 def _globs(searched: bool) -> list[str]:
-    return [f"**/{PROJECT_FILE}", *([f"**/*.{{{','.join(LANGUAGES)}}}"] if searched else [])]
+    return [
+        f"**/{PROJECT_FILE}",
+        *([f"**/*.{{{','.join(suffix[1:] for suffix in INDEXED_SUFFIXES)}}}"] if searched else []),
+    ]

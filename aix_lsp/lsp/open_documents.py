@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from aix_lsp.completion.document import DocumentSnapshot, Edit
 from aix_lsp.completion.text import Position, Text
-from aix_lsp.fim.comments import comment
+from aix_lsp.languages import language_of
 from aix_lsp.lsp.documents import Change, DocumentRouter, DocumentStore, RequestDocument, WireChange
 from aix_lsp.lsp.services import ConfiguredService
 from aix_lsp.lsp.text_diff import minimal_edit
@@ -78,7 +78,7 @@ def _ends_in_return(text: Text) -> bool:
 
 def _as_comments(language: str, text: Text) -> str:
     lines = (line.rstrip("\r\n") for line in text.lines(0, text.line_count))
-    return "".join(comment(language, line) for line in lines if line.strip())
+    return "".join(language_of(language).comment_line(line) for line in lines if line.strip())
 
 
 @dataclass(slots=True)

@@ -5,21 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-_SUFFIXES = {
-    "python": (".py", ".pyi"),
-    "javascript": (".js", ".mjs", ".cjs", ".jsx"),
-    "typescript": (".ts", ".mts", ".cts", ".tsx"),
-    "go": (".go",),
-    "rust": (".rs",),
-    "c": (".c", ".h"),
-    "java": (".java",),
-    "shell": (".sh", ".bash"),
-    "markdown": (".md",),
-    "json": (".json",),
-    "toml": (".toml",),
-    "yaml": (".yaml", ".yml"),
-}
-LANGUAGES = {suffix: language for language, suffixes in _SUFFIXES.items() for suffix in suffixes}
+from aix_lsp import languages
+
+_LEARNED = (
+    *("python", "javascript", "javascriptreact", "typescript", "typescriptreact", "go", "rust", "c", "java"),
+    *("shellscript", "markdown", "json", "toml", "yaml"),
+)
+_TOGETHER = {"javascriptreact": "javascript", "typescriptreact": "typescript", "shellscript": "shell"}
+LANGUAGES = {suffix: _TOGETHER.get(id, id) for id in _LEARNED for suffix in languages.language_of(id).files}
 
 # What others wrote, what tools made, and translations.
 SKIPPED_FOLDERS = frozenset(

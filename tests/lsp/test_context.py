@@ -253,4 +253,4 @@ async def test_sources_are_watched(peer: DirectPeer) -> None:
     await peer.wait(lambda: asked)
     [registration] = asked[0]["registrations"]
     globs = [watcher["globPattern"] for watcher in registration["registerOptions"]["watchers"]]
-    assert "**/.aix-lsp.toml" in globs and any("{py," in glob for glob in globs)
+    assert "**/.aix-lsp.toml" in globs and any(",py," in glob for glob in globs)

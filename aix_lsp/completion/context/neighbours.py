@@ -16,13 +16,13 @@ from itertools import chain, islice
 from pathlib import Path
 
 from aix_lsp.backends.base import CorpusText
-from aix_lsp.completion.context.file_names import language_of_file, passed_by
+from aix_lsp.completion.context.file_names import passed_by
 from aix_lsp.completion.context.index.reading import LARGEST, read_source
-from aix_lsp.completion.context.nearness import related
 from aix_lsp.completion.document import DocumentSnapshot
 from aix_lsp.completion.secrets import Redacted, encodable, redact
 from aix_lsp.fim.reading import Place, read, read_back
 from aix_lsp.fim.window import Window
+from aix_lsp.languages import indexed_language, related
 from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
 
@@ -172,7 +172,7 @@ def _near(root: Path, path: str, language: str, privacy: Privacy) -> Iterator[Pa
             return
         folder = folders.popleft()
         files, below = _entries(folder, privacy)
-        yield from (f for f in files if f != own and related(language, language_of_file(f.name)))
+        yield from (f for f in files if f != own and related(language, indexed_language(f.name)))
         around = below if folder == root else [*below, folder.parent]
         folders.extend(other for other in around if other not in met)
         met.update(around)
@@ -185,6 +185,6 @@ def _entries(folder: Path, privacy: Privacy) -> tuple[Sequence[Path], Sequence[P
             found = sorted((e.name, e.is_dir(follow_symlinks=False)) for e in entries if not e.is_symlink())
     except OSError:
         return [], []
-    files = [folder / name for name, is_folder in found if not is_folder and language_of_file(name)]
+    files = [folder / name for name, is_folder in found if not is_folder and indexed_language(name)]
     folders = [folder / name for name, is_folder in found if is_folder and not passed_by(name)]
     return files, [each for each in folders if not privacy.ignores_folder(each)]

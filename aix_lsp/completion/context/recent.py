@@ -6,9 +6,9 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from aix_lsp.completion.context.nearness import related
 from aix_lsp.completion.context.snippet import Snippet
 from aix_lsp.completion.document import DocumentSnapshot, Edit
+from aix_lsp.languages import related
 
 _PLACES, _DOCUMENTS = 16, 32
 _NEAR_LINES = 16

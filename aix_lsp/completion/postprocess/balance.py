@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from aix_lsp.completion.brackets import PAIRS, Bracket, brackets, state_at, unpaired
 from aix_lsp.completion.cursor import AFTER, BEFORE, CursorContext
-from aix_lsp.completion.languages import indentation
 from aix_lsp.completion.postprocess.cut import Cut
+from aix_lsp.fim.block import indentation
 from aix_lsp.fim.closers import without_closers
 
 _AT_ITS_OPENER = re.compile(r"[)\]}]|(?:case|default|public|private|protected|else|elif|except|end)\b|#")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from aix_lsp.completion.cursor import CursorContext
-from aix_lsp.completion.languages import closes_block, indentation
 from aix_lsp.completion.postprocess.cut import Cut
 from aix_lsp.completion.postprocess.likeness import alike, may_become_alike, significant, word_begun
+from aix_lsp.fim.block import closes_block, indentation
 
 
 def below(text: str, cursor: CursorContext, done: bool) -> Cut:

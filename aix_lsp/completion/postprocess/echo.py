@@ -6,8 +6,8 @@ import re
 from urllib.parse import unquote
 
 from aix_lsp.completion.cursor import CursorContext
-from aix_lsp.completion.languages import language_of
 from aix_lsp.completion.postprocess.cut import Cut
+from aix_lsp.languages import language_of
 
 _NOTES = ("the file path is:", "the code file is written by")
 """Comments that prompts of some families begin with; see fim/family.py."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from aix_lsp.engine.events import Piece, Reason, TokenLogprob
 from aix_lsp.engine.step import Sampled
-from aix_lsp.engine.text.block import BlockEnd
 from aix_lsp.engine.text.detokenize import Characters, LineEnd, Stop, StopStrings
 from aix_lsp.engine.text.healing import Healing
 from aix_lsp.engine.text.vocabulary import Vocabulary
+from aix_lsp.fim.block import BlockEnd
 from aix_lsp.fim.confidence import NO_THRESHOLD, ConfidenceGate, ConfidenceThresholds, Verdict
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aix_lsp.completion.context.file_names import language_of_file
 from aix_lsp.completion.context.index.chunks import chunks
 from aix_lsp.completion.context.index.definitions import definitions
 from aix_lsp.completion.context.index.grammars import parse
 from aix_lsp.completion.context.index.reading import LARGEST, read_source
 from aix_lsp.completion.context.index.store import FileEntry, Stamp
 from aix_lsp.completion.context.index.words import words
+from aix_lsp.languages import indexed_language
 
 
 def stamp_of(path: Path) -> Stamp | None:
@@ -24,7 +24,7 @@ def stamp_of(path: Path) -> Stamp | None:
 
 def entry(root: Path, path: str, stamp: Stamp) -> FileEntry:
     """The entry of a file; an empty one for what nobody reads, so that it is not looked at again."""
-    language = language_of_file(path)
+    language = indexed_language(path)
     source = read_source(root / path)
     if source is None:
         return FileEntry(path, language, stamp, (), ())

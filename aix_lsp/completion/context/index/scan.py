@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from aix_lsp.completion.context.file_names import language_of_file, passed_by
+from aix_lsp.completion.context.file_names import passed_by
 from aix_lsp.completion.context.index.entry import entry, stamp_of
 from aix_lsp.completion.context.index.store import Stamp, Store
+from aix_lsp.languages import indexed_language
 from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
 
@@ -74,7 +75,7 @@ def scan(store: Store, gate: Gate, report: Report) -> None:
 def update(store: Store, gate: Gate, path: str) -> None:
     """Make the index say what is in one file now."""
     stamp = stamp_of(gate.root / path)
-    wanted = stamp is not None and bool(language_of_file(path)) and gate.admits(path)
+    wanted = stamp is not None and bool(indexed_language(path)) and gate.admits(path)
     if store.stamp(path) == (stamp if wanted else None):
         return
     store.begin()
@@ -106,7 +107,7 @@ def _files(gate: Gate) -> Iterator[tuple[str, Stamp]]:
                     and gate.enters(path)
                 ):
                     folders.append(path)
-            elif language_of_file(name) and (stamp := stamp_of(gate.root / path)) and gate.admits(path):
+            elif indexed_language(name) and (stamp := stamp_of(gate.root / path)) and gate.admits(path):
                 count += 1
                 if count > MOST_FILES:
                     log.warning("%s has more than %d files; the rest is left out", gate.root, MOST_FILES)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from aix_lsp.completion.context.file_names import language_of_file
 from aix_lsp.completion.context.index.reader import Library, Query
 from aix_lsp.completion.context.index.scan import Gate, scan
 from aix_lsp.completion.context.index.store import Store
+from aix_lsp.languages import indexed_language
 
 
 def write(root: Path, files: Mapping[str, str]) -> None:
@@ -35,4 +35,4 @@ def library(root: Path, files: Mapping[str, str]) -> Library:
 def query(path: str, text: str) -> Query:
     """A query in a file, at the place of "|" in its text."""
     before, _, after = text.partition("|")
-    return Query(path, language_of_file(path), before + after, before, after)
+    return Query(path, indexed_language(path), before + after, before, after)

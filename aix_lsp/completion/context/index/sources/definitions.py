@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from aix_lsp.completion.context.index.reader import Excerpt, Library, Query
-from aix_lsp.completion.context.nearness import nearness, related
+from aix_lsp.completion.context.nearness import nearness
+from aix_lsp.languages import related
 
 _LOOKED_UP = 40
 _AMBIGUOUS = 6

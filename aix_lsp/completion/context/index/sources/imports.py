@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from aix_lsp.completion.context.file_names import language_of_file, module_parts
+from aix_lsp.completion.context.file_names import module_parts
 from aix_lsp.completion.context.index.import_statements import Import, import_statements
 from aix_lsp.completion.context.index.reader import Excerpt, Library, Query
-from aix_lsp.completion.context.nearness import nearness, related
+from aix_lsp.completion.context.nearness import nearness
+from aix_lsp.languages import indexed_language, related
 
 _SOURCE_FOLDERS = frozenset(("src", "lib", "app", "include"))
 
@@ -51,7 +52,7 @@ def _readings(statement: Import) -> Iterator[tuple[tuple[str, ...], tuple[str, .
 
 
 def _fits(path: str, parts: tuple[str, ...], up: int, query: Query) -> bool:
-    if path == query.path or not related(language_of_file(path), query.language):
+    if path == query.path or not related(indexed_language(path), query.language):
         return False
     module, here = module_parts(path), PurePosixPath(query.path).parts[:-1]
     if up >= 0:

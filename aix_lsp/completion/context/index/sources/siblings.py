@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from aix_lsp.completion.context.file_names import language_of_file
 from aix_lsp.completion.context.index.reader import Excerpt, Library, Query
-from aix_lsp.completion.context.nearness import nearness, related
+from aix_lsp.completion.context.nearness import nearness
+from aix_lsp.languages import indexed_language, related
 
 _TEST = re.compile(r"^(?:test_(?P<a>\w+)|(?P<b>\w+)_(?:test|spec)|(?P<c>\w+?)(?:Tests?|Spec))$")
 _FORMS = ("test_{}", "{}_test", "{}_spec", "{}Test", "{}Tests", "{}Spec")
@@ -21,7 +21,7 @@ def find(query: Query, library: Library) -> Iterator[Excerpt]:
         path
         for stem in counterparts(PurePosixPath(query.path).name.partition(".")[0])
         for path in library.store.named(stem)
-        if path != query.path and related(language_of_file(path), query.language)
+        if path != query.path and related(indexed_language(path), query.language)
     ]
     paths.sort(key=lambda path: nearness(path, query.path), reverse=True)
     found = (library.outline(path, (), query.names) for path in paths[:_MOST])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aix_lsp.engine.text.block import BlockEnd, indentation
+from aix_lsp.fim.block import BlockEnd, indentation
 from tests.engine.text.test_detokenize import PLACES, cut, feed
 
 CASES = [
@@ -34,7 +34,13 @@ CASES = [
     ),
     ("call's arguments", "foo(", "\n    a,\n    b,\n)\nbar()", "\n    a,\n    b,\n)"),
     ("close on the line", "    foo(", ")\n}\n", ")"),
-    ("blank line in a body", "    ", "x = 1\n    for y in z:\n        w\n    return\ndef g(): pass", None),
+    (
+        "one statement in a body",
+        "    ",
+        "x = 1\n    for y in z:\n        w\n    return\n",
+        "x = 1\n    for y in z:\n        w",
+    ),
+    ("a paragraph", "    ", "x = 1\n    y = 2\n\n    z = 3\n", "x = 1\n    y = 2"),
     ("model indents", "", "    x = 1\n    return x\n\ndef g():\n", "    x = 1\n    return x"),
     ("top level", "", "def f():\n    x = 1\n\n    y = 2\n\ndef g():\n", "def f():\n    x = 1\n\n    y = 2"),
     ("crlf", "def f():", "\r\n    x = 1\r\ny = 2\r\n", "\r\n    x = 1"),
@@ -50,8 +56,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "head", "text", "shown"), CASES, ids=[case[0] for case in CASES])
-def test_block(name: str, head: str, text: str, shown: str | None) -> None:
-    shown = shown if shown is not None else "x = 1\n    for y in z:\n        w\n    return"
+def test_block(name: str, head: str, text: str, shown: str) -> None:
     for size in (1, 2, 3, 7, 1000):
         pieces = [text[at : at + size] for at in range(0, len(text), size)]
         assert feed(BlockEnd(head), pieces)[:2] == (shown, True)

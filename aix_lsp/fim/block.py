@@ -1,15 +1,19 @@
-"""Ends a generation where it leaves the block that the cursor stands in, judged by indentation. Pure text.
+"""Where blocks of code begin and end, judged by lines and their indentation. Pure text.
+
+The engine ends generations by it, and the server suggestions.
 
 Where the cursor's line has text, its block is what is indented deeper. A closing line at its own depth
 (`}`, `end`) still belongs to it: it is shown whole and ends the block, unless it opens the next part (`}
-else {`). Where the cursor's line is blank, its block is what is indented as much as the cursor, up to a
-blank line after something deeper.
+else {`). Where the cursor's line is blank, its block is the lines that are indented as much as the cursor, up to a
+blank line, or up to the first statement with a block of its own, and that with it.
 """
 
 from __future__ import annotations
 
 import re
 from enum import Enum, auto
+
+from aix_lsp.languages import Block, Language
 
 _TAB = 4
 _CLOSING_WORDS = ("end", "done", "fi", "esac", "endif", "endfunction", "endwhile", "endfor")
@@ -31,6 +35,14 @@ _CLOSES = re.compile(rf"[)\]}}]|</|(?:{'|'.join(_CLOSING_WORDS)})\b")
 _CONTINUES = re.compile(
     rf"(?:{'|'.join(_NEXT_WORDS)})\b|[)\]}}]+\s*(?:else|catch|finally|while|then|until|or|and)\b"
 )
+_CLOSES_ONLY = re.compile(rf"(?:[)\]}}]+[;,.]*|{'|'.join(_CLOSING_WORDS)}|</\w*>?)\s*$")
+_OPENERS: dict[Block, re.Pattern[str]] = {
+    "colon": re.compile(r"(:|[(\[{]|\\)\s*(#.*)?$"),
+    "brace": re.compile(r"([{(\[]|=>|->)\s*(//.*)?$"),
+    "end": re.compile(
+        r"(\b(do|then|else|begin|def|function|class|module|repeat|loop|of|is)\b[^#\n]*|[{(\[])$"
+    ),
+}
 _OPENS = re.compile(r"(?:[{(\[:,]|\bdo|\bthen|=>|\|)\s*$")
 _BREAK = re.compile(r"\r\n?|\n")
 
@@ -38,6 +50,16 @@ _BREAK = re.compile(r"\r\n?|\n")
 def indentation(line: str) -> int:
     """Columns before a line's text, a tab going to the next multiple of four."""
     return len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(_TAB))
+
+
+def opens_block(line: str, language: Language) -> bool:
+    """Whether what follows `line` (left of the cursor) is expected on deeper lines."""
+    return _OPENERS[language.block].search(line.rstrip()) is not None
+
+
+def closes_block(line: str) -> bool:
+    """Whether `line` holds nothing but the end of a block."""
+    return _CLOSES_ONLY.match(line.strip()) is not None
 
 
 class _Place(Enum):
@@ -50,11 +72,15 @@ class _Place(Enum):
 
 
 class BlockEnd:
-    """The Stop of text.py for blocks. `line_head` is the cursor's line up to the cursor."""
+    """Ends a text where it leaves the cursor's block; `line_head` is the cursor's line up to the cursor.
 
-    def __init__(self, line_head: str) -> None:
+    With `siblings`, lines that are no deeper than a statement on the cursor's line may follow it.
+    """
+
+    def __init__(self, line_head: str, siblings: bool = False) -> None:
         self._head = line_head
         self._blank_head = not line_head.strip()
+        self._siblings = siblings or self._blank_head
         self._depth = indentation(line_head)
         self._opened = False
         self._gap = False
@@ -123,10 +149,8 @@ class BlockEnd:
             return _Place.INSIDE
         if depth < self._depth:
             return _Place.OUTSIDE
-        if self._blank_head:
-            return _Place.OUTSIDE if self._gap and self._opened else _Place.INSIDE
         if not self._opened:
-            return _Place.OUTSIDE
+            return _Place.INSIDE if self._siblings and not self._gap else _Place.OUTSIDE
         words = line.strip()
         if not complete and any(word.startswith(words) for word in _CLOSING_WORDS + _NEXT_WORDS):
             return _Place.UNSURE
