@@ -52,7 +52,7 @@ def server_capabilities(client: Client, commands: list[str]) -> types.ServerCapa
 
 
 def _extensions() -> dict[str, Any]:
-    """What goes beyond LSP; docs/lsp.md describes each."""
+    """Extensions to LSP; docs/lsp.md describes each."""
     return {
         "aix/inlineCompletion": {"partialResult": "cumulative"},
         "aix/status": True,
@@ -70,7 +70,7 @@ asks for no popup where the server has both."""
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client's name and abilities; everything absent or malformed counts as not supported."""
+    """A client's name and capabilities; whatever is absent or malformed counts as unsupported."""
 
     name: str = ""
     process_id: int | None = None
@@ -81,9 +81,9 @@ class Client:
     registers_watched_files: bool = False
     work_done_progress: bool = False
     status: bool = True
-    """Wants `aix/status` notifications."""
+    """Receives `aix/status` notifications."""
     inline_completion: bool = True
-    """Can be told of ghost text, without capabilities too: several clients have it and do not say so."""
+    """May be offered ghost text, even without the capability: several clients support it without saying so."""
     ignores_ranges: bool = False
     """Inserts the text of an item at the cursor, whatever its range. ALE does, and is the one that has no name."""
     insert_replace: bool = False

@@ -35,7 +35,7 @@ class WireChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a didChange did. Each edit is relative to the text after the one before it."""
+    """The effect of a didChange. Each edit applies to the text after the previous one."""
 
     before: DocumentSnapshot
     after: DocumentSnapshot
@@ -43,7 +43,7 @@ class Change:
 
 
 class DocumentStore:
-    """Open documents by URI. Everything it gives out is immutable."""
+    """Open documents by URI. Everything it returns is immutable."""
 
     def __init__(self, workspace: Workspace, encoding: Encoding = DEFAULT_ENCODING) -> None:
         self.workspace = workspace
@@ -57,11 +57,11 @@ class DocumentStore:
         return iter(tuple(self._documents.values()))
 
     def get(self, uri: str) -> DocumentSnapshot | None:
-        """The document as it is now; None where the client has not opened it."""
+        """The current document; None if the client has not opened it."""
         return self._documents.get(uri)
 
     def open(self, uri: str, language: str, version: int, text: str) -> DocumentSnapshot:
-        """Take a document; one that is open already is replaced, since the client's word counts."""
+        """Open a document; one that is open already is replaced."""
         if uri in self._documents:
             logger.warning("%s was opened twice without being closed", uri)
         path = self.workspace.shown_path(uri)
@@ -70,7 +70,7 @@ class DocumentStore:
         return document
 
     def change(self, uri: str, version: int | None, changes: Sequence[WireChange]) -> Change | None:
-        """Apply changes in their order; None, and a line in the log, where the document is not open."""
+        """Apply changes in order; None, and a warning in the log, if the document is not open."""
         before = self._documents.get(uri)
         if before is None:
             logger.warning("a change of %s, which is not open, was ignored", uri)
@@ -98,11 +98,11 @@ class DocumentStore:
         return Edit(min(start, end), max(start, end), new)
 
     def close(self, uri: str) -> DocumentSnapshot | None:
-        """Forget a document; None where it was not open."""
+        """Close a document; None if it was not open."""
         return self._documents.pop(uri, None)
 
     def rename_paths(self) -> list[DocumentSnapshot]:
-        """Name every document anew after the folders have changed; gives those with another path."""
+        """Update all paths after the folders have changed; returns the documents whose path is different."""
         moved = []
         for uri, document in self._documents.items():
             path = self.workspace.shown_path(uri)
@@ -112,16 +112,19 @@ class DocumentStore:
         return moved
 
     def from_wire(self, text: Text, position: WirePosition) -> Position:
-        """A position as the client counts, clamped, in code points."""
+        """A client's position in code points, clamped."""
         return from_wire(text, *position, self.encoding)
 
     def to_wire(self, text: Text, position: Position) -> WirePosition:
-        """A position of the text as the client counts."""
+        """A position in the client's encoding."""
         return to_wire(text, position, self.encoding)
 
 
 class DocumentRouter:
-    """Documents as the services see them: a notebook is one of them for each language, its cells are none."""
+    """Passes documents and their edits to the completion service that is responsible for each.
+
+    A notebook counts as one document for each of its languages; its cells do not count.
+    """
 
     def __init__(self, service_for: Callable[[str], ConfiguredService | None]) -> None:
         self._service_for = service_for
@@ -132,27 +135,27 @@ class DocumentRouter:
         return len(self._documents)
 
     def opened(self, document: DocumentSnapshot) -> None:
-        """A document is there. Again for the same URI: it is another now."""
+        """Register a document; one with the same URI is replaced."""
         self.closed(document.uri)
         self._documents[document.uri] = document
         self._bind(document)
 
     def changed(self, change: Change) -> None:
-        """A document was edited; its service hears of it at once."""
+        """Pass an edit to the document's service, at once."""
         self._documents[change.after.uri] = change.after
         bound = self._services.get(change.after.uri)
         if bound is not None:
             bound.service.document_changed(change.before, change.after, change.edits)
 
     def closed(self, uri: str) -> None:
-        """A document is gone."""
+        """Remove a document."""
         self._documents.pop(uri, None)
         bound = self._services.pop(uri, None)
         if bound is not None:
             bound.service.document_closed(uri)
 
     def rebind(self) -> None:
-        """Move each document to the service that its settings now say."""
+        """Move each document to the service that is responsible after a change of settings."""
         for document in list(self._documents.values()):
             bound = self._services.get(document.uri)
             if self._service_for(document.uri) is not bound:
@@ -206,7 +209,7 @@ class RequestPosition:
         return self.document.snapshot.text.line(self.cursor.line)
 
     def range(self, start: Position, end: Position) -> types.Range:
-        """A span of the client's document as the client counts."""
+        """A range of the client's document, in the client's encoding."""
         text = self.document.snapshot.text
         first, last = to_wire(text, start, self.encoding), to_wire(text, end, self.encoding)
         return types.Range(types.Position(*first), types.Position(*last))

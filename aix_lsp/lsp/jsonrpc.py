@@ -49,7 +49,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """Not a message. To be answered with `code`, to `id` where one could be read."""
+    """Not a valid message. It is answered with `code`, to `id` if one could be read."""
 
     code: int
     reason: str
@@ -62,7 +62,7 @@ Message = Request | Notification | Response | Invalid
 def read(body: bytes) -> list[Message]:
     """The message in a body.
 
-    LSP has no batches: an array is refused, one answer for each request in it, so that nobody waits for ever.
+    LSP has no batches: an array is refused with one answer for each request in it, so that none waits forever.
     """
     try:
         value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
@@ -116,14 +116,14 @@ def _id(value: Any) -> Id | None:
 
 
 class OutgoingRequests:
-    """Futures by id. An answer to a call that was given up, or never made, is only logged."""
+    """Futures by id. A response to a request that was abandoned, or never made, is only logged."""
 
     def __init__(self) -> None:
         self._open: dict[Id, Future[Any]] = {}
         self._last = 0
 
     def open(self) -> tuple[Id, Future[Any]]:
-        """A new id, and the future that its answer completes."""
+        """A new id, and the future that its response completes."""
         self._last += 1
         id, future = f"aix-{self._last}", Future[Any]()
         self._open[id] = future
@@ -131,7 +131,7 @@ class OutgoingRequests:
         return id, future
 
     def answer(self, id: Id | None, result: Any, error: Mapping[str, Any] | None) -> None:
-        """Take the client's answer; an error raises JsonRpcException from the future."""
+        """Take the client's response; an error raises JsonRpcException from the future."""
         future = None if id is None else self._open.get(id)
         if future is None or not future.set_running_or_notify_cancel():
             logger.debug("an answer to nothing: %r", id)
@@ -143,6 +143,6 @@ class OutgoingRequests:
             future.set_exception(JsonRpcException(message, code if isinstance(code, int) else INTERNAL_ERROR))
 
     def cancel_all(self) -> None:
-        """Give up every open call."""
+        """Abandon every open request."""
         for future in list(self._open.values()):
             future.cancel()

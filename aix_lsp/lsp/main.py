@@ -31,7 +31,7 @@ _USAGE = 2
 
 
 def run(options: ServeOptions) -> int:
-    """Serve as `options` say; gives the exit status."""
+    """Run the server; returns the exit status."""
     if options.transport == "stdio":
         from aix_lsp.lsp import stdio
 
@@ -85,7 +85,7 @@ def _ready(options: ServeOptions, url: str) -> dict[str, Any]:
 
 
 def _end_with(stack: AsyncExitStack, options: ServeOptions, end: Callable[[], None]) -> None:
-    """Call `end` when the parent process ends or a signal asks for it; until the stack is left."""
+    """Call `end` when the parent process ends or a signal arrives, until the stack is closed."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError):  # Windows ends the process by itself
@@ -98,7 +98,7 @@ def _end_with(stack: AsyncExitStack, options: ServeOptions, end: Callable[[], No
 
 
 def default_dependencies(options: ServeOptions) -> Dependencies:
-    """The real backends and completion service, imported when the first session has been answered."""
+    """The real backends and completion service, imported once the first session has been answered."""
     return Dependencies(options, EnginePool(_connect), _make_service, _warm_up)
 
 

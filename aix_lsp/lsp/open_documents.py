@@ -17,14 +17,14 @@ from aix_lsp.lsp.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class NotebookView:
-    """All cells as one document; `starts` has the first line of each cell that is in its language."""
+    """All cells as one document; `starts` has the first line of each cell in its language."""
 
     document: DocumentSnapshot
     starts: Mapping[str, int]
 
 
 def assemble(name: DocumentSnapshot, cells: Sequence[DocumentSnapshot]) -> NotebookView:
-    """The cells in their order; those in other languages as comments, or left out where there are none.
+    """Join the cells in order; those in other languages become comments, or are left out if there are none.
 
     `name` has the view's URI, version, language and path. A cell that ends in a lone `\\r`, whose lines would
     not add up, begins nowhere, so that it is completed on its own.
@@ -47,7 +47,7 @@ def assemble(name: DocumentSnapshot, cells: Sequence[DocumentSnapshot]) -> Noteb
 def apply_change(before: NotebookView, change: Change, version: int) -> tuple[NotebookView, Change] | None:
     """The view after a change of one of its cells, and the change as the view's own.
 
-    None where the view must be assembled anew, because the cell is not in it or its last line's end changes.
+    None if the view must be assembled again: the cell is not in it, or the end of its last line changes.
     """
     first = before.starts.get(change.before.uri)
     if (
@@ -97,7 +97,7 @@ class _Notebook:
 
 
 class Notebooks:
-    """Cells themselves are in the document store; here is what they make together."""
+    """The open notebooks. The cells themselves are in the document store."""
 
     def __init__(self, store: DocumentStore, router: DocumentRouter) -> None:
         self._store = store
@@ -112,14 +112,14 @@ class Notebooks:
         return uri in self._of_cell
 
     def open(self, uri: str, cells: Sequence[str]) -> None:
-        """Take a notebook with these cells, which are in the document store."""
+        """Open a notebook with these cells, which are in the document store."""
         if uri in self._notebooks:
             self.close(uri)
         self._notebooks[uri] = _Notebook(uri, [])
         self.splice(uri, 0, 0, cells)
 
     def splice(self, uri: str, start: int, deleted: int, cells: Sequence[str]) -> None:
-        """Put cells in the place of `deleted` ones; call it after the texts have come and gone."""
+        """Replace `deleted` cells from `start`; call it once the document store has been updated."""
         notebook = self._notebooks.get(uri)
         if notebook is None:
             return
@@ -130,7 +130,7 @@ class Notebooks:
         self._refresh_all(notebook)
 
     def close(self, uri: str) -> list[str]:
-        """Forget a notebook; gives its cells."""
+        """Close a notebook; returns its cells."""
         notebook = self._notebooks.pop(uri, None)
         if notebook is None:
             return []
@@ -141,7 +141,7 @@ class Notebooks:
         return notebook.cells
 
     def changed(self, change: Change) -> None:
-        """Follow an edit of a cell: at once in its own language, in others when they are asked for."""
+        """Apply an edit of a cell: at once in its own language, in others when they are requested."""
         notebook = self._of_cell[change.after.uri]
         language = change.after.language
         notebook.version += 1
@@ -159,7 +159,7 @@ class Notebooks:
             self._router.changed(view_change)
 
     def request_document(self, cell: DocumentSnapshot) -> RequestDocument:
-        """The cell in its notebook."""
+        """A cell and the notebook around it."""
         notebook = self._of_cell[cell.uri]
         if cell.language in notebook.stale:
             self._refresh(notebook, cell.language)
@@ -177,7 +177,7 @@ class Notebooks:
             self._refresh(notebook, language)
 
     def _refresh(self, notebook: _Notebook, language: str) -> None:
-        """Assemble a view anew, and tell the difference as an edit."""
+        """Assemble a view again and pass the difference on as an edit."""
         notebook.version += 1
         notebook.stale.discard(language)
         path = self._store.workspace.shown_path(notebook.uri)
@@ -196,7 +196,7 @@ class Notebooks:
 
 
 class OpenDocuments:
-    """Every change goes to the store first and to the completion service next, within the same call."""
+    """Files and notebooks. Each change goes to the store, then to the completion service, in the same call."""
 
     def __init__(self, workspace: Workspace, service_for: Callable[[str], ConfiguredService | None]) -> None:
         self.store = DocumentStore(workspace)
@@ -205,7 +205,7 @@ class OpenDocuments:
         self._edited_at: dict[str, float] = {}
 
     def find(self, uri: str) -> RequestDocument | None:
-        """The document as it is now; None where the client has not opened it."""
+        """The current document for a request; None if the client has not opened it."""
         document = self.store.get(uri)
         if document is None:
             return None
@@ -216,7 +216,7 @@ class OpenDocuments:
         )
 
     def since_edit(self, uri: str) -> float:
-        """Seconds since a document's last change; infinite where there was none."""
+        """Seconds since a document's last change; infinite if there was none."""
         return time.monotonic() - self._edited_at.get(uri, float("-inf"))
 
     def open(self, uri: str, language: str, version: int, text: str) -> None:
@@ -238,7 +238,7 @@ class OpenDocuments:
             self.router.closed(uri)
 
     def rename_paths(self) -> list[DocumentSnapshot]:
-        """Name all documents anew after the folders have changed; gives those with another path."""
+        """Update all paths after the folders have changed; returns the documents whose path is different."""
         renamed = self.store.rename_paths()
         moved = [document for document in renamed if not self.notebooks.has_cell(document.uri)]
         for document in moved:

@@ -1,4 +1,4 @@
-"""How the language server is started: the one value that the command line hands to `aix_lsp.lsp.main.run`."""
+"""How the language server is started: what the command line passes to `aix_lsp.lsp.main.run`."""
 
 from __future__ import annotations
 

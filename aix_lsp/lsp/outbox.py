@@ -1,4 +1,4 @@
-"""Where a session's messages go. A client that does not read costs bounded memory, then its connection."""
+"""Outgoing messages of a session. A client that does not read costs bounded memory, then its connection."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from io import FileIO
 from typing import Protocol
 
 SLOW_BYTES = 256 * 1024
-"""With this much unread, messages that a later one replaces anyway are left out."""
+"""With this much unread, messages that a later one supersedes are dropped."""
 STUCK_BYTES = 32 * 1024 * 1024
-"""With this much unread the client is taken to be gone, and its connection is closed."""
+"""With this much unread, the client is considered gone and its connection is closed."""
 
 
 class Outbox(Protocol):
@@ -19,7 +19,7 @@ class Outbox(Protocol):
 
     @property
     def unread(self) -> int:
-        """Bytes that are written and not yet taken by the client's side."""
+        """Bytes that were written and that the client has not read."""
         ...
 
     def write(self, body: bytes) -> None:

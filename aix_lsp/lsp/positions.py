@@ -16,7 +16,7 @@ _PIECE = 4096
 
 
 def negotiate(offered: Iterable[object]) -> Encoding:
-    """The first of the client's encodings that we know; the specification's default where there is none."""
+    """The first of the client's encodings that we support, else the specification's default."""
     for name in offered:
         for known in ENCODINGS:
             if name == known:
@@ -77,7 +77,7 @@ def from_wire(text: Text, line: int, units: int, encoding: Encoding) -> Position
 
 
 def to_wire(text: Text, position: Position, encoding: Encoding) -> tuple[int, int]:
-    """Line and code units of a position of the text, for the client."""
+    """A position as line and code units, for the client."""
     line, column = text.clamp(position)
     return line, units_of(text.line(line), column, encoding)
 

@@ -32,7 +32,7 @@ MAX_RUNNING = 1000
 
 
 class Phase(enum.Enum):
-    """Where a connection stands in the lifecycle that the specification prescribes."""
+    """The phases of a connection's lifecycle, by the specification."""
 
     CONNECTED = enum.auto()
     INITIALIZED = enum.auto()
@@ -57,7 +57,7 @@ class Protocol(LanguageServerProtocol):
         """None of pygls': its document store splits lines where clients do not, and so loses step with them."""
 
     def receive(self, body: bytes) -> None:
-        """Take in a message body. Never raises: what is wrong with it is answered or logged."""
+        """Handle a message body. Never raises: errors are answered or logged."""
         for message in jsonrpc.read(body):
             self._take(message)
 
@@ -183,7 +183,7 @@ class Protocol(LanguageServerProtocol):
             self._write(body)
 
     def refuse(self, id: Id | None, code: int, why: str) -> None:
-        """Answer with an error; to `id` None where the request's own is not known."""
+        """Answer with an error; with `id` None if the request's own is unknown."""
         logger.debug("refused %r: %d %s", id, code, why)
         self._write(self._encode({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": why}}))
 
@@ -200,7 +200,7 @@ class Protocol(LanguageServerProtocol):
         callback: Callable[[Any], None] | None = None,
         msg_id: Id | None = None,
     ) -> Future[Any]:
-        """Call the client. The future has the raw result, or raises JsonRpcException.
+        """Send a request to the client. The future has the raw result, or raises JsonRpcException.
 
         pygls keeps both sides' requests under one id, and raises on the late answer to one that was given up.
         """
@@ -227,7 +227,7 @@ class Protocol(LanguageServerProtocol):
             self.outbox = None
 
     async def cancel_all(self) -> None:
-        """Cancel every running request and every unanswered call, and wait for the handlers to end."""
+        """Cancel every running request, abandon those to the client, and wait for the handlers to end."""
         self._outgoing.cancel_all()
         running = [task for task in self._running.values() if not task.done()]
         for task in running:
@@ -238,7 +238,7 @@ class Protocol(LanguageServerProtocol):
 
 @cache
 def _params_type(handler: Callable[..., Any]) -> Any:
-    """What a handler takes as params: its last parameter's annotation. `Any` is the JSON as it came."""
+    """The type of a handler's params: its last parameter's annotation. `Any` is plain JSON."""
     *_, params = inspect.signature(handler, eval_str=True).parameters.values()
     return Any if params.annotation is inspect.Parameter.empty else params.annotation
 

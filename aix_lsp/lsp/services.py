@@ -24,7 +24,7 @@ MakeService = Callable[[Backend, Callable[[str], Settings], Roots], "CompletionS
 
 
 class ConfiguredService:
-    """Settings, and the service and backend that work by them."""
+    """A completion service with its settings and its lease of a backend."""
 
     def __init__(self, settings: Settings, lease: Lease, make_service: MakeService, roots: Roots) -> None:
         self.settings = settings
@@ -32,11 +32,11 @@ class ConfiguredService:
         self.service = make_service(lease.backend, self.settings_for, roots)
 
     def settings_for(self, language: str) -> Settings:
-        """The settings for documents of a language (LSP id), as they are now."""
+        """The current settings for documents of a language (LSP id)."""
         return for_language(self.settings, language)
 
     async def close(self) -> None:
-        """End the service's generations and give the backend back."""
+        """Stop the service's generations and release the backend."""
         try:
             async with asyncio.timeout(_CLOSE_S):
                 await self.service.close()
@@ -46,7 +46,7 @@ class ConfiguredService:
 
 
 class ServiceMap:
-    """Which configured each workspace folder (by URI; "" is everything outside of them) has."""
+    """Maps each workspace folder (by URI; "" is everything outside of them) to its service."""
 
     def __init__(self, pool: EnginePool, make_service: MakeService, roots: Roots) -> None:
         self._roots = roots
@@ -59,13 +59,13 @@ class ServiceMap:
         return iter({id(configured): configured for configured in self._by_folder.values()}.values())
 
     def get(self, folder: str) -> ConfiguredService | None:
-        """The configured of a folder; None before the first `apply`."""
+        """The service of a folder; None before the first `apply`."""
         return self._by_folder.get(folder) or self._by_folder.get("")
 
     def apply(self, settings: Mapping[str, Settings]) -> None:
-        """Give each folder a configured with its settings; must name "".
+        """Give each folder a service with its settings; `settings` must include "".
 
-        A configured whose engine stays the same is kept, with what its service has cached.
+        A service whose engine stays the same is kept, along with what it has cached.
         """
         before, kept = dict(self._by_folder), dict[int, ConfiguredService]()
         after: dict[str, ConfiguredService] = {}
@@ -80,7 +80,7 @@ class ServiceMap:
             self._retire(configured)
 
     def clear(self) -> None:
-        """Retire every configured; `apply` makes new ones."""
+        """Retire every service; `apply` makes new ones."""
         for configured in list(self):
             self._retire(configured)
         self._by_folder = {}
@@ -106,26 +106,26 @@ class ServiceMap:
         task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """Close every configured, at the session's end."""
+        """Close every service, at the end of the session."""
         self.clear()
         await asyncio.gather(*self._closing)
 
 
 LINGER_S = 10.0
-"""A backend without sessions is kept this long: an editor that restarts its server comes back at once."""
+"""An unused backend is kept this long: an editor that restarts its server reconnects at once."""
 
 _CLOSE_S = 5.0
 
 
 class LiveBackend(Backend, Protocol):
-    """A backend as aix_lsp.backends.launch gives it."""
+    """A backend as aix_lsp.backends.launch returns it."""
 
     def on_status(self, listener: Callable[[BackendStatus], None], /) -> Callable[[], None]:
         """Call `listener` at each change of state, on the event loop; returns what ends that."""
         ...
 
     async def restart(self) -> None:
-        """Start the engine afresh, where it is one of ours."""
+        """Restart the engine, if it is one of ours."""
         ...
 
 
@@ -133,7 +133,7 @@ Connect = Callable[[Settings], LiveBackend]
 
 
 def identity(settings: Settings) -> tuple[object, ...]:
-    """What two settings must agree in to share a backend."""
+    """The values that two settings must have in common to share a backend."""
     values = [
         getattr(settings, field.name) for field in dataclasses.fields(settings) if field.metadata["backend"]
     ]
@@ -148,7 +148,7 @@ class _Shared:
 
 
 class EnginePool:
-    """Backends by the settings that they were made from, counted by their users."""
+    """Backends by the settings they were created from, with reference counts."""
 
     def __init__(self, connect: Connect, linger_s: float = LINGER_S) -> None:
         self._connect = connect
@@ -160,7 +160,7 @@ class EnginePool:
         return len(self._shared)
 
     def lease(self, settings: Settings) -> Lease:
-        """The backend for these settings, made where there is none yet."""
+        """The backend for these settings, created if there is none yet."""
         key = identity(settings)
         shared = self._shared.get(key)
         if shared is None:
@@ -172,7 +172,7 @@ class EnginePool:
         return Lease(self, key, shared.backend)
 
     def release(self, key: tuple[object, ...]) -> None:
-        """One user fewer; for Lease only."""
+        """Decrement the reference count; called by Lease only."""
         shared = self._shared[key]
         shared.leases -= 1
         if shared.leases == 0:
@@ -204,7 +204,7 @@ class Lease:
         self._pool: EnginePool | None = pool
 
     def release(self) -> None:
-        """Give the share back; again does nothing."""
+        """Release the backend; idempotent."""
         if self._pool is not None:
             self._pool.release(self.key)
             self._pool = None

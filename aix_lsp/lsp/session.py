@@ -50,7 +50,7 @@ class Dependencies:
 
 @dataclass(frozen=True, slots=True)
 class ShownSuggestion:
-    """A suggestion as the client got it."""
+    """A suggestion as it was sent to the client."""
 
     text: str
     language: str
@@ -59,7 +59,7 @@ class ShownSuggestion:
 
 @dataclass(frozen=True, slots=True)
 class CandidateList:
-    """What a client was last given as ghost text for a document; it shows the one at `index`."""
+    """The candidates last sent to the client as ghost text for a document; it shows the one at `index`."""
 
     position: RequestPosition
     request: CompletionRequest
@@ -67,7 +67,7 @@ class CandidateList:
     index: int = 0
 
     def holds(self, document: RequestDocument) -> bool:
-        """Whether the document is still as it was."""
+        """Whether the document is unchanged."""
         return self.position.document.snapshot.text is document.snapshot.text
 
 
@@ -122,12 +122,12 @@ class Session:
         return service
 
     def settings_for(self, document: DocumentSnapshot) -> Settings:
-        """The settings that hold for a document; the defaults before the session has started."""
+        """The settings for a document; the defaults before the session has started."""
         configured = self.service_for(document.uri)
         return configured.settings_for(document.language) if configured else Settings()
 
     def is_active(self, document: RequestDocument) -> bool:
-        """Whether a document may have suggestions; where not, the client is told why."""
+        """Whether a document may get suggestions; if not, the status says why."""
         configured = self.service_for(document.whole.uri)
         if configured is None:
             return True
@@ -142,7 +142,7 @@ class Session:
         return RequestPosition(document, cursor, encoding)
 
     def remember(self, document: RequestDocument, suggestion: Suggestion) -> None:
-        """Keep a suggestion that is given to the client, for the requests that come back to it."""
+        """Keep a suggestion that is sent to the client, for later requests that refer to it."""
         configured = self.service_for(document.whole.uri)
         if configured is not None:
             self.shown[suggestion.id] = ShownSuggestion(
@@ -150,12 +150,12 @@ class Session:
             )
 
     def service_for(self, uri: str) -> ConfiguredService | None:
-        """Where a document's settings and service are; None before the session has started."""
+        """The service for a document, with its settings; None before the session has started."""
         folder = self.workspace.folder_of(uri)
         return self.services.get(folder.uri if folder else "")
 
     def start(self) -> None:
-        """Read the settings and bring the engine up, in the background. Again does nothing."""
+        """Load the settings and start the engine, in the background; idempotent."""
         if not self._starting:
             self._starting = True
             self.run_soon(self._start())
@@ -171,12 +171,12 @@ class Session:
             raise
 
     def disconnected(self) -> None:
-        """The client is gone without a word, which is an error unless it had said `shutdown`."""
+        """The client has disconnected, which is an error unless it had sent `shutdown`."""
         if not self.finished.done():
             self.finished.set_result(0 if self.protocol.phase is Phase.SHUT_DOWN else 1)
 
     async def reconfigure(self, *, ask: bool = True) -> None:
-        """Read all sources of settings again and act on what has changed."""
+        """Reload the settings from all sources and apply them."""
         async with self._reconfiguring:
             if ask and self.client.configuration:
                 await self._pull()
@@ -202,22 +202,22 @@ class Session:
         try:
             await self.server.client_register_capability_async(types.RegistrationParams(wanted))
         except JsonRpcException as error:
-            logger.info("the editor registers nothing: %s", error)
+            logger.info("the editor refused the registrations: %s", error)
 
     def folders_changed(self) -> None:
-        """Name documents and find settings anew after the workspace's folders have changed."""
+        """Update documents' paths and settings after the workspace folders have changed."""
         self.documents.rename_paths()
         self.run_soon(self.reconfigure())
 
     def files_changed(self, uris: Sequence[str]) -> None:
-        """Act on files that are others now: a project's settings, or what is searched for context."""
+        """Reload what depends on changed files: a project's settings, and the index for context."""
         if any(uri.endswith("/" + PROJECT_FILE) for uri in uris):
             self.run_soon(self.reconfigure(ask=False))
         for configured in self.services:
             configured.service.files_changed(uris)
 
     async def restart_engine(self) -> None:
-        """Start the engines afresh; ones that were given up are taken again."""
+        """Restart the engines, including any that were released."""
         if not list(self.services):
             await self.reconfigure(ask=False)
         for backend in {
@@ -226,13 +226,13 @@ class Session:
             await backend.restart()
 
     def give_up_loading(self) -> None:
-        """Let the engines go, and suggest nothing until they are asked for again."""
+        """Release the engines and suggest nothing until they are started again."""
         self.services.clear()
         self.documents.router.rebind()
         self.status.stop("loading was cancelled; the command aix.restartEngine takes it up again")
 
     def give_up_indexing(self) -> None:
-        """Look for no context in other files for the rest of the session."""
+        """Use no context from other files for the rest of the session."""
         self.status.indexing.end()
         for configured in self.services:
             self.run_soon(configured.service.stop_searching())
@@ -244,14 +244,14 @@ class Session:
             async with asyncio.timeout(CONFIGURATION_WAIT_S):
                 answers = await self.server.workspace_configuration_async(types.ConfigurationParams(items))
         except (TimeoutError, JsonRpcException) as error:
-            logger.warning("the editor did not tell its settings: %s", error or "no answer")
+            logger.warning("the editor did not send its settings: %s", error or "no answer")
             return
         if isinstance(answers, list):  # a client may say anything
             given = dict(zip(folders, answers, strict=False))
             self.configuration.set_pulled({f: v for f, v in given.items() if isinstance(v, Mapping)})
 
     def run_soon(self, work: Any) -> None:
-        """Run a coroutine in the background until the session's end; its failure is logged."""
+        """Run a coroutine in the background, at most until the session ends; failures are logged."""
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._ran)
@@ -262,7 +262,7 @@ class Session:
             logger.error("work in the background failed", exc_info=error)
 
     async def close(self) -> None:
-        """Let go of everything, whatever state the session is in."""
+        """Release everything, whatever state the session is in."""
         background = list(self._background)
         for task in background:
             task.cancel()

@@ -1,4 +1,4 @@
-"""What the client is told of the engine's state: `aix/status` notifications and work-done progress."""
+"""Reports the engine's state to the client: `aix/status` notifications, progress bars and messages."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Status:
 
 
 class StatusReporter:
-    """Follows one backend at a time: that of the document which the user works in."""
+    """Follows one backend at a time: that of the document the user is working in."""
 
     def __init__(self, server: LanguageServer) -> None:
         self.notifies = False
@@ -89,7 +89,7 @@ class StatusReporter:
         self._note(backend.status)
 
     def stop(self, reason: str = "") -> None:
-        """Follow nothing; say why where there is a reason."""
+        """Stop following; a `reason` is reported as the state `inactive`."""
         self._unsubscribe()
         self._unsubscribe, self._backend = lambda: None, None
         self.loading.end()
@@ -99,26 +99,26 @@ class StatusReporter:
             self._report()
 
     def set_inactive(self, reason: str) -> None:
-        """Say that the document at hand gets no suggestions, and why; empty says that it does."""
+        """Report why the current document gets no suggestions; empty if it does."""
         if reason != self._inactive:
             self._inactive = reason
             self._report()
 
     def note_indexing(self, root: str, done: int, of: int) -> None:
-        """Show how many of how many files of a folder are indexed, where that takes a while."""
+        """Show the progress of indexing a folder's files, if it takes a while."""
         if self.shows_progress:
             message = f"indexing {PurePath(root).name}"
             self.indexing.follow(Status("loading", message, done / of) if done < of else Status("ready"))
 
     def fail(self, message: str) -> None:
-        """Say that there will be no suggestions until something is mended."""
+        """Report that there will be no suggestions until the user fixes something."""
         self.engine = Status("error", message)
         self._complain(message)
         self._report()
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """While within, the state is busy, if that takes a while."""
+        """The state is busy inside this context, if it takes a while."""
         self._running += 1
         if self._busy_timer is None:
             self._busy_timer = asyncio.get_running_loop().call_later(BUSY_AFTER_S, self._report)
@@ -144,7 +144,7 @@ class StatusReporter:
         self._report()
 
     def _complain(self, message: str, kind: types.MessageType = types.MessageType.Error) -> None:
-        """Show the user a problem, but not again each time that the engine is tried once more."""
+        """Show the user a problem once, not on every retry."""
         logger.log(
             logging.ERROR if kind is types.MessageType.Error else logging.WARNING,
             "no suggestions: %s",
@@ -174,12 +174,12 @@ class StatusReporter:
 
 
 class ProgressBar:
-    """A progress bar of the client's, shown while the engine loads for longer than a moment."""
+    """A progress bar in the client, shown if the work takes longer than a moment."""
 
     def __init__(self, server: LanguageServer, name: str) -> None:
-        """`name` begins the bars' tokens."""
+        """`name` is the prefix of the progress tokens."""
         self.token = ""
-        """The token of the bar that is shown; empty where none is."""
+        """The token of the visible bar; empty if there is none."""
         self._language_server = server
         self._name = name
         self._numbers = itertools.count(1)
@@ -188,7 +188,7 @@ class ProgressBar:
         self._task: asyncio.Task[None] | None = None
 
     def follow(self, status: Status) -> None:
-        """Begin, go on or end, as the state says."""
+        """Begin, update or end the bar, depending on the state."""
         self._status = status
         self._changed.set()
         if status.state == "loading" and self._task is None:
@@ -196,7 +196,7 @@ class ProgressBar:
             self._task.add_done_callback(self._shown)
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self.follow(Status("inactive"))
 
     def _shown(self, task: asyncio.Task[None]) -> None:

@@ -27,9 +27,9 @@ _CHUNK = 1 << 16
 
 
 def claim_stdout() -> int:
-    """Take standard output for the protocol alone; what anything else writes there goes to standard error.
+    """Reserve standard output for the protocol; whatever else writes there goes to standard error.
 
-    Gives the file descriptor that leads to the client.
+    Returns the file descriptor that leads to the client.
     """
     sys.stdout.flush()
     channel = os.dup(1)
@@ -44,9 +44,9 @@ def claim_stdout() -> int:
 async def serve(
     dependencies: Dependencies, channel: int, on_start: Callable[[Callable[[], None]], None]
 ) -> int:
-    """Serve the client on standard input and `channel` until it leaves; gives the exit status.
+    """Serve the client on standard input and `channel` until it disconnects; returns the exit status.
 
-    `on_start` is given what ends the session from outside.
+    `on_start` receives a function that ends the session from outside.
     """
     writing = _Writing()
     outbox = await _open_outbox(channel, writing)
@@ -103,13 +103,13 @@ async def _open_reader(reader: MessageReader) -> None:
 
 
 def _can_be_watched(descriptor: int) -> bool:
-    """Whether an event loop can wait for it: not for files, terminals, /dev/null, or on Windows."""
+    """Whether an event loop can wait for this descriptor: not files, terminals, /dev/null, nor anything on Windows."""
     mode = os.fstat(descriptor).st_mode
     return sys.platform != "win32" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
 
 
 def _read(file: FileIO, reader: MessageReader, loop: asyncio.AbstractEventLoop) -> None:
-    """Pass on what comes, on a thread, where the event loop cannot watch the file."""
+    """Read on a thread, if the event loop cannot watch the file."""
     try:
         while data := file.read(_CHUNK):
             loop.call_soon_threadsafe(reader.feed, data)
@@ -123,7 +123,10 @@ _TYPES = {logging.ERROR: types.MessageType.Error, logging.WARNING: types.Message
 
 
 class ClientLog(logging.Handler):
-    """For a process with one client; the log of one with several is nobody's in particular."""
+    """Sends our warnings and errors to the client as `window/logMessage`, rate-limited.
+
+    For a process with one client; the log of one with several belongs to none of them.
+    """
 
     def __init__(self, protocol: Protocol) -> None:
         super().__init__(logging.WARNING)
@@ -132,15 +135,15 @@ class ClientLog(logging.Handler):
         self._sent: deque[float] = deque(maxlen=MOST_A_MINUTE)
 
     def attach(self) -> None:
-        """Begin to pass on what our own modules log."""
+        """Start sending what our own modules log."""
         logging.getLogger("aix_lsp").addHandler(self)
 
     def detach(self) -> None:
-        """Stop that."""
+        """Stop sending."""
         logging.getLogger("aix_lsp").removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass a record on, from whatever thread; later, so that logging while sending does no harm."""
+        """Send a record, from any thread; deferred, so that logging while sending is safe."""
         now = time.monotonic()
         if len(self._sent) == MOST_A_MINUTE and now - self._sent[0] < 60:
             return

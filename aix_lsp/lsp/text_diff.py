@@ -1,4 +1,4 @@
-"""The one edit that turns a text into another: for clients that send whole documents. Pure."""
+"""Computes the one edit between two texts, for clients that send whole documents. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aix_lsp.completion.text import Position, Text, content_length
 def minimal_edit(before: Text, after: Text) -> Edit | None:
     """The smallest single edit from `before` to `after`; None where they are equal.
 
-    Typing then looks like typing, whatever way the client sends it, and unchanged lines stay shared.
+    Typing then looks like typing however the client sends it, and unchanged lines stay shared.
     """
     shared = min(before.line_count, after.line_count)
     top = _first_unequal(before, after, shared)

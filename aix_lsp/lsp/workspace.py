@@ -26,7 +26,7 @@ class Folder:
 
 
 class Workspace:
-    """The folders that the editor has open; the innermost one that holds a document is the document's own."""
+    """The folders that the editor has open; a document belongs to the innermost that contains it."""
 
     def __init__(self) -> None:
         self._folders: dict[str, Folder] = {}
@@ -48,13 +48,13 @@ class Workspace:
         self._folders.pop(uri, None)
 
     def folder_of(self, uri: str) -> Folder | None:
-        """The innermost folder that holds the document, by path where both have one, else by URI."""
+        """The innermost folder that contains the document: by path if both have one, else by URI."""
         path = file_path(uri)
         holding = [f for f in self._folders.values() if _holds(f, uri, path)]
         return max(holding, key=lambda folder: len(folder.uri), default=None)
 
     def shown_path(self, uri: str) -> str:
-        """The path that the model is shown: inside its folder, else the file's bare name.
+        """The path shown to the model: relative to its folder, else the file's bare name.
 
         Never an absolute path, which would tell a remote model the user's name. Empty for untitled buffers.
         """
@@ -73,7 +73,7 @@ def _holds(folder: Folder, uri: str, path: Path | None) -> bool:
 
 
 class Configuration:
-    """Settings of each workspace folder, from all sources; the later in `_layers` wins."""
+    """The settings of each workspace folder, from all sources; later ones in `_layers` win."""
 
     def __init__(self, flags: Mapping[str, Any], *, trusts_client: bool = True) -> None:
         """`trusts_client` says whether what the client tells may be taken for the user's own."""
@@ -94,12 +94,12 @@ class Configuration:
         self._pulled = {folder: unwrap(values) for folder, values in by_folder.items()}
 
     def set_pushed(self, settings: Any) -> None:
-        """Take the settings of a didChangeConfiguration from a client that cannot be asked."""
+        """Take the settings of a didChangeConfiguration, from a client without `workspace/configuration`."""
         if isinstance(settings, Mapping) and isinstance(settings.get(SECTION), Mapping):
             self._pulled = {"": settings[SECTION]}
 
     def override(self, name: str, value: Any, *, language: str = "", folder: str = "") -> None:
-        """Take a setting that a command has changed: for this session, a folder, or a language."""
+        """Take a setting changed by a command: for this session, a folder, or a language."""
         values = self._overrides.setdefault(folder, {})
         if not language:
             values[name] = value
@@ -119,7 +119,7 @@ class Configuration:
         return settings, list(fresh.values())
 
     def before_start(self) -> Settings:
-        """The settings as far as they are known before the client or any file has been asked."""
+        """The settings as known before the client's configuration and any file have been read."""
         return resolve([Layer("initializationOptions", self._options, self._trusts_client), self._flags])[0]
 
     def _layers(self, user: Layer, uri: str, path: Path | None) -> Iterable[Layer]:

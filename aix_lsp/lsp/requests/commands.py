@@ -1,4 +1,4 @@
-"""`workspace/executeCommand`: what users can tell the server to do."""
+"""`workspace/executeCommand`: the commands of the server."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _clear_caches(session: Session, arguments: list[Any]) -> None:
 
 
 def _statistics(session: Session, arguments: list[Any]) -> dict[str, Any]:
-    """The session's figures; where folders have services of their own, theirs are listed under "others"."""
+    """The session's figures; those of folders with a service of their own are listed under "others"."""
     figures = [configured.service.statistics() for configured in session.services]
     if not figures:
         return {}
@@ -50,7 +50,7 @@ def _statistics(session: Session, arguments: list[Any]) -> dict[str, Any]:
 
 def _enabling(enabled: bool) -> Callable[[Session, list[Any]], Any]:
     def switch(session: Session, arguments: list[Any]) -> Any:
-        """`[]` is everything; a language, or `{language, workspace}` with a folder's URI, is less."""
+        """`[]` is everything; a language, or `{language, workspace}` with a folder's URI, narrows it down."""
         where = arguments[0] if arguments else {}
         if isinstance(where, str):
             where = {"language": where}
@@ -80,9 +80,9 @@ def _string(value: Any) -> str:
 
 
 def _cycle_candidates(by: int) -> Callable[[Session, list[Any]], Coroutine[Any, Any, Any]]:
-    """The command that goes `by` candidates on, round and round: for clients that keep no list themselves.
+    """The command that moves `by` candidates on, cyclically, for clients that keep no list themselves.
 
-    `[uri]` is about the suggestion that is shown in that document; `[{textDocument, position}]` also works where
+    `[uri]` refers to the suggestion shown in that document; `[{textDocument, position}]` also works where
     nothing is shown. The answer is an item as `aix/inlineCompletion` gives it, whose data hold its `index` and the
     `count`; null where there is none, or where the document has changed since.
     """
@@ -115,7 +115,7 @@ async def _step(session: Session, candidates: CandidateList | None, by: int) -> 
 
 
 async def _completed(session: Session, candidates: CandidateList) -> CandidateList:
-    """The list with all candidates of its position; what was given before comes first."""
+    """The list with all candidates for its position; those sent before come first."""
     found: tuple[Suggestion, ...] = ()
     async with aclosing(suggest(session, candidates.request)) as stream:
         async for update in stream:

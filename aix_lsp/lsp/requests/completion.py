@@ -17,7 +17,7 @@ from aix_lsp.lsp.requests.suggestions import suggest, when_started
 from aix_lsp.lsp.session import Session
 
 _PAUSE_S = 1.0
-"""A request this long after the last edit was made by hand; clients send one kind for both."""
+"""A request this long after the last edit was triggered by hand; clients send the same kind for both."""
 
 
 _NOTHING = types.CompletionList(is_incomplete=False, items=[])
@@ -55,9 +55,9 @@ def _complete(
 
 
 def resolve(session: Session, item: Any) -> dict[str, Any]:
-    """Add the documentation, where the suggestion is still known.
+    """Add the documentation, if the suggestion is still known.
 
-    The item is read raw, so that it goes back with every field that it came with.
+    The item is read as plain JSON, so that it is returned with every field it came with.
     """
     if not isinstance(item, dict) or not isinstance(item.get("label"), str):
         raise JsonRpcException("invalid params: expected a completion item", INVALID_PARAMS)

@@ -1,4 +1,4 @@
-"""What became of a suggestion: shown, accepted, partly accepted, rejected. All stays here."""
+"""Feedback on suggestions: shown, accepted, partly accepted, rejected. It stays on this machine."""
 
 from __future__ import annotations
 

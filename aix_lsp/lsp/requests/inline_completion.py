@@ -24,12 +24,12 @@ class Params(types.InlineCompletionParams):
 
 
 def inline_completion(session: Session, params: Params) -> Any:
-    """The standard request. A partial result token gets the finished items, the answer then none."""
+    """The standard request. With a partial result token, the items go there, and the answer has none."""
     return _answer(session, params, "inline", _inline)
 
 
 def stream_inline_completion(session: Session, params: Params) -> Any:
-    """Our own: each progress value has the whole text so far, since ghost text grows in place."""
+    """Our extension: each progress value has the whole text so far, since ghost text grows in place."""
     return _answer(session, params, "stream", _stream)
 
 
@@ -101,7 +101,7 @@ def _request(
 def _selected(
     position: RequestPosition, info: types.SelectedCompletionInfo | None
 ) -> SelectedCompletion | None:
-    """The popup's selected entry; one whose range does not end at the cursor's line says nothing usable."""
+    """The popup's selected item; None if its range does not start in the cursor's line, before the cursor."""
     if info is None:
         return None
     wire, document = info.range.start, position.document
@@ -117,7 +117,7 @@ def _keep_candidates(
     request: CompletionRequest,
     suggestions: tuple[Suggestion, ...],
 ) -> None:
-    """Keep what a client is given, of which it shows the first, for the commands that show others."""
+    """Keep the candidates sent to a client, which shows the first, for the commands that show others."""
     if suggestions:
         session.candidates[position.document.snapshot.uri] = CandidateList(position, request, suggestions)
 
@@ -125,7 +125,7 @@ def _keep_candidates(
 def inline_item(
     session: Session, position: RequestPosition, request: CompletionRequest, suggestion: Suggestion
 ) -> dict[str, Any]:
-    """One suggestion as an item, which the session remembers for what its client will say of it."""
+    """One suggestion as an item; the session remembers it for the client's feedback."""
     text, span = _span(position, request, suggestion)
     session.remember(position.document, suggestion)
     return {"insertText": text, "range": span, "command": accept_command(suggestion)}
@@ -147,7 +147,7 @@ def usage(suggestion: Suggestion) -> dict[str, Any]:
 def _text_so_far(
     position: RequestPosition, request: CompletionRequest, suggestions: Sequence[Suggestion]
 ) -> dict[str, Any]:
-    """The best candidate so far, with its range, so that a client can take it before the answer comes."""
+    """The best candidate so far, with its range, so that a client can accept it before the answer arrives."""
     if not suggestions:
         return {"text": ""}
     text, span = _span(position, request, suggestions[0])
@@ -157,7 +157,7 @@ def _text_so_far(
 def _span(
     position: RequestPosition, request: CompletionRequest, suggestion: Suggestion
 ) -> tuple[str, types.Range]:
-    """Text and range, which start where the selected popup entry does, else at the cursor."""
+    """Text and range; they start at the selected popup item, if any, else at the cursor."""
     start, text = position.cursor, suggestion.text
     if request.selected is not None:
         start = position.document.out_of_whole(request.selected.start)
@@ -166,7 +166,7 @@ def _span(
 
 
 class _TextProgress:
-    """Sends the text each time that it has changed, numbered so that a client can tell a gap."""
+    """Sends the text whenever it has changed, numbered so that a client can detect gaps."""
 
     def __init__(self, session: Session, token: types.ProgressToken | None) -> None:
         self._session = session

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 def initialize(session: Session, params: Any) -> types.InitializeResult:
-    """Answer at once with what we can do; everything slow starts at `initialized`."""
+    """Answer with our capabilities at once; everything slow starts at `initialized`."""
     if not isinstance(params, Mapping):
         raise JsonRpcException("invalid params: expected an object", INVALID_PARAMS)
     _check_token(session, params.get("initializationOptions"))
@@ -66,13 +66,13 @@ def _check_token(session: Session, options: Any) -> None:
 
 
 async def _leave_at(session: Session, end: Awaitable[None]) -> None:
-    """A server whose editor has crashed is of no use to anybody."""
+    """End the session with its editor's process, even if that has crashed."""
     await end
     session.disconnected()
 
 
 def _folders(params: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Workspace folders, or the root of clients from before there were several."""
+    """The workspace folders, or the one root of older clients."""
     folders = params.get("workspaceFolders")
     if isinstance(folders, list):
         named = [(f.get("uri"), f.get("name")) for f in folders if isinstance(f, Mapping)]

@@ -1,4 +1,4 @@
-"""Suggestions as entries of the completion popup. Pure: from a position and suggestions to LSP items."""
+"""Suggestions as items of the completion popup. Pure: from a position and suggestions to LSP items."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FIRST = "!"
 
 @dataclass(frozen=True, slots=True)
 class PopupItems:
-    """Makes items for one position and client. `first` lets them stand above those of other servers."""
+    """Makes items for one position and client. `first` sorts them above those of other servers."""
 
     position: RequestPosition
     client: Client
@@ -38,11 +38,11 @@ class PopupItems:
         return found[0] if found else ""
 
     def complete_list(self, items: Sequence[types.CompletionItem], incomplete: bool) -> types.CompletionList:
-        """A list with what its items share said once, where the client knows that."""
+        """A list whose items share their defaults, if the client supports that."""
         return types.CompletionList(incomplete, list(items), item_defaults=self._defaults())
 
     def insertable(self, suggestion: Suggestion) -> Suggestion | None:
-        """The suggestion in a form that the client inserts right; None where there is none.
+        """The suggestion in a form that the client inserts correctly; None if there is none.
 
         A client that ignores ranges would leave the closers in place that the text brings itself: those at its end
         are cut off, and others can't be.
@@ -112,7 +112,7 @@ class PopupItems:
         return defaults
 
     def _filter_text(self, text: str) -> str:
-        """What the client matches typed characters with: the first line that is not blank."""
+        """What the client matches typed characters against: the first line that is not blank."""
         return next((line for line in _lines(self.word + text) if line.strip()), self.word)
 
 
@@ -142,7 +142,7 @@ def documentation(text: str, language: str, client: Client) -> types.MarkupConte
 
 
 def _label(text: str) -> str:
-    """The first line that is not blank, at a length that fits a popup."""
+    """The first line that is not blank, shortened to fit a popup."""
     lines = _lines(text.strip())
     shown = lines[0] if len(lines[0]) <= _LABEL_LENGTH else lines[0][: _LABEL_LENGTH - 1] + "…"
     return shown + (" ⏎" if len(lines) > 1 else "")

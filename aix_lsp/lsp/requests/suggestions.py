@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def when_started(session: Session, go: Callable[[], T | Awaitable[T]], nothing: T) -> T | Awaitable[T]:
-    """What `go` gives: now, or when the settings are known; `nothing` where that passes the deadline."""
+    """The result of `go`: now, or once the settings are known; `nothing` if that takes past the deadline."""
     return go() if session.started.is_set() else _later(session, go, nothing)
 
 
@@ -36,9 +36,9 @@ async def _later(session: Session, go: Callable[[], T | Awaitable[T]], nothing: 
 
 
 def suggest(session: Session, ask: CompletionRequest) -> AsyncGenerator[Update, None]:
-    """The service's updates, the last one with `done`; closing this ends the generation.
+    """The service's updates, the last one with `done`; closing this stops the generation.
 
-    The service learns of the request at once, so that a change that the client sends next finds it there.
+    The service takes the request at once, so that it knows of it when the client sends the next change.
     Iterating raises JsonRpcException where the request was superseded or the document has changed.
     """
     configured = session.service_for(ask.document.uri)
@@ -67,6 +67,6 @@ async def _with_lsp_errors(
 
 
 def accept_command(suggestion: Suggestion) -> types.Command:
-    """What the client runs when it has inserted the suggestion."""
+    """The command that the client runs once it has inserted the suggestion."""
     length = units_of(suggestion.text, len(suggestion.text), "utf-16")
     return types.Command("Accepted", ACCEPT, arguments=[suggestion.id, length])

@@ -1,4 +1,4 @@
-"""What changes a session's settings or folders from outside; and the client's say about progress."""
+"""`workspace/` notifications that change settings, folders and files, and `window/workDoneProgress/cancel`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from aix_lsp.lsp.session import Session
 
 
 def did_change_configuration(session: Session, params: Any) -> None:
-    """Read all settings again; a client that cannot be asked has sent them along."""
+    """Reload all settings; a client without `workspace/configuration` sends them along."""
     if isinstance(params, Mapping):
         session.configuration.set_pushed(params.get("settings"))
     session.run_soon(session.reconfigure())
 
 
 def did_change_watched_files(session: Session, params: types.DidChangeWatchedFilesParams) -> None:
-    """Files were written, made or deleted outside of the editor."""
+    """Files were written, created or deleted outside of the editor."""
     session.files_changed([change.uri for change in params.changes])
 
 
@@ -31,7 +31,7 @@ def did_change_workspace_folders(session: Session, params: types.DidChangeWorksp
 
 
 def set_trace(session: Session, params: Any) -> None:
-    """Accepted: our log has a level of its own, `logLevel`."""
+    """Accepted without effect: our log has its own level, `logLevel`."""
 
 
 def work_done_progress_cancel(session: Session, params: types.WorkDoneProgressCancelParams) -> None:
