@@ -1,7 +1,7 @@
 """Document URIs: the file on this machine that one names, or why it names none. Opens no documents.
 
 The one place that turns a URI into a path. Everything that follows from a path (which folder a document lies in, which
-ignore file applies, what the model is told) starts here, so that no two parts of the program can disagree.
+ignore file applies, what the model is shown) starts here, so that no two parts of the program can disagree.
 
 Sources: RFC 3986 (appendix B), RFC 8089 (file URIs), VS Code's `Uri` and `NotebookUri`, its git extension's `toGitUri`.
 """

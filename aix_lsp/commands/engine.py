@@ -22,7 +22,7 @@ from aix_lsp.settings.table import EngineOptions
     default=30.0,
     show_default=True,
     type=click.FloatRange(0),
-    help="Give up a step of the model that takes longer; where it cannot be ended, leave with status 70. 0 never.",
+    help="Abort a step of the model that takes longer (s); if it cannot be aborted, exit with status 70. 0 never.",
 )
 @click.option("--uds", default="", help="Listen on this Unix socket.")
 @click.option("--host", default="", help="Listen on this address.")

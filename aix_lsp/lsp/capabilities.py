@@ -64,8 +64,8 @@ def _extensions() -> dict[str, Any]:
 _SHOWS_UNKNOWN_NOTIFICATIONS = {"emacs"}
 """Clients (by `clientInfo.name`) that show their user a warning for each notification they do not know."""
 _REPLACES_THE_LINE = {"vim-lsp"}
-"""Clients whose plugin (asyncomplete-lsp) puts an inline item in the stead of the whole line, whatever its range, and
-asks for no popup where the server has both."""
+"""Clients whose plugin (asyncomplete-lsp) replaces the whole line with an inline item, whatever its range, and requests
+no popup from a server that has both."""
 
 
 @dataclass(frozen=True, slots=True)

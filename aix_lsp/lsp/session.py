@@ -175,10 +175,10 @@ class Session:
         if not self.finished.done():
             self.finished.set_result(0 if self.protocol.phase is Phase.SHUT_DOWN else 1)
 
-    async def reconfigure(self, *, ask: bool = True) -> None:
+    async def reconfigure(self, *, pull: bool = True) -> None:
         """Reload the settings from all sources and apply them."""
         async with self._reconfiguring:
-            if ask and self.client.configuration:
+            if pull and self.client.configuration:
                 await self._pull()
             self._apply()
 
@@ -212,14 +212,14 @@ class Session:
     def files_changed(self, uris: Sequence[str]) -> None:
         """Reload what depends on changed files: a project's settings, and the index for context."""
         if any(uri.endswith("/" + PROJECT_FILE) for uri in uris):
-            self.run_soon(self.reconfigure(ask=False))
+            self.run_soon(self.reconfigure(pull=False))
         for configured in self.services:
             configured.service.files_changed(uris)
 
     async def restart_engine(self) -> None:
         """Restart the engines, including any that were released."""
         if not list(self.services):
-            await self.reconfigure(ask=False)
+            await self.reconfigure(pull=False)
         for backend in {
             id(configured.lease.backend): configured.lease.backend for configured in self.services
         }.values():

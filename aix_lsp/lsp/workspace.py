@@ -1,4 +1,4 @@
-"""Workspace folders of a session, and the settings of each from all their sources. Asks no client."""
+"""Workspace folders of a session, and the settings of each from all their sources. Sends no messages."""
 
 from __future__ import annotations
 

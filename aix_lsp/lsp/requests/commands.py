@@ -58,7 +58,7 @@ def _enabling(enabled: bool) -> Callable[[Session, list[Any]], Any]:
             raise JsonRpcException("expected a language, or {language, workspace}", INVALID_PARAMS)
         language, workspace = (_string(where.get(name, "")) for name in ("language", "workspace"))
         session.configuration.override("enabled", enabled, language=language, folder=workspace)
-        return session.reconfigure(ask=False)
+        return session.reconfigure(pull=False)
 
     return switch
 
@@ -70,7 +70,7 @@ def _restart_engine(session: Session, arguments: list[Any]) -> Any:
 def _switch_model(session: Session, arguments: list[Any]) -> Any:
     """`[model]`: a folder, a Hugging Face id, or "embedded"; until the session ends."""
     session.configuration.override("model", _string(arguments[0] if arguments else None))
-    return session.reconfigure(ask=False)
+    return session.reconfigure(pull=False)
 
 
 def _string(value: Any) -> str:

@@ -35,17 +35,17 @@ async def _later(session: Session, go: Callable[[], T | Awaitable[T]], nothing: 
         return nothing
 
 
-def suggest(session: Session, ask: CompletionRequest) -> AsyncGenerator[Update, None]:
+def suggest(session: Session, request: CompletionRequest) -> AsyncGenerator[Update, None]:
     """The service's updates, the last one with `done`; closing this stops the generation.
 
     The service takes the request at once, so that it knows of it when the client sends the next change.
     Iterating raises JsonRpcException where the request was superseded or the document has changed.
     """
-    configured = session.service_for(ask.document.uri)
+    configured = session.service_for(request.document.uri)
     if configured is None:
         return _nothing()  # the user has cancelled the model's loading
     session.status.follow(configured.lease.backend)
-    return _with_lsp_errors(session, configured.service.suggest(ask))
+    return _with_lsp_errors(session, configured.service.suggest(request))
 
 
 async def _nothing() -> AsyncGenerator[Update, None]:
