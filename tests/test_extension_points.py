@@ -1,4 +1,4 @@
-"""A new option or LSP request touches only what docs/architecture.md says: each is added to a copy of the package."""
+"""What is added touches only the files that docs/architecture.md says: here, each is added to a copy of the package."""
 
 from __future__ import annotations
 
@@ -38,6 +38,27 @@ class Params:
 def probe(session: Session, params: Params) -> Any:
     return {"word": params.word, "started": session.started.is_set()}
 '''
+FAMILY = """    Template(
+        name="probe",
+        order="psm",
+        layout=("<|probe_pre|>", "{prefix}", "<|probe_suf|>", "{suffix}", "<|probe_mid|>"),
+        stop=("<|probe_end|>",),
+    ),
+"""
+USE_FAMILY = """
+from aix_lsp.backends.base import GenerateRequest
+from aix_lsp.backends.dialects import TemplateDialect
+from aix_lsp.fim.prompt import FimPrompt
+from aix_lsp.fim.templates import detect
+
+family = detect(["<|probe_pre|>", "<|probe_suf|>", "<|probe_mid|>", "<|probe_end|>", "<|endoftext|>"])
+assert family is not None and family.name == "probe", family
+assert detect((), "some-model", "probe") is family
+body = TemplateDialect(family).body(GenerateRequest(FimPrompt(prefix="one", suffix="two"), 8))
+assert body["prompt"] == "<|probe_pre|>one<|probe_suf|>two<|probe_mid|>", body
+assert "<|probe_end|>" in body["stop"], body
+print("rendered")
+"""
 ASK = """
 import asyncio
 from tests.lsp.peer import DirectPeer
@@ -120,3 +141,13 @@ def test_an_lsp_request_is_a_file_and_its_line_in_the_server(package: Path) -> N
     insert(server, "    workspace,\n)", "    probe,\n")
     insert(server, '    "workspace/executeCommand":', '    "aix/probe": probe.probe,\n')
     assert run(package, "-c", ASK) == "answered\n"
+
+
+def test_a_model_family_is_one_template(package: Path) -> None:
+    """It is found by its special tokens or by the setting `fimFamily`, rendered, and stopped at its own stops."""
+    templates = package / "fim" / "templates.py"
+    head = "FAMILIES: tuple[Template, ...] = (\n"
+    source = templates.read_text("utf-8")
+    assert source.count(head) == 1
+    templates.write_text(source.replace(head, head + FAMILY), "utf-8")
+    assert run(package, "-c", USE_FAMILY) == "rendered\n"

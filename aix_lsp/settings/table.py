@@ -95,13 +95,13 @@ class Settings(EngineOptions):
     url: str | list[str] = option(  # noqa: RUF009 - a dataclasses.field, like the others
         "",
         "Base URL of an OpenAI-compatible server (vLLM, llama.cpp, Ollama, a team's `aix-lsp engine`), or a list of "
-        "them: each document has one, and another takes over where it fails. Empty runs the local engine.",
+        "them: each document is served by one, and another takes over if it fails. Empty runs the local engine.",
         group="Remote engine",
         scope="user",
         backend=True,
     )
     local_fallback: bool = option(
-        False, "Use the local engine while no server at `url` can be used.", scope="user", backend=True
+        False, "Use the local engine while no server at `url` is available.", scope="user", backend=True
     )
     api_key: str = option(
         "",
@@ -197,8 +197,8 @@ class Settings(EngineOptions):
     )
     wait_ms: int = option(
         200,
-        "Longest delay before the model is queried while you type. With a `url` every rush of keys is waited out; "
-        "the local engine waits only where you type faster than the model answers, or reject its suggestions. "
+        "Longest delay before the model is queried while you type. With a `url`, every burst of keystrokes is delayed; "
+        "with the local engine, only those where you type faster than the model answers, or reject its suggestions. "
         "0 never delays.",
         unit="ms",
         minimum=0,
