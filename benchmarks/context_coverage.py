@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from aix_lsp.completion.context.files import read_source
+from aix_lsp.completion.context.index.chunks import identifiers
 from aix_lsp.completion.context.index.grammars import parse
 from aix_lsp.completion.context.index.reader import Library, Query
-from aix_lsp.completion.context.index.reading import read_source
 from aix_lsp.completion.context.index.scan import Gate, scan
-from aix_lsp.completion.context.index.sources import MOST, SEARCHES
+from aix_lsp.completion.context.index.searches import MOST, SEARCHES
 from aix_lsp.completion.context.index.store import Store
-from aix_lsp.completion.context.index.words import identifiers
-from aix_lsp.completion.context.ranking import choose, size
-from aix_lsp.completion.context.snippet import Snippet
+from aix_lsp.completion.context.ranking import Snippet, choose, size
 from aix_lsp.languages import indexed_language
 
 _HIDDEN_LINES = 3

@@ -12,9 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from aix_lsp.completion import postprocess
-from aix_lsp.completion.cursor import AFTER, BEFORE, CursorContext
-from aix_lsp.completion.multiline import extent
+from aix_lsp.completion.cursor import AFTER, BEFORE, CursorContext, extent
+from aix_lsp.completion.postprocess import pipeline
 from benchmarks.replay.corpus import DEBIAN, LANGUAGES, SourceFile, chosen, default_cache
 
 _LINES = (1, 1, 2, 4)
@@ -44,7 +43,7 @@ def places(source: SourceFile, count: int, draw: random.Random) -> Iterator[tupl
 
 def cut_by(scene: CursorContext, text: str) -> Iterator[str]:
     """The names of the filters that take something from a text at a scene's cursor."""
-    for each in postprocess.of(extent(scene, "auto")):
+    for each in pipeline.of(extent(scene, "auto")):
         if each.__name__ not in MEANT and each(text, scene, True).text.rstrip() != text.rstrip():
             yield each.__name__
 
@@ -64,7 +63,7 @@ def report(files: Sequence[SourceFile], count: int, seed: int, examples: int) ->
                         f"{name}: {source.name}\n  {scene.before[-80:]!r}\n  {text!r}\n  {scene.after[:80]!r}"
                     )
     print(f"{total} places in {len(files)} files")
-    names = {each.__name__ for kind in ("line", "block") for each in postprocess.of(kind)}
+    names = {each.__name__ for kind in ("line", "block") for each in pipeline.of(kind)}
     for name in sorted(names - set(MEANT), key=lambda name: (-cut[name], name)):
         print(f"  {name:14} {cut[name]:5}  {cut[name] / max(1, total):.2%}")
 

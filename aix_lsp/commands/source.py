@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from aix_lsp.completion.document import DocumentSnapshot, Position
-from aix_lsp.completion.text import Text
+from aix_lsp.completion.text import DocumentSnapshot, Position, Text
 from aix_lsp.languages import language_of_file
 
 

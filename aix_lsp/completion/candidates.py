@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from aix_lsp.completion import postprocess
 from aix_lsp.completion.context.index.grammars import parse
-from aix_lsp.completion.cursor import CursorContext
+from aix_lsp.completion.cursor import CursorContext, with_ending
 from aix_lsp.completion.generation import Generation, Track
-from aix_lsp.completion.line_endings import with_ending
+from aix_lsp.completion.postprocess import pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +31,8 @@ def candidates(generation: Generation, typed: str, cursor: CursorContext) -> lis
     for index, track in enumerate(generation.tracks):
         text = rest(track, typed)
         if not track.stopped:
-            text = postprocess.whole_words(text)
-        fitted = postprocess.fit(text, cursor)
+            text = pipeline.whole_words(text)
+        fitted = pipeline.fit(text, cursor)
         if fitted.text.strip():
             ended = with_ending(fitted.text, cursor.ending)
             candidate = Candidate(index, ended, fitted.replace_right, _mean_logprob(track))

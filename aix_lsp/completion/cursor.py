@@ -1,14 +1,35 @@
-"""What stands around a cursor, as filters, reuse and generations look at it. All line endings are "\\n"."""
+"""What stands around a cursor, and whether a suggestion there may have several lines. Line endings are "\\n"."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from aix_lsp.completion.document import DocumentSnapshot, Position
-from aix_lsp.completion.line_endings import line_ending
+from aix_lsp.completion.brackets import BLOCK_COMMENT, LINE_COMMENT, state_at, unpaired
+from aix_lsp.completion.text import DocumentSnapshot, Position
+from aix_lsp.fim.block import indentation, opens_block
 from aix_lsp.fim.closers import only_closers
-from aix_lsp.fim.reading import read, read_back
+from aix_lsp.fim.reading import Lines, read, read_back
 from aix_lsp.languages import language_of
+
+_LOOK_AT = 64
+
+
+def line_ending(text: Lines, near: int) -> str:
+    """The line ending in use around line `near`: "\\n", "\\r\\n" or "\\r"; "\\n" for a single line."""
+    start = max(0, near - _LOOK_AT)
+    counts = {"\n": 0, "\r\n": 0, "\r": 0}
+    for line in text.lines(start, near + _LOOK_AT):
+        ending = line[-2:] if line.endswith("\r\n") else line[-1:]
+        if ending in counts:
+            counts[ending] += 1
+    return max(counts, key=lambda ending: counts[ending])
+
+
+def with_ending(string: str, ending: str) -> str:
+    """`string`, which has "\\n" endings, with `ending` instead."""
+    return string if ending == "\n" else string.replace("\n", ending)
+
 
 BEFORE = 4096
 AFTER = 2048
@@ -85,3 +106,53 @@ class CursorContext:
 
 def _is_word(char: str) -> bool:
     return char.isalnum() or char == "_"
+
+
+SyntacticContext = Literal["code", "parentheses", "comment", "string", "long string", "prose"]
+
+
+def syntactic_context(cursor: CursorContext) -> SyntacticContext:
+    """The innermost of them; "parentheses" are those of a call, a signature or a condition.
+
+    A "long string" may span lines, as docstrings do.
+    """
+    if language_of(cursor.language).prose:
+        return "prose"
+    state = state_at(cursor.before, cursor.language)
+    if state in (LINE_COMMENT, BLOCK_COMMENT):
+        return "comment"
+    if state:
+        return "long string" if len(state) > 1 or state == "`" else "string"
+    openers = unpaired(cursor.before, cursor.language).openers
+    return "parentheses" if openers and openers[-1].char == "(" else "code"
+
+
+Extent = Literal["line", "block"]
+Multiline = Literal["auto", "always", "never"]
+
+
+def extent(cursor: CursorContext, multiline: Multiline, invoked: bool = False) -> Extent:
+    """How far a suggestion at the scene's cursor may go; who asks by hand wants more than the line's rest."""
+    if multiline == "never" or cursor.in_mid_line:
+        return "line"
+    if multiline == "always":
+        return "block"
+    line, rest = cursor.line_before, cursor.line_after.strip()
+    if rest and not _between_block_brackets(line, rest):
+        return "line"
+    if line.strip() and not opens_block(line, language_of(cursor.language)):
+        return "block" if invoked else "line"
+    if _body_below(cursor) or not (invoked or syntactic_context(cursor) == "code"):
+        return "line"
+    return "block"
+
+
+def _body_below(cursor: CursorContext) -> bool:
+    """Whether the next line is deeper: what is written above it may not end where it would have to begin."""
+    below = cursor.lines_below(1)
+    return bool(below) and indentation(below[0]) > indentation(cursor.line_before)
+
+
+def _between_block_brackets(line: str, rest: str) -> bool:
+    """Whether the cursor stands in a pair of brackets that an editor closed as its block was opened."""
+    return line.rstrip().endswith("{") and rest.startswith("}")

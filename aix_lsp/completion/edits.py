@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aix_lsp.completion.document import Edit, Position, Text
+from aix_lsp.completion.text import Edit, Position, Text
 from aix_lsp.fim.reading import normalise
 
 MOST_TYPED_AHEAD = 24

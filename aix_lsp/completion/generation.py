@@ -13,9 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aix_lsp.backends.base import Backend, BackendError, Delta, GenerateRequest, Usage
-from aix_lsp.completion import postprocess
-from aix_lsp.completion.cursor import CursorContext
-from aix_lsp.completion.multiline import Extent
+from aix_lsp.completion.cursor import CursorContext, Extent
+from aix_lsp.completion.postprocess import pipeline
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +173,7 @@ class Generation:
             return
         track.raw += event.text
         before = track.shown
-        track.shown, track.stopped = postprocess.apply(track.raw, self.cursor, self.extent, done=False)
+        track.shown, track.stopped = pipeline.apply(track.raw, self.cursor, self.extent, done=False)
         if event.finish_reason is not None:
             self._end(track, event.finish_reason)
         if track.shown != before or track.stopped:
@@ -183,9 +182,9 @@ class Generation:
     def _end(self, track: Track, reason: str) -> None:
         track.finish_reason = track.finish_reason or reason
         if not track.stopped:
-            track.shown, stopped = postprocess.apply(track.raw, self.cursor, self.extent, done=True)
+            track.shown, stopped = pipeline.apply(track.raw, self.cursor, self.extent, done=True)
             if reason == "length" and not stopped:
-                track.shown = postprocess.whole_words(track.shown)
+                track.shown = pipeline.whole_words(track.shown)
             track.stopped = True
 
     def _ended(self, task: asyncio.Task[None]) -> None:

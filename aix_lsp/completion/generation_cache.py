@@ -16,14 +16,13 @@ from typing import Literal
 from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable, GenerateRequest, Priority
 from aix_lsp.completion import prompt as prompts
 from aix_lsp.completion.candidates import contradicts, exhausted, has_more
-from aix_lsp.completion.completion_context import CompletionContext, completion_context
 from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.debounce import Mean
 from aix_lsp.completion.document_state import DocumentState
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.prefetch import after_acceptance, after_line_break
-from aix_lsp.completion.prompt_budget import PromptBudget
-from aix_lsp.completion.request import ContentModified, Suggestion
+from aix_lsp.completion.prompt import PromptBudget
+from aix_lsp.completion.request import CompletionContext, ContentModified, Suggestion, completion_context
 from aix_lsp.completion.reuse import ReuseStore, reuse_key
 from aix_lsp.fim.window import next_window
 

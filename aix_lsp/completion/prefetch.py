@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 
-from aix_lsp.completion.completion_context import CompletionContext
 from aix_lsp.completion.generation import Track
-from aix_lsp.completion.request import CompletionRequest, SelectedCompletion, Suggestion
+from aix_lsp.completion.request import CompletionContext, CompletionRequest, SelectedCompletion, Suggestion
 from aix_lsp.fim.block import opens_block
 from aix_lsp.fim.reading import normalise
 from aix_lsp.languages import language_of

@@ -1,11 +1,18 @@
-"""What the completion service takes and gives."""
+"""What the completion service takes and gives, and what is worked out of a request once, for all who handle it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from aix_lsp.completion.document import DocumentSnapshot, Position
+from aix_lsp.backends.base import ModelInfo
+from aix_lsp.completion.cursor import CursorContext, Extent, extent
+from aix_lsp.completion.edits import after
+from aix_lsp.completion.text import DocumentSnapshot, Position
+from aix_lsp.fim.confidence import NO_THRESHOLD, ConfidenceThresholds
+from aix_lsp.fim.reading import normalise
+from aix_lsp.settings import Settings
 
 Trigger = Literal["automatic", "invoked"]
 
@@ -66,3 +73,95 @@ class Superseded(Exception):
 
 class ContentModified(Exception):
     """The document changed in a way that makes the answer useless."""
+
+
+_HEAD = 0.02
+"""Of suggestions that began with less, one of 20 had anything right (docs/quality.md)."""
+_FURTHER = 0.1
+"""After lines that were less likely, 1 of 86 second lines was right; after others, 2 of 23."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionContext:
+    """What a request comes to. Positions are valid."""
+
+    request: CompletionRequest
+    settings: Settings
+    document: DocumentSnapshot
+    """The request's document with the selected entry of the popup inserted."""
+    position: Position
+    """The cursor in `document`."""
+    cursor: CursorContext
+    extent: Extent
+    shape: Hashable
+    """What must be the same for a generation to be used again, besides the place."""
+    wanted: int
+    """How many candidates."""
+
+    @property
+    def request_start(self) -> Position:
+        """Where in the request's own document the popup's entry would go; its cursor without one."""
+        request = self.request
+        start = request.selected.start if request.selected else request.position
+        return request.document.text.clamp(min(start, request.position))
+
+    @property
+    def request_position(self) -> Position:
+        """The cursor in the request's own document."""
+        return self.request.document.text.clamp(self.request.position)
+
+    @property
+    def least(self) -> ConfidenceThresholds:
+        """The chances at which a suggestion ends. What was asked for by hand is shown in full."""
+        sure = self.settings.confidence
+        if self.request.trigger == "invoked" or not sure:
+            return NO_THRESHOLD
+        further = 0.0 if self.settings.multiline == "always" else max(_FURTHER, sure)
+        return ConfidenceThresholds(head=max(_HEAD, sure), whole=sure, further=further)
+
+    @property
+    def head(self) -> str:
+        """The selected entry of the popup."""
+        return normalise(self.request.selected.text) if self.request.selected else ""
+
+
+def completion_context(
+    request: CompletionRequest, settings: Settings, model: ModelInfo | None, typed: str = ""
+) -> CompletionContext | None:
+    """Work a request out; None where no suggestion can help: in binary data, and, unasked, inside a word.
+
+    `typed` is what was just written up to the cursor: a word that begins there is a new one, which only
+    touches the word right of it until the blank between them is typed.
+    """
+    document, position = request.document, request.document.text.clamp(request.position)
+    if request.selected is not None:
+        start = document.text.clamp(min(request.selected.start, position))
+        end = document.text.clamp(Position(position.line, position.column + request.selected.replace_right))
+        document = replace(document, text=document.text.replace(start, end, request.selected.text))
+        position = after(start, request.selected.text)
+    cursor = CursorContext.of(document, position)
+    if "\0" in cursor.before or "\0" in cursor.after:
+        return None
+    if cursor.in_word and request.trigger == "automatic" and len(cursor.word_before) > len(typed):
+        return None
+    invoked = request.trigger == "invoked"
+    model_name = model.name if model else ""
+    shape = (
+        settings.max_tokens,
+        settings.multiline,
+        settings.temperature,
+        settings.recall,
+        settings.confidence,
+        model_name,
+    )
+    reach = extent(cursor, settings.multiline, invoked)
+    return CompletionContext(
+        request,
+        settings,
+        document,
+        position,
+        cursor,
+        reach,
+        shape,
+        max(1, request.candidates) if invoked else 1,
+    )

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from aix_lsp.backends.base import Backend
-from aix_lsp.completion.answering import NOTHING, Answering, takes_context
 from aix_lsp.completion.context.index_client import Progress
 from aix_lsp.completion.context.provider import ContextProvider
-from aix_lsp.completion.document import DocumentSnapshot, Edit, Position, Text
 from aix_lsp.completion.document_state import DocumentState
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.generation_cache import GenerationCache
 from aix_lsp.completion.pending_request import PendingRequest
 from aix_lsp.completion.request import CompletionRequest, ContentModified, Superseded, Update
+from aix_lsp.completion.responder import NOTHING, Answering, takes_context
 from aix_lsp.completion.telemetry import Telemetry
+from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Text
 from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
 

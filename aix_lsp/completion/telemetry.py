@@ -1,4 +1,4 @@
-"""What is counted of a client's asks and generations, and of what became of the suggestions.
+"""What is counted of a client's requests, generations and suggestions.
 
 Counts go to the user's file now and then (aix_lsp/statistics.py); numbers only, nothing of any document.
 """
@@ -8,18 +8,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from cachetools import LRUCache
+
 from aix_lsp import statistics
-from aix_lsp.completion.completion_context import CompletionContext
-from aix_lsp.completion.document import Text
-from aix_lsp.completion.feedback import Feedback
-from aix_lsp.completion.figures import figures
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.generation_cache import GenerationRef
-from aix_lsp.completion.request import Suggestion
-from aix_lsp.completion.retention import Retention
+from aix_lsp.completion.request import CompletionContext, Suggestion
+from aix_lsp.completion.text import Position, Text
+from aix_lsp.statistics import COUNTS, quantile
 
 log = logging.getLogger(__name__)
 
@@ -137,3 +137,154 @@ def _add(counts: Counter[str]) -> None:
         log.info("statistics could not be saved: %s", error)
     except Exception:
         log.exception("statistics could not be saved")
+
+
+Count = Callable[[str, int, str], None]
+
+_UNWELCOME = 4
+
+
+@dataclass(slots=True)
+class _Outcome:
+    language: str
+    left: int = 0
+    """Characters that can still be accepted."""
+    shown: bool = False
+    taken: bool = False
+    """Whether something of it was accepted."""
+    settled: bool = False
+
+
+class Feedback:
+    """Turns what a client says of suggestions into counts, in which each suggestion comes once."""
+
+    def __init__(self, count: Count) -> None:
+        """`count` takes a name of aix_lsp.statistics.COUNTS, how many, and the language id."""
+        self._count = count
+        self._known: LRUCache[str, _Outcome] = LRUCache(512)
+        self._rejected_in_a_row = 0
+
+    @property
+    def unwelcome(self) -> bool:
+        """Whether the last few suggestions that were shown were all rejected."""
+        return self._rejected_in_a_row >= _UNWELCOME
+
+    def given(self, suggestions: Iterable[Suggestion], language: str) -> None:
+        """A client has these, in a document of this language.
+
+        An id comes again with what is left of its text as the user types along.
+        """
+        for suggestion in suggestions:
+            outcome = self._known.setdefault(suggestion.id, _Outcome(language))
+            outcome.left = len(suggestion.text)
+
+    def event(self, suggestion_id: str, event: str, accepted_chars: int) -> None:
+        """See CompletionService.feedback. Unknown ids and events are ignored."""
+        outcome = self._known.get(suggestion_id)
+        if outcome is None:
+            return
+        if event == "shown":
+            self._show(outcome)
+        elif event == "partly":
+            self._accept(outcome, "partly", max(0, min(accepted_chars, outcome.left)))
+        elif event == "accepted" and not outcome.settled:
+            outcome.settled = True
+            self._accept(outcome, "accepted", outcome.left)
+        elif event == "rejected" and not outcome.settled:
+            outcome.settled = True
+            if not outcome.taken:
+                self._count("rejected", 1, outcome.language)
+                self._rejected_in_a_row += 1
+
+    def _show(self, outcome: _Outcome) -> None:
+        if not outcome.shown:
+            outcome.shown = True
+            self._count("shown", 1, outcome.language)
+            self._count("shown_characters", outcome.left, outcome.language)
+
+    def _accept(self, outcome: _Outcome, how: str, characters: int) -> None:
+        self._show(outcome)  # a client that accepts has shown, though it may not say so
+        if not outcome.taken:
+            outcome.taken = True
+            self._rejected_in_a_row = 0
+            self._count(how, 1, outcome.language)
+        outcome.left -= characters
+        self._count("kept_characters", characters, outcome.language)
+
+
+def figures(counts: Mapping[str, float]) -> dict[str, Any]:
+    """The counts of aix_lsp.statistics, and what follows from them; None where nothing was counted."""
+    taken = counts.get("accepted", 0) + counts.get("partly", 0)
+    return {name: int(counts.get(name, 0)) for name in COUNTS} | {
+        "acceptance": _share(taken, counts.get("shown", 0)),
+        "reuse": _share(counts.get("reused", 0), counts.get("answered", 0)),
+        "cache": _share(counts.get("cached_tokens", 0), counts.get("prompt_tokens", 0)),
+        "survival": _share(counts.get("surviving_characters", 0), counts.get("checked_characters", 0)),
+        "first_text_ms": {"p50": _bound(quantile(counts, 0.5)), "p95": _bound(quantile(counts, 0.95))},
+    }
+
+
+def _share(part: float, whole: float) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+def _bound(milliseconds: float | None) -> float | None:
+    """JSON has no infinity."""
+    return None if milliseconds == float("inf") else milliseconds
+
+
+CHECK_AFTER_S = 30.0
+_NEAR_LINES = 50
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Insertion:
+    uri: str
+    line: int
+    text: str
+
+
+class Retention:
+    """Looks again at places where suggestions were accepted."""
+
+    def __init__(self, latest: Callable[[str], Text | None], report: Report) -> None:
+        """`latest` gives an open document's text; `report` takes characters inserted, and kept."""
+        self._latest = latest
+        self._report = report
+        self._given: LRUCache[str, _Insertion] = LRUCache(512)
+        self._due: dict[_Insertion, asyncio.TimerHandle] = {}
+
+    def given(self, suggestion_id: str, uri: str, position: Position, text: str) -> None:
+        """Remember what a client may accept."""
+        self._given[suggestion_id] = _Insertion(uri, position.line, text)
+
+    def accepted(self, suggestion_id: str) -> None:
+        """Look at the place again in a while."""
+        insertion = self._given.pop(suggestion_id, None)
+        if insertion is not None and insertion not in self._due:
+            loop = asyncio.get_running_loop()
+            self._due[insertion] = loop.call_later(CHECK_AFTER_S, self._check, insertion)
+
+    def check(self, uri: str | None = None) -> None:
+        """Look now, before a document is closed; without `uri`, at all of them."""
+        for insertion, timer in list(self._due.items()):
+            if uri in (None, insertion.uri):
+                timer.cancel()
+                self._check(insertion)
+
+    def _check(self, insertion: _Insertion) -> None:
+        self._due.pop(insertion, None)
+        text = self._latest(insertion.uri)
+        if text is not None:
+            self._report(*retained(insertion.text, text, insertion.line))
+
+
+def retained(inserted: str, text: Text, line: int) -> tuple[int, int]:
+    """Characters of the lines of `inserted`, and of those that stand near `line` still as they were."""
+    snippets = [snippet.strip() for snippet in inserted.splitlines() if snippet.strip()]
+    stop = line + len(snippets) + _NEAR_LINES
+    near = [there[:10_000] for there in text.lines(max(0, line - _NEAR_LINES), stop)]
+    kept = sum(len(snippet) for snippet in snippets if any(snippet in there for there in near))
+    return sum(map(len, snippets)), kept

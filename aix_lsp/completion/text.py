@@ -1,10 +1,11 @@
-"""An immutable text that is cheap to edit: a sequence of blocks of lines, shared between versions."""
+"""Documents as immutable values: a text that is cheap to edit, positions in code points, edits, snapshots."""
 
 from __future__ import annotations
 
 import io
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import NamedTuple
 
@@ -173,3 +174,28 @@ def _pack(lines: Sequence[str]) -> list[_Block]:
     if len(lines) <= 2 * _BLOCK_LINES:
         return [tuple(lines)] if lines else []
     return [tuple(lines[i : i + _BLOCK_LINES]) for i in range(0, len(lines), _BLOCK_LINES)]
+
+
+__all__ = ["DocumentSnapshot", "Edit", "Position", "Text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change to a document: the text from `start` to `end` (before the change) became `text`."""
+
+    start: Position
+    end: Position
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentSnapshot:
+    """A document at one version. Safe to keep: nothing changes it."""
+
+    uri: str
+    version: int
+    language: str
+    """The LSP language id, such as "python"; empty where unknown."""
+    path: str
+    """The path to show the model, relative to its workspace folder if there is one; empty if untitled."""
+    text: Text

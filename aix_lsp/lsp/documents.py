@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 
 from lsprotocol import types
 
-from aix_lsp.completion.document import DocumentSnapshot, Edit
-from aix_lsp.completion.text import Position, Text
+from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Text
 from aix_lsp.lsp.positions import DEFAULT_ENCODING, Encoding, from_wire, to_wire, without_surrogates
 from aix_lsp.lsp.services import ConfiguredService
 from aix_lsp.lsp.text_diff import minimal_edit

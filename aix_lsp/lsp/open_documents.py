@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from aix_lsp.completion.document import DocumentSnapshot, Edit
-from aix_lsp.completion.text import Position, Text
+from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Text
 from aix_lsp.languages import language_of
 from aix_lsp.lsp.documents import Change, DocumentRouter, DocumentStore, RequestDocument, WireChange
 from aix_lsp.lsp.services import ConfiguredService

@@ -13,8 +13,8 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
-from aix_lsp.completion.document import DocumentSnapshot
 from aix_lsp.completion.request import CompletionRequest, Suggestion
+from aix_lsp.completion.text import DocumentSnapshot
 from aix_lsp.lsp.capabilities import Client, registrations
 from aix_lsp.lsp.documents import RequestDocument, RequestPosition
 from aix_lsp.lsp.open_documents import OpenDocuments

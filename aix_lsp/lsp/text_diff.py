@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from aix_lsp.completion.document import Edit
-from aix_lsp.completion.text import Position, Text, content_length
+from aix_lsp.completion.text import Edit, Position, Text, content_length
 
 
 def minimal_edit(before: Text, after: Text) -> Edit | None:

@@ -14,10 +14,10 @@ from typing import Any
 
 from aix_lsp import statistics
 from aix_lsp.cli import main as serve
-from aix_lsp.completion import postprocess
 from aix_lsp.completion.context.provider import ContextProvider
-from aix_lsp.completion.postprocess.cut import Cut
-from aix_lsp.completion.postprocess.fit import Fitted
+from aix_lsp.completion.postprocess import pipeline
+from aix_lsp.completion.postprocess.balance import Fitted
+from aix_lsp.completion.postprocess.filter import Cut
 from aix_lsp.completion.reuse import ReuseStore
 
 REUSE, FIT, WHOLE_WORDS = "reuse", "fit", "whole_words"
@@ -27,7 +27,7 @@ OTHERS = (REUSE, FIT, WHOLE_WORDS)
 
 def parts() -> tuple[str, ...]:
     """The names of the filters, each once."""
-    return tuple(dict.fromkeys(each.__name__ for each in postprocess.LINE + postprocess.BLOCK))
+    return tuple(dict.fromkeys(each.__name__ for each in pipeline.LINE + pipeline.BLOCK))
 
 
 class Marks:
@@ -46,23 +46,23 @@ class Marks:
 
 def take_out(names: set[str]) -> None:
     """Take parts out of the server that this process is."""
-    postprocess.LINE = tuple(each for each in postprocess.LINE if each.__name__ not in names)
-    postprocess.BLOCK = tuple(each for each in postprocess.BLOCK if each.__name__ not in names)
+    pipeline.LINE = tuple(each for each in pipeline.LINE if each.__name__ not in names)
+    pipeline.BLOCK = tuple(each for each in pipeline.BLOCK if each.__name__ not in names)
     if FIT in names:
-        postprocess.fit = lambda text, scene: Fitted(text)
+        pipeline.fit = lambda text, scene: Fitted(text)
     if WHOLE_WORDS in names:
-        postprocess.whole_words = lambda text: text
+        pipeline.whole_words = lambda text: text
     if REUSE in names:
         ReuseStore.look_back = lambda self, scene, shape=None: iter(())  # type: ignore[method-assign]
 
 
 def watch(marks: Marks) -> None:
     """Have each part noted that changes what is shown, and each source that is in a prompt."""
-    postprocess.LINE = tuple(_watched_filter(each, marks) for each in postprocess.LINE)
-    postprocess.BLOCK = tuple(_watched_filter(each, marks) for each in postprocess.BLOCK)
-    postprocess.fit = _watched(FIT, postprocess.fit, marks, lambda text, found: found != Fitted(text))
-    postprocess.whole_words = _watched(
-        WHOLE_WORDS, postprocess.whole_words, marks, lambda text, found: found != text
+    pipeline.LINE = tuple(_watched_filter(each, marks) for each in pipeline.LINE)
+    pipeline.BLOCK = tuple(_watched_filter(each, marks) for each in pipeline.BLOCK)
+    pipeline.fit = _watched(FIT, pipeline.fit, marks, lambda text, found: found != Fitted(text))
+    pipeline.whole_words = _watched(
+        WHOLE_WORDS, pipeline.whole_words, marks, lambda text, found: found != text
     )
     files = ContextProvider.files
 
@@ -76,7 +76,7 @@ def watch(marks: Marks) -> None:
     ContextProvider.files = noted  # type: ignore[method-assign]
 
 
-def _watched_filter(each: postprocess.Filter, marks: Marks) -> postprocess.Filter:
+def _watched_filter(each: pipeline.Filter, marks: Marks) -> pipeline.Filter:
     @functools.wraps(each)
     def call(text: str, scene: Any, done: bool) -> Cut:
         cut = each(text, scene, done)

@@ -13,9 +13,9 @@ import pytest
 
 from aix_lsp.backends.base import BackendStatus as Status
 from aix_lsp.backends.base import BackendUnavailable, Delta, GenerateRequest, ModelInfo, Usage
-from aix_lsp.completion.document import Position
 from aix_lsp.completion.request import CompletionRequest, ContentModified, Superseded, Update
 from aix_lsp.completion.service import CompletionService
+from aix_lsp.completion.text import Position
 from aix_lsp.fim.reading import normalise
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aix_lsp.completion.multiline import Extent, Multiline, extent
-from aix_lsp.completion.syntactic_context import SyntacticContext, syntactic_context
+from aix_lsp.completion.cursor import Extent, Multiline, SyntacticContext, extent, syntactic_context
 from tests.completion.postprocess.cursors import cursor
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from aix_lsp.completion.brackets import LINE_COMMENT, state_at, unpaired
-from aix_lsp.completion.cursor import AFTER, BEFORE, CursorContext
-from aix_lsp.completion.document import DocumentSnapshot, Position, Text
-from aix_lsp.completion.line_endings import line_ending, with_ending
+from aix_lsp.completion.cursor import AFTER, BEFORE, CursorContext, line_ending, with_ending
+from aix_lsp.completion.text import DocumentSnapshot, Position, Text
 
 
 @pytest.mark.parametrize(

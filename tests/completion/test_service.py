@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 
 from aix_lsp.backends.base import BackendError, BackendStatus, BackendUnavailable, Priority, Usage
-from aix_lsp.completion.document import Position
-from aix_lsp.completion.multiline import Multiline
+from aix_lsp.completion.cursor import Multiline
 from aix_lsp.completion.request import ContentModified, SelectedCompletion, Superseded, Trigger
 from aix_lsp.completion.service import CompletionService
+from aix_lsp.completion.text import Position
 from aix_lsp.fim.confidence import ConfidenceThresholds
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor, ScriptedBackend, texts, turns

@@ -9,12 +9,10 @@ import pytest
 
 from aix_lsp import statistics
 from aix_lsp.backends.base import Usage
-from aix_lsp.completion.document import Position, Text
-from aix_lsp.completion.feedback import Feedback
-from aix_lsp.completion.figures import figures
 from aix_lsp.completion.request import ContentModified, Suggestion
-from aix_lsp.completion.retention import retained
 from aix_lsp.completion.service import CompletionService
+from aix_lsp.completion.telemetry import Feedback, figures, retained
+from aix_lsp.completion.text import Position, Text
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor, ScriptedBackend, turns
 

@@ -11,9 +11,9 @@ import pytest
 
 from aix_lsp.backends.launch import LocalEngine
 from aix_lsp.backends.status import wait_until_ready
-from aix_lsp.completion.document import Position
 from aix_lsp.completion.request import ContentModified, Superseded, Update
 from aix_lsp.completion.service import CompletionService
+from aix_lsp.completion.text import Position
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor, texts
 

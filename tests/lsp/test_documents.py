@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aix_lsp.completion.document import Edit, Position
+from aix_lsp.completion.text import Edit, Position
 from aix_lsp.lsp.documents import DocumentStore, WireChange, WirePosition
 from aix_lsp.lsp.positions import ENCODINGS, Encoding
 from aix_lsp.lsp.workspace import Workspace

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aix_lsp.completion.document import DocumentSnapshot, Position, Text
+from aix_lsp.completion.text import DocumentSnapshot, Position, Text
 from aix_lsp.lsp.documents import DocumentRouter, DocumentStore, WireChange
 from aix_lsp.lsp.open_documents import Notebooks, assemble
 from aix_lsp.lsp.workspace import Workspace

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aix_lsp.completion.document import Edit, Position, Text
+from aix_lsp.completion.text import Edit, Position, Text
 from aix_lsp.lsp.text_diff import minimal_edit
 
 strings = st.text(st.sampled_from("ab漢😀\u2028\r\n"), max_size=40)

@@ -16,10 +16,9 @@ from itertools import chain, islice
 from pathlib import Path
 
 from aix_lsp.backends.base import CorpusText
-from aix_lsp.completion.context.file_names import passed_by
-from aix_lsp.completion.context.index.reading import LARGEST, read_source
-from aix_lsp.completion.document import DocumentSnapshot
+from aix_lsp.completion.context.files import LARGEST, passed_by, read_source
 from aix_lsp.completion.secrets import Redacted, encodable, redact
+from aix_lsp.completion.text import DocumentSnapshot
 from aix_lsp.fim.reading import Place, read, read_back
 from aix_lsp.fim.window import Window
 from aix_lsp.languages import indexed_language, related

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from aix_lsp.backends.base import CorpusText
-from aix_lsp.completion.completion_context import CompletionContext
 from aix_lsp.completion.context.index_client import IndexClient, Progress
 from aix_lsp.completion.context.neighbours import Neighbours
-from aix_lsp.completion.context.ranking import choose, keep
+from aix_lsp.completion.context.ranking import Snippet, Source, choose, keep
 from aix_lsp.completion.context.recent import RecentPlaces
-from aix_lsp.completion.context.snippet import Snippet, Source
-from aix_lsp.completion.document import DocumentSnapshot, Edit, Position
+from aix_lsp.completion.request import CompletionContext
+from aix_lsp.completion.text import DocumentSnapshot, Edit, Position
 from aix_lsp.fim.prompt import ContextFile
 from aix_lsp.fim.reading import read, read_back
 from aix_lsp.fim.window import Window

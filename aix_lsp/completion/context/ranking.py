@@ -1,10 +1,31 @@
-"""Which of the pieces that all sources found go into a prompt, and in which order. Pure."""
+"""Snippets of other files, and which of them go into a prompt. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
 
-from aix_lsp.completion.context.snippet import SOURCES, Snippet, Source
+Source = Literal["imports", "siblings", "definitions", "similar", "recent", "clipboard"]
+SOURCES: tuple[Source, ...] = get_args(Source)
+"""All sources, from what changes least while one works in a file to what changes most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """Some lines of a file, whole or its signatures only."""
+
+    source: Source
+    path: str
+    """As the model is told it: inside the workspace, never absolute."""
+    text: str
+    uri: str = ""
+    """The file that it comes from; empty where it comes from none."""
+    rank: int = 0
+    """Its place among what the source has found, 0 for the best."""
+    placeholders: tuple[str, ...] = ()
+    """What stands in it in place of secrets, where that is known."""
+
 
 WEIGHTS: dict[Source, float] = {
     "similar": 1.0,

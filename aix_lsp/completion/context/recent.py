@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from aix_lsp.completion.context.snippet import Snippet
-from aix_lsp.completion.document import DocumentSnapshot, Edit
+from aix_lsp.completion.context.ranking import Snippet
+from aix_lsp.completion.text import DocumentSnapshot, Edit
 from aix_lsp.languages import related
 
 _PLACES, _DOCUMENTS = 16, 32

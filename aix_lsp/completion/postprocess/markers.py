@@ -1,4 +1,4 @@
-"""Ends a suggestion where the model writes a marker of a prompt's template as text."""
+"""Ends a suggestion before what no document should hold: a prompt's markers, and what stands for secrets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from aix_lsp.completion.cursor import CursorContext
-from aix_lsp.completion.postprocess.cut import Cut
+from aix_lsp.completion.postprocess.filter import Cut
 from aix_lsp.fim.templates import FAMILIES
 
 # A marker that is also ordinary code, such as "[PREFIX]" or "</s>", must not end a suggestion.
@@ -44,3 +44,25 @@ def _possible_start(text: str) -> int:
     """How much of the text's end may be the beginning of a marker."""
     at = max(text.rfind(char, max(0, len(text) - 32)) for char in "<[")
     return len(text) - at if at >= 0 and any(marker.startswith(text[at:]) for marker in _markers()) else 0
+
+
+_SHORTEST = 8
+"""A shorter placeholder ("xxxx") is as likely the model's own."""
+
+
+def placeholders(text: str, cursor: CursorContext, done: bool) -> Cut:
+    """Cut before a placeholder; see completion/secrets.py."""
+    known = [placeholder for placeholder in cursor.placeholders if len(placeholder) >= _SHORTEST]
+    found = [at for placeholder in known if (at := text.find(placeholder)) >= 0]
+    if found:
+        return Cut(text[: min(found)], stop=True)
+    held = max((_shared(text, placeholder) for placeholder in known), default=0)
+    return Cut(text[: len(text) - held] if not done or held >= _SHORTEST else text)
+
+
+def _shared(text: str, placeholder: str) -> int:
+    """How much of the text's end is the placeholder's head."""
+    for length in range(min(len(text), len(placeholder)), 0, -1):
+        if text.endswith(placeholder[:length]):
+            return length
+    return 0

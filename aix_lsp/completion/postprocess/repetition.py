@@ -9,8 +9,7 @@ import re
 
 from aix_lsp.completion.brackets import state_at, unpaired
 from aix_lsp.completion.cursor import CursorContext
-from aix_lsp.completion.postprocess.cut import Cut
-from aix_lsp.completion.postprocess.likeness import significant
+from aix_lsp.completion.postprocess.filter import Cut, significant
 
 _PIECES = re.compile(r"(.{3,40}?)\1{4,}")
 """Five times the same is a circle; three times are an ordinary row."""

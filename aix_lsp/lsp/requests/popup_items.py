@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from lsprotocol import types
 
-from aix_lsp.completion.document import Position
 from aix_lsp.completion.request import Suggestion
+from aix_lsp.completion.text import Position
 from aix_lsp.lsp.capabilities import Client
 from aix_lsp.lsp.documents import RequestPosition
 from aix_lsp.lsp.requests.suggestions import accept_command

@@ -9,9 +9,8 @@ import pytest
 from aix_lsp.backends.base import BackendStatus, CorpusText, ModelInfo
 from aix_lsp.completion.context import neighbours
 from aix_lsp.completion.context.neighbours import Neighbours
-from aix_lsp.completion.document import DocumentSnapshot
 from aix_lsp.completion.service import CompletionService
-from aix_lsp.completion.text import Text
+from aix_lsp.completion.text import DocumentSnapshot, Text
 from aix_lsp.fim.window import Limits, Window, next_window
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor, ScriptedBackend

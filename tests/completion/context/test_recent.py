@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aix_lsp.completion.context.recent import RecentPlaces
-from aix_lsp.completion.document import DocumentSnapshot, Edit, Position, Text
+from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Text
 
 LINES = "".join(f"line_{number}\n" for number in range(200))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aix_lsp.completion.postprocess.fit import fit
+from aix_lsp.completion.postprocess.balance import fit
 from tests.completion.postprocess.cursors import cursor
 
 

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from aix_lsp.completion.cursor import CursorContext
-from aix_lsp.completion.postprocess import apply
+from aix_lsp.completion.postprocess.pipeline import apply
 from aix_lsp.completion.postprocess.repetition import repetition
 
 snippets = st.sampled_from(

@@ -6,21 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from aix_lsp.completion.multiline import extent
-from aix_lsp.completion.postprocess import apply
-from aix_lsp.completion.postprocess.above import above
+from aix_lsp.completion.cursor import extent
 from aix_lsp.completion.postprocess.balance import balance
-from aix_lsp.completion.postprocess.below import below
-from aix_lsp.completion.postprocess.echo import echo
-from aix_lsp.completion.postprocess.markers import markers
-from aix_lsp.completion.postprocess.one_line import one_line
-from aix_lsp.completion.postprocess.overlap import overlap
-from aix_lsp.completion.postprocess.placeholders import placeholders
+from aix_lsp.completion.postprocess.duplicates import above, below, echo, overlap
+from aix_lsp.completion.postprocess.lines import one_line, scope, tabs, trailing
+from aix_lsp.completion.postprocess.markers import markers, placeholders
+from aix_lsp.completion.postprocess.pipeline import apply, whole_words
 from aix_lsp.completion.postprocess.repetition import repetition
-from aix_lsp.completion.postprocess.scope import scope
-from aix_lsp.completion.postprocess.tabs import tabs
-from aix_lsp.completion.postprocess.trailing import trailing
-from aix_lsp.completion.postprocess.whole_words import whole_words
 from tests.completion.postprocess.cursors import cursor
 
 

@@ -9,12 +9,10 @@ from typing import NamedTuple
 
 from cachetools import LRUCache
 
-from aix_lsp.completion.context.index.definitions import Definition
-from aix_lsp.completion.context.index.entry import stamp_of
-from aix_lsp.completion.context.index.reading import read_source
-from aix_lsp.completion.context.index.scan import Gate
+from aix_lsp.completion.context.files import read_source
+from aix_lsp.completion.context.index.chunks import Definition, identifiers
+from aix_lsp.completion.context.index.scan import Gate, stamp_of
 from aix_lsp.completion.context.index.store import Found, Stamp, Store
-from aix_lsp.completion.context.index.words import identifiers
 
 _NEAR_BEFORE, _NEAR_AFTER = 800, 200
 OUTLINE_LINES = 14

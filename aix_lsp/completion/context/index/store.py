@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from aix_lsp.completion.context.file_names import stem
+from aix_lsp.completion.context.files import stem
+from aix_lsp.completion.context.index.chunks import Definition
 from aix_lsp.completion.context.index.damage import Damaged, damage
-from aix_lsp.completion.context.index.definitions import Definition
 
 log = logging.getLogger(__name__)
 

@@ -11,20 +11,21 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from aix_lsp.completion.context.index.builder import Builder
+from aix_lsp import processes
 from aix_lsp.completion.context.index.damage import Damaged, throw_away
 from aix_lsp.completion.context.index.reader import Library, Query
 from aix_lsp.completion.context.index.scan import Gate, update
-from aix_lsp.completion.context.index.sources import MOST, SEARCHES
+from aix_lsp.completion.context.index.searches import MOST, SEARCHES
 from aix_lsp.completion.context.index.store import Store
 
 log = logging.getLogger(__name__)
@@ -172,6 +173,52 @@ def main() -> None:
     for stream in (sys.stdin, sys.stdout):
         stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     IndexClient(sys.stdout).serve(sys.stdin)
+
+
+Progress = Callable[[int, int], None]
+
+
+class Builder:
+    """A builder that runs. `progress` is called on a thread of its own."""
+
+    def __init__(
+        self,
+        root: Path,
+        database: Path,
+        exclude: Sequence[str],
+        progress: Progress,
+        ended: Callable[[], None],
+    ) -> None:
+        self._process = processes.start(
+            "aix_lsp.completion.context.index.build",
+            str(root),
+            str(database),
+            json.dumps(exclude),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._thread = threading.Thread(target=self._follow, args=(progress, ended), daemon=True)
+        self._thread.start()
+
+    def _follow(self, progress: Progress, ended: Callable[[], None]) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            done, of = map(int, line.split())
+            progress(done, of)
+        self._process.wait()
+        ended()
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def end(self) -> None:
+        """End it now. What it has done stays."""
+        if self.running:
+            self._process.terminate()
+        self._thread.join(5)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aix_lsp.completion.context.index.chunks import LINES, chunks
-from aix_lsp.completion.context.index.definitions import definitions
+from aix_lsp.completion.context.index.chunks import LINES, chunks, definitions, words
 from aix_lsp.completion.context.index.grammars import parse
-from aix_lsp.completion.context.index.words import words
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 ASKED = """
 import os
-from aix_lsp.completion.context.index.idle import run_idle
+from aix_lsp.completion.context.index.build import run_idle
 run_idle()
 print(os.nice(0))
 """

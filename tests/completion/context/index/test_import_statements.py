@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aix_lsp.completion.context.index.import_statements import Import, import_statements
+from aix_lsp.completion.context.index.imports import Import, import_statements
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aix_lsp.completion.context.index.scan import Gate
-from aix_lsp.completion.context.index.sources import SEARCHES
+from aix_lsp.completion.context.index.searches import SEARCHES
 from tests.completion.context.index.places import library, query
 
 LEDGER = (

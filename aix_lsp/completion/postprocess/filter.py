@@ -1,10 +1,24 @@
-"""When two lines say the same, when that says anything, and what is kept where they do."""
+"""What a filter gives back, and when two lines are alike."""
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from aix_lsp.completion.cursor import CursorContext
+
+
+class Cut(NamedTuple):
+    """The part of a generated text that may be shown, and whether nothing further ever will be.
+
+    Filters see the whole text so far, and work on streams: what they show of a text's beginning is the
+    beginning of what they show of the whole. What is undecided is held back until more text, or the end,
+    decides. (`repetition` is the exception.)
+    """
+
+    text: str
+    stop: bool = False
+
 
 _WORD = re.compile(r"\w+")
 _WORD_CHARS = re.compile(r"[^\W_]")

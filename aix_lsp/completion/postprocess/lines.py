@@ -1,4 +1,4 @@
-"""Ends a suggestion before a line that is indented with blanks where the file has tabs, or the other way round."""
+"""Ends a suggestion where its line ends, or the block that the cursor stands in; and its white space."""
 
 from __future__ import annotations
 
@@ -6,7 +6,20 @@ import re
 from functools import lru_cache
 
 from aix_lsp.completion.cursor import CursorContext
-from aix_lsp.completion.postprocess.cut import Cut
+from aix_lsp.completion.postprocess.filter import Cut
+from aix_lsp.fim.block import BlockEnd
+
+
+def one_line(text: str, cursor: CursorContext, done: bool) -> Cut:
+    """Keep the first line."""
+    line, newline, _ = text.partition("\n")
+    return Cut(line, stop=bool(newline))
+
+
+def scope(text: str, cursor: CursorContext, done: bool) -> Cut:
+    """Keep what is deeper than the line that opened the block; else one statement or paragraph."""
+    return Cut(*BlockEnd(cursor.line_before, siblings=True).feed(f"{text}\n" if done else text))
+
 
 _INDENTED = re.compile(r"^([ \t])[ \t]*(?=[^\s*])", re.MULTILINE)
 """Lines of a comment that begin with a star stand a blank in, whatever the file has."""
@@ -32,3 +45,14 @@ def _indents_by(before: str, after: str) -> str | None:
     """What all lines around a cursor are indented with; None where that is no single character, or not known."""
     found = _INDENTED.findall(before.partition("\n")[2] + "\n" + after.partition("\n")[2])
     return found[0] if len(found) >= _ENOUGH and len(set(found)) == 1 else None
+
+
+def trailing(text: str, cursor: CursorContext, done: bool) -> Cut:
+    """Take white space from the end; keep blanks that part the suggestion from a word right of the cursor."""
+    bare = text.rstrip()
+    if not bare or not done:
+        return Cut(bare)
+    rest = cursor.line_after
+    if rest[:1].isalnum() and "\n" not in text[len(bare) :]:
+        return Cut(text)
+    return Cut(bare)

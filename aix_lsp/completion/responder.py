@@ -1,4 +1,7 @@
-"""One request's way from what it comes to, over reuse or the model, to its last update. Keeps nothing between asks."""
+"""One request's way to its last update: reuse, join or begin a generation, and give what it brings.
+
+Keeps nothing between requests.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,20 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 
 from aix_lsp.backends.base import Backend, BackendUnavailable
-from aix_lsp.completion.answer import Answer
-from aix_lsp.completion.completion_context import CompletionContext, completion_context
+from aix_lsp.completion.candidates import Candidate, candidates
 from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.document_state import DocumentState
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.generation_cache import GenerationCache, GenerationRef
 from aix_lsp.completion.pending_request import PendingRequest
 from aix_lsp.completion.prompt import context_chars
-from aix_lsp.completion.request import CompletionRequest, Update
+from aix_lsp.completion.request import (
+    CompletionContext,
+    CompletionRequest,
+    Suggestion,
+    Update,
+    completion_context,
+)
 from aix_lsp.completion.telemetry import Telemetry
 from aix_lsp.settings import Settings
 
@@ -114,3 +122,37 @@ def _prefetches(settings: Settings) -> bool:
 def takes_context(settings: Settings, backend: Backend) -> bool:
     """Whether other files are wanted in prompts."""
     return context_chars(settings, backend.status.model) > 0
+
+
+class Answer:
+    """What a request is given."""
+
+    def __init__(self, context: CompletionContext, pending: PendingRequest) -> None:
+        self.suggestions: tuple[Suggestion, ...] = ()
+        self._goal = context
+        self._asking = pending
+        self._first_ms = 0.0
+
+    def take(self, ref: GenerationRef) -> bool:
+        """Look at the source again; whether a text has changed."""
+        found = candidates(ref.generation, ref.typed, self._goal.cursor)[: self._goal.wanted]
+        if found and not self._first_ms:
+            self._first_ms = self._asking.elapsed_ms
+        old = [(suggestion.text, suggestion.replace_right) for suggestion in self.suggestions]
+        self.suggestions = tuple(self._suggestion(candidate, ref) for candidate in found)
+        return old != [(candidate.text, candidate.replace_right) for candidate in found]
+
+    def _suggestion(self, candidate: Candidate, ref: GenerationRef) -> Suggestion:
+        generation, reused = ref.generation, ref.origin == "reused"
+        return Suggestion(
+            id=f"{generation.name}.{candidate.index}",
+            text=candidate.text,
+            replace_right=candidate.replace_right,
+            source="reuse" if reused else "model",
+            prompt_tokens=0 if reused else generation.usage.prompt_tokens,
+            reused_tokens=0 if reused else generation.usage.cached_tokens,
+            completion_tokens=0 if reused else generation.completion_tokens,
+            first_text_ms=self._first_ms,
+            total_ms=self._asking.elapsed_ms,
+            mean_logprob=candidate.mean_logprob,
+        )

@@ -1,0 +1,61 @@
+"""Files that are searched for context: which, how near to each other, and how they are read. Knows no index."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+
+from aix_lsp.completion.secrets import Redacted, redact
+
+_PASSED_BY = frozenset(("node_modules", "__pycache__", "site-packages", "bower_components"))
+_STANDS_FOR_ITS_FOLDER = frozenset(("__init__", "index", "mod"))
+
+
+def passed_by(folder: str) -> bool:
+    """Whether a folder's name says that nobody wrote what lies in it here."""
+    return folder.startswith(".") or folder in _PASSED_BY
+
+
+def stem(path: str) -> str:
+    """What others call the file: its name without suffixes, or its folder's where it stands for that."""
+    pure = PurePosixPath(path)
+    name = pure.name.partition(".")[0]
+    return pure.parent.name if name in _STANDS_FOR_ITS_FOLDER and pure.parent.name else name
+
+
+def module_parts(path: str) -> tuple[str, ...]:
+    """The folders of a file inside its workspace, and then its stem."""
+    pure = PurePosixPath(path)
+    folders = pure.parts[:-1]
+    if pure.name.partition(".")[0] in _STANDS_FOR_ITS_FOLDER:
+        return folders
+    return (*folders, pure.name.partition(".")[0])
+
+
+def nearness(path: str, other: str) -> int:
+    """More for files that share more folders and part from them sooner; at most 0."""
+    one, two = PurePosixPath(path).parts[:-1], PurePosixPath(other).parts[:-1]
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False)))
+    return 2 * shared - len(one) - len(two)
+
+
+LARGEST = 256 * 1024
+"""Bytes; what is larger is data or generated."""
+_LONGEST_LINE = 2000
+"""Characters on average over a file's first lines; minified code has more."""
+
+
+def read_source(path: Path) -> Redacted | None:
+    """A file's text without its secrets, all line endings "\\n"; None where it is no source that one reads."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError:
+        return None
+    if len(data) > LARGEST or b"\0" in data:
+        return None
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    head = text[: 8 * _LONGEST_LINE]
+    if len(head) > _LONGEST_LINE * (head.count("\n") + 1):
+        return None
+    return redact(text)

@@ -1,0 +1,111 @@
+"""The searches of the index: each a function of the query and the index, best first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import PurePosixPath
+
+from aix_lsp.completion.context.files import nearness
+from aix_lsp.completion.context.index import imports
+from aix_lsp.completion.context.index.chunks import words
+from aix_lsp.completion.context.index.reader import Excerpt, Library, Query
+from aix_lsp.languages import indexed_language, related
+
+_LOOKED_UP = 40
+_AMBIGUOUS = 6
+"""A name with more definitions, such as `get` or `run`, says nothing."""
+_USES = re.compile(r"(\.|->|::)?\b([^\W\d]\w{2,63})(?=\s*([(<{])?)")
+_MEMBER, _PLAIN = True, False
+
+
+def _definitions(query: Query, library: Library) -> Iterator[Excerpt]:
+    """One definition a name, the nearest; those of names next to the cursor first."""
+    outlined: set[str] = set()
+    for name, is_member in list(uses(query))[:_LOOKED_UP]:
+        places = [
+            found
+            for found, owner in library.store.defining(name, _AMBIGUOUS)
+            if found.path != query.path
+            and bool(owner) == is_member
+            and related(found.language, query.language)
+        ]
+        if not places:
+            continue
+        found = max(places, key=lambda found: nearness(found.path, query.path))
+        if found.path not in outlined and (excerpt := library.outline(found.path, {name}, query.names)):
+            outlined.add(found.path)
+            yield excerpt
+
+
+def uses(query: Query) -> dict[tuple[str, bool], None]:
+    """(name, whether it is used as a member of something), those next to the cursor first.
+
+    Of plain names only those that are called or capitalised: others are mostly variables of the place itself.
+    """
+    found = []
+    for dot, name, call in reversed(_USES.findall(query.near)):
+        if dot:
+            found.append((name, _MEMBER))
+        elif call or name[0].isupper():
+            found.append((name, _PLAIN))
+    return dict.fromkeys(found)
+
+
+_TEST = re.compile(r"^(?:test_(?P<a>\w+)|(?P<b>\w+)_(?:test|spec)|(?P<c>\w+?)(?:Tests?|Spec))$")
+_FORMS = ("test_{}", "{}_test", "{}_spec", "{}Test", "{}Tests", "{}Spec")
+_MOST = 2
+
+
+def _siblings(query: Query, library: Library) -> Iterator[Excerpt]:
+    """Signatures of the nearest of them."""
+    paths = [
+        path
+        for stem in counterparts(PurePosixPath(query.path).name.partition(".")[0])
+        for path in library.store.named(stem)
+        if path != query.path and related(indexed_language(path), query.language)
+    ]
+    paths.sort(key=lambda path: nearness(path, query.path), reverse=True)
+    found = (library.outline(path, (), query.names) for path in paths[:_MOST])
+    yield from (excerpt for excerpt in found if excerpt is not None)
+
+
+def counterparts(stem: str) -> list[str]:
+    """The stems of a file's counterparts; its own is one, as `a.h` and `a.test.ts` have it."""
+    tested = _TEST.match(stem)
+    if tested is not None:
+        return [next(group for group in tested.groups() if group), stem]
+    return [stem, *(form.format(stem) for form in _FORMS)]
+
+
+_REACHES = ((250, 100), (1000, 300))
+"""Characters before and after the cursor whose words are looked for; the farther ones where the nearer tell too
+little. 250 found a third more of the names to come than 1500 (`python -m benchmarks.context_coverage`)."""
+_ENOUGH_WORDS = 4
+_MOST_WORDS = 24
+_LOOKED_AT = 16
+
+
+def _similar(query: Query, library: Library) -> Iterator[Excerpt]:
+    """Chunks in the query's language."""
+    telling: list[str] = []
+    for before, after in _REACHES:
+        near = query.before[-before:] + "\n" + query.after[:after]
+        telling = library.store.telling(list(words(near)))[:_MOST_WORDS]
+        if len(telling) >= _ENOUGH_WORDS:
+            break
+    for found in library.store.matching(telling, query.language, _LOOKED_AT):
+        if found.path != query.path and (excerpt := library.excerpt(found)) is not None:
+            yield excerpt
+
+
+Find = Callable[[Query, Library], Iterable[Excerpt]]
+
+SEARCHES: dict[str, Find] = {
+    "imports": imports.search,
+    "siblings": _siblings,
+    "definitions": _definitions,
+    "similar": _similar,
+}
+MOST = 6
+"""Pieces that one source gives."""
