@@ -20,7 +20,7 @@ from aix_lsp.privacy.globs import Rules, TooMany, as_bytes, parse
 from aix_lsp.privacy.ignore import IgnoreFiles
 from aix_lsp.privacy.names import sensitive
 from aix_lsp.settings import Settings
-from aix_lsp.uris import parse_uri
+from aix_lsp.uris import parse_uri, true_case
 
 _REMEMBERED_S = 5.0
 
@@ -97,7 +97,7 @@ class Privacy:
         refusal = self._judge_name(as_given, exclude)
         if refusal is not None or not path.is_absolute():
             return refusal
-        real = Path(os.path.realpath(path))
+        real = true_case(Path(os.path.realpath(path)))
         if real == as_given.path:
             return None
         found = self._in_root(real, roots)

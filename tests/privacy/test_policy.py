@@ -231,6 +231,16 @@ def test_names_where_case_does_not_count(tmp_path: Path) -> None:
     assert reason(tmp_path / "ID_RSA", [tmp_path]) is not None
 
 
+def test_a_file_system_that_ignores_case(tmp_path: Path) -> None:
+    """There, `PRIVATE/a.py` opens the ignored `Private/a.py`, and no git has to say so."""
+    (tmp_path / ".aixignore").write_text("Private/\n")
+    (tmp_path / "Private").mkdir()
+    (tmp_path / "Private/a.py").touch()
+    is_the_same = (tmp_path / "PRIVATE/a.py").exists()
+    assert (reason(tmp_path / "PRIVATE/a.py", [tmp_path]) is not None) is is_the_same
+    assert reason(tmp_path / "Private/a.py", [tmp_path]) is not None
+
+
 def test_a_rule_can_be_found(tree: Path) -> None:
     refusal = Privacy(lambda: [tree]).refusal((tree / "a/x.log").as_uri(), Settings())
     assert refusal is not None
