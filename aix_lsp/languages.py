@@ -9,11 +9,13 @@ from typing import Literal, get_args
 
 Block = Literal["brace", "colon", "end"]
 """What opens a block: a brace, a colon at a line's end, or a word that `end` closes."""
-Trait = Literal["no-apostrophe", "backtick", "triple", "slashes", "prose", "c-like", "script", "indexed"]
+Trait = Literal[
+    "no-apostrophe", "backtick", "triple", "slashes", "prose", "c-like", "script", "indexed", "sentences"
+]
 """`no-apostrophe`: a single quote opens no string (it is a lifetime, a prime or a quoted symbol). `backtick`: one
 opens a string. `triple`: three quotes open a string of several lines. `slashes`: regular expressions stand between
 slashes. `c-like`, `script`: code of languages with the same trait can use each other's names. `indexed`: such files
-are searched for context."""
+are searched for context. `sentences`: text for people stands outside comments and strings."""
 
 # id | comment | files | block and traits | tree-sitter grammar | name, where it is not the id with a capital
 _TABLE = """
@@ -46,7 +48,7 @@ go               | //       | .go            | backtick indexed | go
 graphql          | #
 groovy           | //
 haskell          | --       | .hs            | no-apostrophe indexed
-html             | <!-- --> | .html          | no-apostrophe |  | HTML
+html             | <!-- --> | .html          | no-apostrophe sentences |  | HTML
 java             | //       | .java          | indexed | java
 javascript       | //       | .js .mjs .cjs  | backtick slashes script indexed | javascript | JavaScript
 javascriptreact  | //       | .jsx           | backtick slashes script indexed | javascript | JSX
@@ -104,9 +106,9 @@ vb               | '        |                | end no-apostrophe |  | Visual Bas
 verilog          | //
 vhdl             | --       |                | end |  | VHDL
 vue              | <!-- --> | .vue           | backtick slashes script indexed
-xml              | <!-- --> | .xml           | no-apostrophe
+xml              | <!-- --> | .xml           | no-apostrophe sentences
 xsl              | <!-- -->
-yaml             | #        | .yaml .yml     | colon |  | YAML
+yaml             | #        | .yaml .yml     | colon sentences |  | YAML
 zig              | //       | .zig           | indexed
 """
 

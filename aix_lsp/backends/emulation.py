@@ -217,7 +217,7 @@ class _CandidateStream:
         self._stops = stops
         self._gate = gate
         self._one_line = one_line
-        self._inked = False
+        self._line = ""
         self._joiner = TextJoiner()
 
     def take(self, delta: Delta) -> Delta | None:
@@ -250,8 +250,11 @@ class _CandidateStream:
         if not self._one_line:
             return text
         for at, character in enumerate(text):
-            if character in "\r\n" and self._inked:
+            if character not in "\r\n":
+                self._line += character
+            elif self._line.strip() and not self._line.lstrip().startswith("```"):  # a chatty model's fence
                 self.ended = True
                 return text[:at]
-            self._inked = self._inked or not character.isspace()
+            else:
+                self._line = ""
         return text

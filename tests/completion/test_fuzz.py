@@ -121,6 +121,8 @@ class Client:
 
 def _written(whole: str, request: GenerateRequest, texts: list[str]) -> bool:
     start = request.prompt.prefix + request.prompt.middle
+    if not start.rpartition("\n")[2].strip():  # indentation that stands there already is not written again
+        texts = [*texts, *(text.lstrip(" \t") for text in texts)]
     return any((start + text).startswith(whole) for text in texts)
 
 

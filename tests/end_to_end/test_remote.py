@@ -72,3 +72,27 @@ async def test_a_server_that_says_no_is_shown_once_and_cleared(fresh_home: Path)
         await wait_until(lambda: notes(editor, "aix/status")[-1]["state"] == "ready")
         assert len(notes(editor, "window/showMessage")) == 1
         assert await editor.shutdown() == 0
+
+
+ANSWERS = [
+    ("def add(a, b):\n    return ", ["```python\n", "a + b", "\n```"], "a + b"),
+    ("def add(a, b):\n    return ", ["Here is the completed code:\n", "\nreturn a + b"], ""),
+    ("def add(a, b):\n    ", ["    return", " a + b"], "return a + b"),
+    ("def add(a, b):\n    ", [" ", "    return", " a + b"], "return a + b"),
+    ("def add(a, b):\n    return ", ["a + b", " <EO", "T>"], "a + b"),
+    ("name = ", ['"gr\ufffd'], '"gr'),
+]
+
+
+@pytest.mark.parametrize(("source", "pieces", "shown"), ANSWERS)
+async def test_what_a_careless_server_writes(
+    fresh_home: Path, source: str, pieces: list[str], shown: str
+) -> None:
+    async with serving(CompletionsServer(says(*pieces))) as server, await Editor.start(fresh_home) as editor:
+        server.models = {"data": [{"id": "codellama", "owned_by": "vllm"}]}
+        await editor.initialize(options={"url": server.url, "deadlineMs": 15_000})
+        await wait_until_ready(editor)
+        buffer = editor.open(None, source)
+        items = inline_items(await editor.inline(buffer, "invoked").result())
+        texts = {item["insertText"] for item in items}
+        assert texts == ({shown} if shown else set())

@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 from aix_lsp.completion.cursor import CursorContext, Extent
 from aix_lsp.completion.postprocess.balance import Fitted, balance, fit
+from aix_lsp.completion.postprocess.chat import chat
 from aix_lsp.completion.postprocess.duplicates import above, below, echo, overlap
 from aix_lsp.completion.postprocess.filter import Cut
+from aix_lsp.completion.postprocess.indentation import indentation
 from aix_lsp.completion.postprocess.lines import one_line, scope, tabs, trailing
 from aix_lsp.completion.postprocess.markers import markers, placeholders
 from aix_lsp.completion.postprocess.repetition import repetition
@@ -18,6 +20,8 @@ __all__ = ["Cut", "Fitted", "apply", "fit", "of", "whole_words"]
 Filter = Callable[[str, CursorContext, bool], Cut]
 
 LINE: tuple[Filter, ...] = (
+    chat,
+    indentation,
     markers,
     placeholders,
     echo,
@@ -31,6 +35,8 @@ LINE: tuple[Filter, ...] = (
     trailing,
 )
 BLOCK: tuple[Filter, ...] = (
+    chat,
+    indentation,
     markers,
     placeholders,
     echo,
@@ -57,7 +63,7 @@ def apply(text: str, cursor: CursorContext, extent: Extent, done: bool) -> Cut:
     text = whole = text.replace("\r\n", "\n").replace("\r", "\n")
     stopped = False
     for each in of(extent):
-        if not stopped and whole[len(text) :].startswith("\n"):
+        if not stopped and whole[len(text) :].startswith("\n") and whole.startswith(text):
             text += "\n"  # what the filter before holds back begins below: this line will not grow
         whole = text
         text, stop = each(text, cursor, done or stopped)

@@ -8,12 +8,77 @@ import pytest
 
 from aix_lsp.completion.cursor import extent
 from aix_lsp.completion.postprocess.balance import balance
+from aix_lsp.completion.postprocess.chat import chat
 from aix_lsp.completion.postprocess.duplicates import above, below, echo, overlap
+from aix_lsp.completion.postprocess.indentation import indentation
 from aix_lsp.completion.postprocess.lines import one_line, scope, tabs, trailing
 from aix_lsp.completion.postprocess.markers import markers, placeholders
 from aix_lsp.completion.postprocess.pipeline import apply, whole_words
 from aix_lsp.completion.postprocess.repetition import repetition
 from tests.completion.postprocess.cursors import cursor
+
+CHATTY = [
+    ("return |", "```python\na + b\n```", "a + b"),
+    ("return |", "```\na + b\n```\nThis adds both.", "a + b"),
+    ("    return |", "```python\n    return a + b\n```", "a + b"),
+    ("return |", "a + b\n```\nThis adds both.", "a + b\n"),
+    ("return |", "Here is the completed code:\n\n```python\na + b\n```\n", "a + b"),
+    ("return |", "Here is the", ""),
+    ("x = |", "Sure, I can help with that.", ""),
+    ("x = |", "I'm sorry, but I need more context.", ""),
+    ("x = |", "Sure", "Sure"),
+    ("x = |", "`${name}`", "`${name}`"),
+    ("x = |", "This(a)", "This(a)"),
+    ("# |", "Here is the sum", "Here is the sum"),
+    ('"""|', "This function adds.", "This function adds."),
+    ('"""\n```\nx\n```\n|', "```python\nx\n```", "```python\nx\n```"),
+]
+
+
+@pytest.mark.parametrize(("source", "text", "shown"), CHATTY)
+def test_chat(source: str, text: str, shown: str) -> None:
+    assert chat(text, cursor(source), True).text == shown
+    before = ""
+    for at in range(len(text)):
+        cut = chat(text[:at], cursor(source), False)
+        assert cut.text.startswith(before) and shown.startswith(cut.text)
+        before = cut.text
+
+
+def test_chat_in_documents_of_prose() -> None:
+    fenced = "```python\na + b\n```"
+    assert chat(fenced, cursor("|", "markdown"), True).text == fenced
+    assert chat("Here is the sum", cursor("|", "markdown"), True).text == "Here is the sum"
+    assert chat("This function adds", cursor("description: |", "yaml"), True).text == "This function adds"
+    assert chat("Here is more", cursor("<p>|", "javascriptreact"), True).text == "Here is more"
+
+
+@pytest.mark.parametrize(
+    ("source", "language", "text", "shown"),
+    [
+        ("def f():\n    |", "python", "    return 1\n    x", "return 1\n    x"),
+        ("def f():\n    |", "python", "   return 1", "return 1"),
+        ("def f():\n    |", "python", " return 1", "return 1"),
+        ("def f():\n    x = 1\n    |", "python", "    return 1", "return 1"),
+        ("func f() {\n\t|\n}", "go", "\treturn 1", "return 1"),
+        ("    def f(self):\n    |", "python", "    return 1", "    return 1"),
+        ("    foo(\n    |", "python", "    a,", "    a,"),
+        ("  return foo\n  |", "javascript", "  .then(x)", "  .then(x)"),
+        ("def f():\n    |", "python", "return 1", "return 1"),
+        ("def f():\n    |", "python", "\n    return 1", "\n    return 1"),
+        ("def f():\n|", "python", "    return 1", "    return 1"),
+        ("def f():\n    | # later", "python", "  x", "  x"),
+        ("def f():\n    x = 1\n  |", "python", "  return x", "  return x"),
+        ("def f():\n    x = 1\n  |", "python", " return x", "return x"),
+        ('def f():\n    """\n    |', "python", "    deeper", "    deeper"),
+    ],
+)
+def test_indentation(source: str, language: str, text: str, shown: str) -> None:
+    assert indentation(text, cursor(source, language), True).text == shown
+
+
+def test_indentation_is_held_back_until_it_is_clear() -> None:
+    assert indentation("   ", cursor("def f():\n    |"), False).text == ""
 
 
 @pytest.mark.parametrize(

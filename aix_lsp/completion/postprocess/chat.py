@@ -1,0 +1,73 @@
+"""Takes code out of the answer of a model that chats: Markdown fences are taken off, prose is no code."""
+
+from __future__ import annotations
+
+import re
+
+from aix_lsp.completion.brackets import state_at
+from aix_lsp.completion.cursor import CursorContext
+from aix_lsp.completion.postprocess.filter import Cut
+from aix_lsp.languages import language_of
+
+_FENCE = re.compile(r"^[ \t]*```[^\n`]*\n", re.MULTILINE)
+_FENCE_FIRST = re.compile(r"\s*```[^\n`]*\n")
+_CLOSING = re.compile(r"^[ \t]*```", re.MULTILINE)
+_MAY_CLOSE = re.compile(r"(?:^|\n)[ \t]*(`{1,2})\Z")
+_MAY_CLOSE_FENCED = re.compile(r"(\n[ \t]*`{0,2})\Z")
+_OPENINGS = (
+    "Here is ", "Here's ", "Here are ", "Below is ", "Sure, ", "Sure! ", "Sure thing", "Certainly", "Of course",
+    "Absolutely", "Okay, ", "Great! ", "Unfortunately", "Sorry, ", "As an AI", "To complete ", "The completed ",
+    "The complete ", "The missing ", "The following ", "The code ", "The function ", "The given ", "This code ",
+    "This function ", "This is ", "I'll ", "I will ", "I have ", "I've ", "I can ", "I think ", "I am ", "I'm ",
+    "I apologize", "You can ", "Let me ", "Let's ", "It looks like ", "It seems ", "Based on ", "In this ",
+)  # fmt: skip
+
+
+def chat(text: str, cursor: CursorContext, done: bool) -> Cut:
+    """The code in `text`: what stands in its fence, else all of it up to a fence; nothing of a sentence.
+
+    A document that has fences or sentences of its own, and a cursor in a comment or a string, are left alone.
+    """
+    if language_of(cursor.language).prose or "```" in cursor.before or "```" in cursor.after:
+        return Cut(text)
+    head = text.lstrip()
+    if head.startswith("```"):
+        fence = _FENCE_FIRST.match(text)
+        return _fenced(text[fence.end() :], cursor, done) if fence else Cut(text if done else "")
+    if not done and (not head or "```".startswith(head)):
+        return Cut("")
+    if any(head.startswith(opening) for opening in _OPENINGS) and not _takes_prose(cursor):
+        fence = _FENCE.search(text)
+        return _fenced(text[fence.end() :], cursor, done) if fence else Cut("")
+    if not done and any(opening.startswith(head) for opening in _OPENINGS) and not _takes_prose(cursor):
+        return Cut("")
+    if closing := _CLOSING.search(text):
+        return Cut(text[: closing.end() - 3], stop=True)
+    return _without_beginning(text, _MAY_CLOSE, done)
+
+
+def _takes_prose(cursor: CursorContext) -> bool:
+    """Whether a sentence may well stand at the cursor. Little is known of a language without a comment sign."""
+    language = language_of(cursor.language)
+    if "sentences" in language.traits or not language.comment[0]:
+        return True
+    return cursor.line_before.rstrip().endswith(">") or bool(state_at(cursor.before, cursor.language))
+
+
+def _fenced(text: str, cursor: CursorContext, done: bool) -> Cut:
+    """What stands in a fence, which may begin with the cursor's line anew."""
+    line = cursor.line_before
+    if line.strip():
+        if text.startswith(line):
+            text = text[len(line) :]
+        elif not done and line.startswith(text):
+            return Cut("")
+    if closing := _CLOSING.search(text):
+        return Cut(text[: closing.start()].removesuffix("\n"), stop=True)
+    return _without_beginning(text, _MAY_CLOSE_FENCED, done)
+
+
+def _without_beginning(text: str, of_fence: re.Pattern[str], done: bool) -> Cut:
+    """`text` without what may be the beginning of a closing fence."""
+    held = None if done else of_fence.search(text)
+    return Cut(text[: held.start(1)] if held else text)
