@@ -186,14 +186,18 @@ class Engine:
             except Exception:
                 log.exception("the scheduler failed; all requests are ended and the cache is emptied")
                 self._stepper.start_afresh()
-            self._outbox.flush()
+        self._outbox.flush()
 
     def _turn(self) -> None:
-        """Read the inbox and run a step; wait for mail where there is nothing to run."""
+        """Read the inbox and run a step; wait for mail where there is nothing to run.
+
+        What a step told is handed over once the next is planned: the loop then works while the model computes, and
+        does not take Python's lock away from the planning.
+        """
         with contextlib.suppress(queue.Empty):
             while True:
                 self._take(self._inbox.get_nowait())
-        if self._stepper.run_once():
+        if self._stepper.run_once(self._outbox.flush):
             return
         self._outbox.flush()
         wait = min(self._stepper.next_deadline - time.monotonic(), _LONGEST_WAIT_S)

@@ -20,6 +20,7 @@ from aix_lsp.engine.executor import DaemonThread
 from aix_lsp.engine.http.parameters import CompletionParameters
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.options import LoadedModel, ModelError
+from aix_lsp.engine.scheduling.ngram_index import NgramIndex
 from aix_lsp.engine.scheduling.schedule import Limits
 from aix_lsp.engine.scheduling.sequence import Request, Sequence
 from aix_lsp.engine.step import Sampling
@@ -177,7 +178,7 @@ class ServedModel:
             banned=self._vocabulary.banned,
             ends=tuple(self._vocabulary.ends),
             top_logprobs=asked.logprobs or 0,
-            texts=(*self._unread(asked.prompt), *prompt.texts),
+            texts=NgramIndex([*self._unread(asked.prompt), *prompt.texts]),
             corpus=self.corpus.of(asked.corpus),
             recall_weight=float(self.card.recall) if asked.recall is None else asked.recall,
             parts=prompt.parts,

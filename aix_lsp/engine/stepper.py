@@ -78,8 +78,8 @@ class Stepper:
         runner = self._runner
         return Scheduler(KvCache(runner.page_count, runner.page_size, runner.copy_page), self._limits)
 
-    def run_once(self) -> bool:
-        """Run one step. False where there is nothing to run."""
+    def run_once(self, planned_next: Callable[[], None] = lambda: None) -> bool:
+        """Run one step. False where there is nothing to run. `planned_next` is called before its forward pass."""
         now = time.monotonic()
         self._expire(now)
         plan = self.scheduler.plan(now)
@@ -87,6 +87,7 @@ class Stepper:
             self._check_progress()
             return False
         planned = time.monotonic()
+        planned_next()
         results = self._forward(plan, planned)
         done = time.monotonic()
         if results is not None:

@@ -5,10 +5,10 @@ here.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from msgspec.json import encode
 from starlette.types import Receive, Send
 
 DONE = b"data: [DONE]\n\n"
@@ -17,12 +17,12 @@ BEAT = b": here\n\n"
 
 def frame(value: object) -> bytes:
     """One server-sent event."""
-    return b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    return b"data: " + encode(value) + b"\n\n"
 
 
 async def send_json(send: Send, status: int, value: object, headers: dict[str, str] | None = None) -> None:
     """Answer with JSON."""
-    body = json.dumps(value, ensure_ascii=False).encode()
+    body = encode(value)
     fields = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
     encoded = [(name.encode(), content.encode()) for name, content in fields.items()]
     await send({"type": "http.response.start", "status": status, "headers": encoded})

@@ -14,6 +14,10 @@ BREAK = -1
 """Stands between texts; no match goes across."""
 _KEPT = 64
 """Places of a match that are kept, the last ones: a text that repeats itself has hundreds, and all say the same."""
+_LOOKED_AT = 1 << 16
+"""Places of a pair that are looked at, the last ones: a text may be one pair over and over."""
+_FEW = 128
+"""From how many places on they are compared as an array."""
 _PAIR = np.int64(1 << 32)
 
 
@@ -28,16 +32,17 @@ class NgramIndex:
         """The texts one behind the other, a break behind each."""
         # Of a view single items are read at a third of an array's cost.
         self._at = self.tokens.data
+        self._size = len(self.tokens)
         inner = self.tokens != BREAK
         ends = np.flatnonzero(inner[:-2] & inner[1:-1] & inner[2:]) + 1
         pairs = self.tokens[ends - 1] * _PAIR + self.tokens[ends]
-        order = np.argsort(pairs)
+        order = np.argsort(pairs, kind="stable")
         self._pairs = pairs[order].data
         self._ends = ends[order]
         self._single: dict[int, list[int]] = {}
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return self._size
 
     def continuations(self, places: Sequence[int]) -> list[int]:
         """The token behind each place."""
@@ -49,31 +54,45 @@ class NgramIndex:
 
         (0, []) where not even the last one does.
         """
-        if not tail or not len(self.tokens):
+        if not tail or not self._size:
             return 0, []
-        places = self._places_of_pair(tail[-2], tail[-1]) if len(tail) > 1 else []
-        if not places:
+        found = self._places_of_pair(tail[-2], tail[-1]) if len(tail) > 1 else None
+        if found is None:
             places = self._places_of(tail[-1])
             return int(bool(places)), places
-        length, at = 2, self._at
+        length = 2
+        while len(found) > _FEW and length < len(tail):
+            longer = found[(found >= length) & (self.tokens[found - length] == tail[-1 - length])]
+            if not len(longer):
+                return length, found[-_KEPT:].tolist()
+            length, found = length + 1, longer
+        return self._longer(tail, length, found.tolist())
+
+    def _longer(self, tail: Sequence[int], length: int, places: list[int]) -> tuple[int, list[int]]:
+        """As `longest`, from a few places where `length` tokens match."""
+        at = self._at
         while length < len(tail):
             wanted = tail[-1 - length]
             longer = [place for place in places if place >= length and at[place - length] == wanted]
             if not longer:
                 break
             length, places = length + 1, longer
-        return length, sorted(places)[-_KEPT:]
+        return length, places[-_KEPT:]
 
     def onward(self, places: Sequence[int], token: int) -> list[int]:
         """The places right behind `places` where `token` stands."""
+        if not places:
+            return []
         at = self._at
         return [place + 1 for place in places if at[place + 1] == token and at[place + 2] != BREAK]
 
-    def _places_of_pair(self, before: int, last: int) -> list[int]:
-        pair = (before << 32) + last
-        low = bisect_left(self._pairs, pair)
-        found: list[int] = self._ends[low : bisect_right(self._pairs, pair, low)].tolist()
-        return found
+    def _places_of_pair(self, before: int, last: int) -> NDArray[np.int64] | None:
+        pairs, pair = self._pairs, (before << 32) + last
+        low = bisect_left(pairs, pair)
+        if low == len(pairs) or pairs[low] != pair:
+            return None
+        high = bisect_right(pairs, pair, low)
+        return self._ends[max(low, high - _LOOKED_AT) : high]
 
     def _places_of(self, token: int) -> list[int]:
         found = self._single.get(token)

@@ -134,8 +134,9 @@ class Request:
     completion_tokens: int = 0
     closed: int = 0
     """How many of its candidates have been told to the end."""
-    texts: Seq[Seq[int]] = ()
-    """The prompt's texts, what was cut away of them too, the one before the cursor last; empty for the prompt."""
+    texts: Seq[Seq[int]] | NgramIndex = ()
+    """The prompt's texts, what was cut away of them too, the one before the cursor last; empty for the prompt. As an
+    index where they are long: making one takes milliseconds, which the engine's thread has not."""
     corpus: NgramIndex = EMPTY
     """Other texts to look in for what may come next."""
     recall_weight: float = 0.0
