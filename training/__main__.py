@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,22 @@ def tokenizer(work: Path) -> None:
         recipe.make_tokenizer(work)
 
 
+@main.command()
+@click.option(
+    "--model",
+    type=click.Path(exists=True, path_type=Path, file_okay=False),
+    required=True,
+    help="A folder that transformers loads: SmolLM2-135M.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="A folder; by default `start` in the work folder."
+)
+@click.pass_obj
+def prepare(work: Path, model: Path, out: Path | None) -> None:
+    """Make a pretrained model ready to be taught (`train --start`): code's vocabulary, our special tokens."""
+    recipe.prepare_pretrained(work, model, out or work / "start")
+
+
 def _run(command: Callable[..., None]) -> Callable[..., None]:
     """The options that tell a run from others."""
     start = click.option(
@@ -71,22 +88,45 @@ def _run(command: Callable[..., None]) -> Callable[..., None]:
 @main.command()
 @click.option("--workers", type=int, default=0, help="Processes; 0 for one a core, or one for a GPU.")
 @click.option("--tokens", type=click.IntRange(1), help="See so many in all, instead of the recipe's.")
+@click.option("--go-on", is_flag=True, help="Go on from where `finish` was asked, as if it had not been.")
 @click.option("--pid-file", type=click.Path(path_type=Path), help="Stopping this process pauses the run.")
 @_run
 @click.pass_obj
 def train(
-    work: Path, workers: int, tokens: int | None, pid_file: Path | None, start: Path | None, seed: int
+    work: Path,
+    workers: int,
+    tokens: int | None,
+    go_on: bool,
+    pid_file: Path | None,
+    start: Path | None,
+    seed: int,
 ) -> None:
-    """Train, or go on training, until the recipe's tokens are seen."""
+    """Train, or go on training, until the recipe's tokens are seen or the time that `finish` named has come."""
     from filelock import Timeout
+
+    from aix_lsp.training.checkpoint import Checkpoint
 
     for file in (pid_file, work / "train.pid"):
         if file is not None:
             file.write_text(f"{os.getpid()}\n")
+    run = recipe.Run(work, start, seed)
+    if go_on and not Checkpoint(run.folder).go_on():
+        raise click.ClickException(f"the run in {run.folder} was not asked to finish.")
     try:
-        recipe.Run(work, start, seed).train(workers, tokens)
+        run.train(workers, tokens)
     except Timeout:
         raise click.ClickException(f"the run in {work} goes on in another process already.") from None
+
+
+@main.command()
+@click.option("--in", "minutes", type=click.FloatRange(0), required=True, help="Minutes from now.")
+@_run
+@click.pass_obj
+def finish(work: Path, minutes: float, start: Path | None, seed: int) -> None:
+    """Have the learning rates of a run fall from now on, so that it ends finished in so many minutes."""
+    from aix_lsp.training.checkpoint import Checkpoint
+
+    Checkpoint(recipe.Run(work, start, seed).folder).ask_to_finish(time.time() + 60 * minutes)
 
 
 @main.command()

@@ -13,7 +13,7 @@ from aix_lsp.training.export import read_model
 from aix_lsp.training.loop import Inputs
 from aix_lsp.training.loop import train as train_worker
 from aix_lsp.training.model import Shape
-from aix_lsp.training.recipe import Phase, Recipe
+from aix_lsp.training.recipe import Emphasis, Phase, Recipe
 from aix_lsp.training.transplant import transplant
 
 if TYPE_CHECKING:
@@ -46,6 +46,26 @@ WARM_RECIPE = Recipe(
     flat_until=0.5,
     phases=(Phase(0.0, 512), Phase(0.8, 1024), Phase(0.96, 2048)),
     shares=_SHARES,
+)
+
+# To teach a model of more than 100 M parameters, pretrained on trillions of tokens, to fill in the middle. It ends
+# when it is asked to (`python -m training finish`), and can go on from where it was asked.
+TAUGHT_PARAMETERS = 50_000_000
+TAUGHT_VOCABULARY = 20_480
+TAUGHT_RECIPE = Recipe(
+    tokens=1_000_000_000,
+    batch=4096,
+    micro_batch=2048,
+    matrix_rate=0.0,
+    other_rate=3e-4,
+    frozen_layers=15,
+    warmup=60_000,
+    flat_until=1.0,
+    phases=(Phase(0.0, 512),),
+    shares=_SHARES,
+    emphasis=Emphasis(middle=8.0, end=8.0, short=0.5),
+    average=0.96,
+    score_every=100_000,
 )
 
 # For a GPU: the largest whose weights stay below 64 MB in fp16, and a billion tokens. Not run yet.
@@ -105,7 +125,8 @@ class Run:
         shape, recipe = (GPU_SHAPE, GPU_RECIPE) if on_gpu else (SHAPE, RECIPE)
         if self.start is not None:
             entries = _tokenizer(self.tokenizer).get_vocab_size()
-            shape, recipe = replace(read_model(self.start)[1], vocabulary=entries), WARM_RECIPE
+            shape = replace(read_model(self.start)[1], vocabulary=entries)
+            recipe = TAUGHT_RECIPE if shape.parameters > TAUGHT_PARAMETERS else WARM_RECIPE
         recipe = replace(recipe, seed=self.seed, tokens=tokens or recipe.tokens)
         arguments = (shape, recipe, self.inputs, self.folder)
         with FileLock(self.work / "train.lock", timeout=0):
@@ -114,6 +135,19 @@ class Run:
 
 def make_tokenizer(work: Path) -> None:
     """Train it on whole documents, drawn at random, of all languages as the corpus has them."""
+    trained = vocabulary.train_tokenizer(_sample(work), VOCABULARY)
+    vocabulary.save_tokenizer(trained, work / "tokenizer")
+
+
+def prepare_pretrained(work: Path, model: Path, out: Path) -> None:
+    """See `training.pretrained.prepare`; its vocabulary is fitted to the corpus."""
+    from training import pretrained
+
+    pretrained.prepare(model, _sample(work), TAUGHT_VOCABULARY, out)
+
+
+def _sample(work: Path) -> list[str]:
+    """Texts for a tokenizer."""
     documents = corpus.load(work / "train.jsonl")
     Random(0).shuffle(documents)
     texts, size = [], 0
@@ -121,8 +155,7 @@ def make_tokenizer(work: Path) -> None:
         if size < _TOKENIZER_BYTES:
             texts.append(document.text)
             size += len(document.text)
-    trained = vocabulary.train_tokenizer(texts, VOCABULARY)
-    vocabulary.save_tokenizer(trained, work / "tokenizer")
+    return texts
 
 
 def _tokenizer(folder: Path) -> Tokenizer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ class Checkpoint:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._state = folder / "state.pt"
+        self._flat = folder / "flat.pt"
+        self._finish = folder / "finish"
 
     def load(self) -> dict[str, Any] | None:
         """The last state written, or None where the run is new."""
@@ -35,6 +38,37 @@ class Checkpoint:
         except RuntimeError as error:  # what torch's writer in C++ makes of it
             raise OSError(f"{draft} could not be written; is the disk full? ({error})") from error
         draft.replace(self._state)
+
+    def keep_flat(self) -> None:
+        """Keep the last state beside the later ones, as that from which `go_on` continues."""
+        draft = self._flat.with_suffix(".part")
+        draft.unlink(missing_ok=True)
+        try:
+            draft.hardlink_to(self._state)
+        except OSError:
+            shutil.copyfile(self._state, draft)
+        draft.replace(self._flat)
+
+    def go_on(self) -> bool:
+        """Go back to where the run was asked to finish; False where it never was."""
+        self._finish.unlink(missing_ok=True)
+        if not self._flat.exists():
+            return False
+        self._flat.replace(self._state)
+        return True
+
+    def ask_to_finish(self, at: float) -> None:
+        """Have the rates fall from now on, so that the run ends finished at `at`, in seconds since the epoch."""
+        draft = self._finish.with_suffix(".part")
+        draft.write_text(f"{at}\n")
+        draft.replace(self._finish)
+
+    def finish_at(self) -> float | None:
+        """When the run was asked to be finished, if it was."""
+        try:
+            return float(self._finish.read_text())
+        except FileNotFoundError:
+            return None
 
     def note(self, **values: Any) -> None:
         """Append one line to the log."""

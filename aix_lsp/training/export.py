@@ -35,7 +35,8 @@ def write_model(weights: dict[str, Tensor], shape: Shape, tokenizer: Path, out: 
     generation = {"eos_token_id": 0, "pad_token_id": 5}
     (out / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
     for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copyfile(tokenizer / name, out / name)
+        if not (out / name).exists() or not (tokenizer / name).samefile(out / name):
+            shutil.copyfile(tokenizer / name, out / name)
 
 
 def read_model(folder: Path) -> tuple[dict[str, Tensor], Shape]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,17 +21,18 @@ from aix_lsp.training.corpus import Document
 from aix_lsp.training.feeding import Feed, batches
 from aix_lsp.training.model import Llama, Shape
 from aix_lsp.training.optimizer import Optimizers
-from aix_lsp.training.recipe import Recipe
+from aix_lsp.training.precision import can_compile, product_dtype
+from aix_lsp.training.recipe import Phase, Recipe
 from aix_lsp.training.samples import Stream
 from aix_lsp.training.vocabulary import Codec
 from aix_lsp.training.workers import Workers
 
 _SAVE_EVERY = 180.0  # seconds
-_NOTE_EVERY = 20  # steps
-_SCORE_EVERY = 2_000_000  # tokens
+_NOTE_EVERY, _NOTE_AFTER = 20, 120.0  # steps, seconds
 _SCORED_ROWS, _SCORED_LENGTH = 64, 512
 _AVERAGE_EVERY = 5  # steps
-_STOP = 2
+_SAVE, _STOP, _FALL, _FINISHED = 1, 2, 3, 4
+_FINE = 1_000_000  # parts of a factor, as whole numbers that workers agree on
 
 Progress = Callable[[int, float], None]
 """Told the tokens seen and the last loss in nats a token."""
@@ -57,7 +57,9 @@ class Trainer:
         self.workers, self.recipe, self.shape = workers, recipe, shape
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         codec = Codec.load(inputs.tokenizer)
-        self._make_stream = partial(Stream, inputs.train, codec, recipe.shares, recipe.seed)
+        self._make_stream = partial(
+            Stream, inputs.train, codec, recipe.shares, recipe.seed, emphasis=recipe.emphasis
+        )
         held_out = Stream(inputs.held_out, codec, seed=1)
         rows = [held_out.row(min(_SCORED_LENGTH, shape.context)) for _ in range(_SCORED_ROWS)]
         mine = rows[workers.rank :: workers.count]
@@ -68,25 +70,35 @@ class Trainer:
         self.model = Llama(shape)
         if inputs.start is not None:
             self.model.load_state_dict(inputs.start)
+        self.model.freeze(recipe.frozen_layers)
         self.model.to(self.device)
+        self._dtype = product_dtype(self.device.type)
         self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         self.optimizers = Optimizers(self.model, recipe.matrix_rate, recipe.other_rate)
         self.checkpoint = Checkpoint(folder)
         self.step = self.tokens = self._piece = 0
         self._stopping = False
+        self._fall: tuple[float, float] | None = None
         self._resume()
-        feed = Feed(self._make_stream, recipe, workers.rank, workers.count, self.tokens, self._piece)
-        self._batches = batches(feed, min(12, (os.cpu_count() or 2) - 1) if self.device.type == "cuda" else 0)
-        self._forward: Callable[[Tensor], Tensor] = self.model
+        self._feed()
         if recipe.compiled and can_compile():
             losses.compile_chunks()
-            self._forward = torch.compile(self.model, dynamic=False)
+            self.model.compile_layers()
+
+    def _feed(self) -> None:
+        """Take batches from where the run is."""
+        recipe = self.recipe
+        if self._fall is not None:
+            recipe = replace(recipe, phases=(Phase(0.0, recipe.fall_length),))
+        workers = self.workers
+        feed = Feed(self._make_stream, recipe, workers.rank, workers.count, self.tokens, self._piece)
+        self._batches = batches(feed, min(12, (os.cpu_count() or 2) - 1) if self.device.type == "cuda" else 0)
 
     def run(self, progress: Progress | None = None) -> None:
         """Train until the recipe's tokens are seen; `progress` is told of each step. See also `stop`."""
         self.run_to(self.recipe.tokens, progress)
         self._update_average()
-        self._note(held_out=self.score(), held_out_average=self.score(self.average), finished=True)
+        self._note(**self.scores(), finished=True)
         self._save()
 
     def run_to(self, tokens: int, progress: Progress | None = None) -> None:
@@ -97,44 +109,79 @@ class Trainer:
             recent.append(self._step())
             if progress is not None:
                 progress(self.tokens, recent[-1])
-            if self.step % _NOTE_EVERY == 0:
+            if self.step % _NOTE_EVERY == 0 or time.monotonic() - noted > _NOTE_AFTER:
                 speed = (self.tokens - noted_tokens) / (time.monotonic() - noted)
                 noted, noted_tokens = time.monotonic(), self.tokens
                 self._note(loss=sum(recent) / len(recent), tokens_per_second=round(speed))
                 recent = []
-            if self.tokens // _SCORE_EVERY > (self.tokens - self.recipe.batch) // _SCORE_EVERY:
-                self._note(held_out=self.score(), held_out_average=self.score(self.average))
+            every = self.recipe.score_every
+            if self.tokens // every > (self.tokens - self.recipe.batch) // every:
+                self._note(**self.scores())
             # The first worker decides for all: saving gathers every worker's position.
-            due = _STOP if self._stopping else int(time.monotonic() - saved > _SAVE_EVERY)
-            due = self.workers.largest(due if self.workers.first else 0)
+            due = self.workers.largest(self._due(time.monotonic() - saved) if self.workers.first else 0)
             if due:
                 self._save()
                 saved = time.monotonic()
+            if due == _FALL:
+                self._begin_fall()
+            if due == _FINISHED:
+                return
             if due == _STOP:
                 raise KeyboardInterrupt
         self._save()
+
+    def _due(self, unsaved: float) -> int:
+        """What the first worker has all do after a step; `unsaved` are the seconds since the last checkpoint."""
+        if self._stopping:
+            return _STOP
+        if self._fall is not None:
+            return _FINISHED if time.time() >= self._fall[1] else int(unsaved > _SAVE_EVERY)
+        if self.checkpoint.finish_at() is not None:
+            return _FALL
+        return _SAVE if unsaved > _SAVE_EVERY else 0
+
+    def _begin_fall(self) -> None:
+        """From here the rates fall to the time at which the run was asked to be finished. What was just saved stays,
+        so that a longer run can go on from it.
+        """
+        if self.workers.first:
+            self.checkpoint.keep_flat()
+        self._fall = (time.time(), self.checkpoint.finish_at() or time.time())
+        self._note(falls=True)
+        self._feed()
 
     def stop(self) -> None:
         """Save after the step that is running, and end with KeyboardInterrupt."""
         self._stopping = True
 
-    def score(self, weights: dict[str, Tensor] | None = None) -> float:
-        """Nats a token on held-out rows, of the current weights or the given ones."""
+    def scores(self) -> dict[str, float]:
+        """Nats a token on held-out rows, of the current weights and of their average; of all that counts, and of
+        middles alone.
+        """
+        found = {}
+        for name, weights in (("held_out", None), ("held_out_average", self.average)):
+            found[name], found[f"{name}_middles"] = self._score(weights)
+        return found
+
+    def _score(self, weights: dict[str, Tensor] | None) -> tuple[float, float]:
         current = (
             {name: value.clone() for name, value in self.model.state_dict().items()} if weights else None
         )
         if weights is not None:
             self.model.load_state_dict(weights)
-        total = torch.zeros(2)
+        total = torch.zeros(4)
         tokens, wanted = self._scored
         with torch.no_grad():
-            for start in range(0, len(tokens), 8):
-                loss, weight = self._loss(tokens[start : start + 8], wanted[start : start + 8])
-                total += torch.tensor([float(loss), float(weight)])
+            for start in range(0, len(tokens), 4):
+                part = wanted[start : start + 4]
+                hidden = self._hidden(tokens[start : start + 4])
+                for place, chosen in ((0, part), (2, part * (part > 1.0))):
+                    loss, weight = self._loss(hidden, tokens[start : start + 4], chosen)
+                    total[place : place + 2] += torch.tensor([float(loss), float(weight)])
         self.workers.add_up([total])
         if current is not None:
             self.model.load_state_dict(current)
-        return float(total[0] / total[1])
+        return float(total[0] / total[1]), float(total[2] / total[3].clamp(min=1.0))
 
     def _step(self) -> float:
         recipe = self.recipe
@@ -144,23 +191,36 @@ class Trainer:
             batch = next(self._batches)
             self._piece = max(self._piece, batch.piece)
             tokens, weights = batch.tokens.to(self.device), batch.weights.to(self.device)
-            loss, weight = self._loss(tokens, weights)
+            loss, weight = self._loss(self._hidden(tokens), tokens, weights)
             (loss / recipe.batch).backward()  # type: ignore[no-untyped-call]
             total += torch.tensor([float(loss.detach()), float(weight)])
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         self.workers.add_up([*gradients, total])
-        self.optimizers.step(recipe.rate(self.tokens))
+        self.optimizers.step(recipe.rate(self.tokens) * self._falling())
         self.step += 1
         self.tokens += recipe.batch
         if self.step % _AVERAGE_EVERY == 0:
             self._update_average()
         return float(total[0] / total[1])
 
-    def _loss(self, tokens: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    def _falling(self) -> float:
+        """The factor by which the rates have fallen because the run was asked to finish, alike in all workers."""
+        if self._fall is None:
+            return 1.0
+        start, end = self._fall
+        part = max(self.recipe.last_rate, (end - time.time()) / max(end - start, 1.0))
+        return self.workers.largest(round(part * _FINE) if self.workers.first else 0) / _FINE
+
+    def _hidden(self, tokens: Tensor) -> Tensor:
+        """Last hidden states [rows, length, hidden] of tokens [rows, length + 1]."""
+        fast = self._dtype != torch.float32
+        with torch.autocast(self.device.type, self._dtype if fast else torch.bfloat16, enabled=fast):
+            hidden: Tensor = self.model(tokens[:, :-1])
+        return hidden.to(self._dtype)
+
+    def _loss(self, hidden: Tensor, tokens: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Weighted sum of nats, and the sum of the weights; both are [rows, length + 1]."""
-        with torch.autocast(self.device.type, torch.bfloat16):
-            hidden = self._forward(tokens[:, :-1])
-        flat = hidden.reshape(-1, hidden.shape[-1]).bfloat16()
+        flat = hidden.reshape(-1, hidden.shape[-1])
         wanted = weights[:, 1:].reshape(-1)
         return losses.weighted_cross_entropy(
             flat, self.model.head, tokens[:, 1:].reshape(-1), wanted
@@ -179,7 +239,7 @@ class Trainer:
             self.checkpoint.note(step=self.step, tokens=self.tokens, **rounded)
 
     def _save(self) -> None:
-        piece = self.workers.largest(self._piece)
+        self._piece = piece = self.workers.largest(self._piece)
         if self.workers.first:
             self.checkpoint.save(
                 {
@@ -189,6 +249,7 @@ class Trainer:
                     "step": self.step,
                     "tokens": self.tokens,
                     "piece": piece,
+                    "fall": self._fall,
                     "shape": asdict(self.shape),
                     "recipe": self.recipe.as_dict(),
                 }
@@ -203,14 +264,8 @@ class Trainer:
         for name, value in state["average"].items():
             self.average[name].copy_(value)
         self.step, self.tokens = state["step"], state["tokens"]
-        self._piece = state["piece"]
+        self._piece, self._fall = state["piece"], state.get("fall")
         self._note(resumed=True)
-
-
-def can_compile() -> bool:
-    """Whether torch.compile finds the C++ compiler that it needs on a CPU."""
-    wanted = os.environ.get("CXX", "")
-    return torch.cuda.is_available() or any(map(shutil.which, filter(None, (wanted, "g++", "clang++", "cl"))))
 
 
 def train(

@@ -28,6 +28,13 @@ class Shape:
     norm_epsilon: float = 1e-5
     head_size: int = 64
 
+    @property
+    def parameters(self) -> int:
+        """How many weights the model has."""
+        attention = 2 * self.hidden * self.head_size * (self.heads + self.kv_heads)
+        layer = attention + 3 * self.hidden * self.intermediate + 2 * self.hidden
+        return self.vocabulary * self.hidden + self.layers * layer + self.hidden
+
 
 class Llama(nn.Module):
     """Token ids in, last hidden states out; `head` is the embedding's matrix, tied.
@@ -58,6 +65,17 @@ class Llama(nn.Module):
         """The matrix [vocabulary, hidden] that turns hidden states into logits."""
         return self.model.embed_tokens.weight
 
+    def freeze(self, layers: int) -> None:
+        """Keep the weights of so many of the lowest layers; the embeddings then learn only as the head."""
+        self.model.frozen = layers
+        for layer in self.model.layers[:layers]:
+            layer.requires_grad_(False)
+
+    def compile_layers(self) -> None:
+        """Let torch.compile fuse what lies between the products. All layers share one compiled function."""
+        for layer in self.model.layers:
+            layer.compile(dynamic=False)
+
     def _initialise(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear | nn.Embedding):
             nn.init.normal_(module.weight, std=0.02)
@@ -65,6 +83,9 @@ class Llama(nn.Module):
 
 class Decoder(nn.Module):
     """Embedding, layers and the last norm; apart from Llama only for its parameters' names."""
+
+    frozen = 0
+    """The lowest layers, through which no gradient flows."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -74,7 +95,11 @@ class Decoder(nn.Module):
 
     def forward(self, tokens: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         x = self.embed_tokens(tokens)
-        for layer in self.layers:
+        if self.frozen:
+            with torch.no_grad():
+                for layer in self.layers[: self.frozen]:
+                    x = layer(x, cosine, sine)
+        for layer in self.layers[self.frozen :]:
             x = layer(x, cosine, sine)
         normed: Tensor = self.norm(x)
         return normed

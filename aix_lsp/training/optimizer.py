@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from aix_lsp.training.precision import product_dtype
+
 # Quintic Newton-Schulz iteration that pushes all singular values towards 1 (Jordan et al. 2024, "Muon").
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
@@ -40,7 +42,7 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrix: Tensor) -> Tensor:
     """A matrix near the closest one with orthonormal rows or columns, float32."""
     a, b, c = _COEFFICIENTS
-    x = matrix.bfloat16()
+    x = matrix.to(product_dtype(matrix.device.type))
     tall = x.shape[0] > x.shape[1]
     if tall:
         x = x.t()
@@ -55,14 +57,14 @@ class Optimizers:
     """Both optimizers as one, with one factor on their learning rates."""
 
     def __init__(self, model: nn.Module, matrix_rate: float, other_rate: float) -> None:
-        matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
-        others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
+        learned = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        matrices = [p for name, p in learned if matrix_rate and p.ndim == 2 and "embed" not in name]
+        others = [p for name, p in learned if not matrix_rate or p.ndim != 2 or "embed" in name]
         fused = others[0].device.type in {"cpu", "cuda"}
-        self._both: list[torch.optim.Optimizer] = [
-            Muon(matrices, lr=matrix_rate),
-            torch.optim.AdamW(others, lr=other_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=fused),
-        ]
-        self._rates = [matrix_rate, other_rate]
+        adam = torch.optim.AdamW(others, lr=other_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=fused)
+        self._both: list[torch.optim.Optimizer] = [Muon(matrices, lr=matrix_rate)] if matrices else []
+        self._both.append(adam)
+        self._rates = [matrix_rate, other_rate][-len(self._both) :]
 
     def step(self, factor: float) -> None:
         """Update with the learning rates times `factor`, then drop the gradients."""

@@ -15,6 +15,22 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
+class Emphasis:
+    """How much of what is learned is filling in. A middle is a thirtieth of what is shown, and its end one token that
+    decides when a suggestion stops.
+    """
+
+    middle: float = 3.0
+    """The weight of a middle's tokens in the loss; others weigh 1."""
+    end: float = 5.0
+    short: float = 0.0
+    """Share of the samples with a middle that are kept short, so that more of them fit into a row."""
+
+
+FILLING_IN = Emphasis()
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """How a model is trained; everything that decides its result but the documents, tokenizer and shape."""
 
@@ -25,7 +41,10 @@ class Recipe:
     micro_batch: int = 4_096
     """Tokens of one forward and backward pass."""
     matrix_rate: float = 0.02
+    """Muon's rate, for the matrices of layers; 0 leaves them to AdamW at `other_rate`."""
     other_rate: float = 3e-3
+    frozen_layers: int = 0
+    """The lowest layers, which keep the weights that the run began with."""
     warmup: int = 1_000_000
     """Tokens over which the learning rates rise to their full height."""
     flat_until: float = 0.6
@@ -34,9 +53,14 @@ class Recipe:
     phases: tuple[Phase, ...] = (Phase(0.0, 512), Phase(0.72, 1024), Phase(0.93, 2048))
     shares: dict[str, float] = field(default_factory=dict)
     """How often a language's text comes in an epoch, where not once."""
+    emphasis: Emphasis = FILLING_IN
     seed: int = 0
     compiled: bool = True
     """Whether torch.compile is worth its minute or two."""
+    fall_length: int = 1024
+    """The length of rows while the rates fall because the run is asked to finish."""
+    score_every: int = 2_000_000
+    """Tokens between two scores on held-out documents."""
     average: float = 0.995
     """Decay a step of the running average of the weights, which is what is exported."""
 

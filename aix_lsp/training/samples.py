@@ -13,6 +13,7 @@ from random import Random
 from aix_lsp.fim.family import Template
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
 from aix_lsp.training.corpus import Document
+from aix_lsp.training.recipe import FILLING_IN, Emphasis
 from aix_lsp.training.spans import choose_span
 from aix_lsp.training.vocabulary import MIDDLE, PREFIX, SUFFIX, Codec
 
@@ -25,8 +26,7 @@ _WITH_PATH = 0.75
 _WITH_CONTEXT = 0.18
 _CONTEXT_SHARE = 0.45  # of the room
 _SMALLEST = 40  # tokens of room below which a row is padded
-# A middle is a thirtieth of what is shown, and its end one token that decides when a suggestion stops.
-_MIDDLE_WEIGHT, _END_WEIGHT = 3.0, 5.0
+_SHORTEST, _SHORT = 120, 380  # tokens of short samples
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w{2,}")
 
 
@@ -58,12 +58,13 @@ class Stream:
         seed: int = 0,
         rank: int = 0,
         workers: int = 1,
+        emphasis: Emphasis = FILLING_IN,
     ) -> None:
         self._documents, self._codec, self._seed = documents, codec, seed
         self._template = codec.template
         self._plain = replace(self._template, layout=("{context}", "{header}", "{prefix}"))
         self._prefix_first = _prefix_first(self._template)
-        self._rank, self._workers = rank, workers
+        self._rank, self._workers, self._emphasis = rank, workers, emphasis
         self.position = 0
         self._packages: dict[str, list[int]] = {}
         for index, document in enumerate(documents):
@@ -102,6 +103,8 @@ class Stream:
         told = FimPrompt("", path=path, context=context)
         kind = rng.random()
         if kind >= _PLAIN and room > _SMALLEST:
+            if rng.random() < self._emphasis.short:
+                room = min(room, rng.randint(_SHORTEST, _SHORT))
             template = self._prefix_first if kind < _PLAIN + _PREFIX_FIRST else self._template
             cut = self._cut(rng, template, document.text[start:], told, room)
             if cut is not None:
@@ -134,7 +137,7 @@ class Stream:
         if head.kind == "text":
             pieces.pop()
         before, middle = self._sides(rng, head.text if head.kind == "text" else "", window[first:last])
-        pieces += [(head.part, before, 1.0), ("middle", middle, _MIDDLE_WEIGHT)]
+        pieces += [(head.part, before, 1.0), ("middle", middle, self._emphasis.middle)]
         return self._fitted(pieces, room)
 
     def _sides(self, rng: Random, before: str, missing: str) -> tuple[list[int], list[int]]:
@@ -158,7 +161,7 @@ class Stream:
             sample.add(ids, weight)
         if over > 0:
             return None
-        sample.add([self._codec.end], _END_WEIGHT)
+        sample.add([self._codec.end], self._emphasis.end)
         return sample
 
     def _pieces_of(self, template: Template, prompt: FimPrompt) -> Iterator[tuple[str, list[int], float]]:

@@ -55,8 +55,8 @@ def train_tokenizer(texts: Iterable[str], size: int, split: str = SPLIT) -> Toke
     return tokenizer
 
 
-def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
-    """Write it as `AutoTokenizer.from_pretrained` expects it."""
+def save_tokenizer(tokenizer: Tokenizer, folder: Path, context: int = 2048) -> None:
+    """Write it as `AutoTokenizer.from_pretrained` expects it; `context` are the tokens that its model can read."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     about = {
@@ -65,7 +65,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
         "pad_token": PAD,
         "additional_special_tokens": [PREFIX, SUFFIX, MIDDLE, FILE, REPOSITORY],
         "clean_up_tokenization_spaces": False,
-        "model_max_length": 2048,
+        "model_max_length": context,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(about, indent=2) + "\n")
 

@@ -18,6 +18,8 @@ from torch import Tensor, distributed, multiprocessing
 
 log = logging.getLogger(__name__)
 
+_LARGE = 100_000  # values: such a tensor is sent by itself, smaller ones are sent together
+
 
 class Workers:
     """This process's place among the workers."""
@@ -34,7 +36,12 @@ class Workers:
         """Replace each tensor by its sum over the workers."""
         if self.count == 1:
             return
-        listed = list(tensors)
+        listed = []
+        for tensor in tensors:
+            if tensor.numel() >= _LARGE and tensor.is_contiguous():
+                distributed.all_reduce(tensor)
+            else:
+                listed.append(tensor)
         flat = torch.cat([tensor.reshape(-1) for tensor in listed])
         distributed.all_reduce(flat)
         start = 0

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,43 @@ def test_two_workers_train_and_one_can_go_on(work: Path) -> None:
     assert state["tokens"] == 8_192
     workers.run(1, work / "rendezvous", train, (_SHAPE, _recipe(12_288), Given(work), work / "run"))
     assert _log(work / "run")[-1]["tokens"] == 12_288
+
+
+def test_asked_to_finish_a_run_ends_at_low_rates_and_can_go_on(work: Path) -> None:
+    def ask(tokens: int, loss: float) -> None:
+        if tokens == 6_144:
+            Checkpoint(work / "run").ask_to_finish(time.time() + 2)
+
+    workers.run(1, work / "rendezvous", train, (_SHAPE, _recipe(10**9), Given(work), work / "run", ask))
+    finished = Checkpoint(work / "run").load()
+    assert finished is not None
+    assert finished["tokens"] > 6_144
+    log = _log(work / "run")
+    assert log[-1]["finished"]
+    assert [line["tokens"] for line in log if line.get("falls")] == [6_144]
+    assert Checkpoint(work / "run").go_on()
+    assert not Checkpoint(work / "run").go_on()
+    workers.run(1, work / "rendezvous", train, (_SHAPE, _recipe(8_192), Given(work), work / "run"))
+    resumed = Checkpoint(work / "run").load()
+    assert resumed is not None
+    assert (resumed["tokens"], resumed["fall"]) == (8_192, None)
+
+
+def test_two_workers_fall_alike(work: Path) -> None:
+    Checkpoint(work / "run").ask_to_finish(time.time() + 30)
+    workers.run(2, work / "rendezvous", train, (_SHAPE, _recipe(10**9), Given(work), work / "run"))
+    assert _log(work / "run")[-1]["finished"]
+
+
+def test_frozen_layers_keep_their_weights(work: Path) -> None:
+    trainer = Trainer(
+        workers.Workers(), _SHAPE, replace(_recipe(4_096), frozen_layers=1), Given(work)(), work / "run"
+    )
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    trainer.run()
+    after = trainer.model.state_dict()
+    for name in before:
+        assert torch.equal(before[name], after[name]) == name.startswith("model.layers.0."), name
 
 
 _SCRIPT = """

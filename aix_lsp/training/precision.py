@@ -1,0 +1,43 @@
+"""What makes training fast on this machine: the dtype of products, and whether torch.compile works. Knows no model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from functools import cache
+
+import torch
+
+_ROWS, _WIDTH, _TIMES = 512, 768, 5
+
+
+@cache
+def product_dtype(device: str = "cpu") -> torch.dtype:
+    """bfloat16 on a GPU, and on a CPU whose products are faster in it; float32 elsewhere.
+
+    A CPU without instructions for it computes bfloat16 many times slower than float32, or not at all.
+    """
+    if device != "cpu":
+        return torch.bfloat16
+    try:
+        return torch.bfloat16 if _seconds(torch.bfloat16) < _seconds(torch.float32) else torch.float32
+    except RuntimeError:
+        return torch.float32
+
+
+def can_compile() -> bool:
+    """Whether torch.compile finds the C++ compiler that it needs on a CPU."""
+    wanted = os.environ.get("CXX", "")
+    return torch.cuda.is_available() or any(map(shutil.which, filter(None, (wanted, "g++", "clang++", "cl"))))
+
+
+def _seconds(dtype: torch.dtype) -> float:
+    """The least time of one product of a layer's size; the first one may set kernels up."""
+    left, right = torch.ones(_ROWS, _WIDTH, dtype=dtype), torch.ones(_WIDTH, _WIDTH, dtype=dtype)
+    least = float("inf")
+    for _ in range(_TIMES):
+        started = time.perf_counter()
+        torch.nn.functional.linear(left, right)
+        least = min(least, time.perf_counter() - started)
+    return least
