@@ -114,7 +114,7 @@ def on_thread(work: Callable[..., Result], *arguments: Any) -> asyncio.Future[Re
         except RuntimeError:
             pass  # the loop has ended meanwhile
 
-    threading.Thread(target=run, name=f"reading ({work.__name__})", daemon=True).start()
+    threading.Thread(target=run, name="reading", daemon=True).start()
     return future
 
 

@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
+from aix_lsp import files
 from aix_lsp.paths import state_dir
 
 log = logging.getLogger(__name__)
@@ -46,8 +47,11 @@ LANGUAGES: Final = re.compile(r"[a-z][a-z0-9+#._-]{0,39}", re.IGNORECASE)
 EDGES_MS: Final = (5, 20, 50, 100, 200, 400, 750, 1500, 5000)
 """Upper edges of the ranges in which times to the first text are counted; slower ones under "slow"."""
 
+_LARGEST = 16 << 20
 _DAYS_KEPT = 365
 _LOCK_S = 5.0
+_MOST = 1e15
+"""A count above it, or that is no number (JSON has infinity here), is damage."""
 
 
 def latency_name(milliseconds: float) -> str:
@@ -97,7 +101,7 @@ def add(counts: Mapping[str, float]) -> None:
 def read() -> dict[str, dict[str, float]]:
     """All counts, by day (ISO date). A damaged file counts as empty."""
     try:
-        days = json.loads(file().read_text("utf-8"))
+        days = files.read_json(file(), _LARGEST)
     except (OSError, ValueError):
         return {}
     if not isinstance(days, dict):
@@ -139,7 +143,9 @@ def clear() -> None:
 
 
 def _numbers(counts: Mapping[str, object]) -> dict[str, float]:
-    return {name: value for name, value in counts.items() if isinstance(value, int | float)}
+    return {
+        name: value for name, value in counts.items() if isinstance(value, int | float) and 0 <= value < _MOST
+    }
 
 
 def _write(path: Path, days: dict[str, dict[str, float]]) -> None:

@@ -18,12 +18,13 @@ from aix_lsp.settings.names import external, options, types
 from aix_lsp.settings.schema import json_schema, markdown, vscode_properties
 from aix_lsp.settings.table import EngineOptions
 from aix_lsp.settings.validate import Misfit, fit, parse
+from aix_lsp.trust import Trust
 
 REPOSITORY = Path(__file__).parent.parent
 
 
-def only(values: dict[str, Any], *, trusted: bool = True) -> tuple[Settings, list[str]]:
-    settings, problems = resolve([Layer("here", values, trusted)])
+def only(values: dict[str, Any], trust: Trust = Trust.CHOOSES) -> tuple[Settings, list[str]]:
+    settings, problems = resolve([Layer("here", values, trust)])
     return settings, [str(problem) for problem in problems]
 
 
@@ -115,13 +116,13 @@ def test_later_layers_win_and_wrong_ones_do_not() -> None:
 
 def test_exclusions_add_up() -> None:
     settings, _ = resolve(
-        [Layer("user", {"exclude": ["a"]}), Layer("project", {"exclude": []}, trusted=False)]
+        [Layer("user", {"exclude": ["a"]}), Layer("project", {"exclude": []}, Trust.SHAPES)]
     )
     assert settings.exclude == ["a"]
 
 
 def test_a_project_allows_nothing() -> None:
-    project = Layer("project", {"exclude": ["!*", " !.env", "b"]}, trusted=False)
+    project = Layer("project", {"exclude": ["!*", " !.env", "b"]}, Trust.SHAPES)
     settings, problems = resolve([Layer("user", {"exclude": ["a", "!a/b"]}), project])
     assert settings.exclude == ["a", "!a/b", "b"]
     assert [problem.name for problem in problems] == ["exclude"]
@@ -143,7 +144,7 @@ def test_languages_merge_by_setting() -> None:
 @pytest.mark.parametrize("name", [n for n, o in options().items() if o.metadata["scope"] == "user"])
 def test_a_project_may_not_choose_what_runs_or_is_contacted(name: str) -> None:
     value = {str: "x", int: 7, float: 7.0, bool: True}.get(types()[name], "cpu")
-    settings, problems = only({name: value}, trusted=False)
+    settings, problems = only({name: value}, Trust.SHAPES)
     assert settings == Settings()
     assert "a project may not set this" in problems[0]
 
@@ -209,8 +210,8 @@ def test_wrong_flags(name: str, text: str) -> None:
 _VALUES: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     str: st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",))),
-    int: st.integers(0, 10**9),
-    float: st.floats(0, 1e9).map(lambda value: float(f"{value:g}")),
+    int: st.integers(0, 4096),
+    float: st.floats(0, 2_592_000).map(lambda value: float(f"{value:g}")),
 }
 
 
@@ -251,7 +252,7 @@ FILES = [
     (b"[aix]\nmaxTokens = 7\n", 7, []),
     (b"maxTokens = \n", 64, ["is not TOML", "line 1"]),
     (b"\xff\xfe", 64, ["is not UTF-8"]),
-    (b"# " + b"x" * (1 << 20), 64, ["larger than 1 MiB"]),
+    (b"# " + b"x" * (1 << 20), 64, ["larger than 256 KiB"]),
     (b"", 64, []),
 ]
 
@@ -292,9 +293,9 @@ _JSON = st.recursive(
 _NAMES = st.sampled_from(list(options())) | st.text(max_size=10)
 
 
-@given(st.lists(st.dictionaries(_NAMES, _JSON, max_size=4), max_size=3), st.booleans())
-def test_whatever_comes_the_settings_are_of_their_types(layers: list[dict[str, Any]], trusted: bool) -> None:
-    settings, _ = resolve([Layer(str(i), values, trusted) for i, values in enumerate(layers)])
+@given(st.lists(st.dictionaries(_NAMES, _JSON, max_size=4), max_size=3), st.sampled_from(Trust))
+def test_whatever_comes_the_settings_are_of_their_types(layers: list[dict[str, Any]], trust: Trust) -> None:
+    settings, _ = resolve([Layer(str(i), values, trust) for i, values in enumerate(layers)])
     again, problems = resolve([Layer("again", {n: getattr(settings, o.name) for n, o in options().items()})])
     assert problems == []
     assert again == settings

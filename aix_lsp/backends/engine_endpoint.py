@@ -17,9 +17,11 @@ from pathlib import Path
 
 import aix_lsp
 from aix_lsp.backends.address import Address, unix
+from aix_lsp.files import read_text
 from aix_lsp.paths import log_dir, runtime_dir, socket_path
 from aix_lsp.settings.table import EngineOptions, Settings
 
+_SMALL = 4096
 HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX") and sys.platform != "win32"
 
 # How long an engine lingers does not change what it answers.
@@ -47,7 +49,7 @@ class EngineEndpoint:
 
     @property
     def token(self) -> str:
-        return self.token_file.read_text("ascii") if self.token_file is not None else ""
+        return read_text(self.token_file, _SMALL) if self.token_file is not None else ""
 
 
 def engine_key(settings: Settings) -> str:
@@ -109,7 +111,7 @@ def _drawing(address_file: Path) -> AbstractContextManager[object]:
 
 def _port_in(address_file: Path) -> int | None:
     try:
-        return int(address_file.read_text("ascii"))
+        return int(read_text(address_file, _SMALL))
     except (OSError, ValueError):
         return None
 

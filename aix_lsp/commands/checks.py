@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aix_lsp
-from aix_lsp import paths, processes
+from aix_lsp import files, paths, processes
 from aix_lsp.backends.engine_endpoint import HAS_UNIX_SOCKETS
 from aix_lsp.commands import placing
 from aix_lsp.settings import Problem, Settings
@@ -156,7 +156,7 @@ def _how(editor: str) -> str:
     says = f"`aix-lsp init {editor}` says how"
     try:
         path = placing.place_of(editor).path
-        if "aix-lsp" in path.read_text("utf-8"):
+        if "aix-lsp" in files.read_text(path, 1 << 20):
             return f"set up in {path}"
     except placing.CannotPlace:
         return says

@@ -10,8 +10,10 @@ from typing import Any
 
 import click
 
+from aix_lsp.files import read_json
 from aix_lsp.fim.templates import FAMILIES, detect
 
+_LARGEST = 64 << 20
 _EMBEDDED = Path(__file__).parents[1] / "embedded"
 
 
@@ -50,7 +52,7 @@ def special_tokens(folder: Path) -> frozenset[str]:
     found: set[str] = set()
     for name in ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"):
         try:
-            found |= set(_token_names(json.loads((folder / name).read_text("utf-8"))))
+            found |= set(_token_names(read_json(folder / name, _LARGEST)))
         except (OSError, ValueError):
             continue
     return frozenset(found)

@@ -14,11 +14,12 @@ import click
 @click.option("--json-schema", "form", flag_value="schema", help="Print the JSON schema of a settings file.")
 @click.option("--vscode", "form", flag_value="vscode", help="Print VS Code's configuration properties.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print the page docs/settings.md.")
+@click.option("--trust", "form", flag_value="trust", help="Print who may set what, for docs/security.md.")
 @click.option("--language", default="", help="Show the settings as they hold for this language id.")
 @click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def command(form: str | None, language: str, folder: Path) -> None:
     """Show the settings in force for the project in FOLDER, as far as files set them."""
-    printers = {"where": _where, "schema": _schema, "vscode": _vscode, "markdown": _markdown}
+    printers = {"where": _where, "schema": _schema, "vscode": _vscode, "markdown": _markdown, "trust": _trust}
     if form is not None:
         click.echo(printers[form](folder))
         return
@@ -59,6 +60,12 @@ def _markdown(_: Path) -> str:
     from aix_lsp.settings.schema import markdown
 
     return markdown().rstrip("\n")
+
+
+def _trust(_: Path) -> str:
+    from aix_lsp import trust
+
+    return trust.markdown().rstrip("\n")
 
 
 def _pretty(value: Any) -> str:

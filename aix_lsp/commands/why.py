@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 
 import click
+
+from aix_lsp.files import read_text
+from aix_lsp.settings.files import LARGEST, parse_toml
 
 
 @click.command("why")
@@ -81,8 +83,8 @@ def _place(kind: str, rule: str, file: Path | None, line: int, folder: Path) -> 
 
 def _excluded(file: Path) -> list[object]:
     try:
-        values = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        values = parse_toml(read_text(file, LARGEST))
+    except (OSError, ValueError):
         return []
     inner = values.get("aix")
     patterns = (inner if isinstance(inner, dict) else values).get("exclude")
@@ -91,7 +93,7 @@ def _excluded(file: Path) -> list[object]:
 
 def _line_with(file: Path, text: str, padded: bool = False) -> int:
     """The first line of a file that holds a text, from 1; 0 where none does."""
-    lines = file.read_text("utf-8").splitlines()
+    lines = read_text(file, LARGEST).splitlines()
     around = " " if padded else ""
     shown = (f"{around}{line}{around}".replace("'", '"') for line in lines)
     return next((number for number, line in enumerate(shown, 1) if text in line), 0)

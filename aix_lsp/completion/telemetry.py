@@ -14,7 +14,7 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from aix_lsp import statistics
+from aix_lsp import files, statistics
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.generation_cache import GenerationRef
 from aix_lsp.completion.request import CompletionContext, Suggestion
@@ -119,7 +119,7 @@ class Telemetry:
 
     async def _save(self) -> None:
         counts, self._unsaved = self._unsaved, Counter()
-        await asyncio.to_thread(_add, counts)
+        await files.on_thread(_add, counts)
 
     async def close(self) -> None:
         """Save what is left."""

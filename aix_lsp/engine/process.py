@@ -33,6 +33,7 @@ from aix_lsp.engine.options import EngineOptions, Listen, LoadedModel, ModelErro
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.state import Presence, StateBoard
 from aix_lsp.engine.watchdog import Watchdog
+from aix_lsp.files import read_text
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +95,8 @@ def _load(options: EngineOptions, progress: Progress) -> LoadedModel:
 def _token(listen: Listen) -> str:
     if listen.token_file:
         try:
-            token = Path(listen.token_file).read_text("utf-8").strip()
-        except OSError as error:
+            token = read_text(listen.token_file, 4096).strip()
+        except (OSError, UnicodeDecodeError) as error:
             raise CannotListen(f"--token-file {listen.token_file} cannot be read: {error}") from error
         if not token:
             raise CannotListen(f"--token-file {listen.token_file} is empty")

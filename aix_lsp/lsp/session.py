@@ -24,7 +24,7 @@ from aix_lsp.lsp.protocol import Phase, Protocol
 from aix_lsp.lsp.services import ConfiguredService, EnginePool, MakeService, Roots, ServiceMap
 from aix_lsp.lsp.status import StatusReporter
 from aix_lsp.lsp.workspace import SECTION, Configuration, Workspace
-from aix_lsp.settings import Settings
+from aix_lsp.settings import Problem, Settings
 from aix_lsp.settings.files import PROJECT_FILE
 
 if TYPE_CHECKING:
@@ -180,10 +180,11 @@ class Session:
         async with self._reconfiguring:
             if pull and self.client.configuration:
                 await self._pull()
-            self._apply()
+            folders = self.workspace.folders
+            layers = await self.configuration.read_files([folder.path for folder in folders])
+            self._apply(*self.configuration.resolve(folders, layers))
 
-    def _apply(self) -> None:
-        settings, problems = self.configuration.resolve(self.workspace.folders)
+    def _apply(self, settings: Mapping[str, Settings], problems: Sequence[Problem]) -> None:
         if problems:
             message = "\n".join(f"aix-lsp: {problem}" for problem in problems)
             logger.warning("%s", message)

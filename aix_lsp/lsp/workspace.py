@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from aix_lsp import files
 from aix_lsp.lsp.positions import without_surrogates
-from aix_lsp.settings import Layer, Problem, Settings, project_layer, resolve, unwrap, user_layer
+from aix_lsp.settings import Layer, Problem, Settings, project_layer, resolve, unwrap, user_file, user_layer
+from aix_lsp.trust import UNTRUSTED_LIMITS, Source, Trust, trust_in
 from aix_lsp.uris import file_path
 
 SECTION = "aix"
-CONNECTION_KEYS = ("token",)
+_FILE_S = 10.0
+WORKSPACE_TRUSTED = "workspaceTrusted"
+CONNECTION_KEYS = ("token", WORKSPACE_TRUSTED)
 """What initializationOptions may hold besides settings."""
 
 
@@ -77,17 +83,18 @@ class Configuration:
 
     def __init__(self, flags: Mapping[str, Any], *, trusts_client: bool = True) -> None:
         """`trusts_client` says whether what the client tells may be taken for the user's own."""
-        self._flags = Layer("the command line", flags)
+        self._flags = flags
         self._trusts_client = trusts_client
         self._options: Mapping[str, Any] = {}
+        self._trust_at_start: Any = True
         self._pulled: Mapping[str, Mapping[str, Any]] = {}
         self._overrides: dict[str, dict[str, Any]] = {"": {}}
         self._reported: set[str] = set()
 
     def set_options(self, options: Any) -> None:
         """Take `initializationOptions`."""
-        values = unwrap(options)
-        self._options = {name: value for name, value in values.items() if name not in CONNECTION_KEYS}
+        self._options = unwrap(options)
+        self._trust_at_start = self._options.get(WORKSPACE_TRUSTED, True)
 
     def set_pulled(self, by_folder: Mapping[str, Any]) -> None:
         """Take the client's answer to `workspace/configuration`, by folder URI ("" is the session's own)."""
@@ -107,12 +114,30 @@ class Configuration:
         languages = values.setdefault("languages", {})
         values["languages"] = languages | {language: languages.get(language, {}) | {name: value}}
 
-    def resolve(self, folders: Iterable[Folder]) -> tuple[dict[str, Settings], list[Problem]]:
-        """Settings by folder URI ("" is everything outside of folders), and problems not yet reported."""
-        user = user_layer()
+    async def read_files(self, folders: Iterable[Path | None]) -> Mapping[Path | None, Layer]:
+        """The settings files of the user (by None) and of workspace folders."""
+        trusted, found = self.workspace_trusted, dict[Path | None, Layer]()
+        for path in [None, *filter(None, folders)]:
+            read = user_layer if path is None else partial(project_layer, path, workspace_trusted=trusted)
+            try:
+                async with asyncio.timeout(_FILE_S):
+                    found[path] = await files.on_thread(read)
+            except TimeoutError:
+                source = str(path or user_file())
+                problem = Problem(source, "", "cannot be read, because its file system hangs; it is ignored.")
+                found[path] = Layer(source, problems=(problem,))
+        return found
+
+    def resolve(
+        self, folders: Iterable[Folder], layers: Mapping[Path | None, Layer]
+    ) -> tuple[dict[str, Settings], list[Problem]]:
+        """Settings by folder URI ("" is everything outside of folders), and problems not yet reported.
+
+        `layers` is what `read_files` gave.
+        """
         settings, problems = {}, list[Problem]()
         for uri, path in [("", None), *((folder.uri, folder.path) for folder in folders)]:
-            settings[uri], found = resolve(self._layers(user, uri, path))
+            settings[uri], found = resolve(self._layers(layers, uri, path))
             problems += found
         fresh = {str(problem): problem for problem in problems if str(problem) not in self._reported}
         self._reported |= fresh.keys()
@@ -120,16 +145,28 @@ class Configuration:
 
     def before_start(self) -> Settings:
         """The settings as known before the client's configuration and any file have been read."""
-        return resolve([Layer("initializationOptions", self._options, self._trusts_client), self._flags])[0]
+        return resolve([self._from(Source.CLIENT, self._options), self._from(Source.FLAGS, self._flags)])[0]
 
-    def _layers(self, user: Layer, uri: str, path: Path | None) -> Iterable[Layer]:
-        yield user
-        if path is not None:
-            yield project_layer(path)
-        trusted = self._trusts_client
-        yield Layer("the editor's settings", self._pulled.get(uri) or self._pulled.get("", {}), trusted)
-        yield Layer("initializationOptions", self._options, trusted)
-        yield self._flags
-        yield Layer("commands", self._overrides[""], trusted)
+    @property
+    def workspace_trusted(self) -> bool:
+        """What the editor says of the workspace: `workspaceTrusted`, in its settings or initializationOptions."""
+        told = self._pulled.get("", {}).get(WORKSPACE_TRUSTED, self._trust_at_start)
+        return told is not False
+
+    def _from(self, source: Source, values: Mapping[str, Any]) -> Layer:
+        """What a client or a command line has given, as a layer."""
+        settings = {name: value for name, value in values.items() if name not in CONNECTION_KEYS}
+        return Layer(source, settings, trust_in(source, client=self._trusts_client))
+
+    def _layers(self, read: Mapping[Path | None, Layer], uri: str, path: Path | None) -> Iterable[Layer]:
+        yield read.get(None, Layer(Source.USER))
+        if path is not None and path in read:
+            yield read[path]
+        yield self._from(Source.EDITOR, self._pulled.get(uri) or self._pulled.get("", {}))
+        yield self._from(Source.CLIENT, self._options)
+        yield self._from(Source.FLAGS, self._flags)
+        yield self._from(Source.COMMANDS, self._overrides[""])
         if uri in self._overrides and uri:
-            yield Layer("commands", self._overrides[uri], trusted)
+            yield self._from(Source.COMMANDS, self._overrides[uri])
+        if not self.workspace_trusted:
+            yield Layer("a workspace that is not trusted", UNTRUSTED_LIMITS, Trust.NARROWS)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
+from aix_lsp import files
 from aix_lsp.paths import config_dir
 from aix_lsp.settings.layers import Layer, Problem, unwrap
+from aix_lsp.trust import Source, Trust, trust_in
 
 PROJECT_FILE = ".aix-lsp.toml"
-_LARGEST = 1 << 20
+LARGEST = 256 << 10
+_MOST_PARTS = 50
+_TOKEN = re.compile(r"""(?P<key>[\w-]+|"[^"\n]*"|'[^'\n]*'|[ \t]+)|.""", re.DOTALL)
 
 
 def user_file() -> Path:
@@ -19,33 +25,55 @@ def user_file() -> Path:
 
 def user_layer() -> Layer:
     """The user's own settings; empty where there is no file."""
-    return read(user_file(), trusted=True)
+    return read(user_file(), trust_in(Source.USER))
 
 
-def project_layer(folder: Path) -> Layer:
+def project_layer(folder: Path, *, workspace_trusted: bool = True) -> Layer:
     """The settings that lie in a project's folder; empty where there is no file."""
-    return read(folder / PROJECT_FILE, trusted=False)
+    return read(folder / PROJECT_FILE, trust_in(Source.PROJECT, workspace=workspace_trusted))
 
 
-def read(path: Path, *, trusted: bool) -> Layer:
-    """A settings file as a layer; what keeps it from being read is one of the layer's problems."""
+def read(path: Path, trust: Trust) -> Layer:
+    """A settings file as a layer. Whatever keeps it from being read is the layer's one problem, and leaves it empty.
+
+    May block, as files.read_bytes does.
+    """
     source = str(path)
     try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
-        if len(content) > _LARGEST:
-            return _unusable(source, trusted, "larger than 1 MiB; not read.")
-        values = tomllib.loads(content.decode("utf-8"))
+        values = parse_toml(files.read_text(path, LARGEST))
     except (FileNotFoundError, NotADirectoryError):
-        return Layer(source, trusted=trusted)
+        return Layer(source, trust=trust)
     except OSError as error:
-        return _unusable(source, trusted, f"cannot be read ({error.strerror or error}); defaults are used.")
+        return _unusable(source, trust, f"cannot be read ({error.strerror or error})")
     except UnicodeDecodeError:
-        return _unusable(source, trusted, "is not UTF-8; defaults are used.")
-    except tomllib.TOMLDecodeError as error:
-        return _unusable(source, trusted, f"is not TOML: {error}; defaults are used.")
-    return Layer(source, unwrap(values), trusted, base=path.absolute().parent)
+        return _unusable(source, trust, "is not UTF-8")
+    except ValueError as error:
+        return _unusable(source, trust, f"is not TOML: {_first_line(error)}")
+    return Layer(source, unwrap(values), trust, base=path.absolute().parent)
 
 
-def _unusable(source: str, trusted: bool, message: str) -> Layer:
-    return Layer(source, {}, trusted, (Problem(source, "", message),))
+def parse_toml(text: str) -> dict[str, Any]:
+    """A TOML document of at most some hundred KiB, in bounded time. Raises ValueError where it is none.
+
+    Python's parser takes time in squares of a dotted key's parts, and a stack frame a bracket.
+    """
+    dots = 0
+    for token in _TOKEN.finditer(text):
+        if token[0] == ".":
+            dots += 1
+            if dots > _MOST_PARTS:
+                raise ValueError(f"a key has more than {_MOST_PARTS} parts")
+        elif not token["key"]:
+            dots = 0
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("nests too deeply") from None
+
+
+def _unusable(source: str, trust: Trust, reason: str) -> Layer:
+    return Layer(source, {}, trust, (Problem(source, "", f"{reason}; the file is ignored."),))
+
+
+def _first_line(error: ValueError) -> str:
+    return (str(error).splitlines() or ["it is broken"])[0][:200]

@@ -55,13 +55,13 @@ def _negated(flag: str) -> str:
 def _click_type(kind: Any, field: Field[Any]) -> Any:
     import click
 
-    minimum = field.metadata["minimum"]
+    minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
     if get_origin(kind) is Literal:
         return click.Choice(get_args(kind))
     if kind is int:
-        return click.IntRange(minimum)
+        return click.IntRange(minimum, maximum)
     if kind is float:
-        return click.FloatRange(minimum)
+        return click.FloatRange(minimum, maximum)
     if kind in (str, bool):
         return kind
     raise TypeError(f"{field.name}: an engine option cannot be a {kind}, which no flag holds")

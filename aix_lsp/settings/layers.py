@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,11 @@ from aix_lsp.paths import folder_named
 from aix_lsp.settings.names import SECTION, options
 from aix_lsp.settings.table import Settings
 from aix_lsp.settings.validate import Misfit, fit, unknown
+from aix_lsp.trust import Refused, Trust, check, excluding, narrowed, narrows
 
 _HIDDEN = "(not shown)"
+_MOST_PROBLEMS = 20
+_MOST_LANGUAGES = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +33,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One source of settings: values by external name, and where they come from.
-
-    A layer of a project (`trusted` false) may set only what cannot make the program run or contact something
-    that the user has not chosen: whoever wrote the project wrote the file.
-    """
+    """One source of settings: values by external name, where they come from, and how far that is trusted."""
 
     source: str
     values: Mapping[str, Any] = field(default_factory=dict)
-    trusted: bool = True
+    trust: Trust = Trust.CHOOSES
     problems: tuple[Problem, ...] = ()
     """What went wrong before any value could be looked at."""
     base: Path | None = None
@@ -56,23 +55,34 @@ def unwrap(values: Any) -> Mapping[str, Any]:
 def resolve(layers: Iterable[Layer]) -> tuple[Settings, list[Problem]]:
     """The settings that the layers make together, later ones winning, and all that was wrong in them.
 
-    A wrong value leaves what the layers before it gave. Null means "not set".
+    A wrong value leaves what the layers before it gave. Null means "not set". What a layer may set is decided by
+    aix_lsp/trust.py.
     """
     chosen: dict[str, Any] = {}
     problems: list[Problem] = []
     for layer in layers:
-        problems.extend(layer.problems)
+        found = list(layer.problems)
         for name, value in layer.values.items():
             if value is None:
                 continue
             try:
-                accepted = _accept(layer, name, value, chosen, problems)
-            except _Refused as refused:
-                problems.append(Problem(layer.source, name, str(refused)))
+                accepted = _accept(layer, name, value, chosen, found)
+            except Refused as refused:
+                found.append(Problem(layer.source, _short_name(name), str(refused)))
             else:
                 chosen[name] = accepted
+                _narrow_languages(layer.trust, name, accepted, chosen)
+        problems += _few(layer.source, found)
     by_field = {options()[name].name: value for name, value in chosen.items()}
     return Settings(**by_field), problems
+
+
+def _few(source: str, problems: list[Problem]) -> list[Problem]:
+    """The first of a source's problems: a file may have a hundred thousand."""
+    if len(problems) <= _MOST_PROBLEMS:
+        return problems
+    rest = len(problems) - _MOST_PROBLEMS
+    return [*problems[:_MOST_PROBLEMS], Problem(source, "", f"{rest} more problems.")]
 
 
 def for_language(settings: Settings, language: str) -> Settings:
@@ -83,55 +93,68 @@ def for_language(settings: Settings, language: str) -> Settings:
     return replace(settings, **{options()[name].name: value for name, value in changes.items()})
 
 
-class _Refused(Exception):
-    """Why a value was not taken."""
-
-
 def _accept(layer: Layer, name: str, value: Any, chosen: Mapping[str, Any], problems: list[Problem]) -> Any:
     option = options().get(name)
     if option is None:
-        raise _Refused(unknown(name))
-    if not layer.trusted and option.metadata["scope"] == "user":
-        raise _Refused(
-            "a project may not set this, because it decides what is run or contacted; "
-            "put it into your own settings (`aix-lsp settings --where`)."
-        )
+        raise Refused(_unknown(name, problems))
+    if name != "languages":  # where each setting is looked at
+        check(layer.trust, option)
     accepted = _fitted(name, value, chosen)
     if option.metadata["folder"]:
         return _placed(accepted, layer.base)
     if name == "languages":
-        return _accept_languages(layer, accepted, chosen.get(name, {}), problems)
-    if isinstance(accepted, list):
-        # A project's list of exclusions must not undo the user's.
-        return [*chosen.get(name, []), *_excluding(layer, name, accepted, problems)]
-    return accepted
+        return _accept_languages(layer, accepted, chosen, problems)
+    if name == "exclude":
+        return _excluded(layer, accepted, chosen, problems)
+    return _narrow(layer, name, accepted, _held(name, chosen), problems)
 
 
-def _excluding(layer: Layer, name: str, patterns: list[str], problems: list[Problem]) -> list[str]:
-    """The patterns of a list that a layer may give: only the user's own allow anything."""
-    if layer.trusted:
-        return patterns
-    kept = [pattern for pattern in patterns if not pattern.lstrip().startswith("!")]
-    if len(kept) < len(patterns):
-        problems.append(
-            Problem(
-                layer.source,
-                name,
-                'a project may only exclude more; its "!" patterns are left out. '
-                "Put them into your own settings (`aix-lsp settings --where`).",
-            )
+def _excluded(
+    layer: Layer, patterns: list[str], chosen: Mapping[str, Any], problems: list[Problem]
+) -> list[str]:
+    """The patterns so far and the layer's: a project's list must not undo the user's."""
+    kept, left_out = excluding(layer.trust, patterns)
+    if left_out:
+        message = (
+            'a project may only exclude more; its "!" patterns are left out. '
+            "Put them into your own settings (`aix-lsp settings --where`)."
         )
-    return kept
+        problems.append(Problem(layer.source, "exclude", message))
+    return [*chosen.get("exclude", []), *kept]
+
+
+def _narrow(layer: Layer, name: str, value: Any, held: Any, problems: list[Problem], place: str = "") -> Any:
+    """The value as far as the layer may give it."""
+    taken = narrowed(layer.trust, options()[name], value, held)
+    if taken != value:
+        message = f"a project may only lower this or switch it off; using {_short(taken)}."
+        problems.append(Problem(layer.source, place or name, message))
+    return taken
+
+
+def _narrow_languages(trust: Trust, name: str, value: Any, chosen: dict[str, Any]) -> None:
+    """Have what a less trusted source switches off hold for the languages too that the user has set apart."""
+    if trust >= Trust.CHOOSES or not narrows(options()[name]) or name == "exclude":
+        return
+    chosen["languages"] = {
+        language: values
+        | ({name: narrowed(trust, options()[name], values[name], value)} if name in values else {})
+        for language, values in chosen.get("languages", {}).items()
+    }
+
+
+def _held(name: str, chosen: Mapping[str, Any]) -> Any:
+    return chosen[name] if name in chosen else getattr(Settings(), options()[name].name)
 
 
 def _fitted(name: str, value: Any, chosen: Mapping[str, Any]) -> Any:
     try:
         return fit(name, value)
     except Misfit as misfit:
-        kept = chosen[name] if name in chosen else getattr(Settings(), options()[name].name)
+        kept = _held(name, chosen)
         secret = options()[name].metadata["secret"]
         got, using = (_HIDDEN, _HIDDEN) if secret else (_short(value), _short(kept))
-        raise _Refused(f"must be {misfit}, not {got}; using {using}.") from None
+        raise Refused(f"must be {misfit}, not {got}; using {using}.") from None
 
 
 def _placed(value: str, base: Path | None) -> str:
@@ -139,34 +162,57 @@ def _placed(value: str, base: Path | None) -> str:
     try:
         folder = folder_named(value, base)
     except ValueError as error:
-        raise _Refused(f"must be {error}.") from None
+        raise Refused(f"must be {error}.") from None
     return value if folder is None else str(folder)
 
 
 def _accept_languages(
-    layer: Layer, given: Mapping[str, Any], before: Mapping[str, Any], problems: list[Problem]
+    layer: Layer, given: Mapping[str, Any], chosen: Mapping[str, Any], problems: list[Problem]
 ) -> dict[str, dict[str, Any]]:
+    before: Mapping[str, Mapping[str, Any]] = chosen.get("languages", {})
     merged = {language: dict(values) for language, values in before.items()}
     for language, values in given.items():
-        if not isinstance(values, Mapping):
-            problems.append(Problem(layer.source, f"languages.{language}", "must be a table of settings."))
-            continue
-        kept = merged.setdefault(language, {})
-        for name, value in values.items():
-            place = f"languages.{language}.{name}"
-            option = options().get(name)
-            if option is None:
-                problems.append(Problem(layer.source, place, unknown(name)))
-            elif not option.metadata["per_language"]:
-                problems.append(Problem(layer.source, place, "cannot differ by language; set it for all."))
-            elif value is not None:
+        where = f"languages.{_short_name(language)}"
+        if len(merged) >= _MOST_LANGUAGES and language not in merged:
+            problems.append(Problem(layer.source, where, f"only {_MOST_LANGUAGES} languages are kept."))
+        elif not isinstance(values, Mapping):
+            problems.append(Problem(layer.source, where, "must be a table of settings."))
+        else:
+            kept = merged.setdefault(language, {})
+            for name, value in values.items():
+                place = f"{where}.{_short_name(name)}"
                 try:
-                    kept[name] = _fitted(name, value, kept)
-                except _Refused as refused:
+                    if value is not None:
+                        kept[name] = _for_language(layer, name, value, {**chosen, **kept}, problems, place)
+                except Refused as refused:
                     problems.append(Problem(layer.source, place, str(refused)))
     return merged
 
 
+def _for_language(
+    layer: Layer, name: str, value: Any, chosen: Mapping[str, Any], problems: list[Problem], place: str
+) -> Any:
+    option = options().get(name)
+    if option is None:
+        raise Refused(_unknown(name, problems))
+    if not option.metadata["per_language"]:
+        raise Refused("cannot differ by language; set it for all.")
+    check(layer.trust, option)
+    return _narrow(layer, name, _fitted(name, value, chosen), _held(name, chosen), problems, place)
+
+
+def _unknown(name: str, problems: Sequence[Problem]) -> str:
+    """What to say of an option that does not exist; looking for the one that was meant takes a millisecond."""
+    return unknown(name) if len(problems) < _MOST_PROBLEMS else "there is no such setting."
+
+
 def _short(value: Any) -> str:
-    text = f'"{value}"' if isinstance(value, str) else repr(value)
+    try:
+        text = f'"{value}"' if isinstance(value, str) else repr(value)
+    except (RecursionError, ValueError):  # nested, or with digits, beyond what can be written
+        text = "what was given"
     return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _short_name(name: str) -> str:
+    return name if len(name) <= 60 else name[:57] + "…"

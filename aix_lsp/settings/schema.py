@@ -28,8 +28,9 @@ If a setting is given more than once, the last of these sources wins:
 An unknown name or an invalid value is reported along with the closest valid one, and the previous value stays in
 force.
 
-Settings marked **user** decide which code runs and which server is contacted, so a project's file cannot set them.
-Those marked **language** can differ by language:
+Settings marked **user** decide which code runs, which server is contacted and what is told, so a project's file
+cannot set them. Those marked **lower** decide what is sent: a project's file can only lower them, switch them off or
+exclude more ([security.md](security.md)). Those marked **language** can differ by language:
 
 ```toml
 maxTokens = 96
@@ -96,7 +97,9 @@ def markdown() -> str:
 
 def _row(name: str) -> str:
     metadata = options()[name].metadata
-    marks = ["user"] * (metadata["scope"] == "user") + ["language"] * metadata["per_language"]
+    user = metadata["scope"] == "user"
+    marks = ["user"] * user + ["lower"] * (metadata["narrows"] and not user)
+    marks += ["language"] * metadata["per_language"]
     doc = metadata["doc"].replace("|", "\\|")
     default = json.dumps(_default(name), ensure_ascii=False)
     unit = f" {metadata['unit']}" if metadata["unit"] else ""
@@ -113,9 +116,9 @@ def _type_name(name: str) -> str:
         return "list of strings"
     if get_origin(kind) is dict:
         return "table"
-    bound = options()[name].metadata["minimum"]
+    low, high = options()[name].metadata["minimum"], options()[name].metadata["maximum"]
     word = {bool: "boolean", str: "string", int: "integer", float: "number"}[kind]
-    return word if bound is None else f"{word} ≥ {bound:g}"
+    return word if low is None else f"{word}, {low:.12g} to {high:.12g}"
 
 
 def _language_schema() -> dict[str, Any]:

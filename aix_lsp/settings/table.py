@@ -21,28 +21,33 @@ def option(
     group: str = "",
     unit: str = "",
     minimum: float | None = None,
+    maximum: float | None = None,
     scope: Scope = "project",
     per_language: bool = False,
     secret: bool = False,
     folder: bool = False,
     backend: bool = False,
+    narrows: bool = False,
 ) -> Any:
     """A field of the table.
 
     `group` is the heading that starts here. `scope` says who may set it, `per_language` whether `languages` may
     change it. `secret` marks what is never shown, `folder` what may name a folder (paths.folder_named), and `backend`
-    what makes one backend differ from another, so that sessions that agree in these share theirs.
+    what makes one backend differ from another, so that sessions that agree in these share theirs. `narrows` marks what
+    decides what is sent: a project can only lower it (aix_lsp/trust.py).
     """
     metadata = {
         "doc": doc,
         "group": group,
         "unit": unit,
         "minimum": minimum,
+        "maximum": maximum,
         "scope": scope,
         "per_language": per_language,
         "secret": secret,
         "folder": folder,
         "backend": backend,
+        "narrows": narrows,
     }
     if isinstance(default, list | dict):
         return field(default_factory=default.copy, metadata=metadata)
@@ -69,19 +74,26 @@ class EngineOptions:
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = engine_option(
         "auto", 'Number format of the weights. "int8" quantises them while loading.'
     )
-    threads: int = engine_option(0, "CPU threads of the engine. 0 measures and picks the fastest.", minimum=0)
+    threads: int = engine_option(
+        0, "CPU threads of the engine. 0 measures and picks the fastest.", minimum=0, maximum=4096
+    )
     kv_memory_mb: int = engine_option(
         0,
         "Memory for the KV cache, which holds prompts that were computed before. 0 sizes it by the free memory.",
         unit="MiB",
         minimum=0,
+        maximum=1 << 20,
     )
     trust_remote_code: bool = engine_option(
         False, "Run the Python code that a model ships with. Only for models you trust."
     )
     offline: bool = engine_option(False, "Never download a model; use those already on disk.")
     idle_exit_s: float = engine_option(
-        600.0, "The engine exits after this long without clients. 0 keeps it running.", unit="s", minimum=0
+        600.0,
+        "The engine exits after this long without clients. 0 keeps it running.",
+        unit="s",
+        minimum=0,
+        maximum=2592000,
     )
     fim_family: str = engine_option(
         "", "Prompt template family (docs/models.md). Empty detects it from the model."
@@ -124,9 +136,9 @@ class Settings(EngineOptions):
         backend=True,
     )
 
-    enabled: bool = option(True, "Enable suggestions.", group="Suggestions", per_language=True)
+    enabled: bool = option(True, "Enable suggestions.", group="Suggestions", per_language=True, narrows=True)
     max_tokens: int = option(
-        64, "Maximum length of a suggestion.", unit="tokens", minimum=1, per_language=True
+        64, "Maximum length of a suggestion.", unit="tokens", minimum=1, maximum=4096, per_language=True
     )
     multiline: Literal["auto", "always", "never"] = option(
         "auto", "Whether a suggestion may span several lines.", per_language=True
@@ -136,6 +148,7 @@ class Settings(EngineOptions):
         "Bias a small model towards what follows the same words elsewhere in the document and in files near it "
         "(docs/models.md).",
         per_language=True,
+        narrows=True,
     )
     confidence: float = option(
         0.0005,
@@ -143,17 +156,28 @@ class Settings(EngineOptions):
         "model reports probabilities. Any value above 0 also hides suggestions that begin with a probability below "
         "0.02, and drops further lines once it falls below 0.1. Not applied to explicit requests.",
         minimum=0,
+        maximum=1,
         per_language=True,
     )
-    candidates: int = option(3, "Number of candidates for an explicit request.", minimum=1, per_language=True)
+    candidates: int = option(
+        3, "Number of candidates for an explicit request.", minimum=1, maximum=10, per_language=True
+    )
     temperature: float = option(
-        0.0, "Sampling temperature. 0 is deterministic.", minimum=0, per_language=True
+        0.0, "Sampling temperature. 0 is deterministic.", minimum=0, maximum=2, per_language=True
     )
     prefix_lines: int = option(
-        256, "Maximum number of lines before the cursor in the prompt.", minimum=1, per_language=True
+        256,
+        "Maximum number of lines before the cursor in the prompt.",
+        minimum=1,
+        maximum=10000,
+        per_language=True,
     )
     suffix_lines: int = option(
-        64, "Maximum number of lines after the cursor in the prompt.", minimum=0, per_language=True
+        64,
+        "Maximum number of lines after the cursor in the prompt.",
+        minimum=0,
+        maximum=10000,
+        per_language=True,
     )
     context_tokens: int = option(
         1024,
@@ -162,23 +186,35 @@ class Settings(EngineOptions):
         group="Context from other files",
         unit="tokens",
         minimum=0,
+        maximum=32768,
         per_language=True,
+        narrows=True,
     )
-    context_imports: bool = option(True, "Include signatures of what the file imports.", per_language=True)
+    context_imports: bool = option(
+        True, "Include signatures of what the file imports.", per_language=True, narrows=True
+    )
     context_definitions: bool = option(
-        True, "Include definitions of names near the cursor.", per_language=True
+        True, "Include definitions of names near the cursor.", per_language=True, narrows=True
     )
     context_siblings: bool = option(
         True,
         "Include signatures from the file's tests, from the code it tests, or from its header.",
         per_language=True,
+        narrows=True,
     )
-    context_similar: bool = option(True, "Include similar code from other files.", per_language=True)
+    context_similar: bool = option(
+        True, "Include similar code from other files.", per_language=True, narrows=True
+    )
     context_recent: bool = option(
-        True, "Include places that you recently edited or viewed in other files.", per_language=True
+        True,
+        "Include places that you recently edited or viewed in other files.",
+        per_language=True,
+        narrows=True,
     )
     context_clipboard: bool = option(
-        False, "Include the lines that you last copied, if the editor reports them (`aix/didCopy`)."
+        False,
+        "Include the lines that you last copied, if the editor reports them (`aix/didCopy`).",
+        scope="user",
     )
 
     prefetch: Literal["auto", "always", "never"] = option(
@@ -187,12 +223,14 @@ class Settings(EngineOptions):
         'not, the work is wasted: "auto" prefetches only with a local engine, not with a `url`.',
         group="Triggers and timing",
         per_language=True,
+        narrows=True,
     )
     deadline_ms: int = option(
         650,
         "Answer with the best text so far after this time. VS Code gives up after 750 ms.",
         unit="ms",
         minimum=10,
+        maximum=600000,
         per_language=True,
     )
     wait_ms: int = option(
@@ -202,6 +240,7 @@ class Settings(EngineOptions):
         "0 never delays.",
         unit="ms",
         minimum=0,
+        maximum=10000,
         per_language=True,
     )
 
@@ -216,6 +255,7 @@ class Settings(EngineOptions):
         [],
         "Additional gitignore-style patterns of files that must never be part of a prompt.",
         group="Privacy",
+        narrows=True,
     )
 
     languages: dict[str, Mapping[str, Any]] = option(  # noqa: RUF009 - a dataclasses.field

@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from aix_lsp.settings.names import STRING_OR_LIST, closest, options, types
 
+MOST_CHARACTERS = 4096
+MOST_ITEMS = 1000
+
 
 class Misfit(Exception):
     """A value does not fit its option. The message says what would, such as "an integer, at least 1"."""
@@ -19,10 +22,15 @@ def constrained(name: str) -> Any:
     """The type of the option `name` with its bounds, as msgspec reads them. Raises KeyError where there is none."""
     import msgspec  # milliseconds that a server's start can do without
 
-    kind, minimum = types()[name], options()[name].metadata["minimum"]
+    kind, (minimum, maximum) = types()[name], _bounds(name)
     if get_origin(kind) is dict:
         return dict[str, Any]  # what is wrong in one language must not cost the others
-    return kind if minimum is None else Annotated[kind, msgspec.Meta(ge=minimum)]
+    if kind is str:
+        return Annotated[str, msgspec.Meta(max_length=MOST_CHARACTERS)]
+    if kind == list[str]:
+        each = Annotated[str, msgspec.Meta(max_length=MOST_CHARACTERS)]
+        return Annotated[list[each], msgspec.Meta(max_length=MOST_ITEMS)]
+    return kind if minimum is None else Annotated[kind, msgspec.Meta(ge=minimum, le=maximum)]
 
 
 def fit(name: str, value: Any) -> Any:
@@ -45,7 +53,7 @@ def parse(name: str, text: str) -> Any:
 
 def unknown(name: str) -> str:
     """What to say of an option that does not exist."""
-    guess = closest(name, list(options()))
+    guess = closest(name, list(options())) if len(name) <= 60 else ""
     return f"there is no such setting; did you mean {guess}?" if guess else "there is no such setting."
 
 
@@ -57,20 +65,36 @@ def _convert(name: str, value: Any, *, strict: bool) -> Any:
         value = int(value)  # editors whose numbers are all floating point (Lua, Emacs) send 64.0 for 64
     try:
         fitted = msgspec.convert(value, constrained(name), strict=strict)
-    except msgspec.ValidationError:
-        raise Misfit(_wanted(kind, options()[name].metadata["minimum"], value)) from None
+    except (msgspec.ValidationError, OverflowError, RecursionError):
+        raise Misfit(_wanted(name, value)) from None
     if isinstance(fitted, float) and not math.isfinite(fitted):
-        raise Misfit(_wanted(kind, options()[name].metadata["minimum"], value))
+        raise Misfit(_wanted(name, value))
     return fitted
 
 
-def _wanted(kind: Any, minimum: float | None, value: Any) -> str:
+def _bounds(name: str) -> tuple[float | None, float | None]:
+    metadata = options()[name].metadata
+    return metadata["minimum"], metadata["maximum"]
+
+
+def _wanted(name: str, value: Any) -> str:
     """What an option takes, in words."""
+    kind, (minimum, maximum) = types()[name], _bounds(name)
     if get_origin(kind) is Literal:
         choices = get_args(kind)
-        guess = closest(value, list(choices)) if isinstance(value, str) else ""
+        guess = closest(value, list(choices)) if isinstance(value, str) and len(value) <= 60 else ""
         listed = ", ".join(f'"{choice}"' for choice in choices)
         return f"one of {listed}" + (f" (did you mean {guess}?)" if guess else "")
     words = {bool: "true or false", str: "a string", int: "an integer", float: "a number"}
     words |= {list: "a list of strings", dict: "a table", UnionType: "a string or a list of strings"}
-    return words[get_origin(kind) or kind] + ("" if minimum is None else f", at least {minimum:g}")
+    if (kind is str and isinstance(value, str)) or (kind == list[str] and _strings(value)):
+        return f"shorter: at most {MOST_CHARACTERS} characters, and {MOST_ITEMS} in a list"
+    if maximum is not None and isinstance(value, int | float) and maximum < value < math.inf:
+        bounds = f", at most {maximum:.12g}"
+    else:
+        bounds = "" if minimum is None else f", at least {minimum:.12g}"
+    return words[get_origin(kind) or kind] + bounds
+
+
+def _strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pathspec
 import torch
 
+from aix_lsp.files import read_text
 from aix_lsp.training import corpus, workers
 from aix_lsp.training.corpus import Document
 from aix_lsp.training.duplicates import Seen
@@ -54,7 +55,10 @@ class Material:
 def gather(source: Path) -> Material:
     """The folder's source files without copies and without what its .gitignore names. Raises CannotTrain."""
     ignore = source / ".gitignore"
-    lines = ignore.read_text("utf-8", "replace").splitlines() if ignore.is_file() else []
+    try:
+        lines = read_text(ignore, 1 << 20, errors="replace").splitlines()
+    except OSError:
+        lines = []
     ignored = pathspec.PathSpec.from_lines("gitignore", lines)
     found = list(corpus.gather(source, source.name, _MOST_TEXT, Seen(), ignored.match_file))
     if not found:

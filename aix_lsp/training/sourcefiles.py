@@ -6,6 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 from aix_lsp import languages
+from aix_lsp.files import read_bytes
 
 _LEARNED = (
     *("python", "javascript", "javascriptreact", "typescript", "typescriptreact", "go", "rust", "c", "java"),
@@ -56,10 +57,10 @@ def language_of(path: PurePosixPath | Path) -> str | None:
 def read(path: Path, language: str) -> str | None:
     """The file's text with `\\n` as line ends, or None where it should not be learned from or cannot be read."""
     try:
-        size = path.stat().st_size
-        if not _SMALLEST <= size <= (_LARGEST_DATA if language in {"json", "yaml"} else _LARGEST):
+        content = read_bytes(path, _LARGEST_DATA if language in {"json", "yaml"} else _LARGEST)
+        if len(content) < _SMALLEST:
             return None
-        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError):
         return None
     if language in {"javascript", "typescript"}:

@@ -6,6 +6,7 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from aix_lsp.completion.secrets import Redacted, redact
+from aix_lsp.files import read_bytes
 
 _PASSED_BY = frozenset(("node_modules", "__pycache__", "site-packages", "bower_components"))
 _STANDS_FOR_ITS_FOLDER = frozenset(("__init__", "index", "mod"))
@@ -48,11 +49,10 @@ _LONGEST_LINE = 2000
 def read_source(path: Path) -> Redacted | None:
     """A file's text without its secrets, all line endings "\\n"; None where it is no source that one reads."""
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+        data = read_bytes(path, LARGEST)
     except OSError:
         return None
-    if len(data) > LARGEST or b"\0" in data:
+    if b"\0" in data:
         return None
     text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
     head = text[: 8 * _LONGEST_LINE]

@@ -19,6 +19,7 @@ from aix_lsp.backends.base import CorpusText
 from aix_lsp.completion.context.files import LARGEST, passed_by, read_source
 from aix_lsp.completion.secrets import Redacted, encodable, redact
 from aix_lsp.completion.text import DocumentSnapshot
+from aix_lsp.files import on_thread
 from aix_lsp.fim.reading import Place, read, read_back
 from aix_lsp.fim.window import Window
 from aix_lsp.languages import indexed_language, related
@@ -115,11 +116,11 @@ class Neighbours:
         self, state: _State, part: tuple[Place, Place], document: DocumentSnapshot, settings: Settings
     ) -> None:
         try:
-            own = await asyncio.to_thread(_around, document, part)
+            own = await on_thread(_around, document, part)
             if self._clock() - state.read_at >= _STALE_S:
                 place = self._place(document.uri)
                 if place is not None:
-                    state.files = await asyncio.to_thread(self._files, *place, document.language, settings)
+                    state.files = await on_thread(self._files, *place, document.language, settings)
                 state.read_at = self._clock()
             if state.part == part:
                 state.known, state.own = True, own

@@ -1,0 +1,144 @@
+"""Who may set what: the one place that decides it, for each source of settings and each option.
+
+A source that is trusted less can only narrow what those before it gave: exclude more, switch off, lower. Nothing that
+a project's author wrote has anything run, contacted, or sent that the user would not have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import Field
+from enum import IntEnum, StrEnum
+from typing import Any
+
+
+class Source(StrEnum):
+    """Where a setting comes from, later ones winning. The values are what messages call them."""
+
+    DEFAULTS = "the defaults"
+    USER = "your own file"
+    PROJECT = "the project's file"
+    EDITOR = "the editor's settings"
+    CLIENT = "initializationOptions"
+    FLAGS = "the command line"
+    COMMANDS = "commands"
+
+
+class Trust(IntEnum):
+    """How far a source is trusted."""
+
+    NARROWS = 0
+    """It can switch off, lower and exclude; nothing else of it is taken."""
+    SHAPES = 1
+    """It chooses how suggestions look; of what decides what is sent, it can only narrow."""
+    CHOOSES = 2
+    """It speaks for the user."""
+
+
+def trust_in(source: Source, *, client: bool = True, workspace: bool = True) -> Trust:
+    """How far a source is trusted.
+
+    `client` says whether the client has shown that it is the user's (it has started us, or has the token),
+    `workspace` whether the editor calls the workspace trusted.
+    """
+    if source is Source.PROJECT:
+        return Trust.SHAPES if workspace else Trust.NARROWS
+    if source in (Source.EDITOR, Source.CLIENT, Source.COMMANDS):
+        return Trust.CHOOSES if client else Trust.SHAPES
+    return Trust.CHOOSES
+
+
+class Refused(Exception):
+    """A source may not give a setting its value. The message says why, for the user."""
+
+
+_OWN = "put it into your own settings (`aix-lsp settings --where`)."
+_ORDER = {"never": 0, "auto": 1, "always": 2}
+
+
+def check(trust: Trust, option: Field[Any]) -> None:
+    """Whether a source that is trusted so far may set an option at all. Raises Refused."""
+    if trust < Trust.CHOOSES and option.metadata["scope"] == "user":
+        raise Refused(
+            f"a project may not set this, because it decides what is run, contacted or sent; {_OWN}"
+        )
+    if trust < Trust.SHAPES and not narrows(option):
+        raise Refused(
+            "a workspace that is not trusted may only switch things off; trust it in the editor first."
+        )
+
+
+def narrows(option: Field[Any]) -> bool:
+    """Whether an option decides what is sent, so that a less trusted source can only lower it."""
+    return bool(option.metadata["narrows"])
+
+
+def narrowed(trust: Trust, option: Field[Any], value: Any, held: Any) -> Any:
+    """The value that comes of `value` where `held` is what more trusted sources gave, or the default."""
+    if trust >= Trust.CHOOSES or not narrows(option):
+        return value
+    if isinstance(value, str):
+        return min(value, held, key=_ORDER.__getitem__)
+    return min(value, held)
+
+
+def excluding(trust: Trust, patterns: list[str]) -> tuple[list[str], bool]:
+    """The patterns of `exclude` that a source may give, and whether any were left out: those that allow something."""
+    if trust >= Trust.CHOOSES:
+        return patterns, False
+    kept = [pattern for pattern in patterns if not _allows(pattern)]
+    return kept, len(kept) < len(patterns)
+
+
+def _allows(pattern: str) -> bool:
+    """Whether a pattern is, or may be read as, one that undoes others.
+
+    What reads ignore files strips blanks and a byte-order mark, and ends a pattern at a line's end.
+    """
+    return any(line.strip().lstrip("\ufeff\u200b \t").startswith("!") for line in pattern.splitlines())
+
+
+UNTRUSTED_LIMITS: dict[str, Any] = {
+    "contextTokens": 0,
+    "contextImports": False,
+    "contextDefinitions": False,
+    "contextSiblings": False,
+    "contextSimilar": False,
+}
+"""What holds in a workspace that the editor does not trust: no other file of it is parsed and indexed."""
+
+
+def markdown() -> str:
+    """The tables of docs/security.md: what each source may do, and which settings each may give."""
+    from aix_lsp.settings.names import options
+
+    rows = [
+        (Source.DEFAULTS, Trust.CHOOSES, ""),
+        (Source.USER, Trust.CHOOSES, "`config.toml`"),
+        (Source.PROJECT, Trust.SHAPES, "`.aix-lsp.toml`"),
+        (Source.PROJECT, Trust.NARROWS, "the same, in a workspace that the editor does not trust"),
+        (Source.EDITOR, Trust.CHOOSES, "`workspace/configuration`, `didChangeConfiguration`"),
+        (Source.CLIENT, Trust.CHOOSES, ""),
+        (Source.EDITOR, Trust.SHAPES, "those two and commands, over a socket with `--no-token`"),
+        (Source.FLAGS, Trust.CHOOSES, "`--model`, `--set`"),
+        (Source.COMMANDS, Trust.CHOOSES, "`aix.switchModel` and others"),
+    ]
+    lines = [
+        "| source, later ones winning | runs and contacts | allows | shapes | forbids |",
+        "|---|---|---|---|---|",
+    ]
+    for source, trust, note in rows:
+        name = f"{source} ({note})" if note else str(source)
+        marks = [trust >= Trust.CHOOSES, trust >= Trust.CHOOSES, trust >= Trust.SHAPES, True]
+        lines.append(f"| {name} | {' | '.join('yes' if mark else 'no' for mark in marks)} |")
+    groups = {
+        "Decide what is run, contacted or told (the user only)": [],
+        "Decide what is sent (a project only lowers them, switches them off, or adds to `exclude`)": [],
+        "Shape suggestions (a project may set them, within the bounds)": [],
+    }  # type: dict[str, list[str]]
+    user, sent, shape = groups.values()
+    for name, option in options().items():
+        if name != "languages":
+            (user if option.metadata["scope"] == "user" else sent if narrows(option) else shape).append(name)
+    lines += ["", "| settings | |", "|---|---|"]
+    lines += [f"| {title} | {', '.join(f'`{name}`' for name in names)} |" for title, names in groups.items()]
+    return "\n".join(lines) + "\n"
