@@ -103,6 +103,8 @@ class ModelInfo:
     """Whether its engine mixes in what stood elsewhere, unless told otherwise."""
     device: str = ""
     dtype: str = ""
+    running: str = ""
+    """How our engine computes it and why, for people; empty for other servers."""
 
 
 Trouble = Literal["throttled", "refused", "failing", "away"]

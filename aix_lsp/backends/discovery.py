@@ -137,6 +137,7 @@ def _server(kind: str, model: dict[str, Any], settings: Settings, *, suffix: boo
             recall=bool(own.get("recall")),
             device=own.get("device") or "",
             dtype=own.get("dtype") or "",
+            running=own.get("running") or "",
         ),
         template,
     )

@@ -215,4 +215,5 @@ def _model(told: dict[str, Any]) -> ModelInfo:
         recall=bool(told.get("recall")),
         device=told.get("device") or "",
         dtype=told.get("dtype") or "",
+        running=told.get("running") or "",
     )

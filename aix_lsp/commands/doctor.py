@@ -85,6 +85,8 @@ async def _try(settings: Settings) -> int:
         )
         detail = f"{info.name} ({fim}) on {info.device or 'its server'} {info.dtype}".rstrip()
         _tell(Finding("engine", f"{detail}, {where}, ready in {waited:.1f} s"))
+        if info.running:
+            _tell(Finding("runs as", info.running))
         async for finding in _complete(backend):
             _tell(finding)
     except BackendError as error:

@@ -38,6 +38,8 @@ class LoadedModel:
     weight_bytes: int = 0
     pool_bytes: int = 0
     """Bytes of the KV pool; on a CPU its pages take memory when they are first written."""
+    running: str = ""
+    """How it is computed and why, for people: the path, the kernels, what the check found."""
 
 
 class ModelError(Exception):

@@ -56,6 +56,8 @@ class ModelCard:
     fim: bool
     device: str
     dtype: str
+    running: str
+    """How it is computed and why, for people."""
     recall: bool
     """Whether what stands elsewhere is mixed into its probabilities where a request does not say."""
 
@@ -94,6 +96,7 @@ class ServedModel:
             template is not None,
             model.device,
             model.dtype,
+            model.running,
             0 < model.parameters <= _SMALL,
         )
         self.corpus = Corpus(encoder)

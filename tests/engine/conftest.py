@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from aix_lsp.engine.engine import Engine
 from aix_lsp.engine.scheduling.schedule import Limits
 from tests.engine.fakes import FakeRunner
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _prepared_models_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What loading a model prepares goes into a cache of the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIX_LSP_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture

@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from aix_lsp.engine.model.assemble import Assembled, Wanted, assemble_lean, assemble_paged
+from aix_lsp.engine.model.precision import choose
+
 VOCAB = 211
 
 _BASE: dict[str, Any] = {
@@ -153,3 +156,10 @@ def build(case: str, seed: int = 0) -> Any:
             if "sinks" in name:
                 parameter.mul_(3.0)
     return model
+
+
+def assemble(model: Any, dtype: str, positions: int, lean: bool) -> Assembled:
+    """The model in our own layer loop where `lean`, else in transformers', on the CPU."""
+    cpu = torch.device("cpu")
+    wanted = Wanted(dtype, choose(dtype, cpu, 0), cpu, positions)
+    return assemble_lean(model, wanted) if lean else assemble_paged(model, wanted)

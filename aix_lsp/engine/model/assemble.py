@@ -6,21 +6,27 @@ Knows which ways of running there are; knows no files and no settings' names but
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import torch
 
 from aix_lsp.engine.model import llama_shape, recompute
+from aix_lsp.engine.model.agreement import compare, text_logits
 from aix_lsp.engine.model.generic import TransformersForward
+from aix_lsp.engine.model.int8_linear import observed, quantize_linears
+from aix_lsp.engine.model.kernel_choice import KernelChoice, candidates, describe, measure
+from aix_lsp.engine.model.kernel_choice import choose as choose_kernels
 from aix_lsp.engine.model.kv import LayerShape, ShapeProbe
 from aix_lsp.engine.model.lean import LeanForward
+from aix_lsp.engine.model.lean_state import LeanState, restore, take_state
 from aix_lsp.engine.model.memory import ran_out
 from aix_lsp.engine.model.precision import Precision
+from aix_lsp.engine.model.prepared import Findings, Prepared
 from aix_lsp.engine.model.projection import PackedBfloat16Projection, packs_bfloat16
-from aix_lsp.engine.model.quantize import CACHED, int8_projection, quantize_linears
+from aix_lsp.engine.model.reading import end_tokens
 from aix_lsp.engine.model.recompute import RecomputeForward
 from aix_lsp.engine.model.runner import Forward
 from aix_lsp.engine.model.selfcheck import Reference, eager_reference, probe_layers, worst_error
@@ -29,8 +35,6 @@ from aix_lsp.engine.options import Progress
 log = logging.getLogger(__name__)
 
 _TOLERANCE = {torch.float32: 2e-3, torch.float16: 0.1, torch.bfloat16: 0.3}
-_INT8_TOLERANCE = 0.5
-"""Of a deviation of the logits. A wrong mask or position gives more than 1; int8 gives a few hundredths."""
 
 
 def silent(stage: str, share: float) -> None:
@@ -39,7 +43,11 @@ def silent(stage: str, share: float) -> None:
 
 class Unfit(Exception):
     """This way of running does not compute what transformers computes for this model. The model may be
-    spent."""
+    spent. `choice` are the kernels that were to blame, where it was not the way itself."""
+
+    def __init__(self, reason: str, choice: KernelChoice | None = None) -> None:
+        super().__init__(reason)
+        self.choice = choice
 
 
 @contextmanager
@@ -59,40 +67,128 @@ def _errors_as_unfit() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """A checked forward pass and what its KV pool must hold."""
+    """A checked forward pass, what its KV pool must hold, and how it computes, for people."""
 
     forward: Forward
     shapes: Mapping[int, LayerShape]
     cache_dtype: torch.dtype
     vocab_size: int
+    dtype: str
+    running: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a model is to be run: `dtype` is the setting, `auto` or a name; `positions` the longest sequence;
+    `sample` some text in tokens, that int8 is judged by; `excluded` kernels are known to be of no use here."""
+
+    dtype: str
+    precision: Precision
+    device: torch.device
+    positions: int
+    sample: Sequence[int] = ()
+    excluded: frozenset[str] = frozenset()
+    progress: Progress = silent
 
 
 @torch.inference_mode()
 @_errors_as_unfit()
-def assemble_paged(
-    model: Any,
-    precision: Precision,
-    device: torch.device,
-    positions: int,
-    lean: bool,
-    progress: Progress = silent,
-) -> Assembled:
-    """Our own layer loop where `lean`, else transformers' with our attention; over paged KV. `positions` is
-    the longest sequence; `progress` is told the stages `check` and `quantize`. Raises Unfit."""
-    progress("check", 0.0)
-    if not model._can_set_attn_implementation():
-        raise Unfit("its attention cannot be replaced")
-    reference = eager_reference(model)
-    generic = TransformersForward(model)
-    probe = probe_layers(generic, device)
-    if not probe.shapes:
-        raise Unfit("it does not call the attention function that it is given")
-    check = _Check(reference, probe.shapes, device)
-    if lean:
-        forward, dtype = _lean(model, probe, precision, positions, check, progress)
-    else:
-        forward, dtype = _generic(generic, precision, check)
-    return Assembled(forward, probe.shapes, dtype, reference.vocab_size)
+def assemble_lean(model: Any, wanted: Wanted, keep: Prepared | None = None) -> Assembled:
+    """Our own layer loop over paged KV, for Llama-shaped models, which is taken apart. With `keep`, what was
+    found and made is stored there. Raises Unfit."""
+    reference, generic, probe, check = _begin(model, wanted)
+    ends = end_tokens(model)
+    lean = llama_shape.take_apart(model, probe.forms, wanted.positions)
+    forward = LeanForward(lean)
+    check(forward, lean.dtype, _TOLERANCE[lean.dtype], "the lean path")
+    del generic
+    if not wanted.precision.int8:
+        if lean.dtype is torch.bfloat16 and wanted.device.type == "cpu" and packs_bfloat16():
+            lean.convert(PackedBfloat16Projection, lambda share: wanted.progress("quantize", share))
+        name = wanted.precision.name
+        return Assembled(forward, probe.shapes, lean.cache_dtype, reference.vocab_size, name, f"lean, {name}")
+    tokens = wanted.sample or reference.sequences[0]
+    lean.observe()
+    exact = text_logits(forward, tokens, probe.shapes, lean.dtype, wanted.device)
+    wanted.progress("measure", 0.0)
+    measured = measure(lean.layer_projections(), candidates(wanted.dtype, wanted.excluded))
+    choice = choose_kernels(measured, lean.weight_count())
+    wanted.progress("quantize", 0.0)
+    state = take_state(lean, choice)
+    del lean, forward
+    findings = Findings(
+        choice=asdict(choice),
+        agreement="",
+        measured=[describe(one) for one in measured],
+        layers=state.layers,
+        shapes={str(layer): list(astuple(shape)) for layer, shape in probe.shapes.items()},
+        vocab_size=reference.vocab_size,
+        end_tokens=ends,
+    )
+    made = LeanForward(restore(state, model.config))
+    found = text_logits(made, tokens, probe.shapes, torch.float32, wanted.device)
+    agreement = compare(found, exact)
+    log.info("%s against float32: %s", choice, agreement)
+    if not agreement.good:
+        raise Unfit(f"computed with {choice} it differs from float32: {agreement}", choice)
+    findings.agreement = str(agreement)
+    if keep is not None and keep.write(findings, state.kept, state.repacked):
+        del made, state, found, exact
+        again = assemble_prepared(keep, model.config)
+        if again is not None:
+            return again[0]
+        raise Unfit("what was stored of it cannot be read")
+    return _assembled(findings, made)
+
+
+@torch.inference_mode()
+def assemble_prepared(keep: Prepared, config: Any) -> tuple[Assembled, Findings] | None:
+    """As `assemble_lean` made it once; None where there is nothing, or nothing that can be used here."""
+    stored = keep.read()
+    if stored is None:
+        return None
+    findings, kept, repacked = stored
+    try:
+        state = LeanState(kept, repacked, findings.layers, KernelChoice(**findings.choice))
+        return _assembled(findings, LeanForward(restore(state, config))), findings
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        log.warning("the prepared model cannot be used (%s); it is prepared anew", error)
+        keep.remove()
+        return None
+
+
+def _assembled(findings: Findings, forward: LeanForward) -> Assembled:
+    choice = KernelChoice(**findings.choice)
+    return Assembled(
+        forward,
+        {int(layer): LayerShape(*shape) for layer, shape in findings.shapes.items()},
+        torch.float32,
+        findings.vocab_size,
+        choice.dtype,
+        f"lean, {choice}; against float32: {findings.agreement}",
+    )
+
+
+@torch.inference_mode()
+@_errors_as_unfit()
+def assemble_paged(model: Any, wanted: Wanted) -> Assembled:
+    """transformers' layer loop with our attention, over paged KV. Raises Unfit."""
+    reference, generic, probe, check = _begin(model, wanted)
+    dtype = model.dtype
+    check(generic, dtype, _TOLERANCE[dtype], "the generic path")
+    name = wanted.precision.name
+    running = f"generic, {name}"
+    if wanted.precision.int8:
+        tokens = wanted.sample or reference.sequences[0]
+        with observed(model) as plains:
+            exact = text_logits(generic, tokens, probe.shapes, dtype, wanted.device)
+        choice = quantize_linears(model, plains, candidates("int8", wanted.excluded))
+        agreement = compare(text_logits(generic, tokens, probe.shapes, dtype, wanted.device), exact)
+        log.info("the generic path, %s against float32: %s", choice, agreement)
+        if not agreement.good:
+            raise Unfit(f"computed with {choice} it differs from float32: {agreement}", choice)
+        running = f"generic, {choice}; against float32: {agreement}"
+    return Assembled(generic, probe.shapes, dtype, reference.vocab_size, name, running)
 
 
 @torch.inference_mode()
@@ -104,7 +200,23 @@ def assemble_recomputing(model: Any, device: torch.device) -> Assembled:
     error = worst_error(forward, reference, recompute.SHAPES, recompute.POOL_DTYPE, device)
     if error > _TOLERANCE[model.dtype]:
         raise Unfit(f"its output depends on more than its tokens (error {error:.2g})")
-    return Assembled(forward, recompute.SHAPES, recompute.POOL_DTYPE, reference.vocab_size)
+    name = str(model.dtype).removeprefix("torch.")
+    running = f"without a KV cache, {name}"
+    return Assembled(forward, recompute.SHAPES, recompute.POOL_DTYPE, reference.vocab_size, name, running)
+
+
+def _begin(model: Any, wanted: Wanted) -> tuple[Reference, TransformersForward, ShapeProbe, _Check]:
+    """What transformers computes, its layer loop with our attention, what that loop shows of the layers, and the
+    check against the first."""
+    wanted.progress("check", 0.0)
+    if not model._can_set_attn_implementation():
+        raise Unfit("its attention cannot be replaced")
+    reference = eager_reference(model)
+    generic = TransformersForward(model)
+    probe = probe_layers(generic, wanted.device)
+    if not probe.shapes:
+        raise Unfit("it does not call the attention function that it is given")
+    return reference, generic, probe, _Check(reference, probe.shapes, wanted.device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,34 +230,3 @@ class _Check:
         log.info("self-check of %s: error %.2g of the logits' deviation (limit %.2g)", what, error, tolerance)
         if error > tolerance:
             raise Unfit(f"{what} differs from transformers' eager logits by {error:.2g} deviations")
-
-
-def _lean(
-    model: Any, probe: ShapeProbe, precision: Precision, positions: int, check: _Check, progress: Progress
-) -> tuple[Forward, torch.dtype]:
-    lean = llama_shape.take_apart(model, probe.forms, positions)
-    forward = LeanForward(lean)
-    check(forward, lean.dtype, _TOLERANCE[lean.dtype], "the lean path")
-    if precision.int8:
-        cached = lean.weight_count() <= CACHED
-        lean.convert(
-            lambda plain: int8_projection(plain.weight, plain.bias, plain.norm, cached),
-            lambda share: progress("quantize", share),
-        )
-        lean.dtype, lean.cache_dtype = precision.run, precision.cache
-        forward = LeanForward(lean)
-        check(forward, lean.cache_dtype, _INT8_TOLERANCE, "the lean path in int8")
-    elif lean.dtype is torch.bfloat16 and check.device.type == "cpu" and packs_bfloat16():
-        lean.convert(PackedBfloat16Projection, lambda share: progress("quantize", share))
-    return forward, lean.cache_dtype
-
-
-def _generic(
-    forward: TransformersForward, precision: Precision, check: _Check
-) -> tuple[Forward, torch.dtype]:
-    dtype = forward.model.dtype
-    check(forward, dtype, _TOLERANCE[dtype], "the generic path")
-    if precision.int8:
-        quantize_linears(forward.model)
-        check(forward, dtype, _INT8_TOLERANCE, "the generic path in int8")
-    return forward, dtype

@@ -10,9 +10,9 @@ from torch import Tensor
 from transformers import AttentionInterface
 
 from aix_lsp.engine.model.attention import Form, attend
+from aix_lsp.engine.model.int8_linear import Int8Linear
 from aix_lsp.engine.model.kv import ShapeProbe
 from aix_lsp.engine.model.plan import Plan
-from aix_lsp.engine.model.quantize import Int8Linear
 
 # transformers treats names that hold "flash", "sdpa", "flex", "paged|" or "/" as its own, and builds no
 # masks for names that it does not know.

@@ -38,6 +38,10 @@ class LeanLayer:
     key_norm: RmsNorm | None = None
 
 
+PROJECTIONS = ("qkv", "out", "gate_up", "down")
+"""The names of a layer's projections."""
+
+
 @dataclass(slots=True)
 class LeanModel:
     """All of a Llama-shaped model. `turns` is `[positions, 1, head_size / 2]` complex64; `dtype` is that of
@@ -63,8 +67,18 @@ class LeanModel:
         return [self.head, *inner]
 
     def weight_count(self) -> int:
-        """Elements of all projections' matrices; only before `convert`."""
+        """Elements of all projections' matrices; only where all are in float."""
         return sum(made.weight.numel() for made in self._projections if isinstance(made, FloatProjection))
+
+    def layer_projections(self) -> list[FloatProjection]:
+        """The layers' projections, first layer first; only where all are in float."""
+        return [made for made in self._projections[1:] if isinstance(made, FloatProjection)]
+
+    def observe(self) -> None:
+        """From now on projections in float note the sizes of what they read."""
+        for made in self._projections:
+            if isinstance(made, FloatProjection):
+                made.seen = torch.zeros(made.weight.shape[1], device=made.weight.device)
 
     @property
     def nbytes(self) -> int:
@@ -77,7 +91,7 @@ class LeanModel:
         """Replace each projection by what `make` makes of it, one by one, so that memory holds one weight
         twice; `progress` is told the share that is done."""
         for number, layer in enumerate(self.layers):
-            for name in ("qkv", "out", "gate_up", "down"):
+            for name in PROJECTIONS:
                 setattr(layer, name, make(getattr(layer, name)))
             progress(number / len(self.layers))
         assert isinstance(self.head, FloatProjection)

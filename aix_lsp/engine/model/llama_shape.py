@@ -48,16 +48,24 @@ def take_apart(model: Any, forms: dict[int, Form], positions: int) -> LeanModel:
     for index in range(len(inner.layers)):
         layers.append(_layer(inner.layers[index], forms[index], size, config))
         inner.layers[index] = Identity()
+    head = FloatProjection(
+        model.lm_head.weight.detach(), _bias(model.lm_head), _norm(inner.norm, config.model_type)
+    )
+    return put_together(config, embedding, layers, head, turns)
+
+
+def put_together(
+    config: Any, embedding: Tensor, layers: list[LeanLayer], head: Project, turns: Tensor
+) -> LeanModel:
+    """The LeanModel of these parts and the configuration's numbers, computing in the embedding's dtype."""
     return LeanModel(
         embedding=embedding,
         layers=layers,
-        head=FloatProjection(
-            model.lm_head.weight.detach(), _bias(model.lm_head), _norm(inner.norm, config.model_type)
-        ),
+        head=head,
         turns=turns,
         query_heads=config.num_attention_heads,
         key_heads=config.num_key_value_heads,
-        head_size=size,
+        head_size=2 * turns.shape[-1],
         middle_size=config.intermediate_size,
         activation=_activation(config),
         dtype=embedding.dtype,

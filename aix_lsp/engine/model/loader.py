@@ -5,18 +5,29 @@ precision, assemble, memory and threads for the parts.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from aix_lsp.engine.model import llama_shape, memory, precision, threads
-from aix_lsp.engine.model.assemble import Assembled, Unfit, assemble_paged, assemble_recomputing
+from aix_lsp.engine.model.agreement import sample_tokens
+from aix_lsp.engine.model.assemble import (
+    Assembled,
+    Unfit,
+    Wanted,
+    assemble_lean,
+    assemble_paged,
+    assemble_prepared,
+    assemble_recomputing,
+)
 from aix_lsp.engine.model.graphs import GraphedForward, record_cuda
+from aix_lsp.engine.model.kernel_choice import candidates
 from aix_lsp.engine.model.kv import KvPool, bytes_per_token
 from aix_lsp.engine.model.lean import LeanForward
 from aix_lsp.engine.model.precision import Precision
+from aix_lsp.engine.model.prepared import Prepared, prepared
 from aix_lsp.engine.model.reading import context_length, end_tokens, read_config, read_model, read_tokenizer
 from aix_lsp.engine.model.runner import TorchRunner
 from aix_lsp.engine.model.source import Weights, check_folder, find_folder
@@ -64,53 +75,103 @@ class _Loading:
     tokenizer: Any
 
     def finish(self, chosen: Precision) -> LoadedModel:
-        """Read, assemble, and measure."""
+        """Read, assemble, and measure, as far as an earlier start has not."""
         most_threads = threads.begin(self.options.threads, small=self.weights.parameters < _SMALL)
         context = context_length(self.config)
-        assembled, model, chosen = self._assemble(chosen, context)
+        keep = self._keep(chosen, context)
+        stored = None if keep is None else assemble_prepared(keep, self.config)
+        if stored is not None:
+            assembled, ends, known = stored[0], stored[1].end_tokens, stored[1].threads
+        else:
+            (assembled, ends), known = self._assemble(chosen, context, keep), {}
         pool = self._pool(assembled, context)
         context = min(context, (pool.page_count - 1) * PAGE_SIZE)
         runner = self._runner(assembled, pool, context)
         self.progress("threads", 0.0)
         if not self.options.threads and self.device.type == "cpu":
-            runner.govern(threads.choose(runner, most_threads))
+            self._govern(runner, most_threads, known, keep)
         return LoadedModel(
             runner=runner,
             tokenizer=self.tokenizer,
             name=self.options.model,
             device=str(self.device),
-            dtype=chosen.name,
+            dtype=assembled.dtype,
             context_length=context,
-            eos_token_ids=end_tokens(model, self.tokenizer),
+            eos_token_ids=frozenset(ends) | {t for t in (self.tokenizer.eos_token_id,) if t is not None},
             parameters=self.weights.parameters,
             weight_bytes=assembled.forward.nbytes,
             pool_bytes=pool.nbytes,
+            running=assembled.running,
         )
 
-    def _assemble(self, chosen: Precision, context: int) -> tuple[Assembled, Any, Precision]:
-        """The fastest way of running that passes its check. A way that fails may have taken the model
-        apart, so each starts from the files."""
-        name, plain = self.options.model, precision.unquantised(self.device, self.weights.parameters)
-        attempts = [(True, chosen)] if self.config.model_type in llama_shape.FAMILIES else []
-        attempts.append((False, chosen))
-        if chosen.int8 and self.options.dtype == "auto":
-            attempts.append((False, plain))
-        for lean, tried in attempts:
-            model = self._read(tried)
+    def _keep(self, chosen: Precision, context: int) -> Prepared | None:
+        """Where what is found and made here is kept; None where nothing is, since nothing is measured."""
+        if not chosen.int8 or self.config.model_type not in llama_shape.FAMILIES:
+            return None
+        files = [*self.folder.glob("*.safetensors"), self.folder / "config.json"]
+        return prepared(files, dtype=self.options.dtype, threads=self.options.threads, context=context)
+
+    def _govern(self, runner: TorchRunner, most: int, known: dict[str, int], keep: Prepared | None) -> None:
+        """Give the runner its numbers of threads: those that were chosen before, or what is fastest now."""
+        if known and max(known.values()) <= most:
+            runner.govern(threads.Threads(**known))
+            return
+        chosen = threads.choose(runner, most)
+        runner.govern(chosen)
+        if keep is not None:
+            keep.note_threads(asdict(chosen))
+
+    def _assemble(
+        self, chosen: Precision, context: int, keep: Prepared | None
+    ) -> tuple[Assembled, list[int]]:
+        """The fastest way of running that passes its check, and the model's end tokens. A way that fails may have
+        taken the model apart, so each starts from the files."""
+        lean = self.config.model_type in llama_shape.FAMILIES
+        plain = precision.unquantised(self.device, self.weights.parameters)
+        wanted = Wanted(
+            self.options.dtype, chosen, self.device, context, self._sample(), progress=self.progress
+        )
+        reason = ""
+        while True:
+            model = self._read(wanted.precision)
+            ends = end_tokens(model)
             try:
-                found = assemble_paged(model, tried, self.device, context, lean, self.progress)
-                return found, model, tried
+                found = assemble_lean(model, wanted, keep) if lean else assemble_paged(model, wanted)
+                return (replace(found, running=found.running + reason), ends)
             except Unfit as error:
                 how = "lean" if lean else "paged"
-                log.warning("%s does not run %s in %s: %s", name, how, tried.name, error)
+                log.warning(
+                    "%s does not run %s in %s: %s", self.options.model, how, wanted.precision.name, error
+                )
+                reason = reason or f"; not otherwise, since {error}"
+                wrong = {kernel.name for kernel in error.choice.kernels} if error.choice else set()
             del model
+            if wrong and (left := candidates(self.options.dtype, wanted.excluded | wrong)):
+                log.info("kernels left: %s", ", ".join(kernel.name for kernel in left))
+                wanted = replace(wanted, excluded=wanted.excluded | wrong)
+            elif lean and chosen.int8 and self.options.dtype == "auto" and wanted.precision.int8:
+                wanted = replace(wanted, precision=plain)
+            elif lean:
+                lean, wanted = False, replace(wanted, precision=chosen, excluded=frozenset())
+            elif wanted.precision.int8 and self.options.dtype == "auto":
+                wanted = replace(wanted, precision=plain)
+            else:
+                return self._recomputing(plain)
+
+    def _recomputing(self, plain: Precision) -> tuple[Assembled, list[int]]:
+        name = self.options.model
         model = self._read(plain)
         try:
             found = assemble_recomputing(model, self.device)
         except Unfit as error:
             raise ModelError(f"{name} cannot be run here: {error}; change the setting model") from error
         log.warning("%s runs without a KV cache, which is slow; choose another with the setting model", name)
-        return found, model, plain
+        return found, end_tokens(model)
+
+    def _sample(self) -> list[int]:
+        """The text that int8 is judged by, in the model's tokens."""
+        vocab = self.config.get_text_config().vocab_size
+        return sample_tokens(lambda text: self.tokenizer(text, add_special_tokens=False).input_ids, vocab)
 
     def _read(self, chosen: Precision) -> Any:
         self.progress("weights", 0.0)

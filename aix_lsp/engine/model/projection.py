@@ -44,9 +44,15 @@ class FloatProjection:
         self.bias = bias
         self.norm = norm
         self.nbytes = weight.nbytes
+        self.seen: Tensor | None = None
+        """Where it is set: the sum of the squares of its inputs so far, `[in]` float32."""
 
     def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
-        found = F.linear(rows if self.norm is None else self.norm(rows), self.weight, self.bias)
+        if self.norm is not None:
+            rows = self.norm(rows)
+        if self.seen is not None:
+            self.seen.add_(rows.float().square().sum(0))
+        found = F.linear(rows, self.weight, self.bias)
         return found if out is None else out.copy_(found)
 
     def add(self, rows: Tensor, onto: Tensor) -> None:
@@ -79,6 +85,9 @@ class PackedBfloat16Projection:
 
 
 def packs_bfloat16() -> bool:
-    """Whether this torch can pack bfloat16 weights."""
-    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return available and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    """Whether this torch can pack bfloat16 weights on this CPU, found by trying."""
+    try:
+        packed = PackedBfloat16Projection(FloatProjection(torch.eye(32, dtype=torch.bfloat16)))
+        return bool((packed(torch.ones(1, 32, dtype=torch.bfloat16)) == 1.0).all())
+    except (RuntimeError, AttributeError):
+        return False

@@ -115,10 +115,10 @@ def context_length(config: Any) -> int:
     return 2048
 
 
-def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Ids of the tokens that end a text; may be empty."""
-    ids = [tokenizer.eos_token_id]
+def end_tokens(model: Any) -> list[int]:
+    """Ids of the tokens that the model's files say end a text; may be empty. The tokenizer may know another."""
+    ids: list[int | None] = []
     for owner in (model.generation_config, model.config):
         value = getattr(owner, "eos_token_id", None) if owner is not None else None
         ids.extend(value if isinstance(value, list) else [value])
-    return frozenset(token for token in ids if token is not None)
+    return sorted({token for token in ids if token is not None})

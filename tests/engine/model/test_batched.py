@@ -9,13 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from aix_lsp.engine.model.assemble import Assembled, assemble_paged
+from aix_lsp.engine.model.assemble import Assembled
 from aix_lsp.engine.model.graphs import GraphedForward
 from aix_lsp.engine.model.kv import KvPool
-from aix_lsp.engine.model.precision import choose
 from aix_lsp.engine.model.runner import TorchRunner
 from aix_lsp.engine.step import Row
-from tests.engine.families import LEAN, VOCAB, build
+from tests.engine.families import LEAN, VOCAB, assemble, build
 
 CPU = torch.device("cpu")
 PAGE = 4
@@ -28,7 +27,7 @@ def one_thread():
 
 
 def assembled(case: str, lean: bool) -> Assembled:
-    return assemble_paged(build(case), choose("float32", CPU, 0), CPU, 128, lean)
+    return assemble(build(case), "float32", 128, lean)
 
 
 def pool_of(found: Assembled, clear: bool) -> KvPool:

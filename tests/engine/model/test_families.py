@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aix_lsp.engine.metrics import EngineMetrics
-from aix_lsp.engine.model.assemble import assemble_paged, assemble_recomputing
+from aix_lsp.engine.model.assemble import assemble_recomputing
 from aix_lsp.engine.model.kv import KvPool
 from aix_lsp.engine.model.plan import lay_out
 from aix_lsp.engine.model.precision import choose
@@ -16,10 +16,9 @@ from aix_lsp.engine.scheduling.schedule import Limits
 from aix_lsp.engine.step import Row
 from aix_lsp.engine.stepper import Signals, Stepper
 from tests.engine.fakes import request
-from tests.engine.families import FAMILIES, LEAN, RECOMPUTED, VOCAB, build
+from tests.engine.families import FAMILIES, LEAN, RECOMPUTED, VOCAB, assemble, build
 
 CPU = torch.device("cpu")
-FLOAT = choose("float32", CPU, 0)
 PAGE_SIZE = 4
 NEW_TOKENS = 10
 PROMPTS = tuple(
@@ -72,7 +71,7 @@ def assembled(case: str, lean: bool | None):
     answers, logits = expected_greedy(model), expected_logits(model)
     if lean is None:
         return assemble_recomputing(model, CPU), answers, logits
-    return assemble_paged(model, FLOAT, CPU, 256, lean), answers, logits
+    return assemble(model, "float32", 256, lean), answers, logits
 
 
 def scattered_pages(count: int, seed: int) -> list[list[int]]:
@@ -170,6 +169,6 @@ def _check_through_the_engine(runner: TorchRunner, answers: list[list[int]]) -> 
 )
 def test_other_precisions_pass_their_check(case, lean, dtype):
     """The check at load, in bfloat16's and int8's tolerance, of chunks, decoding and interleaving."""
-    precision = choose(dtype, CPU, 0)
-    model = build(case).to(precision.load)
-    assert assemble_paged(model, precision, CPU, 256, lean).vocab_size == VOCAB
+    model = build(case).to(choose(dtype, CPU, 0).load)
+    found = assemble(model, dtype, 256, lean)
+    assert (found.vocab_size, found.dtype) == (VOCAB, dtype)

@@ -1,24 +1,17 @@
-"""Int8 projections against float ones: error, folded norms, biases, batches, and models of transformers."""
+"""Every kernel against float: error, folded norms, biases, batches, outliers; on any CPU, which is why a kernel may
+be known to be wrong here, but must then not be chosen."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import pytest
 import torch
 
+from aix_lsp.engine.model.kernel_choice import MOST_ERROR, KernelChoice, candidates, measure
+from aix_lsp.engine.model.kernels import KERNELS, Kernel
 from aix_lsp.engine.model.projection import FloatProjection, PackedBfloat16Projection, RmsNorm, packs_bfloat16
-from aix_lsp.engine.model.quantize import (
-    Int8Linear,
-    PackedInt8Projection,
-    PlainInt8Projection,
-    int8_projection,
-    quantize_linears,
-    quantize_rows,
-)
-from tests.engine.families import build
-
-KERNELS = [PlainInt8Projection]
-if "fbgemm" in torch.backends.quantized.supported_engines:
-    KERNELS.append(PackedInt8Projection)
+from aix_lsp.engine.model.quantize import EXTRA, Int8Weight, TwoRows
 
 
 @pytest.fixture(autouse=True)
@@ -26,20 +19,21 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-def matrices(seed: int = 0, norm: bool = True, bias: bool = True):
+def matrices(seed: int = 0, norm: bool = True, bias: bool = True) -> FloatProjection:
     generator = torch.Generator().manual_seed(seed)
-    weight = torch.randn(48, 64, generator=generator) * 0.05
-    return (
-        weight,
+    return FloatProjection(
+        torch.randn(48, 64, generator=generator) * 0.05,
         torch.randn(48, generator=generator) if bias else None,
         RmsNorm(torch.rand(64, generator=generator) + 0.5, 1e-5) if norm else None,
     )
 
 
 def rows(count: int, seed: int = 1) -> torch.Tensor:
-    """Rows of very different sizes."""
+    """Rows of very different sizes, with one column a hundred times the rest, as in trained models."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(count, 64, generator=generator) * torch.logspace(-2, 2, count)[:, None]
+    found = torch.randn(count, 64, generator=generator) * torch.logspace(-2, 2, count)[:, None]
+    found[:, 5] *= 100.0
+    return found
 
 
 def error(found: torch.Tensor, expected: torch.Tensor) -> float:
@@ -47,86 +41,135 @@ def error(found: torch.Tensor, expected: torch.Tensor) -> float:
     return float(((found - expected).norm(dim=-1) / expected.norm(dim=-1)).max())
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+def seen(plain: FloatProjection) -> FloatProjection:
+    plain.seen = torch.zeros(plain.weight.shape[1])
+    plain(rows(16, seed=7))
+    return plain
+
+
+def right(kernels: list[Kernel]) -> dict[str, float]:
+    """The kernels that run and are right on this CPU, found with other weights, and their errors."""
+    return {one.name: one.error for one in measure([seen(matrices(seed=9))], kernels) if one.right}
+
+
+HERE = right(list(KERNELS.values()))
+
+
+def made(name: str, plain: FloatProjection):
+    return KernelChoice(name, name, 8).make(plain, Int8Weight.of(plain))
+
+
+def test_float32_and_some_int8_kernel_are_right_on_every_cpu():
+    assert "float32" in HERE
+    assert any(KERNELS[name].int8 for name in HERE)
+    assert not torch.backends.mkldnn.is_available() or "int8 int_mm" in HERE
+
+
+@pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("norm", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("count", [1, 2, 7, 33])
-def test_error_of_each_row_is_small(kernel, norm, bias, count):
-    parts = matrices(norm=norm, bias=bias)
-    expected = FloatProjection(*parts)(rows(count))
-    project = kernel(*parts)
-    assert error(project(rows(count)), expected) < 0.02
+def test_error_of_each_row_is_small(name, norm, bias, count):
+    plain = seen(matrices(norm=norm, bias=bias))
+    expected = FloatProjection(plain.weight, plain.bias, plain.norm)(rows(count))
+    project = made(name, plain)
+    assert error(project(rows(count)), expected) < 0.01
     out = torch.empty(count, 48)
     assert project(rows(count), out) is out
-    assert error(out, expected) < 0.02
+    assert error(out, expected) < 0.01
+    onto = torch.ones(count, 48)
+    project.add(rows(count), onto)
+    assert error(onto - 1.0, expected) < 0.01
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_a_row_hardly_depends_on_its_neighbours(kernel):
+@pytest.mark.parametrize("name", [name for name in HERE if KERNELS[name].int8])
+def test_a_row_hardly_depends_on_its_neighbours(name):
     """Far less than int8 errs anyway: or batching would change what a request gets."""
-    project = kernel(*matrices())
+    project = made(name, matrices())
     together = project(rows(9)).clone()
     alone = torch.cat([project(one[None]).clone() for one in rows(9)])
-    assert error(together, alone) < 0.012
+    assert error(together, alone) < 2e-3
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("count", [1, 3])
-def test_zeros_stay_zero(kernel, count):
+def test_zeros_stay_zero(name, count):
     for norm in (False, True):
-        weight, _, normed = matrices(norm=norm)
-        found = kernel(weight, None, normed)(torch.zeros(count, 64))
+        found = made(name, matrices(norm=norm, bias=False))(torch.zeros(count, 64))
         assert bool((found == 0).all())
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_no_overflow_at_the_largest_codes(kernel):
+@pytest.mark.parametrize("name", HERE)
+def test_no_overflow_at_the_largest_codes(name):
     """Without VNNI, sums of two products overflow 16 bits unless activations take 7 bits."""
-    weight = torch.ones(48, 64)
-    found = int8_projection(weight, cached=kernel is PlainInt8Projection)(torch.ones(2, 64))
-    torch.testing.assert_close(found, torch.full((2, 48), 64.0), rtol=0.02, atol=0)
+    found = made(name, FloatProjection(torch.ones(48, 64)))(torch.ones(2, 64))
+    torch.testing.assert_close(found, torch.full((2, 48), 64.0), rtol=0.005, atol=0)
+
+
+@pytest.mark.parametrize("name", [name for name in HERE if KERNELS[name].int8])
+@pytest.mark.parametrize("count", [1, 5, 9])
+def test_codes_may_lie_anywhere_in_memory(name, count):
+    """As they do in a file that is mapped: `_weight_int8pack_mm` crashes where they are not aligned."""
+    plain = matrices()
+    weight = Int8Weight.of(plain)
+    memory = torch.empty(weight.codes.numel() + 64, dtype=torch.int8)
+    shift = (8 - memory.data_ptr()) % 64
+    codes = memory[shift : shift + weight.codes.numel()].view(weight.codes.shape).copy_(weight.codes)
+    assert codes.data_ptr() % 64 == 8
+    project = KernelChoice(name, name, 8).make(plain, dataclasses.replace(weight, codes=codes))
+    assert error(project(rows(count)), plain(rows(count))) < 0.01
 
 
 def test_codes_and_scales():
-    weight = torch.randn(5, 7)
+    weight = torch.randn(5, 70)
     weight[2] = 0
-    codes, scales = quantize_rows(weight)
-    assert codes.dtype is torch.int8 and int(codes.abs().max()) <= 127
-    assert bool(((codes * scales[:, None] - weight).abs() <= scales[:, None] / 2 + 1e-7).all())
+    made = Int8Weight.of(FloatProjection(weight))
+    assert made.codes.dtype is torch.int8 and int(made.codes.abs().max()) <= 127
+    assert made.codes.shape == (5, 128) and bool((made.codes[:, 70 + EXTRA :] == 0).all())
+    assert bool(((made.weight() - weight).abs() <= made.scales[:, None] / 2 + 1e-7).all())
 
 
-@pytest.mark.skipif(not packs_bfloat16(), reason="this torch packs no bfloat16 weights")
+def test_the_columns_with_the_largest_inputs_are_the_finest():
+    plain = seen(matrices(norm=False))
+    made = Int8Weight.of(plain)
+    assert 5 in made.outliers.tolist()
+    left = (made.weight() - plain.weight).abs() / made.scales[:, None]
+    fine = left[:, made.outliers]
+    others = torch.ones(64, dtype=torch.bool)
+    others[made.outliers] = False
+    assert float(fine.max()) < 0.01 < 0.3 < float(left[:, others].max())
+
+
+@pytest.mark.parametrize("most", [127, 63])
+@pytest.mark.parametrize("count", [1, 4])
+def test_both_rows_together_are_the_input(most, count):
+    """Within half a fine step of the largest: 13 bits, or 12 where codes take 7 bits."""
+    weight = Int8Weight.of(matrices(norm=False))
+    given = rows(count)
+    codes = TwoRows(weight, most).codes(given)
+    assert float(codes.both.abs().max()) == most + 1.0
+    coarse, fine = codes.both.round().chunk(2)
+    found = (coarse + fine / 126.0)[:, :64] * codes.worth
+    step = given.abs().amax(-1, keepdim=True) / most / 126.0
+    assert bool(((found - given).abs() <= 0.51 * step).all())
+
+
+@pytest.mark.skipif(not packs_bfloat16(), reason="this CPU packs no bfloat16 weights")
 @pytest.mark.parametrize("count", [1, 5])
 def test_packed_bfloat16(count):
-    weight, bias, norm = matrices()
-    assert bias is not None and norm is not None
-    plain = FloatProjection(weight.bfloat16(), bias.bfloat16(), RmsNorm(norm.weight.bfloat16(), norm.eps))
-    expected = plain(rows(count).bfloat16()).float()
-    packed = PackedBfloat16Projection(plain)
+    plain = matrices()
+    assert plain.bias is not None and plain.norm is not None
+    short = FloatProjection(
+        plain.weight.bfloat16(), plain.bias.bfloat16(), RmsNorm(plain.norm.weight.bfloat16(), plain.norm.eps)
+    )
+    expected = short(rows(count).bfloat16()).float()
+    packed = PackedBfloat16Projection(short)
     assert error(packed(rows(count).bfloat16()).float(), expected) < 0.01
     out = torch.empty(count, 48)
     assert error(packed(rows(count).bfloat16(), out), expected) < 0.01
 
 
-def test_linears_of_a_model_are_replaced():
-    model = build("starcoder2")
-    ids = torch.arange(5, 25)[None]
-    with torch.inference_mode():
-        expected = model(input_ids=ids).logits
-        quantize_linears(model)
-        found = model(input_ids=ids).logits
-    assert not any(type(module) is torch.nn.Linear for module in model.modules())
-    assert sum(isinstance(module, Int8Linear) for module in model.modules()) == 3 * 6 + 1
-    assert float((found - expected).norm() / expected.norm()) < 0.15
-
-
-def test_a_replaced_linear_keeps_dtype_shape_and_results():
-    linear = torch.nn.Linear(64, 48)
-    replaced = Int8Linear(linear, cached=True)
-    with torch.inference_mode():
-        first = replaced(rows(1).bfloat16()[None])
-        again = first.clone()
-        replaced(rows(1, seed=5).bfloat16()[None])
-    assert first.shape == (1, 1, 48) and first.dtype is torch.bfloat16
-    assert torch.equal(first, again)
-    assert replaced(torch.empty(2, 0, 64)).shape == (2, 0, 48)
+def test_what_is_wrong_here_is_not_left():
+    assert all(one < MOST_ERROR for one in HERE.values())
+    assert {kernel.dtype for kernel in candidates("int8")} == {"int8"}
+    assert candidates("auto", KERNELS) == []

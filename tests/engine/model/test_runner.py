@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from aix_lsp.engine.model.assemble import assemble_paged
 from aix_lsp.engine.model.kv import KvPool, LayerShape
 from aix_lsp.engine.model.plan import Plan
-from aix_lsp.engine.model.precision import choose
 from aix_lsp.engine.model.runner import TorchRunner
 from aix_lsp.engine.step import OutOfMemory, Row, Runner
-from tests.engine.families import VOCAB, build
+from tests.engine.families import VOCAB, assemble, build
 
 CPU = torch.device("cpu")
 PAGE = 4
@@ -21,8 +19,7 @@ PROMPT = tuple(torch.randint(3, VOCAB, (23,), generator=torch.Generator().manual
 @pytest.fixture(scope="module", params=["lean", "generic"])
 def runner(request) -> Runner:
     torch.set_num_threads(1)
-    precision = choose("float32", CPU, 0)
-    found = assemble_paged(build("qwen2-window"), precision, CPU, 128, request.param == "lean")
+    found = assemble(build("qwen2-window"), "float32", 128, request.param == "lean")
     pool = KvPool(found.shapes, 40, PAGE, found.cache_dtype, CPU)
     return TorchRunner(found.forward, pool, found.vocab_size, 128)
 

@@ -1,0 +1,90 @@
+"""How much a quantised model agrees with the same model in float, on a piece of code. Knows no kernel and no
+policy but what is too far off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from aix_lsp.engine.model.kv import KvPool, LayerShape
+from aix_lsp.engine.model.plan import Plan, lay_out
+from aix_lsp.engine.step import Row
+
+_SAMPLE = Path(__file__).with_name("check_sample.txt")
+_PAGE_SIZE = 16
+_TOKENS = 256
+_READ = 192
+_DECODED = 4
+"""Tokens of the sample, those of them read in one step, and how many a step reads of the rest."""
+
+_MOST_KL = 0.006
+_MOST_ERROR = 0.25
+_LEAST_SAME = 0.95
+_FLAT_KL = 0.0015
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Over a text's positions: mean KL divergence in nats, the share with the same most probable token, and the
+    largest error (root mean square of the logits' difference, over their deviation)."""
+
+    kl: float
+    same_top: float
+    worst: float
+
+    @property
+    def good(self) -> bool:
+        """Whether it is near enough. A model of random weights has equals at the top: there KL alone counts."""
+        near = self.kl <= _MOST_KL and self.worst <= _MOST_ERROR
+        return near and (self.same_top >= _LEAST_SAME or self.kl <= _FLAT_KL)
+
+    def __str__(self) -> str:
+        return f"KL {self.kl:.4f} nats a token, same top token {self.same_top:.1%}, worst {self.worst:.2f}"
+
+
+def sample_tokens(encode: Callable[[str], Sequence[int]], vocab_size: int) -> list[int]:
+    """The sample in tokens; ids beyond the vocabulary, as in tests' models, are brought into it."""
+    return [token % vocab_size for token in encode(_SAMPLE.read_text())][:_TOKENS]
+
+
+@torch.inference_mode()
+def text_logits(
+    forward: Callable[[Plan], Tensor],
+    tokens: Sequence[int],
+    shapes: Mapping[int, LayerShape],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Tensor:
+    """Logits `[len(tokens), vocab]` float32 of a text: most of it read in one step, the rest a few tokens a step,
+    since other kernels compute those."""
+    pages = range(-(-len(tokens) // _PAGE_SIZE))
+    batched = device.type != "cpu"
+    pool = KvPool(shapes, len(pages), _PAGE_SIZE, dtype, device, clear=batched)
+    found, start = [], 0
+    while start < len(tokens):
+        end = min(len(tokens), start + _DECODED if start else _READ)
+        row = Row(tokens[start:end], start, pages, outputs=end - start)
+        found.append(forward(lay_out([row], pool, _PAGE_SIZE, device, batched=batched)).float())
+        start = end
+    return torch.cat(found)
+
+
+@torch.inference_mode()
+def compare(found: Tensor, expected: Tensor) -> Agreement:
+    """Of logits `[positions, vocab]`."""
+    if found.shape != expected.shape or not bool(found.isfinite().all()):
+        return Agreement(float("inf"), 0.0, float("inf"))
+    divergence = worst = same = 0.0
+    deviation = float(expected.std().clamp_min(1e-6))
+    # Position by position: all at once would take three more copies of what may be 150 MB.
+    for one, other in zip(found, expected, strict=True):
+        exact = other.log_softmax(-1)
+        divergence += float((exact.exp() * (exact - one.log_softmax(-1))).sum())
+        same += float(one.argmax() == other.argmax())
+        worst = max(worst, float((one - other).square().mean().sqrt()) / deviation)
+    count = len(found)
+    return Agreement(max(0.0, divergence / count), same / count, worst)

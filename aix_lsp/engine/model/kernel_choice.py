@@ -1,0 +1,268 @@
+"""Which kernels compute a model's projections, by trying them on some of its weights here and now.
+
+A kernel first has to be right on this CPU with these weights; then its speed counts, of few rows and of many apart.
+Knows kernels and time, no model's structure.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from aix_lsp.engine.model.kernels import FLOAT32, KERNELS, Kernel, TwoKernels
+from aix_lsp.engine.model.projection import FloatProjection, Project
+from aix_lsp.engine.model.quantize import Int8Weight
+
+log = logging.getLogger(__name__)
+
+MOST_ERROR = 0.02
+"""Relative, of a row. Right kernels err by up to 0.4 % (those that take bfloat16), sums that overflow 16 bits by 3
+to 16 %."""
+
+FEW, SOME, MANY = 1, 4, 128
+_BETWEEN = 16
+_ROWS = (FEW, SOME, _BETWEEN, MANY)
+_DECODED_STEPS = 16
+"""Steps of few rows for each chunk of many: a suggestion's."""
+
+_ROUNDS = 3
+_MOST_ROUNDS = 30
+_BUDGET_S = 1.0
+_SMALL = 20_000_000
+_SMALL_BUDGET_S = 0.25
+"""Weights below which a fresh installation's first start is not to be held up."""
+_HOPELESS = 4.0
+_MEASURED_WEIGHTS = 48_000_000
+_EXTRA_BYTES = 128 << 20
+"""What a second set of weights may take: 128 MiB are no matter on a computer that runs models."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was found of a kernel: the largest error, or why it does not run; seconds by rows, unless wrong."""
+
+    name: str
+    error: float = math.inf
+    failure: str = ""
+    seconds: Mapping[int, float] | None = None
+
+    @property
+    def right(self) -> bool:
+        """Whether it may be used."""
+        return self.seconds is not None and self.error <= MOST_ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class KernelChoice:
+    """The kernel for up to `limit` rows and the one for more, by name."""
+
+    few: str
+    many: str
+    limit: int
+
+    def make(self, plain: FloatProjection | None, weight: Int8Weight | None) -> Project:
+        """The projection by these kernels, from its float and its int8 form, each where one needs it."""
+        if self.few == self.many:
+            return self._one(self.few, plain, weight)
+        few, many = (self._one(name, plain, weight) for name in (self.few, self.many))
+        return TwoKernels(few, many, self.limit)
+
+    @staticmethod
+    def _one(name: str, plain: FloatProjection | None, weight: Int8Weight | None) -> Project:
+        kernel = KERNELS[name]
+        return kernel.make(weight if kernel.int8 else plain)
+
+    @property
+    def needs_int8(self) -> bool:
+        """Whether a kernel is made from a weight's int8 form."""
+        return any(kernel.int8 for kernel in self.kernels)
+
+    @property
+    def needs_float(self) -> bool:
+        """Whether a kernel is made from a weight's float form."""
+        return not all(kernel.int8 for kernel in self.kernels)
+
+    def uses(self, *names: str) -> bool:
+        """Whether one of these kernels is among its own."""
+        return self.few in names or self.many in names
+
+    @property
+    def head(self) -> KernelChoice:
+        """That of a model's head, which computes few rows only."""
+        return KernelChoice(self.few, self.few, self.limit)
+
+    @property
+    def kernels(self) -> tuple[Kernel, Kernel]:
+        """Both."""
+        return KERNELS[self.few], KERNELS[self.many]
+
+    @property
+    def dtype(self) -> str:
+        """What the weights that decode are held in."""
+        return KERNELS[self.few].dtype
+
+    def __str__(self) -> str:
+        return self.few if self.few == self.many else f"{self.few} (few rows), {self.many} (many)"
+
+
+ALL_FLOAT32 = KernelChoice(FLOAT32.name, FLOAT32.name, MANY)
+
+
+def candidates(dtype: str, excluded: Iterable[str] = ()) -> list[Kernel]:
+    """The kernels that the setting `dtype` leaves, `auto` all of them; without the excluded ones."""
+    return [k for k in KERNELS.values() if dtype in ("auto", k.dtype) and k.name not in excluded]
+
+
+@torch.inference_mode()
+def measure(
+    parts: Sequence[FloatProjection],
+    kernels: Sequence[Kernel],
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[Measured]:
+    """Try the kernels on some projections, which should have seen inputs, and time those that are right."""
+    chosen = [_copy(part) for part in _some(parts)]
+    inputs = [_inputs(part) for part in chosen]
+    quantised = [Int8Weight.of(part) for part in chosen] if any(k.int8 for k in kernels) else []
+    # What rounding the weights costs is for the whole model's check: here a kernel must do what it is meant to.
+    meant = [FloatProjection(one.weight(), one.bias, one.norm) for one in quantised]
+    for part in chosen:
+        part.seen = None  # noting inputs takes time
+    made: dict[str, list[Project]] = {}
+    found: dict[str, Measured] = {}
+    for kernel in kernels:
+        if kernel.name.startswith(tuple(made)):
+            continue  # the narrow form of one that is right
+        try:
+            projections = [kernel.make(source) for source in (quantised if kernel.int8 else chosen)]
+            error = max(map(_error, projections, meant if kernel.int8 else chosen, inputs))
+        except (RuntimeError, AttributeError, NotImplementedError, ValueError) as failure:
+            found[kernel.name] = Measured(kernel.name, failure=(str(failure) or "failed").splitlines()[0])
+            continue
+        found[kernel.name] = Measured(kernel.name, error)
+        if error <= MOST_ERROR:
+            made[kernel.name] = projections
+    for name, seconds in _times(made, inputs, clock).items():
+        found[name] = Measured(name, found[name].error, seconds=seconds)
+    for one in found.values():
+        log.info("kernel %s", describe(one))
+    return list(found.values())
+
+
+def describe(one: Measured) -> str:
+    """A line for people."""
+    if one.failure:
+        return f"{one.name}: does not run here ({one.failure})"
+    if one.seconds is None or not one.right:
+        return f"{one.name}: wrong by {one.error:.1%}"
+    times = ", ".join(f"{rows} rows {seconds * 1e3:.2f} ms" for rows, seconds in one.seconds.items())
+    return f"{one.name}: error {one.error:.2%}, {times}"
+
+
+def choose(measured: Iterable[Measured], weight_count: int) -> KernelChoice:
+    """The two kernels that take the least time for a suggestion, of those that are right and fit in memory.
+
+    A second set of weights, or one that is larger than int8's, may take 128 MiB more than int8 alone; float32 is
+    what remains where nothing else is right.
+    """
+    right = {one.name: one.seconds for one in measured if one.right and one.seconds is not None}
+    if not right:
+        return ALL_FLOAT32
+    pairs = [(few, many) for few in right for many in right]
+    least = min(_bytes(few, many, weight_count) for few, many in pairs)
+    fitting = [pair for pair in pairs if _bytes(*pair, weight_count) <= least + _EXTRA_BYTES]
+    few, many = min(fitting, key=lambda pair: _suggestion(right[pair[0]], right[pair[1]]))
+    limit = _BETWEEN // 2 if right[many][_BETWEEN] < right[few][_BETWEEN] else 3 * _BETWEEN
+    return KernelChoice(few, many, limit)
+
+
+def _suggestion(few: Mapping[int, float], many: Mapping[int, float]) -> float:
+    return _DECODED_STEPS * (few[FEW] + few[SOME]) / 2 + many[MANY]
+
+
+def _bytes(few: str, many: str, weight_count: int) -> int:
+    sizes = {KERNELS[name].item_bytes for name in ((few,) if few == many else (few, many))}
+    both = KERNELS[few].item_bytes + KERNELS[many].item_bytes
+    return weight_count * (sizes.pop() if few == many else both)
+
+
+def _some(parts: Sequence[FloatProjection]) -> list[FloatProjection]:
+    """As many as lie beyond the CPU's caches, or all."""
+    chosen: list[FloatProjection] = []
+    total = 0
+    for part in parts:
+        if total >= _MEASURED_WEIGHTS:
+            break
+        chosen.append(part)
+        total += part.weight.numel()
+    return chosen
+
+
+def _copy(part: FloatProjection) -> FloatProjection:
+    bias = None if part.bias is None else part.bias.float()
+    copy = FloatProjection(part.weight.float(), bias, part.norm)
+    copy.seen = part.seen
+    return copy
+
+
+def _inputs(part: FloatProjection) -> Tensor:
+    """Random rows with the columns' sizes that the projection has seen, before its norm."""
+    width = part.weight.shape[1]
+    rows = torch.randn(MANY, width, generator=torch.Generator().manual_seed(width))
+    if part.seen is not None:
+        rows.mul_(part.seen.sqrt().clamp_min_(1e-6))
+    if part.norm is not None:
+        weight = part.norm.weight.float()
+        rows.div_(torch.where(weight.abs() < 1e-3, torch.ones_like(weight), weight))
+    return rows
+
+
+def _error(project: Project, plain: FloatProjection, rows: Tensor) -> float:
+    """The worst row's relative error, of one row alone and of several."""
+    expected = plain(rows[:SOME])
+    alone = torch.cat([project(row[None]).clone() for row in rows[:SOME]])
+    error = 0.0
+    for found in (alone, project(rows)[:SOME]):
+        if not bool(found.isfinite().all()):
+            return math.inf
+        error = max(error, float(((found - expected).norm(dim=-1) / expected.norm(dim=-1)).max()))
+    return error
+
+
+def _times(
+    made: Mapping[str, Sequence[Project]], inputs: Sequence[Tensor], clock: Callable[[], float]
+) -> dict[str, dict[int, float]]:
+    """Seconds of all projections by kernel and number of rows, with one thread or all, the best of some rounds.
+
+    In turns, so that a passing load on the machine meets each; what is hopeless in the first is not tried again.
+    """
+    best: dict[str, dict[int, float]] = {name: dict.fromkeys(_ROWS, math.inf) for name in made}
+    most = torch.get_num_threads()
+    small = sum(given.shape[1] ** 2 for given in inputs) < _SMALL
+    budget = _SMALL_BUDGET_S if small else _BUDGET_S
+    for rows in _ROWS:
+        tried, begin, rounds = list(made), clock(), 0
+        while tried and rounds < _MOST_ROUNDS and (rounds < _ROUNDS or clock() - begin < budget):
+            for threads in sorted({1, most}):
+                torch.set_num_threads(threads)
+                for name in tried:
+                    best[name][rows] = min(best[name][rows], _time(made[name], inputs, rows, clock))
+            rounds += 1
+            least = min(best[name][rows] for name in tried)
+            tried = [name for name in tried if best[name][rows] <= _HOPELESS * least]
+    torch.set_num_threads(most)
+    return best
+
+
+def _time(
+    projections: Sequence[Project], inputs: Sequence[Tensor], rows: int, clock: Callable[[], float]
+) -> float:
+    begin = clock()
+    for project, given in zip(projections, inputs, strict=True):
+        project(given[:rows])
+    return clock() - begin

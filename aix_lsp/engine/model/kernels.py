@@ -1,0 +1,212 @@
+"""The kernels that a projection can be computed with on a CPU. Knows torch's operations, no model and no policy.
+
+None is the fastest everywhere, and some are wrong or do not run on some CPUs: `kernel_choice` tries and measures.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aix_lsp.engine.model.projection import FloatProjection, PackedBfloat16Projection, Project
+from aix_lsp.engine.model.quantize import FINE, Int8Weight, TwoRows
+
+
+class FbgemmProjection:
+    """Int8 through FBGEMM's packed weights: one operation quantises, multiplies and scales back.
+
+    Of few rows the fastest on most x86 CPUs: it streams int8 weights at 1.5 to 2 times the rate of
+    `torch._int_mm`. Without VNNI its sums of two products take 16 bits; `narrow` codes of 7 bits cannot overflow
+    them.
+    """
+
+    def __init__(self, weight: Int8Weight, narrow: bool = False) -> None:
+        self.nbytes = weight.codes.nbytes
+        self._rows = TwoRows(weight, 63 if narrow else 127)
+        self._bias = weight.bias
+        self._narrow = narrow
+        self._packed = _pack(weight.codes, weight.scales)
+        self._multiply = torch.ops.quantized.linear_dynamic.default
+
+    def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
+        codes = self._rows.codes(rows)
+        return codes.joined(self._multiply(codes.both, self._packed, self._narrow), self._bias, out)
+
+    def add(self, rows: Tensor, onto: Tensor) -> None:
+        """See `Project.add`."""
+        onto.add_(self(rows))
+
+
+class IntegerProjection:
+    """Int8 through `torch._int_mm`, on the codes as they are.
+
+    The fastest for many rows with VNNI or AMX; without, oneDNN has no fast kernel for it.
+    """
+
+    def __init__(self, weight: Int8Weight) -> None:
+        self.nbytes = weight.codes.nbytes
+        self._rows = TwoRows(weight)
+        self._bias = weight.bias
+        self._scales = weight.scales
+        self._codes = weight.codes.t()
+
+    def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
+        codes = self._rows.codes(rows)
+        sums = torch._int_mm(codes.both.round_().to(torch.int8), self._codes)
+        # The ends of the range were rounded to what int8 holds; they meet zeros.
+        return codes.joined(sums.float().mul_(self._scales), self._bias, out)
+
+    def add(self, rows: Tensor, onto: Tensor) -> None:
+        """See `Project.add`."""
+        onto.add_(self(rows))
+
+
+class WeightOnlyProjection:
+    """Int8 weights and bfloat16 inputs, through `torch._weight_int8pack_mm`."""
+
+    def __init__(self, weight: Int8Weight) -> None:
+        self.nbytes = weight.codes.nbytes
+        # Of several rows it loads whole vectors, and crashes where they are not aligned, as in a mapped file.
+        aligned = weight.codes.data_ptr() % 64 == 0
+        self._weight = weight if aligned else replace(weight, codes=weight.codes.clone())
+        self._scales = weight.scales.bfloat16()
+
+    def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
+        weight = self._weight
+        if weight.norm is not None:
+            rows = weight.norm(rows)
+        again = rows.index_select(1, weight.outliers) / FINE
+        rest = rows.new_zeros(rows.shape[0], weight.codes.shape[1] - weight.inputs - again.shape[1])
+        wide = torch.cat((rows, again, rest), 1).bfloat16()
+        found = torch._weight_int8pack_mm(wide, weight.codes, self._scales).float()
+        if weight.bias is not None:
+            found.add_(weight.bias)
+        return found if out is None else out.copy_(found)
+
+    def add(self, rows: Tensor, onto: Tensor) -> None:
+        """See `Project.add`."""
+        onto.add_(self(rows))
+
+
+class Float16Projection:
+    """float16 weights and float32 inputs, through FBGEMM: half the bytes for CPUs that know AVX2 and no more."""
+
+    def __init__(self, plain: FloatProjection) -> None:
+        self.nbytes = plain.weight.numel() * 2
+        self._norm = plain.norm
+        bias = None if plain.bias is None else plain.bias.float()
+        with _fbgemm():
+            self._packed = torch.ops.quantized.linear_prepack_fp16(plain.weight.float().contiguous(), bias)
+        self._multiply = torch.ops.quantized.linear_dynamic_fp16.default
+
+    def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
+        found: Tensor = self._multiply(rows if self._norm is None else self._norm(rows), self._packed)
+        return found if out is None else out.copy_(found)
+
+    def add(self, rows: Tensor, onto: Tensor) -> None:
+        """See `Project.add`."""
+        onto.add_(self(rows))
+
+
+class Bfloat16Projection:
+    """bfloat16 weights for rows of float32, through oneDNN."""
+
+    def __init__(self, plain: FloatProjection) -> None:
+        norm = plain.norm
+        self._norm = norm
+        self._packed = PackedBfloat16Projection(
+            FloatProjection(plain.weight.bfloat16(), None if plain.bias is None else plain.bias.bfloat16())
+        )
+        self.nbytes = self._packed.nbytes
+
+    def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
+        found = self._packed((rows if self._norm is None else self._norm(rows)).bfloat16())
+        return found.float() if out is None else out.copy_(found)
+
+    def add(self, rows: Tensor, onto: Tensor) -> None:
+        """See `Project.add`."""
+        onto.add_(self(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A way to compute projections: what it is called, the bytes of a weight, and how it is made from the weight
+    in float, or from its int8 form where `int8`. Making or calling one may raise RuntimeError on a CPU that lacks
+    what it needs."""
+
+    name: str
+    dtype: str
+    item_bytes: int
+    make: Callable[[Any], Project]
+    packs: bool = False
+    """Whether it has its own copy of the weight, in a layout of its own."""
+
+    @property
+    def int8(self) -> bool:
+        """Whether it is made from an Int8Weight."""
+        return self.dtype == "int8"
+
+
+FLOAT32 = Kernel("float32", "float32", 4, lambda plain: plain)
+
+KERNELS: Mapping[str, Kernel] = {
+    kernel.name: kernel
+    for kernel in (
+        Kernel("int8 fbgemm", "int8", 1, FbgemmProjection, packs=True),
+        Kernel(
+            "int8 fbgemm, 7 bits", "int8", 1, lambda weight: FbgemmProjection(weight, narrow=True), packs=True
+        ),
+        Kernel("int8 int_mm", "int8", 1, IntegerProjection),
+        Kernel("int8 weights alone", "int8", 1, WeightOnlyProjection),
+        Kernel("bfloat16", "bfloat16", 2, Bfloat16Projection, packs=True),
+        Kernel("float16 weights", "float16", 2, Float16Projection, packs=True),
+        FLOAT32,
+    )
+}
+"""All kernels by name, in the order in which equals are preferred."""
+
+
+@dataclass(slots=True)
+class TwoKernels:
+    """One projection, by `few` for up to `limit` rows and by `many` for more."""
+
+    few: Project
+    many: Project
+    limit: int
+    nbytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.nbytes = self.few.nbytes + self.many.nbytes
+
+    def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
+        return (self.few if rows.shape[0] <= self.limit else self.many)(rows, out)
+
+    def add(self, rows: Tensor, onto: Tensor) -> None:
+        """See `Project.add`."""
+        (self.few if rows.shape[0] <= self.limit else self.many).add(rows, onto)
+
+
+@contextmanager
+def _fbgemm() -> Iterator[None]:
+    """FBGEMM is the engine of quantised operations meanwhile; that they are to be removed is no news."""
+    before = torch.backends.quantized.engine
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.backends.quantized.engine = "fbgemm"
+        try:
+            yield
+        finally:
+            torch.backends.quantized.engine = before
+
+
+def _pack(codes: Tensor, scales: Tensor) -> Any:
+    zeros = torch.zeros(codes.shape[0], dtype=torch.int64)
+    with _fbgemm():
+        tensor = torch._make_per_channel_quantized_tensor(codes, scales.double(), zeros, 0)
+        return torch.ops.quantized.linear_prepack(tensor, None)

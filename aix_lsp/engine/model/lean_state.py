@@ -1,0 +1,136 @@
+"""A LeanModel as named tensors, in the form that its kernels are made from, and back. Knows no files.
+
+What kernels pack into a layout of their own (`repacked`) is read once; the rest (`kept`) is used as it lies, so that
+it can stay in a file that is mapped into memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aix_lsp.engine.model.attention import Form
+from aix_lsp.engine.model.kernel_choice import KernelChoice
+from aix_lsp.engine.model.lean import PROJECTIONS, LeanLayer, LeanModel
+from aix_lsp.engine.model.llama_shape import put_together
+from aix_lsp.engine.model.projection import FloatProjection, Project, RmsNorm
+from aix_lsp.engine.model.quantize import Int8Weight
+
+
+@dataclass(slots=True)
+class LeanState:
+    """`kept` and `repacked` tensors by name, and `layers`: what else a layer is, in JSON's types."""
+
+    kept: Mapping[str, Tensor]
+    repacked: Mapping[str, Tensor]
+    layers: list[dict[str, Any]]
+    choice: KernelChoice
+
+
+@dataclass(slots=True)
+class _Parts:
+    kept: dict[str, Tensor] = field(default_factory=dict)
+    repacked: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, name: str, plain: FloatProjection, choice: KernelChoice, tied: bool = False) -> None:
+        """Note a projection; of one that is `tied` to the embedding, no weight that is used in float."""
+        if choice.needs_int8:
+            weight = Int8Weight.of(plain)
+            used_as_is = any(kernel.int8 and not kernel.packs for kernel in choice.kernels)
+            (self.kept if used_as_is else self.repacked)[f"{name}.codes"] = weight.codes
+            self.kept[f"{name}.scales"] = weight.scales
+            self.kept[f"{name}.outliers"] = weight.outliers
+            self.kept[f"{name}.inputs"] = torch.tensor(weight.inputs)
+        if choice.needs_float and not tied:
+            used_as_is = choice.uses("float32")
+            exact = plain.weight.float() if used_as_is else shortest(plain.weight)
+            (self.kept if used_as_is else self.repacked)[f"{name}.weight"] = exact.contiguous()
+        if plain.bias is not None:
+            self.kept[f"{name}.bias"] = plain.bias.float()
+        if plain.norm is not None:
+            self.kept[f"{name}.norm"] = plain.norm.weight.float()
+            self.kept[f"{name}.eps"] = torch.tensor(plain.norm.eps, dtype=torch.float64)
+
+
+@torch.inference_mode()
+def take_state(lean: LeanModel, choice: KernelChoice) -> LeanState:
+    """The state of a model in float, whose projections are dropped one by one; those that have seen inputs are
+    quantised the better for it."""
+    parts, layers = _Parts(), []
+    head = lean.head
+    assert isinstance(head, FloatProjection)
+    tied = head.weight.data_ptr() == lean.embedding.data_ptr()
+    for number, layer in enumerate(lean.layers):
+        for name in PROJECTIONS:
+            parts.add(f"{number}.{name}", getattr(layer, name), choice)
+            setattr(layer, name, None)
+        for name in ("query_norm", "key_norm"):
+            norm: RmsNorm | None = getattr(layer, name)
+            if norm is not None:
+                parts.kept[f"{number}.{name}.norm"] = norm.weight
+                parts.kept[f"{number}.{name}.eps"] = torch.tensor(norm.eps, dtype=torch.float64)
+        form = layer.form
+        layers.append(
+            {"rotary": layer.rotary, "scale": form.scale, "window": form.window, "softcap": form.softcap}
+        )
+    shared = tied and choice.head.uses("float32")
+    parts.add("head", head, choice.head, shared)
+    parts.kept["embedding"] = lean.embedding.float() if shared else shortest(lean.embedding)
+    parts.kept["turns"] = torch.view_as_real(lean.turns).contiguous()
+    return LeanState(parts.kept, parts.repacked, layers, choice)
+
+
+@torch.inference_mode()
+def restore(state: LeanState, config: Any) -> LeanModel:
+    """The model that computes in float32 by the state's kernels. Raises KeyError where a tensor is missing,
+    RuntimeError where a kernel cannot be made."""
+    layers = []
+    for number, what in enumerate(state.layers):
+        made = {name: _project(state, f"{number}.{name}", state.choice) for name in PROJECTIONS}
+        layers.append(
+            LeanLayer(
+                **made,
+                form=Form(what["scale"], what["window"], what["softcap"]),
+                rotary=what["rotary"],
+                query_norm=_norm(state.kept, f"{number}.query_norm"),
+                key_norm=_norm(state.kept, f"{number}.key_norm"),
+            )
+        )
+    head = _project(state, "head", state.choice.head)
+    turns = torch.view_as_complex(state.kept["turns"])
+    lean = put_together(config, state.kept["embedding"], layers, head, turns)
+    lean.dtype = lean.cache_dtype = torch.float32
+    return lean
+
+
+def shortest(weight: Tensor) -> Tensor:
+    """The same numbers in bfloat16 where it holds them exactly, as most published weights are, else in float32."""
+    if weight.dtype is torch.bfloat16:
+        return weight
+    short = weight.bfloat16()
+    return short if bool((short.float() == weight).all()) else weight.float()
+
+
+def _project(state: LeanState, name: str, choice: KernelChoice) -> Project:
+    kept = state.kept
+    bias, norm = kept.get(f"{name}.bias"), _norm(kept, name)
+    plain = weight = None
+    if choice.needs_float:
+        found = kept.get(f"{name}.weight", state.repacked.get(f"{name}.weight"))
+        plain = FloatProjection(kept["embedding"] if found is None else found, bias, norm)
+    if choice.needs_int8:
+        codes = kept.get(f"{name}.codes", state.repacked.get(f"{name}.codes"))
+        if codes is None:
+            raise KeyError(f"{name}.codes")
+        inputs = int(kept[f"{name}.inputs"])
+        weight = Int8Weight(codes, kept[f"{name}.scales"], kept[f"{name}.outliers"], inputs, bias, norm)
+    return choice.make(plain, weight)
+
+
+def _norm(kept: Mapping[str, Tensor], name: str) -> RmsNorm | None:
+    weight = kept.get(f"{name}.norm")
+    return None if weight is None else RmsNorm(weight, float(kept[f"{name}.eps"]))

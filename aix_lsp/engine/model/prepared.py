@@ -1,0 +1,153 @@
+"""What loading a model found out and made, kept in the cache so that the next start is quick.
+
+One folder for each combination of the model's files, this machine's CPU, the versions of torch and of this program,
+and the settings that matter. Owns those files; knows no kernel and no model's structure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import aix_lsp
+from aix_lsp import paths
+
+log = logging.getLogger(__name__)
+
+_FORMAT = 1
+_KEPT_MODELS = 4
+_ROOM = 3
+"""How many times its size must be free on the disk."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """What loading found out, in JSON's types: how the projections are computed and why, what each layer is, and
+    the threads that were chosen."""
+
+    choice: dict[str, Any]
+    agreement: str
+    measured: list[str]
+    layers: list[dict[str, Any]]
+    shapes: dict[str, list[int]]
+    vocab_size: int
+    end_tokens: list[int]
+    threads: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A prepared model's folder, which may not exist."""
+
+    folder: Path
+
+    def read(self) -> tuple[Findings, Mapping[str, Tensor], Mapping[str, Tensor]] | None:
+        """The findings, the tensors to be kept (mapped from the file) and those to be packed; None where there
+        are none, or where they are damaged."""
+        try:
+            findings = Findings(**json.loads((self.folder / "findings.json").read_text()))
+            kept = load_file(self.folder / "kept.safetensors")
+            repacked = load_file(self.folder / "repacked.safetensors")
+            os.utime(self.folder)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, SafetensorError) as error:
+            log.warning("%s is damaged (%s); the model is prepared anew", self.folder, error)
+            self.remove()
+            return None
+        return findings, kept, repacked
+
+    def write(self, findings: Findings, kept: Mapping[str, Tensor], repacked: Mapping[str, Tensor]) -> bool:
+        """Store all of it; False, with a line in the log, where the disk does not take it."""
+        size = sum(tensor.nbytes for part in (kept, repacked) for tensor in part.values())
+        try:
+            root = self.folder.parent
+            root.mkdir(parents=True, exist_ok=True)
+            if shutil.disk_usage(root).free < _ROOM * size:
+                raise OSError(f"too little room for {size >> 20} MB")
+            with tempfile.TemporaryDirectory(dir=root, prefix="new-") as made:
+                # A folder inside: the rename leaves the temporary one to be removed.
+                folder = Path(made) / "model"
+                folder.mkdir()
+                save_file(dict(kept), folder / "kept.safetensors")
+                save_file(dict(repacked), folder / "repacked.safetensors")
+                (folder / "findings.json").write_text(json.dumps(asdict(findings)))
+                self.remove()
+                folder.rename(self.folder)
+            _prune(root)
+        except (OSError, SafetensorError) as error:
+            log.warning("the prepared model is not kept (%s); the next start takes as long", error)
+            return False
+        return True
+
+    def note_threads(self, threads: dict[str, int]) -> None:
+        """Add the chosen threads to what is stored."""
+        file = self.folder / "findings.json"
+        try:
+            found = json.loads(file.read_text())
+            new = file.with_suffix(".new")
+            new.write_text(json.dumps({**found, "threads": threads}))
+            new.replace(file)
+        except (OSError, ValueError) as error:
+            log.info("the threads are not kept (%s)", error)
+
+    def remove(self) -> None:
+        """Forget it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def prepared(files: Iterable[Path], **what: object) -> Prepared:
+    """Where the model of these files is kept, for this machine and for settings `what`."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        info = file.stat()
+        digest.update(f"{file.resolve()} {info.st_size} {info.st_mtime_ns}\n".encode())
+    digest.update(
+        json.dumps([_FORMAT, aix_lsp.__version__, machine(), what], sort_keys=True, default=str).encode()
+    )
+    return Prepared(paths.cache_dir() / "models" / digest.hexdigest()[:24])
+
+
+def machine() -> dict[str, Any]:
+    """What kernels' correctness and speed depend on: the CPU with its instructions, its cores, torch."""
+    return {
+        "cpu": _cpu_name(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "flags": sorted(name for name, there in _capabilities().items() if there),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+    }
+
+
+def _capabilities() -> dict[str, Any]:
+    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return found
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _prune(root: Path) -> None:
+    """Keep the models that were used last."""
+    folders = [folder for folder in root.iterdir() if not folder.name.startswith("new-")]
+    for folder in sorted(folders, key=lambda one: one.stat().st_mtime, reverse=True)[_KEPT_MODELS:]:
+        shutil.rmtree(folder, ignore_errors=True)
