@@ -152,7 +152,7 @@ def _check_through_the_engine(runner: TorchRunner, answers: list[list[int]]) -> 
         for prompts in wave:
             requests = [request(prompt, NEW_TOKENS) for prompt in prompts]
             for one in requests:
-                stepper.requests.add(one)
+                stepper.add(one)
             while stepper.run_once():
                 pass
             found += [one.sequences[0].output.tokens for one in requests]
