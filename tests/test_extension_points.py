@@ -59,6 +59,51 @@ assert body["prompt"] == "<|probe_pre|>one<|probe_suf|>two<|probe_mid|>", body
 assert "<|probe_end|>" in body["stop"], body
 print("rendered")
 """
+USE_LANGUAGE = """
+from aix_lsp.completion.text import DocumentSnapshot, Text
+from aix_lsp.languages import indexed_language, language_of, language_of_file
+from aix_lsp.lsp.capabilities import Client, registrations
+from aix_lsp.lsp.open_documents import assemble
+
+def cell(uri, language, text):
+    return DocumentSnapshot(uri, 1, language, "", Text.of(text))
+
+assert language_of_file("a.probe") == indexed_language("a.probe") == "probelang"
+assert (language_of("probelang").block, language_of("probelang").name) == ("colon", "Probe Language")
+[watched] = registrations(Client(registers_watched_files=True), True)
+assert any("probe" in watcher.glob_pattern for watcher in watched.register_options.watchers)
+cells = [cell("one", "python", "x = 1"), cell("two", "probelang", "y")]
+view = assemble(cell("book#probelang", "probelang", ""), cells)
+assert str(view.document.text) == ";; x = 1\\ny\\n", str(view.document.text)
+print("known")
+"""
+FILTER = '''
+"""Ends a suggestion before a word that nobody wants."""
+
+from aix_lsp.completion.postprocess.filter import Cut
+
+
+def probe(text: str, cursor: object, done: bool) -> Cut:
+    head, found, _ = text.partition("frobnicate")
+    return Cut(head, bool(found))
+'''
+USE_FILTER = """
+import asyncio
+from tests.lsp.peer import DirectPeer
+from tests.lsp.places import STREAM, URI, at
+from tests.lsp.scripted import ScriptedBackend, dependencies
+
+async def main():
+    peer = DirectPeer(dependencies(ScriptedBackend(lambda request: ["value + ", "other; ", "frobnicate()"])))
+    await peer.initialize()
+    text, params = at("total = |")
+    peer.open(params["textDocument"]["uri"], text)
+    answer = await peer.ask(STREAM, params)
+    print(answer["items"][0]["insertText"])
+    await peer.session.close()
+
+asyncio.run(main())
+"""
 ASK = """
 import asyncio
 from tests.lsp.peer import DirectPeer
@@ -151,3 +196,20 @@ def test_a_model_family_is_one_template(package: Path) -> None:
     assert source.count(head) == 1
     templates.write_text(source.replace(head, head + FAMILY), "utf-8")
     assert run(package, "-c", USE_FAMILY) == "rendered\n"
+
+
+def test_a_language_is_one_row(package: Path) -> None:
+    """Its files, comments, blocks and grammar are known from there to all who ask."""
+    row = "probelang        | ;;       | .probe         | colon indexed |  | Probe Language\n"
+    insert(package / "languages.py", "\nxml  ", "\n" + row.strip())
+    assert run(package, "-c", USE_LANGUAGE) == "known\n"
+
+
+def test_a_filter_is_a_function_and_its_place_in_the_pipeline(package: Path) -> None:
+    assert "frobnicate" in run(package, "-c", USE_FILTER)
+    (package / "completion" / "postprocess" / "probe.py").write_text(FILTER, "utf-8")
+    pipeline = package / "completion" / "postprocess" / "pipeline.py"
+    insert(pipeline, "\n__all__", "from aix_lsp.completion.postprocess.probe import probe\n")
+    source = pipeline.read_text("utf-8")
+    pipeline.write_text(source.replace("    markers,\n", "    probe,\n    markers,\n"), "utf-8")
+    assert run(package, "-c", USE_FILTER).strip() == "value + other;"
