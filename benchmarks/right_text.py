@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from aix_lsp.completion.cursor import AFTER, BEFORE, CursorContext, extent
+from aix_lsp.completion.cursor import AFTER, BEFORE, CursorContext, is_multiline
 from aix_lsp.completion.postprocess import pipeline
 from benchmarks.replay.corpus import DEBIAN, LANGUAGES, SourceFile, chosen, default_cache
 
@@ -41,10 +41,10 @@ def places(source: SourceFile, count: int, draw: random.Random) -> Iterator[tupl
             yield CursorContext(f"file:///{source.path}", source.language, before, after), text
 
 
-def cut_by(scene: CursorContext, text: str) -> Iterator[str]:
-    """The names of the filters that take something from a text at a scene's cursor."""
-    for each in pipeline.of(extent(scene, "auto")):
-        if each.__name__ not in MEANT and each(text, scene, True).text.rstrip() != text.rstrip():
+def cut_by(cursor: CursorContext, text: str) -> Iterator[str]:
+    """The names of the filters that take something from a text at a cursor's cursor."""
+    for each in pipeline.of(is_multiline(cursor, "auto")):
+        if each.__name__ not in MEANT and each(text, cursor, True).text.rstrip() != text.rstrip():
             yield each.__name__
 
 
@@ -53,17 +53,17 @@ def report(files: Sequence[SourceFile], count: int, seed: int, examples: int) ->
     draw = random.Random(seed)
     total, cut, shown = 0, Counter[str](), Counter[str]()
     for source in files:
-        for scene, text in places(source, count, draw):
+        for cursor, text in places(source, count, draw):
             total += 1
-            for name in cut_by(scene, text):
+            for name in cut_by(cursor, text):
                 cut[name] += 1
                 shown[name] += 1
                 if shown[name] <= examples:
                     print(
-                        f"{name}: {source.name}\n  {scene.before[-80:]!r}\n  {text!r}\n  {scene.after[:80]!r}"
+                        f"{name}: {source.name}\n  {cursor.before[-80:]!r}\n  {text!r}\n  {cursor.after[:80]!r}"
                     )
     print(f"{total} places in {len(files)} files")
-    names = {each.__name__ for kind in ("line", "block") for each in pipeline.of(kind)}
+    names = {each.__name__ for multiline in (False, True) for each in pipeline.of(multiline)}
     for name in sorted(names - set(MEANT), key=lambda name: (-cut[name], name)):
         print(f"  {name:14} {cut[name]:5}  {cut[name] / max(1, total):.2%}")
 

@@ -12,27 +12,13 @@ from aix_lsp.fim.closers import only_closers
 from aix_lsp.fim.reading import Lines, read, read_back
 from aix_lsp.languages import language_of
 
-_LOOK_AT = 64
-
-
-def line_ending(text: Lines, near: int) -> str:
-    """The line ending in use around line `near`: "\\n", "\\r\\n" or "\\r"; "\\n" for a single line."""
-    start = max(0, near - _LOOK_AT)
-    counts = {"\n": 0, "\r\n": 0, "\r": 0}
-    for line in text.lines(start, near + _LOOK_AT):
-        ending = line[-2:] if line.endswith("\r\n") else line[-1:]
-        if ending in counts:
-            counts[ending] += 1
-    return max(counts, key=lambda ending: counts[ending])
-
-
-def with_ending(string: str, ending: str) -> str:
-    """`string`, which has "\\n" endings, with `ending` instead."""
-    return string if ending == "\n" else string.replace("\n", ending)
-
+SyntacticContext = Literal["code", "parentheses", "comment", "string", "long string", "prose"]
+Multiline = Literal["auto", "always", "never"]
 
 BEFORE = 4096
 AFTER = 2048
+_LOOK_AT = 64
+"""Lines in each direction whose endings are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +36,7 @@ class CursorContext:
 
     @classmethod
     def of(cls, document: DocumentSnapshot, position: Position) -> CursorContext:
-        """The scene at `cursor`, a valid position of `document`."""
+        """What stands around `position`, a valid one of `document`."""
         text = document.text
         return cls(
             document.uri,
@@ -108,9 +94,6 @@ def _is_word(char: str) -> bool:
     return char.isalnum() or char == "_"
 
 
-SyntacticContext = Literal["code", "parentheses", "comment", "string", "long string", "prose"]
-
-
 def syntactic_context(cursor: CursorContext) -> SyntacticContext:
     """The innermost of them; "parentheses" are those of a call, a signature or a condition.
 
@@ -127,24 +110,18 @@ def syntactic_context(cursor: CursorContext) -> SyntacticContext:
     return "parentheses" if openers and openers[-1].char == "(" else "code"
 
 
-Extent = Literal["line", "block"]
-Multiline = Literal["auto", "always", "never"]
-
-
-def extent(cursor: CursorContext, multiline: Multiline, invoked: bool = False) -> Extent:
-    """How far a suggestion at the scene's cursor may go; who asks by hand wants more than the line's rest."""
-    if multiline == "never" or cursor.in_mid_line:
-        return "line"
-    if multiline == "always":
-        return "block"
+def is_multiline(cursor: CursorContext, setting: Multiline, invoked: bool = False) -> bool:
+    """Whether a suggestion may have several lines; an invoked request wants more than the line's rest."""
+    if setting == "never" or cursor.in_mid_line:
+        return False
+    if setting == "always":
+        return True
     line, rest = cursor.line_before, cursor.line_after.strip()
     if rest and not _between_block_brackets(line, rest):
-        return "line"
+        return False
     if line.strip() and not opens_block(line, language_of(cursor.language)):
-        return "block" if invoked else "line"
-    if _body_below(cursor) or not (invoked or syntactic_context(cursor) == "code"):
-        return "line"
-    return "block"
+        return invoked
+    return not _body_below(cursor) and (invoked or syntactic_context(cursor) == "code")
 
 
 def _body_below(cursor: CursorContext) -> bool:
@@ -156,3 +133,19 @@ def _body_below(cursor: CursorContext) -> bool:
 def _between_block_brackets(line: str, rest: str) -> bool:
     """Whether the cursor stands in a pair of brackets that an editor closed as its block was opened."""
     return line.rstrip().endswith("{") and rest.startswith("}")
+
+
+def line_ending(text: Lines, near: int) -> str:
+    """The line ending in use around line `near`: "\\n", "\\r\\n" or "\\r"; "\\n" for a single line."""
+    start = max(0, near - _LOOK_AT)
+    counts = {"\n": 0, "\r\n": 0, "\r": 0}
+    for line in text.lines(start, near + _LOOK_AT):
+        ending = line[-2:] if line.endswith("\r\n") else line[-1:]
+        if ending in counts:
+            counts[ending] += 1
+    return max(counts, key=lambda ending: counts[ending])
+
+
+def with_ending(string: str, ending: str) -> str:
+    """`string`, which has "\\n" endings, with `ending` instead."""
+    return string if ending == "\n" else string.replace("\n", ending)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aix_lsp.backends.base import Backend, BackendError, Delta, GenerateRequest, Usage
-from aix_lsp.completion.cursor import CursorContext, Extent
+from aix_lsp.completion.cursor import CursorContext
 from aix_lsp.completion.postprocess import pipeline
 
 log = logging.getLogger(__name__)
@@ -56,14 +56,14 @@ class Generation:
         self,
         name: str,
         cursor: CursorContext,
-        extent: Extent,
+        multiline: bool,
         clock: Callable[[], float],
         grew: Callable[[], None],
     ) -> None:
         """`clock` gives seconds; `grew` is called at each change, as the watchers are."""
         self.name = name
         self.cursor = cursor
-        self.extent = extent
+        self.multiline = multiline
         self.tracks: list[Track] = []
         self.started = clock()
         self.first_text: float | None = None
@@ -173,7 +173,7 @@ class Generation:
             return
         track.raw += event.text
         before = track.shown
-        track.shown, track.stopped = pipeline.apply(track.raw, self.cursor, self.extent, done=False)
+        track.shown, track.stopped = pipeline.apply(track.raw, self.cursor, self.multiline, done=False)
         if event.finish_reason is not None:
             self._end(track, event.finish_reason)
         if track.shown != before or track.stopped:
@@ -182,7 +182,7 @@ class Generation:
     def _end(self, track: Track, reason: str) -> None:
         track.finish_reason = track.finish_reason or reason
         if not track.stopped:
-            track.shown, stopped = pipeline.apply(track.raw, self.cursor, self.extent, done=True)
+            track.shown, stopped = pipeline.apply(track.raw, self.cursor, self.multiline, done=True)
             if reason == "length" and not stopped:
                 track.shown = pipeline.whole_words(track.shown)
             track.stopped = True

@@ -72,10 +72,10 @@ class GenerationCache:
 
     def find(self, context: CompletionContext, state: DocumentState) -> GenerationRef | None:
         """A generation that goes along with what was typed since it began."""
-        for generation, typed in self._store.look_back(context.cursor, context.shape):
+        for generation, typed in self._store.look_back(context.cursor, context.settings_key):
             if generation.cancelled or generation.error is not None or contradicts(generation, typed):
                 continue
-            if context.wanted > len(generation.tracks):
+            if context.candidates > len(generation.tracks):
                 if typed:
                     continue
                 self._vary(generation, context, state)
@@ -112,7 +112,7 @@ class GenerationCache:
         request, placeholders = self._request(context, state, self._key(context))
         cursor = replace(context.cursor, placeholders=placeholders)
         generation = Generation(
-            name, cursor, context.extent, self._clock, lambda: self._grew(generation, state)
+            name, cursor, context.multiline, self._clock, lambda: self._grew(generation, state)
         )
         generation.prefetched_for = prefetched_for
         state.begin(
@@ -120,7 +120,7 @@ class GenerationCache:
             context.request.document,
             context.request_start,
             context.request_position,
-            context.head,
+            context.selected_text,
         )
         state.drop_strays(keep=prefetched_for or generation)
         self._generations.add(generation)
@@ -129,9 +129,9 @@ class GenerationCache:
                 request, priority=Priority.PREFETCH, stream_key=f"{request.stream_key}:prefetch"
             )
         generation.start(self._backend, request, self._failed)
-        if context.wanted > 1:
+        if context.candidates > 1:
             self._vary(generation, context, state)
-        self._store.put(reuse_key(context.cursor, context.shape), generation)
+        self._store.put(reuse_key(context.cursor, context.settings_key), generation)
         return GenerationRef(generation, "", "generated")
 
     def prefetch(
@@ -182,7 +182,7 @@ class GenerationCache:
         request, _ = self._request(context, state, f"{self._key(context)}:more")
         request = replace(
             request,
-            n=context.wanted - len(generation.tracks),
+            n=context.candidates - len(generation.tracks),
             temperature=prompts.varied_temperature(context.settings),
         )
         self._generations.add(generation)
@@ -239,7 +239,7 @@ def _too_little(generation: Generation, typed: str) -> bool:
 def _ended_its_line(generation: Generation, context: CompletionContext) -> bool:
     """Whether the model ended its line here, so that asking for the line's rest would bring nothing."""
     return (
-        generation.extent == context.extent == "line"
+        not (generation.multiline or context.multiline)
         and context.request.trigger == "automatic"
         and all(track.finish_reason == "stop" for track in generation.tracks)
     )

@@ -53,7 +53,7 @@ def _likely(track: Track) -> bool:
 
 
 def _ended(context: CompletionContext, track: Track) -> bool:
-    return context.extent == "line" and track.finish_reason == "stop"
+    return not context.multiline and track.finish_reason == "stop"
 
 
 def _below(context: CompletionContext, text: str, replaced: int, line: str) -> CompletionRequest | None:

@@ -73,7 +73,7 @@ def request(
         max_tokens=settings.max_tokens,
         temperature=settings.temperature,
         stop_when=_stop_when(context),
-        confidence=context.least,
+        confidence=context.confidence,
         stream_key=stream_key,
         priority=Priority.INVOKED if context.request.trigger == "invoked" else Priority.TYPED,
         deadline_ms=max(_LONGEST_MS, settings.deadline_ms),
@@ -92,13 +92,9 @@ def _stop_when(context: CompletionContext) -> StopWhen:
     if context.cursor.in_mid_line:  # whether the model ends its line or its insertion must be seen
         return ""
     line = context.cursor.line_before
-    if (
-        context.extent == "block"
-        and line.strip()
-        and not opens_block(line, language_of(context.cursor.language))
-    ):
+    if context.multiline and line.strip() and not opens_block(line, language_of(context.cursor.language)):
         return ""  # the lines to come are no deeper than the cursor's
-    return context.extent
+    return "block" if context.multiline else "line"
 
 
 def stream_key(session: str, uri: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from aix_lsp.backends.base import ModelInfo
-from aix_lsp.completion.cursor import CursorContext, Extent, extent
+from aix_lsp.completion.cursor import CursorContext, is_multiline
 from aix_lsp.completion.edits import after
 from aix_lsp.completion.text import DocumentSnapshot, Position
 from aix_lsp.fim.confidence import NO_THRESHOLD, ConfidenceThresholds
@@ -83,7 +83,7 @@ _FURTHER = 0.1
 
 @dataclass(frozen=True, slots=True)
 class CompletionContext:
-    """What a request comes to. Positions are valid."""
+    """Everything that is worked out of a request, once. Positions are valid."""
 
     request: CompletionRequest
     settings: Settings
@@ -92,11 +92,12 @@ class CompletionContext:
     position: Position
     """The cursor in `document`."""
     cursor: CursorContext
-    extent: Extent
-    shape: Hashable
+    multiline: bool
+    """Whether a suggestion may have several lines."""
+    settings_key: Hashable
     """What must be the same for a generation to be used again, besides the place."""
-    wanted: int
-    """How many candidates."""
+    candidates: int
+    """How many are wanted."""
 
     @property
     def request_start(self) -> Position:
@@ -111,8 +112,8 @@ class CompletionContext:
         return self.request.document.text.clamp(self.request.position)
 
     @property
-    def least(self) -> ConfidenceThresholds:
-        """The chances at which a suggestion ends. What was asked for by hand is shown in full."""
+    def confidence(self) -> ConfidenceThresholds:
+        """The probabilities at which a suggestion ends. What was asked for by hand is shown in full."""
         sure = self.settings.confidence
         if self.request.trigger == "invoked" or not sure:
             return NO_THRESHOLD
@@ -120,15 +121,15 @@ class CompletionContext:
         return ConfidenceThresholds(head=max(_HEAD, sure), whole=sure, further=further)
 
     @property
-    def head(self) -> str:
-        """The selected entry of the popup."""
+    def selected_text(self) -> str:
+        """The selected entry of the popup; empty without one."""
         return normalise(self.request.selected.text) if self.request.selected else ""
 
 
 def completion_context(
     request: CompletionRequest, settings: Settings, model: ModelInfo | None, typed: str = ""
 ) -> CompletionContext | None:
-    """Work a request out; None where no suggestion can help: in binary data, and, unasked, inside a word.
+    """The context of a request; None where no suggestion can help: in binary data, and, unasked, inside a word.
 
     `typed` is what was just written up to the cursor: a word that begins there is a new one, which only
     touches the word right of it until the blank between them is typed.
@@ -146,7 +147,7 @@ def completion_context(
         return None
     invoked = request.trigger == "invoked"
     model_name = model.name if model else ""
-    shape = (
+    settings_key = (
         settings.max_tokens,
         settings.multiline,
         settings.temperature,
@@ -154,14 +155,13 @@ def completion_context(
         settings.confidence,
         model_name,
     )
-    reach = extent(cursor, settings.multiline, invoked)
     return CompletionContext(
         request,
         settings,
         document,
         position,
         cursor,
-        reach,
-        shape,
+        is_multiline(cursor, settings.multiline, invoked),
+        settings_key,
         max(1, request.candidates) if invoked else 1,
     )

@@ -135,7 +135,7 @@ class Answer:
 
     def take(self, ref: GenerationRef) -> bool:
         """Look at the source again; whether a text has changed."""
-        found = candidates(ref.generation, ref.typed, self._goal.cursor)[: self._goal.wanted]
+        found = candidates(ref.generation, ref.typed, self._goal.cursor)[: self._goal.candidates]
         if found and not self._first_ms:
             self._first_ms = self._asking.elapsed_ms
         old = [(suggestion.text, suggestion.replace_right) for suggestion in self.suggestions]

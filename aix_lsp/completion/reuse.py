@@ -32,7 +32,7 @@ class ReuseKey(NamedTuple):
     language: str
     before: str
     after: str
-    shape: Hashable
+    settings_key: Hashable
 
 
 class Hit(NamedTuple, Generic[T]):
@@ -42,10 +42,10 @@ class Hit(NamedTuple, Generic[T]):
     typed: str
 
 
-def reuse_key(cursor: CursorContext, shape: Hashable = None) -> ReuseKey:
+def reuse_key(cursor: CursorContext, settings_key: Hashable = None) -> ReuseKey:
     """The place at a scene's cursor."""
     return ReuseKey(
-        cursor.uri, cursor.language, cursor.before[-NEAR_BEFORE:], near_after(cursor.after), shape
+        cursor.uri, cursor.language, cursor.before[-NEAR_BEFORE:], near_after(cursor.after), settings_key
     )
 
 
@@ -84,7 +84,7 @@ class ReuseStore(Generic[T]):
         """Say that some value's text has this many characters; lookups go back as far as the longest."""
         self._longest = min(LOOK_BACK, max(self._longest, length + MOST_TYPED_AHEAD))
 
-    def look_back(self, cursor: CursorContext, shape: Hashable = None) -> Iterator[Hit[T]]:
+    def look_back(self, cursor: CursorContext, settings_key: Hashable = None) -> Iterator[Hit[T]]:
         """What was stored at the scene's place and at those before it, nearest first.
 
         Whether what was typed since is the head of the value's text is for the caller to see.
@@ -99,7 +99,7 @@ class ReuseStore(Generic[T]):
                 continue
             near = before[max(0, end - NEAR_BEFORE) : end]
             for after in forms:
-                at = ReuseKey(cursor.uri, cursor.language, near, after, shape)
+                at = ReuseKey(cursor.uri, cursor.language, near, after, settings_key)
                 if at in self._known and (value := self._entries.get(at)) is not None:
                     yield Hit(value, before[end:])
 

@@ -53,7 +53,7 @@ def take_out(names: set[str]) -> None:
     if WHOLE_WORDS in names:
         pipeline.whole_words = lambda text: text
     if REUSE in names:
-        ReuseStore.look_back = lambda self, scene, shape=None: iter(())  # type: ignore[method-assign]
+        ReuseStore.look_back = lambda self, scene, settings_key=None: iter(())  # type: ignore[method-assign]
 
 
 def watch(marks: Marks) -> None:

@@ -32,13 +32,13 @@ def test_the_nearest_place_comes_first() -> None:
 
 def test_a_place_needs_the_same_surroundings() -> None:
     kept = store()
-    kept.put(reuse_key(cursor("y = 1\nx = "), shape=1), "value")
-    assert list(kept.look_back(cursor("y = 1\nx = f"), shape=1))
-    assert not list(kept.look_back(cursor("y = 2\nx = f"), shape=1))
-    assert not list(kept.look_back(cursor("y = 1\nx = f"), shape=2))
-    assert not list(kept.look_back(cursor("y = 1\nx = f", "\nz"), shape=1))
-    assert not list(kept.look_back(cursor("y = 1\nx = f", uri="file:///b"), shape=1))
-    assert not list(kept.look_back(cursor("y = 1\nx = f", language="c"), shape=1))
+    kept.put(reuse_key(cursor("y = 1\nx = "), settings_key=1), "value")
+    assert list(kept.look_back(cursor("y = 1\nx = f"), settings_key=1))
+    assert not list(kept.look_back(cursor("y = 2\nx = f"), settings_key=1))
+    assert not list(kept.look_back(cursor("y = 1\nx = f"), settings_key=2))
+    assert not list(kept.look_back(cursor("y = 1\nx = f", "\nz"), settings_key=1))
+    assert not list(kept.look_back(cursor("y = 1\nx = f", uri="file:///b"), settings_key=1))
+    assert not list(kept.look_back(cursor("y = 1\nx = f", language="c"), settings_key=1))
 
 
 def test_an_editors_closers_make_no_other_place() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from aix_lsp.completion.cursor import CursorContext, Extent
+from aix_lsp.completion.cursor import CursorContext
 from aix_lsp.completion.postprocess.balance import Fitted, balance, fit
 from aix_lsp.completion.postprocess.chat import chat
 from aix_lsp.completion.postprocess.duplicates import above, below, echo, overlap
@@ -50,19 +50,19 @@ BLOCK: tuple[Filter, ...] = (
 )
 
 
-def of(extent: Extent) -> tuple[Filter, ...]:
+def of(multiline: bool) -> tuple[Filter, ...]:
     """The filters of suggestions of one line, or of several, in their order."""
-    return LINE if extent == "line" else BLOCK
+    return BLOCK if multiline else LINE
 
 
-def apply(text: str, cursor: CursorContext, extent: Extent, done: bool) -> Cut:
+def apply(text: str, cursor: CursorContext, multiline: bool, done: bool) -> Cut:
     """What of `text`, all that was generated so far at the scene's cursor, may be shown.
 
     `done` says that nothing will be added. `stop` in the answer says that nothing added would be shown.
     """
     text = whole = text.replace("\r\n", "\n").replace("\r", "\n")
     stopped = False
-    for each in of(extent):
+    for each in of(multiline):
         if not stopped and whole[len(text) :].startswith("\n") and whole.startswith(text):
             text += "\n"  # what the filter before holds back begins below: this line will not grow
         whole = text

@@ -29,14 +29,14 @@ def small_model(folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(SMALL)
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|file_sep|>", "<|repo_name|>"]})
     tokenizer.save_pretrained(folder)
-    shape: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    settings_key: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
     heads: dict[str, Any] = {"num_attention_heads": 4, "num_key_value_heads": 2}
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         max_position_embeddings=4096,
         eos_token_id=0,
         bos_token_id=None,
-        **shape,
+        **settings_key,
         **heads,
     )
     LlamaForCausalLM(config).save_pretrained(folder)

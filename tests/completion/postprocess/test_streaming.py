@@ -50,15 +50,15 @@ cursors = st.builds(CursorContext, st.just("file:///a"), language, before, befor
 
 
 @settings(max_examples=600)
-@given(cursors, st.lists(snippets, max_size=14), st.sampled_from(["line", "block"]))
-def test_what_is_shown_is_never_taken_back(cursor: CursorContext, parts: list[str], extent: str) -> None:
+@given(cursors, st.lists(snippets, max_size=14), st.booleans())
+def test_what_is_shown_is_never_taken_back(cursor: CursorContext, parts: list[str], multiline: bool) -> None:
     text = "".join(parts)
     assume(not repetition(text, cursor, True).stop)
-    whole = apply(text, cursor, extent, True)  # type: ignore[arg-type]
+    whole = apply(text, cursor, multiline, True)
     so_far = shown = ""
     for part in parts:
         so_far += part
-        cut = apply(so_far, cursor, extent, False)  # type: ignore[arg-type]
+        cut = apply(so_far, cursor, multiline, False)
         assert cut.text.startswith(shown), (so_far, shown, cut)
         shown = cut.text
         if cut.stop:
@@ -68,9 +68,11 @@ def test_what_is_shown_is_never_taken_back(cursor: CursorContext, parts: list[st
 
 
 @settings(max_examples=300)
-@given(cursors, code, st.sampled_from(["line", "block"]))
-def test_what_is_shown_was_written_there_in_one_piece(cursor: CursorContext, text: str, extent: str) -> None:
-    shown = apply(text, cursor, extent, True).text  # type: ignore[arg-type]
+@given(cursors, code, st.booleans())
+def test_what_is_shown_was_written_there_in_one_piece(
+    cursor: CursorContext, text: str, multiline: bool
+) -> None:
+    shown = apply(text, cursor, multiline, True).text
     written = text.replace("\r\n", "\n")
     # Only a fence, and the indentation or the line that stands there already, may be missing in front.
     assert written.startswith(shown) or written.lstrip(" \t").startswith(shown) or f"\n{shown}" in written

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from aix_lsp.completion.cursor import extent
+from aix_lsp.completion.cursor import is_multiline
 from aix_lsp.completion.postprocess.balance import balance
 from aix_lsp.completion.postprocess.chat import chat
 from aix_lsp.completion.postprocess.duplicates import above, below, echo, overlap
@@ -430,7 +430,7 @@ def test_whole_words(text: str, shown: str) -> None:
 )
 def test_together(source: str, text: str, shown: str) -> None:
     here = cursor(source)
-    assert apply(text, here, extent(here, "auto"), True).text == shown
+    assert apply(text, here, is_multiline(here, "auto"), True).text == shown
 
 
 @pytest.mark.parametrize(

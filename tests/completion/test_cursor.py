@@ -1,0 +1,92 @@
+"""What the cursor stands in, and how far a suggestion may go there."""
+
+from __future__ import annotations
+
+import pytest
+
+from aix_lsp.completion.cursor import Multiline, SyntacticContext, is_multiline, syntactic_context
+from tests.completion.postprocess.cursors import cursor
+
+
+@pytest.mark.parametrize(
+    ("source", "language", "wanted"),
+    [
+        ("x = |", "python", "code"),
+        ("def f():\n    |", "python", "code"),
+        ("x = f(|", "python", "parentheses"),
+        ("x = f(a,\n      |", "python", "parentheses"),
+        ("def f(a, |", "python", "parentheses"),
+        ("x = f(a)|", "python", "code"),
+        ("x = f([|", "python", "code"),
+        ("f(function () {|", "javascript", "code"),
+        ("# a (|", "python", "comment"),
+        ("x = 1  # a|", "python", "comment"),
+        ("/* a\n * |", "c", "comment"),
+        ("/* a */ |", "c", "code"),
+        ("x = 'a|", "python", "string"),
+        ("x = 'a'|", "python", "code"),
+        ("f('a|", "python", "string"),
+        ('def f():\n    """Say.\n\n    |', "python", "long string"),
+        ('def f():\n    """Say."""\n    |', "python", "code"),
+        ("x = `a ${|", "javascript", "long string"),
+        ("Some words |", "markdown", "prose"),
+    ],
+)
+def test_syntactic_context(source: str, language: str, wanted: SyntacticContext) -> None:
+    assert syntactic_context(cursor(source, language)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("source", "multiline", "wanted", "language"),
+    [
+        ("x = |", "auto", False, "python"),
+        ("|", "auto", True, "python"),
+        ("def f():\n    |", "auto", True, "python"),
+        # a block opener
+        ("def f():|", "auto", True, "python"),
+        ("if (x) {|}", "auto", True, "javascript"),
+        ("if (x) {|", "auto", True, "javascript"),
+        ("x => |", "auto", True, "javascript"),
+        ("items.each do |", "auto", True, "ruby"),
+        ("x = [|", "auto", True, "python"),
+        ("x = {|\n", "auto", True, "python"),
+        # the next line's indentation
+        ("def f():|\n    return 1", "auto", False, "python"),
+        ("def f():\n|\n    return 1", "auto", False, "python"),
+        ("def f():\n    |\n    return 1", "auto", True, "python"),
+        ("def f():\n    |\nx = 1", "auto", True, "python"),
+        # a call, a signature
+        ("f(|)", "auto", False, "python"),
+        ("f(|", "auto", False, "python"),
+        ("f(\n    a,\n    |", "auto", False, "python"),
+        ("def f(|", "auto", False, "python"),
+        ("f(function () {|});", "auto", True, "javascript"),
+        # a comment, a string, a docstring: what looks like an opener is none
+        ("# for example:|", "auto", False, "python"),
+        ("/* for example {|", "auto", False, "c"),
+        ("x = 'for example:|", "auto", False, "python"),
+        ('def f():\n    """Say:|', "auto", False, "python"),
+        ('def f():\n    """Say.\n    |', "auto", False, "python"),
+        ("Say:\n|", "auto", False, "markdown"),
+        # as the user says
+        ("f(|, 1)", "always", False, "python"),
+        ("x = |", "always", True, "python"),
+        ("def f():|", "never", False, "python"),
+    ],
+)
+def test_multiline(source: str, multiline: Multiline, wanted: bool, language: str) -> None:
+    assert is_multiline(cursor(source, language), multiline) == wanted
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        ("x = 1|", True),
+        ("f(|", True),
+        ('"""Say:|', True),
+        ("def f():|\n    return 1", False),
+        ("x = | + 1", False),
+    ],
+)
+def test_multiline_by_hand(source: str, wanted: bool) -> None:
+    assert is_multiline(cursor(source), "auto", invoked=True) == wanted
