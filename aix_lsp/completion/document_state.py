@@ -10,7 +10,7 @@ from aix_lsp.completion.debounce import Debouncer
 from aix_lsp.completion.edits import Span, after, compatible, follow, typed_in
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.pending_request import PendingRequest
-from aix_lsp.completion.request import CompletionRequest, ContentModified
+from aix_lsp.completion.request import CompletionContext, CompletionRequest, ContentModified
 from aix_lsp.completion.reuse import NEAR_AFTER, NEAR_BEFORE, near_after, near_after_forms
 from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Text
 from aix_lsp.fim.reading import read, read_back
@@ -92,20 +92,19 @@ class DocumentState:
         typed = follow(self._typed, change.before.text, change.edits) if self._typed else None
         self._typed = typed if typed is not None and typed.end == end else Span(last.start, end)
 
-    def begin(
-        self, generation: Generation, document: DocumentSnapshot, start: Position, end: Position, head: str
-    ) -> None:
-        """Follow a generation that began at `end` of `document`, in front of which stands a popup's entry.
+    def begin(self, generation: Generation, context: CompletionContext) -> None:
+        """Follow a generation that began at the context's cursor.
 
-        `start` is where the entry would be inserted; without one it is `end`. Raises ContentModified where
-        the document has gone on from `document` so that the generation would be useless.
+        Raises ContentModified where the document has gone on so that the generation would be useless.
         """
+        document = context.request.document
         text = document.text
+        start, end = context.request_start, context.request_position
         span = Span(start, end)
         running = _Running(
             generation,
             span,
-            head,
+            context.selected_text,
             read_back(text, start, NEAR_BEFORE),
             near_after(read(text, end, text.line_count, 2 * NEAR_AFTER)),
             typed_in(span, text),

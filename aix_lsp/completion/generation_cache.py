@@ -13,18 +13,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable, GenerateRequest, Priority
-from aix_lsp.completion import prompt as prompts
+from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable
 from aix_lsp.completion.candidates import contradicts, exhausted, has_more
 from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.debounce import Mean
 from aix_lsp.completion.document_state import DocumentState
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.prefetch import after_acceptance, after_line_break
-from aix_lsp.completion.prompt import PromptBudget
+from aix_lsp.completion.prompt import Prompt, PromptBuilder, prefetched, varied
 from aix_lsp.completion.request import CompletionContext, ContentModified, Suggestion, completion_context
 from aix_lsp.completion.reuse import ReuseStore, reuse_key
-from aix_lsp.fim.window import next_window
 
 Origin = Literal["generated", "joined", "reused"]
 
@@ -54,11 +52,10 @@ class GenerationCache:
         """`ended` is told of each generation that has ended."""
         self.latency = Mean()
         """Seconds to the first text of a new generation."""
-        self._prompt_budget = PromptBudget()
+        self._prompts = PromptBuilder(backend, context_provider)
         self._backend = backend
         self._clock = clock
         self._ended = ended
-        self._context_provider = context_provider
         self._session = secrets.token_hex(4)
         self._numbers = itertools.count(1)
         self._store: ReuseStore[Generation] = ReuseStore(clock)
@@ -109,25 +106,16 @@ class GenerationCache:
         With `prefetched_for` it is one for later, for when that generation's text is accepted.
         """
         name = f"{self._session}-{next(self._numbers)}"
-        request, placeholders = self._request(context, state, self._key(context))
-        cursor = replace(context.cursor, placeholders=placeholders)
+        prompt = self._prompt(context, state)
+        cursor = replace(context.cursor, placeholders=prompt.placeholders)
         generation = Generation(
             name, cursor, context.multiline, self._clock, lambda: self._grew(generation, state)
         )
         generation.prefetched_for = prefetched_for
-        state.begin(
-            generation,
-            context.request.document,
-            context.request_start,
-            context.request_position,
-            context.selected_text,
-        )
+        state.begin(generation, context)
         state.drop_strays(keep=prefetched_for or generation)
         self._generations.add(generation)
-        if prefetched_for is not None:
-            request = replace(
-                request, priority=Priority.PREFETCH, stream_key=f"{request.stream_key}:prefetch"
-            )
+        request = prefetched(prompt.request) if prefetched_for is not None else prompt.request
         generation.start(self._backend, request, self._failed)
         if context.candidates > 1:
             self._vary(generation, context, state)
@@ -179,42 +167,22 @@ class GenerationCache:
 
     def _vary(self, generation: Generation, context: CompletionContext, state: DocumentState) -> None:
         """Ask for further candidates at a generation's place, beside the first."""
-        request, _ = self._request(context, state, f"{self._key(context)}:more")
-        request = replace(
-            request,
-            n=context.candidates - len(generation.tracks),
-            temperature=prompts.varied_temperature(context.settings),
-        )
+        request = varied(self._prompt(context, state).request, context.candidates - len(generation.tracks))
         self._generations.add(generation)
         generation.start(self._backend, request, self._failed)
 
-    def _request(
-        self, context: CompletionContext, state: DocumentState, key: str
-    ) -> tuple[GenerateRequest, tuple[str, ...]]:
-        """The request for the request's place, and what stands in its prompt for secrets."""
-        model, longest = self._backend.status.model, self._prompt_budget.longest
-        limits = prompts.limits(context.settings, model, longest)
-        window = next_window(state.window, context.document.text, context.position, limits)
-        room = prompts.context_chars(context.settings, model, longest)
-        files = self._context_provider.files(context, window, room, moved=window.moved_from(state.window))
+    def _prompt(self, context: CompletionContext, state: DocumentState) -> Prompt:
+        prompt = self._prompts.build(context, state.window)
         if context.request.selected is None:  # else the text is not the document's
-            state.window = window
-        recalls = prompts.recalls(context.settings, model)
-        corpus = self._context_provider.corpus(context, window) if recalls else ()
-        prompt = window.prompt(context.document.path, context.document.language, files)
-        cleaned, placeholders = prompts.clean(prompt)
-        others = self._context_provider.placeholders(context.document.uri)
-        return prompts.request(cleaned, context, key, corpus), (*placeholders, *others)
-
-    def _key(self, context: CompletionContext) -> str:
-        return prompts.stream_key(self._session, context.document.uri)
+            state.window = prompt.window
+        return prompt
 
     def _grew(self, generation: Generation, state: DocumentState) -> None:
         self._store.grew(max(len(track.raw) for track in generation.tracks))
         state.grew(generation)
         if generation.finished and generation in self._generations:
             self._generations.discard(generation)
-            self._prompt_budget.add(generation.usage)
+            self._prompts.read(generation.usage)
             self._ended(generation)
             if generation.first_text is not None:
                 self.latency.add(generation.first_text - generation.started)

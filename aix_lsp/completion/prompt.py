@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+import secrets
+from dataclasses import dataclass, replace
 from itertools import chain
 
-from aix_lsp.backends.base import CorpusText, GenerateRequest, ModelInfo, Priority, StopWhen, Usage
+from aix_lsp.backends.base import Backend, GenerateRequest, ModelInfo, Priority, StopWhen, Usage
+from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.debounce import Mean
 from aix_lsp.completion.request import CompletionContext
 from aix_lsp.completion.secrets import encodable, redact
 from aix_lsp.fim.block import opens_block
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
-from aix_lsp.fim.window import Limits
+from aix_lsp.fim.window import Limits, Window, next_window
 from aix_lsp.languages import language_of
 from aix_lsp.settings import Settings
 
@@ -23,9 +25,85 @@ _CONTEXT_SHARE = 0.3
 """Of the prompt, at most: what stands around the cursor tells more than any other file."""
 _MOST_CHARS = 32768
 _LONGEST_MS = 15_000
-"""A generation that goes on for re-attachment after its ask's deadline ends by then."""
+"""A generation that goes on for re-attachment after its request's deadline ends by then."""
 _VARIED = 0.7
 """Temperature of further candidates, which at 0 would all be the same."""
+BEARABLE_MS = 2000.0
+"""A prompt that shares nothing with earlier ones, as after a jump, should be read in this time. What is
+typed after that costs a token or two, however long the prompt is."""
+SHORTEST = 512
+_ENOUGH = 128
+"""Fewer uncached tokens say more of the overhead than of the reading."""
+_SLACK = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What goes to a backend for one generation."""
+
+    request: GenerateRequest
+    """For the first candidate."""
+    placeholders: tuple[str, ...]
+    """What stands in it in place of secrets."""
+    window: Window
+
+
+class PromptBuilder:
+    """Makes the prompts of one client, each from the one before, so that a backend finds its head again."""
+
+    def __init__(self, backend: Backend, context_provider: ContextProvider) -> None:
+        self._backend = backend
+        self._context_provider = context_provider
+        self._budget = PromptBudget()
+        self._session = secrets.token_hex(4)
+
+    def build(self, context: CompletionContext, before: Window | None) -> Prompt:
+        """The prompt at the context's cursor; `before` is the window of the document's last one."""
+        model, longest = self._backend.status.model, self._budget.longest
+        settings, document = context.settings, context.document
+        window = next_window(before, document.text, context.position, limits(settings, model, longest))
+        room = context_chars(settings, model, longest)
+        files = self._context_provider.files(context, window, room, moved=window.moved_from(before))
+        corpus = self._context_provider.corpus(context, window) if recalls(settings, model) else ()
+        prompt, placeholders = clean(window.prompt(document.path, document.language, files))
+        others = self._context_provider.placeholders(document.uri)
+        request = GenerateRequest(
+            prompt=prompt,
+            max_tokens=settings.max_tokens,
+            temperature=settings.temperature,
+            stop_when=_stop_when(context),
+            confidence=context.confidence,
+            stream_key=self._stream_key(document.uri),
+            priority=Priority.INVOKED if context.request.trigger == "invoked" else Priority.TYPED,
+            deadline_ms=max(_LONGEST_MS, settings.deadline_ms),
+            recall=None if settings.recall else 0.0,
+            corpus=corpus,
+        )
+        return Prompt(request, (*placeholders, *others), window)
+
+    def read(self, usage: Usage) -> None:
+        """Take note of how fast a prompt was read."""
+        self._budget.add(usage)
+
+    def _stream_key(self, uri: str) -> str:
+        """The engine's name for a document's stream; it tells a remote server nothing of the path."""
+        digest = hashlib.blake2s(uri.encode("utf-8", "replace"), digest_size=8).hexdigest()
+        return f"{self._session}:{digest}"
+
+
+def varied(request: GenerateRequest, count: int) -> GenerateRequest:
+    """The request for `count` further candidates beside that of `request`."""
+    return replace(
+        request,
+        n=count,
+        temperature=max(_VARIED, request.temperature),
+        stream_key=f"{request.stream_key}:more",
+    )
+
+
+def prefetched(request: GenerateRequest) -> GenerateRequest:
+    """`request` as one that nobody waits for yet."""
+    return replace(request, priority=Priority.PREFETCH, stream_key=f"{request.stream_key}:prefetch")
 
 
 def limits(settings: Settings, model: ModelInfo | None, longest: int | None = None) -> Limits:
@@ -63,25 +141,6 @@ def _context_tokens(settings: Settings, model: ModelInfo | None, room: int) -> i
     return max(0, min(settings.context_tokens, int(room * _CONTEXT_SHARE)))
 
 
-def request(
-    prompt: FimPrompt, context: CompletionContext, stream_key: str, corpus: tuple[CorpusText, ...] = ()
-) -> GenerateRequest:
-    """The request for the first candidate. `corpus` is what an engine may recall from beside the prompt."""
-    settings = context.settings
-    return GenerateRequest(
-        prompt=prompt,
-        max_tokens=settings.max_tokens,
-        temperature=settings.temperature,
-        stop_when=_stop_when(context),
-        confidence=context.confidence,
-        stream_key=stream_key,
-        priority=Priority.INVOKED if context.request.trigger == "invoked" else Priority.TYPED,
-        deadline_ms=max(_LONGEST_MS, settings.deadline_ms),
-        recall=None if settings.recall else 0.0,
-        corpus=corpus,
-    )
-
-
 def recalls(settings: Settings, model: ModelInfo | None) -> bool:
     """Whether the engine lets what stands elsewhere weigh in."""
     return settings.recall and model is not None and model.recall
@@ -95,17 +154,6 @@ def _stop_when(context: CompletionContext) -> StopWhen:
     if context.multiline and line.strip() and not opens_block(line, language_of(context.cursor.language)):
         return ""  # the lines to come are no deeper than the cursor's
     return "block" if context.multiline else "line"
-
-
-def stream_key(session: str, uri: str) -> str:
-    """The engine's name for a document's stream; it tells a remote server nothing of the path."""
-    digest = hashlib.blake2s(uri.encode("utf-8", "replace"), digest_size=8).hexdigest()
-    return f"{session}:{digest}"
-
-
-def varied_temperature(settings: Settings) -> float:
-    """The temperature of further candidates."""
-    return max(_VARIED, settings.temperature)
 
 
 def clean(prompt: FimPrompt) -> tuple[FimPrompt, tuple[str, ...]]:
@@ -127,15 +175,6 @@ def clean(prompt: FimPrompt) -> tuple[FimPrompt, tuple[str, ...]]:
     )
     placeholders = chain.from_iterable(part.placeholders for part in (before, suffix, *context))
     return sent, tuple(placeholders)
-
-
-BEARABLE_MS = 2000.0
-"""A prompt that shares nothing with earlier ones, as after a jump, should be read in this time. What is
-typed after that costs a token or two, however long the prompt is."""
-SHORTEST = 512
-_ENOUGH = 128
-"""Fewer uncached tokens say more of the overhead than of the reading."""
-_SLACK = 1.25
 
 
 class PromptBudget:

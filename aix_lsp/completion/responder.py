@@ -18,19 +18,16 @@ from aix_lsp.completion.pending_request import PendingRequest
 from aix_lsp.completion.prompt import context_chars
 from aix_lsp.completion.request import (
     CompletionContext,
-    CompletionRequest,
     Suggestion,
     Update,
-    completion_context,
 )
 from aix_lsp.completion.telemetry import Telemetry
 from aix_lsp.settings import Settings
 
-NOTHING = Update((), done=True)
 _LOOK_S = 0.05
 
 
-class Answering:
+class Responder:
     """Answers the requests of one client."""
 
     def __init__(
@@ -48,19 +45,13 @@ class Answering:
         self._telemetry = telemetry
 
     async def updates(
-        self, request: CompletionRequest, pending: PendingRequest, settings: Settings, state: DocumentState
+        self, context: CompletionContext, pending: PendingRequest, state: DocumentState
     ) -> AsyncGenerator[Update, None]:
-        """See CompletionService.suggest; `pending` is its waiting side."""
-        context = completion_context(
-            request, settings, self._backend.status.model, state.typed_before(request.position)
-        )
-        if context is None:
-            yield NOTHING
-            return
+        """See CompletionService.suggest; `pending` is the request's waiting side."""
         ref = self._cache.find(context, state) or await self._begin(context, pending, state)
         pending.watch(ref.generation)
         state.drop_strays(keep=ref.generation)
-        answer = Answer(context, pending)
+        answer = SuggestionList(context, pending)
         while True:
             pending.check()
             anew = self._cache.fails(ref, context) and not pending.late
@@ -71,7 +62,7 @@ class Answering:
             changed = answer.take(ref)
             if done:
                 self._telemetry.answered(context, ref, answer.suggestions)
-                if _prefetches(settings) and request.channel != "popup":
+                if _prefetches(context.settings) and context.request.channel != "popup":
                     soon = asyncio.get_running_loop().call_soon
                     soon(self._cache.prefetch, context, ref, next(iter(answer.suggestions), None), state)
             if done or changed:
@@ -124,20 +115,20 @@ def takes_context(settings: Settings, backend: Backend) -> bool:
     return context_chars(settings, backend.status.model) > 0
 
 
-class Answer:
-    """What a request is given."""
+class SuggestionList:
+    """What a request is given, as it grows."""
 
     def __init__(self, context: CompletionContext, pending: PendingRequest) -> None:
         self.suggestions: tuple[Suggestion, ...] = ()
-        self._goal = context
-        self._asking = pending
+        self._context = context
+        self._pending = pending
         self._first_ms = 0.0
 
     def take(self, ref: GenerationRef) -> bool:
-        """Look at the source again; whether a text has changed."""
-        found = candidates(ref.generation, ref.typed, self._goal.cursor)[: self._goal.candidates]
+        """Look at the generation again; whether a text has changed."""
+        found = candidates(ref.generation, ref.typed, self._context.cursor)[: self._context.candidates]
         if found and not self._first_ms:
-            self._first_ms = self._asking.elapsed_ms
+            self._first_ms = self._pending.elapsed_ms
         old = [(suggestion.text, suggestion.replace_right) for suggestion in self.suggestions]
         self.suggestions = tuple(self._suggestion(candidate, ref) for candidate in found)
         return old != [(candidate.text, candidate.replace_right) for candidate in found]
@@ -153,6 +144,6 @@ class Answer:
             reused_tokens=0 if reused else generation.usage.cached_tokens,
             completion_tokens=0 if reused else generation.completion_tokens,
             first_text_ms=self._first_ms,
-            total_ms=self._asking.elapsed_ms,
+            total_ms=self._pending.elapsed_ms,
             mean_logprob=candidate.mean_logprob,
         )

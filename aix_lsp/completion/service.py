@@ -19,8 +19,15 @@ from aix_lsp.completion.document_state import DocumentState
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.generation_cache import GenerationCache
 from aix_lsp.completion.pending_request import PendingRequest
-from aix_lsp.completion.request import CompletionRequest, ContentModified, Superseded, Update
-from aix_lsp.completion.responder import NOTHING, Answering, takes_context
+from aix_lsp.completion.request import (
+    CompletionContext,
+    CompletionRequest,
+    ContentModified,
+    Superseded,
+    Update,
+    completion_context,
+)
+from aix_lsp.completion.responder import Responder, takes_context
 from aix_lsp.completion.telemetry import Telemetry
 from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Text
 from aix_lsp.privacy.policy import Privacy
@@ -34,6 +41,7 @@ editors send the change, then the cancellation, then the new request."""
 STREAM_S = 15.0
 """A streaming request shows its text as it comes: no deadline has to cut it, this only ends one that hangs."""
 _UNOPENED = 32
+NOTHING = Update((), done=True)
 
 
 class CompletionService:
@@ -60,7 +68,7 @@ class CompletionService:
             roots, self._privacy, lambda *progress: self.indexing(*progress)
         )
         self._cache = GenerationCache(backend, self._clock, self._telemetry.generated, self._context_provider)
-        self._answering = Answering(
+        self._responder = Responder(
             backend, self._clock, self._cache, self._context_provider, self._telemetry
         )
         self._documents: dict[str, DocumentState] = {}
@@ -92,11 +100,12 @@ class CompletionService:
         ended = False
         try:
             pending.check()
-            if self.inactive_reason(request.document.uri, request.document.language) is not None:
+            context = self._context(request, settings, state)
+            if context is None:
                 ended = True
                 yield NOTHING
                 return
-            async with aclosing(self._answering.updates(request, pending, settings, state)) as updates:
+            async with aclosing(self._responder.updates(context, pending, state)) as updates:
                 async for update in updates:
                     ended = update.done
                     yield update
@@ -115,6 +124,15 @@ class CompletionService:
             if not ended:
                 self._abandon(pending.generation)
 
+    def _context(
+        self, request: CompletionRequest, settings: Settings, state: DocumentState
+    ) -> CompletionContext | None:
+        """All that is worked out of a request; None where there are no suggestions."""
+        if self._inactive_reason(request.document.uri, settings) is not None:
+            return None
+        typed = state.typed_before(request.position)
+        return completion_context(request, settings, self._backend.status.model, typed)
+
     def _abandon(self, generation: Generation | None) -> None:
         """The client cancelled: end the generation, unless others watch it or its next request is on its way."""
         if generation is None or generation.watchers:
@@ -127,7 +145,9 @@ class CompletionService:
 
     def inactive_reason(self, uri: str, language: str) -> str | None:
         """Why there are no suggestions in a document, for its user to read; None where there are."""
-        settings = self._settings(language)
+        return self._inactive_reason(uri, self._settings(language))
+
+    def _inactive_reason(self, uri: str, settings: Settings) -> str | None:
         if not settings.enabled:
             return 'switched off by the setting "aix.enabled"'
         return self._privacy.inactive_reason(uri, settings)
@@ -140,7 +160,8 @@ class CompletionService:
         self._opened.add(snapshot.uri)
         self._document_state(snapshot.uri).open(snapshot)
         settings = self._settings(snapshot.language)
-        if takes_context(settings, self._backend):
+        wanted = takes_context(settings, self._backend)
+        if wanted and self._inactive_reason(snapshot.uri, settings) is None:
             self._context_provider.look(snapshot, Position(0, 0), settings)
 
     def document_changed(

@@ -58,7 +58,7 @@ class ContextProvider:
     """The contexts of one client's documents."""
 
     def __init__(self, roots: Callable[[], Sequence[Path]], privacy: Privacy, progress: Progress) -> None:
-        """`roots` gives the workspace folders; `progress` see Searcher."""
+        """`roots` gives the workspace folders; `progress` see IndexClient."""
         self.recent = RecentPlaces()
         self._roots = roots
         self._privacy = privacy
@@ -104,10 +104,10 @@ class ContextProvider:
     # Asking
 
     def look(self, document: DocumentSnapshot, position: Position, settings: Settings) -> None:
-        """Search around a cursor, where that was not done already."""
+        """Search around a cursor of a document that may have suggestions, where that was not done already."""
         place = self._place(document.uri)
         sources = [source for source in _SEARCHED if _wanted(source, settings)]
-        if place is None or not sources or self._privacy.inactive_reason(document.uri, settings) is not None:
+        if place is None or not sources:
             return
         self._index_client.close_folders(but=self._roots())
         self._index_client.open(place[0], settings.exclude)
@@ -173,7 +173,7 @@ class ContextProvider:
         return self._neighbours.texts(context.document, window, context.position, context.settings)
 
     def placeholders(self, uri: str) -> tuple[str, ...]:
-        """What stands in place of secrets in what was given last for a document: context and library."""
+        """What stands in place of secrets in what was given last for a document: context and corpus."""
         state = self._states.get(uri)
         kept = (
             chain.from_iterable(snippet.placeholders for snippet in state.kept) if state is not None else ()
