@@ -19,7 +19,7 @@ from pathlib import Path
 from aix_lsp.completion.context.files import read_source
 from aix_lsp.completion.context.index.chunks import identifiers
 from aix_lsp.completion.context.index.grammars import parse
-from aix_lsp.completion.context.index.reader import Library, Query
+from aix_lsp.completion.context.index.reader import IndexReader, Query
 from aix_lsp.completion.context.index.scan import Gate, scan
 from aix_lsp.completion.context.index.searches import MOST, SEARCHES
 from aix_lsp.completion.context.index.store import Store
@@ -80,9 +80,9 @@ def searched(root: Path, places: int) -> Iterator[tuple[Place, list[Snippet]]]:
         try:
             gate = Gate(root, ())
             scan(store, gate, lambda done, of: None)
-            library = Library(store, gate)
+            index = IndexReader(store, gate)
             for place in drawn(root, sorted(path for path, _ in store.stamps()), places):
-                yield place, list(_pieces(place.query, library))
+                yield place, list(_pieces(place.query, index))
         finally:
             store.close()
 
@@ -129,9 +129,9 @@ def _names(lines: list[str], at: int, path: str) -> set[str]:
     return found
 
 
-def _pieces(query: Query, library: Library) -> Iterator[Snippet]:
+def _pieces(query: Query, index: IndexReader) -> Iterator[Snippet]:
     for source, search in SEARCHES.items():
-        for rank, excerpt in enumerate(islice(search(query, library), MOST)):
+        for rank, excerpt in enumerate(islice(search(query, index), MOST)):
             yield Snippet(source, excerpt.path, excerpt.text, "", rank)  # type: ignore[arg-type]
 
 

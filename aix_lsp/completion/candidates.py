@@ -22,7 +22,7 @@ class Candidate:
 
 
 def candidates(generation: Generation, typed: str, cursor: CursorContext) -> list[Candidate]:
-    """What is left of a generation once `typed` has been typed, for the cursor of `scene`; best first.
+    """What is left of a generation once `typed` has been typed, for `cursor`; best first.
 
     Of one that still grows, the word being written is kept back: it may be taken off at the end. Of several, those
     come first that parse in their place as the model wrote them, once they are whole.

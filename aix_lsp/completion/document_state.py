@@ -41,7 +41,7 @@ class _Change:
 
 
 class DocumentState:
-    """What the service knows of one document between asks."""
+    """What the service knows of one document between requests."""
 
     def __init__(self) -> None:
         self.window: Window | None = None
@@ -119,7 +119,7 @@ class DocumentState:
     def grew(self, generation: Generation) -> None:
         """Cancel a generation that has turned out other than what was typed meanwhile.
 
-        A request that is older than what was typed has no use for it; a newer one may ask anew.
+        A request that is older than what was typed has no use for it; a newer one may begin anew.
         """
         for running in self._running:
             if running.generation is generation and not self._agrees(running):
@@ -129,7 +129,7 @@ class DocumentState:
                 generation.cancel()
 
     def drop_strays(self, keep: Generation | None = None) -> None:
-        """Cancel what runs at places that nobody asks about any more, nor will when `keep` is accepted."""
+        """Cancel what runs at places that no request is about, nor will be when `keep` is accepted."""
         self._forget_finished()
         for running in self._running:
             generation = running.generation

@@ -1,6 +1,6 @@
 """One place's generation: a running backend stream (or two), filtered as it comes, that many requests can watch.
 
-Ends its streams as soon as nothing further would be shown. Knows no documents and no asks.
+Ends its streams as soon as nothing further would be shown. Knows no documents and no requests.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Stream:
 
     @property
     def completion_tokens(self) -> int:
-        """A stream that the filters ended early has not told its usage, but its pieces have."""
+        """A stream that the filters ended early has not told its usage, but its deltas have."""
         return max(self.usage.completion_tokens, sum(track.tokens for track in self.tracks))
 
 
@@ -96,7 +96,7 @@ class Generation:
 
     @property
     def complete(self) -> bool:
-        """Whether it came to its own end, so that asking again would bring nothing else."""
+        """Whether it came to its own end, so that another would bring nothing else."""
         return self.finished and not self.cancelled and self.error is None
 
     @property

@@ -199,13 +199,13 @@ class GenerationCache:
 
 
 def _too_little(generation: Generation, typed: str) -> bool:
-    """Whether what is left is less than who asks by hand wants to see."""
+    """Whether what is left is less than an invoked request should bring."""
     cut = generation.may_be_cut_short and any(track.finish_reason == "length" for track in generation.tracks)
     return cut or not has_more(generation, typed)
 
 
 def _ended_its_line(generation: Generation, context: CompletionContext) -> bool:
-    """Whether the model ended its line here, so that asking for the line's rest would bring nothing."""
+    """Whether the model ended its line here, so that the line's rest would be empty."""
     return (
         not (generation.multiline or context.multiline)
         and context.request.trigger == "automatic"

@@ -1,4 +1,4 @@
-"""What to ask for before the user does: the place after a suggestion that is shown, as if it were accepted, and the
+"""What is generated before it is requested: the place after a suggestion that is shown, as if it were accepted, and the
 next line where this one has ended.
 
 Pure. Such a request goes to the backend at the lowest class; what comes is found by the request that follows.

@@ -43,7 +43,7 @@ class Hit(NamedTuple, Generic[T]):
 
 
 def reuse_key(cursor: CursorContext, settings_key: Hashable = None) -> ReuseKey:
-    """The place at a scene's cursor."""
+    """The key of a cursor's place."""
     return ReuseKey(
         cursor.uri, cursor.language, cursor.before[-NEAR_BEFORE:], near_after(cursor.after), settings_key
     )
@@ -85,7 +85,7 @@ class ReuseStore(Generic[T]):
         self._longest = min(LOOK_BACK, max(self._longest, length + MOST_TYPED_AHEAD))
 
     def look_back(self, cursor: CursorContext, settings_key: Hashable = None) -> Iterator[Hit[T]]:
-        """What was stored at the scene's place and at those before it, nearest first.
+        """What was stored at the cursor's place and at those before it, nearest first.
 
         Whether what was typed since is the head of the value's text is for the caller to see.
         """

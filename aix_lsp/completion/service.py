@@ -74,7 +74,7 @@ class CompletionService:
         self._documents: dict[str, DocumentState] = {}
         self._opened: set[str] = set()
 
-    # Asking
+    # Requests
 
     def suggest(self, request: CompletionRequest) -> AsyncGenerator[Update, None]:
         """Suggestions for a request, each update cumulative; exactly one, the last, is `done`, by the deadline.
@@ -221,7 +221,7 @@ class CompletionService:
         self._telemetry.feedback(suggestion_id, event, accepted_chars)
 
     def statistics(self) -> dict[str, Any]:
-        """The figures of this session, see completion/figures.py, and how many generations are under way."""
+        """The figures of this session, see telemetry.py, and how many generations are under way."""
         return self._telemetry.session() | {"under_way": self._cache.under_way}
 
     def clear(self) -> None:

@@ -92,7 +92,7 @@ class Telemetry:
         self._retention.check(uri)
 
     def session(self) -> dict[str, Any]:
-        """The figures of this client, and of each language; see completion/figures.py."""
+        """The figures of this client, and of each language; see `figures`."""
         languages = statistics.by_language(self._session)
         apart = {language: figures(counts) for language, counts in languages.items()}
         return figures(self._session) | {"languages": apart}

@@ -49,11 +49,11 @@ def take_out(names: set[str]) -> None:
     pipeline.LINE = tuple(each for each in pipeline.LINE if each.__name__ not in names)
     pipeline.BLOCK = tuple(each for each in pipeline.BLOCK if each.__name__ not in names)
     if FIT in names:
-        pipeline.fit = lambda text, scene: Fitted(text)
+        pipeline.fit = lambda text, cursor: Fitted(text)
     if WHOLE_WORDS in names:
         pipeline.whole_words = lambda text: text
     if REUSE in names:
-        ReuseStore.look_back = lambda self, scene, settings_key=None: iter(())  # type: ignore[method-assign]
+        ReuseStore.look_back = lambda self, cursor, settings_key=None: iter(())  # type: ignore[method-assign]
 
 
 def watch(marks: Marks) -> None:
@@ -78,8 +78,8 @@ def watch(marks: Marks) -> None:
 
 def _watched_filter(each: pipeline.Filter, marks: Marks) -> pipeline.Filter:
     @functools.wraps(each)
-    def call(text: str, scene: Any, done: bool) -> Cut:
-        cut = each(text, scene, done)
+    def call(text: str, cursor: Any, done: bool) -> Cut:
+        cut = each(text, cursor, done)
         if cut.stop or (done and cut.text != text):
             marks.note(each.__name__)
         return cut

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from aix_lsp.completion.cursor import Multiline, SyntacticContext, is_multiline, syntactic_context
+from aix_lsp.completion.cursor import (
+    AFTER,
+    BEFORE,
+    CursorContext,
+    Multiline,
+    SyntacticContext,
+    is_multiline,
+    line_ending,
+    syntactic_context,
+    with_ending,
+)
+from aix_lsp.completion.text import DocumentSnapshot, Position, Text
 from tests.completion.postprocess.cursors import cursor
 
 
@@ -90,3 +101,36 @@ def test_multiline(source: str, multiline: Multiline, wanted: bool, language: st
 )
 def test_multiline_by_hand(source: str, wanted: bool) -> None:
     assert is_multiline(cursor(source), "auto", invoked=True) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "ending"),
+    [
+        ("", "\n"),
+        ("a", "\n"),
+        ("a\nb\n", "\n"),
+        ("a\r\nb\r\n", "\r\n"),
+        ("a\rb\r", "\r"),
+        ("a\r\nb\nc\r\n", "\r\n"),
+    ],
+)
+def test_line_ending(text: str, ending: str) -> None:
+    assert line_ending(Text.of(text), 0) == ending
+    assert with_ending("x\ny", ending) == f"x{ending}y"
+
+
+def test_the_ending_near_the_cursor_counts() -> None:
+    text = Text.of("a\n" * 500 + "b\r\n" * 500)
+    assert line_ending(text, 10) == "\n"
+    assert line_ending(text, 900) == "\r\n"
+
+
+def test_a_cursors_context_is_bounded_and_normalised() -> None:
+    text = Text.of("a😀\r\n" * 100_000)
+    cursor = CursorContext.of(DocumentSnapshot("file:///a", 1, "python", "a", text), Position(50_000, 1))
+    assert (len(cursor.before), len(cursor.after)) == (BEFORE, AFTER)
+    assert cursor.before.endswith("😀\na")
+    assert cursor.after.startswith("😀\na😀\n")
+    assert (cursor.line_before, cursor.line_after, cursor.ending) == ("a", "😀", "\r\n")
+    assert cursor.lines_below(2) == ["a😀", "a😀"]
+    assert cursor.line_above() == "a😀"

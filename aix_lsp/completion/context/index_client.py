@@ -1,4 +1,4 @@
-"""The searcher's process as the server sees it: started when first needed, asked, started again when it died.
+"""The index's process as the server sees it: started when first needed, queried, started again when it died.
 
 Knows no documents. Nothing here raises or waits for the process longer than its caller does.
 """
@@ -132,7 +132,7 @@ class IndexClient:
         if "id" in message:
             answer = self._waiting.get(message["id"])
             if answer is not None and not answer.done():
-                answer.set_result(message["pieces"])
+                answer.set_result(message["snippets"])
         elif message.get("indexed"):
             self._progress(message["root"], 0, 0)
             self._indexed()

@@ -67,7 +67,7 @@ class ContextProvider:
         self._states: dict[str, _State] = {}
         self._clipboard = ""
 
-    # What happens
+    # Events
 
     def edited(self, after: DocumentSnapshot, edits: Sequence[Edit]) -> None:
         """Take note of an edit."""
@@ -101,7 +101,7 @@ class ContextProvider:
         await self._neighbours.close()
         await self._index_client.close()
 
-    # Asking
+    # Requests
 
     def look(self, document: DocumentSnapshot, position: Position, settings: Settings) -> None:
         """Search around a cursor of a document that may have suggestions, where that was not done already."""

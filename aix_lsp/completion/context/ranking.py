@@ -35,14 +35,14 @@ WEIGHTS: dict[Source, float] = {
     "definitions": 0.5,
     "siblings": 0.3,
 }
-"""How much the best piece of a source is worth. Chosen by `python -m benchmarks.context_coverage`, where they are flat:
-similar code must come first, and a few signatures add to it."""
+"""How much the best snippet of a source is worth. Chosen by `python -m benchmarks.context_coverage`, where they are
+flat: similar code must come first, and a few signatures add to it."""
 _FADES = 0.8
-"""A piece is worth this share of the one before it in its source."""
+"""A snippet is worth this share of the one before it in its source."""
 _PARROTS = 0.5
-"""A piece with more of its lines in the text at the cursor would have the model say that text again."""
+"""A snippet with more of its lines in the text at the cursor would have the model say that text again."""
 _ALIKE = 0.7
-"""A piece with more of its lines in those chosen before it tells nothing new."""
+"""A snippet with more of its lines in those chosen before it tells nothing new."""
 _TELLING = 4
 """Characters of a line that tells anything; closers do not."""
 _HEADER = 40
@@ -50,7 +50,7 @@ _HEADER = 40
 
 
 def choose(snippets: Iterable[Snippet], window: str, budget: int) -> list[Snippet]:
-    """The pieces worth most within `budget` characters, those first that change least.
+    """The snippets worth most within `budget` characters, those first that change least.
 
     `window` is what the prompt holds of the document itself.
     """
@@ -82,7 +82,7 @@ def keep(kept: Sequence[Snippet], chosen: Sequence[Snippet], budget: int) -> tup
 
 
 def size(snippet: Snippet) -> int:
-    """Characters that a piece takes in a prompt."""
+    """Characters that a snippet takes in a prompt."""
     return len(snippet.text) + len(snippet.path) + _HEADER
 
 

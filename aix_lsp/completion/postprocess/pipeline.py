@@ -56,7 +56,7 @@ def of(multiline: bool) -> tuple[Filter, ...]:
 
 
 def apply(text: str, cursor: CursorContext, multiline: bool, done: bool) -> Cut:
-    """What of `text`, all that was generated so far at the scene's cursor, may be shown.
+    """What of `text`, all that was generated so far at the cursor, may be shown.
 
     `done` says that nothing will be added. `stop` in the answer says that nothing added would be shown.
     """

@@ -1,4 +1,4 @@
-"""The searcher's process: an index of the workspace's words and names, and the sources that look into it.
+"""The index's process: words and names of the workspace, and the searches for them.
 
-Runs apart from the server, and knows nothing of it: lines of JSON come in and go out (process.py).
+Runs apart from the server, and knows nothing of it: lines of JSON come in and go out (worker.py).
 """

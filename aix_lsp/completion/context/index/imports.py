@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from aix_lsp.completion.context.files import module_parts, nearness
 from aix_lsp.completion.context.index.grammars import parse
-from aix_lsp.completion.context.index.reader import Excerpt, Library, Query
+from aix_lsp.completion.context.index.reader import Excerpt, IndexReader, Query
 from aix_lsp.languages import indexed_language, related
 
 
@@ -148,11 +148,11 @@ _LANGUAGES: dict[str, tuple[tuple[str, ...], Read]] = {
 _SOURCE_FOLDERS = frozenset(("src", "lib", "app", "include"))
 
 
-def search(query: Query, library: Library) -> Iterator[Excerpt]:
+def search(query: Query, index: IndexReader) -> Iterator[Excerpt]:
     """One outline a file; files whose names are used around the cursor first."""
     wanted: dict[str, set[str]] = {}
     for statement in import_statements(query.head, query.language):
-        for path, names in resolve(statement, query, library):
+        for path, names in resolve(statement, query, index):
             wanted.setdefault(path, set()).update(names)
     used = {name: at for at, name in enumerate(query.names)}
 
@@ -161,18 +161,18 @@ def search(query: Query, library: Library) -> Iterator[Excerpt]:
         return min((used[name] for name in names if name in used), default=len(used))
 
     for path in sorted(wanted, key=first_use):
-        excerpt = library.outline(path, wanted[path], query.names)
+        excerpt = index.outline(path, wanted[path], query.names)
         if excerpt is not None:
             yield excerpt
 
 
-def resolve(statement: Import, query: Query, library: Library) -> Iterator[tuple[str, tuple[str, ...]]]:
+def resolve(statement: Import, query: Query, index: IndexReader) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The files that an import may mean, with the names out of each: the nearest, where there are several."""
     if query.language == "go":
-        yield from _package(statement, query, library)
+        yield from _package(statement, query, index)
         return
     for parts, names in _readings(statement):
-        paths = [path for path in library.store.named(parts[-1]) if _fits(path, parts, statement.up, query)]
+        paths = [path for path in index.store.named(parts[-1]) if _fits(path, parts, statement.up, query)]
         if paths:
             yield max(paths, key=lambda path: nearness(path, query.path)), names
 
@@ -197,14 +197,14 @@ def _fits(path: str, parts: tuple[str, ...], up: int, query: Query) -> bool:
     return len(parts) > 1 or module[:-1] == here or set(module[:-1]) <= _SOURCE_FOLDERS
 
 
-def _package(statement: Import, query: Query, library: Library) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _package(statement: Import, query: Query, index: IndexReader) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Go's packages are folders; what they export is capitalised."""
     here = PurePosixPath(query.path).parent
-    for path in library.store.in_folder(statement.parts[-1]):
+    for path in index.store.in_folder(statement.parts[-1]):
         folder = PurePosixPath(path).parent
         tests = path.endswith("_test.go")
         if folder != here and not tests and folder.parts == statement.parts[-len(folder.parts) :]:
-            known = library.store.definitions_of(path)
+            known = index.store.definitions_of(path)
             exported = tuple(d.name for d in known[1] if d.name[:1].isupper()) if known else ()
             if exported:
                 yield path, exported

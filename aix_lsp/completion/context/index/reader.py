@@ -51,7 +51,7 @@ class Excerpt:
     placeholders: tuple[str, ...] = ()
 
 
-class Library:
+class IndexReader:
     """What the sources look things up in."""
 
     def __init__(self, store: Store, gate: Gate) -> None:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from aix_lsp.completion.context.files import nearness
 from aix_lsp.completion.context.index import imports
 from aix_lsp.completion.context.index.chunks import words
-from aix_lsp.completion.context.index.reader import Excerpt, Library, Query
+from aix_lsp.completion.context.index.reader import Excerpt, IndexReader, Query
 from aix_lsp.languages import indexed_language, related
 
 _LOOKED_UP = 40
@@ -19,13 +19,13 @@ _USES = re.compile(r"(\.|->|::)?\b([^\W\d]\w{2,63})(?=\s*([(<{])?)")
 _MEMBER, _PLAIN = True, False
 
 
-def _definitions(query: Query, library: Library) -> Iterator[Excerpt]:
+def _definitions(query: Query, index: IndexReader) -> Iterator[Excerpt]:
     """One definition a name, the nearest; those of names next to the cursor first."""
     outlined: set[str] = set()
     for name, is_member in list(uses(query))[:_LOOKED_UP]:
         places = [
             found
-            for found, owner in library.store.defining(name, _AMBIGUOUS)
+            for found, owner in index.store.defining(name, _AMBIGUOUS)
             if found.path != query.path
             and bool(owner) == is_member
             and related(found.language, query.language)
@@ -33,7 +33,7 @@ def _definitions(query: Query, library: Library) -> Iterator[Excerpt]:
         if not places:
             continue
         found = max(places, key=lambda found: nearness(found.path, query.path))
-        if found.path not in outlined and (excerpt := library.outline(found.path, {name}, query.names)):
+        if found.path not in outlined and (excerpt := index.outline(found.path, {name}, query.names)):
             outlined.add(found.path)
             yield excerpt
 
@@ -57,16 +57,16 @@ _FORMS = ("test_{}", "{}_test", "{}_spec", "{}Test", "{}Tests", "{}Spec")
 _MOST = 2
 
 
-def _siblings(query: Query, library: Library) -> Iterator[Excerpt]:
+def _siblings(query: Query, index: IndexReader) -> Iterator[Excerpt]:
     """Signatures of the nearest of them."""
     paths = [
         path
         for stem in counterparts(PurePosixPath(query.path).name.partition(".")[0])
-        for path in library.store.named(stem)
+        for path in index.store.named(stem)
         if path != query.path and related(indexed_language(path), query.language)
     ]
     paths.sort(key=lambda path: nearness(path, query.path), reverse=True)
-    found = (library.outline(path, (), query.names) for path in paths[:_MOST])
+    found = (index.outline(path, (), query.names) for path in paths[:_MOST])
     yield from (excerpt for excerpt in found if excerpt is not None)
 
 
@@ -86,20 +86,20 @@ _MOST_WORDS = 24
 _LOOKED_AT = 16
 
 
-def _similar(query: Query, library: Library) -> Iterator[Excerpt]:
+def _similar(query: Query, index: IndexReader) -> Iterator[Excerpt]:
     """Chunks in the query's language."""
     telling: list[str] = []
     for before, after in _REACHES:
         near = query.before[-before:] + "\n" + query.after[:after]
-        telling = library.store.telling(list(words(near)))[:_MOST_WORDS]
+        telling = index.store.telling(list(words(near)))[:_MOST_WORDS]
         if len(telling) >= _ENOUGH_WORDS:
             break
-    for found in library.store.matching(telling, query.language, _LOOKED_AT):
-        if found.path != query.path and (excerpt := library.excerpt(found)) is not None:
+    for found in index.store.matching(telling, query.language, _LOOKED_AT):
+        if found.path != query.path and (excerpt := index.excerpt(found)) is not None:
             yield excerpt
 
 
-Find = Callable[[Query, Library], Iterable[Excerpt]]
+Find = Callable[[Query, IndexReader], Iterable[Excerpt]]
 
 SEARCHES: dict[str, Find] = {
     "imports": imports.search,

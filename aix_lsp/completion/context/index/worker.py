@@ -1,8 +1,8 @@
-"""The searcher's process: one JSON object a line in, one a line out; it ends when its standard input does.
+"""The index's process: one JSON object a line in, one a line out; it ends when its standard input does.
 
 In: {"do": "open", "root", "database", "exclude"} (again to look for changes), {"do": "close", "root"},
 {"do": "changed", "root", "paths"}, {"do": "gather", "id", "root", "sources", …the fields of Query}.
-Out: {"id", "pieces": [{"source", "rank", …the fields of Excerpt}]} for each gather; {"root", "done", "of"} while a
+Out: {"id", "snippets": [{"source", "rank", …the fields of Excerpt}]} for each gather; {"root", "done", "of"} while a
 folder is indexed and {"root", "indexed": true} when it has been.
 """
 
@@ -23,7 +23,7 @@ from typing import Any, TextIO
 
 from aix_lsp import processes
 from aix_lsp.completion.context.index.damage import Damaged, throw_away
-from aix_lsp.completion.context.index.reader import Library, Query
+from aix_lsp.completion.context.index.reader import IndexReader, Query
 from aix_lsp.completion.context.index.scan import Gate, update
 from aix_lsp.completion.context.index.searches import MOST, SEARCHES
 from aix_lsp.completion.context.index.store import Store
@@ -70,7 +70,7 @@ class IndexClient:
             except Exception:
                 log.exception("a search failed in an unforeseen way")
                 snippets = []
-            self._send({"id": message["id"], "pieces": snippets})
+            self._send({"id": message["id"], "snippets": snippets})
 
     def _close(self, root: str) -> None:
         folder = self._folders.pop(root, None)
@@ -90,7 +90,7 @@ class Folder:
         self._root, self._database, self._exclude = Path(root), database, exclude
         self._send = send
         self._gate = Gate(self._root, exclude)
-        self._library: Library | None = None
+        self._library: IndexReader | None = None
         self._began = 0.0
         self._again = False
         """Whether the folder is to be scanned once more."""
@@ -100,15 +100,15 @@ class Folder:
         """What the sources find, each source's best first."""
         found: list[dict[str, Any]] = []
         try:
-            library = self._opened()
+            index = self._opened()
             for source in sources:
-                excerpts = islice(SEARCHES[source](query, library), MOST)
+                excerpts = islice(SEARCHES[source](query, index), MOST)
                 found += [
                     {"source": source, "rank": rank, **asdict(excerpt)}
                     for rank, excerpt in enumerate(excerpts)
                 ]
-            stale = list(library.stale)
-            library.stale.clear()
+            stale = list(index.stale)
+            index.stale.clear()
             self.changed(stale)
         except Damaged as damage:
             self._begin_again(damage)
@@ -124,9 +124,9 @@ class Folder:
         if self._again and not self._builder.running:
             self._again, self._builder = False, self._build()
         try:
-            library = self._opened()
+            index = self._opened()
             for path in paths:
-                update(library.store, self._gate, path)
+                update(index.store, self._gate, path)
         except Damaged as damage:
             self._begin_again(damage)
         except sqlite3.OperationalError as error:
@@ -136,11 +136,11 @@ class Folder:
         self._builder.end()
         self._forget()
 
-    def _opened(self) -> Library:
+    def _opened(self) -> IndexReader:
         if self._library is not None and self._library.store.replaced:
             self._forget()
         if self._library is None:
-            self._library = Library(Store(self._database), self._gate)
+            self._library = IndexReader(Store(self._database), self._gate)
         return self._library
 
     def _forget(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from aix_lsp.completion.context.index.reader import Library, Query
+from aix_lsp.completion.context.index.reader import IndexReader, Query
 from aix_lsp.completion.context.index.scan import Gate, scan
 from aix_lsp.completion.context.index.store import Store
 from aix_lsp.languages import indexed_language
@@ -23,13 +23,13 @@ def scanned(root: Path, store: Store, exclude: tuple[str, ...] = ()) -> list[str
     return sorted(path for path, _ in store.stamps())
 
 
-def library(root: Path, files: Mapping[str, str]) -> Library:
+def index(root: Path, files: Mapping[str, str]) -> IndexReader:
     """A workspace with files, indexed; its index lies beside it."""
     write(root, files)
     store = Store(root.parent / "index.db")
     gate = Gate(root, ())
     scan(store, gate, lambda done, of: None)
-    return Library(store, gate)
+    return IndexReader(store, gate)
 
 
 def query(path: str, text: str) -> Query:

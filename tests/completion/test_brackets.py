@@ -1,45 +1,10 @@
-"""Small readers of code and text: scenes, line endings, unpaired brackets."""
+"""Brackets and quotes without a partner, in code, strings and comments."""
 
 from __future__ import annotations
 
 import pytest
 
 from aix_lsp.completion.brackets import LINE_COMMENT, state_at, unpaired
-from aix_lsp.completion.cursor import AFTER, BEFORE, CursorContext, line_ending, with_ending
-from aix_lsp.completion.text import DocumentSnapshot, Position, Text
-
-
-@pytest.mark.parametrize(
-    ("text", "ending"),
-    [
-        ("", "\n"),
-        ("a", "\n"),
-        ("a\nb\n", "\n"),
-        ("a\r\nb\r\n", "\r\n"),
-        ("a\rb\r", "\r"),
-        ("a\r\nb\nc\r\n", "\r\n"),
-    ],
-)
-def test_line_ending(text: str, ending: str) -> None:
-    assert line_ending(Text.of(text), 0) == ending
-    assert with_ending("x\ny", ending) == f"x{ending}y"
-
-
-def test_the_ending_near_the_cursor_counts() -> None:
-    text = Text.of("a\n" * 500 + "b\r\n" * 500)
-    assert line_ending(text, 10) == "\n"
-    assert line_ending(text, 900) == "\r\n"
-
-
-def test_a_scene_is_bounded_and_normalised() -> None:
-    text = Text.of("a😀\r\n" * 100_000)
-    cursor = CursorContext.of(DocumentSnapshot("file:///a", 1, "python", "a", text), Position(50_000, 1))
-    assert (len(cursor.before), len(cursor.after)) == (BEFORE, AFTER)
-    assert cursor.before.endswith("😀\na")
-    assert cursor.after.startswith("😀\na😀\n")
-    assert (cursor.line_before, cursor.line_after, cursor.ending) == ("a", "😀", "\r\n")
-    assert cursor.lines_below(2) == ["a😀", "a😀"]
-    assert cursor.line_above() == "a😀"
 
 
 @pytest.mark.parametrize(

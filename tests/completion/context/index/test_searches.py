@@ -9,7 +9,7 @@ import pytest
 
 from aix_lsp.completion.context.index.scan import Gate
 from aix_lsp.completion.context.index.searches import SEARCHES
-from tests.completion.context.index.places import library, query
+from tests.completion.context.index.places import index, query
 
 LEDGER = (
     "class Ledger:\n    def open(self, name):\n        return Account(name)\n\n    def _hidden(self): ...\n"
@@ -47,19 +47,19 @@ USE = "from bank.ledger import Ledger\n\nledger = Ledger()\nledger.|"
     ],
 )
 def test_imports(tmp_path: Path, files: Mapping[str, str], path: str, text: str, found: list[str]) -> None:
-    where = library(tmp_path / "w", files)
+    where = index(tmp_path / "w", files)
     assert [excerpt.path for excerpt in SEARCHES["imports"](query(path, text), where)] == found
 
 
 def test_an_import_is_told_by_its_signatures(tmp_path: Path) -> None:
-    where = library(tmp_path / "w", {"bank/ledger.py": LEDGER + "\n\ndef unrelated(): ...\n"})
+    where = index(tmp_path / "w", {"bank/ledger.py": LEDGER + "\n\ndef unrelated(): ...\n"})
     [excerpt] = SEARCHES["imports"](query("main.py", USE), where)
     assert excerpt.text == "class Ledger:\n    def open(self, name):\n    def _hidden(self): ..."
 
 
 def test_what_is_used_next_to_the_cursor_comes_first(tmp_path: Path) -> None:
     files = {f"{name}.py": f"def use_{name}(): ...\n" for name in "abc"}
-    where = library(tmp_path / "w", files)
+    where = index(tmp_path / "w", files)
     head = "from a import use_a\nfrom b import use_b\nfrom c import use_c\nuse_a()\nuse_c()\nuse_b(|)"
     assert [e.path for e in SEARCHES["imports"](query("m.py", head), where)] == ["b.py", "c.py", "a.py"]
 
@@ -83,7 +83,7 @@ def test_definitions(tmp_path: Path, text: str, found: list[str]) -> None:
         "script.js": "function open_account() {}\n",
         "main.py": "def strange(): ...\n",
     }
-    where = library(tmp_path / "w", files)
+    where = index(tmp_path / "w", files)
     assert [e.path for e in SEARCHES["definitions"](query("main.py", text), where)] == found
 
 
@@ -111,7 +111,7 @@ def test_siblings(tmp_path: Path, path: str, other: str) -> None:
         "rb": "def f\nend\n",
     }
     text = texts[other.rsplit(".", 1)[-1]]
-    where = library(tmp_path / "w", {other: text, path: "x", "else/where.py": "def f(): ...\n"})
+    where = index(tmp_path / "w", {other: text, path: "x", "else/where.py": "def f(): ...\n"})
     assert [e.path for e in SEARCHES["siblings"](query(path, "|"), where)] == [other]
 
 
@@ -122,7 +122,7 @@ def test_similar_code_by_its_words(tmp_path: Path) -> None:
         "transfer.js": "source.withdraw(amount); target.deposit(amount)\n",
         "here.py": "source.withdraw(amount)\n",
     }
-    where = library(tmp_path / "w", files)
+    where = index(tmp_path / "w", files)
     text = "def move(source, target, amount):\n    source.withdraw(amount)\n    target.|"
     [first, *_] = SEARCHES["similar"](query("here.py", text), where)
     assert first.path == "transfer.py" and "target.deposit(amount)" in first.text
@@ -131,7 +131,7 @@ def test_similar_code_by_its_words(tmp_path: Path) -> None:
 
 
 def test_nothing_stale_is_told(tmp_path: Path) -> None:
-    where = library(tmp_path / "w", {"bank.py": "def open_account(name): ...\n"})
+    where = index(tmp_path / "w", {"bank.py": "def open_account(name): ...\n"})
     (tmp_path / "w/bank.py").write_text("def other(): ...\n")
     asked = query("main.py", "open_account(|)")
     assert not list(SEARCHES["definitions"](asked, where))
@@ -139,7 +139,7 @@ def test_nothing_stale_is_told(tmp_path: Path) -> None:
 
 
 def test_nothing_since_ignored_is_told(tmp_path: Path) -> None:
-    where = library(tmp_path / "w", {"bank.py": "def open_account(name): ...\n"})
+    where = index(tmp_path / "w", {"bank.py": "def open_account(name): ...\n"})
     (tmp_path / "w/.aixignore").write_text("bank.py\n")
     where.gate = Gate(tmp_path / "w", ())  # what an earlier one has seen is remembered for some seconds
     assert not list(SEARCHES["definitions"](query("main.py", "open_account(|)"), where))
@@ -150,7 +150,7 @@ def test_what_stands_for_a_secret_is_told_apart(tmp_path: Path) -> None:
     files = {
         "b.py": f'def connect(host):\n    token = "ghp_{secret}"\n    return open_connection(host, token)\n'
     }
-    found = library(tmp_path / "w", files)
+    found = index(tmp_path / "w", files)
     text = "connection = open_connection(host, |)\n"
     (snippet,) = SEARCHES["similar"](query("a.py", text), found)
     assert secret not in snippet.text
