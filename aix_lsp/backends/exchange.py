@@ -15,6 +15,7 @@ from cachetools import LRUCache
 
 from aix_lsp.backends.base import BackendError, BackendUnavailable, Delta, GenerateRequest, ModelInfo, Usage
 from aix_lsp.backends.client import Client
+from aix_lsp.backends.dialects import InfillDialect, SuffixDialect
 from aix_lsp.backends.discovery import Server
 from aix_lsp.backends.emulation import EmulatedStream, cut_word, markers
 from aix_lsp.backends.learned import ContextBudget, FieldsRefused, shortened, size
@@ -36,6 +37,7 @@ class Exchange:
         self.client = client
         self.server = server
         self._learned = learned
+        self._dialect = server.dialect
         self._fields = FieldsRefused()
         self._budget = ContextBudget(server.model.context_length)
         self._tokens = markers(server.template)
@@ -54,7 +56,7 @@ class Exchange:
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
         """See Backend.generate. Errors that say something of the server have a `trouble`."""
-        if self.server.dialect.heals_itself:
+        if self._dialect.heals_itself:
             async with aclosing(self._ask(request)) as events:
                 async for event in events:
                     yield event
@@ -116,7 +118,7 @@ class Exchange:
     async def _ask(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
         """The server's own stream, asked again where it refuses what can be left out or made shorter."""
         for attempt in range(_MOST_ATTEMPTS):
-            body = self._fields.apply(self.server.dialect.body(request))
+            body = self._fields.apply(self._dialect.body(request))
             began = False
             try:
                 async with aclosing(self._read(request, body)) as items:
@@ -135,7 +137,7 @@ class Exchange:
                 request = again
 
     async def _read(self, request: GenerateRequest, body: dict[str, object]) -> AsyncGenerator[Delta | Usage]:
-        dialect, chars = self.server.dialect, size(request.prompt)
+        dialect, chars = self._dialect, size(request.prompt)
         async with aclosing(self.client.events(dialect.url(self.client.address), body)) as events:
             async for event in events:
                 for item in dialect.read(event):
@@ -164,6 +166,15 @@ class Exchange:
             )
             self._learned()
             return replace(request, prompt=shortened(request.prompt, share))
+        if isinstance(self._dialect, InfillDialect) and (
+            error.status == 501 or "not supported" in error.body
+        ):
+            # The model file names no tokens for it.
+            self._dialect = SuffixDialect(self.server.model.name)
+            self._fields.left_out.add("suffix")
+            log.warning("%s cannot fill in the middle.%s", self.client.address, _NO_SUFFIX)
+            self._learned()
+            return request
         known = self._fields.left_out | self._fields.renamed
         if not self._fields.learn(error, body):
             return None

@@ -272,6 +272,23 @@ async def test_what_a_400_names_is_left_out_and_remembered(
     assert [field in body for body in server.bodies] == [True, False, False, False]
 
 
+async def test_a_llama_cpp_whose_model_knows_no_infill_continues_the_prefix(
+    server: CompletionsServer,
+) -> None:
+    server.models = model("mystery.gguf", "llamacpp")
+    told = {
+        "error": {"code": 501, "message": "Infill is not supported by this model: prefix token is missing."}
+    }
+    server.judge = lambda body: (501, told) if "input_prefix" in body else None
+    async with backend(server) as found:
+        for _ in range(2):
+            assert (await collect(found))[0] == "42"
+        assert found.status.state == "ready"
+        assert found.status.model is not None and not found.status.model.fim
+    assert server.paths[-3:] == ["/infill", "/v1/completions", "/v1/completions"]
+    assert "suffix" not in server.bodies[-1]
+
+
 async def test_a_gateway_that_names_one_field_after_the_other(server: CompletionsServer) -> None:
     server.models = model("qwen", "vllm")
     known = {"model", "prompt", "max_tokens", "stream"}

@@ -1,0 +1,226 @@
+"""llama.cpp's own server with real weights, through the language server: `make test-models`.
+
+It needs `llama-server` (AIX_LSP_LLAMA_SERVER, the PATH, or what `make llama-server` builds), and Qwen2.5-Coder-0.5B as
+GGUF (AIX_LSP_QWEN_GGUF, or .cache/models/qwen/model.gguf).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.client.editor import Editor
+from tests.client.engine_watch import wait_until
+from tests.client.lsp import inline_items
+from tests.client.readiness import wait_until_ready
+
+ROOT = Path(__file__).parents[2]
+KEY = "sesame"
+SOURCE = """\
+import math
+
+
+def area_of_circle(radius):
+    return math.pi * radius ** 2
+
+
+def area_of_rectangle(width, height):
+    return width * height
+
+
+def area_of_triangle(base, height):
+    return """
+
+pytestmark = [pytest.mark.real_models, pytest.mark.timeout(600)]
+
+
+def binary() -> Path:
+    named = os.environ.get("AIX_LSP_LLAMA_SERVER") or shutil.which("llama-server")
+    found = Path(named) if named else ROOT / ".cache" / "llama-server" / "llama-server"
+    if not found.exists():
+        pytest.skip(f"no llama-server at {found}: make llama-server, or name one in AIX_LSP_LLAMA_SERVER")
+    return found
+
+
+def weights() -> Path:
+    found = Path(os.environ.get("AIX_LSP_QWEN_GGUF") or ROOT / ".cache" / "models" / "qwen" / "model.gguf")
+    if not found.exists():
+        pytest.skip(f"no weights at {found}: name them in AIX_LSP_QWEN_GGUF")
+    return found
+
+
+@asynccontextmanager
+async def llama_server(*options: str, context: int = 4096) -> AsyncIterator[str]:
+    """A running server's URL."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        str(binary()), "-m", str(weights()), "--host", "127.0.0.1", "--port", str(port), "-c", str(context), "-t", "1",
+        "--metrics", "--slots", *options,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    try:
+        async with asyncio.timeout(120):
+            while not await healthy(url):
+                assert process.returncode is None, "llama-server ended at once"
+                await asyncio.sleep(0.1)
+        yield url
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def healthy(url: str) -> bool:
+    try:
+        async with aiohttp.ClientSession() as session, session.get(f"{url}/health") as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+async def asked(url: str, path: str, key: str = "") -> Any:
+    headers = {"Authorization": f"Bearer {key}"} if key else None
+    async with aiohttp.ClientSession(headers=headers) as session, session.get(url + path) as answer:
+        return await (answer.json() if path != "/metrics" else answer.text())
+
+
+@asynccontextmanager
+async def editor(home: Path, url: Any, **options: Any) -> AsyncIterator[Editor]:
+    async with await Editor.start(home) as found:
+        await found.initialize(options={"url": url, "deadlineMs": 60_000, "maxTokens": 24} | options)
+        yield found
+
+
+def last_status(found: Editor) -> Any:
+    told = [note.params for note in found.wire.notifications if note.method == "aix/status"]
+    return told[-1] if told else {"state": "", "message": ""}
+
+
+async def test_its_form_is_found_and_it_fills_in_the_middle(fresh_home: Path) -> None:
+    async with llama_server() as url, editor(fresh_home, url) as found:
+        await wait_until_ready(found)
+        buffer = found.open(None, SOURCE)
+        call = found.stream(buffer, "invoked")
+        [item, *_] = inline_items(await call.result())
+        assert "base" in item["insertText"] and "height" in item["insertText"]
+        assert "<|" not in item["insertText"]
+        assert call.progress, "nothing was streamed"
+        tail = "\n\n\nprint(area_of_triangle(3, 4))\n"
+        other = found.open(None, SOURCE + tail)
+        other.move(len(SOURCE))
+        [item, *_] = inline_items(await found.inline(other, "invoked").result())
+        assert "print" not in item["insertText"]
+
+
+async def test_a_keystroke_costs_few_prompt_tokens(fresh_home: Path) -> None:
+    filler = "".join(f"def number_{n}():\n    return {n}\n\n\n" for n in range(30))
+    async with llama_server("-np", "1") as url, editor(fresh_home, url, waitMs=0) as found:
+        await wait_until_ready(found)
+        buffer = found.open(None, filler + SOURCE)
+        await found.inline(buffer, "invoked").result()
+        before = await computed(url)
+        assert before > 300
+        for character in "0.5 * zz":
+            found.type(buffer, character)
+            await found.inline(buffer, "invoked").result()
+        after = await computed(url) - before
+        assert after < before / 2, f"{before:.0f} tokens for the first, {after:.0f} for the rest"
+
+
+async def computed(url: str) -> float:
+    """Prompt tokens that the server had to compute so far."""
+    text = await asked(url, "/metrics")
+    [line] = [line for line in text.splitlines() if line.startswith("llamacpp:prompt_tokens_total")]
+    return float(line.split()[1])
+
+
+async def busy(url: str) -> bool:
+    return any(slot["is_processing"] for slot in await asked(url, "/slots"))
+
+
+async def test_a_cancelled_request_frees_its_slot(fresh_home: Path) -> None:
+    async with (
+        llama_server("-np", "1") as url,
+        editor(fresh_home, url, maxTokens=2000, multiline="always") as found,
+    ):
+        await wait_until_ready(found)
+        buffer = found.open(None, "# A long poem in Python comments about the sea:\n")
+        call = found.stream(buffer, "invoked")
+        async with asyncio.timeout(60):
+            while not await busy(url):
+                await asyncio.sleep(0.02)
+        found.wire.cancel(call)
+        async with asyncio.timeout(60):
+            while await busy(url):
+                await asyncio.sleep(0.05)
+
+
+async def test_a_wrong_key_is_said_and_the_right_one_works(fresh_home: Path) -> None:
+    async with llama_server("--api-key", KEY) as url:
+        async with editor(fresh_home, url, apiKey="wrong") as found:
+            await wait_until(lambda: last_status(found)["state"] == "error", 30)
+            assert "aix.apiKey" in last_status(found)["message"]
+        async with editor(fresh_home, url, apiKey=KEY) as found:
+            await wait_until_ready(found)
+            buffer = found.open(None, SOURCE)
+            assert inline_items(await found.inline(buffer, "invoked").result())
+
+
+async def test_more_requests_than_slots_are_all_answered(fresh_home: Path) -> None:
+    async with llama_server("-np", "1") as url, editor(fresh_home, url, maxTokens=4) as found:
+        await wait_until_ready(found)
+        buffers = [found.open(None, SOURCE) for _ in range(4)]
+        calls = [found.inline(buffer, "invoked") for buffer in buffers]
+        answers = await asyncio.gather(*(call.result() for call in calls))
+        assert all(inline_items(answer) for answer in answers)
+        assert last_status(found)["state"] in ("ready", "busy")
+
+
+async def test_a_prompt_too_long_for_it_is_shortened(fresh_home: Path) -> None:
+    """Rare characters are several tokens each, so that the prompt is longer than its characters tell."""
+    rare = "".join(f'"{"".join(chr(0x12000 + 16 * n + k) for k in range(16))}",\n' for n in range(60))
+    options = {"contextTokens": 0, "prefixLines": 2000, "maxTokens": 8}
+    async with llama_server("-np", "1", context=512) as url, editor(fresh_home, url, **options) as found:
+        await wait_until_ready(found)
+        buffer = found.open(None, "SIGNS = [\n" + rare)
+        await found.inline(buffer, "invoked").result()
+        assert last_status(found)["state"] in ("ready", "busy")
+        assert "finds the prompt too long: asking again" in found.log()
+        assert not [note for note in found.wire.notifications if note.method == "window/showMessage"]
+        asked_again = found.log().count("asking again")
+        found.type(buffer, "    ")
+        await found.inline(buffer, "invoked").result()
+        assert found.log().count("asking again") == asked_again
+
+
+async def test_one_of_two_is_killed_in_mid_typing(fresh_home: Path) -> None:
+    async with llama_server() as one:
+        second = llama_server()
+        two = await second.__aenter__()
+        ended = False
+        try:
+            async with editor(fresh_home, [one, two], maxTokens=8) as found:
+                await wait_until_ready(found)
+                buffers = [found.open(None, SOURCE) for _ in range(4)]
+                for number, buffer in enumerate(buffers * 2):
+                    if number == 4:
+                        await second.__aexit__(None, None, None)
+                        ended = True
+                    assert inline_items(await found.inline(buffer, "invoked").result())
+                    found.type(buffer, "0")
+                told = [note.params for note in found.wire.notifications if note.method == "aix/status"]
+                assert "error" not in {status["state"] for status in told}
+        finally:
+            if not ended:
+                await second.__aexit__(None, None, None)
