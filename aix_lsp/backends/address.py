@@ -77,6 +77,7 @@ def parse(url: str) -> Address:
 
     Raises BackendError where it is none of these.
     """
+    url = url.strip()
     if url.startswith("unix:"):
         return unix("/" + url.removeprefix("unix:").lstrip("/"))
     try:

@@ -26,6 +26,9 @@ _SILENCE_S = 120.0
 _LARGEST_ANSWER = 64 << 20
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
+_KEY = re.compile(r"[!-~]*")
+_LOOKS_LIKE_EVENTS = re.compile(rb"(\xef\xbb\xbf)?\s*(data|event|id|retry)?:")
+"""How a stream of events begins, also where its type is not told."""
 _OTHER_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -39,6 +42,8 @@ class Client:
     """
 
     def __init__(self, address: Address, key: str = "", *, silence_s: float = _SILENCE_S) -> None:
+        if not _KEY.fullmatch(key):
+            raise BackendError("The key in aix.apiKey or AIX_LSP_API_KEY holds characters that no key has.")
         self.address = address
         self._key = key
         self._silence_s = silence_s
@@ -74,10 +79,11 @@ class Client:
         response = await self._request("GET" if body is None else "POST", url, body)
         parser = SseParser()
         try:
-            if "event-stream" not in response.content_type:
-                yield self._json(await _body(response))
+            first = b"" if "event-stream" in response.content_type else await response.content.readany()
+            if "event-stream" not in response.content_type and not _LOOKS_LIKE_EVENTS.match(first):
+                yield self._json(await _body(response, first))
                 return
-            async for chunk in response.content.iter_any():
+            async for chunk in _chunks(response, first):
                 for data in parser.feed(chunk):
                     if data.strip() == "[DONE]":
                         return
@@ -117,7 +123,10 @@ class Client:
             raise BackendError(f"{self.address} redirects in a circle; check aix.url.", trouble="refused")
         if response.status >= 400:
             try:
-                raise refused(response.status, await _told(response), self.address, response.headers)
+                told = await _told(response)
+                if self._key:
+                    told = told.replace(self._key, "…")  # some servers name the key that they refuse
+                raise refused(response.status, told, self.address, response.headers)
             finally:
                 response.close()
         return response
@@ -136,7 +145,7 @@ class Client:
                 return await session.request(method, url, json=body, allow_redirects=False)
             except ClientConnectorError as error:
                 raise unreachable(error, self.address, self._proxy(url), _authorities()) from error
-            except (ServerDisconnectedError, ClientOSError) as error:
+            except (ServerDisconnectedError, ClientOSError, ConnectionResetError) as error:
                 # A kept connection may die of age just as it is used; nothing has been answered yet.
                 if attempt == 2:
                     raise unreachable(error, self.address, self._proxy(url), _authorities()) from error
@@ -201,9 +210,17 @@ def _same_host(one: str, other: str) -> bool:
     return now.scheme == "https" and (ports == (None, None) or ports == (80, 443))
 
 
-async def _body(response: aiohttp.ClientResponse) -> str:
-    parts, size = [], 0
+async def _chunks(response: aiohttp.ClientResponse, first: bytes) -> AsyncGenerator[bytes]:
+    """An answer as it comes, of which `first` was read already."""
+    if first:
+        yield first
     async for chunk in response.content.iter_any():
+        yield chunk
+
+
+async def _body(response: aiohttp.ClientResponse, first: bytes = b"") -> str:
+    parts, size = [], 0
+    async for chunk in _chunks(response, first):
         parts.append(chunk)
         size += len(chunk)
         if size > _LARGEST_ANSWER:

@@ -49,6 +49,8 @@ def unreachable(error: Exception, address: Address, proxy: str = "", authorities
             + (authorities or "Name its authority in SSL_CERT_FILE, SSL_CERT_DIR or REQUESTS_CA_BUNDLE."),
             trouble="refused",
         )
+    if _speaks_no_tls(error):
+        return BackendError(f"{address} does not speak TLS: begin aix.url with http://.", trouble="refused")
     status = getattr(error, "status", 0)
     if proxy and isinstance(status, int) and status >= 400:
         return BackendError(
@@ -180,6 +182,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)
     return max(0.0, (until - datetime.now(UTC)).total_seconds())
+
+
+def _speaks_no_tls(error: Exception) -> bool:
+    inner = getattr(error, "os_error", None) or error
+    return isinstance(inner, ssl.SSLError) and inner.reason in (
+        "WRONG_VERSION_NUMBER",
+        "RECORD_LAYER_FAILURE",
+    )
 
 
 def _certificate_problem(error: Exception) -> str | None:

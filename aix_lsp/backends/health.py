@@ -82,7 +82,7 @@ class Health:
         pauses = _PAUSES_S[error.trouble]
         pause = pauses[min(max(self._in_a_row, 1), len(pauses)) - 1]
         if error.retry_after_s is not None:
-            pause = min(max(error.retry_after_s, 0.0), _LONGEST_S)
+            pause = min(max(error.retry_after_s, pauses[0]), _LONGEST_S)
         self.retry_at = now + pause + min(pause, 10.0) * _JITTER * self._jitter()
 
     def abandoned(self, now: float) -> None:

@@ -133,8 +133,8 @@ class OpenAIBackend:
             self._unanswered_s = 0.0
             self._show()
             if self._health.state in ("away", "refused"):
-                # It may come back as another, with another model.
-                self._search_soon()
+                # It may come back as another, with another model; one that has no such model any more is another now.
+                self._search_soon(at_once=error.status == 404)
 
     def _left_unanswered(self, began: float) -> None:
         """A request was cancelled before a word came, as at a keystroke. Many of them make one look."""
@@ -152,18 +152,19 @@ class OpenAIBackend:
         elif self._exchange is not None:
             self._board.set(BackendStatus("ready", self._exchange.server.note, model=model))
 
-    def _search_soon(self) -> None:
+    def _search_soon(self, *, at_once: bool = False) -> None:
         if self._client is not None and (self._search is None or self._search.done()):
-            self._search = asyncio.create_task(self._look_for(self._client))
+            self._search = asyncio.create_task(self._look_for(self._client, at_once))
 
-    async def _look_for(self, client: Client) -> None:
+    async def _look_for(self, client: Client, at_once: bool) -> None:
         """Find out what the server is. One that is away is looked for until it is there."""
         while True:
             began = self._clock()
             pause = self._health.retry_at - began
-            if self._health.in_trouble and pause > 0:
+            if self._health.in_trouble and pause > 0 and not at_once:
                 await asyncio.sleep(pause)
                 began = self._clock()
+            at_once = False
             try:
                 server = await self._discover(client)
             except BackendError as error:
@@ -201,7 +202,7 @@ class OpenAIBackend:
 
 
 def _key(settings: Settings) -> str:
-    return settings.api_key or os.environ.get("AIX_LSP_API_KEY", "")
+    return (settings.api_key or os.environ.get("AIX_LSP_API_KEY", "")).strip()
 
 
 def _warn_of_open_key(client: Client, settings: Settings) -> None:

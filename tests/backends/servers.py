@@ -63,6 +63,7 @@ class CompletionsServer:
         self.refusal_headers: dict[str, str] = {}
         self.redirects: dict[str, tuple[int, str]] = {}
         """Statuses and targets, by path."""
+        self.content_type = "text/event-stream"
         self.key = ""
         self.url = ""
         self._runner: web.AppRunner | None = None
@@ -91,7 +92,7 @@ class CompletionsServer:
                 page = {"Content-Type": "text/html", **self.refusal_headers}
                 return web.Response(text=told, status=status, headers=page)
             return web.json_response(told, status=status, headers=self.refusal_headers)
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        response = web.StreamResponse(headers={"Content-Type": self.content_type})
         await response.prepare(request)
         try:
             async for chunk in self.reply(self.bodies[-1]):

@@ -46,6 +46,7 @@ STORIES: dict[str, list[tuple[float, Any, str, float]]] = {
         (60, ("throttled", 7.0), "throttled", 67),
         (67, "ok", "ready", 67),
     ],
+    "a Retry-After of nothing is no leave to ask at each key": [(0, ("throttled", 0.0), "throttled", 1)],
     "an endless Retry-After is an hour": [(0, ("throttled", 1e9), "throttled", 3600)],
     "another trouble starts a new count": [
         (0, "failing", "failing", 1),

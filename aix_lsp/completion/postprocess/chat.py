@@ -14,6 +14,7 @@ _FENCE_FIRST = re.compile(r"\s*```[^\n`]*\n")
 _CLOSING = re.compile(r"^[ \t]*```", re.MULTILINE)
 _MAY_CLOSE = re.compile(r"(?:^|\n)[ \t]*(`{1,2})\Z")
 _MAY_CLOSE_FENCED = re.compile(r"(\n[ \t]*`{0,2})\Z")
+_THINKS = "<think>"
 _OPENINGS = (
     "Here is ", "Here's ", "Here are ", "Below is ", "Sure, ", "Sure! ", "Sure thing", "Certainly", "Of course",
     "Absolutely", "Okay, ", "Great! ", "Unfortunately", "Sorry, ", "As an AI", "To complete ", "The completed ",
@@ -31,6 +32,14 @@ def chat(text: str, cursor: CursorContext, done: bool) -> Cut:
     if language_of(cursor.language).prose or "```" in cursor.before or "```" in cursor.after:
         return Cut(text)
     head = text.lstrip()
+    if head.startswith(_THINKS):
+        _, thought, text = text.partition("</think>")
+        head = text.lstrip()
+        if not thought:
+            return Cut("")
+        text = head
+    if not done and _THINKS.startswith(head):
+        return Cut("")
     if head.startswith("```"):
         fence = _FENCE_FIRST.match(text)
         return _fenced(text[fence.end() :], cursor, done) if fence else Cut(text if done else "")

@@ -23,6 +23,8 @@ CHATTY = [
     ("    return |", "```python\n    return a + b\n```", "a + b"),
     ("return |", "a + b\n```\nThis adds both.", "a + b\n"),
     ("return |", "Here is the completed code:\n\n```python\na + b\n```\n", "a + b"),
+    ("return |", "<think>\nI must add.\n</think>\n\na + b", "a + b"),
+    ("return |", "<think>\nI must add.", ""),
     ("return |", "Here is the", ""),
     ("x = |", "Sure, I can help with that.", ""),
     ("x = |", "I'm sorry, but I need more context.", ""),
