@@ -18,12 +18,12 @@ from pathlib import Path
 
 from aix_lsp.completion.context.files import read_source
 from aix_lsp.completion.context.index.chunks import identifiers
-from aix_lsp.completion.context.index.grammars import parse
 from aix_lsp.completion.context.index.reader import IndexReader, Query
 from aix_lsp.completion.context.index.scan import Gate, scan
 from aix_lsp.completion.context.index.searches import MOST, SEARCHES
 from aix_lsp.completion.context.index.store import Store
 from aix_lsp.completion.context.ranking import Snippet, choose, size
+from aix_lsp.grammars import parse
 from aix_lsp.languages import indexed_language
 
 _HIDDEN_LINES = 3

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from aix_lsp.completion.context.index.grammars import parse
 from aix_lsp.completion.cursor import CursorContext, with_ending
 from aix_lsp.completion.generation import Generation, Track
 from aix_lsp.completion.postprocess import pipeline
+from aix_lsp.grammars import parse
 
 
 @dataclass(frozen=True, slots=True)

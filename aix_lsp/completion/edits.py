@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from aix_lsp.completion.text import Edit, Position, Text
-from aix_lsp.fim.reading import normalise
+from aix_lsp.completion.text import Edit, Position, Span, Text, after
 
 MOST_TYPED_AHEAD = 24
 """How many characters a typist may be ahead of a running generation before it is given up."""
 
-_LINE_END = re.compile(r"\r\n|\r|\n")
 _PAIRED = re.compile(r"[)\]}>\"'`]{1,4}\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """What was typed at a place: it begins where the cursor stood and ends where the old suffix begins."""
-
-    start: Position
-    end: Position
 
 
 def follow(span: Span, before: Text, edits: Iterable[Edit]) -> Span | None:
@@ -62,19 +51,6 @@ def shrink(edit: Edit, text: Text) -> Edit:
     tail = _common(old[::-1], new[::-1])
     start = after(edit.start, whole[:head])
     return Edit(start, after(start, old[: len(old) - tail]), new[: len(new) - tail])
-
-
-def after(position: Position, inserted: str) -> Position:
-    """The place after `inserted`, put in at `position`."""
-    ends = [match.end() for match in _LINE_END.finditer(inserted)]
-    if not ends:
-        return Position(position.line, position.column + len(inserted))
-    return Position(position.line + len(ends), len(inserted) - ends[-1])
-
-
-def typed_in(span: Span, text: Text) -> str:
-    """What stands in the span, with "\\n" endings."""
-    return normalise(text.slice(span.start, span.end))
 
 
 def _moved(span: Span, edit: Edit) -> Span | None:

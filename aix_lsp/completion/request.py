@@ -1,15 +1,16 @@
-"""What the completion service takes and gives, and what is worked out of a request once, for all who handle it."""
+"""What the completion service takes and gives: a request, what is worked out of it once, and how it waits."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import asyncio
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from aix_lsp.backends.base import ModelInfo
 from aix_lsp.completion.cursor import CursorContext, is_multiline
-from aix_lsp.completion.edits import after
-from aix_lsp.completion.text import DocumentSnapshot, Position
+from aix_lsp.completion.generation import Generation
+from aix_lsp.completion.text import DocumentSnapshot, Position, after
 from aix_lsp.fim.confidence import NO_THRESHOLD, ConfidenceThresholds
 from aix_lsp.fim.reading import normalise
 from aix_lsp.settings import Settings
@@ -165,3 +166,70 @@ def completion_context(
         settings_key,
         max(1, request.candidates) if invoked else 1,
     )
+
+
+class PendingRequest:
+    """The waiting side of a request. Used on the event loop only."""
+
+    def __init__(self, request: CompletionRequest, clock: Callable[[], float], seconds: float) -> None:
+        self.request = request
+        self.started = clock()
+        self.deadline = self.started + seconds
+        self.generation: Generation | None = None
+        self._clock = clock
+        self._woken = asyncio.Event()
+        self._superseded = False
+        self._outdated = False
+
+    @property
+    def late(self) -> bool:
+        """Whether the deadline has come."""
+        return self._clock() >= self.deadline
+
+    @property
+    def elapsed_ms(self) -> float:
+        return (self._clock() - self.started) * 1000
+
+    def watch(self, generation: Generation) -> None:
+        """Be woken when the generation changes, instead of the one before."""
+        self.leave()
+        self.generation = generation
+        generation.typed_along = False
+        generation.watchers.add(self._wake)
+
+    def leave(self) -> None:
+        """Watch nothing any more."""
+        if self.generation is not None:
+            self.generation.watchers.discard(self._wake)
+
+    def supersede(self) -> None:
+        """A newer request has taken this one's place."""
+        self._superseded = True
+        self.leave()
+        self._wake()
+
+    def outdate(self) -> None:
+        """The document went on, at this request's place, other than what was generated for it."""
+        self._outdated = True
+        self._wake()
+
+    def check(self) -> None:
+        """Raises Superseded or ContentModified where this request has become useless."""
+        if self._superseded:
+            raise Superseded
+        if self._outdated or (self.generation is not None and self.generation.diverged):
+            raise ContentModified
+
+    async def wait(self, until: float) -> None:
+        """Return when woken since the last wait, or at `until` on the clock."""
+        left = until - self._clock()
+        if left > 0:
+            try:
+                async with asyncio.timeout(left):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+        self._woken.clear()
+
+    def _wake(self) -> None:
+        self._woken.set()

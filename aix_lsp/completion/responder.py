@@ -14,10 +14,10 @@ from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.document_state import DocumentState
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.generation_cache import GenerationCache, GenerationRef
-from aix_lsp.completion.pending_request import PendingRequest
 from aix_lsp.completion.prompt import context_chars
 from aix_lsp.completion.request import (
     CompletionContext,
+    PendingRequest,
     Suggestion,
     Update,
 )

@@ -18,11 +18,11 @@ from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.document_state import DocumentState
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.generation_cache import GenerationCache
-from aix_lsp.completion.pending_request import PendingRequest
 from aix_lsp.completion.request import (
     CompletionContext,
     CompletionRequest,
     ContentModified,
+    PendingRequest,
     Superseded,
     Update,
     completion_context,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import NamedTuple
 
+from aix_lsp.fim.reading import normalise
+
 _BLOCK_LINES = 512
 """An edit copies one block and the list of blocks; at this size both stay small up to millions of lines."""
 
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _Block = tuple[str, ...]
 
 
@@ -199,3 +203,24 @@ class DocumentSnapshot:
     path: str
     """The path to show the model, relative to its workspace folder if there is one; empty if untitled."""
     text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What was typed at a place: it begins where the cursor stood and ends where the old suffix begins."""
+
+    start: Position
+    end: Position
+
+
+def after(position: Position, inserted: str) -> Position:
+    """The place after `inserted`, put in at `position`."""
+    ends = [match.end() for match in _LINE_END.finditer(inserted)]
+    if not ends:
+        return Position(position.line, position.column + len(inserted))
+    return Position(position.line + len(ends), len(inserted) - ends[-1])
+
+
+def typed_in(span: Span, text: Text) -> str:
+    """What stands in the span, with "\\n" endings."""
+    return normalise(text.slice(span.start, span.end))

@@ -13,10 +13,9 @@ from aix_lsp.backends.base import (
     ModelInfo,
     Usage,
 )
-from aix_lsp.completion.edits import after
 from aix_lsp.completion.request import CompletionRequest, Trigger, Update
 from aix_lsp.completion.service import CompletionService
-from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Text
+from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Text, after
 
 URI = "file:///project/a.py"
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aix_lsp.completion.edits import MOST_TYPED_AHEAD, Span, after, compatible, follow, shrink, typed_in
-from aix_lsp.completion.text import Edit, Position, Text
+from aix_lsp.completion.edits import MOST_TYPED_AHEAD, compatible, follow, shrink
+from aix_lsp.completion.text import Edit, Position, Span, Text, after, typed_in
 
 ALPHABET = st.sampled_from("ab(\n😀\u2028")
 strings = st.text(ALPHABET, max_size=30)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aix_lsp.completion.context.index.grammars import query
+from aix_lsp.grammars import query
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Tree

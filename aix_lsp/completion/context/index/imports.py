@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from aix_lsp.completion.context.files import module_parts, nearness
-from aix_lsp.completion.context.index.grammars import parse
 from aix_lsp.completion.context.index.reader import Excerpt, IndexReader, Query
+from aix_lsp.grammars import parse
 from aix_lsp.languages import indexed_language, related
 
 

@@ -15,8 +15,8 @@ from typing import TypeVar
 
 from aix_lsp.completion.context.files import LARGEST, passed_by, read_source
 from aix_lsp.completion.context.index.chunks import chunks, definitions, words
-from aix_lsp.completion.context.index.grammars import parse
 from aix_lsp.completion.context.index.store import FileEntry, Stamp, Store
+from aix_lsp.grammars import parse
 from aix_lsp.languages import indexed_language
 from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aix_lsp.completion.context.index.chunks import LINES, chunks, definitions, words
-from aix_lsp.completion.context.index.grammars import parse
+from aix_lsp.grammars import parse
 
 
 @pytest.mark.parametrize(
