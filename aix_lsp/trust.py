@@ -6,9 +6,8 @@ a project's author wrote has anything run, contacted, or sent that the user woul
 
 from __future__ import annotations
 
-from dataclasses import Field
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 
 class Source(StrEnum):
@@ -51,13 +50,23 @@ class Refused(Exception):
     """A source may not give a setting its value. The message says why, for the user."""
 
 
+class Option(Protocol):
+    """What of an option decides who may set it (settings/table.py)."""
+
+    @property
+    def scope(self) -> str: ...
+
+    @property
+    def narrows(self) -> bool: ...
+
+
 _OWN = "put it into your own settings (`aix-lsp settings --where`)."
 _ORDER = {"never": 0, "auto": 1, "always": 2}
 
 
-def check(trust: Trust, option: Field[Any]) -> None:
+def check(trust: Trust, option: Option) -> None:
     """Whether a source that is trusted so far may set an option at all. Raises Refused."""
-    if trust < Trust.CHOOSES and option.metadata["scope"] == "user":
+    if trust < Trust.CHOOSES and option.scope == "user":
         raise Refused(
             f"a project may not set this, because it decides what is run, contacted or sent; {_OWN}"
         )
@@ -67,12 +76,12 @@ def check(trust: Trust, option: Field[Any]) -> None:
         )
 
 
-def narrows(option: Field[Any]) -> bool:
+def narrows(option: Option) -> bool:
     """Whether an option decides what is sent, so that a less trusted source can only lower it."""
-    return bool(option.metadata["narrows"])
+    return option.narrows
 
 
-def narrowed(trust: Trust, option: Field[Any], value: Any, held: Any) -> Any:
+def narrowed(trust: Trust, option: Option, value: Any, held: Any) -> Any:
     """The value that comes of `value` where `held` is what more trusted sources gave, or the default."""
     if trust >= Trust.CHOOSES or not narrows(option):
         return value
@@ -138,7 +147,7 @@ def markdown() -> str:
     user, sent, shape = groups.values()
     for name, option in options().items():
         if name != "languages":
-            (user if option.metadata["scope"] == "user" else sent if narrows(option) else shape).append(name)
+            (user if option.scope == "user" else sent if narrows(option) else shape).append(name)
     lines += ["", "| settings | |", "|---|---|"]
     lines += [f"| {title} | {', '.join(f'`{name}`' for name in names)} |" for title, names in groups.items()]
     return "\n".join(lines) + "\n"

@@ -17,7 +17,7 @@ PACKAGE = Path(aix_lsp.__file__).parent
 WEIGHTS = shutil.ignore_patterns("*.safetensors", "__pycache__")
 
 ENGINE_OPTIONS = """
-    probe_count: int = engine_option(0, "How often to probe.", minimum=0)
+    probe_count: int = engine_option(0, "How often to probe.", minimum=0, maximum=9)
     probe_gently: bool = engine_option(True, "Probe gently.")
 """
 PROBE = '''
@@ -157,7 +157,7 @@ def test_an_engine_option_is_one_entry_of_the_table(package: Path, fresh_home: P
     told = " ".join(run(package, "-m", "aix_lsp", "engine", "--help").split())
     assert "--probe-count INTEGER RANGE How often to probe." in told
     assert "--no-probe-gently" in told
-    assert "| `probeCount` | integer ≥ 0 | `0` | user | How often to probe. |" in run(
+    assert "| `probeCount` | integer, 0 to 9 | `0` | user | How often to probe. |" in run(
         package, "-m", "aix_lsp", "settings", "--markdown"
     )
     source = fresh_home / "sum.py"

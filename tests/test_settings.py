@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from aix_lsp.settings import Layer, Settings, for_language, project_layer, resolve, unwrap, user_layer
 from aix_lsp.settings.flags import engine_arguments, engine_flags
-from aix_lsp.settings.names import external, options, types
+from aix_lsp.settings.names import engine_options, external, options
 from aix_lsp.settings.schema import json_schema, markdown, vscode_properties
 from aix_lsp.settings.table import EngineOptions
 from aix_lsp.settings.validate import Misfit, fit, parse
@@ -141,9 +141,9 @@ def test_languages_merge_by_setting() -> None:
     assert for_language(settings, "rust") is settings
 
 
-@pytest.mark.parametrize("name", [n for n, o in options().items() if o.metadata["scope"] == "user"])
+@pytest.mark.parametrize("name", [n for n, o in options().items() if o.scope == "user"])
 def test_a_project_may_not_choose_what_runs_or_is_contacted(name: str) -> None:
-    value = {str: "x", int: 7, float: 7.0, bool: True}.get(types()[name], "cpu")
+    value = {str: "x", int: 7, float: 7.0, bool: True}.get(options()[name].kind, "cpu")
     settings, problems = only({name: value}, Trust.SHAPES)
     assert settings == Settings()
     assert "a project may not set this" in problems[0]
@@ -161,8 +161,8 @@ def test_everything_dangerous_is_the_users() -> None:
         "offline",
         "remoteFormat",
     }
-    assert dangerous <= {n for n, o in options().items() if o.metadata["scope"] == "user"}
-    assert all(field.metadata["scope"] == "user" for field in fields(EngineOptions))
+    assert dangerous <= {n for n, o in options().items() if o.scope == "user"}
+    assert all(option.scope == "user" for option in engine_options())
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from click.core import ParameterSource
 
 from aix_lsp.cli import placed
 from aix_lsp.settings.flags import engine_flags
+from aix_lsp.settings.names import engine_options
 from aix_lsp.settings.table import EngineOptions
 
 
@@ -54,9 +54,9 @@ def command(
     Servers start it by themselves (with --lock). Run it by hand to share one model among several machines or people;
     it then stays, unless --idle-exit-s is given: aix-lsp engine --host 0.0.0.0 --port 8080 --token-file token
     """
-    for field in fields(EngineOptions):
-        if field.metadata["folder"]:
-            values[field.name] = placed(values[field.name])
+    for option in engine_options():
+        if option.folder:
+            values[option.name] = placed(values[option.name])
     if not lock and context.get_parameter_source("idle_exit_s") is ParameterSource.DEFAULT:
         values["idle_exit_s"] = 0.0
     options = EngineOptions(**values)

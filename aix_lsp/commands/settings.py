@@ -30,7 +30,7 @@ def command(form: str | None, language: str, folder: Path) -> None:
     settings = for_language(settings, language)
     for name, option in options().items():
         value = getattr(settings, option.name)
-        shown = "(set)" if option.metadata["secret"] and value else json.dumps(value, ensure_ascii=False)
+        shown = "(set)" if option.secret and value else json.dumps(value, ensure_ascii=False)
         click.echo(f"{name} = {shown}")
     for problem in problems:
         click.echo(f"! {problem}", err=True)

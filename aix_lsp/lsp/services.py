@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aix_lsp.backends.base import Backend, BackendStatus
 from aix_lsp.settings import Settings, for_language
+from aix_lsp.settings.names import options
 
 if TYPE_CHECKING:
     from aix_lsp.completion.service import CompletionService
@@ -134,9 +134,7 @@ Connect = Callable[[Settings], LiveBackend]
 
 def identity(settings: Settings) -> tuple[object, ...]:
     """The values that two settings must have in common to share a backend."""
-    values = [
-        getattr(settings, field.name) for field in dataclasses.fields(settings) if field.metadata["backend"]
-    ]
+    values = [getattr(settings, option.name) for option in options().values() if option.backend]
     return tuple(tuple(value) if isinstance(value, list) else value for value in values)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import Field, fields
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from aix_lsp.settings.table import EngineOptions
+from aix_lsp.settings.names import engine_options
+from aix_lsp.settings.table import EngineOptions, Option
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -19,11 +19,11 @@ def flag(field_name: str) -> str:
 def engine_arguments(options: EngineOptions) -> list[str]:
     """The arguments that give these options to `aix-lsp engine`."""
     arguments: list[str] = []
-    for field in fields(EngineOptions):
-        name, value = flag(field.name), getattr(options, field.name)
+    for option in engine_options():
+        name, value = flag(option.name), getattr(options, option.name)
         if isinstance(value, bool):
-            arguments += [] if value == field.default else [name if value else _negated(name)]
-        elif value or field.default:
+            arguments += [] if value == option.default else [name if value else _negated(name)]
+        elif value or option.default:
             arguments += [name, f"{value:g}" if isinstance(value, float) else str(value)]
     return arguments
 
@@ -32,17 +32,16 @@ def engine_flags(command: Command) -> Command:
     """Declare a flag for each of the engine's options, with its default; a decorator for a click command."""
     import click
 
-    hints = get_type_hints(EngineOptions)
-    for field in reversed(fields(EngineOptions)):
-        kind, name = hints[field.name], flag(field.name)
-        unit = f" ({field.metadata['unit']})" if field.metadata["unit"] else ""
+    for option in reversed(engine_options()):
+        is_flag, name = option.kind is bool, flag(option.name)
+        unit = f" ({option.unit})" if option.unit else ""
         declare = click.option(
-            f"{name}/{_negated(name)}" if kind is bool and field.default else name,
-            is_flag=kind is bool,
-            default=field.default,
-            show_default=kind is not bool and field.default != "",
-            type=_click_type(kind, field),
-            help=field.metadata["doc"].replace("`", "") + unit,
+            f"{name}/{_negated(name)}" if is_flag and option.default else name,
+            is_flag=is_flag,
+            default=option.default,
+            show_default=not is_flag and option.default != "",
+            type=_click_type(option),
+            help=option.doc.replace("`", "") + unit,
         )
         command = declare(command)
     return command
@@ -52,16 +51,16 @@ def _negated(flag: str) -> str:
     return "--no-" + flag.removeprefix("--")
 
 
-def _click_type(kind: Any, field: Field[Any]) -> Any:
+def _click_type(option: Option) -> Any:
     import click
 
-    minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
-    if get_origin(kind) is Literal:
-        return click.Choice(get_args(kind))
-    if kind is int:
-        return click.IntRange(minimum, maximum)
-    if kind is float:
-        return click.FloatRange(minimum, maximum)
-    if kind in (str, bool):
-        return kind
-    raise TypeError(f"{field.name}: an engine option cannot be a {kind}, which no flag holds")
+    if get_origin(option.kind) is Literal:
+        return click.Choice(get_args(option.kind))
+    if option.kind is int:
+        low, high = (None if bound is None else int(bound) for bound in (option.minimum, option.maximum))
+        return click.IntRange(low, high)
+    if option.kind is float:
+        return click.FloatRange(option.minimum, option.maximum)
+    if option.kind in (str, bool):
+        return option.kind
+    raise TypeError(f"{option.name}: an engine option cannot be a {option.kind}, which no flag holds")

@@ -100,7 +100,7 @@ def _accept(layer: Layer, name: str, value: Any, chosen: Mapping[str, Any], prob
     if name != "languages":  # where each setting is looked at
         check(layer.trust, option)
     accepted = _fitted(name, value, chosen)
-    if option.metadata["folder"]:
+    if option.folder:
         return _placed(accepted, layer.base)
     if name == "languages":
         return _accept_languages(layer, accepted, chosen, problems)
@@ -152,7 +152,7 @@ def _fitted(name: str, value: Any, chosen: Mapping[str, Any]) -> Any:
         return fit(name, value)
     except Misfit as misfit:
         kept = _held(name, chosen)
-        secret = options()[name].metadata["secret"]
+        secret = options()[name].secret
         got, using = (_HIDDEN, _HIDDEN) if secret else (_short(value), _short(kept))
         raise Refused(f"must be {misfit}, not {got}; using {using}.") from None
 
@@ -195,7 +195,7 @@ def _for_language(
     option = options().get(name)
     if option is None:
         raise Refused(_unknown(name, problems))
-    if not option.metadata["per_language"]:
+    if not option.per_language:
         raise Refused("cannot differ by language; set it for all.")
     check(layer.trust, option)
     return _narrow(layer, name, _fitted(name, value, chosen), _held(name, chosen), problems, place)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import Field, fields
+from collections.abc import Iterator
+from dataclasses import fields, replace
 from functools import cache
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
-from aix_lsp.settings.table import Settings
+from aix_lsp.settings.table import EngineOptions, Option, Settings
 
 SECTION = "aix"
 STRING_OR_LIST = str | list[str]
@@ -20,16 +21,22 @@ def external(field_name: str) -> str:
 
 
 @cache
-def options() -> dict[str, Field[Any]]:
-    """The table's fields by external name, in the table's order."""
-    return {external(field.name): field for field in fields(Settings)}
+def options() -> dict[str, Option]:
+    """The table's options by external name, in the table's order."""
+    return {external(option.name): option for option in _options(Settings)}
 
 
 @cache
-def types() -> dict[str, Any]:
-    """The options' types by external name."""
-    hints = get_type_hints(Settings)
-    return {name: hints[field.name] for name, field in options().items()}
+def engine_options() -> tuple[Option, ...]:
+    """The options that the engine is started with."""
+    return tuple(_options(EngineOptions))
+
+
+def _options(table: type[EngineOptions]) -> Iterator[Option]:
+    hints, defaults = get_type_hints(table), table()
+    for field in fields(table):
+        option: Option = field.metadata["option"]
+        yield replace(option, name=field.name, kind=hints[field.name], default=getattr(defaults, field.name))
 
 
 def closest(name: str, candidates: list[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from aix_lsp.settings.names import SECTION, STRING_OR_LIST, options, types
+from aix_lsp.settings.names import SECTION, STRING_OR_LIST, options
 from aix_lsp.settings.table import Settings
 from aix_lsp.settings.validate import constrained
 
@@ -43,16 +43,14 @@ maxTokens = 128
 
 def property_schema(name: str) -> dict[str, Any]:
     """The JSON schema of one option."""
-    schema: dict[str, Any] = {"description": options()[name].metadata["doc"], "default": _default(name)}
+    schema: dict[str, Any] = {"description": options()[name].doc, "default": _default(name)}
     schema |= msgspec.json.schema(constrained(name))
-    if (
-        "enum" in schema
-    ):  # VS Code wants the type with it, and shows the choices in our order, not in msgspec's
-        schema |= {"type": "string", "enum": list(get_args(types()[name]))}
-    if types()[name] == STRING_OR_LIST:  # VS Code's settings page shows no `anyOf`
+    if "enum" in schema:  # VS Code wants the type with it, and the choices in our order, not in msgspec's
+        schema |= {"type": "string", "enum": list(get_args(options()[name].kind))}
+    if options()[name].kind == STRING_OR_LIST:  # VS Code's settings page shows no `anyOf`
         schema = {name: value for name, value in schema.items() if name != "anyOf"}
         schema |= {"type": ["string", "array"], "items": {"type": "string"}}
-    if get_origin(types()[name]) is dict:
+    if get_origin(options()[name].kind) is dict:
         schema["additionalProperties"] = _language_schema()
     return schema
 
@@ -75,7 +73,7 @@ def vscode_properties() -> dict[str, Any]:
     """
     found = {}
     for name, option in options().items():
-        user_only = option.metadata["scope"] == "user"
+        user_only = option.scope == "user"
         scope = "machine" if user_only else "language-overridable" if _simple(name) else "resource"
         found[f"{SECTION}.{name}"] = property_schema(name) | {"scope": scope}
     return found
@@ -85,9 +83,9 @@ def markdown() -> str:
     """The page docs/settings.md."""
     lines = [_HEAD.rstrip("\n")]
     for name, option in options().items():
-        if option.metadata["group"]:
+        if option.group:
             lines += [
-                f"\n## {option.metadata['group']}\n",
+                f"\n## {option.group}\n",
                 "| setting | type | default | | meaning |",
                 "|---|---|---|---|---|",
             ]
@@ -96,18 +94,18 @@ def markdown() -> str:
 
 
 def _row(name: str) -> str:
-    metadata = options()[name].metadata
-    user = metadata["scope"] == "user"
-    marks = ["user"] * user + ["lower"] * (metadata["narrows"] and not user)
-    marks += ["language"] * metadata["per_language"]
-    doc = metadata["doc"].replace("|", "\\|")
+    option = options()[name]
+    user = option.scope == "user"
+    marks = ["user"] * user + ["lower"] * (option.narrows and not user)
+    marks += ["language"] * option.per_language
+    doc = option.doc.replace("|", "\\|")
     default = json.dumps(_default(name), ensure_ascii=False)
-    unit = f" {metadata['unit']}" if metadata["unit"] else ""
+    unit = f" {option.unit}" if option.unit else ""
     return f"| `{name}` | {_type_name(name)} | `{default}`{unit} | {', '.join(marks)} | {doc} |"
 
 
 def _type_name(name: str) -> str:
-    kind = types()[name]
+    kind = options()[name].kind
     if get_origin(kind) is Literal:
         return " \\| ".join(f'`"{choice}"`' for choice in get_args(kind))
     if kind == STRING_OR_LIST:
@@ -116,13 +114,13 @@ def _type_name(name: str) -> str:
         return "list of strings"
     if get_origin(kind) is dict:
         return "table"
-    low, high = options()[name].metadata["minimum"], options()[name].metadata["maximum"]
+    low, high = options()[name].minimum, options()[name].maximum
     word = {bool: "boolean", str: "string", int: "integer", float: "number"}[kind]
     return word if low is None else f"{word}, {low:.12g} to {high:.12g}"
 
 
 def _language_schema() -> dict[str, Any]:
-    inner = {name: property_schema(name) for name, o in options().items() if o.metadata["per_language"]}
+    inner = {name: property_schema(name) for name, o in options().items() if o.per_language}
     return {"type": "object", "additionalProperties": False, "properties": inner}
 
 
@@ -131,4 +129,4 @@ def _default(name: str) -> Any:
 
 
 def _simple(name: str) -> bool:
-    return bool(options()[name].metadata["per_language"])
+    return bool(options()[name].per_language)

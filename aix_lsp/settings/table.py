@@ -14,49 +14,45 @@ Scope = Literal["user", "project"]
 """Who may set an option: the user only, or also the settings file that lies in a project."""
 
 
-def option(
-    default: Any,
-    doc: str,
-    *,
-    group: str = "",
-    unit: str = "",
-    minimum: float | None = None,
-    maximum: float | None = None,
-    scope: Scope = "project",
-    per_language: bool = False,
-    secret: bool = False,
-    folder: bool = False,
-    backend: bool = False,
-    narrows: bool = False,
-) -> Any:
-    """A field of the table.
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One row of the table. Name, type and default are those of the dataclass's field (names.options)."""
 
-    `group` is the heading that starts here. `scope` says who may set it, `per_language` whether `languages` may
-    change it. `secret` marks what is never shown, `folder` what may name a folder (paths.folder_named), and `backend`
-    what makes one backend differ from another, so that sessions that agree in these share theirs. `narrows` marks what
-    decides what is sent: a project can only lower it (aix_lsp/trust.py).
-    """
-    metadata = {
-        "doc": doc,
-        "group": group,
-        "unit": unit,
-        "minimum": minimum,
-        "maximum": maximum,
-        "scope": scope,
-        "per_language": per_language,
-        "secret": secret,
-        "folder": folder,
-        "backend": backend,
-        "narrows": narrows,
-    }
+    doc: str
+    group: str = ""
+    """The heading of the documentation that starts here."""
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    scope: Scope = "project"
+    per_language: bool = False
+    """Whether `languages` may change it."""
+    secret: bool = False
+    """Never shown."""
+    folder: bool = False
+    """May name a folder (paths.folder_named)."""
+    backend: bool = False
+    """Makes one backend differ from another: sessions that agree in these share theirs."""
+    narrows: bool = False
+    """Decides what is sent, so that a project can only lower it (aix_lsp/trust.py)."""
+    name: str = ""
+    """Of the field: `max_tokens`."""
+    kind: Any = None
+    """The type."""
+    default: Any = None
+
+
+def option(default: Any, doc: str, **traits: Any) -> Any:
+    """A field of the table; `traits` are those of Option."""
+    metadata = {"option": Option(doc, **traits)}
     if isinstance(default, list | dict):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
-def engine_option(default: Any, doc: str, **rest: Any) -> Any:
+def engine_option(default: Any, doc: str, **traits: Any) -> Any:
     """A field of EngineOptions. A project must not choose what code is loaded."""
-    return option(default, doc, scope="user", backend=True, **rest)
+    return option(default, doc, scope="user", backend=True, **traits)
 
 
 @dataclass(frozen=True, slots=True)

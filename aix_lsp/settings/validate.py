@@ -7,7 +7,7 @@ from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from aix_lsp.settings.names import STRING_OR_LIST, closest, options, types
+from aix_lsp.settings.names import STRING_OR_LIST, closest, options
 
 MOST_CHARACTERS = 4096
 MOST_ITEMS = 1000
@@ -22,7 +22,7 @@ def constrained(name: str) -> Any:
     """The type of the option `name` with its bounds, as msgspec reads them. Raises KeyError where there is none."""
     import msgspec  # milliseconds that a server's start can do without
 
-    kind, (minimum, maximum) = types()[name], _bounds(name)
+    kind, (minimum, maximum) = options()[name].kind, _bounds(name)
     if get_origin(kind) is dict:
         return dict[str, Any]  # what is wrong in one language must not cost the others
     if kind is str:
@@ -40,11 +40,11 @@ def fit(name: str, value: Any) -> Any:
 
 def parse(name: str, text: str) -> Any:
     """The value that `text` from a command line means for the option `name`. Raises Misfit, KeyError."""
-    kind: Any = get_origin(types()[name]) or types()[name]
+    kind: Any = get_origin(options()[name].kind) or options()[name].kind
     if kind is dict:
         raise Misfit("written in a settings file, because it is a table")
     value: Any = text
-    if kind is list or (types()[name] == STRING_OR_LIST and "," in text):
+    if kind is list or (options()[name].kind == STRING_OR_LIST and "," in text):
         value = [part.strip() for part in text.split(",") if part.strip()]
     elif kind is bool:
         value = {"on": "true", "off": "false"}.get(text.strip().lower(), text.strip())
@@ -60,7 +60,7 @@ def unknown(name: str) -> str:
 def _convert(name: str, value: Any, *, strict: bool) -> Any:
     import msgspec
 
-    kind = types()[name]
+    kind = options()[name].kind
     if kind is int and isinstance(value, float) and value.is_integer():
         value = int(value)  # editors whose numbers are all floating point (Lua, Emacs) send 64.0 for 64
     try:
@@ -73,13 +73,13 @@ def _convert(name: str, value: Any, *, strict: bool) -> Any:
 
 
 def _bounds(name: str) -> tuple[float | None, float | None]:
-    metadata = options()[name].metadata
-    return metadata["minimum"], metadata["maximum"]
+    option = options()[name]
+    return option.minimum, option.maximum
 
 
 def _wanted(name: str, value: Any) -> str:
     """What an option takes, in words."""
-    kind, (minimum, maximum) = types()[name], _bounds(name)
+    kind, (minimum, maximum) = options()[name].kind, _bounds(name)
     if get_origin(kind) is Literal:
         choices = get_args(kind)
         guess = closest(value, list(choices)) if isinstance(value, str) and len(value) <= 60 else ""

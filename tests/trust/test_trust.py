@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aix_lsp import trust
 from aix_lsp.lsp.workspace import Configuration, Workspace
 from aix_lsp.settings import Layer, Settings, for_language, resolve
-from aix_lsp.settings.names import options, types
+from aix_lsp.settings.names import options
 from aix_lsp.trust import Source, Trust, trust_in
 
 DOCS = Path(__file__).parents[2] / "docs" / "security.md"
@@ -21,13 +21,13 @@ ALL = [name for name in options() if name != "languages"]
 
 def another(name: str) -> Any:
     """A value of an option that is not its default, and that switches on or raises where it decides what is sent."""
-    kind, default = types()[name], getattr(Settings(), options()[name].name)
+    kind, default = options()[name].kind, getattr(Settings(), options()[name].name)
     if get_origin(kind) is Literal:
         return "always" if "always" in get_args(kind) else next(c for c in get_args(kind) if c != default)
     if kind is bool:
         return not default
     if kind is int or kind is float:
-        return kind(options()[name].metadata["maximum"])
+        return kind(options()[name].maximum)
     return ["x"] if get_origin(kind) is list else "x"
 
 
@@ -64,7 +64,7 @@ def test_every_setting_from_every_source(source: Source, client: bool, workspace
     taken, option = held(settings, name), options()[name]
     if how_far is Trust.CHOOSES:
         assert taken == value and not problems
-    elif option.metadata["scope"] == "user":
+    elif option.scope == "user":
         assert taken == held(Settings(), name) and problems
     elif name == "exclude":
         assert taken == value and not problems
@@ -82,7 +82,7 @@ _NARROWING = [
 
 
 def _values(name: str) -> st.SearchStrategy[Any]:
-    kind = types()[name]
+    kind = options()[name].kind
     if kind is bool:
         return st.booleans()
     return st.integers(0, 3000) if kind is int else st.sampled_from(get_args(kind))
@@ -136,20 +136,20 @@ def test_a_pattern_that_allows_is_left_out(pattern: str, how_far: Trust) -> None
     assert len(problems) == 1
 
 
-@pytest.mark.parametrize("name", [n for n in ALL if options()[n].metadata["minimum"] is not None])
+@pytest.mark.parametrize("name", [n for n in ALL if options()[n].minimum is not None])
 def test_every_number_is_bounded(name: str) -> None:
-    metadata = options()[name].metadata
-    assert metadata["maximum"] is not None
+    option = options()[name]
+    assert option.maximum is not None
     for value in (10**9, 10**12, 1e300, 10**400, 10**5000, -1e300, float("inf"), float("nan"), -1):
-        if isinstance(value, int | float) and not (metadata["minimum"] <= value <= metadata["maximum"]):
+        if isinstance(value, int | float) and not (option.minimum <= value <= option.maximum):
             settings, problems = resolve([Layer("here", {name: value})])
             assert settings == Settings() and len(problems) == 1
 
 
-@pytest.mark.parametrize("name", [n for n in ALL if types()[n] in (str, list[str])])
+@pytest.mark.parametrize("name", [n for n in ALL if options()[n].kind in (str, list[str])])
 def test_every_text_is_bounded(name: str) -> None:
     long = "x" * 100_000
-    for value in [long] if types()[name] is str else [[long], ["x"] * 100_000]:
+    for value in [long] if options()[name].kind is str else [[long], ["x"] * 100_000]:
         settings, problems = resolve([Layer("here", {name: value})])
         assert settings == Settings() and len(str(problems[0])) < 500
 
