@@ -160,13 +160,17 @@ the buffer.  Return a function that cancels."
           (remhash token aix-lsp-client--listeners)
           (aix-lsp-client-notify client "$/cancelRequest" (list :id id)))))))
 
+(defvar aix-lsp-client--told nil
+  "The errors that were shown: one that comes and goes is shown once.")
+
 (defun aix-lsp-client-on-status (status)
   "Note the server's STATUS."
-  (let ((was (plist-get aix-lsp-status :message)))
+  (let ((said (plist-get status :message)))
     (setq aix-lsp-status status)
     (when (and (equal (plist-get status :state) "error")
-               (not (equal (plist-get status :message) was)))
-      (message "aix-lsp: %s" (plist-get status :message)))
+               (not (member said aix-lsp-client--told)))
+      (push said aix-lsp-client--told)
+      (message "aix-lsp: %s" said))
     (force-mode-line-update t)))
 
 (provide 'aix-lsp-client)
