@@ -59,9 +59,9 @@ class DocumentState:
         return not self._running and not self.pending_requests
 
     @property
-    def text(self) -> Text | None:
-        """The newest text known."""
-        return self._latest.text if self._latest is not None else None
+    def latest(self) -> DocumentSnapshot | None:
+        """The newest snapshot known; None of a document that was not opened."""
+        return self._latest
 
     def open(self, document: DocumentSnapshot) -> None:
         """Begin with a document as it was opened."""

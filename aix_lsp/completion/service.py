@@ -29,7 +29,7 @@ from aix_lsp.completion.request import (
 )
 from aix_lsp.completion.responder import Responder, takes_context
 from aix_lsp.completion.telemetry import Telemetry
-from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Text
+from aix_lsp.completion.text import DocumentSnapshot, Edit, Position
 from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
 
@@ -61,11 +61,11 @@ class CompletionService:
         self._settings = settings
         self._clock = asyncio.get_running_loop().time
         self._privacy = Privacy(roots)
-        self._telemetry = Telemetry(self._latest)
+        self._telemetry = Telemetry(self._open_document)
         self.indexing: Progress = lambda root, done, of: None
         """Told of a workspace folder that is being indexed, and how many of how many files are."""
         self._context_provider = ContextProvider(
-            roots, self._privacy, lambda *progress: self.indexing(*progress)
+            roots, self._privacy, lambda *progress: self.indexing(*progress), self._open_document
         )
         self._cache = GenerationCache(backend, self._clock, self._telemetry.generated, self._context_provider)
         self._responder = Responder(
@@ -201,7 +201,7 @@ class CompletionService:
         if state is not None:
             state.cancel_all()
         self._cache.forget(uri)
-        self._context_provider.closed(uri)
+        self._context_provider.closed(uri, state.latest if state is not None else None)
 
     def _document_state(self, uri: str) -> DocumentState:
         state = self._documents.get(uri)
@@ -237,9 +237,9 @@ class CompletionService:
         await self._context_provider.close()
         await self._telemetry.close()
 
-    def _latest(self, uri: str) -> Text | None:
+    def _open_document(self, uri: str) -> DocumentSnapshot | None:
         state = self._documents.get(uri)
-        return state.text if state is not None else None
+        return state.latest if state is not None else None
 
 
 def _cancel_unwatched(generation: Generation) -> None:

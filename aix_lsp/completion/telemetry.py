@@ -18,7 +18,7 @@ from aix_lsp import files, statistics
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.generation_cache import GenerationRef
 from aix_lsp.completion.request import CompletionContext, Suggestion
-from aix_lsp.completion.text import Position, Text
+from aix_lsp.completion.text import OpenDocument, Position, Text
 from aix_lsp.statistics import COUNTS, quantile
 
 log = logging.getLogger(__name__)
@@ -29,12 +29,11 @@ _SAVE_EVERY_S = 60.0
 class Telemetry:
     """The counts of one client, added to those of all in a file."""
 
-    def __init__(self, latest: Callable[[str], Text | None]) -> None:
-        """`latest` gives an open document's text by URI."""
+    def __init__(self, open_document: OpenDocument) -> None:
         self._session: Counter[str] = Counter()
         self._unsaved: Counter[str] = Counter()
         self._feedback = Feedback(self._count)
-        self._retention = Retention(latest, self._retained)
+        self._retention = Retention(open_document, self._retained)
         self._timer: asyncio.TimerHandle | None = None
         self._saving: asyncio.Task[None] | None = None
 
@@ -249,9 +248,9 @@ class _Insertion:
 class Retention:
     """Looks again at places where suggestions were accepted."""
 
-    def __init__(self, latest: Callable[[str], Text | None], report: Report) -> None:
-        """`latest` gives an open document's text; `report` takes characters inserted, and kept."""
-        self._latest = latest
+    def __init__(self, open_document: OpenDocument, report: Report) -> None:
+        """`report` takes characters inserted, and kept."""
+        self._open_document = open_document
         self._report = report
         self._given: LRUCache[str, _Insertion] = LRUCache(512)
         self._due: dict[_Insertion, asyncio.TimerHandle] = {}
@@ -276,9 +275,9 @@ class Retention:
 
     def _check(self, insertion: _Insertion) -> None:
         self._due.pop(insertion, None)
-        text = self._latest(insertion.uri)
-        if text is not None:
-            self._report(*retained(insertion.text, text, insertion.line))
+        document = self._open_document(insertion.uri)
+        if document is not None:
+            self._report(*retained(insertion.text, document.text, insertion.line))
 
 
 def retained(inserted: str, text: Text, line: int) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import NamedTuple
@@ -203,6 +203,10 @@ class DocumentSnapshot:
     path: str
     """The path to show the model, relative to its workspace folder if there is one; empty if untitled."""
     text: Text
+
+
+OpenDocument = Callable[[str], DocumentSnapshot | None]
+"""Gives the newest snapshot of an open document by its URI; None for any other."""
 
 
 @dataclass(frozen=True, slots=True)

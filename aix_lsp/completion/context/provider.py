@@ -20,7 +20,7 @@ from aix_lsp.completion.context.neighbours import Neighbours
 from aix_lsp.completion.context.ranking import Snippet, Source, choose, keep
 from aix_lsp.completion.context.recent import RecentPlaces
 from aix_lsp.completion.request import CompletionContext
-from aix_lsp.completion.text import DocumentSnapshot, Edit, Position
+from aix_lsp.completion.text import DocumentSnapshot, Edit, OpenDocument, Position
 from aix_lsp.fim.prompt import ContextFile
 from aix_lsp.fim.reading import read, read_back
 from aix_lsp.fim.window import Window
@@ -57,9 +57,15 @@ class _State:
 class ContextProvider:
     """The contexts of one client's documents."""
 
-    def __init__(self, roots: Callable[[], Sequence[Path]], privacy: Privacy, progress: Progress) -> None:
+    def __init__(
+        self,
+        roots: Callable[[], Sequence[Path]],
+        privacy: Privacy,
+        progress: Progress,
+        open_document: OpenDocument,
+    ) -> None:
         """`roots` gives the workspace folders; `progress` see IndexClient."""
-        self.recent = RecentPlaces()
+        self.recent = RecentPlaces(open_document)
         self._roots = roots
         self._privacy = privacy
         self._index_client = IndexClient(progress, self._search_all_again)
@@ -71,11 +77,12 @@ class ContextProvider:
 
     def edited(self, after: DocumentSnapshot, edits: Sequence[Edit]) -> None:
         """Take note of an edit."""
-        self.recent.edited(after, edits)
+        self.recent.edited(after.uri, edits)
 
-    def closed(self, uri: str) -> None:
-        """Forget what was gathered for a document."""
-        self.recent.closed(uri)
+    def closed(self, uri: str, document: DocumentSnapshot | None = None) -> None:
+        """Forget what was gathered for a document, which was `document` at last."""
+        if document is not None:
+            self.recent.closed(document)
         self._neighbours.closed(uri)
         state = self._states.pop(uri, None)
         if state is not None and state.search is not None:
@@ -119,7 +126,7 @@ class ContextProvider:
 
     async def prepare(self, context: CompletionContext) -> None:
         """Search around a request's cursor, and wait a moment for what is found."""
-        self.recent.seen(context.request.document, context.request_position.line)
+        self.recent.seen(context.request.document.uri, context.request_position.line)
         self.look(context.document, context.position, context.settings)
         state = self._states.get(context.document.uri)
         if state is not None and state.search is not None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from aix_lsp.completion.context.ranking import Snippet
-from aix_lsp.completion.text import DocumentSnapshot, Edit
+from aix_lsp.completion.text import DocumentSnapshot, Edit, OpenDocument
 from aix_lsp.languages import related
 
-_PLACES, _DOCUMENTS = 16, 32
+_PLACES = 16
 _NEAR_LINES = 16
 """Places nearer to each other are one."""
 _ABOVE, _LINES = 12, 24
@@ -25,60 +24,52 @@ class _Place:
 
 
 class RecentPlaces:
-    """The last places, and the documents that they are in as they were last."""
+    """The last places; of documents that were closed, also what they held."""
 
-    def __init__(self) -> None:
-        self._documents: OrderedDict[str, DocumentSnapshot] = OrderedDict()
+    def __init__(self, open_document: OpenDocument) -> None:
+        self._open_document = open_document
+        self._closed: dict[str, DocumentSnapshot] = {}
         self._places: list[_Place] = []
 
     def document(self, uri: str) -> DocumentSnapshot | None:
-        """A document as it was last; None where it was not lately looked at."""
-        return self._documents.get(uri)
+        """A document as it was last; None where it is neither open nor has a place."""
+        return self._open_document(uri) or self._closed.get(uri)
 
-    def opened(self, document: DocumentSnapshot) -> None:
-        """Take note of a document."""
-        self._documents[document.uri] = document
-        self._documents.move_to_end(document.uri)
-        if len(self._documents) > _DOCUMENTS:
-            gone, _ = self._documents.popitem(last=False)
-            self._places = [place for place in self._places if place.uri != gone]
-
-    def edited(self, after: DocumentSnapshot, edits: Sequence[Edit]) -> None:
+    def edited(self, uri: str, edits: Sequence[Edit]) -> None:
         """Take note of an edit; places below it move with their lines."""
-        self.opened(after)
         for edit in edits:
             more = edit.text.count("\n") - (edit.end.line - edit.start.line)
             for place in self._places if more else ():
-                if place.uri == after.uri and place.line > edit.start.line:
+                if place.uri == uri and place.line > edit.start.line:
                     place.line = max(place.line + more, edit.start.line)
-            self._note(after.uri, edit.start.line)
+            self.seen(uri, edit.start.line)
 
-    def seen(self, document: DocumentSnapshot, line: int) -> None:
+    def seen(self, uri: str, line: int) -> None:
         """Take note of the cursor's line."""
-        self.opened(document)
-        self._note(document.uri, line)
+        apart = [p for p in self._places if p.uri != uri or abs(p.line - line) > _NEAR_LINES]
+        self._places = [_Place(uri, line), *apart][:_PLACES]
+        self._keep_closed(self._closed.values())
 
-    def closed(self, uri: str) -> None:
-        """A document's last state is kept for its places, unless it is large."""
-        document = self._documents.get(uri)
-        if document is not None and document.text.line_count > _KEPT_LINES:
-            del self._documents[uri]
+    def closed(self, document: DocumentSnapshot) -> None:
+        """Keep a document's last state for its places, unless it is large."""
+        if document.text.line_count <= _KEPT_LINES:
+            self._keep_closed((*self._closed.values(), document))
+
+    def _keep_closed(self, documents: Iterable[DocumentSnapshot]) -> None:
+        with_places = {place.uri for place in self._places}
+        self._closed = {each.uri: each for each in documents if each.uri in with_places}
 
     def snippets(self, document: DocumentSnapshot) -> Iterator[Snippet]:
         """What stands around the last places in other documents that have to do with `document`."""
         rank = 0
         for place in self._places:
-            other = self._documents.get(place.uri)
+            other = self.document(place.uri)
             if other is None or place.uri == document.uri or not related(other.language, document.language):
                 continue
             text = _around(other, place.line)
             if text and rank < _MOST:
                 yield Snippet("recent", other.path, text, place.uri, rank)
                 rank += 1
-
-    def _note(self, uri: str, line: int) -> None:
-        apart = [p for p in self._places if p.uri != uri or abs(p.line - line) > _NEAR_LINES]
-        self._places = [_Place(uri, line), *apart][:_PLACES]
 
 
 def _around(document: DocumentSnapshot, line: int) -> str:
