@@ -12,6 +12,7 @@ help:
 	@echo "make test    install, then lint, check types and run the tests"
 	@echo "make test-editors  fetch every editor that can be had here, VS Code too, and run their tests"
 	@echo "make test-models   run the tests with real weights and llama.cpp's own server, where they are"
+	@echo "make test-cpus  run the kernels' tests as CPUs without AVX-512 and bf16, emulated by QEMU"
 	@echo "make pictures  draw the README's pictures with the real editors"
 	@echo "make docs    the documentation as a site in .cache/site; a link that leads nowhere is an error"
 	@echo "make bench   the quick benchmarks; docs/benchmarks.md lists them all"
@@ -81,6 +82,11 @@ all-editors: $(READY)
 
 test-editors: all-editors
 	$(BIN)/python -m pytest tests/editors -m "slow_editor or not slow_editor"
+
+# The kernels' tests as older CPUs run them, emulated: minutes.
+.PHONY: test-cpus
+test-cpus: $(READY)
+	tests/engine/model/older_cpus.sh $(BIN)/python
 
 pictures: all-editors
 	$(BIN)/python -m docs.pictures.draw

@@ -31,14 +31,14 @@ _ROWS = (FEW, SOME, _BETWEEN, MANY)
 _DECODED_STEPS = 16
 """Steps of few rows for each chunk of many: a suggestion's."""
 
-_ROUNDS = 3
+_ROUNDS = 2
 _MOST_ROUNDS = 30
 _BUDGET_S = 1.0
 _SMALL = 20_000_000
 _SMALL_BUDGET_S = 0.25
 """Weights below which a fresh installation's first start is not to be held up."""
-_HOPELESS = 4.0
-_MEASURED_WEIGHTS = 48_000_000
+_HOPELESS = 2.5
+_MEASURED_WEIGHTS = 24_000_000
 _EXTRA_BYTES = 128 << 20
 """What a second set of weights may take: 128 MiB are no matter on a computer that runs models."""
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from aix_lsp.engine.model.projection import FloatProjection, PackedBfloat16Projection, Project
-from aix_lsp.engine.model.quantize import FINE, Int8Weight, TwoRows
+from aix_lsp.engine.model.quantize import FINE, Codes, Int8Weight, TwoRows
 
 
 class FbgemmProjection:
@@ -36,11 +36,12 @@ class FbgemmProjection:
 
     def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
         codes = self._rows.codes(rows)
-        return codes.joined(self._multiply(codes.both, self._packed, self._narrow), self._bias, out)
+        return codes.join(self._multiply(codes.both, self._packed, self._narrow), self._bias, out)
 
     def add(self, rows: Tensor, onto: Tensor) -> None:
         """See `Project.add`."""
-        onto.add_(self(rows))
+        codes = self._rows.codes(rows)
+        codes.add(self._multiply(codes.both, self._packed, self._narrow), self._bias, onto)
 
 
 class IntegerProjection:
@@ -57,14 +58,19 @@ class IntegerProjection:
         self._codes = weight.codes.t()
 
     def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
-        codes = self._rows.codes(rows)
-        sums = torch._int_mm(codes.both.round_().to(torch.int8), self._codes)
-        # The ends of the range were rounded to what int8 holds; they meet zeros.
-        return codes.joined(sums.float().mul_(self._scales), self._bias, out)
+        codes, found = self._products(rows)
+        return codes.join(found, self._bias, out)
 
     def add(self, rows: Tensor, onto: Tensor) -> None:
         """See `Project.add`."""
-        onto.add_(self(rows))
+        codes, found = self._products(rows)
+        codes.add(found, self._bias, onto)
+
+    def _products(self, rows: Tensor) -> tuple[Codes, Tensor]:
+        codes = self._rows.codes(rows)
+        # The ends of the range are more than int8 holds; they meet zeros.
+        sums = torch._int_mm(codes.both.round_().to(torch.int8), self._codes)
+        return codes, sums * self._scales
 
 
 class WeightOnlyProjection:

@@ -11,10 +11,11 @@ which is what a decoded token costs. Knows matrices, no kernel and no model.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from aix_lsp.engine.model.projection import FloatProjection, RmsNorm
@@ -83,54 +84,79 @@ class TwoRows:
 
     `most` is the largest coarse code, 127 or, for kernels that take 7 bits, 63. The last two columns, which meet
     zeros, hold the ends of the range of codes: a kernel that finds the range by itself (FBGEMM's) finds this one,
-    in which the codes are what they are.
+    in which the codes are what they are. A norm in front is computed as its weight now and its factor, which a row's
+    scale takes in, at the end: torch's own takes ten operations on a CPU.
     """
 
     def __init__(self, weight: Int8Weight, most: int = 127) -> None:
-        self._norm = weight.norm
+        norm = weight.norm
+        self._gain = None if norm is None else norm.weight
+        self._eps = 0.0 if norm is None else norm.eps
         self._outliers = weight.outliers
         self._inputs = weight.inputs
         self._width = weight.codes.shape[1]
         self._most = float(most)
-        self._kept: dict[int, _Codes] = {}
+        self._kept: dict[int, Codes] = {}
 
-    def codes(self, rows: Tensor) -> _Codes:
+    def codes(self, rows: Tensor) -> Codes:
         """Of `rows` `[M, in]`: coarse and fine codes, not yet rounded, and what a step of each is worth."""
-        if self._norm is not None:
-            rows = F.rms_norm(rows, rows.shape[-1:], self._norm.weight, self._norm.eps)
         count = rows.shape[0]
         made = self._kept.get(count)
         if made is None:
-            made = _Codes(count, self._width, self._inputs, self._outliers.shape[0], self._most)
+            made = Codes(count, self._width, self._inputs, self._outliers.shape[0], self._most)
             if count <= _KEPT_ROWS:
                 self._kept[count] = made
         if count == 1:
-            peak = max(float(torch.linalg.vector_norm(rows, torch.inf)), _TINY)
-            torch.mul(rows, self._most / peak, out=made.coarse)
-            made.worth = peak / self._most
+            self._scale_one(rows, made)
         else:
-            peaks = torch.linalg.vector_norm(rows, torch.inf, -1, keepdim=True).clamp_min_(_TINY)
-            torch.div(rows, peaks.div_(self._most), out=made.coarse)
-            made.worth = peaks
+            self._scale(rows, made)
         torch.round(made.coarse, out=made.rounded)
         torch.sub(made.coarse, made.rounded, out=made.fine)
         made.fine.mul_(FINE)
         # What a second code of a weight is multiplied with stands in the fine row: there it counts a FINE-th.
-        torch.index_select(made.rounded, 1, self._outliers, out=made.again)
-        made.extra.copy_(made.again)
+        if count == 1:
+            torch.index_select(made.rounded[0], 0, self._outliers, out=made.extra[0])
+        else:
+            made.extra.copy_(made.rounded.index_select(1, self._outliers))
         return made
+
+    def _scale_one(self, rows: Tensor, made: Codes) -> None:
+        """As `_scale`, with the scalars computed by Python: half the operations."""
+        scaled = rows if self._gain is None else torch.mul(rows, self._gain, out=made.coarse)
+        peak = max(float(torch.linalg.vector_norm(scaled, torch.inf)), _TINY)
+        torch.mul(scaled, self._most / peak, out=made.coarse)
+        if self._gain is not None:
+            row = rows.view(-1)
+            peak /= math.sqrt(float(torch.dot(row, row)) / self._inputs + self._eps)
+        made.numbers[0] = peak / self._most
+        made.numbers[1] = peak / self._most / FINE
+
+    def _scale(self, rows: Tensor, made: Codes) -> None:
+        """Bring each row's largest input to the largest code, and note what one is worth."""
+        scaled = rows if self._gain is None else torch.mul(rows, self._gain, out=made.coarse)
+        peaks = (
+            torch.linalg.vector_norm(scaled, torch.inf, -1, keepdim=True).clamp_min_(_TINY).div_(self._most)
+        )
+        torch.div(scaled, peaks, out=made.coarse)
+        if self._gain is not None:
+            squares: Tensor = torch.linalg.vector_norm(rows, dim=-1, keepdim=True).square_()
+            peaks.mul_(squares.div_(self._inputs).add_(self._eps).rsqrt_())
+        made.worth = peaks
 
 
 _KEPT_ROWS = 16
 
 
-class _Codes:
+class Codes:
     """The codes of `count` rows and views of them. Those of few rows are kept and written anew by the next call.
 
-    `both` is `[2 * count, width]`, all coarse rows before the fine ones.
+    `both` is `[2 * count, width]`, all coarse rows before the fine ones. What a step of a coarse code is worth
+    stands in `worth` `[count, 1]`, or, of one row, with that of a fine one in `numbers`, which Python writes and
+    `_pair` reads.
     """
 
     def __init__(self, count: int, width: int, inputs: int, outliers: int, most: float) -> None:
+        self.count = count
         self.both = torch.zeros(2 * count, width)
         self.both[:, -2] = most + 1.0
         self.both[:, -1] = -most
@@ -138,17 +164,32 @@ class _Codes:
         self.fine = self.both[count:, :inputs]
         self.extra = self.both[count:, inputs : inputs + outliers]
         self.rounded = torch.empty(count, inputs)
-        self.again = torch.empty(count, outliers)
-        self.worth: Tensor | float = 1.0
+        self.worth = torch.ones(count, 1)
+        self.numbers = np.zeros(2, np.float32)
+        self._pair = torch.from_numpy(self.numbers)[None]
 
-    def joined(self, found: Tensor, bias: Tensor | None, out: Tensor | None) -> Tensor:
+    def join(self, found: Tensor, bias: Tensor | None, out: Tensor | None) -> Tensor:
         """The result `[count, out]` of the products `found` `[2 * count, out]` of all rows."""
-        coarse, fine = found.chunk(2)
-        made = torch.add(coarse, fine, alpha=1.0 / FINE)
-        if out is None:
-            made.mul_(self.worth)
-        elif out.dtype is made.dtype:
-            made = torch.mul(made, self.worth, out=out)
+        if self.count == 1:
+            if out is not None and out.dtype is found.dtype:
+                torch.mm(self._pair, found, out=out)
+                return out if bias is None else out.add_(bias)
+            made = self._pair.mm(found)
         else:
-            made = out.copy_(made.mul_(self.worth))
-        return made if bias is None else made.add_(bias)
+            made = torch.add(found[: self.count], found[self.count :], alpha=1.0 / FINE)
+            if out is not None and out.dtype is made.dtype:
+                torch.mul(made, self.worth, out=out)
+                return out if bias is None else out.add_(bias)
+            made.mul_(self.worth)
+        if bias is not None:
+            made.add_(bias)
+        return made if out is None else out.copy_(made)
+
+    def add(self, found: Tensor, bias: Tensor | None, onto: Tensor) -> None:
+        """Add the result to `onto` `[count, out]` float32."""
+        if self.count == 1:
+            torch.addmm(onto, self._pair, found, out=onto)
+        else:
+            onto.addcmul_(torch.add(found[: self.count], found[self.count :], alpha=1.0 / FINE), self.worth)
+        if bias is not None:
+            onto.add_(bias)

@@ -149,7 +149,8 @@ def test_both_rows_together_are_the_input(most, count):
     codes = TwoRows(weight, most).codes(given)
     assert float(codes.both.abs().max()) == most + 1.0
     coarse, fine = codes.both.round().chunk(2)
-    found = (coarse + fine / 126.0)[:, :64] * codes.worth
+    worth = codes.worth if count > 1 else float(codes.numbers[0])
+    found = (coarse + fine / 126.0)[:, :64] * worth
     step = given.abs().amax(-1, keepdim=True) / most / 126.0
     assert bool(((found - given).abs() <= 0.51 * step).all())
 
