@@ -4,6 +4,7 @@ precision, assemble, memory and threads for the parts.
 
 from __future__ import annotations
 
+import gc
 import logging
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -84,6 +85,8 @@ class _Loading:
             assembled, ends, known = stored[0], stored[1].end_tokens, stored[1].threads
         else:
             (assembled, ends), known = self._assemble(chosen, context, keep), {}
+        gc.collect()  # transformers' models refer to themselves
+        memory.give_back()
         pool = self._pool(assembled, context)
         context = min(context, (pool.page_count - 1) * PAGE_SIZE)
         runner = self._runner(assembled, pool, context)

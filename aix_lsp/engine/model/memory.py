@@ -13,6 +13,16 @@ MIB = 1 << 20
 _MIN_PAGES = 16
 
 
+def give_back() -> None:
+    """Return freed memory to the system, which glibc keeps otherwise: after loading, hundreds of megabytes."""
+    if sys.platform == "linux":
+        import ctypes
+
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
 def ran_out(error: Exception) -> bool:
     """Whether an error of torch or Python says that memory could not be had, on whatever device."""
     text = str(error)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -92,14 +93,16 @@ class TwoRows:
         norm = weight.norm
         self._gain = None if norm is None else norm.weight
         self._eps = 0.0 if norm is None else norm.eps
+        self._gain_array = None if norm is None else norm.weight.numpy()
         self._outliers = weight.outliers
+        self._outlier_array = weight.outliers.numpy()
         self._inputs = weight.inputs
         self._width = weight.codes.shape[1]
         self._most = float(most)
         self._kept: dict[int, Codes] = {}
 
     def codes(self, rows: Tensor) -> Codes:
-        """Of `rows` `[M, in]`: coarse and fine codes, not yet rounded, and what a step of each is worth."""
+        """Of `rows` `[M, in]` float32: coarse and fine codes, not yet rounded, and what a step of each is worth."""
         count = rows.shape[0]
         made = self._kept.get(count)
         if made is None:
@@ -107,27 +110,33 @@ class TwoRows:
             if count <= _KEPT_ROWS:
                 self._kept[count] = made
         if count == 1:
-            self._scale_one(rows, made)
-        else:
-            self._scale(rows, made)
+            self._one(rows.numpy()[0], made)
+            return made
+        self._scale(rows, made)
         torch.round(made.coarse, out=made.rounded)
         torch.sub(made.coarse, made.rounded, out=made.fine)
         made.fine.mul_(FINE)
         # What a second code of a weight is multiplied with stands in the fine row: there it counts a FINE-th.
-        if count == 1:
-            torch.index_select(made.rounded[0], 0, self._outliers, out=made.extra[0])
-        else:
-            made.extra.copy_(made.rounded.index_select(1, self._outliers))
+        made.extra.copy_(made.rounded.index_select(1, self._outliers))
         return made
 
-    def _scale_one(self, rows: Tensor, made: Codes) -> None:
-        """As `_scale`, with the scalars computed by Python: half the operations."""
-        scaled = rows if self._gain is None else torch.mul(rows, self._gain, out=made.coarse)
-        peak = max(float(torch.linalg.vector_norm(scaled, torch.inf)), _TINY)
-        torch.mul(scaled, self._most / peak, out=made.coarse)
-        if self._gain is not None:
-            row = rows.view(-1)
-            peak /= math.sqrt(float(torch.dot(row, row)) / self._inputs + self._eps)
+    def _one(self, row: _Row, made: Codes) -> None:
+        """The same of one row by numpy, whose calls cost a third of torch's: with 576 inputs and 960 outputs a
+        projection takes 39 instead of 58 µs."""
+        coarse, fine, rounded = made.arrays
+        if self._gain_array is None:
+            np.abs(row, out=fine)
+        else:
+            np.multiply(row, self._gain_array, out=coarse)
+            np.abs(coarse, out=fine)
+        peak = float(np.maximum.reduce(fine)) or _TINY
+        np.multiply(row if self._gain_array is None else coarse, np.float32(self._most / peak), out=coarse)
+        np.rint(coarse, out=rounded)
+        np.subtract(coarse, rounded, out=fine)
+        np.multiply(fine, _FINE, out=fine)
+        rounded.take(self._outlier_array, out=made.extra_array, mode="clip")
+        if self._gain_array is not None:
+            peak /= math.sqrt(float(row.dot(row)) / self._inputs + self._eps)
         made.numbers[0] = peak / self._most
         made.numbers[1] = peak / self._most / FINE
 
@@ -145,6 +154,8 @@ class TwoRows:
 
 
 _KEPT_ROWS = 16
+_FINE = np.float32(FINE)
+_Row: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]]"
 
 
 class Codes:
@@ -166,6 +177,8 @@ class Codes:
         self.rounded = torch.empty(count, inputs)
         self.worth = torch.ones(count, 1)
         self.numbers = np.zeros(2, np.float32)
+        self.arrays = self.coarse.numpy()[0], self.fine.numpy()[0], self.rounded.numpy()[0]
+        self.extra_array = self.extra.numpy()[0]
         self._pair = torch.from_numpy(self.numbers)[None]
 
     def join(self, found: Tensor, bias: Tensor | None, out: Tensor | None) -> Tensor:
