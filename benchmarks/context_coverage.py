@@ -32,7 +32,7 @@ _SHORTEST = 4
 
 
 @dataclass(frozen=True)
-class Place:
+class Hidden:
     """A place in a file, without the lines that were there."""
 
     query: Query
@@ -73,7 +73,7 @@ def variants(found: Sequence[Snippet]) -> dict[str, list[Snippet]]:
     return {"all": list(found)} | alone | without
 
 
-def searched(root: Path, places: int) -> Iterator[tuple[Place, list[Snippet]]]:
+def searched(root: Path, places: int) -> Iterator[tuple[Hidden, list[Snippet]]]:
     """Places of a folder's files, and what the sources find there."""
     with tempfile.TemporaryDirectory(prefix="aix-coverage-") as folder:
         store = Store(Path(folder) / "index.db")
@@ -87,7 +87,7 @@ def searched(root: Path, places: int) -> Iterator[tuple[Place, list[Snippet]]]:
             store.close()
 
 
-def drawn(root: Path, paths: Sequence[str], places: int) -> Iterator[Place]:
+def drawn(root: Path, paths: Sequence[str], places: int) -> Iterator[Hidden]:
     """Places at whose hidden lines there is something to be known from elsewhere."""
     draw, found = random.Random(1), 0
     for _ in range(50 * places):
@@ -101,7 +101,7 @@ def drawn(root: Path, paths: Sequence[str], places: int) -> Iterator[Place]:
             yield place
 
 
-def _place(path: str, lines: list[str], draw: random.Random) -> Place | None:
+def _place(path: str, lines: list[str], draw: random.Random) -> Hidden | None:
     if len(lines) < 20:
         return None
     at = draw.randrange(10, len(lines) - _HIDDEN_LINES)
@@ -110,7 +110,7 @@ def _place(path: str, lines: list[str], draw: random.Random) -> Place | None:
     hidden = _names(lines, at, path) - set(identifiers(before + after))
     names = frozenset(name for name in hidden if len(name) >= _SHORTEST)
     head = "\n".join(lines[:at])[:16384]
-    return Place(Query(path, indexed_language(path), head, before, after), names)
+    return Hidden(Query(path, indexed_language(path), head, before, after), names)
 
 
 def _names(lines: list[str], at: int, path: str) -> set[str]:

@@ -1,1 +1,1 @@
-"""What the user sees: from a document and a cursor to suggestions. No LSP types, no torch, no sockets."""
+"""Code completion: from a document and a cursor to suggestions. No LSP types, no torch, no sockets."""

@@ -1,4 +1,4 @@
-"""From a generation's tracks to the suggestions that a request is given: trimmed, fitted, ranked, each once."""
+"""Turns a generation into suggestions: trimmed, fitted to the cursor, ranked, without duplicates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands around a cursor, and whether a suggestion there may have several lines. Line endings are "\\n"."""
+"""The text around a cursor, and whether a suggestion there may have several lines. All line endings are "\\n"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long to wait before a model is asked, so that text typed in a rush costs no calls.
+"""Debounces requests, so that fast typing costs no model calls.
 
 Waiting pays only where an answer would come too late anyway: between keystrokes that are closer together than
 the time to first text, and where suggestions are being rejected: shown at a pause they disturb less (an

@@ -1,4 +1,4 @@
-"""A document while it is edited: its running generations, followed through every change. No backends here."""
+"""The state of one document: its newest snapshot, and its running generations, followed through every edit."""
 
 from __future__ import annotations
 

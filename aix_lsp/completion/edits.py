@@ -1,4 +1,4 @@
-"""Where a generation's place is after edits, and whether what stands there now goes along with it. Pure."""
+"""Follows a span of text through edits, and compares what was typed in it with what a model generates. Pure."""
 
 from __future__ import annotations
 

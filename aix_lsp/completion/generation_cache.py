@@ -1,4 +1,4 @@
-"""Which generation answers a request: one that is finished, one that is running, or a new one.
+"""Finds the generation that answers a request: a finished one, a running one, or a new one.
 
 Owns the generations. Knows nothing of how answers are put together.
 """

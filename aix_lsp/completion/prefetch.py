@@ -1,7 +1,6 @@
-"""What is generated before it is requested: the place after a suggestion that is shown, as if it were accepted, and the
-next line where this one has ended.
+"""Prefetch: the request that will follow when a suggestion is accepted, or when its line ends.
 
-Pure. Such a request goes to the backend at the lowest class; what comes is found by the request that follows.
+Pure. Such a request goes to the backend at the lowest priority; the real one finds what was generated.
 """
 
 from __future__ import annotations

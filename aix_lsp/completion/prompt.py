@@ -1,4 +1,4 @@
-"""What a backend is asked for: the window around the cursor as a prompt, and the limits of the generation."""
+"""Builds the prompt for a cursor: window, context, secrets replaced, within what the backend reads in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the completion service takes and gives: a request, what is worked out of it once, and how it waits."""
+"""Requests and suggestions, and a request's `CompletionContext`, computed once and passed along."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is counted of a client's requests, generations and suggestions.
+"""Counts a client's requests, generations and suggestions, on this machine only.
 
 Counts go to the user's file now and then (aix_lsp/statistics.py); numbers only, nothing of any document.
 """

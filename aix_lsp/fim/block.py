@@ -62,7 +62,7 @@ def closes_block(line: str) -> bool:
     return _CLOSES_ONLY.match(line.strip()) is not None
 
 
-class _Place(Enum):
+class _Side(Enum):
     """Where a line lies with regard to the block."""
 
     INSIDE = auto()
@@ -126,14 +126,14 @@ class BlockEnd:
             self._gap = self._gap or complete
             return False
         place = self._place(line, complete)
-        if place is _Place.OUTSIDE:
+        if place is _Side.OUTSIDE:
             return True
-        if place is not _Place.UNSURE:
+        if place is not _Side.UNSURE:
             self._good = self._line + len(line)
-            self._flowing = place is _Place.INSIDE and not complete
+            self._flowing = place is _Side.INSIDE and not complete
         if complete:
             self._gap = False
-        return complete and place is _Place.CLOSING and not self._goes_on(line.strip())
+        return complete and place is _Side.CLOSING and not self._goes_on(line.strip())
 
     def _leave_first(self, line: str) -> None:
         self._first = False
@@ -142,19 +142,19 @@ class BlockEnd:
             # The model may indent the first line of the block itself.
             self._depth = max(self._depth, indentation(line))
 
-    def _place(self, line: str, complete: bool) -> _Place:
+    def _place(self, line: str, complete: bool) -> _Side:
         depth = indentation(line)
         if depth > self._depth:
             self._opened = True
-            return _Place.INSIDE
+            return _Side.INSIDE
         if depth < self._depth:
-            return _Place.OUTSIDE
+            return _Side.OUTSIDE
         if not self._opened:
-            return _Place.INSIDE if self._siblings and not self._gap else _Place.OUTSIDE
+            return _Side.INSIDE if self._siblings and not self._gap else _Side.OUTSIDE
         words = line.strip()
         if not complete and any(word.startswith(words) for word in _CLOSING_WORDS + _NEXT_WORDS):
-            return _Place.UNSURE
-        return _Place.CLOSING if _CLOSES.match(words) or _CONTINUES.match(words) else _Place.OUTSIDE
+            return _Side.UNSURE
+        return _Side.CLOSING if _CLOSES.match(words) or _CONTINUES.match(words) else _Side.OUTSIDE
 
     @staticmethod
     def _goes_on(words: str) -> bool:

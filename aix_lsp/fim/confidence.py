@@ -1,4 +1,4 @@
-"""When a generation has become too unlikely to go on with, as the engine and clients of others judge. Pure."""
+"""Ends a generation that has become too unlikely; used by the engine and by clients of other servers. Pure."""
 
 from __future__ import annotations
 

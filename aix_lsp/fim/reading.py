@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-Place = tuple[int, int]
+LineColumn = tuple[int, int]
 """Line and column, in code points."""
 
 
@@ -27,14 +27,14 @@ def normalise(string: str) -> str:
     return string.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def distance(text: Lines, start: Place, end: Place) -> int:
+def distance(text: Lines, start: LineColumn, end: LineColumn) -> int:
     """Characters between two places, with the document's own line endings."""
     if start[0] == end[0]:
         return end[1] - start[1]
     return sum(map(len, text.lines(start[0], end[0]))) - start[1] + end[1]
 
 
-def between(text: Lines, start: Place, end: Place) -> str:
+def between(text: Lines, start: LineColumn, end: LineColumn) -> str:
     """The text from `start` to `end`."""
     if start[0] == end[0]:
         return normalise(text.line(start[0])[start[1] : end[1]])
@@ -43,7 +43,7 @@ def between(text: Lines, start: Place, end: Place) -> str:
     return normalise("".join(lines) + text.line(end[0])[: end[1]])
 
 
-def read(text: Lines, start: Place, stop: int, limit: int) -> str:
+def read(text: Lines, start: LineColumn, stop: int, limit: int) -> str:
     """At most `limit` characters from `start` up to the end of line `stop - 1`."""
     parts: list[str] = []
     size = 0
@@ -56,7 +56,7 @@ def read(text: Lines, start: Place, stop: int, limit: int) -> str:
     return "".join(parts)[:limit]
 
 
-def read_back(text: Lines, end: Place, limit: int) -> str:
+def read_back(text: Lines, end: LineColumn, limit: int) -> str:
     """At most `limit` characters that stand before `end`."""
     if limit <= 0:
         return ""
@@ -70,7 +70,7 @@ def read_back(text: Lines, end: Place, limit: int) -> str:
     return "".join(reversed(parts))[-limit:]
 
 
-def _pieces(text: Lines, start: Place, stop: int, longest: int) -> Iterator[str]:
+def _pieces(text: Lines, start: LineColumn, stop: int, longest: int) -> Iterator[str]:
     """Lines from `start` on, cut short: a line of many megabytes must not be copied for a few characters."""
     yield text.line(start[0])[start[1] : start[1] + longest]
     for index in range(start[0] + 1, min(stop, text.line_count)):

@@ -1,4 +1,4 @@
-"""Which part of a document the model sees, chosen so that typing only appends to the prompt.
+"""Chooses the part of a document that the model sees, so that typing only appends to the prompt.
 
 Pure: a window follows from the one before, the text and the cursor. The prefix's left edge moves in steps
 with hysteresis; the suffix is a frozen snapshot, taken anew when it was edited or the cursor left its place,
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from aix_lsp.fim.closers import without_closers, without_leading
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
-from aix_lsp.fim.reading import Lines, Place, between, distance, read
+from aix_lsp.fim.reading import LineColumn, Lines, between, distance, read
 
 STEP_LINES = 32
 STEP_COLUMNS = 512
@@ -41,7 +41,7 @@ class Window:
     prefix: str
     middle: str
     suffix: str
-    left: Place
+    left: LineColumn
     """Where the prefix begins: line and column."""
     head: str
     """The text at `left`, to notice that lines above it came or went."""
@@ -58,7 +58,7 @@ class Window:
         return FimPrompt(self.prefix, self.suffix, self.middle, path, language, context)
 
 
-def next_window(previous: Window | None, text: Lines, cursor: Place, limits: Limits) -> Window:
+def next_window(previous: Window | None, text: Lines, cursor: LineColumn, limits: Limits) -> Window:
     """The window at `cursor`, a valid place of `text`, moved from `previous` as little as may be."""
     left = _left(previous, text, cursor, limits)
     before = between(text, left, cursor)
@@ -74,7 +74,7 @@ def next_window(previous: Window | None, text: Lines, cursor: Place, limits: Lim
 # The left edge
 
 
-def _left(previous: Window | None, text: Lines, cursor: Place, limits: Limits) -> Place:
+def _left(previous: Window | None, text: Lines, cursor: LineColumn, limits: Limits) -> LineColumn:
     if previous is not None:
         kept = _found_again(previous, text)
         if kept is not None and kept <= cursor and _fits(text, kept, cursor, limits):
@@ -82,7 +82,7 @@ def _left(previous: Window | None, text: Lines, cursor: Place, limits: Limits) -
     return _fresh_left(text, cursor, limits)
 
 
-def _found_again(previous: Window, text: Lines) -> Place | None:
+def _found_again(previous: Window, text: Lines) -> LineColumn | None:
     """The previous left edge, also where lines came or went above it."""
     line, column = previous.left
     if previous.left == (0, 0):
@@ -93,7 +93,7 @@ def _found_again(previous: Window, text: Lines) -> Place | None:
     return None
 
 
-def _fits(text: Lines, left: Place, cursor: Place, limits: Limits) -> bool:
+def _fits(text: Lines, left: LineColumn, cursor: LineColumn, limits: Limits) -> bool:
     lines = cursor[0] - left[0]
     if lines > limits.prefix_lines:
         return False
@@ -104,7 +104,7 @@ def _fits(text: Lines, left: Place, cursor: Place, limits: Limits) -> bool:
     return enough or left == (0, 0)
 
 
-def _fresh_left(text: Lines, cursor: Place, limits: Limits) -> Place:
+def _fresh_left(text: Lines, cursor: LineColumn, limits: Limits) -> LineColumn:
     budget = int(limits.prefix_chars * _FULL)
     first, chars = cursor[0], cursor[1]
     if chars > budget:
@@ -119,7 +119,7 @@ def _fresh_left(text: Lines, cursor: Place, limits: Limits) -> Place:
     return _aligned(text, first, cursor, chars)
 
 
-def _aligned(text: Lines, first: int, cursor: Place, chars: int) -> Place:
+def _aligned(text: Lines, first: int, cursor: LineColumn, chars: int) -> LineColumn:
     """The first line at or after `first` with a round number that leaves half of `chars` in the prefix."""
     for step in (STEP_LINES, STEP_LINES // 4):
         line = -(-first // step) * step
@@ -135,7 +135,7 @@ def _round_up(column: int, step: int, most: int) -> int:
 # The suffix
 
 
-def _after(text: Lines, cursor: Place, limits: Limits) -> tuple[str, bool]:
+def _after(text: Lines, cursor: LineColumn, limits: Limits) -> tuple[str, bool]:
     """The text right of the cursor up to a round line number, and whether that is all there is."""
     stop = cursor[0] + 1 + limits.suffix_lines
     rounded = stop - stop % STEP_LINES
@@ -146,7 +146,7 @@ def _after(text: Lines, cursor: Place, limits: Limits) -> tuple[str, bool]:
     return _canonical(after), whole
 
 
-def _still_there(previous: Window, text: Lines, cursor: Place) -> bool:
+def _still_there(previous: Window, text: Lines, cursor: LineColumn) -> bool:
     """Whether the frozen suffix is what stands right of the cursor, but for closers just paired."""
     frozen = previous.suffix
     if not frozen:

@@ -1,1 +1,1 @@
-"""What of other files goes into a prompt: found, ranked, kept while it is of use. docs/context.md."""
+"""Context from other files for the prompt: found, ranked, and kept while it is useful. See docs/context.md."""

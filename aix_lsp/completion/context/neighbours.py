@@ -20,7 +20,7 @@ from aix_lsp.completion.context.files import LARGEST, passed_by, read_source
 from aix_lsp.completion.secrets import Redacted, encodable, redact
 from aix_lsp.completion.text import DocumentSnapshot
 from aix_lsp.files import on_thread
-from aix_lsp.fim.reading import Place, read, read_back
+from aix_lsp.fim.reading import LineColumn, read, read_back
 from aix_lsp.fim.window import Window
 from aix_lsp.languages import indexed_language, related
 from aix_lsp.privacy.policy import Privacy
@@ -51,7 +51,7 @@ class _Text:
 class _State:
     """What is known for one document."""
 
-    part: tuple[Place, Place] | None = None
+    part: tuple[LineColumn, LineColumn] | None = None
     """Of the document, what was not read: `own` is what stands before and after it."""
     known: bool = False
     own: tuple[_Text, ...] = ()
@@ -77,7 +77,7 @@ class Neighbours:
         self._seen: dict[Path, tuple[Stamp, _Text | None]] = {}
 
     def texts(
-        self, document: DocumentSnapshot, window: Window, position: Place, settings: Settings
+        self, document: DocumentSnapshot, window: Window, position: LineColumn, settings: Settings
     ) -> tuple[CorpusText, ...]:
         """What has been read of them, farthest file last. What may have changed is read again meanwhile."""
         state = self._states.setdefault(document.uri, _State())
@@ -113,7 +113,11 @@ class Neighbours:
         await asyncio.gather(*readings, return_exceptions=True)
 
     async def _read(
-        self, state: _State, part: tuple[Place, Place], document: DocumentSnapshot, settings: Settings
+        self,
+        state: _State,
+        part: tuple[LineColumn, LineColumn],
+        document: DocumentSnapshot,
+        settings: Settings,
     ) -> None:
         try:
             own = await on_thread(_around, document, part)
@@ -154,7 +158,7 @@ class Neighbours:
         return seen[1]
 
 
-def _around(document: DocumentSnapshot, part: tuple[Place, Place]) -> tuple[_Text, ...]:
+def _around(document: DocumentSnapshot, part: tuple[LineColumn, LineColumn]) -> tuple[_Text, ...]:
     """What stands before and after a part of a document, without secrets."""
     text = document.text
     before, after = read_back(text, part[0], _OWN_CHARS), ""

@@ -1,4 +1,4 @@
-"""Where somebody has lately edited, or asked for a suggestion, in documents of one client. Reads no files."""
+"""Tracks where a client's user recently edited or requested suggestions. Reads no files."""
 
 from __future__ import annotations
 

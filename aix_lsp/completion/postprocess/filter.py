@@ -1,4 +1,4 @@
-"""What a filter gives back, and when two lines are alike."""
+"""The result of a filter, and the comparison of lines that filters share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When an index's file cannot be read any more: how that is noticed, and how the file goes. Knows no tables."""
+"""Detects a corrupt index file, and deletes it. Knows no tables."""
 
 from __future__ import annotations
 

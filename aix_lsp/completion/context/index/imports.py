@@ -1,4 +1,4 @@
-"""What a file imports, and the signatures of that in other files of the workspace."""
+"""Finds the imports of a file, and the signatures of what they name in the workspace."""
 
 from __future__ import annotations
 
