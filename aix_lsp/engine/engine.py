@@ -21,7 +21,7 @@ from aix_lsp.engine.scheduling.schedule import BACKGROUND, Limits
 from aix_lsp.engine.scheduling.sequence import Request
 from aix_lsp.engine.step import Runner
 from aix_lsp.engine.stepper import Signals, Stepper
-from aix_lsp.engine.stream import EventStream, Outbox
+from aix_lsp.engine.stream import Ended, EventStream, Outbox
 
 log = logging.getLogger(__name__)
 
@@ -108,12 +108,13 @@ class Engine:
             outbox.post(stream, Failed(message))
         outbox.flush()
 
-    def submit(self, request: Request, stream_key: str = "") -> EventStream:
+    def submit(self, request: Request, stream_key: str = "", ended: Ended | None = None) -> EventStream:
         """Queue a request; one of the same client and `stream_key` that has not ended is cancelled for it.
 
+        `ended` is told its end on the event loop, whoever reads the stream.
         Must be called on the event loop that will read the stream. Raises QueueFull, EngineStopped.
         """
-        stream = EventStream(partial(self.cancel, request))
+        stream = EventStream(partial(self.cancel, request), ended)
         with self._lock:
             if self._stopped:
                 raise EngineStopped("the engine is leaving; ask again")
@@ -172,10 +173,10 @@ class Engine:
         if self._newest.get(key) is request:
             del self._newest[key]
 
-    def metrics_text(self) -> bytes:
-        """All figures, for Prometheus."""
+    def read_metrics(self) -> EngineMetrics:
+        """The metrics as they are now."""
         self.metrics.read(self._stepper.scheduler)
-        return self.metrics.text()
+        return self.metrics
 
     # On the engine's thread
 

@@ -24,16 +24,16 @@ from typing import Any
 
 import uvicorn
 from filelock import FileLock, Timeout
+from starlette.types import ASGIApp
 
 from aix_lsp.engine.http.api import Service, make_app
 from aix_lsp.engine.http.connections import Connections, guarded
-from aix_lsp.engine.http.listener import AlreadyServed, CannotListen, is_loopback, open_socket
+from aix_lsp.engine.http.listener import AlreadyServed, CannotListen, allowed_hosts, open_socket, token_of
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.options import EngineOptions, Listen, LoadedModel, ModelError, Progress
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.state import Presence, StateBoard
 from aix_lsp.engine.watchdog import Watchdog
-from aix_lsp.files import read_text
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +62,12 @@ def run(options: EngineOptions, listen: Listen, load: Load | None = None) -> int
     # for it.
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
-        token = _token(listen)
+        token = token_of(listen)
         with _lock(listen.lock):
             listener, url = open_socket(listen, owned=bool(listen.lock))
             with listener:
-                process = _Process(options, listen, url, token, load or _load)
-                status = _run_loop(process, listener)
+                process = EngineProcess(options, listen, url, token, load)
+                status = run_loop(process, listener)
             if listen.uds:
                 Path(listen.uds).unlink(missing_ok=True)
     except (Timeout, AlreadyServed):
@@ -76,6 +76,11 @@ def run(options: EngineOptions, listen: Listen, load: Load | None = None) -> int
     except CannotListen as error:
         log.error("%s", error)
         return 1
+    return end(process, status)
+
+
+def end(process: EngineProcess, status: int) -> int:
+    """Leave with `status`; at once where a thread cannot be ended."""
     if process.loading.is_alive() or not process.stopped:
         # Python cannot end a thread that is deep in an import, a download or a step; waiting for it would
         # take minutes.
@@ -84,34 +89,12 @@ def run(options: EngineOptions, listen: Listen, load: Load | None = None) -> int
     return status
 
 
-def _load(options: EngineOptions, progress: Progress) -> LoadedModel:
+def load_model(options: EngineOptions, progress: Progress) -> LoadedModel:
     """The usual loader, imported here because torch takes seconds to import."""
     progress("libraries", 0.0)
     loader = importlib.import_module("aix_lsp.engine.model.loader")
     model: LoadedModel = loader.load(options, progress)
     return model
-
-
-def _token(listen: Listen) -> str:
-    if listen.token_file:
-        try:
-            token = read_text(listen.token_file, 4096).strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise CannotListen(f"--token-file {listen.token_file} cannot be read: {error}") from error
-        if not token:
-            raise CannotListen(f"--token-file {listen.token_file} is empty")
-        return token
-    if listen.host and not is_loopback(listen.host):
-        raise CannotListen(f"--host {listen.host} can be reached from other machines; give a --token-file")
-    return ""
-
-
-def _hosts(listen: Listen) -> frozenset[str]:
-    """What the Host header of a request may say; empty for anything. Web pages reach no Unix socket."""
-    if listen.uds or not is_loopback(listen.host):
-        return frozenset()
-    shown = f"[{listen.host}]" if ":" in listen.host else listen.host.lower()
-    return frozenset({shown, "localhost", "127.0.0.1", "[::1]"})
 
 
 @contextlib.contextmanager
@@ -125,7 +108,8 @@ def _lock(path: str) -> Iterator[None]:
         yield
 
 
-def _run_loop(process: _Process, listener: socket) -> int:
+def run_loop(process: EngineProcess, listener: socket) -> int:
+    """Run a process on an event loop of its own; returns its exit status."""
     try:
         uvloop = importlib.import_module("uvloop")
     except ImportError:
@@ -144,15 +128,21 @@ class _Server(uvicorn.Server):
         yield
 
 
-class _Process:
-    """One run of the engine process, on its event loop."""
+class EngineProcess:
+    """One run of the engine process, on its event loop. What serves more than one user derives from it."""
 
-    def __init__(self, options: EngineOptions, listen: Listen, url: str, token: str, load: Load) -> None:
+    end_s = _END_S
+    """When the process is ended after it was told to leave, whatever it does."""
+    signals: tuple[int, ...] = (signal.SIGTERM, signal.SIGINT)
+
+    def __init__(
+        self, options: EngineOptions, listen: Listen, url: str, token: str = "", load: Load | None = None
+    ) -> None:
         self._options = options
         self._listen = listen
         self._url = url
         self._token = token
-        self._load = load
+        self._load = load or load_model
         self._status = 0
         self._watchdog: Watchdog | None = None
         self.stopped = True
@@ -161,27 +151,43 @@ class _Process:
 
     async def serve(self, listener: socket) -> int:
         """Serve on `listener` until it is time to leave; returns the exit status."""
-        self._loop = asyncio.get_running_loop()
-        self._metrics = EngineMetrics()
-        self._board = StateBoard(self._progress_state("start", 0.0))
-        self._presence = Presence()
-        self._service = Service(self._board, self._presence, self._metrics)
-        self._connections = Connections()
-        self._server = _Server(self._config())
+        self.loop = asyncio.get_running_loop()
+        self.metrics = EngineMetrics()
+        self.board = StateBoard(self._progress_state("start", 0.0))
+        self.presence = Presence()
+        self.service = Service(self.board, self.presence, self.metrics)
+        self.connections = Connections()
+        self.server = _Server(self._config())
         with self._signals():
-            watching = [asyncio.create_task(self._watch()), asyncio.create_task(self._connections.watch())]
+            watching = [asyncio.create_task(self._watch()), asyncio.create_task(self.connections.watch())]
             self.loading.start()
-            await self._server.serve(sockets=[listener])
+            await self.before_serving()
+            await self.server.serve(sockets=[listener])
             for task in watching:
                 task.cancel()
-        if self._service.served:
-            self.stopped = await asyncio.to_thread(self._service.served.engine.stop, _STOP_S)
+        if self.service.served:
+            self.stopped = await asyncio.to_thread(self.service.served.engine.stop, _STOP_S)
         return self._status
+
+    def app(self) -> ASGIApp:
+        """What is served."""
+        return make_app(self.service, self._token, allowed_hosts(self._listen))
+
+    async def before_serving(self) -> None:
+        """Wait for what must be there before connections are accepted: nothing, so that loading can be watched."""
+
+    def server_options(self) -> dict[str, Any]:
+        """Further options of uvicorn."""
+        return {}
+
+    def told(self, number: int) -> None:
+        """Act on a signal. Called on the loop."""
+        self.leave(f"signal {number}")
 
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
-            make_app(self._service, self._token, _hosts(self._listen)),
-            http=guarded(self._connections),
+            self.app(),
+            http=guarded(self.connections),
             lifespan="off",
             ws="none",
             log_config=None,
@@ -191,34 +197,34 @@ class _Process:
             proxy_headers=False,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_GRACE_S,
+            **self.server_options(),
         )
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        known = [signal.SIGTERM, signal.SIGINT]
-
         def told(number: int, frame: object) -> None:
             # Ends the process from a thread that needs no lock of Python's. A signal is handled between two operations
             # of the main thread, so none of them may take long.
             with contextlib.suppress(RuntimeError, ValueError, AttributeError):  # no standard error
-                faulthandler.dump_traceback_later(_END_S, exit=True)
-            self._loop.call_soon_threadsafe(self._leave, f"signal {number}")
+                faulthandler.dump_traceback_later(self.end_s, exit=True)
+            self.loop.call_soon_threadsafe(self.told, number)
 
-        before = {number: signal.signal(number, told) for number in known}
+        before = {number: signal.signal(number, told) for number in self.signals}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _leave(self, why: str, status: int = 0) -> None:
-        if not self._server.should_exit:
+    def leave(self, why: str, status: int = 0) -> None:
+        """End all requests and the process."""
+        if not self.server.should_exit:
             log.info("leaving: %s", why)
             self._status = status
-            self._server.should_exit = True
-            self._board.close()
-            if self._service.served:
-                self._service.served.leave()
+            self.server.should_exit = True
+            self.board.close()
+            if self.service.served:
+                self.service.served.leave()
 
     async def _watch(self) -> None:
         """Leave when nobody has come for long, or when the model hangs."""
@@ -227,8 +233,8 @@ class _Process:
             if self._watchdog is not None:
                 self._watchdog.look()
             limit = self._listen.idle_exit_s
-            if limit and self._service.served and self._presence.idle_seconds() >= limit:
-                self._leave(f"no clients for {limit:g} s")
+            if limit and self.service.served and self.presence.idle_seconds() >= limit:
+                self.leave(f"no clients for {limit:g} s")
 
     # Loading, on its own thread
 
@@ -236,7 +242,7 @@ class _Process:
         started = time.monotonic()
         try:
             model = self._load(self._options, self._tell_progress)
-            served = ServedModel(model, self._options.fim_family, self._metrics)
+            served = ServedModel(model, self._options.fim_family, self.metrics)
             served.engine.start()
             # What loading made stays for good: without this each full collection walks the libraries' million
             # objects, some 100 ms in the middle of somebody's suggestion.
@@ -251,12 +257,12 @@ class _Process:
             )
             self._call(self._fail, message)
         else:
-            self._metrics.load_seconds.set(time.monotonic() - started)
+            self.metrics.load_seconds.set(time.monotonic() - started)
             self._call(self._ready, served)
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            self._loop.call_soon_threadsafe(function, *arguments)
+            self.loop.call_soon_threadsafe(function, *arguments)
 
     def _tell_progress(self, stage: str, fraction: float) -> None:
         self._call(self._progress, stage, fraction)
@@ -273,18 +279,16 @@ class _Process:
         }
 
     def _progress(self, stage: str, fraction: float) -> None:
-        if self._board.current["state"] == "loading":
-            self._board.publish(self._progress_state(stage, fraction))
+        if self.board.current["state"] == "loading":
+            self.board.publish(self._progress_state(stage, fraction))
 
     def _ready(self, served: ServedModel) -> None:
-        self._service.served = served
-        self._watchdog = Watchdog(
-            served.engine, self._listen.step_limit_s, partial(self._leave, status=HANGS)
-        )
+        self.service.served = served
+        self._watchdog = Watchdog(served.engine, self._listen.step_limit_s, partial(self.leave, status=HANGS))
         # Idle time counts from here, not from before a long load.
-        with self._presence.here():
+        with self.presence.here():
             pass
-        self._board.publish({"state": "ready", "model": served.card.json(), "pid": os.getpid()})
+        self.board.publish({"state": "ready", "model": served.card.json(), "pid": os.getpid()})
         line = {"ready": True, "url": self._url, "model": served.card.name, "pid": os.getpid()}
         with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
             sys.stdout.write(json.dumps(line) + "\n")
@@ -292,5 +296,5 @@ class _Process:
 
     def _fail(self, message: str) -> None:
         log.error("%s", message)
-        self._board.publish({"state": "error", "message": message, "pid": os.getpid()})
-        self._loop.call_later(_ERROR_SHOWN_S, self._leave, "no model", 1)
+        self.board.publish({"state": "error", "message": message, "pid": os.getpid()})
+        self.loop.call_later(_ERROR_SHOWN_S, self.leave, "no model", 1)

@@ -11,11 +11,12 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from aix_lsp.engine.engine import Engine, EngineStopped, QueueFull
+from aix_lsp.engine.events import Failed, Finished
 from aix_lsp.engine.executor import DaemonThread
 from aix_lsp.engine.http.parameters import CompletionParameters
 from aix_lsp.engine.metrics import EngineMetrics
@@ -66,6 +67,21 @@ class ModelCard:
         return asdict(self)
 
 
+class Account(Protocol):
+    """On whose behalf a request runs, where the door knows users."""
+
+    client: str
+    """What the scheduler knows them by; replaces what the request says."""
+    tenant: str
+    """Whose cached prompts it may share."""
+    share: float
+    """Their share of the engine under load, 1 being the usual one."""
+
+    def spent(self, end: Finished | Failed, priority: int) -> None:
+        """Told on the event loop how a request of a class ended, whether or not its client has stayed."""
+        ...
+
+
 class ServedModel:
     """One model with its text side and its engine."""
 
@@ -108,12 +124,15 @@ class ServedModel:
         self._pending: set[asyncio.Future[Any]] = set()
         self._leaving = False
 
-    async def complete(self, asked: CompletionParameters) -> EventStream:
+    async def complete(self, asked: CompletionParameters, account: Account | None = None) -> EventStream:
         """Start a asked. Its prompt is laid out on another thread, so that the loop goes on serving.
 
         Raises PromptTooLong, QueueFull, EngineStopped.
         """
         arrival = time.monotonic()
+        if account is not None:
+            tenant = f"{account.tenant}\0{asked.tenant}"
+            asked = replace(asked, client=account.client, tenant=tenant)
         self._check_cost(asked)
         text = asked.prompt
         size = len(text.prefix) + len(text.middle) + len(text.suffix) + sum(len(f.text) for f in text.context)
@@ -125,7 +144,10 @@ class ServedModel:
             self._preparing[asked.client] -= 1
             if not self._preparing[asked.client]:
                 del self._preparing[asked.client]
-        return self.engine.submit(request, asked.stream_key)
+        if account is None:
+            return self.engine.submit(request, asked.stream_key)
+        request.share = account.share
+        return self.engine.submit(request, asked.stream_key, partial(account.spent, priority=asked.priority))
 
     async def beside(self, worker: DaemonThread, call: Callable[[], T]) -> T:
         """What `call` returns on another thread. Raises EngineStopped where the engine leaves meanwhile."""

@@ -11,6 +11,8 @@ from itertools import groupby
 
 from aix_lsp.engine.events import Event, Failed, Finished, Piece, joined
 
+Ended = Callable[[Finished | Failed], None]
+
 
 class EventStream(AsyncIterator[Event]):
     """Events of one request in order, ended after the terminal one (Finished or Failed).
@@ -19,16 +21,20 @@ class EventStream(AsyncIterator[Event]):
     terminal event then still comes, to whoever iterates on.
     """
 
-    def __init__(self, cancel: Callable[[], None]) -> None:
+    def __init__(self, cancel: Callable[[], None], told_end: Ended | None = None) -> None:
         self.loop = asyncio.get_running_loop()
         self._cancel = cancel
+        self._told_end = told_end
         self._events: deque[Event] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
 
     def feed(self, events: Iterable[Event]) -> None:
         """Add events. Called on the loop."""
-        self._events.extend(events)
+        for event in events:
+            self._events.append(event)
+            if self._told_end is not None and isinstance(event, Finished | Failed):
+                self._told_end(event)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

@@ -52,7 +52,7 @@ async def test_cancel_in_mid_step_ends_the_step_and_the_stream(engine: Engine, r
     assert last_reason(events) == "cancelled" and tokens_in(events) == []
     assert isinstance(events[-1], Finished)
     assert runner.steps == 1
-    assert b"aix_aborted_steps_total 1.0" in engine.metrics_text()
+    assert b"aix_aborted_steps_total 1.0" in engine.read_metrics().text()
 
 
 async def test_closing_a_stream_cancels(engine: Engine, runner: FakeRunner) -> None:
@@ -62,7 +62,7 @@ async def test_closing_a_stream_cancels(engine: Engine, runner: FakeRunner) -> N
     await stream.aclose()
     gate.open.set()
     await until(lambda: not engine.active)
-    assert b'aix_requests_total{end="cancelled"} 1.0' in engine.metrics_text()
+    assert b'aix_requests_total{end="cancelled"} 1.0' in engine.read_metrics().text()
 
 
 async def test_cancelled_before_it_was_seen(engine: Engine, runner: FakeRunner) -> None:
@@ -180,7 +180,7 @@ async def test_fuzz_from_many_clients(seed: int) -> None:
     scheduler.check_integrity()
     assert engine.active == 0 and scheduler.idle and scheduler.cache.pool.held == 0
     assert ends["whole"] > 50 and ends["cancelled"] > 50
-    told = engine.metrics_text().decode()
+    told = engine.read_metrics().text().decode()
     freed = [
         line.split()[-1] for line in told.splitlines() if line.startswith("aix_cancel_to_free_steps_bucket")
     ]

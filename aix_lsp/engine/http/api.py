@@ -54,8 +54,8 @@ class Service:
 
     async def figures(self, request: Request) -> Response:
         """GET /metrics."""
-        text = self.served.engine.metrics_text() if self.served else self.metrics.text()
-        return Response(text, media_type="text/plain; version=0.0.4")
+        metrics = self.served.engine.read_metrics() if self.served else self.metrics
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
 
 class _Events:
@@ -132,12 +132,10 @@ def _host(headers: Mapping[bytes, bytes]) -> str:
     return host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
 
 
-def make_app(service: Service, token: str = "", hosts: frozenset[str] = frozenset()) -> ASGIApp:
-    """The app over `service`. With a token, each request must carry it; without, its Host must be one of `hosts`,
-    unless there are none.
-    """
+def make_routes(service: Service) -> list[Route]:
+    """The interface's routes, for whoever puts another door before them."""
     endpoint: Callable[[], ServedModel | None] = lambda: service.served  # noqa: E731
-    routes = [
+    return [
         Route("/v1/completions", Completions(endpoint, service.bodies), methods=["POST"]),
         Route("/aix/corpus", CorpusTexts(endpoint, service.bodies), methods=["POST"]),
         Route("/v1/models", service.models),
@@ -145,4 +143,10 @@ def make_app(service: Service, token: str = "", hosts: frozenset[str] = frozense
         Route("/health", service.health),
         Route("/metrics", service.figures),
     ]
-    return AuthMiddleware(Starlette(routes=routes), service.presence, token, hosts)
+
+
+def make_app(service: Service, token: str = "", hosts: frozenset[str] = frozenset()) -> ASGIApp:
+    """The app over `service`. With a token, each request must carry it; without, its Host must be one of `hosts`,
+    unless there are none.
+    """
+    return AuthMiddleware(Starlette(routes=make_routes(service)), service.presence, token, hosts)

@@ -42,7 +42,7 @@ class Completions:
         try:
             async with self._budget.reading(scope, receive) as body:
                 asked = await _parse(body, served)
-                stream = await served.complete(asked)
+                stream = await served.complete(asked, scope.get("aix.account"))
         except BadBody as error:
             await error.answer(send)
         except BadField as error:

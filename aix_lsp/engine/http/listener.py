@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from aix_lsp.engine.options import Listen
+from aix_lsp.files import read_text
 
 
 class CannotListen(Exception):
@@ -86,3 +87,26 @@ def is_loopback(host: str) -> bool:
         found = {info[4][0] for info in socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)}
         return all(str(address).startswith("127.") or address == "::1" for address in found)
     return False
+
+
+def token_of(listen: Listen) -> str:
+    """What requests must present; empty for nothing. Raises CannotListen."""
+    if listen.token_file:
+        try:
+            token = read_text(listen.token_file, 4096).strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CannotListen(f"--token-file {listen.token_file} cannot be read: {error}") from error
+        if not token:
+            raise CannotListen(f"--token-file {listen.token_file} is empty")
+        return token
+    if listen.host and not is_loopback(listen.host):
+        raise CannotListen(f"--host {listen.host} can be reached from other machines; give a --token-file")
+    return ""
+
+
+def allowed_hosts(listen: Listen) -> frozenset[str]:
+    """What the Host header of a request may say; empty for anything. Web pages reach no Unix socket."""
+    if listen.uds or not is_loopback(listen.host):
+        return frozenset()
+    shown = f"[{listen.host}]" if ":" in listen.host else listen.host.lower()
+    return frozenset({shown, "localhost", "127.0.0.1", "[::1]"})

@@ -37,7 +37,7 @@ class RateLimiter:
             return 0.0
         return entry[0] * math.exp2((entry[1] - now) / _HALF_LIFE_S)
 
-    def charge(self, client: str, tokens: int, now: float) -> None:
+    def charge(self, client: str, tokens: float, now: float) -> None:
         """Note that tokens were computed for a client."""
         self._debts[client] = (self.debt(client, now) + tokens, now)
         if len(self._debts) > self._swept:

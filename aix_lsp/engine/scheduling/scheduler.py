@@ -142,7 +142,8 @@ class Scheduler:
             sequence = part.sequence
             sequence.computed += part.count
             sequence.served_at = now
-            self._limiter.charge(sequence.request.client, part.count + len(part.drafts), now)
+            tokens = part.count + len(part.drafts)
+            self._limiter.charge(sequence.request.client, tokens / sequence.request.share, now)
             if sequence.computed <= sequence.prompt_length or part.count > 1:
                 self.cache.commit(sequence, min(sequence.computed, sequence.prompt_length))
                 self.sequences.prefilled()

@@ -113,6 +113,8 @@ class Request:
     stream_key: str = ""
     namespace: str = ""
     priority: int = 1
+    share: float = 1.0
+    """Its client's share of the engine under load: of twice the share half as much is charged."""
     deadline: float = math.inf
     arrival: float = field(default_factory=time.monotonic)
     sequences: list[Sequence] = field(default_factory=list)

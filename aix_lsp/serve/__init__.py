@@ -1,0 +1,1 @@
+"""The engine for a team: named users, quotas, usage, restarts without a lost request."""

@@ -1,0 +1,230 @@
+"""The door of a team's server: who a request comes from, what they may have, and what the operator may ask.
+
+Wraps the engine's routes as an ASGI app. Knows no models and no processes.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from prometheus_client import Counter, Gauge, Histogram
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aix_lsp.engine.events import Failed, Finished
+from aix_lsp.engine.http.api import Service, make_routes
+from aix_lsp.engine.http.sse import send_error
+from aix_lsp.serve.page import page
+from aix_lsp.serve.quotas import OverQuota, Quotas
+from aix_lsp.serve.usage import UsageLog
+from aix_lsp.serve.users import Identity, UserDirectory
+
+_BEARER = "Bearer "
+_CLASSES = ("invoked", "typed", "prefetch", "background")
+
+
+class ServeMetrics:
+    """What the door counts, beside the engine's metrics."""
+
+    def __init__(self, service: Service) -> None:
+        registry = service.metrics.registry
+        self.requests = Counter("aix_user_requests", "Completions asked for", ("user",), registry=registry)
+        self.refused = Counter(
+            "aix_user_refused", "Completions refused by a quota", ("user",), registry=registry
+        )
+        self.tokens = Counter("aix_user_tokens", "Tokens computed", ("user", "kind"), registry=registry)
+        self.in_flight = Gauge("aix_user_in_flight", "Completions in flight", ("user",), registry=registry)
+        self.errors = Counter("aix_answers", "Answers by status", ("status",), registry=registry)
+        self.first_text = Histogram(
+            "aix_class_first_token_seconds",
+            "From submission to the first token, by priority class",
+            ("priority",),
+            registry=registry,
+            buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0),
+        )
+
+
+@dataclass(slots=True)
+class UserAccount:
+    """The engine's Account for one user's request."""
+
+    who: Identity
+    client: str
+    tenant: str
+    share: float
+    door: Door
+
+    def spent(self, end: Finished | Failed, priority: int) -> None:
+        """See Account."""
+        self.door.spent(self.who, end, priority)
+
+
+class Door:
+    """Lets users in by their tokens, within their quotas, and the operator to what is theirs."""
+
+    def __init__(
+        self,
+        service: Service,
+        directory: UserDirectory,
+        usage: UsageLog,
+        admin_token: str,
+        drain: Callable[[], None],
+    ) -> None:
+        self.service = service
+        self.directory = directory
+        self.quotas = Quotas()
+        self.usage = usage
+        self.metrics = ServeMetrics(service)
+        self.draining: Literal["", "stop", "hand over"] = ""
+        """Whether new requests are refused, or the last ones of connections that a successor cannot take over."""
+        self.active = 0
+        """Requests that are being answered."""
+        self._admin_token = f"{_BEARER}{admin_token}".encode() if admin_token else b""
+        self._drain = drain
+        self._started = time.time()
+        self._app = self._routes()
+
+    def _routes(self) -> ASGIApp:
+        admin = [
+            Route("/admin/status", self._status),
+            Route("/admin/users", self._users),
+            Route("/admin/drain", self._start_draining, methods=["POST"]),
+        ]
+        return Starlette(routes=[*make_routes(self.service), *admin, Route("/", page)])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        self.active += 1
+        try:
+            await self._admit(scope, receive, self._counted(send))
+        finally:
+            self.active -= 1
+
+    def _counted(self, send: Send) -> Send:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.metrics.errors.labels(str(message["status"])).inc()
+                if self.draining:
+                    # The next request of this client finds another server, or none.
+                    message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        return counted
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, given = scope["path"], Headers(scope=scope).get("authorization", "")
+        if path == "/health" and self.draining:
+            await send_error(send, 503, "this server is leaving", "draining")
+        elif path in ("/", "/health"):
+            await self._app(scope, receive, send)
+        elif path.startswith("/admin/") or path == "/metrics":
+            await self._admit_operator(given, scope, receive, send)
+        else:
+            who = self.directory.identify(given.removeprefix(_BEARER)) if given.startswith(_BEARER) else None
+            if who is None:
+                message = "this server wants a user's token: Authorization: Bearer aix_… (setting apiKey)"
+                await send_error(send, 401, message, "unauthorized", {"www-authenticate": "Bearer"})
+            elif self.draining == "stop" and scope["method"] == "POST":
+                await send_error(
+                    send, 503, "this server is leaving; ask again", "draining", {"retry-after": "5"}
+                )
+            else:
+                await self._admit_user(who, scope, receive, send)
+
+    async def _admit_operator(self, given: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._admin_token:
+            await send_error(send, 403, "this server was started without --admin-token-file", "forbidden")
+        elif not hmac.compare_digest(given.encode(), self._admin_token):
+            message = "this wants the operator's token: Authorization: Bearer with the content of --admin-token-file"
+            await send_error(send, 401, message, "unauthorized", {"www-authenticate": "Bearer"})
+        else:
+            await self._app(scope, receive, send)
+
+    async def _admit_user(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        try:
+            self.quotas.enter(who)
+        except OverQuota as over:
+            self.metrics.refused.labels(who.name).inc()
+            self.usage.add(who.name, refused=1)
+            await send_error(send, 429, str(over), "over_quota", {"retry-after": str(over.retry_after_s)})
+            return
+        share = who.user_class.share
+        scope["aix.account"] = UserAccount(who, who.name, who.name, share, self)
+        self.metrics.in_flight.labels(who.name).inc()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self.quotas.leave(who)
+            self.metrics.in_flight.labels(who.name).dec()
+
+    def spent(self, who: Identity, end: Finished | Failed, priority: int) -> None:
+        """Charge a completion that has ended, whether or not its client stayed."""
+        self.metrics.requests.labels(who.name).inc()
+        if isinstance(end, Failed):
+            self.usage.add(who.name, requests=1, failed=1)
+            return
+        computed = end.prompt_tokens - end.cached_tokens
+        self.quotas.spent(who, computed + end.completion_tokens)
+        if end.first_token_ms:
+            self.metrics.first_text.labels(_CLASSES[priority]).observe(end.first_token_ms / 1e3)
+        tokens = self.metrics.tokens
+        tokens.labels(who.name, "prompt").inc(computed)
+        tokens.labels(who.name, "cached").inc(end.cached_tokens)
+        tokens.labels(who.name, "completion").inc(end.completion_tokens)
+        self.usage.add(
+            who.name,
+            requests=1,
+            prompt_tokens=end.prompt_tokens,
+            cached_tokens=end.cached_tokens,
+            completion_tokens=end.completion_tokens,
+        )
+
+    # The operator's
+
+    async def _status(self, request: Request) -> Response:
+        """GET /admin/status: what the page at / shows."""
+        service = self.service
+        if service.served:
+            service.served.engine.read_metrics()
+        samples: dict[str, Any] = {}
+        for family in service.metrics.registry.collect():
+            for sample in family.samples:
+                samples.setdefault(sample.name, []).append([dict(sample.labels), sample.value])
+        state = dict(service.board.current)
+        if self.draining:
+            state["state"] = "draining"
+        found = {"time": time.time(), "started": self._started, "state": state, "samples": samples}
+        return JSONResponse(found, headers={"cache-control": "no-store"})
+
+    async def _users(self, request: Request) -> Response:
+        """GET /admin/users: who there is, and what they have in use."""
+        return JSONResponse({"users": [self._described(name) for name in sorted(self.directory.users.users)]})
+
+    def _described(self, name: str) -> Mapping[str, Any]:
+        who = self.directory.identity(name, self.directory.users.users[name])
+        return {
+            "name": name,
+            "class": who.class_name,
+            "inFlight": self.quotas.user_in_flight[name],
+            "mayHaveInFlight": who.in_flight,
+            "tokensAMinute": who.tokens_a_minute,
+            "tokensLeft": self.quotas.left(who),
+        }
+
+    async def _start_draining(self, request: Request) -> Response:
+        """POST /admin/drain: as SIGTERM."""
+        self._drain()
+        return JSONResponse({"state": "draining"})

@@ -1,0 +1,224 @@
+"""The file of a team's users: names, classes, hashes of tokens, quotas. Knows no HTTP.
+
+A token is shown once, when it is made; the file has its SHA-256 only. Tokens are 256 random bits, so that a slow hash,
+which is for passwords that people choose, would protect nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated
+
+from filelock import FileLock, Timeout
+from msgspec import Meta, MsgspecError, Struct, field
+from msgspec.json import Decoder, encode, format
+
+from aix_lsp import files
+
+log = logging.getLogger(__name__)
+
+_LARGEST = 16 << 20
+_LOCK_S = 5.0
+_LOOK_EVERY_S = 1.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+_TOKEN = re.compile(r"aix_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
+
+Count = Annotated[int, Meta(ge=0)]
+Share = Annotated[float, Meta(gt=0.0, le=1000.0)]
+
+
+class UsersError(Exception):
+    """The file of users cannot be used, or what is asked of it cannot be done. The message is for the operator."""
+
+
+class UserClass(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What the users of a class may have; 0 is no limit."""
+
+    user_in_flight: Count = 8
+    """Requests of one user at once."""
+    user_tokens_a_minute: Count = 0
+    """Tokens computed for one user, prompt and completion, without what was cached."""
+    in_flight: Count = 0
+    """Requests of all users of the class at once."""
+    tokens_a_minute: Count = 0
+    share: Share = 1.0
+    """Each user's share of the engine under load, beside 1 of the usual one."""
+
+
+class User(Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
+    """One user. Quotas that are not given are the class'."""
+
+    token_id: str
+    token_sha256: str
+    created: str
+    user_class: str = field(name="class", default="default")
+    in_flight: Count | None = None
+    tokens_a_minute: Count | None = None
+
+
+class Users(Struct, forbid_unknown_fields=True):
+    """The content of the file."""
+
+    classes: dict[str, UserClass] = {}
+    users: dict[str, User] = {}
+
+    def class_of(self, user: User) -> UserClass:
+        """A user's class; the usual quotas where the file does not describe it."""
+        return self.classes.get(user.user_class, _USUAL)
+
+
+_USUAL = UserClass()
+_DECODER = Decoder(Users)
+
+
+class Identity(Struct, frozen=True):
+    """Who a request comes from, with the quotas in force."""
+
+    name: str
+    class_name: str
+    user_class: UserClass
+    in_flight: int
+    tokens_a_minute: int
+
+
+def read(path: Path) -> Users:
+    """The users of a file; none where there is no file. Raises UsersError."""
+    try:
+        return _DECODER.decode(files.read_bytes(path, _LARGEST))
+    except FileNotFoundError:
+        return Users()
+    except OSError as error:
+        raise UsersError(
+            f"the file of users {path} cannot be read: {error}; name another with --users"
+        ) from error
+    except (MsgspecError, RecursionError) as error:
+        raise UsersError(f"the file of users {path} is damaged: {error}") from error
+
+
+def add(path: Path, name: str, user_class: str = "default", renew: bool = False) -> str:
+    """Add a user, or give one a new token; returns the token, which is kept nowhere. Raises UsersError."""
+    if not _NAME.fullmatch(name):
+        raise UsersError(f"{name!r} is no name for a user: letters, digits and ._@- are, up to 64")
+    token_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+    with _changing(path):
+        users = read(path)
+        if name in users.users and not renew:
+            raise UsersError(f"there is a user {name} already; --renew gives them a new token")
+        before = users.users.get(name)
+        users.users[name] = User(
+            token_id,
+            _digest(secret),
+            time.strftime("%Y-%m-%d"),
+            before.user_class if before and user_class == "default" else user_class,
+            before.in_flight if before else None,
+            before.tokens_a_minute if before else None,
+        )
+        if not users.classes:
+            users.classes["default"] = _USUAL
+        _write(path, users)
+    return f"aix_{token_id}_{secret}"
+
+
+def revoke(path: Path, name: str) -> None:
+    """Remove a user; a running server refuses them within two seconds. Raises UsersError."""
+    with _changing(path):
+        users = read(path)
+        if users.users.pop(name, None) is None:
+            raise UsersError(f"there is no user {name}; `aix-lsp serve list` shows them")
+        _write(path, users)
+
+
+@contextmanager
+def _changing(path: Path) -> Iterator[None]:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with FileLock(path.with_name(path.name + ".lock"), timeout=_LOCK_S):
+            yield
+    except Timeout:
+        raise UsersError(f"somebody else is changing {path}; try again") from None
+    except OSError as error:
+        raise UsersError(f"{path} cannot be changed: {error}") from error
+
+
+def _write(path: Path, users: Users) -> None:
+    draft = path.with_name(path.name + ".new")
+    try:
+        with suppress(FileNotFoundError):
+            draft.unlink()
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(format(encode(users), indent=2) + b"\n")
+        draft.replace(path)
+    except OSError as error:
+        raise UsersError(f"{path} cannot be written: {error}") from error
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class UserDirectory:
+    """The users of a running server, which follow their file."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises UsersError."""
+        self._path = path
+        self._stamp = _stamp(path)
+        self._take(read(path))
+
+    def _take(self, users: Users) -> None:
+        self.users = users
+        self._by_token = {user.token_id: name for name, user in users.users.items()}
+
+    def identify(self, token: str) -> Identity | None:
+        """Whose token it is; None where it is nobody's."""
+        found = _TOKEN.fullmatch(token)
+        if found is None:
+            return None
+        name = self._by_token.get(found[1], "")
+        user = self.users.users.get(name)
+        digest = _digest(found[2])
+        # Compared in constant time; an unknown id takes as long as a wrong secret.
+        if not hmac.compare_digest(user.token_sha256 if user else "0" * 64, digest) or user is None:
+            return None
+        return self.identity(name, user)
+
+    def identity(self, name: str, user: User) -> Identity:
+        """A user with the quotas in force."""
+        kind = self.users.class_of(user)
+        in_flight = kind.user_in_flight if user.in_flight is None else user.in_flight
+        tokens = kind.user_tokens_a_minute if user.tokens_a_minute is None else user.tokens_a_minute
+        return Identity(name, user.user_class, kind, in_flight, tokens)
+
+    async def follow(self) -> None:
+        """Read the file again whenever it changes, for ever. A damaged one is told of, and changes nothing."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            stamp = await asyncio.to_thread(_stamp, self._path)
+            if stamp == self._stamp:
+                continue
+            self._stamp = stamp
+            try:
+                self._take(await asyncio.to_thread(read, self._path))
+            except UsersError as error:
+                log.error("%s; the users known before stay", error)
+            else:
+                log.info("%s has changed: %d users", self._path, len(self.users.users))
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,223 @@
+"""The process of a team's server that holds the model: the engine's, with users before it, and drained when it leaves.
+
+Started by `supervisor` with the listening socket; what it is to do comes as JSON on standard input, which ends when the
+supervisor does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import ssl
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from msgspec.json import decode
+from starlette.types import ASGIApp
+
+from aix_lsp import files, logs
+from aix_lsp.engine.options import EngineOptions, Listen
+from aix_lsp.engine.process import EngineProcess, end, run_loop
+from aix_lsp.serve.app import Door
+from aix_lsp.serve.usage import UsageError, UsageLog
+from aix_lsp.serve.users import UserDirectory, UsersError
+
+log = logging.getLogger(__name__)
+
+HAND_OVER = getattr(signal, "SIGUSR1", signal.SIGTERM)
+"""Told by the supervisor: another worker serves already, so only what is here has to end."""
+_LOOK_EVERY_S = 0.05
+_QUIET_S = 2.0
+"""How long connections that are kept open may rest, while another worker takes over."""
+_LARGEST_TOKEN = 4096
+
+
+class ServeOptions(Struct, frozen=True):
+    """What a team's server is started with, beside the engine's options. Paths are absolute."""
+
+    users: str
+    usage: str
+    host: str = "127.0.0.1"
+    port: int = 8080
+    admin_token_file: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    drain_s: float = 30.0
+    step_limit_s: float = 30.0
+    verbose: bool = False
+    log_file: str = ""
+
+
+class Job(Struct, frozen=True):
+    """What the supervisor tells a worker."""
+
+    serve: ServeOptions
+    engine: dict[str, Any]
+    descriptor: int
+    url: str
+    takes_over: bool = False
+    """Whether another worker serves until this one is ready."""
+
+
+class ServeError(Exception):
+    """The server cannot run with these options. The message is for the operator."""
+
+
+class ServeProcess(EngineProcess):
+    """The engine's process behind the door."""
+
+    signals = (signal.SIGTERM, signal.SIGINT, HAND_OVER)
+
+    def __init__(self, job: Job, directory: UserDirectory, usage: UsageLog, admin_token: str) -> None:
+        options = job.serve
+        super().__init__(
+            EngineOptions(**job.engine),
+            Listen(host=options.host, idle_exit_s=0.0, step_limit_s=options.step_limit_s),
+            job.url,
+        )
+        self._serve = options
+        self._takes_over = job.takes_over
+        self._directory = directory
+        self._usage = usage
+        self._admin_token = admin_token
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.end_s = options.drain_s + 5.0
+        threading.Thread(target=self._watch_supervisor, name="supervisor", daemon=True).start()
+
+    def app(self) -> ASGIApp:
+        self.door = Door(
+            self.service,
+            self._directory,
+            self._usage,
+            self._admin_token,
+            partial(self.told, signal.SIGTERM),
+        )
+        self._keep(asyncio.create_task(self._directory.follow()))
+        return self.door
+
+    def server_options(self) -> dict[str, Any]:
+        options = self._serve
+        return {
+            "ssl_certfile": options.tls_certificate or None,
+            "ssl_keyfile": options.tls_key or None,
+            "headers": [("strict-transport-security", "max-age=31536000")]
+            if options.tls_certificate
+            else None,
+        }
+
+    async def before_serving(self) -> None:
+        while self._takes_over and not (self.service.served or self.server.should_exit):  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    def told(self, number: int) -> None:
+        if self.door.draining and number != HAND_OVER:
+            self.leave(f"told twice, signal {number}")
+        elif not self.door.draining:
+            self._keep(asyncio.create_task(self._drain(hand_over=number == HAND_OVER)))
+
+    async def _drain(self, hand_over: bool) -> None:
+        """Let what is being answered come to its end; take nothing new."""
+        log.info("draining: %s", "another worker takes over" if hand_over else "told to leave")
+        self.door.draining = "hand over" if hand_over else "stop"
+        if hand_over:
+            # Told to stop it goes on accepting, to say so: the socket is the supervisor's too, and nobody else would.
+            for server in getattr(self.server, "servers", ()):
+                server.close()
+        self.board.close()
+        began = time.monotonic()
+        rest = began + _QUIET_S if hand_over else began
+        limit = began + self._serve.drain_s
+        while self._busy(rest) and time.monotonic() < limit:  # noqa: ASYNC110 - nothing tells of quiet connections
+            await asyncio.sleep(_LOOK_EVERY_S)
+        if self.door.active:
+            log.warning("%d requests did not end within %g s", self.door.active, self._serve.drain_s)
+        self.leave("drained")
+
+    def _busy(self, rest: float) -> bool:
+        """Whether something is being answered, or may come on a connection that nobody else would get before `rest`."""
+        return self.door.active > 0 or (time.monotonic() < rest and bool(self.connections.open))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _watch_supervisor(self) -> None:
+        """Leave when the supervisor is gone, which would otherwise be missed."""
+        sys.stdin.buffer.read()
+        signal.raise_signal(signal.SIGTERM)
+
+
+def check(options: ServeOptions) -> str:
+    """Look at everything that the options name; returns the operator's token. Raises ServeError."""
+    try:
+        UserDirectory(Path(options.users))
+        UsageLog(Path(options.usage)).close()
+    except (UsersError, UsageError) as error:
+        raise ServeError(str(error)) from error
+    _check_tls(options)
+    return _admin_token(options.admin_token_file)
+
+
+def _admin_token(path: str) -> str:
+    if not path:
+        return ""
+    try:
+        token = files.read_text(path, _LARGEST_TOKEN).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ServeError(f"--admin-token-file {path} cannot be read: {error}") from error
+    if len(token) < 16:
+        raise ServeError(f"--admin-token-file {path} holds no token of at least 16 characters")
+    return token
+
+
+def _check_tls(options: ServeOptions) -> None:
+    certificate, key = options.tls_certificate, options.tls_key
+    if bool(certificate) != bool(key):
+        raise ServeError("--tls-certificate and --tls-key belong together; give both or none")
+    if not certificate:
+        return
+    for name, path in (("--tls-certificate", certificate), ("--tls-key", key)):
+        try:
+            files.read_bytes(path, 1 << 20)
+        except OSError as error:
+            raise ServeError(f"{name} {path} cannot be read: {error.strerror or error}") from error
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key, password="")
+    except (ssl.SSLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise ServeError(
+            f"--tls-certificate {certificate} and --tls-key {key} are no pair of PEM files without a password: {reason}"
+        ) from error
+
+
+def main() -> int:
+    """Run one worker."""
+    job = decode(sys.stdin.buffer.readline(), type=Job)
+    options = job.serve
+    logs.configure(
+        "debug" if options.verbose else "info", Path(options.log_file) if options.log_file else None
+    )
+    try:
+        admin_token = check(options)
+        directory, usage = UserDirectory(Path(options.users)), UsageLog(Path(options.usage))
+    except (ServeError, UsersError, UsageError) as error:
+        log.error("%s", error)
+        return 1
+    process = ServeProcess(job, directory, usage, admin_token)
+    with socket.socket(fileno=job.descriptor) as listener:
+        listener.setblocking(False)
+        status = run_loop(process, listener)
+    usage.close()
+    return end(process, status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

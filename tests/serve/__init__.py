@@ -1,0 +1,1 @@
+"""The team server: users, quotas, usage, and the real processes."""

@@ -1,0 +1,50 @@
+"""The files under deploy/ are well-formed, and name metrics and options that there are."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from aix_lsp.commands.serve import command
+from aix_lsp.engine.http.api import Service
+from aix_lsp.engine.metrics import EngineMetrics
+from aix_lsp.engine.state import Presence, StateBoard
+from aix_lsp.serve.app import ServeMetrics
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
+    service = Service(StateBoard({}), Presence(), EngineMetrics())
+    ServeMetrics(service)
+    known = {
+        name for family in service.metrics.registry.collect() for name in _names(family.name, family.type)
+    }
+    dashboard = json.loads((DEPLOY / "grafana/dashboards/aix-lsp.json").read_text())
+    asked = {
+        name
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"\baix_\w+", target["expr"])
+    }
+    assert len(asked) > 10 and asked <= known
+
+
+def _names(name: str, kind: str) -> list[str]:
+    return {"counter": [f"{name}_total"], "histogram": [f"{name}_bucket"]}.get(kind, [name])
+
+
+def test_the_unit_and_the_compose_file_use_options_that_there_are() -> None:
+    unit = (DEPLOY / "aix-lsp.service").read_text().replace("\\\n", " ")
+    [start] = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    compose = (DEPLOY / "compose.yaml").read_text()
+    [line] = re.findall(r"command: \[serve, (.*)\]", compose)
+    options = [*shlex.split(start), *line.replace('"', "").split(", ")]
+    shown = CliRunner().invoke(command, ["--help"]).output
+    for option in options:
+        assert not option.startswith("--") or option in shown
+    assert "KillMode=mixed" in unit and "ExecReload=/bin/kill -HUP $MAINPID" in unit

@@ -1,0 +1,77 @@
+"""Requests in flight and tokens a minute, of users and of classes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aix_lsp.serve.quotas import OverQuota, Quotas
+from aix_lsp.serve.users import Identity, UserClass
+
+
+def who(name: str = "ann", in_flight: int = 0, tokens: int = 0) -> Identity:
+    return Identity(name, "default", UserClass(), in_flight, tokens)
+
+
+def test_requests_in_flight_of_one_user() -> None:
+    quotas, ann = Quotas(), who(in_flight=2)
+    quotas.enter(ann)
+    quotas.enter(ann)
+    with pytest.raises(OverQuota, match="may have 2"):
+        quotas.enter(ann)
+    quotas.enter(who("bob", in_flight=2))
+    quotas.leave(ann)
+    quotas.enter(ann)
+
+
+def test_requests_in_flight_of_a_class() -> None:
+    quotas = Quotas()
+    quotas.enter(who("ann", in_flight=9))
+    with pytest.raises(OverQuota, match="class default"):
+        quotas.enter(Identity("bob", "default", UserClass(in_flight=1), 9, 0))
+
+
+def test_tokens_a_minute_say_when_to_ask_again() -> None:
+    now = 0.0
+    quotas, ann = Quotas(lambda: now), who(tokens=60)
+    quotas.enter(ann)
+    quotas.spent(ann, 90)
+    with pytest.raises(OverQuota) as over:
+        quotas.enter(ann)
+    assert over.value.retry_after_s == 31
+    now = 30.9
+    with pytest.raises(OverQuota):
+        quotas.enter(ann)
+    now = 31.1
+    quotas.enter(ann)
+    now = 1e6
+    assert quotas.left(ann) == 60
+
+
+def test_no_limit_is_none() -> None:
+    quotas, ann = Quotas(), who()
+    for _ in range(1000):
+        quotas.enter(ann)
+        quotas.spent(ann, 10**9)
+    assert quotas.left(ann) is None
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 200), st.floats(0, 5)), max_size=60))
+def test_over_any_stretch_no_more_is_begun_than_the_bucket_and_its_rate_allow(
+    events: list[tuple[bool, int, float]],
+) -> None:
+    now, spent, largest = 0.0, 0, 0
+    quotas, ann = Quotas(lambda: now), who(tokens=100)
+    for asks, tokens, pause in events:
+        now += pause
+        if asks:
+            try:
+                quotas.enter(ann)
+            except OverQuota:
+                continue
+            quotas.leave(ann)
+            quotas.spent(ann, tokens)
+            spent, largest = spent + tokens, max(largest, tokens)
+    assert spent <= 100 + now * 100 / 60 + largest
+    assert not quotas.user_in_flight and not quotas.class_in_flight

@@ -1,0 +1,226 @@
+"""The real server: users, quotas, usage, the operator's, draining, restarts without a lost request, TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from aix_lsp.serve.usage import rows
+from aix_lsp.serve.users import revoke
+from tests.client.editor import environment
+from tests.serve.server import ADMIN, Server, arguments, ask, serving
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="hands sockets to its workers")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with serving() as server:
+        yield server
+
+
+async def test_users_are_let_in_measured_and_put_out(server: Server) -> None:
+    assert await server.status("/v1/models") == 401
+    assert await server.status("/v1/models", "aix_0_0") == 401
+    ann = server.token("ann")
+    await server.known(ann)
+    async with server.session(ann) as session:
+        status, answer, _ = await ask(session, user="bob")
+        assert status == 200 and answer["choices"][0]["aix"]["tokens"] > 0
+        assert (await ask(session, temperature=99))[0] == 400
+    async with server.session(ADMIN) as session, session.get("/metrics") as metrics:
+        text = await metrics.text()
+    assert 'aix_user_requests_total{user="ann"} 1.0' in text and 'user="bob"' not in text
+    assert await server.status("/metrics", ann) == 401 and await server.status("/admin/users") == 401
+    async with server.session(ADMIN) as session, session.get("/admin/users") as users:
+        [known] = (await users.json())["users"]
+    assert known["name"] == "ann" and known["inFlight"] == 0
+    async with server.session(ADMIN) as session, session.get("/admin/status") as found:
+        samples = (await found.json())["samples"]
+    assert [{"user": "ann"}, 1.0] in samples["aix_user_requests_total"]
+    revoke(server.users, "ann")
+    await server.known(ann, 401)
+    server.told(signal.SIGTERM)
+    assert await server.ended() == 0
+    [row] = rows(server.home / "usage.sqlite")
+    assert row["user"] == "ann" and row["requests"] == 1 and row["completion_tokens"] > 0
+
+
+async def test_quotas_are_kept_and_say_when_to_ask_again(server: Server) -> None:
+    ann, bob = server.token("ann", "small"), server.token("bob")
+    content = json.loads(server.users.read_text())
+    content["classes"]["small"] = {"userInFlight": 1, "userTokensAMinute": 10}
+    server.users.write_text(json.dumps(content))
+    await server.known(ann)
+    async with server.session(ann) as session, server.session(bob) as other:
+        async with session.post(
+            "/v1/completions", json={"prompt": "x = ", "max_tokens": 900, "stream": True}
+        ) as stream:
+            await stream.content.readline()
+            status, answer, headers = await ask(session)
+            assert (status, headers["retry-after"]) == (429, "1") and "in flight" in answer["error"][
+                "message"
+            ]
+            assert (await ask(other))[0] == 200
+        async with asyncio.timeout(30):
+            while (found := await ask(session))[1]["error"]["message"].count("in flight"):
+                await asyncio.sleep(0.05)
+        assert found[0] == 429 and "tokens a minute" in found[1]["error"]["message"]
+        assert int(found[2]["retry-after"]) >= 1
+        assert (await ask(other))[0] == 200
+
+
+async def test_streams_end_and_new_requests_are_refused_while_it_drains(server: Server) -> None:
+    ann = server.token("ann")
+    await server.known(ann)
+    async with server.session(ann) as session, server.session(ann) as kept:
+        await ask(kept)
+        body = {"prompt": "x = ", "max_tokens": 600, "stream": True, "n": 4, "temperature": 1}
+        async with session.post("/v1/completions", json=body) as stream:
+            await stream.content.readline()
+            server.told(signal.SIGTERM)
+            async with asyncio.timeout(30):
+                while (found := await ask(kept))[0] == 200:
+                    await asyncio.sleep(0.01)
+            assert found[0] == 503 and found[2]["retry-after"] and found[2]["connection"] == "close"
+            rest = await stream.text()
+    assert rest.endswith("data: [DONE]\n\n") and "cancelled" not in rest
+    assert await server.ended() == 0
+
+
+async def test_no_request_is_lost_while_one_worker_takes_over_from_another(server: Server) -> None:
+    token = server.token("ann")
+    await server.known(token)
+    first = await server.worker()
+    answered: list[int] = []
+    stop = asyncio.Event()
+
+    async def typing(fresh: bool) -> None:
+        async with server.session(token) as session:
+            while not stop.is_set():
+                if fresh:
+                    async with server.session(token) as alone:
+                        answered.append((await ask(alone))[0])
+                else:
+                    answered.append((await ask(session))[0])
+
+    typists = [asyncio.create_task(typing(fresh)) for fresh in (False, False, True)]
+    server.told(signal.SIGHUP)
+    async with asyncio.timeout(120):
+        while _alive(first):
+            await asyncio.sleep(0.05)
+            assert not any(typist.done() for typist in typists)
+    count = len(answered)
+    async with asyncio.timeout(60):
+        while len(answered) < count + 10:
+            await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.gather(*typists)
+    assert set(answered) == {200} and await server.worker() != first
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_a_worker_that_dies_is_started_again(server: Server) -> None:
+    token = server.token("ann")
+    first = await server.worker()
+    os.kill(first, signal.SIGKILL)
+    async with asyncio.timeout(120):
+        while _alive(first):
+            await asyncio.sleep(0.02)
+    assert await server.worker() != first
+    async with server.session(token) as session:
+        assert (await ask(session))[0] == 200
+
+
+async def test_workers_leave_with_their_supervisor(server: Server) -> None:
+    worker = await server.worker()
+    server.process.kill()
+    await server.ended()
+    async with asyncio.timeout(60):
+        while _alive(worker):
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    if shutil.which("openssl") is None:
+        pytest.skip("makes a certificate with openssl")
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run([*make, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    return cert, key
+
+
+async def test_tls(certificate: tuple[Path, Path]) -> None:
+    cert, key = certificate
+    context = ssl.create_default_context(cafile=str(cert))
+    async with serving("--tls-certificate", str(cert), "--tls-key", str(key), tls=context) as server:
+        assert server.url.startswith("https://127.0.0.1")
+        token = server.token("ann")
+        await server.known(token)
+        async with server.session(token) as session:
+            status, _, headers = await ask(session)
+        assert status == 200 and headers["strict-transport-security"]
+        with pytest.raises(aiohttp.ClientError):
+            async with aiohttp.ClientSession() as plain:
+                await plain.get(server.url.replace("https", "http") + "/health")
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--host", "256.0.0.1"], "cannot listen"),
+        (["--tls-certificate", "missing.pem", "--tls-key", "missing.pem"], "--tls-certificate"),
+        (["--tls-certificate", "users.json", "--tls-key", "users.json"], "no pair of PEM files"),
+        (["--tls-certificate", "admin"], "belong together"),
+        (["--admin-token-file", "missing"], "--admin-token-file"),
+        (["--admin-token-file", "."], "is a directory"),
+        (["--admin-token-file", "short"], "at least 16"),
+        (["--users", "short"], "damaged"),
+        (["--usage", "admin/x"], "--usage"),
+        (["--model", "./nothing"], "nothing"),
+    ],
+)
+def test_what_is_wrong_is_one_clear_line(more: list[str], says: str, tmp_path: Path) -> None:
+    (tmp_path / "short").write_text("x")
+    (tmp_path / "users.json").write_text("{}")
+    done = subprocess.run(
+        arguments(tmp_path, *more),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        cwd=tmp_path,
+        env=environment(tmp_path),
+    )
+    lines = [line for line in done.stderr.splitlines() if "ERROR" in line or line.startswith("Error")]
+    assert done.returncode != 0 and len(lines) == 1 and says in lines[0], done.stderr
+    assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+async def test_a_port_that_is_taken(server: Server, tmp_path: Path) -> None:
+    command = arguments(tmp_path, "--port", server.url.rpartition(":")[2])
+    done = await asyncio.create_subprocess_exec(
+        *command, stderr=asyncio.subprocess.PIPE, env=environment(tmp_path)
+    )
+    _, errors = await asyncio.wait_for(done.communicate(), 60)
+    [line] = [line for line in errors.decode().splitlines() if "ERROR" in line]
+    assert done.returncode == 1 and "--port" in line and "in use" in line
