@@ -207,6 +207,10 @@ class FailoverBackend:
         elif local is not None and local.state in ("starting", "loading"):
             self._board.set(local)
         else:
+            if len(statuses) > 1 and worst.state not in ("starting", "loading"):
+                worst = replace(
+                    worst, message=f"None of {len(statuses)} servers can be used. {worst.message}"
+                )
             self._board.set(worst)
             if worst.state not in ("starting", "loading"):
                 self._last_resort()

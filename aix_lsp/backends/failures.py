@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import ssl
 from collections.abc import Iterator, Mapping
@@ -62,7 +63,7 @@ def unreachable(error: Exception, address: Address, proxy: str = "", authorities
     if isinstance(error, ValueError):
         mend = "check HTTP_PROXY and HTTPS_PROXY" if proxy else "check aix.url"
         return BackendError(f"{address} cannot be asked{through} ({error}); {mend}.", trouble="refused")
-    why = str(error) or type(error).__name__
+    why = _reason(error)
     mend = "" if address.socket else " Start the server there, or change aix.url."
     return BackendUnavailable(f"{address} cannot be reached{through}: {why}.{mend}", trouble="away")
 
@@ -182,6 +183,16 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)
     return max(0.0, (until - datetime.now(UTC)).total_seconds())
+
+
+def _reason(error: Exception) -> str:
+    """Why a connection failed, in the system's words rather than in those of a library."""
+    inner = getattr(error, "os_error", None) or error
+    if isinstance(inner, OSError) and inner.errno is not None and inner.errno > 0:
+        return os.strerror(inner.errno)
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror  # of a name that cannot be resolved
+    return str(error) or type(error).__name__
 
 
 def _speaks_no_tls(error: Exception) -> bool:

@@ -24,6 +24,7 @@ from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.settings import Layer, Problem, Settings, project_layer, resolve, user_layer
 
 _READY_S = 300.0
+_REMOTE_S = 30.0
 _SAMPLE = FimPrompt(
     prefix="def read_lines(path):\n    with open(path) as file:\n        return [line.strip() for line in ",
     suffix="]\n\n\nprint(read_lines('a.txt'))\n",
@@ -74,7 +75,7 @@ async def _try(settings: Settings) -> int:
     backend, progress = connect(settings), ProgressLine()
     began = time.perf_counter()
     try:
-        info = await wait_until_ready(backend, _READY_S, progress.show)
+        info = await wait_until_ready(backend, _REMOTE_S if settings.url else _READY_S, progress.show)
         progress.clear()
         waited = time.perf_counter() - began
         where = f"process {backend.pid}" if isinstance(backend, LocalEngine) else "remote"

@@ -182,6 +182,7 @@ async def test_all_servers_gone() -> None:
         with pytest.raises(BackendUnavailable, match="cannot be reached"):
             await collect(found, request())
         assert found.status.state == "away"
+        assert found.status.message.startswith("None of 2 servers can be used. http://127.0.0.1:")
         with pytest.raises(BackendError):
             await collect(found, request())
 

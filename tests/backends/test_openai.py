@@ -255,7 +255,9 @@ async def test_no_server(server: CompletionsServer) -> None:
         found.on_status(lambda _: changed.set())
         async with asyncio.timeout(5):
             await changed.wait()
-        assert "aix.url" in found.status.message
+        assert found.status.message == (
+            "http://127.0.0.1:9 cannot be reached: Connection refused. Start the server there, or change aix.url."
+        )
     finally:
         await found.close()
 
