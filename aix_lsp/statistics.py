@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 COUNTS: Final = {
     "requests": "requests for suggestions",
     "answered": "requests answered with a suggestion",
-    "reused": "requests answered without asking the model",
-    "joined": "requests answered by what the model was already writing",
-    "generations": "generations begun",
+    "reused": "requests answered without calling the model",
+    "joined": "requests answered by a generation that was already running",
+    "generations": "generations started",
     "shown": "suggestions shown",
     "accepted": "suggestions accepted whole",
     "partly": "suggestions accepted in part",
@@ -32,16 +32,16 @@ COUNTS: Final = {
     "shown_characters": "characters shown",
     "kept_characters": "characters accepted",
     "prompt_tokens": "prompt tokens",
-    "cached_tokens": "prompt tokens that were in the cache",
+    "cached_tokens": "prompt tokens found in the cache",
     "completion_tokens": "tokens generated",
-    "wasted_tokens": "tokens generated for nothing",
-    "saved_tokens": "tokens that reuse has saved",
-    "checked_characters": "accepted characters looked at again after a while",
-    "surviving_characters": "of these, characters still there",
+    "wasted_tokens": "generated tokens that were not used",
+    "saved_tokens": "tokens saved by reuse",
+    "checked_characters": "accepted characters that were checked later",
+    "retained_characters": "of these, characters still there",
 }
 """What is counted, by the name it is counted under."""
 
-LANGUAGES: Final = re.compile(r"[a-z][a-z0-9+#._-]{0,39}", re.IGNORECASE)
+LANGUAGE_ID: Final = re.compile(r"[a-z][a-z0-9+#._-]{0,39}", re.IGNORECASE)
 """Language ids that are counted apart: what editors name languages, not whatever a client may send."""
 
 EDGES_MS: Final = (5, 20, 50, 100, 200, 400, 750, 1500, 5000)
@@ -62,7 +62,7 @@ def latency_name(milliseconds: float) -> str:
 
 def name_in(language: str, name: str) -> str | None:
     """The name under which something is counted for one language; None for what is no language's id."""
-    return f"{language.lower()}:{name}" if LANGUAGES.fullmatch(language) else None
+    return f"{language.lower()}:{name}" if LANGUAGE_ID.fullmatch(language) else None
 
 
 def by_language(counts: Mapping[str, float]) -> dict[str, dict[str, float]]:

@@ -98,7 +98,7 @@ class Telemetry:
 
     def _retained(self, inserted: int, kept: int) -> None:
         self._count("checked_characters", inserted)
-        self._count("surviving_characters", kept)
+        self._count("retained_characters", kept)
 
     def _count(self, name: str, value: int = 1, language: str = "") -> None:
         if not value:
@@ -218,7 +218,7 @@ def figures(counts: Mapping[str, float]) -> dict[str, Any]:
         "acceptance": _share(taken, counts.get("shown", 0)),
         "reuse": _share(counts.get("reused", 0), counts.get("answered", 0)),
         "cache": _share(counts.get("cached_tokens", 0), counts.get("prompt_tokens", 0)),
-        "survival": _share(counts.get("surviving_characters", 0), counts.get("checked_characters", 0)),
+        "retention": _share(counts.get("retained_characters", 0), counts.get("checked_characters", 0)),
         "first_text_ms": {"p50": _bound(quantile(counts, 0.5)), "p95": _bound(quantile(counts, 0.95))},
     }
 

@@ -10,11 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import tree_sitter
-import tree_sitter_go
-import tree_sitter_javascript
-import tree_sitter_python
-import tree_sitter_rust
-import tree_sitter_typescript
+
+from aix_lsp.grammars import grammar
 
 _CLOSED = {")": "(", "]": "[", "}": "{"}
 _BRACKETS = "([{)]}"
@@ -146,11 +143,6 @@ def _nodes(tree: tree_sitter.Tree) -> Iterator[tree_sitter.Node]:
 
 @cache
 def _parser(language: str) -> tree_sitter.Parser:
-    grammars = {
-        "go": tree_sitter_go.language,
-        "python": tree_sitter_python.language,
-        "rust": tree_sitter_rust.language,
-        "javascript": tree_sitter_javascript.language,
-        "typescript": tree_sitter_typescript.language_typescript,
-    }
-    return tree_sitter.Parser(tree_sitter.Language(grammars[language]()))
+    found = grammar(language)
+    assert found is not None
+    return tree_sitter.Parser(found)

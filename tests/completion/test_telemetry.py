@@ -76,7 +76,7 @@ def test_figures() -> None:
         ("foo(a)", "", (6, 0)),
     ],
 )
-def test_what_survived(inserted: str, text: str, expected: tuple[int, int]) -> None:
+def test_what_is_retained(inserted: str, text: str, expected: tuple[int, int]) -> None:
     assert retained(inserted, Text.of(text), 0) == expected
 
 
@@ -99,7 +99,7 @@ async def test_the_service_counts_and_saves() -> None:
     service.document_closed(editor.uri)
     told = service.statistics()
     assert (told["requests"], told["generations"], told["reused"], told["shown"]) == (2, 1, 1, 1)
-    assert (told["kept_characters"], told["survival"]) == (4, 0.0)
+    assert (told["kept_characters"], told["retention"]) == (4, 0.0)
     apart = told["languages"]["python"]
     assert (apart["requests"], apart["shown"], apart["kept_characters"]) == (2, 1, 4)
     await service.close()
