@@ -17,6 +17,11 @@ from aix_lsp.settings import Settings
 
 Trigger = Literal["automatic", "invoked"]
 
+_HEAD = 0.02
+"""Of suggestions that began with less, one of 20 had anything right (docs/quality.md)."""
+_FURTHER = 0.1
+"""After lines that were less likely, 1 of 86 second lines was right; after others, 2 of 23."""
+
 
 @dataclass(frozen=True, slots=True)
 class SelectedCompletion:
@@ -74,12 +79,6 @@ class Superseded(Exception):
 
 class ContentModified(Exception):
     """The document changed in a way that makes the answer useless."""
-
-
-_HEAD = 0.02
-"""Of suggestions that began with less, one of 20 had anything right (docs/quality.md)."""
-_FURTHER = 0.1
-"""After lines that were less likely, 1 of 86 second lines was right; after others, 2 of 23."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,12 @@ log = logging.getLogger(__name__)
 
 _SAVE_EVERY_S = 60.0
 
+Count = Callable[[str, int, str], None]
+_UNWELCOME = 4
+CHECK_AFTER_S = 30.0
+_NEAR_LINES = 50
+Report = Callable[[int, int], None]
+
 
 class Telemetry:
     """The counts of one client, added to those of all in a file."""
@@ -138,11 +144,6 @@ def _add(counts: Counter[str]) -> None:
         log.exception("statistics could not be saved")
 
 
-Count = Callable[[str, int, str], None]
-
-_UNWELCOME = 4
-
-
 @dataclass(slots=True)
 class _Outcome:
     language: str
@@ -230,12 +231,6 @@ def _share(part: float, whole: float) -> float | None:
 def _bound(milliseconds: float | None) -> float | None:
     """JSON has no infinity."""
     return None if milliseconds == float("inf") else milliseconds
-
-
-CHECK_AFTER_S = 30.0
-_NEAR_LINES = 50
-
-Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,9 +180,6 @@ def _pack(lines: Sequence[str]) -> list[_Block]:
     return [tuple(lines[i : i + _BLOCK_LINES]) for i in range(0, len(lines), _BLOCK_LINES)]
 
 
-__all__ = ["DocumentSnapshot", "Edit", "Position", "Text"]
-
-
 @dataclass(frozen=True, slots=True)
 class Edit:
     """One change to a document: the text from `start` to `end` (before the change) became `text`."""

@@ -11,6 +11,11 @@ from aix_lsp.files import read_bytes
 _PASSED_BY = frozenset(("node_modules", "__pycache__", "site-packages", "bower_components"))
 _STANDS_FOR_ITS_FOLDER = frozenset(("__init__", "index", "mod"))
 
+LARGEST = 256 * 1024
+"""Bytes; what is larger is data or generated."""
+_LONGEST_LINE = 2000
+"""Characters on average over a file's first lines; minified code has more."""
+
 
 def passed_by(folder: str) -> bool:
     """Whether a folder's name says that nobody wrote what lies in it here."""
@@ -38,12 +43,6 @@ def nearness(path: str, other: str) -> int:
     one, two = PurePosixPath(path).parts[:-1], PurePosixPath(other).parts[:-1]
     shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False)))
     return 2 * shared - len(one) - len(two)
-
-
-LARGEST = 256 * 1024
-"""Bytes; what is larger is data or generated."""
-_LONGEST_LINE = 2000
-"""Characters on average over a file's first lines; minified code has more."""
 
 
 def read_source(path: Path) -> Redacted | None:

@@ -10,23 +10,6 @@ Source = Literal["imports", "siblings", "definitions", "similar", "recent", "cli
 SOURCES: tuple[Source, ...] = get_args(Source)
 """All sources, from what changes least while one works in a file to what changes most."""
 
-
-@dataclass(frozen=True, slots=True)
-class Snippet:
-    """Some lines of a file, whole or its signatures only."""
-
-    source: Source
-    path: str
-    """As the model is told it: inside the workspace, never absolute."""
-    text: str
-    uri: str = ""
-    """The file that it comes from; empty where it comes from none."""
-    rank: int = 0
-    """Its place among what the source has found, 0 for the best."""
-    placeholders: tuple[str, ...] = ()
-    """What stands in it in place of secrets, where that is known."""
-
-
 WEIGHTS: dict[Source, float] = {
     "similar": 1.0,
     "clipboard": 1.0,
@@ -47,6 +30,22 @@ _TELLING = 4
 """Characters of a line that tells anything; closers do not."""
 _HEADER = 40
 """Characters that a path and its markers take, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """Some lines of a file, whole or its signatures only."""
+
+    source: Source
+    path: str
+    """As the model is told it: inside the workspace, never absolute."""
+    text: str
+    uri: str = ""
+    """The file that it comes from; empty where it comes from none."""
+    rank: int = 0
+    """Its place among what the source has found, 0 for the best."""
+    placeholders: tuple[str, ...] = ()
+    """What stands in it in place of secrets, where that is known."""
 
 
 def choose(snippets: Iterable[Snippet], window: str, budget: int) -> list[Snippet]:

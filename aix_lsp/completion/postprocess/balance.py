@@ -19,6 +19,8 @@ _FLAT = re.compile(r"\s*(?:namespace|extern)\b")
 _LINES_TO_OPEN = 2
 """So many lines after one that closes what is closed further right (`} else {`), another must have opened for it."""
 
+_PUNCTUATION = ";:,."
+
 
 def balance(text: str, cursor: CursorContext, done: bool) -> Cut:
     """Keep what comes before the first such closer, and in mid-line before a bracket or string that is left open.
@@ -145,9 +147,6 @@ def _pair(opener: Bracket, before: str, closer: Bracket, after: str) -> bool:
 def _line_of(bracket: Bracket, text: str) -> str:
     """The line that a bracket stands on, from its head."""
     return text[text.rfind("\n", 0, bracket.at) + 1 :].partition("\n")[0]
-
-
-_PUNCTUATION = ";:,."
 
 
 class Fitted(NamedTuple):

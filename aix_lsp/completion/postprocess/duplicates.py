@@ -15,6 +15,10 @@ _NOTES = ("the file path is:", "the code file is written by")
 _LABELS = ("path:", "file:", "filename:", "file path:", *_NOTES)
 _LABEL = re.compile(rf"(?:{'|'.join(map(re.escape, _LABELS))})\s*", re.IGNORECASE)
 
+_WORD = re.compile(r"\w+")
+_SURE = 3
+"""This many characters of the line's rest, or all of it, at the suggestion's end are no accident."""
+
 
 def echo(text: str, cursor: CursorContext, done: bool) -> Cut:
     """Cut before a comment line of its own that names this file, or says what a prompt says.
@@ -52,11 +56,6 @@ def _may_echo(head: str, mark: str) -> bool:
         return bool(head) and mark.startswith(head)
     body = head[len(mark) :].strip().lower()
     return " " not in body or any(label.startswith(body) or body.startswith(label) for label in _LABELS)
-
-
-_WORD = re.compile(r"\w+")
-_SURE = 3
-"""This many characters of the line's rest, or all of it, at the suggestion's end are no accident."""
 
 
 def overlap(text: str, cursor: CursorContext, done: bool) -> Cut:

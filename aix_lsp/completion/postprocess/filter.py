@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from aix_lsp.completion.cursor import CursorContext
 
+_WORD = re.compile(r"\w+")
+_WORD_CHARS = re.compile(r"[^\W_]")
+
 
 class Cut(NamedTuple):
     """The part of a generated text that may be shown, and whether nothing further ever will be.
@@ -18,10 +21,6 @@ class Cut(NamedTuple):
 
     text: str
     stop: bool = False
-
-
-_WORD = re.compile(r"\w+")
-_WORD_CHARS = re.compile(r"[^\W_]")
 
 
 def word_begun(text: str, cursor: CursorContext) -> str:

@@ -9,6 +9,10 @@ from aix_lsp.completion.cursor import CursorContext
 from aix_lsp.completion.postprocess.filter import Cut
 from aix_lsp.fim.block import BlockEnd
 
+_INDENTED = re.compile(r"^([ \t])[ \t]*(?=[^\s*])", re.MULTILINE)
+"""Lines of a comment that begin with a star stand a blank in, whatever the file has."""
+_ENOUGH = 3
+
 
 def one_line(text: str, cursor: CursorContext, done: bool) -> Cut:
     """Keep the first line."""
@@ -19,11 +23,6 @@ def one_line(text: str, cursor: CursorContext, done: bool) -> Cut:
 def scope(text: str, cursor: CursorContext, done: bool) -> Cut:
     """Keep what is deeper than the line that opened the block; else one statement or paragraph."""
     return Cut(*BlockEnd(cursor.line_before, siblings=True).feed(f"{text}\n" if done else text))
-
-
-_INDENTED = re.compile(r"^([ \t])[ \t]*(?=[^\s*])", re.MULTILINE)
-"""Lines of a comment that begin with a star stand a blank in, whatever the file has."""
-_ENOUGH = 3
 
 
 def tabs(text: str, cursor: CursorContext, done: bool) -> Cut:

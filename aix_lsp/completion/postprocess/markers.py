@@ -12,6 +12,9 @@ from aix_lsp.fim.templates import FAMILIES
 # A marker that is also ordinary code, such as "[PREFIX]" or "</s>", must not end a suggestion.
 _UNMISTAKABLE = re.compile(r"[|｜]|fim|SPAN|<file_sep>|<repo_?name>|<gh_stars>")
 
+_SHORTEST = 8
+"""A shorter placeholder ("xxxx") is as likely the model's own."""
+
 
 def markers(text: str, cursor: CursorContext, done: bool) -> Cut:
     """Cut before a marker, unless the document itself writes of markers."""
@@ -44,10 +47,6 @@ def _possible_start(text: str) -> int:
     """How much of the text's end may be the beginning of a marker."""
     at = max(text.rfind(char, max(0, len(text) - 32)) for char in "<[")
     return len(text) - at if at >= 0 and any(marker.startswith(text[at:]) for marker in _markers()) else 0
-
-
-_SHORTEST = 8
-"""A shorter placeholder ("xxxx") is as likely the model's own."""
 
 
 def placeholders(text: str, cursor: CursorContext, done: bool) -> Cut:

@@ -49,6 +49,8 @@ BLOCK: tuple[Filter, ...] = (
     trailing,
 )
 
+_LAST_WORD = re.compile(r"((?<![.:])(\.|::)|->|\\)\w*\Z|(?<=\W)\w+\Z")
+
 
 def of(multiline: bool) -> tuple[Filter, ...]:
     """The filters of suggestions of one line, or of several, in their order."""
@@ -69,9 +71,6 @@ def apply(text: str, cursor: CursorContext, multiline: bool, done: bool) -> Cut:
         text, stop = each(text, cursor, done or stopped)
         stopped = stopped or stop
     return Cut(text, stopped)
-
-
-_LAST_WORD = re.compile(r"((?<![.:])(\.|::)|->|\\)\w*\Z|(?<=\W)\w+\Z")
 
 
 def whole_words(text: str) -> str:

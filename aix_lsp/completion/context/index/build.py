@@ -19,9 +19,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from aix_lsp.completion.context.index.damage import Damaged, throw_away
 from aix_lsp.completion.context.index.scan import Gate, scan
-from aix_lsp.completion.context.index.store import Store
+from aix_lsp.completion.context.index.store import Damaged, Store, throw_away
 
 log = logging.getLogger(__name__)
 

@@ -1,18 +1,17 @@
-"""Cuts a file into chunks of lines, their words, and the names that it defines. Knows trees; no index."""
+"""What the index keeps of a file: chunks of lines with their words, and the names that it defines. Knows trees."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aix_lsp.grammars import query
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Tree
-
 
 LINES = 24
 """Of a chunk at most."""
@@ -21,6 +20,23 @@ _FEWEST = 8
 
 Chunk = tuple[int, int]
 """First line and the one after the last, zero-based."""
+
+SIGNATURE_LINES = 6
+SHAPE_LINES = 16
+"""Lines told of a type whose body says how it is used, such as a struct's fields."""
+_MOST = 400
+"""Definitions of one file; more are generated."""
+_C = (
+    "(function_definition declarator: (_) @name) @definition"
+    "(declaration declarator: (function_declarator) @name) @definition"
+    "(struct_specifier name: (_) @name body: (_)) @definition"
+    "(enum_specifier name: (_) @name body: (_)) @definition"
+    "(type_definition declarator: (type_identifier) @name) @definition"
+    "(preproc_def name: (_) @name) @definition (preproc_function_def name: (_) @name) @definition"
+)
+_IDENTIFIER = re.compile(r"[^\W\d]\w{1,63}")
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SHORTEST_PART = 4
 
 
 def chunks(lines: Sequence[str], tree: Tree | None) -> list[Chunk]:
@@ -74,13 +90,6 @@ def _guessed(lines: Sequence[str]) -> tuple[list[int], list[int]]:
     return [at for at in behind if not lines[at][0].isspace()], behind
 
 
-SIGNATURE_LINES = 6
-SHAPE_LINES = 16
-"""Lines told of a type whose body says how it is used, such as a struct's fields."""
-_MOST = 400
-"""Definitions of one file; more are generated."""
-
-
 @dataclass(frozen=True, slots=True)
 class Definition:
     """A name and its lines (zero-based, both inclusive), without the body; `owner` is the class around it."""
@@ -107,14 +116,6 @@ _SCRIPT = (
 _TYPED_SCRIPT = _SCRIPT + _named(
     "interface_declaration type_alias_declaration enum_declaration abstract_class_declaration "
     "function_signature method_signature abstract_method_signature"
-)
-_C = (
-    "(function_definition declarator: (_) @name) @definition"
-    "(declaration declarator: (function_declarator) @name) @definition"
-    "(struct_specifier name: (_) @name body: (_)) @definition"
-    "(enum_specifier name: (_) @name body: (_)) @definition"
-    "(type_definition declarator: (type_identifier) @name) @definition"
-    "(preproc_def name: (_) @name) @definition (preproc_function_def name: (_) @name) @definition"
 )
 _PATTERNS = {
     "python": _named("function_definition class_definition")
@@ -213,11 +214,6 @@ def _name(node: Node) -> str:
     return text if len(text) <= 80 and "\n" not in text else ""
 
 
-_IDENTIFIER = re.compile(r"[^\W\d]\w{1,63}")
-_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_SHORTEST_PART = 4
-
-
 def identifiers(text: str) -> Iterator[str]:
     """The identifiers of a text, in order, again where they come again."""
     return (match[0] for match in _IDENTIFIER.finditer(text))
@@ -233,3 +229,32 @@ def words(text: str) -> dict[str, None]:
         if len(parts) > 1:
             found |= {part.lower(): None for part in parts if len(part) >= _SHORTEST_PART}
     return found
+
+
+class Stamp(NamedTuple):
+    """By which it is seen that a file has changed: modification time in nanoseconds, and size in bytes."""
+
+    changed: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """What is known of a file; `chunks` are (first line, line after the last, words)."""
+
+    path: str
+    """Inside the workspace folder, with "/"."""
+    language: str
+    stamp: Stamp
+    chunks: Sequence[tuple[int, int, Iterable[str]]]
+    definitions: Sequence[Definition]
+
+
+class Found(NamedTuple):
+    """Lines of a file, as they were when it had `stamp`; `end` is the line after the last."""
+
+    path: str
+    language: str
+    stamp: Stamp
+    first: int
+    end: int

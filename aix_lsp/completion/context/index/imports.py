@@ -12,6 +12,12 @@ from aix_lsp.completion.context.index.reader import Excerpt, IndexReader, Query
 from aix_lsp.grammars import parse
 from aix_lsp.languages import indexed_language, related
 
+_RUST_USE = re.compile(
+    r"(?:pub(?:\([^)]*\))?\s+)?use\s+([\w:]+?)(?:::)?(\{.*\}|\*)?\s*(?:as\s+\w+)?\s*;", re.DOTALL
+)
+_SCRIPT_KINDS = ("import_statement", "export_statement", "lexical_declaration", "variable_declaration")
+_SOURCE_FOLDERS = frozenset(("src", "lib", "app", "include"))
+
 
 @dataclass(frozen=True, slots=True)
 class Import:
@@ -74,11 +80,6 @@ def _go(statement: str) -> Iterator[Import]:
         yield Import(tuple(match[1].split("/")))
 
 
-_RUST_USE = re.compile(
-    r"(?:pub(?:\([^)]*\))?\s+)?use\s+([\w:]+?)(?:::)?(\{.*\}|\*)?\s*(?:as\s+\w+)?\s*;", re.DOTALL
-)
-
-
 def _rust(statement: str) -> Iterator[Import]:
     module = re.match(r"(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*;", statement)
     if module:
@@ -129,7 +130,6 @@ def _dotted(module: str) -> tuple[str, ...]:
     return tuple(part for part in module.strip().split(".") if part)
 
 
-_SCRIPT_KINDS = ("import_statement", "export_statement", "lexical_declaration", "variable_declaration")
 _LANGUAGES: dict[str, tuple[tuple[str, ...], Read]] = {
     "python": (("import_statement", "import_from_statement"), _python),
     **dict.fromkeys(
@@ -143,9 +143,6 @@ _LANGUAGES: dict[str, tuple[tuple[str, ...], Read]] = {
     "ruby": (("call",), _ruby),
     "php": (("namespace_use_declaration",), _php),
 }
-
-
-_SOURCE_FOLDERS = frozenset(("src", "lib", "app", "include"))
 
 
 def search(query: Query, index: IndexReader) -> Iterator[Excerpt]:

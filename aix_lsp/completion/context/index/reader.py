@@ -10,9 +10,9 @@ from typing import NamedTuple
 from cachetools import LRUCache
 
 from aix_lsp.completion.context.files import read_source
-from aix_lsp.completion.context.index.chunks import Definition, identifiers
+from aix_lsp.completion.context.index.chunks import Definition, Found, Stamp, identifiers
 from aix_lsp.completion.context.index.scan import Gate, stamp_of
-from aix_lsp.completion.context.index.store import Found, Stamp, Store
+from aix_lsp.completion.context.index.store import Store
 
 _NEAR_BEFORE, _NEAR_AFTER = 800, 200
 OUTLINE_LINES = 14

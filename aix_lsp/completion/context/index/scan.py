@@ -14,12 +14,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from aix_lsp.completion.context.files import LARGEST, passed_by, read_source
-from aix_lsp.completion.context.index.chunks import chunks, definitions, words
-from aix_lsp.completion.context.index.store import FileEntry, Stamp, Store
+from aix_lsp.completion.context.index.chunks import FileEntry, Stamp, chunks, definitions, words
+from aix_lsp.completion.context.index.store import Store
 from aix_lsp.grammars import parse
 from aix_lsp.languages import indexed_language
 from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
+
+log = logging.getLogger(__name__)
+MOST_FILES = 200_000
+_BATCH = 32
+"""Files that one transaction takes: others who write wait that long, about a tenth of a second."""
+T = TypeVar("T")
+Report = Callable[[int, int], None]
 
 
 def stamp_of(path: Path) -> Stamp | None:
@@ -47,16 +54,6 @@ def entry(root: Path, path: str, stamp: Stamp) -> FileEntry:
         [(first, end, words("\n".join(lines[first:end]))) for first, end in chunks(lines, tree)],
         definitions(tree, language) if tree is not None else (),
     )
-
-
-log = logging.getLogger(__name__)
-
-MOST_FILES = 200_000
-_BATCH = 32
-"""Files that one transaction takes: others who write wait that long, about a tenth of a second."""
-
-T = TypeVar("T")
-Report = Callable[[int, int], None]
 
 
 class Gate:

@@ -18,6 +18,19 @@ _AMBIGUOUS = 6
 _USES = re.compile(r"(\.|->|::)?\b([^\W\d]\w{2,63})(?=\s*([(<{])?)")
 _MEMBER, _PLAIN = True, False
 
+_TEST = re.compile(r"^(?:test_(?P<a>\w+)|(?P<b>\w+)_(?:test|spec)|(?P<c>\w+?)(?:Tests?|Spec))$")
+_FORMS = ("test_{}", "{}_test", "{}_spec", "{}Test", "{}Tests", "{}Spec")
+_MOST_SIBLINGS = 2
+_REACHES = ((250, 100), (1000, 300))
+"""Characters before and after the cursor whose words are looked for; the farther ones where the nearer tell too
+little. 250 found a third more of the names to come than 1500 (`python -m benchmarks.context_coverage`)."""
+_ENOUGH_WORDS = 4
+_MOST_WORDS = 24
+_LOOKED_AT = 16
+Find = Callable[[Query, IndexReader], Iterable[Excerpt]]
+MOST = 6
+"""Snippets that one source gives."""
+
 
 def _definitions(query: Query, index: IndexReader) -> Iterator[Excerpt]:
     """One definition a name, the nearest; those of names next to the cursor first."""
@@ -52,11 +65,6 @@ def uses(query: Query) -> dict[tuple[str, bool], None]:
     return dict.fromkeys(found)
 
 
-_TEST = re.compile(r"^(?:test_(?P<a>\w+)|(?P<b>\w+)_(?:test|spec)|(?P<c>\w+?)(?:Tests?|Spec))$")
-_FORMS = ("test_{}", "{}_test", "{}_spec", "{}Test", "{}Tests", "{}Spec")
-_MOST = 2
-
-
 def _siblings(query: Query, index: IndexReader) -> Iterator[Excerpt]:
     """Signatures of the nearest of them."""
     paths = [
@@ -66,7 +74,7 @@ def _siblings(query: Query, index: IndexReader) -> Iterator[Excerpt]:
         if path != query.path and related(indexed_language(path), query.language)
     ]
     paths.sort(key=lambda path: nearness(path, query.path), reverse=True)
-    found = (index.outline(path, (), query.names) for path in paths[:_MOST])
+    found = (index.outline(path, (), query.names) for path in paths[:_MOST_SIBLINGS])
     yield from (excerpt for excerpt in found if excerpt is not None)
 
 
@@ -76,14 +84,6 @@ def counterparts(stem: str) -> list[str]:
     if tested is not None:
         return [next(group for group in tested.groups() if group), stem]
     return [stem, *(form.format(stem) for form in _FORMS)]
-
-
-_REACHES = ((250, 100), (1000, 300))
-"""Characters before and after the cursor whose words are looked for; the farther ones where the nearer tell too
-little. 250 found a third more of the names to come than 1500 (`python -m benchmarks.context_coverage`)."""
-_ENOUGH_WORDS = 4
-_MOST_WORDS = 24
-_LOOKED_AT = 16
 
 
 def _similar(query: Query, index: IndexReader) -> Iterator[Excerpt]:
@@ -99,13 +99,9 @@ def _similar(query: Query, index: IndexReader) -> Iterator[Excerpt]:
             yield excerpt
 
 
-Find = Callable[[Query, IndexReader], Iterable[Excerpt]]
-
 SEARCHES: dict[str, Find] = {
     "imports": imports.search,
     "siblings": _siblings,
     "definitions": _definitions,
     "similar": _similar,
 }
-MOST = 6
-"""Pieces that one source gives."""

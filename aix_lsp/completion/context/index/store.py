@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from aix_lsp.completion.context.files import stem
-from aix_lsp.completion.context.index.chunks import Definition
-from aix_lsp.completion.context.index.damage import Damaged, damage
+from aix_lsp.completion.context.index.chunks import Definition, FileEntry, Found, Stamp
 
 log = logging.getLogger(__name__)
 
@@ -49,33 +46,32 @@ CREATE TABLE common (word TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 
-class Stamp(NamedTuple):
-    """By which it is seen that a file has changed: modification time in nanoseconds, and size in bytes."""
-
-    changed: int
-    size: int
+class Damaged(Exception):
+    """The index cannot be read; it is to be thrown away and made again."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """What is known of a file; `chunks` are (first line, line after the last, words)."""
+class damage:
+    """Turns what SQLite says of a broken file into Damaged; a busy or full disk stays what it is."""
 
-    path: str
-    """Inside the workspace folder, with "/"."""
-    language: str
-    stamp: Stamp
-    chunks: Sequence[tuple[int, int, Iterable[str]]]
-    definitions: Sequence[Definition]
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.DatabaseError) and not _passing(error):
+            raise Damaged(str(error)) from error
 
 
-class Found(NamedTuple):
-    """Lines of a file, as they were when it had `stamp`; `end` is the line after the last."""
+def _passing(error: sqlite3.DatabaseError) -> bool:
+    text = str(error)
+    return isinstance(error, sqlite3.OperationalError) and any(
+        word in text for word in ("locked", "busy", "full", "readonly", "unable to open", "interrupted")
+    )
 
-    path: str
-    language: str
-    stamp: Stamp
-    first: int
-    end: int
+
+def throw_away(path: Path) -> None:
+    """Delete an index and what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 class Store:

@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from aix_lsp import processes
-from aix_lsp.completion.context.index.damage import Damaged, throw_away
 from aix_lsp.completion.context.index.reader import IndexReader, Query
 from aix_lsp.completion.context.index.scan import Gate, update
 from aix_lsp.completion.context.index.searches import MOST, SEARCHES
-from aix_lsp.completion.context.index.store import Store
+from aix_lsp.completion.context.index.store import Damaged, Store, throw_away
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +33,8 @@ _MANY = 100
 """Files that change at once, as when another branch is checked out, for which a scan is quicker."""
 _BEGIN_AGAIN_S = 5.0
 """An index that is damaged again sooner is not the file's fault."""
+
+Progress = Callable[[int, int], None]
 
 
 class IndexClient:
@@ -173,9 +174,6 @@ def main() -> None:
     for stream in (sys.stdin, sys.stdout):
         stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     IndexClient(sys.stdout).serve(sys.stdin)
-
-
-Progress = Callable[[int, int], None]
 
 
 class Builder:

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from aix_lsp.completion.context.index.build import build
-from aix_lsp.completion.context.index.damage import Damaged, throw_away
 from aix_lsp.completion.context.index.scan import Gate, update
-from aix_lsp.completion.context.index.store import Store
+from aix_lsp.completion.context.index.store import Damaged, Store, throw_away
 from tests.completion.context.index.places import scanned, write
 
 FUNCTION = "def {}(value):\n    return value\n"
