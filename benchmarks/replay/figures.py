@@ -115,7 +115,7 @@ MEASURES: tuple[Measure, ...] = (
     *(
         Measure(
             f"within_{limit}",
-            f"accepted within {limit} ms, of asks",
+            f"accepted within {limit} ms, of requests",
             share(f"within_{limit}", "asks"),
             _PERCENT,
         )
