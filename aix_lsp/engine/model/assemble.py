@@ -1,6 +1,7 @@
 """From a model of transformers to a forward pass with its KV pool: chosen, checked, quantised.
 
-Knows which ways of running there are; knows no files and no settings' names but in its errors.
+Knows which ways of running there are; knows no files and no settings' names but in its errors. Importing it takes
+seconds and 100 MB, for transformers' models.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import torch
 
 from aix_lsp.engine.model import llama_shape, recompute
 from aix_lsp.engine.model.agreement import compare, text_logits
+from aix_lsp.engine.model.assembled import Assembled, assemble_prepared, assembled
 from aix_lsp.engine.model.generic import TransformersForward
 from aix_lsp.engine.model.int8_linear import observed, quantize_linears
 from aix_lsp.engine.model.kernel_choice import KernelChoice, candidates, describe, measure
 from aix_lsp.engine.model.kernel_choice import choose as choose_kernels
 from aix_lsp.engine.model.kv import LayerShape, ShapeProbe
 from aix_lsp.engine.model.lean import LeanForward
-from aix_lsp.engine.model.lean_state import LeanState, restore, take_state
+from aix_lsp.engine.model.lean_state import restore, take_state
 from aix_lsp.engine.model.memory import ran_out
 from aix_lsp.engine.model.precision import Precision
 from aix_lsp.engine.model.prepared import Findings, Prepared
@@ -63,18 +65,6 @@ def _errors_as_unfit() -> Iterator[None]:
             raise
         first = (str(error) or type(error).__name__).splitlines()[0]
         raise Unfit(f"its code fails: {first}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class Assembled:
-    """A checked forward pass, what its KV pool must hold, and how it computes, for people."""
-
-    forward: Forward
-    shapes: Mapping[int, LayerShape]
-    cache_dtype: torch.dtype
-    vocab_size: int
-    dtype: str
-    running: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,35 +128,7 @@ def assemble_lean(model: Any, wanted: Wanted, keep: Prepared | None = None) -> A
         if again is not None:
             return again[0]
         raise Unfit("what was stored of it cannot be read")
-    return _assembled(findings, made)
-
-
-@torch.inference_mode()
-def assemble_prepared(keep: Prepared, config: Any) -> tuple[Assembled, Findings] | None:
-    """As `assemble_lean` made it once; None where there is nothing, or nothing that can be used here."""
-    stored = keep.read()
-    if stored is None:
-        return None
-    findings, kept, repacked = stored
-    try:
-        state = LeanState(kept, repacked, findings.layers, KernelChoice(**findings.choice))
-        return _assembled(findings, LeanForward(restore(state, config))), findings
-    except (RuntimeError, KeyError, TypeError, ValueError) as error:
-        log.warning("the prepared model cannot be used (%s); it is prepared anew", error)
-        keep.remove()
-        return None
-
-
-def _assembled(findings: Findings, forward: LeanForward) -> Assembled:
-    choice = KernelChoice(**findings.choice)
-    return Assembled(
-        forward,
-        {int(layer): LayerShape(*shape) for layer, shape in findings.shapes.items()},
-        torch.float32,
-        findings.vocab_size,
-        choice.dtype,
-        f"lean, {choice}; against float32: {findings.agreement}",
-    )
+    return assembled(findings, made)
 
 
 @torch.inference_mode()

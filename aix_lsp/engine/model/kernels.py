@@ -5,9 +5,9 @@ None is the fastest everywhere, and some are wrong or do not run on some CPUs: `
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,9 @@ from torch import Tensor
 
 from aix_lsp.engine.model.projection import FloatProjection, PackedBfloat16Projection, Project
 from aix_lsp.engine.model.quantize import FINE, Codes, Int8Weight, TwoRows
+
+# That quantised tensors are to be removed is no news: where FBGEMM is gone, the other kernels remain.
+warnings.filterwarnings("ignore", message="torch.quantize_per_tensor", category=UserWarning)
 
 
 class FbgemmProjection:
@@ -107,7 +110,7 @@ class Float16Projection:
         self.nbytes = plain.weight.numel() * 2
         self._norm = plain.norm
         bias = None if plain.bias is None else plain.bias.float()
-        with _fbgemm():
+        with _fbgemm:
             self._packed = torch.ops.quantized.linear_prepack_fp16(plain.weight.float().contiguous(), bias)
         self._multiply = torch.ops.quantized.linear_dynamic_fp16.default
 
@@ -198,21 +201,33 @@ class TwoKernels:
         (self.few if rows.shape[0] <= self.limit else self.many).add(rows, onto)
 
 
-@contextmanager
-def _fbgemm() -> Iterator[None]:
-    """FBGEMM is the engine of quantised operations meanwhile; that they are to be removed is no news."""
-    before = torch.backends.quantized.engine
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.backends.quantized.engine = "fbgemm"
-        try:
-            yield
-        finally:
-            torch.backends.quantized.engine = before
+class _Fbgemm:
+    """While any thread is inside, FBGEMM is the engine of quantised operations: it is one for the whole process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = ""
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = torch.backends.quantized.engine
+                torch.backends.quantized.engine = "fbgemm"
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                torch.backends.quantized.engine = self._before
+
+
+_fbgemm = _Fbgemm()
 
 
 def _pack(codes: Tensor, scales: Tensor) -> Any:
     zeros = torch.zeros(codes.shape[0], dtype=torch.int64)
-    with _fbgemm():
+    with _fbgemm:
         tensor = torch._make_per_channel_quantized_tensor(codes, scales.double(), zeros, 0)
         return torch.ops.quantized.linear_prepack(tensor, None)

@@ -6,7 +6,9 @@ it can stay in a file that is mapped into memory.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,21 +90,26 @@ def take_state(lean: LeanModel, choice: KernelChoice) -> LeanState:
 def restore(state: LeanState, config: Any) -> LeanModel:
     """The model that computes in float32 by the state's kernels. Raises KeyError where a tensor is missing,
     RuntimeError where a kernel cannot be made."""
+    # Packing leaves Python's lock, so two of them take half the time.
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        head = pool.submit(_project, state, "head", state.choice.head)
+        made = [
+            {name: pool.submit(_project, state, f"{number}.{name}", state.choice) for name in PROJECTIONS}
+            for number in range(len(state.layers))
+        ]
     layers = []
-    for number, what in enumerate(state.layers):
-        made = {name: _project(state, f"{number}.{name}", state.choice) for name in PROJECTIONS}
+    for number, (what, projections) in enumerate(zip(state.layers, made, strict=True)):
         layers.append(
             LeanLayer(
-                **made,
+                **{name: project.result() for name, project in projections.items()},
                 form=Form(what["scale"], what["window"], what["softcap"]),
                 rotary=what["rotary"],
                 query_norm=_norm(state.kept, f"{number}.query_norm"),
                 key_norm=_norm(state.kept, f"{number}.key_norm"),
             )
         )
-    head = _project(state, "head", state.choice.head)
     turns = torch.view_as_complex(state.kept["turns"])
-    lean = put_together(config, state.kept["embedding"], layers, head, turns)
+    lean = put_together(config, state.kept["embedding"], layers, head.result(), turns)
     lean.dtype = lean.cache_dtype = torch.float32
     return lean
 
@@ -115,6 +122,7 @@ def shortest(weight: Tensor) -> Tensor:
     return short if bool((short.float() == weight).all()) else weight.float()
 
 
+@torch.inference_mode()
 def _project(state: LeanState, name: str, choice: KernelChoice) -> Project:
     kept = state.kept
     bias, norm = kept.get(f"{name}.bias"), _norm(kept, name)

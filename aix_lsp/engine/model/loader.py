@@ -14,15 +14,7 @@ import torch
 
 from aix_lsp.engine.model import llama_shape, memory, precision, threads
 from aix_lsp.engine.model.agreement import sample_tokens
-from aix_lsp.engine.model.assemble import (
-    Assembled,
-    Unfit,
-    Wanted,
-    assemble_lean,
-    assemble_paged,
-    assemble_prepared,
-    assemble_recomputing,
-)
+from aix_lsp.engine.model.assembled import Assembled, assemble_prepared
 from aix_lsp.engine.model.graphs import GraphedForward, record_cuda
 from aix_lsp.engine.model.kernel_choice import candidates
 from aix_lsp.engine.model.kv import KvPool, bytes_per_token
@@ -129,6 +121,8 @@ class _Loading:
     ) -> tuple[Assembled, list[int]]:
         """The fastest way of running that passes its check, and the model's end tokens. A way that fails may have
         taken the model apart, so each starts from the files."""
+        from aix_lsp.engine.model.assemble import Unfit, Wanted, assemble_lean, assemble_paged
+
         lean = self.config.model_type in llama_shape.FAMILIES
         plain = precision.unquantised(self.device, self.weights.parameters)
         wanted = Wanted(
@@ -162,6 +156,8 @@ class _Loading:
                 return self._recomputing(plain)
 
     def _recomputing(self, plain: Precision) -> tuple[Assembled, list[int]]:
+        from aix_lsp.engine.model.assemble import Unfit, assemble_recomputing
+
         name = self.options.model
         model = self._read(plain)
         try:

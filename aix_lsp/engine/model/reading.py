@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
 from aix_lsp.engine.model.memory import ran_out
 from aix_lsp.engine.options import EngineOptions, ModelError
@@ -58,6 +58,8 @@ def read_model(
 ) -> Any:
     """The model with its weights in `dtype` on `device`. Raises ModelError; MemoryError and RuntimeError
     where memory runs out."""
+    from transformers import AutoModelForCausalLM  # seconds and 100 MB, which a prepared model does without
+
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
             folder,

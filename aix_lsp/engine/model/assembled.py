@@ -1,0 +1,62 @@
+"""A model that is ready to compute, and one made ready from what an earlier start prepared.
+
+Imports none of transformers' models, which a prepared one does without.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from aix_lsp.engine.model.kernel_choice import KernelChoice
+from aix_lsp.engine.model.kv import LayerShape
+from aix_lsp.engine.model.lean import LeanForward
+from aix_lsp.engine.model.lean_state import LeanState, restore
+from aix_lsp.engine.model.prepared import Findings, Prepared
+from aix_lsp.engine.model.runner import Forward
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A checked forward pass, what its KV pool must hold, and how it computes, for people."""
+
+    forward: Forward
+    shapes: Mapping[int, LayerShape]
+    cache_dtype: torch.dtype
+    vocab_size: int
+    dtype: str
+    running: str
+
+
+@torch.inference_mode()
+def assemble_prepared(keep: Prepared, config: Any) -> tuple[Assembled, Findings] | None:
+    """As `assemble_lean` made it once; None where there is nothing, or nothing that can be used here."""
+    stored = keep.read()
+    if stored is None:
+        return None
+    findings, kept, repacked = stored
+    try:
+        state = LeanState(kept, repacked, findings.layers, KernelChoice(**findings.choice))
+        return assembled(findings, LeanForward(restore(state, config))), findings
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        log.warning("the prepared model cannot be used (%s); it is prepared anew", error)
+        keep.remove()
+        return None
+
+
+def assembled(findings: Findings, forward: LeanForward) -> Assembled:
+    choice = KernelChoice(**findings.choice)
+    return Assembled(
+        forward,
+        {int(layer): LayerShape(*shape) for layer, shape in findings.shapes.items()},
+        torch.float32,
+        findings.vocab_size,
+        choice.dtype,
+        f"lean, {choice}; against float32: {findings.agreement}",
+    )
