@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import time
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,10 @@ from aix_lsp.languages import language_of
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Query, Tree
+
+TIME_LIMIT_S = 2.0
+"""Of processor time, for a file: a hundred times what code takes."""
+_PIECE = 4096
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +36,27 @@ def grammar(language: str) -> Language | None:
         return None
 
 
-def parse(text: bytes, language: str) -> Tree | None:
-    """The syntax tree of a UTF-8 text; None for a language without a grammar."""
+def parse(text: bytes, language: str, time_limit_s: float = TIME_LIMIT_S) -> Tree | None:
+    """The syntax tree of a UTF-8 text; None for a language without a grammar, and where it takes too long.
+
+    Grammars take time in squares of some texts (256 KB of quotation marks: minutes). The parser has no time limit of
+    its own, but asks for its text piece by piece, and is told that there is no more.
+    """
     found = grammar(language)
     if found is None:
         return None
     from tree_sitter import Parser
 
-    return Parser(found).parse(text)
+    deadline = time.process_time() + time_limit_s
+    late = False
+
+    def read(start: int, _: object) -> bytes:
+        nonlocal late
+        late = late or time.process_time() > deadline
+        return b"" if late else text[start : start + _PIECE]
+
+    tree = Parser(found).parse(read)
+    return None if late else tree
 
 
 @cache

@@ -93,9 +93,13 @@ def syntax_errors(text: str, replaced: int, cursor: CursorContext) -> int:
     return _errors(cursor.before + text + cursor.after[replaced:], cursor.language)
 
 
+_TIME_LIMIT_S = 0.05
+"""On the event loop: a text that was made to take longer is not judged."""
+
+
 @lru_cache(maxsize=32)
 def _errors(source: str, language: str) -> int:
-    tree = parse(source.encode("utf-8", "replace"), language)
+    tree = parse(source.encode("utf-8", "replace"), language, _TIME_LIMIT_S)
     if tree is None:
         return 0
     count, walk = 0, tree.walk()

@@ -3,7 +3,8 @@
 It runs at idle priority, but for its first second: small folders are then known before somebody types in them,
 however busy the machine is with loading a model.
 
-Its standard output has a line "done of" now and then. It ends early when its standard input does.
+Its standard output has a line "done of" now and then, and `@` with a file's path as JSON before each file that is
+parsed. It ends early when its standard input does, or by a signal of the system where a file is made to take for ever.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,29 +33,44 @@ _OLD_S = 90 * 86400
 
 
 def main() -> None:
-    """Arguments: the workspace folder, the index's file, and patterns to exclude as JSON."""
-    root, database, exclude = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
+    """Arguments: the workspace folder, the index's file, and as JSON patterns to exclude and files to skip."""
+    root, database = Path(sys.argv[1]), Path(sys.argv[2])
+    exclude, skip = json.loads(sys.argv[3]), json.loads(sys.argv[4])
+    _keep_no_core()
     threading.Thread(target=_end_with_starter, daemon=True).start()
     _drop_old(database.parent)
     try:
         # Another window's builder does the same work.
         with FileLock(f"{database}.lock", timeout=0):
-            build(database, Gate(root, exclude))
+            build(database, Gate(root, exclude), skip)
     except Timeout:
         log.info("%s is being indexed by another process", root)
 
 
-def build(database: Path, gate: Gate) -> None:
+def _keep_no_core() -> None:
+    """A process that the system ends must not leave its memory, with the project's texts, on the disk."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _begin(path: str) -> None:
+    sys.stdout.write(f"@{json.dumps(path)}\n")
+    sys.stdout.flush()
+
+
+def build(database: Path, gate: Gate, skip: Collection[str] = ()) -> None:
     """Bring the index up to date; a damaged one, or one that is mostly waste, is made anew."""
     try:
-        _build(database, gate)
+        _build(database, gate, skip)
     except Damaged as damage:
         log.warning("the index of %s was damaged (%s) and is made again", gate.root, damage)
         throw_away(database)
-        _build(database, gate)
+        _build(database, gate, skip)
 
 
-def _build(database: Path, gate: Gate) -> None:
+def _build(database: Path, gate: Gate, skip: Collection[str]) -> None:
     store = Store(database)
     try:
         store.check()
@@ -61,7 +78,7 @@ def _build(database: Path, gate: Gate) -> None:
             store.close()
             throw_away(database)
             store = Store(database)
-        scan(store, gate, _Reporter())
+        scan(store, gate, _Reporter(), skip, _begin)
     finally:
         store.close()
 

@@ -65,11 +65,13 @@ def _end(start: int, stop: int, outer: list[int], inner: list[int]) -> int:
 def _borders_of(tree: Tree) -> tuple[list[int], list[int]]:
     """Lines at which a node begins: of the file, and of what stands in those."""
     outer, inner = [], []
+    before, latest = None, None
     for node in tree.root_node.named_children:
+        # Not node.prev_named_sibling, which looks through all siblings: minutes in a file made for that.
+        before, latest = latest, node
         if node.type == "comment":
             continue
         # A comment right above belongs to what it is about.
-        before = node.prev_named_sibling
         above = (
             before is not None and before.type == "comment" and before.end_point[0] == node.start_point[0] - 1
         )

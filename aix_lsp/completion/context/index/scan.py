@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +28,8 @@ log = logging.getLogger(__name__)
 MOST_FILES = 200_000
 _BATCH = 32
 """Files that one transaction takes: others who write wait that long, about a tenth of a second."""
+PROCESSOR_S = 5
+"""Of processor time, for parsing a file and finding what it defines."""
 T = TypeVar("T")
 Report = Callable[[int, int], None]
 
@@ -46,14 +51,36 @@ def entry(root: Path, path: str, stamp: Stamp) -> FileEntry:
         return FileEntry(path, language, stamp, (), ())
     text = source.text
     lines = text.split("\n")
-    tree = parse(text.encode(), language)
-    return FileEntry(
-        path,
-        language,
-        stamp,
-        [(first, end, words("\n".join(lines[first:end]))) for first, end in chunks(lines, tree)],
-        definitions(tree, language) if tree is not None else (),
-    )
+    with processor_limit():
+        tree = parse(text.encode(), language)
+        return FileEntry(
+            path,
+            language,
+            stamp,
+            [(first, end, words("\n".join(lines[first:end]))) for first, end in chunks(lines, tree)],
+            definitions(tree, language) if tree is not None else (),
+        )
+
+
+@contextmanager
+def processor_limit() -> Iterator[None]:
+    """Have the system end this process where what is inside takes more than PROCESSOR_S.
+
+    Nothing else ends a parser or a query that takes time in squares, and some crash: whoever has started the process
+    starts another, which skips the file. Does nothing on Windows.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import resource
+
+    before, most = resource.getrlimit(resource.RLIMIT_CPU)
+    wanted = int(time.process_time()) + PROCESSOR_S
+    resource.setrlimit(resource.RLIMIT_CPU, (wanted if most < 0 else min(wanted, most), most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_CPU, (before, most))
 
 
 class Gate:
@@ -73,8 +100,18 @@ class Gate:
         return not self._privacy.ignores_folder(self.root / folder)
 
 
-def scan(store: Store, gate: Gate, report: Report) -> None:
-    """Make the index say what is in the folder. `report` is told how many of how many files are done."""
+def scan(
+    store: Store,
+    gate: Gate,
+    report: Report,
+    skip: Collection[str] = (),
+    begin: Callable[[str], None] = lambda path: None,
+) -> None:
+    """Make the index say what is in the folder. `report` is told how many of how many files are done.
+
+    `begin` is told each file before it is parsed, which may end the process (`processor_limit`); those of `skip` are
+    entered without looking into them.
+    """
     known = dict(store.stamps())
     changed: list[tuple[str, Stamp]] = []
     for path, stamp in _files(gate):
@@ -87,7 +124,13 @@ def scan(store: Store, gate: Gate, report: Report) -> None:
     report(done, len(changed))
     for start in range(0, len(changed), _BATCH):
         # Read outside of the transaction: it is what takes time.
-        entries = [entry(gate.root, path, stamp) for path, stamp in changed[start : start + _BATCH]]
+        entries = []
+        for path, stamp in changed[start : start + _BATCH]:
+            if path in skip:
+                entries.append(FileEntry(path, indexed_language(path), stamp, (), ()))
+                continue
+            begin(path)
+            entries.append(entry(gate.root, path, stamp))
         _in_batches(store, entries, store.put)
         done += len(entries)
         report(done, len(changed))

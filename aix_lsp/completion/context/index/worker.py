@@ -29,6 +29,7 @@ from aix_lsp.completion.context.index.store import Damaged, Store, throw_away
 
 log = logging.getLogger(__name__)
 
+_MOST_SKIPPED = 50
 _MANY = 100
 """Files that change at once, as when another branch is checked out, for which a scan is quicker."""
 _BEGIN_AGAIN_S = 5.0
@@ -95,6 +96,10 @@ class Folder:
         self._began = 0.0
         self._again = False
         """Whether the folder is to be scanned once more."""
+        self._skip: list[str] = []
+        """Files that have ended a builder."""
+        self._starting = threading.Lock()
+        self._closed = False
         self._builder = self._build()
 
     def gather(self, query: Query, sources: Sequence[str]) -> list[dict[str, Any]]:
@@ -134,6 +139,8 @@ class Folder:
             log.info("the index of %s cannot be changed now: %s", self._root, error)
 
     def close(self) -> None:
+        with self._starting:
+            self._closed = True
         self._builder.end()
         self._forget()
 
@@ -163,9 +170,21 @@ class Folder:
             self._root,
             self._database,
             self._exclude,
+            self._skip,
             lambda done, of: self._send({"root": root, "done": done, "of": of}),
-            lambda: self._send({"root": root, "indexed": True}),
+            self._ended,
         )
+
+    def _ended(self, file: str) -> None:
+        """Go on without a file that has ended a builder, by its time or by a crash. Called on the builder's thread."""
+        if file and len(self._skip) < _MOST_SKIPPED:
+            log.warning("%s in %s cannot be parsed, and is not searched", file, self._root)
+            self._skip.append(file)
+            with self._starting:
+                if not self._closed:
+                    self._builder = self._build()
+                    return
+        self._send({"root": str(self._root), "indexed": True})
 
 
 def main() -> None:
@@ -184,29 +203,37 @@ class Builder:
         root: Path,
         database: Path,
         exclude: Sequence[str],
+        skip: Sequence[str],
         progress: Progress,
-        ended: Callable[[], None],
+        ended: Callable[[str], None],
     ) -> None:
+        """`ended` is told the file that was the end of it, or nothing where it has ended in order."""
         self._process = processes.start(
             "aix_lsp.completion.context.index.build",
             str(root),
             str(database),
             json.dumps(exclude),
+            json.dumps(skip),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
+        self._told_to_end = False
         self._thread = threading.Thread(target=self._follow, args=(progress, ended), daemon=True)
         self._thread.start()
 
-    def _follow(self, progress: Progress, ended: Callable[[], None]) -> None:
+    def _follow(self, progress: Progress, ended: Callable[[str], None]) -> None:
         assert self._process.stdout is not None
+        file = ""
         for line in self._process.stdout:
-            done, of = map(int, line.split())
-            progress(done, of)
-        self._process.wait()
-        ended()
+            if line.startswith("@"):
+                file = json.loads(line[1:])
+            else:
+                done, of = map(int, line.split())
+                progress(done, of)
+        status = self._process.wait()
+        ended(file if status and not self._told_to_end else "")
 
     @property
     def running(self) -> bool:
@@ -214,6 +241,7 @@ class Builder:
 
     def end(self) -> None:
         """End it now. What it has done stays."""
+        self._told_to_end = True
         if self.running:
             self._process.terminate()
         self._thread.join(5)

@@ -1,0 +1,75 @@
+"""Source files that somebody made to keep the index busy for ever, or to crash it."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aix_lsp.completion.context.index.chunks import chunks
+from aix_lsp.completion.context.index_client import IndexClient
+from aix_lsp.grammars import parse
+
+SIZE = 255 * 1024
+QUERY = {
+    "path": "main.py",
+    "language": "python",
+    "head": "from bank import open_account\n",
+    "before": "from bank import open_account\nopen_account(",
+    "after": ")\n",
+    "sources": ["imports"],
+}
+
+
+@pytest.mark.timeout(600)
+async def test_the_index_goes_on_without_a_file_that_takes_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Finding the definitions in 255 KB of opening brackets takes minutes in C, where no time limit reaches."""
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
+    workspace = tmp_path / "w"
+    workspace.mkdir()
+    (workspace / "a_hostile.py").write_text("(" * SIZE)
+    (workspace / "bank.py").write_text("def open_account(name: str) -> int:\n    return 1\n")
+    (workspace / "main.py").write_text("\n")
+    indexed = asyncio.Event()
+    client = IndexClient(lambda *_: None, indexed.set)
+    client.open(workspace, [])
+    async with asyncio.timeout(500):
+        await indexed.wait()
+        while not (found := await client.gather(workspace, QUERY)):
+            await asyncio.sleep(0.05)
+    assert "open_account" in str(found)
+    await client.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processor limits of Unix")
+def test_what_takes_too_long_ends_its_process_and_nothing_else() -> None:
+    code = """
+from aix_lsp.completion.context.index import scan
+scan.PROCESSOR_S = 1
+with scan.processor_limit():
+    pass
+end = scan.time.process_time() + 1.5
+while scan.time.process_time() < end:
+    pass
+print("after", flush=True)
+with scan.processor_limit():
+    while True:
+        pass
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.stdout == "after\n"
+    assert done.returncode < 0
+
+
+def test_many_siblings_are_cut_in_linear_time() -> None:
+    """Looking back from each of a hundred thousand nodes to the one before took minutes."""
+    lines = ["x;"] * 60_000
+    found = chunks(lines, parse("\n".join(lines).encode(), "javascript"))
+    assert found[0][0] == 0 and found[-1][1] == len(lines)
