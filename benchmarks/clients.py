@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Protocol
 
 from aix_lsp.fim.prompt import FimPrompt
+from aix_lsp.training.gguf_writer import write_gguf
 from benchmarks.keystrokes import EMBEDDED, PEER_CONTEXT
 from benchmarks.machine import announce
-from benchmarks.peers.gguf_file import write_gguf
 from benchmarks.peers.llama_server import HOW_TO_BUILD, LlamaServer
 from benchmarks.peers.transformers_peers import ContinuousBatching, GenerateOneByOne, Tokenized
 from benchmarks.peers.windows import Windows

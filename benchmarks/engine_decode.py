@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aix_lsp.training.gguf_writer import write_gguf
 from benchmarks.machine import announce
-from benchmarks.peers.gguf_file import write_gguf
 from benchmarks.peers.llama_server import HOW_TO_BUILD, LlamaServer
 from benchmarks.random_llama import write_random_llama
 

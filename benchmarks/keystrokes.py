@@ -17,9 +17,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import aix_lsp
+from aix_lsp.training.gguf_writer import write_gguf
 from benchmarks.keystroke_report import Run, Stroke, compare, summarise, verbose_line
 from benchmarks.machine import announce
-from benchmarks.peers.gguf_file import write_gguf
 from benchmarks.peers.llama_server import HOW_TO_BUILD, LlamaServer
 from benchmarks.peers.windows import Windows
 from benchmarks.scripts import Moment, Script, scripts

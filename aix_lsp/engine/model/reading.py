@@ -11,6 +11,7 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoTokenizer
 
+from aix_lsp.engine.model import gguf
 from aix_lsp.engine.model.memory import ran_out
 from aix_lsp.engine.options import EngineOptions, ModelError
 
@@ -61,8 +62,11 @@ def read_model(
     from transformers import AutoModelForCausalLM  # seconds and 100 MB, which a prepared model does without
 
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
-            folder,
+        read = gguf.read_weights(folder, dtype) if gguf.is_made(folder) else None
+        kind = AutoModelForCausalLM if read is None else getattr(transformers, config.architectures[0])
+        model, report = kind.from_pretrained(
+            folder if read is None else None,
+            state_dict=read,
             config=config,
             dtype=dtype,
             use_safetensors=True,

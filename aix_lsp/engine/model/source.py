@@ -53,7 +53,13 @@ def find_folder(options: EngineOptions, progress: Progress) -> Path:
     if folder.is_dir():
         return folder
     if folder.is_file():
-        raise ModelError(f"the setting model names the file {name}; name the folder that holds it")
+        from aix_lsp.engine.model import gguf
+
+        if folder.suffix != ".gguf" and not gguf.is_gguf(folder):
+            raise ModelError(
+                f"the setting model names the file {name}; name the folder that holds it, or a GGUF file"
+            )
+        return gguf.prepare(folder, name)
     raise _no_folder(name)
 
 
@@ -82,6 +88,10 @@ def check_folder(folder: Path, name: str) -> Weights:
         ) from error
     if "config.json" not in names:
         raise ModelError(f"{name} has no config.json; set model to a folder saved by transformers")
+    if "gguf.json" in names:
+        from aix_lsp.engine.model import gguf
+
+        return Weights(*gguf.size(folder))
     shards = _shards(folder, names)
     if not shards:
         if any(entry.endswith((".bin", ".pt", ".pth", ".ckpt")) for entry in names):

@@ -1,6 +1,6 @@
-"""Writes a Llama-shaped model folder as GGUF, so that llama.cpp runs on the very same weights.
+"""Writes a Llama-shaped model folder as GGUF, which llama.cpp, transformers and our engine all read.
 
-`python -m benchmarks.peers.gguf_file MODEL_FOLDER OUT.gguf [--type q8_0]` (needs the `gguf` package).
+`python -m aix_lsp.training.gguf_writer MODEL_FOLDER OUT.gguf [--type q5_0] [--embeddings q8_0]`
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-TYPES = ("bf16", "q8_0", "f16", "f32")
+TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
 
 _PRE_TOKENIZER = "gpt-2"
 """llama.cpp knows pre-tokenizers by name only. Of those it has, this one comes nearest to the embedded
@@ -33,11 +33,15 @@ _FIM_TOKENS = {
     "fim_pre": ("<|fim_prefix|>", "<fim_prefix>"),
     "fim_suf": ("<|fim_suffix|>", "<fim_suffix>"),
     "fim_mid": ("<|fim_middle|>", "<fim_middle>"),
+    "fim_rep": ("<|repo|>", "<|repo_name|>", "<repo_name>"),
+    "fim_sep": ("<|file|>", "<|file_sep|>", "<file_sep>"),
+    "padding": ("<|pad|>", "<|fim_pad|>", "<fim_pad>"),
 }
 
 
-def write_gguf(folder: Path, out: Path, kind: str = "bf16", context: int = 0) -> Path:
-    """Write `folder` (config.json, tokenizer.json, *.safetensors) to `out`; matrices become `kind`.
+def write_gguf(folder: Path, out: Path, kind: str = "bf16", context: int = 0, embeddings: str = "") -> Path:
+    """Write `folder` (config.json, tokenizer.json, *.safetensors) to `out`; matrices become `kind`, and the embeddings,
+    which are the head, too, `embeddings` where it is given.
 
     `context` (tokens) replaces the model's own context length, so that llama-server cuts no prompt that it
     counts to be longer than we do; 0 keeps it.
@@ -52,7 +56,7 @@ def write_gguf(folder: Path, out: Path, kind: str = "bf16", context: int = 0) ->
     writer = gguf.GGUFWriter(str(out), "llama")
     _write_shape(writer, config | ({"max_position_embeddings": context} if context else {}))
     _write_tokenizer(writer, json.loads((folder / "tokenizer.json").read_text()), config["vocab_size"])
-    _write_tensors(writer, folder, config, kind)
+    _write_tensors(writer, folder, config, kind, embeddings or kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -87,7 +91,7 @@ def _write_tokenizer(writer: Any, tokenizer: dict[str, Any], size: int) -> None:
     kinds = [gguf.TokenType.CONTROL if token in special else gguf.TokenType.NORMAL for token in tokens]
     merges = tokenizer["model"]["merges"]
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(_PRE_TOKENIZER)
+    writer.add_tokenizer_pre("smollm" if _cuts_digits(tokenizer) else _PRE_TOKENIZER)
     writer.add_token_list(tokens)
     writer.add_token_types(kinds)
     writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in merges])
@@ -99,11 +103,16 @@ def _write_tokenizer(writer: Any, tokenizer: dict[str, Any], size: int) -> None:
             writer.add_uint32(f"tokenizer.ggml.{key}_token_id", found[0])
 
 
-def _write_tensors(writer: Any, folder: Path, config: dict[str, Any], kind: str) -> None:
+def _cuts_digits(tokenizer: dict[str, Any]) -> bool:
+    """Whether text is cut as SmolLM2 does: digits one by one, the rest as GPT-2 does."""
+    parts = (tokenizer.get("pre_tokenizer") or {}).get("pretokenizers") or []
+    return [part["type"] for part in parts] == ["Digits", "ByteLevel"]
+
+
+def _write_tensors(writer: Any, folder: Path, config: dict[str, Any], kind: str, embeddings: str) -> None:
     import gguf
     from safetensors.torch import load_file
 
-    quantization = gguf.GGMLQuantizationType[kind.upper()]
     heads = config["num_attention_heads"]
     rotated = {"q_proj": heads, "k_proj": config.get("num_key_value_heads", heads)}
     for file in sorted(folder.glob("*.safetensors")):
@@ -116,6 +125,8 @@ def _write_tensors(writer: Any, folder: Path, config: dict[str, Any], kind: str)
             if data.ndim == 1:
                 writer.add_tensor(f"{target}.{leaf}", data)
             else:
+                chosen = embeddings if target in {"token_embd", "output"} else kind
+                quantization = gguf.GGMLQuantizationType[chosen.upper()]
                 packed = gguf.quants.quantize(data, quantization)
                 writer.add_tensor(f"{target}.{leaf}", packed, raw_dtype=quantization)
 
@@ -140,8 +151,11 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--type", choices=TYPES, default="bf16")
+    parser.add_argument("--embeddings", choices=TYPES, default="", help="another type for the embeddings")
     options = parser.parse_args()
-    print(write_gguf(options.folder, options.out, options.type))
+    sys.stdout.write(
+        f"{write_gguf(options.folder, options.out, options.type, embeddings=options.embeddings)}\n"
+    )
     return 0
 
 

@@ -1,0 +1,147 @@
+"""The tokenizer that a GGUF file holds, in transformers' files. Knows vocabularies; knows no weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from aix_lsp.engine.model.gguf_header import GgufError, Header
+from aix_lsp.fim.templates import detect
+
+_CONTROL, _USER_DEFINED = 3, 4
+
+# How a byte-level vocabulary cuts text before it merges bytes, by llama.cpp's names (`tokenizer.ggml.pre`).
+_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+_LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+_QWEN2 = _LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
+_DIGITS = r"\p{N}"
+_DEEPSEEK_CODER = (r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", r"[一-龥ࠀ-一가-퟿]+", _DIGITS)
+_CUTS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("", "default", "gpt-2", "olmo", "dolma", "phi-2", "mpt"), (_GPT2,)),
+    **dict.fromkeys(("smollm", "starcoder", "refact", "command-r", "codeshell"), (_DIGITS, _GPT2)),
+    **dict.fromkeys(("llama3", "llama-v3", "llama-bpe", "falcon3", "smaug-bpe", "dbrx"), (_LLAMA3,)),
+    **dict.fromkeys(("qwen2", "stablelm2", "deepseek-r1-qwen", "megrez"), (_QWEN2,)),
+    "deepseek-coder": _DEEPSEEK_CODER,
+}
+
+# Our own markers (`generic`), for a model that has such tokens by other names.
+_MARKERS = {"fim_pre": "<|fim_prefix|>", "fim_suf": "<|fim_suffix|>", "fim_mid": "<|fim_middle|>"}
+_FORMER_KEYS = {"fim_pre": "prefix", "fim_suf": "suffix", "fim_mid": "middle"}
+
+
+def names(header: Header) -> list[str]:
+    """The vocabulary, in the order of ids. Raises GgufError where there is none."""
+    tokens = header.metadata.get("tokenizer.ggml.tokens")
+    if not isinstance(tokens, list) or not tokens:
+        raise GgufError("it holds no tokenizer")
+    return [str(token) for token in tokens]
+
+
+def special_names(header: Header) -> frozenset[str]:
+    """The tokens that a fill-in-the-middle family is told by, the markers included that only ids name."""
+    kinds = header.metadata.get("tokenizer.ggml.token_type") or []
+    found = {
+        name for name, kind in zip(names(header), kinds, strict=False) if kind in {_CONTROL, _USER_DEFINED}
+    }
+    renamed = _renamed(header, names(header))
+    return frozenset({renamed.get(name, name) for name in found} | set(renamed.values()))
+
+
+def write_tokenizer(header: Header, folder: Path) -> None:
+    """Write `tokenizer.json` and `tokenizer_config.json`. Raises GgufError where the tokenizer is not known here."""
+    model = header.metadata.get("tokenizer.ggml.model")
+    if model == "gpt2":
+        tokenizer = _byte_level(header)
+    elif model == "llama":
+        tokenizer = _sentencepiece(header)
+    else:
+        raise GgufError(f"its tokenizer is of a kind that cannot be read here ({model})")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    every = names(header)
+    about: dict[str, Any] = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": int(header.of_architecture("context_length") or 2048),
+    }
+    for key in ("bos", "eos", "unknown", "padding"):
+        token = header.metadata.get(f"tokenizer.ggml.{key}_token_id")
+        if isinstance(token, int) and token < len(every):
+            about[f"{ {'unknown': 'unk', 'padding': 'pad'}.get(key, key) }_token"] = every[token]
+    (folder / "tokenizer_config.json").write_text(json.dumps(about, indent=1))
+
+
+def _byte_level(header: Header) -> Any:
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+
+    pre = str(header.metadata.get("tokenizer.ggml.pre", ""))
+    if pre not in _CUTS:
+        raise GgufError(f"its tokenizer cuts text in a way that is not known here ({pre})")
+    every = names(header)
+    renamed = _renamed(header, every)
+    vocabulary = {renamed.get(name, name): number for number, name in enumerate(every)}
+    merges = [tuple(merge.split(" ", 1)) for merge in header.metadata.get("tokenizer.ggml.merges", [])]
+    try:
+        tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    except Exception as error:  # the library raises nothing narrower
+        raise GgufError(f"its tokenizer is damaged ({error})") from error
+    cuts = [pre_tokenizers.Split(Regex(cut), behavior="isolated") for cut in _CUTS[pre]]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    _add_special(tokenizer, header, [renamed.get(name, name) for name in every])
+    return tokenizer
+
+
+def _sentencepiece(header: Header) -> Any:
+    """Pieces with scores, which transformers turns into merges."""
+    from transformers import LlamaTokenizer
+    from transformers.tokenization_utils_base import generate_merges
+
+    every = names(header)
+    vocabulary = {name: number for number, name in enumerate(every)}
+    scores = header.metadata.get("tokenizer.ggml.scores")
+    if not isinstance(scores, list) or len(scores) != len(every):
+        raise GgufError("its tokenizer has no scores")
+    merges = generate_merges(vocabulary, dict(zip(every, scores, strict=True)))
+    tokenizer = LlamaTokenizer(vocab=vocabulary, merges=merges).backend_tokenizer
+    _add_special(tokenizer, header, every)
+    return tokenizer
+
+
+def _add_special(tokenizer: Any, header: Header, every: list[str]) -> None:
+    from tokenizers import AddedToken
+
+    kinds = header.metadata.get("tokenizer.ggml.token_type") or []
+    typed = list(zip(every, kinds, strict=False))
+    markers = set(_MARKERS.values())
+    control = [name for name, kind in typed if kind == _CONTROL or name in markers]
+    tokenizer.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in control])
+    tokenizer.add_tokens(
+        [
+            AddedToken(name, normalized=False)
+            for name, kind in typed
+            if kind == _USER_DEFINED and name not in markers
+        ]
+    )
+
+
+def _renamed(header: Header, every: list[str]) -> dict[str, str]:
+    """Markers that the file names by their ids alone, and what they are called here; empty where a family is known
+    by its own names.
+    """
+    if detect(every) is not None:
+        return {}
+    found = {}
+    for key, marker in _MARKERS.items():
+        number = header.metadata.get(f"tokenizer.ggml.{key}_token_id")
+        if number is None:
+            number = header.metadata.get(f"tokenizer.ggml.{_FORMER_KEYS[key]}_token_id")
+        if not isinstance(number, int) or not 0 <= number < len(every):
+            return {}
+        found[every[number]] = marker
+    return found

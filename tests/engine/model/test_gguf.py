@@ -1,0 +1,304 @@
+"""GGUF files: each type of tensor, several architectures, tokenizers, and what is said of files that cannot be read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    AutoTokenizer,
+    GemmaConfig,
+    LlamaConfig,
+    PreTrainedConfig,
+    Qwen2Config,
+    Qwen3Config,
+    Starcoder2Config,
+)
+
+from aix_lsp.engine.model import gguf as reading_gguf
+from aix_lsp.engine.model.gguf_header import read_header
+from aix_lsp.engine.model.gguf_tokenizer import special_names
+from aix_lsp.engine.model.loader import load
+from aix_lsp.engine.model.reading import read_config, read_model, read_tokenizer
+from aix_lsp.engine.model.source import check_folder, find_folder
+from aix_lsp.engine.options import EngineOptions, ModelError
+from aix_lsp.training import export, vocabulary
+from aix_lsp.training.gguf_writer import write_gguf
+from aix_lsp.training.model import Llama, Shape
+
+SHAPE = Shape(400, hidden=64, layers=2, heads=4, kv_heads=2, intermediate=96, context=256, head_size=16)
+_TEXT = "def area(width, height):\n    return width * height + 1234\n"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A tiny Llama of ours, as transformers has it."""
+    trained = vocabulary.train_tokenizer([_TEXT * 9], 400)
+    vocabulary.save_tokenizer(trained, tmp_path / "folder")
+    shape = Shape(
+        **{**{n: getattr(SHAPE, n) for n in SHAPE.__slots__}, "vocabulary": trained.get_vocab_size()}
+    )
+    weights = {n: v.float() * (1 if v.ndim == 1 else 10) for n, v in Llama(shape).state_dict().items()}
+    export.write_model(weights, shape, tmp_path / "folder", tmp_path / "folder")
+    return tmp_path / "folder"
+
+
+def _read(model: Path) -> Any:
+    options = EngineOptions(model=str(model))
+    made = find_folder(options, lambda *_: None)
+    return read_model(made, options, read_config(made, options), torch.float32, torch.device("cpu"))
+
+
+def _logits(model: Any) -> torch.Tensor:
+    with torch.no_grad():
+        found: torch.Tensor = model(torch.arange(5, 45)[None]).logits
+    return found
+
+
+@pytest.mark.parametrize("kind", ["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"])
+def test_a_file_computes_what_its_dequantised_weights_do(folder: Path, tmp_path: Path, kind: str) -> None:
+    file = write_gguf(folder, tmp_path / "tiny.gguf", kind)
+    reference = _read(folder)
+    with torch.no_grad():
+        for name, value in reference.state_dict().items():
+            if value.ndim == 2 and "lm_head" not in name:
+                stored = gguf.GGMLQuantizationType[kind.upper()]
+                rounded = gguf.quants.dequantize(gguf.quants.quantize(value.numpy(), stored), stored)
+                value.copy_(torch.from_numpy(np.array(rounded)))
+    torch.testing.assert_close(_logits(_read(file)), _logits(reference), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"])
+def test_types_that_only_llama_cpp_writes(folder: Path, tmp_path: Path, kind: str) -> None:
+    stored = gguf.GGMLQuantizationType[kind]
+    items, nbytes = gguf.GGML_QUANT_SIZES[stored]
+    config = LlamaConfig(
+        vocab_size=64, hidden_size=256, intermediate_size=256, num_hidden_layers=1, num_attention_heads=4,
+        num_key_value_heads=4, tie_word_embeddings=True,
+    )  # fmt: skip
+    blocks = np.random.default_rng(0).integers(0, 60, (256, 256 // items * nbytes), dtype=np.uint8)
+    file = _write_model(config, "llama", tmp_path / "k.gguf", {"blk.0.ffn_down.weight": (blocks, stored)})
+    found = _read(file).model.layers[0].mlp.down_proj.weight
+    assert torch.equal(found, torch.from_numpy(gguf.quants.dequantize(blocks, stored)))
+    assert found.abs().sum() > 0
+
+
+_SIZES = {
+    "vocab_size": 96, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 256, "bos_token_id": 0, "eos_token_id": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kind", "tied"),
+    [
+        ("llama", LlamaConfig, True),
+        ("llama", LlamaConfig, False),
+        ("qwen2", Qwen2Config, True),
+        ("qwen2", Qwen2Config, False),
+        ("qwen3", Qwen3Config, True),
+        ("starcoder2", Starcoder2Config, True),
+        ("starcoder2", Starcoder2Config, False),
+        ("gemma", GemmaConfig, True),
+    ],
+)
+def test_architectures(architecture: str, kind: type[PreTrainedConfig], tied: bool, tmp_path: Path) -> None:
+    config = kind(**_SIZES, tie_word_embeddings=tied)
+    file = _write_model(config, architecture, tmp_path / "tiny.gguf")
+    torch.testing.assert_close(_logits(_read(file)), _logits(_model(config)), atol=1e-4, rtol=1e-4)
+
+
+def test_a_head_that_is_the_embeddings_once_more_is_held_once(folder: Path, tmp_path: Path) -> None:
+    config = LlamaConfig(**_SIZES, tie_word_embeddings=True)
+    weight = _model(config).state_dict()["model.embed_tokens.weight"].numpy()
+    stored = gguf.GGMLQuantizationType.Q8_0
+    head = {"output.weight": (gguf.quants.quantize(weight, stored), stored)}
+    model = _read(_write_model(config, "llama", tmp_path / "twice.gguf", head))
+    assert model.lm_head.weight.data_ptr() == model.model.embed_tokens.weight.data_ptr()
+
+
+def test_the_tokenizer_is_the_folders(folder: Path, tmp_path: Path) -> None:
+    data = json.loads((folder / "tokenizer.json").read_text())
+    data["pre_tokenizer"] = {
+        "type": "Sequence",
+        "pretokenizers": [
+            {"type": "Digits", "individual_digits": True},
+            {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+        ],
+    }
+    (folder / "tokenizer.json").write_text(json.dumps(data))
+    options = EngineOptions(model=str(write_gguf(folder, tmp_path / "tiny.gguf", "q8_0")))
+    read = read_tokenizer(find_folder(options, lambda *_: None), options)
+    text = _TEXT + "naïve ☃ 2026 <|fim_prefix|>\n\n\tx"
+    expected = AutoTokenizer.from_pretrained(folder)
+    assert read(text)["input_ids"] == expected(text)["input_ids"]
+    assert read.eos_token == "<|endoftext|>"
+
+
+def test_it_is_made_once_and_again_after_a_change(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_gguf(folder, tmp_path / "tiny.gguf", "q8_0")
+    first = reading_gguf.prepare(file, "tiny")
+    made: list[Path] = []
+    monkeypatch.setattr(reading_gguf, "_make", lambda header, place: made.append(place))
+    assert reading_gguf.prepare(file, "tiny") == first
+    assert made == []
+    write_gguf(folder, file, "q4_0")
+    assert reading_gguf.prepare(file, "tiny") != first
+    assert len(made) == 1
+
+
+def test_markers_that_only_ids_name_are_found(tmp_path: Path) -> None:
+    config = LlamaConfig(**_SIZES, tie_word_embeddings=True)
+    ids = {"fim_pre": 90, "fim_suf": 91, "fim_mid": 92}
+    file = _write_model(config, "llama", tmp_path / "tiny.gguf", fim=ids)
+    assert {"<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"} <= special_names(read_header(file))
+    options = EngineOptions(model=str(file))
+    tokenizer = read_tokenizer(find_folder(options, lambda *_: None), options)
+    assert tokenizer.convert_tokens_to_ids("<|fim_suffix|>") == 91
+
+
+def test_the_engine_runs_one_as_it_runs_the_folder(folder: Path, tmp_path: Path) -> None:
+    file = write_gguf(folder, tmp_path / "blob", "f32")  # by its content, as Ollama's files have no ending
+    found, expected = (
+        load(EngineOptions(model=str(model), kv_memory_mb=64, threads=1, dtype="float32"), lambda *_: None)
+        for model in (file, folder)
+    )
+    assert found.parameters == expected.parameters
+    assert found.eos_token_ids == expected.eos_token_ids
+    assert found.context_length == expected.context_length
+    assert check_folder(find_folder(EngineOptions(model=str(file)), lambda *_: None), "x").item_bytes == 4.0
+
+
+def _damaged(file: Path, what: str) -> None:
+    data = file.read_bytes()
+    if what == "cut in its tensors":
+        file.write_bytes(data[:-1000])
+    elif what == "cut in its header":
+        file.write_bytes(data[:3000])
+    elif what == "another file":
+        file.write_bytes(b"PK\x03\x04" + data[4:])
+    elif what == "empty":
+        file.write_bytes(b"")
+    elif what == "an old version":
+        file.write_bytes(data[:4] + b"\x01\0\0\0" + data[8:])
+    elif what == "an unknown type":
+        at = data.index(b"blk.0.ffn_down.weight") + len(b"blk.0.ffn_down.weight") + 4 + 16
+        file.write_bytes(data[:at] + b"\x63\0\0\0" + data[at + 4 :])
+    elif what == "another architecture":
+        file.write_bytes(data.replace(b"\x05\0\0\0\0\0\0\0llama", b"\x05\0\0\0\0\0\0\0mamba", 1))
+    elif what == "no tokenizer":
+        file.write_bytes(data.replace(b"tokenizer.ggml.tokens", b"tokenizer.ggml.nothin"))
+    elif what == "an unknown cut":
+        file.write_bytes(data.replace(b"gpt-2", b"gpt-9"))
+    elif what == "a tensor less":
+        file.write_bytes(data.replace(b"blk.1.ffn_up.weight", b"blk.1.ffn_xx.weight"))
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("cut in its tensors", "cut short"),
+        ("cut in its header", "cut short"),
+        ("another file", "does not begin as a GGUF"),
+        ("empty", "empty"),
+        ("an old version", "version 1"),
+        ("an unknown type", "number 99"),
+        ("another architecture", r"architecture \(mamba\)"),
+        ("no tokenizer", "no tokenizer"),
+        ("an unknown cut", r"cuts text .*\(gpt-9\)"),
+        ("a tensor less", "lack model.layers.1.mlp.up_proj.weight"),
+    ],
+)
+def test_what_cannot_be_run_is_said_in_one_line(folder: Path, tmp_path: Path, what: str, said: str) -> None:
+    file = write_gguf(folder, tmp_path / "tiny.gguf", "q8_0")
+    _damaged(file, what)
+    with pytest.raises(ModelError, match=said) as caught:
+        _read(file)
+    assert "\n" not in str(caught.value)
+    assert "model" in str(caught.value)
+
+
+@pytest.mark.parametrize("at", range(8, 1200, 37))
+def test_a_damaged_header_is_an_error_of_ours(folder: Path, tmp_path: Path, at: int) -> None:
+    file = write_gguf(folder, tmp_path / "tiny.gguf", "q8_0")
+    data = bytearray(file.read_bytes())
+    data[at : at + 4] = b"\xff\xff\xff\x7f"
+    file.write_bytes(bytes(data))
+    try:
+        reading_gguf.prepare(file, "tiny")
+    except ModelError as error:
+        assert "\n" not in str(error)
+
+
+def _model(config: PreTrainedConfig) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(3)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            value.copy_(
+                torch.randn(value.shape) * (0.2 if value.ndim == 2 else 0.1) + float("norm.weight" in name)
+            )
+    return model
+
+
+def _write_model(
+    config: PreTrainedConfig,
+    architecture: str,
+    out: Path,
+    instead: dict[str, tuple[Any, Any]] | None = None,
+    fim: dict[str, int] | None = None,
+) -> Path:
+    """`_model(config)` as llama.cpp's converter would write it, with some tensors instead of or beside its own."""
+    from transformers.modeling_gguf_pytorch_utils import GGUF_TO_TRANSFORMERS_MAPPING
+
+    kinds = {name: number for number, name in gguf.MODEL_ARCH_NAMES.items()}
+    places = gguf.get_tensor_name_map(kinds[architecture], config.num_hidden_layers)
+    writer = gguf.GGUFWriter(str(out), architecture)
+    keys = GGUF_TO_TRANSFORMERS_MAPPING["config"].get(architecture, reading_gguf.GEMMA)
+    about = config.to_dict() | {"rope_theta": 10_000.0}
+    for key, place in {**keys, "attention.key_length": "head_dim"}.items():
+        if place and (value := about.get(place)) is not None and key != "vocab_size":
+            add = writer.add_float32 if isinstance(value, float) else writer.add_uint32
+            add(f"{architecture}.{key}", value)
+    letters = [chr(0x21 + number) for number in range(94)]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list([*letters, *(f"<{n}>" for n in range(config.vocab_size - 94))][: config.vocab_size])
+    writer.add_token_types([gguf.TokenType.NORMAL] * config.vocab_size)
+    for key, number in (fim or {}).items():
+        writer.add_uint32(f"tokenizer.ggml.{key}_token_id", number)
+    written = dict(instead or {})
+    for name, value in _model(config).state_dict().items():
+        stem, _, leaf = name.rpartition(".")
+        if name == "lm_head.weight" and config.tie_word_embeddings:
+            continue
+        if architecture == "llama" and (
+            heads := {"q_proj": 4, "k_proj": config.num_key_value_heads}.get(stem[-6:])
+        ):
+            value = value.view(heads, 2, -1, value.shape[1]).swapaxes(1, 2).reshape(value.shape)
+        if architecture == "gemma" and "norm" in stem:
+            value = value + 1
+        target = f"{places.get_name(stem)}.{leaf}"
+        if target not in written:
+            writer.add_tensor(target, value.contiguous().numpy())
+    for name, (blocks, stored) in written.items():
+        writer.add_tensor(name, blocks, raw_dtype=stored)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return out
