@@ -103,7 +103,11 @@ class _Loading:
         """Where what is found and made here is kept; None where nothing is, since nothing is measured."""
         if not chosen.int8 or self.config.model_type not in llama_shape.FAMILIES:
             return None
-        files = [*self.folder.glob("*.safetensors"), self.folder / "config.json"]
+        files = [
+            *self.folder.glob("*.safetensors"),
+            *self.folder.glob("gguf.json"),
+            self.folder / "config.json",
+        ]
         return prepared(files, dtype=self.options.dtype, threads=self.options.threads, context=context)
 
     def _govern(self, runner: TorchRunner, most: int, known: dict[str, int], keep: Prepared | None) -> None:
