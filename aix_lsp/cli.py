@@ -17,6 +17,7 @@ from aix_lsp import __version__
 _SUBCOMMANDS = {
     "engine": "Run the process that holds the model.",
     "serve": "Serve a model to a team: users, quotas, usage.",
+    "dashboard": "Show the engine's figures in a browser.",
     "complete": "Complete a file at a place and print the text.",
     "doctor": "Check this installation and say what to mend.",
     "init": "Print the configuration for an editor.",

@@ -6,7 +6,6 @@ Wraps the engine's routes as an ASGI app. Knows no models and no processes.
 from __future__ import annotations
 
 import hmac
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -89,7 +88,6 @@ class Door:
         """Requests that are being answered."""
         self._admin_token = f"{_BEARER}{admin_token}".encode() if admin_token else b""
         self._drain = drain
-        self._started = time.time()
         self._app = self._routes()
 
     def _routes(self) -> ASGIApp:
@@ -127,7 +125,7 @@ class Door:
             await send_error(send, 503, "this server is leaving", "draining")
         elif path in ("/", "/health"):
             await self._app(scope, receive, send)
-        elif path.startswith("/admin/") or path == "/metrics":
+        elif path.startswith("/admin/") or path in ("/metrics", "/aix/status"):
             await self._admit_operator(given, scope, receive, send)
         else:
             who = self.directory.identify(given.removeprefix(_BEARER)) if given.startswith(_BEARER) else None
@@ -196,17 +194,9 @@ class Door:
 
     async def _status(self, request: Request) -> Response:
         """GET /admin/status: what the page at / shows."""
-        service = self.service
-        if service.served:
-            service.served.engine.read_metrics()
-        samples: dict[str, Any] = {}
-        for family in service.metrics.registry.collect():
-            for sample in family.samples:
-                samples.setdefault(sample.name, []).append([dict(sample.labels), sample.value])
-        state = dict(service.board.current)
+        found = self.service.figures_json()
         if self.draining:
-            state["state"] = "draining"
-        found = {"time": time.time(), "started": self._started, "state": state, "samples": samples}
+            found["state"]["state"] = "draining"
         return JSONResponse(found, headers={"cache-control": "no-store"})
 
     async def _users(self, request: Request) -> Response:

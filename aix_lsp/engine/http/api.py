@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,6 +23,8 @@ from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.state import Presence, StateBoard
 
 _BEAT_S = 15.0
+_LOOKS = ("/health", "/metrics", "/aix/status")
+"""Whoever asks for these only looks, and keeps no engine from leaving."""
 STUCK_S = 20.0
 """From when on a step in flight is told of in /health."""
 
@@ -33,6 +37,7 @@ class Service:
         self.presence = presence
         self.metrics = metrics
         self.bodies = BodyBudget()
+        self.started = time.time()
         self.served: ServedModel | None = None
 
     async def health(self, request: Request) -> Response:
@@ -51,6 +56,24 @@ class Service:
             card = self.served.card
             data = [{"id": card.name, "object": "model", "owned_by": "aix-lsp", "aix": card.json()}]
         return JSONResponse({"object": "list", "data": data})
+
+    def figures_json(self) -> dict[str, Any]:
+        """The state and all metrics' samples, as [labels, value] by name: what the dashboard shows."""
+        metrics = self.served.engine.read_metrics() if self.served else self.metrics
+        samples: dict[str, list[Any]] = {}
+        for family in metrics.registry.collect():
+            for sample in family.samples:
+                samples.setdefault(sample.name, []).append([dict(sample.labels), sample.value])
+        return {
+            "time": time.time(),
+            "started": self.started,
+            "state": dict(self.board.current),
+            "samples": samples,
+        }
+
+    async def status(self, request: Request) -> Response:
+        """GET /aix/status."""
+        return JSONResponse(self.figures_json(), headers={"cache-control": "no-store"})
 
     async def figures(self, request: Request) -> Response:
         """GET /metrics."""
@@ -119,7 +142,7 @@ class AuthMiddleware:
             message = f"the Host header must name this engine's address: {', '.join(sorted(self._hosts))}"
             await send_error(send, 403, message, "forbidden")
             return
-        if scope["path"] in ("/health", "/metrics"):
+        if scope["path"] in _LOOKS:
             await self._app(scope, receive, send)
         else:
             with self._presence.here():
@@ -140,6 +163,7 @@ def make_routes(service: Service) -> list[Route]:
         Route("/aix/corpus", CorpusTexts(endpoint, service.bodies), methods=["POST"]),
         Route("/v1/models", service.models),
         Route("/aix/events", _Events(service.board)),
+        Route("/aix/status", service.status),
         Route("/health", service.health),
         Route("/metrics", service.figures),
     ]

@@ -1,0 +1,63 @@
+"""`aix-lsp dashboard`: the local engine's figures in a browser, live."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command("dashboard")
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65535), help="Port on loopback; 0 takes a free one."
+)
+@click.option("--no-browser", is_flag=True, help="Print the address only.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any setting; repeatable.")
+def command(port: int, no_browser: bool, assignments: tuple[str, ...]) -> None:
+    """Show the local engine's figures in a browser, until interrupted.
+
+    Suggestions a second, times, the KV pool, the queue, what was reused, what failed. A team's server has the same page
+    at its own address.
+    """
+    from aix_lsp.backends.client import Client
+    from aix_lsp.backends.engine_endpoint import engine_endpoint
+    from aix_lsp.commands.effective import effective
+    from aix_lsp.serve.dashboard import serve
+
+    settings = effective(Path.cwd(), assignments)
+    if settings.url:
+        raise click.ClickException(
+            f"the engine is a server, {settings.url}: its own address shows its figures"
+        )
+
+    async def run() -> None:
+        endpoint = await asyncio.to_thread(engine_endpoint, settings)
+        client = Client(endpoint.address, endpoint.token)
+        url = endpoint.address.at("/aix/status")
+
+        async def figures() -> Any:
+            from aix_lsp.backends.base import BackendError
+
+            try:
+                return await client.get(url)
+            except BackendError as error:
+                raise OSError(
+                    f"no engine runs for these settings; an editor or `aix-lsp complete` starts it ({error})"
+                ) from error
+
+        def opened(address: str) -> None:
+            click.echo(address)
+            if not no_browser:
+                click.launch(address)
+
+        try:
+            await serve(figures, port, opened)
+        finally:
+            await client.close()
+
+    try:
+        asyncio.run(run())
+    except OSError as error:
+        raise click.ClickException(f"--port {port} cannot be used: {error}") from None
