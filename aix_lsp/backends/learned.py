@@ -132,7 +132,8 @@ class ContextBudget:
         limit, tokens = told
         if limit:
             self._length = min(self._length, limit)
-        if not limit or tokens <= 0:
+        # vLLM stops counting once it is too much, and tells "at least" one token more than there may be.
+        if not limit or tokens <= 0 or (tokens <= limit + 1 and "at least" in error.body):
             self._step = min(self._step + 1, len(_STEPS) - 1)
             return 0.5
         room = max(limit - max_tokens, limit // 4)

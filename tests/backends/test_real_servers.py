@@ -1,7 +1,8 @@
-"""llama.cpp's own server with real weights, through the language server: `make test-models`.
+"""llama.cpp's and vLLM's own servers with real weights, through the language server: `make test-models`.
 
-It needs `llama-server` (AIX_LSP_LLAMA_SERVER, the PATH, or what `make llama-server` builds), and Qwen2.5-Coder-0.5B as
-GGUF (AIX_LSP_QWEN_GGUF, or .cache/models/qwen/model.gguf).
+llama.cpp needs `llama-server` (AIX_LSP_LLAMA_SERVER, the PATH, or what `make llama-server` builds), and
+Qwen2.5-Coder-0.5B as GGUF (AIX_LSP_QWEN_GGUF, or .cache/models/qwen/model.gguf). vLLM needs its command in
+AIX_LSP_VLLM, and the model's folder in AIX_LSP_QWEN_FOLDER.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ def area_of_rectangle(width, height):
 
 def area_of_triangle(base, height):
     return """
+
+RARE = "".join(f'"{"".join(chr(0x12000 + 16 * n + k) for k in range(16))}",\n' for n in range(90))
+"""Characters that are several tokens each, so that a prompt of them is longer than characters tell."""
 
 pytestmark = [pytest.mark.real_models, pytest.mark.timeout(600)]
 
@@ -78,6 +82,40 @@ async def llama_server(*options: str, context: int = 4096) -> AsyncIterator[str]
     finally:
         if process.returncode is None:
             process.kill()
+        await process.wait()
+
+
+@asynccontextmanager
+async def vllm_server(log: Path) -> AsyncIterator[str]:
+    """A running vLLM's URL."""
+    command, folder = os.environ.get("AIX_LSP_VLLM"), os.environ.get("AIX_LSP_QWEN_FOLDER")
+    if not command or not folder:
+        pytest.skip("no vLLM: name its command in AIX_LSP_VLLM, and a model's folder in AIX_LSP_QWEN_FOLDER")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    # 1 GiB of cache, and no threads bound to cores that others use.
+    settings = {
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    }
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            command, "serve", folder, "--served-model-name", "qwen2.5-coder-0.5b", "--enforce-eager",
+            "--max-model-len", "1024", "--max-num-seqs", "4", "--host", "127.0.0.1", "--port", str(port),
+            stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
+            env={**os.environ, "HF_HUB_OFFLINE": "1", **settings},
+        )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    try:
+        async with asyncio.timeout(400):
+            while not await healthy(url):
+                assert process.returncode is None, f"vLLM ended at once, see {log}"
+                await asyncio.sleep(0.5)
+        yield url
+    finally:
+        if process.returncode is None:
+            process.terminate()
         await process.wait()
 
 
@@ -138,11 +176,15 @@ async def test_a_keystroke_costs_few_prompt_tokens(fresh_home: Path) -> None:
         assert after < before / 2, f"{before:.0f} tokens for the first, {after:.0f} for the rest"
 
 
+async def metric(url: str, name: str) -> float:
+    """A figure that the server tells, over all of its labels."""
+    lines = (await asked(url, "/metrics")).splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
+
+
 async def computed(url: str) -> float:
-    """Prompt tokens that the server had to compute so far."""
-    text = await asked(url, "/metrics")
-    [line] = [line for line in text.splitlines() if line.startswith("llamacpp:prompt_tokens_total")]
-    return float(line.split()[1])
+    """Prompt tokens that llama.cpp's server had to compute so far."""
+    return await metric(url, "llamacpp:prompt_tokens_total")
 
 
 async def busy(url: str) -> bool:
@@ -188,12 +230,10 @@ async def test_more_requests_than_slots_are_all_answered(fresh_home: Path) -> No
 
 
 async def test_a_prompt_too_long_for_it_is_shortened(fresh_home: Path) -> None:
-    """Rare characters are several tokens each, so that the prompt is longer than its characters tell."""
-    rare = "".join(f'"{"".join(chr(0x12000 + 16 * n + k) for k in range(16))}",\n' for n in range(60))
     options = {"contextTokens": 0, "prefixLines": 2000, "maxTokens": 8}
     async with llama_server("-np", "1", context=512) as url, editor(fresh_home, url, **options) as found:
         await wait_until_ready(found)
-        buffer = found.open(None, "SIGNS = [\n" + rare)
+        buffer = found.open(None, "SIGNS = [\n" + RARE)
         await found.inline(buffer, "invoked").result()
         assert last_status(found)["state"] in ("ready", "busy")
         assert "finds the prompt too long: asking again" in found.log()
@@ -224,3 +264,44 @@ async def test_one_of_two_is_killed_in_mid_typing(fresh_home: Path) -> None:
         finally:
             if not ended:
                 await second.__aexit__(None, None, None)
+
+
+async def test_vllm(fresh_home: Path, tmp_path: Path) -> None:
+    """All in one, for its start takes a minute."""
+    async with vllm_server(tmp_path / "vllm.log") as url:
+        async with editor(fresh_home, url, waitMs=0) as found:
+            await wait_until_ready(found)
+            buffer = found.open(None, SOURCE)
+            call = found.stream(buffer, "invoked")
+            [item, *_] = inline_items(await call.result())
+            assert "base" in item["insertText"] and "height" in item["insertText"]
+            assert call.progress, "nothing was streamed"
+            before = await cache(url)
+            for character in "0.5 * zz":
+                found.type(buffer, character)
+                await found.inline(buffer, "invoked").result()
+            queries, hits = (now - was for now, was in zip(await cache(url), before, strict=True))
+            assert hits > 0.5 * queries, f"{hits:.0f} of {queries:.0f} prompt tokens were cached"
+        async with editor(fresh_home, url, maxTokens=900, multiline="always") as found:
+            await wait_until_ready(found)
+            call = found.stream(
+                found.open(None, "# A long poem in Python comments about the sea:\n"), "invoked"
+            )
+            async with asyncio.timeout(60):
+                while not await metric(url, "vllm:num_requests_running"):
+                    await asyncio.sleep(0.02)
+            found.wire.cancel(call)
+            async with asyncio.timeout(20):
+                while await metric(url, "vllm:num_requests_running"):
+                    await asyncio.sleep(0.05)
+        async with editor(fresh_home, url, contextTokens=0, prefixLines=2000, maxTokens=8) as found:
+            await wait_until_ready(found)
+            await found.inline(found.open(None, "SIGNS = [\n" + RARE), "invoked").result()
+            assert "finds the prompt too long: asking again" in found.log()
+            assert last_status(found)["state"] in ("ready", "busy")
+
+
+async def cache(url: str) -> tuple[float, float]:
+    """Prompt tokens that vLLM looked up in its prefix cache, and those that it found there."""
+    names = ("vllm:prefix_cache_queries_total", "vllm:prefix_cache_hits_total")
+    return await metric(url, names[0]), await metric(url, names[1])

@@ -498,6 +498,21 @@ async def test_context_length_is_learnt_from_a_400(server: CompletionsServer, te
         assert len(server.bodies) == 1
 
 
+async def test_a_count_that_stops_at_the_limit(server: CompletionsServer) -> None:
+    """As vLLM tells."""
+    said = (
+        "This model's maximum context length is 1024 tokens. However, your prompt contains at least 1025 input tokens, "
+        "which exceeds this limit even without any output tokens. (parameter=input_tokens, value=1025)"
+    )
+    server.judge = lambda body: (400, {"error": {"message": said}}) if len(body["prompt"]) > 1000 else None
+    async with backend(server, fim_family="qwen") as found:
+        assert (await collect(found, GenerateRequest(FimPrompt("π" * 6000), heal=False)))[0] == "42"
+        assert len(server.bodies) <= 5
+        assert found.status.state == "ready"
+        assert found.status.model is not None
+        assert found.status.model.context_length < 512
+
+
 async def test_context_length_is_learnt_from_usage_and_given_back(server: CompletionsServer) -> None:
     tokens = 2000
 
