@@ -16,11 +16,13 @@
 (defcustom aix-lsp-command '("aix-lsp" "--stdio")
   "The server's command."
   :group 'aix-lsp
+  :risky t ; or a project's .dir-locals.el could choose what is run
   :type '(repeat string))
 
 (defcustom aix-lsp-settings nil
   "The server's settings, a plist such as (:maxTokens 128)."
   :group 'aix-lsp
+  :risky t
   :type 'plist)
 
 (defvar aix-lsp-status nil

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from aix_lsp import __main__, paths, processes
 from aix_lsp.completion.context.index_client import IndexClient
+from aix_lsp.settings.names import options
 from tests.client.editor import Editor
 from tests.client.lsp import inline_items
 from tests.client.readiness import NotReady, wait_until_ready
@@ -271,3 +273,35 @@ async def test_a_client_names_no_folder_relative_to_the_project(workspace: Path,
             lambda: [n.params for n in editor.wire.notifications if n.method == "window/showMessage"]
         )
         assert "model in initializationOptions: must be an absolute folder" in shown[0]["message"]
+
+
+def test_editors_install_and_start_nothing_from_the_folder() -> None:
+    """Python that an editor starts must not look for modules in the project; nor may a project choose the command."""
+    neovim = (ROOT / "editors/neovim/lua/aix_lsp/install.lua").read_text("utf-8")
+    vscode = (ROOT / "editors/vscode/src/install.ts").read_text("utf-8")
+    assert "'-c'" not in neovim.replace("'-I', '-c'", "") and '"-c"' not in vscode.replace('"-I", "-c"', "")
+    assert "'venv'" not in neovim.replace("'-I', '-m', 'venv'", "")
+    assert '"venv"' not in vscode.replace('"-I", "-m", "venv"', "")
+    manifest = json.loads((ROOT / "editors/vscode/package.json").read_text("utf-8"))
+    assert manifest["capabilities"]["untrustedWorkspaces"]["supported"] == "limited"
+    properties = [each["properties"] for each in manifest["contributes"]["configuration"]]
+    scopes = {name: value.get("scope") for group in properties for name, value in group.items()}
+    users = {f"aix.{name}" for name, option in options().items() if option.scope == "user"}
+    assert len(users) > 10 and {scopes[name] for name in users} == {"machine"}
+    server = {name for name in scopes if name.startswith("aix.server.")}
+    restricted = set(manifest["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"])
+    assert server and server <= restricted | {name for name in server if scopes[name] == "machine"}
+
+
+def test_a_projects_dir_locals_ask_before_they_set_anything(tmp_path: Path) -> None:
+    emacs = shutil.which("emacs")
+    if emacs is None:
+        pytest.skip("Emacs is not here")
+    forms = (
+        "(princ (list (risky-local-variable-p 'aix-lsp-command) (risky-local-variable-p 'aix-lsp-settings)))"
+    )
+    load = ["-Q", "--batch", "-L", str(ROOT / "editors/emacs"), "-l", "aix-lsp-client"]
+    done = subprocess.run(
+        [emacs, *load, "--eval", forms], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "(t t)"

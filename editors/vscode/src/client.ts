@@ -42,11 +42,19 @@ export function makeClient(
   const server: ServerOptions = {
     command: found.command,
     args: found.args,
-    options: { env: { ...process.env, ...environment } },
+    options: { env: { ...safeEnvironment(), ...environment } },
   };
   const client = new Client("aix", "aix-lsp", server, clientOptions(log));
   client.onNotification("aix/status", onStatus);
   return client;
+}
+
+/** Our environment, in which Python finds no modules in the folder that is open. */
+function safeEnvironment(): NodeJS.ProcessEnv {
+  const environment: NodeJS.ProcessEnv = { ...process.env, PYTHONSAFEPATH: "1" };
+  delete environment.PYTHONPATH;
+  delete environment.PYTHONSTARTUP;
+  return environment;
 }
 
 function clientOptions(log: vscode.LogOutputChannel): LanguageClientOptions {
@@ -58,7 +66,7 @@ function clientOptions(log: vscode.LogOutputChannel): LanguageClientOptions {
       { scheme: "vscode-notebook-cell" },
     ],
     outputChannel: log,
-    initializationOptions: serverSettings(),
+    initializationOptions: { ...serverSettings(), workspaceTrusted: vscode.workspace.isTrusted },
     middleware: {
       workspace: {
         configuration: (params) =>

@@ -37,15 +37,16 @@ async function steps(
   token: vscode.CancellationToken,
 ): Promise<void> {
   const environment = ownEnvironment(context);
-  await mkdir(dirname(environment), { recursive: true });
+  const folder = dirname(environment);
+  await mkdir(folder, { recursive: true });
   progress.report({ message: "looking for Python" });
-  const python = await findPython(log, token);
+  const python = await findPython(folder, log, token);
   progress.report({ message: "making an environment" });
-  await run(python, ["-m", "venv", environment], log, token);
+  await run(folder, python, ["-I", "-m", "venv", environment], log, token);
   const name = vscode.workspace.getConfiguration("aix.server").get<string>("package", "aix-lsp");
   progress.report({ message: `installing ${name}; PyTorch is large, this takes minutes` });
   const pip = ["-m", "pip", "install", "--upgrade", "--progress-bar", "off", name];
-  await run(programOf(environment, "python"), pip, log, token, (line) => {
+  await run(folder, programOf(environment, "python"), pip, log, token, (line) => {
     const step = /^(Collecting|Downloading|Installing collected packages|Successfully)\b.*/.exec(line);
     if (step) {
       progress.report({ message: step[0].slice(0, 80) });
@@ -53,10 +54,10 @@ async function steps(
   });
 }
 
-async function findPython(log: vscode.LogOutputChannel, token: vscode.CancellationToken): Promise<string> {
+async function findPython(folder: string, log: vscode.LogOutputChannel, token: vscode.CancellationToken): Promise<string> {
   for (const python of PYTHONS) {
     try {
-      await run(python, ["-c", CHECK], log, token);
+      await run(folder, python, ["-I", "-c", CHECK], log, token);
       return python;
     } catch (error) {
       if (error instanceof vscode.CancellationError) {
@@ -68,6 +69,7 @@ async function findPython(log: vscode.LogOutputChannel, token: vscode.Cancellati
 }
 
 function run(
+  folder: string,
   command: string,
   args: string[],
   log: vscode.LogOutputChannel,
@@ -76,7 +78,8 @@ function run(
 ): Promise<void> {
   log.info([command, ...args].join(" "));
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+    // Not in the folder that is open: Python would find modules there first.
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], cwd: folder });
     const cancelled = token.onCancellationRequested(() => child.kill());
     const read = (data: Buffer): void => {
       for (const line of data.toString().split(/\r?\n/).filter(Boolean)) {

@@ -7,10 +7,12 @@ local function say(text, level)
   end)
 end
 
+-- Python looks for modules in the current folder first, which is the project's: `-I`, and a folder of our own, for none
+-- of the project's code to run.
 local function python()
   for _, name in ipairs({ 'python3', 'python3.13', 'python3.12', 'python3.11', 'python' }) do
     if vim.fn.executable(name) == 1 then
-      vim.fn.system({ name, '-c', 'import sys, venv; sys.exit(sys.version_info < (3, 11))' })
+      vim.fn.system({ name, '-I', '-c', 'import sys, venv; sys.exit(sys.version_info < (3, 11))' })
       if vim.v.shell_error == 0 then
         return name
       end
@@ -25,7 +27,7 @@ local function chain(steps, done)
     return done()
   end
   say(step.title)
-  vim.system(step.cmd, { text = true }, function(result)
+  vim.system(step.cmd, { text = true, cwd = step.cwd }, function(result)
     if result.code ~= 0 then
       return done(('%s failed:\n%s'):format(table.concat(step.cmd, ' '), result.stderr))
     end
@@ -46,8 +48,8 @@ function M.run(venv, executable, package, done)
   end
   local pip = { executable, '-m', 'pip', 'install', '--upgrade', '--quiet', package }
   chain({
-    { title = 'making an environment in ' .. venv, cmd = { base, '-m', 'venv', venv } },
-    { title = ('installing %s; torch is large, this takes minutes'):format(package), cmd = pip },
+    { title = 'making an environment in ' .. venv, cmd = { base, '-I', '-m', 'venv', venv } },
+    { title = ('installing %s; torch is large, this takes minutes'):format(package), cmd = pip, cwd = venv },
   }, function(failure)
     if failure then
       return say(failure, vim.log.levels.ERROR)
