@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from aix_lsp.commands import stores
 from aix_lsp.files import read_json
 from aix_lsp.fim.templates import FAMILIES, detect
 
@@ -22,9 +23,14 @@ _EMBEDDED = Path(__file__).parents[1] / "embedded"
 def command(as_json: bool) -> None:
     """List model families and the models on this machine.
 
-    Any of the models listed, or a folder that transformers can load, is a value for the setting "model".
+    Any of the models listed, or a folder that transformers can load, is a value for the setting "model". Those that
+    Ollama, LM Studio and llama.cpp have fetched are GGUF files, named by their paths.
     """
-    models = [{"id": "embedded", "family": _family(_EMBEDDED)}, *_cached()]
+    models: list[dict[str, object]] = [
+        {"id": "embedded", "family": _family(_EMBEDDED)},
+        *_cached(),
+        *map(stores.describe, stores.find_files(hub_cache())),
+    ]
     if as_json:
         families = [{"name": t.name, "order": t.order, "context": t.takes_context} for t in FAMILIES]
         click.echo(json.dumps({"families": families, "models": models}))
@@ -36,7 +42,19 @@ def command(as_json: bool) -> None:
         click.echo(f"  {template.name:<12} {order}{context}")
     click.echo("\nModels on this machine:")
     for model in models:
-        click.echo(f"  {model['id']:<44} {model['family'] or 'no fill-in-the-middle'}")
+        click.echo(f"  {model.get('name', model['id']):<44} {_about(model)}")
+
+
+def _about(model: dict[str, object]) -> str:
+    """One line on a model: family and, of a file, its size, where it is, and why it cannot be used."""
+    family = str(model["family"] or "no fill-in-the-middle")
+    if "store" not in model:
+        return family
+    if "trouble" in model:
+        family = f"cannot be used: {model['trouble']}"
+    elif isinstance(parameters := model["parameters"], int) and isinstance(size := model["bytes"], int):
+        family += f", {parameters / 1e9:.1f} G weights in {size / 1e9:.1f} GB"
+    return f"{family} ({model['store']})\n    {model['id']}"
 
 
 def hub_cache() -> Path:
@@ -58,7 +76,7 @@ def special_tokens(folder: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def _cached() -> Iterator[dict[str, str]]:
+def _cached() -> Iterator[dict[str, object]]:
     for folder in sorted(hub_cache().glob("models--*")):
         name = folder.name.removeprefix("models--").replace("--", "/")
         for snapshot in sorted(folder.glob("snapshots/*")):
