@@ -62,6 +62,11 @@ def environment(inherited: Mapping[str, str] | None = None, here: str | None = N
     return found
 
 
+def _for_child() -> dict[str, str]:
+    """The environment of a child, without what only this process needs."""
+    return {name: value for name, value in environment().items() if name != "AIX_LSP_TOKEN"}
+
+
 def python(module: str, *arguments: str) -> list[str]:
     """The command line that runs one of our modules."""
     return [sys.executable, "-P", "-m", module, *arguments]
@@ -76,7 +81,7 @@ def start(module: str, *arguments: str, detached: bool = False, **pipes: Any) ->
     return subprocess.Popen(
         python(module, *arguments),
         cwd=paths.runtime_dir(),
-        env=environment(),
+        env=_for_child(),
         creationflags=_DETACHED if detached else _QUIET,
         **pipes,
     )
@@ -96,7 +101,7 @@ async def start_async(module: str, *arguments: str, limit: int) -> Process:
         stderr=subprocess.PIPE,
         limit=limit,
         cwd=paths.runtime_dir(),
-        env=environment(),
+        env=_for_child(),
         creationflags=_QUIET,
     )
 
@@ -106,7 +111,7 @@ def run_code(code: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-P", "-c", code],
         cwd=paths.runtime_dir(),
-        env=environment(),
+        env=_for_child(),
         capture_output=True,
         text=True,
         timeout=timeout_s,

@@ -250,6 +250,8 @@ async def test_a_client_without_a_token_chooses_no_server(token: str, url: str) 
         made = configured.settings
         assert (made.url, made.trust_remote_code, made.max_tokens) == (url, bool(token), 7)
         assert made.model == ("evil/model" if token else "embedded")
+        answer = await peer.answer(peer.request("workspace/executeCommand", {"command": "aix.restartEngine"}))
+        assert ("error" in answer) is not bool(token)
         await peer.disconnect()
 
 

@@ -173,6 +173,12 @@ def test_a_childs_environment(tmp_path: Path) -> None:
     assert found["HOME"] == "/home/u"
 
 
+def test_a_child_is_not_told_the_servers_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AIX_LSP_TOKEN", "secret")
+    assert "secret" not in processes.run_code("import os; print(dict(os.environ))", 60).stdout
+
+
 def test_a_child_works_in_a_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
@@ -182,8 +188,8 @@ def test_a_child_works_in_a_private_folder(tmp_path: Path, monkeypatch: pytest.M
 
 def test_every_child_process_is_started_in_one_place() -> None:
     starters = (
-        "subprocess.Popen",
-        "subprocess.run",
+        "subprocess.Popen(",
+        "subprocess.run(",
         "create_subprocess",
         "sys.executable,",
         "os.system",

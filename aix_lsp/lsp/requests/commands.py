@@ -12,7 +12,7 @@ from pygls.exceptions import JsonRpcException
 
 from aix_lsp.completion.request import CompletionRequest, Suggestion
 from aix_lsp.lsp.documents import RequestDocument
-from aix_lsp.lsp.jsonrpc import INVALID_PARAMS
+from aix_lsp.lsp.jsonrpc import INVALID_PARAMS, INVALID_REQUEST
 from aix_lsp.lsp.requests.feedback import note
 from aix_lsp.lsp.requests.inline_completion import inline_item, usage
 from aix_lsp.lsp.requests.suggestions import suggest
@@ -64,6 +64,10 @@ def _enabling(enabled: bool) -> Callable[[Session, list[Any]], Any]:
 
 
 def _restart_engine(session: Session, arguments: list[Any]) -> Any:
+    if not session.trusts_client:
+        raise JsonRpcException(
+            "a session without a token may not end an engine that others use", INVALID_REQUEST
+        )
     return session.restart_engine()
 
 
