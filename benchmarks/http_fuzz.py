@@ -121,7 +121,7 @@ class Tally:
 
     statuses: dict[int, int] = field(default_factory=dict)
     unanswered: int = 0
-    """Requests that were no whole ones, or whose client left."""
+    """Broken requests, and those whose client left."""
     slowest_health_ms: float = 0.0
     wrong: list[str] = field(default_factory=list)
 
@@ -197,14 +197,10 @@ async def exchange(engine: OwnEngine, sent: Exchange, tally: Tally) -> None:
     try:
         async with asyncio.timeout(_ANSWER_S):
             writer.write(sent.data)
-            if sent.whole and sent.leave_after is None:
-                answer = await reader.read(-1)
-            elif sent.leave_after is None:
-                # Perhaps it waits for more of the body: what a client's leaving ends.
+            if not sent.whole:
                 writer.write_eof()
-                answer = await reader.read(-1)
-            elif sent.leave_after:
-                answer = await reader.read(sent.leave_after)
+            if sent.leave_after is None or sent.leave_after:
+                answer = await reader.read(-1 if sent.leave_after is None else sent.leave_after)
     except OSError as error:
         if isinstance(error, TimeoutError) or sent.whole:
             tally.wrong.append(f"{type(error).__name__} at {sent.data[:500]!r}")
@@ -256,9 +252,8 @@ async def fuzz(engine: OwnEngine, seed: int, requests: int, parallel: int) -> Ta
     asking = asyncio.create_task(health())
     await asyncio.gather(*(one() for _ in range(parallel)))
     asking.cancel()
-    metrics = await engine.settled()
-    if held := metrics['aix_pool_pages{state="held"}']:
-        tally.wrong.append(f"{held:.0f} pages are held at the end")
+    if (await engine.settled())['aix_pool_pages{state="held"}']:
+        tally.wrong.append("pages are held at the end")
     return tally
 
 
@@ -269,10 +264,9 @@ async def measure(seed: int, requests: int, parallel: int, args: list[str]) -> l
         before = engine.memory_mib()
         tally = await fuzz(engine, seed + 1, requests - requests // 4, parallel)
         after = engine.memory_mib()
-        engine.process.terminate()
         began = time.perf_counter()
-        status = await engine.process.wait()
-        ended = time.perf_counter() - began
+        engine.process.terminate()
+        status, ended = await engine.process.wait(), time.perf_counter() - began
     wrong = warm.wrong + tally.wrong
     if after > before * (1 + GROWTH):
         wrong.append(f"memory grew from {before:.0f} to {after:.0f} MiB")
@@ -298,10 +292,9 @@ def main() -> int:
     options = parser.parse_args()
     announce()
     wrong = asyncio.run(measure(options.seed, options.requests, options.parallel, options.engine))
-    for line in wrong[:20]:
-        print(f"WRONG: {line}")
+    print(*(f"WRONG: {line}" for line in wrong[:20]), sep="\n")
     print(f"{len(wrong)} wrong" if wrong else "all held")
-    return 1 if wrong else 0
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,25 @@ class EngineMetrics:
         self.requests = self._counter("requests", "Requests by how they ended", "end")
         for end in ("complete", "length", "cancelled", "failed"):
             self.requests.labels(end)
+        self._add_times()
+        self._add_tokens()
+        self.aborted_steps = self._counter("aborted_steps", "Steps ended early because nobody wanted them")
+        self.failed_steps = self._counter("failed_steps", "Steps that raised, by kind", "kind")
+        for kind in ("memory", "error"):
+            self.failed_steps.labels(kind)
+        self.evicted_pages = self._counter("evicted_pages", "Pages evicted from the cache")
+        self.preemptions = self._counter("preemptions", "Sequences sent back to the queue")
+        self.pool_pages = self._gauge("pool_pages", "KV pages by state", "state")
+        self.running_sequences = self._gauge("running_sequences", "Sequences running")
+        self.waiting_sequences = self._gauge("waiting_sequences", "Sequences waiting")
+        self.cost_model_relative_error = self._gauge(
+            "cost_model_relative_error", "Median relative error of the last predicted step times"
+        )
+        self.memory_bytes = self._gauge("memory_bytes", "Memory that the model takes", "part")
+        self.load_seconds = self._gauge("load_seconds", "How long loading the model took")
+        self._reached: dict[Counter, int] = {}
+
+    def _add_times(self) -> None:
         self.time_to_first_token_seconds = self._histogram(
             "time_to_first_token_seconds", "From submission to the first token"
         )
@@ -45,6 +64,12 @@ class EngineMetrics:
         )
         self.step_rows = self._histogram("step_rows", "Sequences in a step", _ROWS)
         self.step_tokens = self._histogram("step_tokens", "Tokens in a step", _TOKENS)
+        self.cancel_to_free_seconds = self._histogram("cancel_to_free_seconds", "From cancel to pages let go")
+        self.cancel_to_free_steps = self._histogram(
+            "cancel_to_free_steps", "Steps that ended from cancel to pages let go", _STEPS
+        )
+
+    def _add_tokens(self) -> None:
         self.prompt_tokens_computed = self._counter(
             "prompt_tokens_computed", "Prompt tokens computed, by part", "part"
         )
@@ -58,27 +83,8 @@ class EngineMetrics:
         self.tokens_after_cancel = self._counter(
             "tokens_after_cancel", "Tokens that steps yielded for requests cancelled meanwhile"
         )
-        self.cancel_to_free_seconds = self._histogram("cancel_to_free_seconds", "From cancel to pages let go")
-        self.cancel_to_free_steps = self._histogram(
-            "cancel_to_free_steps", "Steps that ended from cancel to pages let go", _STEPS
-        )
-        self.aborted_steps = self._counter("aborted_steps", "Steps ended early because nobody wanted them")
-        self.failed_steps = self._counter("failed_steps", "Steps that raised, by kind", "kind")
-        for kind in ("memory", "error"):
-            self.failed_steps.labels(kind)
-        self.evicted_pages = self._counter("evicted_pages", "Pages evicted from the cache")
-        self.preemptions = self._counter("preemptions", "Sequences sent back to the queue")
         self.draft_tokens_proposed = self._counter("draft_tokens_proposed", "Tokens drafted")
         self.draft_tokens_accepted = self._counter("draft_tokens_accepted", "Drafted tokens that were right")
-        self.pool_pages = self._gauge("pool_pages", "KV pages by state", "state")
-        self.running_sequences = self._gauge("running_sequences", "Sequences running")
-        self.waiting_sequences = self._gauge("waiting_sequences", "Sequences waiting")
-        self.cost_model_relative_error = self._gauge(
-            "cost_model_relative_error", "Median relative error of the last predicted step times"
-        )
-        self.memory_bytes = self._gauge("memory_bytes", "Memory that the model takes", "part")
-        self.load_seconds = self._gauge("load_seconds", "How long loading the model took")
-        self._reached: dict[Counter, int] = {}
 
     def _counter(self, name: str, doc: str, *labels: str) -> Counter:
         return Counter(f"aix_{name}", doc, labels, registry=self.registry)

@@ -245,9 +245,8 @@ class Stepper:
 
     def _progressed(self, sequence: Sequence, complete: bool) -> None:
         """Tell what a candidate has brought; its request ends with its last candidate."""
-        request = sequence.request
-        piece = sequence.output.close("length") if complete else sequence.output.take()
-        if piece is not None:
+        request, output = sequence.request, sequence.output
+        if (piece := output.close("length") if complete else output.take()) is not None:
             self._tell(request, piece)
         request.closed += complete
         if request.closed == len(request.sequences):

@@ -62,56 +62,59 @@ class Connections:
         connection.transport.abort()
 
 
+class GuardedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """uvicorn's HTTP protocol, whose connections a server's `watched` knows of."""
+
+    watched: Connections
+    _head_size: int | None = None
+    """Bytes of the head that is being read; None where none is, and with h11, which has bounds of its own."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.watched.opened(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.watched.closed(self)
+        super().connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        if self._resting:
+            self.watched.heads.setdefault(self, time.monotonic())
+        super().data_received(data)
+        if not self._resting:
+            self.watched.silent.pop(self, None)
+            self.watched.heads.pop(self, None)
+        if self._head_size is not None:
+            self._head_size += len(data)
+            if self._head_size > _LARGEST_HEAD:
+                self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_size = 0
+
+    def on_headers_complete(self) -> None:
+        self._head_size = None
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._resting and self in self.watched.open:
+            self.watched.silent[self] = time.monotonic()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.watched.unread[self] = time.monotonic()
+
+    def resume_writing(self) -> None:
+        self.watched.unread.pop(self, None)
+        super().resume_writing()
+
+    @property
+    def _resting(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+
 def guarded(connections: Connections) -> type[asyncio.Protocol]:
-    """uvicorn's HTTP protocol, whose connections `connections` knows of."""
-
-    class Guarded(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-        _head_size: int | None = None
-        """Bytes of the head that is being read; None where none is, and with h11, which has bounds of its own."""
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            connections.opened(self)
-
-        def connection_lost(self, error: Exception | None) -> None:
-            connections.closed(self)
-            super().connection_lost(error)
-
-        def data_received(self, data: bytes) -> None:
-            if self._resting:
-                connections.heads.setdefault(self, time.monotonic())
-            super().data_received(data)
-            if not self._resting:
-                connections.silent.pop(self, None)
-                connections.heads.pop(self, None)
-            if self._head_size is not None:
-                self._head_size += len(data)
-                if self._head_size > _LARGEST_HEAD:
-                    self.transport.abort()
-
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            self._head_size = 0
-
-        def on_headers_complete(self) -> None:
-            self._head_size = None
-            super().on_headers_complete()
-
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            if self._resting and self in connections.open:
-                connections.silent[self] = time.monotonic()
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            connections.unread[self] = time.monotonic()
-
-        def resume_writing(self) -> None:
-            connections.unread.pop(self, None)
-            super().resume_writing()
-
-        @property
-        def _resting(self) -> bool:
-            return self.cycle is None or self.cycle.response_complete
-
-    return Guarded
+    """The protocol for one server."""
+    return type("Guarded", (GuardedProtocol,), {"watched": connections})

@@ -14,7 +14,7 @@ from aix_lsp.engine.scheduling.order import RateLimiter
 from aix_lsp.engine.scheduling.recall import Recall
 from aix_lsp.engine.scheduling.schedule import Limits, Plan
 from aix_lsp.engine.scheduling.scheduler import Scheduler
-from aix_lsp.engine.scheduling.sequence import Request
+from aix_lsp.engine.scheduling.sequence import Request, State
 from aix_lsp.engine.step import Sampled
 from tests.engine import fakes
 
@@ -212,6 +212,23 @@ def test_debts_halve() -> None:
     for name in range(3000):
         limiter.charge(str(name), 1, 1e6 + name * 100)
     assert len(limiter._debts) <= 1025
+
+
+def test_under_load_a_quarter_of_a_share_gets_a_quarter_of_the_tokens() -> None:
+    made = scheduler(running=1, client_running=1, drafts=0)
+    served = {"usual": 0, "small": 0}
+    waiting: dict[str, Request] = {}
+    for step in range(400):
+        for client, share in (("usual", 1.0), ("small", 0.25)):
+            if client not in waiting or waiting[client].sequences[0].state is State.DONE:
+                one = request([step, 1, 2, 3], new=1, arrival=step * 0.01, client=client, share=share)
+                waiting[client] = one
+                made.submit(one)
+        plan = made.plan(step * 0.01)
+        assert plan is not None
+        served[plan.planned[0].sequence.request.client] += plan.work.tokens
+        made.complete(plan, [[Sampled(3, 0.0)] * row.outputs for row in plan.rows], 1e-3, step * 0.01)
+    assert 3 < served["usual"] / served["small"] < 5
 
 
 def test_many_clients_at_once_are_not_swept_at_each_charge(monkeypatch: pytest.MonkeyPatch) -> None:
