@@ -11,11 +11,12 @@ from aix_lsp.backends.base import Backend, GenerateRequest, ModelInfo, Priority,
 from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.debounce import Mean
 from aix_lsp.completion.request import CompletionContext
-from aix_lsp.completion.secrets import encodable, redact
 from aix_lsp.fim.block import opens_block
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
 from aix_lsp.fim.window import Limits, Window, next_window
 from aix_lsp.languages import language_of
+from aix_lsp.privacy.documents import without_secrets
+from aix_lsp.privacy.secrets import encodable, redact
 from aix_lsp.settings import Settings
 
 _CHARS_PER_TOKEN = 2.6
@@ -61,11 +62,12 @@ class PromptBuilder:
         """The prompt at the context's cursor; `before` is the window of the document's last one."""
         model, longest = self._backend.status.model, self._budget.longest
         settings, document = context.settings, context.document
-        window = next_window(before, document.text, context.position, limits(settings, model, longest))
+        text, found = without_secrets(document.text, document.language, *context.position)
+        window = next_window(before, text, context.position, limits(settings, model, longest))
         room = context_chars(settings, model, longest)
         files = self._context_provider.files(context, window, room, moved=window.moved_from(before))
         corpus = self._context_provider.corpus(context, window) if recalls(settings, model) else ()
-        prompt, placeholders = clean(window.prompt(document.path, document.language, files))
+        prompt, placeholders = clean(window.prompt(document.path, document.language, files), found)
         others = self._context_provider.placeholders(document.uri)
         request = GenerateRequest(
             prompt=prompt,
@@ -156,25 +158,28 @@ def _stop_when(context: CompletionContext) -> StopWhen:
     return "block" if context.multiline else "line"
 
 
-def clean(prompt: FimPrompt) -> tuple[FimPrompt, tuple[str, ...]]:
-    """The prompt as it may be sent, without secrets; and what stands in their place."""
-    before = redact(encodable(prompt.prefix + prompt.middle))
-    suffix = redact(encodable(prompt.suffix))
+def clean(prompt: FimPrompt, placeholders: tuple[str, ...]) -> tuple[FimPrompt, tuple[str, ...]]:
+    """The prompt as it may be sent, and what stands in it in place of secrets.
+
+    Its document has none left (see privacy/documents), but `placeholders`; what comes from elsewhere may.
+    """
+    before = encodable(prompt.prefix + prompt.middle)
+    suffix = encodable(prompt.suffix)
     context = [redact(encodable(file.text)) for file in prompt.context]
     anchor = len(prompt.prefix)
     sent = replace(
         prompt,
-        prefix=before.text[:anchor],
-        middle=before.text[anchor:],
-        suffix=suffix.text,
+        prefix=before[:anchor],
+        middle=before[anchor:],
+        suffix=suffix,
         path=encodable(prompt.path),
         context=tuple(
             ContextFile(encodable(file.path), clean.text)
             for file, clean in zip(prompt.context, context, strict=True)
         ),
     )
-    placeholders = chain.from_iterable(part.placeholders for part in (before, suffix, *context))
-    return sent, tuple(placeholders)
+    shown = (each for each in placeholders if each in before or each in suffix)
+    return sent, (*shown, *chain.from_iterable(part.placeholders for part in context))
 
 
 class PromptBudget:

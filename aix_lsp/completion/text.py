@@ -51,6 +51,15 @@ class Text:
         return cls(blocks, starts, starts.pop())
 
     @property
+    def blocks(self) -> Sequence[tuple[str, ...]]:
+        """The lines in order, in blocks that versions share where they have the same lines."""
+        return self._blocks
+
+    def with_blocks(self, blocks: Sequence[tuple[str, ...]]) -> Text:
+        """This text with other blocks, each of as many lines as the one in its place."""
+        return Text(list(blocks), self._starts, self._count)
+
+    @property
     def line_count(self) -> int:
         """Number of lines, at least 1."""
         return self._count

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
-from aix_lsp.completion.secrets import Redacted, redact
 from aix_lsp.files import read_bytes
+from aix_lsp.privacy.secrets import Redacted, redact
 
 _PASSED_BY = frozenset(("node_modules", "__pycache__", "site-packages", "bower_components"))
 _STANDS_FOR_ITS_FOLDER = frozenset(("__init__", "index", "mod"))
@@ -57,4 +57,4 @@ def read_source(path: Path) -> Redacted | None:
     head = text[: 8 * _LONGEST_LINE]
     if len(head) > _LONGEST_LINE * (head.count("\n") + 1):
         return None
-    return redact(text)
+    return redact(text, path.suffix.removeprefix(".") or path.name)

@@ -17,13 +17,14 @@ from pathlib import Path
 
 from aix_lsp.backends.base import CorpusText
 from aix_lsp.completion.context.files import LARGEST, passed_by, read_source
-from aix_lsp.completion.secrets import Redacted, encodable, redact
 from aix_lsp.completion.text import DocumentSnapshot
 from aix_lsp.files import on_thread
 from aix_lsp.fim.reading import LineColumn, read, read_back
 from aix_lsp.fim.window import Window
 from aix_lsp.languages import indexed_language, related
+from aix_lsp.privacy.documents import without_secrets
 from aix_lsp.privacy.policy import Privacy
+from aix_lsp.privacy.secrets import Redacted, encodable
 from aix_lsp.settings import Settings
 
 _CHARS = 200_000
@@ -160,11 +161,16 @@ class Neighbours:
 
 def _around(document: DocumentSnapshot, part: tuple[LineColumn, LineColumn]) -> tuple[_Text, ...]:
     """What stands before and after a part of a document, without secrets."""
-    text = document.text
+    text, found = without_secrets(document.text, document.language, part[0][0])
     before, after = read_back(text, part[0], _OWN_CHARS), ""
     if part[1][0] < text.line_count:
-        after = read(text, part[1], text.line_count, _OWN_CHARS)
-    return tuple(_Text.of(redact(encodable(side))) for side in (before, after) if side.strip())
+        text, more = without_secrets(document.text, document.language, part[1][0])
+        after, found = read(text, part[1], text.line_count, _OWN_CHARS), (*found, *more)
+    return tuple(
+        _Text.of(Redacted(side, tuple(each for each in found if each in side)))
+        for side in map(encodable, (before, after))
+        if side.strip()
+    )
 
 
 def _near(root: Path, path: str, language: str, privacy: Privacy) -> Iterator[Path]:

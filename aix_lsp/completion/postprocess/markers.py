@@ -50,7 +50,7 @@ def _possible_start(text: str) -> int:
 
 
 def placeholders(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """Cut before a placeholder; see completion/secrets.py."""
+    """Cut before a placeholder; see privacy/secrets.py."""
     known = [placeholder for placeholder in cursor.placeholders if len(placeholder) >= _SHORTEST]
     found = [at for placeholder in known if (at := text.find(placeholder)) >= 0]
     if found:

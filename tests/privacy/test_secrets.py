@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aix_lsp.completion.secrets import redact
+from aix_lsp.privacy.secrets import redact
 
 generator = random.Random(3)
 

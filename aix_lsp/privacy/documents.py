@@ -1,0 +1,113 @@
+"""A document without its secrets: judged whole, before anything is cut from it, and anew only where it has changed.
+
+Time per keystroke: a look-up for each block of lines, and the lines of the slice that was edited. Blocks are shared
+between a text's versions (completion/text.py), so that an unchanged one is found by what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple, Protocol, Self, TypeVar
+
+from aix_lsp.privacy.secrets import PLAIN, RedactedLine, is_literal, redact_line, redact_lines
+
+_FAR_LINES = 4096
+"""On either side of the cursor; what lies farther is left empty, since no prompt reaches there."""
+_SLICE = 64
+_MOST_BLOCKS = 4096
+
+_Block = tuple[str, ...]
+
+
+class Blocks(Protocol):
+    """A text made of blocks of lines."""
+
+    @property
+    def blocks(self) -> Sequence[_Block]: ...
+
+    def with_blocks(self, blocks: Sequence[_Block]) -> Self: ...
+
+
+T = TypeVar("T", bound=Blocks)
+
+
+class _Clean(NamedTuple):
+    lines: _Block
+    placeholders: tuple[str, ...]
+    state: str
+
+
+_known: dict[tuple[int, str, bool], tuple[_Block, _Clean]] = {}
+"""By a block's identity, which is its own as long as it is kept here."""
+
+
+def without_secrets(text: T, language: str, line: int, column: int = -1) -> tuple[T, tuple[str, ...]]:
+    """The text around a line with each secret replaced, all places where they were; and what stands in their place.
+
+    With a `column`, that is where the user is typing: what is still unfinished there is judged more strictly.
+    """
+    literal, state = is_literal(language), PLAIN
+    found: list[_Block] = []
+    placeholders: dict[str, None] = {}
+    first = 0
+    for block in text.blocks:
+        behind = first + len(block)
+        if behind < line - _FAR_LINES or first > line + _FAR_LINES:
+            clean = _Clean(_empty(len(block)), (), PLAIN)
+        elif first <= line < behind and column >= 0:
+            clean = _typed_in(block, state, literal, line - first, column)
+        else:
+            clean = _block(block, state, literal)
+        found.append(clean.lines)
+        placeholders.update(dict.fromkeys(clean.placeholders))
+        first, state = behind, clean.state
+    return text.with_blocks(found), tuple(placeholders)
+
+
+def _block(block: _Block, state: str, literal: bool) -> _Clean:
+    key = (id(block), state, literal)
+    known = _known.get(key)
+    if known is None or known[0] is not block:
+        if len(_known) >= _MOST_BLOCKS:
+            _known.clear()
+        known = _known[key] = (block, _sliced(block, state, literal))
+    return known[1]
+
+
+def _sliced(block: _Block, state: str, literal: bool) -> _Clean:
+    lines: list[str] = []
+    placeholders: list[str] = []
+    for start in range(0, len(block), _SLICE):
+        clean = _slice(block[start : start + _SLICE], state, literal)
+        lines += clean.lines
+        placeholders += clean.placeholders
+        state = clean.state
+    return _Clean(tuple(lines) if placeholders else block, tuple(placeholders), state)
+
+
+@lru_cache(maxsize=2048)
+def _slice(lines: _Block, state: str, literal: bool) -> _Clean:
+    found, placeholders, state = redact_lines(lines, state, literal)
+    return _Clean(tuple(found) if placeholders else lines, placeholders, state)
+
+
+def _typed_in(block: _Block, state: str, literal: bool, at: int, column: int) -> _Clean:
+    """A block in which the user is typing."""
+    before = _sliced(block[:at], state, literal)
+    typed = _line(block[at], before.state, literal, column)
+    behind = _sliced(block[at + 1 :], typed.state, literal)
+    return _Clean(
+        (*before.lines, typed.text, *behind.lines),
+        (*before.placeholders, *typed.placeholders, *behind.placeholders),
+        behind.state,
+    )
+
+
+def _line(line: str, state: str, literal: bool, column: int) -> RedactedLine:
+    return redact_line(line, state, literal, column)
+
+
+@lru_cache(maxsize=64)
+def _empty(lines: int) -> _Block:
+    return ("\n",) * lines

@@ -1,0 +1,154 @@
+"""Whether a value is a secret, by what it is called and what it looks like. Pure.
+
+A name alone decides little: `token = "access_token"` is none, and neither do words inside a value excuse it:
+what counts is how much of it is random.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+
+from aix_lsp.privacy.randomness import entropy, is_hex, is_sequence, is_uuid, kinds, mean_run, word_share
+
+_TEMPLATE = re.compile(
+    r"\$\{\{.{0,200}?\}\}|\{\{.{0,200}?\}\}|\$\{[^}]{0,200}\}|\$\([^)]{0,200}\)|#\{[^}]{0,200}\}|<%.{0,200}?%>"
+    r"|\{[A-Za-z_][\w.()\[\]'\"!:-]{0,100}\}|\{\}|%\([\w.]{1,60}\)s|<[A-Za-z][\w .,:/-]{0,80}>|%[sdr](?!\w)"
+    r"|\[[A-Z _-]{3,40}\]"
+)
+_REFERENCE = re.compile(
+    r"\$[A-Za-z_]\w*|%[A-Za-z_]\w*%|@[A-Za-z_]\w*@|!(?:vault|Ref|Sub|GetAtt|ImportValue|secret|env|include|reference)(?:\b.*)?|&[A-Za-z]\w*|\*+|[.•]{3,}|-+|_+"
+)
+_FILLER_WORDS = """
+xxx xxxx abc abcd def foo bar baz qux test tests testing example examples sample dummy fake mock placeholder
+changeme change replace replaceme insert enter your my the here some any with this me todo fixme none null nil
+true false undefined password passwd pass secret token string text value key hidden required optional user
+username admin root default unknown empty redacted masked removed omitted basic bearer digest apikey api auth
+"""
+_FILLERS = frozenset(_FILLER_WORDS.split())
+_WORD = re.compile(r"[A-Za-z]+")
+_PARTS = re.compile(r"[-_.]")
+_IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.)[A-Za-z_$][\w$]*)*")
+_PATH = re.compile(r"(?:~|\.{1,2}|[A-Za-z]:)?(?:[/\\][\w .@+-]*)+|(?:[\w@+-]+/)+[\w.@+-]*\.\w{1,5}")
+_NUMBER = re.compile(r"[+-]?\d[\d_.,:/ -]*(?:ms|s|m|h|d|px|em|%)?")
+_DATED = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?")
+_PUBLIC = re.compile(r"AAAA[A-E]3NzaC1|sha\d+-|sha\d+:|md5[:-]|data:|urn:|https?:|[\w.+-]+@[\w-]+\.\w")
+_MIXED = re.compile(r"[A-Za-z].*[0-9]|[0-9].*[A-Za-z]")
+_SIXTY_FOUR = re.compile(r"[A-Za-z0-9+/_-]{16,}={1,2}")
+
+
+class Level(IntEnum):
+    """How much a value's name says that it is a secret."""
+
+    NONE = 0
+    KEY = 1
+    """`key`, `client_id`: the value itself has to tell."""
+    SECRET = 2
+    """`token`, `api_key`, a vendor's name."""
+    PASSWORD = 3
+    """Even a weak one counts."""
+
+
+def is_secret(value: str, level: Level, *, open_end: bool = False, literal: bool = False) -> bool:
+    """Whether a value is to be replaced.
+
+    `open_end`: it is being typed, or goes on where we do not see it, so that less of it has to do. `literal`: it
+    stands unquoted in a file where that is a text (YAML, .env), not a name.
+    """
+    rest = _TEMPLATE.sub("", value)
+    if not rest.strip() or _REFERENCE.fullmatch(value) or _is_placeholder(rest, 0 if open_end else 3):
+        return False
+    if rest != value and word_share(rest) > 0.5:
+        return False
+    if level is Level.PASSWORD:
+        return _is_password(rest, open_end, literal)
+    if level is Level.SECRET:
+        return _is_token(rest, open_end)
+    return is_random(rest, 16 if level is Level.KEY else 20, open_end)
+
+
+def _is_placeholder(value: str, most: int) -> bool:
+    """Whether a value is made of words that stand for one, and of at most so many other letters and digits."""
+    left = len(value)
+    for word in _WORD.findall(value[:256]):
+        if word.lower() in _FILLERS or (len(word) > 2 and len(set(word.lower())) == 1):
+            left -= len(word)
+    named = left < len(value)
+    more = sum(map(str.isalnum, value)) - (len(value) - left)
+    return (named and more <= most) or len(set(value)) == 1 or (len(value) >= 8 and is_sequence(value))
+
+
+def _is_password(value: str, open_end: bool, literal: bool) -> bool:
+    if len(value) < (2 if open_end else 4) or _PATH.fullmatch(value) or _PUBLIC.match(value):
+        return False
+    if " " in value.strip():
+        return _is_phrase(value)
+    if open_end:
+        return True
+    letters_only = value.replace("_", "").replace("-", "").replace(".", "").isalpha()
+    if letters_only:
+        if len(value) >= 8 and word_share(value) < 0.6:
+            return True
+        parts = [part for part in _PARTS.split(value) if len(part) >= 6]
+        if any((word_share(part) < 0.5 and len(part) >= 8) or mean_run(part) < 3.5 for part in parts):
+            return True
+        plain = value.isalpha() and value.islower()
+        mixed = kinds(value) > 1 and not value[1:].islower()
+        return (literal and (plain or mixed)) or (
+            value.isalpha() and not value[:1].isupper() and not value.islower()
+        )
+    if _NUMBER.fullmatch(value):
+        return literal and value.isdigit()
+    if _IDENTIFIER.fullmatch(value) and word_share(value) > 0.8 and ("_" in value or "." in value):
+        return False
+    return any(map(str.isalnum, value))
+
+
+def _is_phrase(value: str) -> bool:
+    """Whether a value with blanks is a passphrase: lower-case words, or random ones; no sentence for people."""
+    words = value.split()
+    if any(is_random(word, 8, False) for word in words):
+        return True
+    plain = all(word.isalpha() and word.islower() for word in words)
+    return plain and len(words) >= 12 and len(words) % 3 == 0
+
+
+def _is_token(value: str, open_end: bool) -> bool:
+    if " " in value.strip():
+        return any(is_random(word, 16, open_end) for word in value.split())
+    if len(value) < (4 if open_end else 8) or _says_what_it_is(value):
+        return False
+    if is_uuid(value) or (open_end and len(value) >= 6 and _MIXED.search(value)):
+        return True
+    if is_hex(value) and len(value) >= (6 if open_end else 12):
+        return not value.isdigit() or len(value) >= 16
+    if value.isalpha() and kinds(value) == 1:
+        return len(value) >= 12 and word_share(value) < 0.5
+    if _SIXTY_FOUR.fullmatch(value):
+        return True
+    share = word_share(value)
+    if kinds(value) == 1 and not any(map(str.isdigit, value)):
+        return share < 0.5
+    return share < (0.6 if len(value) < 24 else 0.7) and (open_end or entropy(value) >= 2.5)
+
+
+def _says_what_it_is(value: str) -> bool:
+    """Whether a value is a path, a number, a date, or has something before it that names its kind."""
+    if _PUBLIC.match(value) or _NUMBER.fullmatch(value) or _DATED.fullmatch(value):
+        return True
+    words = 0.6 if kinds(value) == 3 and len(value) >= 32 else 0.4 if len(value) >= 20 else 0.0
+    return _PATH.fullmatch(value) is not None and word_share(value) >= words
+
+
+def is_random(value: str, least: int, open_end: bool) -> bool:
+    """Whether a value without a telling name is a key: random letters in both cases and digits; no digest, no UUID."""
+    if len(value) < (least - 8 if open_end else least) or len(value) > 256:
+        return False
+    if kinds(value) < 3 or is_hex(value) or is_uuid(value) or _says_what_it_is(value) or is_sequence(value):
+        return False
+    digits = sum(map(str.isdigit, value))
+    if not 1 <= digits <= 0.6 * len(value):
+        return False
+    if mean_run(value) > (4 if open_end else 2.6):
+        return False
+    return word_share(value) < (0.5 if open_end else 0.35) and entropy(value) >= (2.8 if open_end else 3.4)

@@ -1,0 +1,164 @@
+"""Keys that are known by their shape: the table. Source: gitleaks' rules and the vendors' own pages.
+
+What stands in a prefix is the same in all keys of a kind and stays; what follows is replaced. The least lengths are
+low, since a key is to be found while it is typed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_W = r"[\w-]"
+_ALNUM = "[A-Za-z0-9]"
+
+_PREFIXED: tuple[tuple[str, str, int], ...] = (
+    # prefixes (separated by blanks), the characters that follow, how many at least
+    ("AKIA ASIA AGPA AIDA AROA AIPA ANPA ANVA ABIA ACCA A3T", "[A-Z0-9]", 6),
+    ("ABSK bedrock-api-key-", "[A-Za-z0-9+/=]", 12),
+    ("LTAI AKCp cmVmd EZAK EZTK HRKU-AA GR1348941", _W, 10),
+    ("ghp_ gho_ ghu_ ghs_ ghr_ github_pat_", r"\w", 8),
+    ("glpat- gldt- glft- glrt- glptt- glsoat- glcbt- glffct- glimt- glagent- gloas-", r"[\w.-]", 6),
+    ("xoxb- xoxp- xoxa- xoxr- xoxo- xoxs- xoxe- xoxe.xoxp- xoxe.xoxb- xapp-", r"[\w-]", 6),
+    ("sk_live_ sk_test_ sk_prod_ rk_live_ rk_test_ rk_prod_ whsec_", r"[\w+/=]", 6),
+    ("sk-ant- sk-proj- sk-svcacct- sk-admin- sk-or- sk-lf- sk-", _W, 12),
+    ("AIza ya29. GOCSPX- AQVN", r"[\w.-]", 8),
+    ("EAAA sq0atp- sq0csp- EAAM EAAC", _W, 12),
+    ("hf_ api_org_ npm_ pypi- pplx- gsk_ r8_ tgp_v1_ xai- nvapi- fw_ key- pubkey-", _W, 12),
+    (
+        "dop_v1_ doo_v1_ dor_v1_ rubygems_ pul- dapi sgp_ sntryu_ sntrys_ rdme_ lin_api_ pnu_ ico-",
+        r"[\w=+/-]",
+        8,
+    ),
+    ("shpat_ shpca_ shppa_ shpss_ shippo_live_ shippo_test_ duffel_live_ duffel_test_", r"[\w=-]", 8),
+    (
+        "PMAK- NRAK- NRII- NRJS- NRRA- SG. dp.pt. dp.st. dt0c01. dt0s01. fio-u- p8e- tk-us- xkeysib-",
+        r"[\w.=-]",
+        8,
+    ),
+    (
+        "pscale_tkn_ pscale_oauth_ pscale_pw_ tfp_ ntn_ secret_ glsa_ glc_ sm_aat_ sm_pat_ sm_sat_",
+        r"[\w=.+/-]",
+        8,
+    ),
+    (
+        "hvs. hvb. hvr. fo1_ fm1a_ fm1r_ fm2_ ATATT3 ATCTT3 ATBB s-s4t2ud- s-s4t2af- sha256~ t1.",
+        r"[\w=.+/-]",
+        10,
+    ),
+    (
+        "AGE-SECRET-KEY-1 A3- API- FLWSECK_TEST- FLWSECK- CLOJARS_ CFPAT- live_ v1.0- ops_ dckr_pat_ akp_",
+        r"[\w+/=-]",
+        12,
+    ),
+    (
+        "squ_ sqp_ sqa_ figd_ phc_ phx_ ctx7sk- waka_ tskey- tvly- e2b_ lsv2_pt_ lsv2_sk_ pat. sat. sc_ ext_",
+        r"[\w.-]",
+        14,
+    ),
+)
+_ELSEWHERE = (
+    # The group is what is replaced.
+    rf"([A-Za-z0-9]{{14}}\.atlasv1\.{_W}{{6,200}})",
+    rf"pat{_ALNUM}{{14}}\.([a-f0-9]{{8,64}})",
+    rf"[0-9]{{5,16}}:(A{_W}{{8,64}})",
+    rf"[MNO]{_W}{{22,28}}\.({_W}{{4,8}}\.{_W}{{6,80}})",
+    r"[\w~.]{3}\dQ~([\w~.-]{6,40})",
+    rf"SK([0-9a-f]{{32}})(?!{_ALNUM})",
+    r"([0-9a-f]{16,32})-us[0-9]{1,2}(?!\w)",
+    rf"[A-Za-z0-9]{{6}}_({_ALNUM}{{20,29}}_mmk)",
+    rf"s\.({_ALNUM}{{24}})(?!{_ALNUM})",
+    r"4b1d([A-Za-z0-9]{30,38})",
+    r"[0-9]{15,16}[|]([\w-]{20,40})",
+    r"[A-Z0-9]{26}\.([\w-]{30,60})",
+)
+_ANYWHERE = (
+    r"hooks\.slack\.com/(?:services|workflows|triggers)/([\w/+-]{6,400})",
+    r"discord(?:app)?\.com/api/webhooks/\d{4,25}/([\w-]{6,200})",
+    r"webhook\.office\.com/webhookb2/([\w@/-]{8,400})",
+    r"hooks\.zapier\.com/hooks/catch/([\w/-]{6,80})",
+    r"api\.telegram\.org/bot(\d{4,16}:[\w-]{6,64})",
+    r"outlook\.office\.com/webhook/([\w@/-]{8,400})",
+    r"maker\.ifttt\.com/trigger/[\w-]{1,80}/with/key/([\w-]{6,80})",
+    r"chat\.googleapis\.com/v1/spaces/[\w-]{1,80}/messages\?key=([\w&=%.-]{6,300})",
+)
+
+
+def _by_start() -> Iterator[tuple[str, str]]:
+    for prefixes, follows, least in _PREFIXED:
+        for prefix in sorted(prefixes.split(), key=len, reverse=True):
+            yield prefix, rf"{re.escape(prefix)}({follows}{{{least},1024}})"
+
+
+def _table() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    found: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    for prefix, expression in _by_start():
+        found.setdefault(prefix[:2], []).append((prefix, re.compile(expression)))
+    return found
+
+
+BY_START = _table()
+"""By the first two characters: each prefix, and the expression whose group is replaced. Not for words behind it."""
+UNFINISHED = re.compile(r"[\w.=+/-]{1,1024}|$")
+"""What is typed so far of a key behind its prefix."""
+BY_SHAPE = re.compile("|".join(f"(?:{expression})" for expression in _ELSEWHERE))
+"""At the start of a token; one of the groups is replaced."""
+SITES = ("hooks.", "webhook", "telegram.org/bot", "ifttt", "chat.googleapis")
+"""One of these stands where WEBHOOK can match."""
+WEBHOOK = re.compile("|".join(_ANYWHERE))
+"""Anywhere in a line; one of the groups is replaced."""
+JWT = re.compile(r"(?:eyJ|ZXlK)([\w+/=-]{4,}(?:\.[\w+/=-]*){0,4})")
+
+# Names
+
+_AT_WORD = r"(?:(?<![a-z])|(?-i:(?<=[a-z])(?=[A-Z])))"
+"""Where a word of a name begins: `pass` in `db_pass` and `dbPass`, not in `bypass`."""
+PASSWORD = (
+    r"passw(?:or)?d|passphrase|passcode|passwort|pswd|pwd|storepass|keypass|mnemonic|seed_?phrase|identified\s+by"
+    rf"|(?:bind|root|user|db)(?:pw|pass)(?!w)|{_AT_WORD}(?:pass|pw)"
+)
+_KEYS = """
+api access auth private encryption encrypt signing account master session shared license app application
+client service deploy admin secret storage subscription hmac crypto encrypted host ssh gpg publishing server
+user aes jwt cookie integration write read rest merchant consumer vault unseal
+"""
+SECRET = (
+    rf"secret|token|credential|authorization|(?:{'|'.join(_KEYS.split())})[ _.-]?(?:access[ _.-]?)?key"
+    r"|session[_-]?id|webhook|connection[_-]?string|conn[_-]?str|_gitlab_session|contribsys__com"
+    rf"|{_AT_WORD}(?:creds|auth|bearer|jwt|pat|sig|signature|dsn|hmac|t?otp|salt|pepper|psk|license|sid)"
+)
+VENDORS = """
+adafruit adobe airtable algolia alibaba aliyun amplitude asana atlassian authress beamer bitbucket bittrex
+bugsnag clickhouse clojars cloudflare codecov cohere coinbase confluence confluent contentful datadog deepgram
+discord docusign dropbox droneci dynatrace elastic etsy facebook fastly finicity finnhub flickr freshbooks
+gitter gocardless grafana heroku hubspot infura intercom jfrog artifactory bintray jira kraken kucoin
+launchdarkly linkedin linked_in logdna looker mailchimp mailgun mapbox mattermost meraki messagebird mixpanel
+netlify newrelic new_relic nytimes okta onesignal opsgenie pagerduty paypal plaid postmark private_?ai pusher
+rapidapi razorpay rollbar segment sendbird sendgrid sentry shopify snyk sonar squarespace sumo sumologic
+tencent travis trello twilio twitch twitter typeform vercel vonage yandex zendesk zoom
+"""
+VENDOR = re.compile("|".join(VENDORS.split()))
+"""In lower case."""
+NAMES = re.compile(
+    rf"(?P<password>{PASSWORD})|(?P<secret>{SECRET})|(?P<vendor>{_AT_WORD}(?:{'|'.join(VENDORS.split())}))"
+    rf"|(?P<key>{_AT_WORD}(?:key|client_?id|app_?id))",
+    re.IGNORECASE,
+)
+_STEMS = """
+pass pw secret token cred auth bearer key session jwt pat sig dsn hmac otp salt pepper webhook psk license sid
+conn pswd mnemonic seed client app contribsys identified
+"""
+STEMS = tuple(_STEMS.split())
+"""In lower case, one of these stands wherever a name of a password, a secret or a key does."""
+_ABOUT = """
+file filename path dir directory url uri endpoint host port name names type types kind length len size min max
+field fields label hint error errors message msg prompt placeholder title description text help policy rule
+rules regex pattern format template view page form input button expiry expires expiration ttl timeout age
+count limit index column table schema class id ids env var variable param parameter params header headers
+prefix suffix encoding algorithm algo alg method provider manager handler helper service factory store storage
+validator callback function func required optional enabled disabled visible valid invalid missing strength
+score reset change changed update updated create created match matches confirm strategy mode scope scopes
+version public test_name arn ref reference source src style color map list usage info status event action
+"""
+NOT_A_VALUE = frozenset(_ABOUT.split())
+"""Behind a secret's name, these say that the value is something about it: `password_file`, `token_type`."""

@@ -1,0 +1,136 @@
+"""What the secret detector finds and what it costs: `python -m benchmarks.secrets` (`--each 4` for more of every kind).
+
+Planted secrets of every kind in every position; ordinary files of the standard library and of what is installed, in
+which nothing should be masked; the time a keystroke takes in a document of 10,000 lines, and whether time grows in
+proportion to a hostile text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import sysconfig
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from aix_lsp.completion.text import Position, Text
+from aix_lsp.privacy.documents import without_secrets
+from aix_lsp.privacy.secrets import redact
+from benchmarks.stats import percentile
+from tests.privacy.planted import KINDS, leaks, plants
+from tests.privacy.test_leaks import POSITIONS, TOO_MUCH, leaked
+
+_ENDINGS = "py pyi js ts h hpp cpp c pm rb go rs java css html md rst json yaml yml toml cfg conf sh txt"
+_LINES = 10_000
+_KEYS = 300
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--each", type=int, default=2, help="secrets of every kind")
+    parser.add_argument("--files", type=int, default=300, help="ordinary files")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    planted(arguments.seed, arguments.each)
+    ordinary(arguments.seed, arguments.files)
+    keystrokes()
+    growth()
+
+
+def planted(seed: int, each: int) -> None:
+    """Leaks by position."""
+    found: Counter[str] = Counter()
+    count = 0
+    for plant in plants(seed, each):
+        count += 1
+        for position in POSITIONS:
+            if leaked(plant, position):
+                found[position] += 1
+                print(f"  leaks {position}: {plant.kind}")
+        if leaks(plant.secret, redact(plant.text, plant.language).text):
+            found["in a file"] += 1
+            print(f"  leaks in a file: {plant.kind}")
+    print(f"planted: {count} secrets of {KINDS} kinds")
+    for position in (*POSITIONS, "in a file"):
+        print(f"  {position:12} {found[position]} leaks")
+
+
+def ordinary(seed: int, count: int) -> None:
+    """Lines that are masked in files in which there is nothing to mask."""
+    by_ending: dict[str, list[Path]] = {}
+    for file in _installed():
+        by_ending.setdefault(file.suffix.removeprefix("."), []).append(file)
+    rng, chosen = random.Random(seed), []
+    for ending in sorted(by_ending):
+        chosen += rng.sample(sorted(by_ending[ending]), min(len(by_ending[ending]), count))
+    chosen = rng.sample(chosen, min(count, len(chosen)))
+    lines = masked = 0
+    began = time.process_time()
+    for file in chosen:
+        text = file.read_text("utf-8", "replace")
+        clean = redact(text, file.suffix.removeprefix(".")).text
+        lines += text.count("\n") + 1
+        for before, after in zip(text.split("\n"), clean.split("\n"), strict=True):
+            if before != after:
+                masked += 1
+                print(f"  masked in {file.name}: {after.strip()[:100]}")
+    took = time.process_time() - began
+    print(
+        f"ordinary: {len(chosen)} files, {lines} lines, {masked} masked, {1000 * masked / lines:.2f} in 1,000 lines"
+    )
+    print(f"  the first look at a line takes {1e6 * took / lines:.1f} us")
+
+
+def _installed() -> Iterator[Path]:
+    places = [
+        sysconfig.get_path("stdlib"),
+        sysconfig.get_path("purelib"),
+        "/usr/lib/node_modules",
+        "/usr/include",
+    ]
+    for place in places:
+        for ending in _ENDINGS.split():
+            for file in Path(place).rglob(f"*.{ending}"):
+                if file.is_file() and 500 < file.stat().st_size < 150_000:
+                    yield file
+
+
+def keystrokes() -> None:
+    """Time to clean a document after each keystroke, and after each key that moves lines."""
+    source = Path(random.__file__).read_text("utf-8").split("\n")
+    text = Text.of("\n".join((source * (_LINES // len(source) + 1))[:_LINES]))
+    line = _LINES // 2
+    began = time.perf_counter()
+    without_secrets(text, "python", line, 0)
+    print(f"a document of {_LINES} lines: first look {1000 * (time.perf_counter() - began):.0f} ms")
+    for name, key in (("a letter", "x"), ("a new line", "\n")):
+        times = []
+        for _ in range(_KEYS):
+            place = Position(line, 0)
+            text = text.replace(place, place, key)
+            began = time.perf_counter()
+            without_secrets(text, "python", line, len(key.strip()))
+            times.append(1000 * (time.perf_counter() - began))
+        print(f"  {name}: p50 {percentile(times, 50):.2f} ms, p95 {percentile(times, 95):.2f} ms")
+
+
+def growth() -> None:
+    """Seconds for hostile texts, and how they grow when the text is four times as long."""
+    for name, make in TOO_MUCH.items():
+        times = []
+        for size in (65_536, 262_144, 1_048_576):
+            text = make(size)
+            began = time.process_time()
+            redact(text)
+            times.append(time.process_time() - began)
+        print(f"hostile, {name}: 64 KB {times[0]:.2f} s, 256 KB {times[1]:.2f} s, 1 MB {times[2]:.2f} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
