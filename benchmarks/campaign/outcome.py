@@ -1,0 +1,100 @@
+"""What a part of the campaign is told to do, and what it reports: tried, held, found, each with its seed."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+GROWTH = 0.10
+"""How much memory may grow between the second and the last quarter of a run."""
+
+_FEWEST = 40
+"""Samples of memory below which a run is too short to say anything."""
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Order:
+    """How much of a part to run. A case's seed is `seed` and its number together, so that it can be replayed alone."""
+
+    seed: int
+    count: int
+    until: float = float("inf")
+    """`time.monotonic()` at which no further case begins."""
+    end_within_s: float = 5.0
+    """How long a process that was told to leave may take."""
+
+    @property
+    def expired(self) -> bool:
+        return time.monotonic() >= self.until
+
+    def cases(self) -> Iterator[int]:
+        """The seeds of the cases, until there are enough or time is up."""
+        for number in range(self.count):
+            if self.expired:
+                return
+            yield self.seed + number
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An invariant that did not hold."""
+
+    seed: int
+    what: str
+
+
+@dataclass
+class Outcome:
+    """What a part tried and what it found."""
+
+    part: str
+    tried: int = 0
+    """Cases, messages or requests; `unit` says which."""
+    unit: str = "cases"
+    found: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """Figures beside, a line each."""
+    memory: list[float] = field(default_factory=list)
+    """MiB of the process that is tried, sampled along the way."""
+    ended_s: list[float] = field(default_factory=list)
+    """How long processes took to end when told."""
+
+    _known: set[tuple[int, str]] = field(default_factory=set)
+
+    def find(self, seed: int, what: str, kind: str = "") -> None:
+        """Note what did not hold; of one `kind` (or the same words) only the first of a case counts."""
+        if (seed, kind or what) not in self._known:
+            self._known.add((seed, kind or what))
+            self.found.append(Finding(seed, what))
+
+    def check_memory(self, seed: int, name: str) -> None:
+        """Note the growth of what was sampled since the last check; find it where that is too much."""
+        samples, self.memory = self.memory, []
+        if len(samples) < _FEWEST:
+            return
+        quarter = len(samples) // 4
+        early = statistics.median(samples[quarter : 2 * quarter])
+        late = statistics.median(samples[-quarter:])
+        self.notes.append(f"memory of {name}: {early:.0f} MiB in the second quarter, {late:.0f} in the last")
+        if late > early * (1 + GROWTH):
+            self.find(seed, f"memory of {name} grew from {early:.0f} to {late:.0f} MiB")
+
+    def lines(self, order: Order, took_s: float) -> list[str]:
+        """The report."""
+        bad = min(self.tried, len({finding.seed for finding in self.found}))
+        lines = [
+            f"{self.part}: tried {self.tried:,} {self.unit}, held {self.tried - bad:,}, found {len(self.found)} "
+            f"(seed {order.seed}, {took_s:.0f} s)",
+            *(f"  {note}" for note in self.notes),
+        ]
+        if self.ended_s:
+            lines.append(
+                f"  ended when told: {len(self.ended_s)}, the slowest after {max(self.ended_s):.1f} s"
+            )
+        for finding in self.found[:_SHOWN]:
+            lines.append(f"  FOUND: {finding.what}")
+            lines.append(f"    again: python -m benchmarks.campaign --part {self.part} --seed {finding.seed}")
+        return lines

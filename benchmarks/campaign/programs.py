@@ -1,0 +1,113 @@
+"""The real server as a process: how it is started on a socket, how much memory it takes, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from benchmarks.campaign.outcome import Outcome
+from tests.client.editor import Editor, environment
+from tests.client.engine_watch import end_engines
+
+_START_S = 120.0
+_PATIENCE_S = 60.0
+"""When a process that does not end is killed."""
+
+
+class Listening:
+    """A server on TCP or WebSocket that clients join."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str, token: str) -> None:
+        self.process = process
+        self.url = url
+        self.token = token
+
+    @property
+    def port(self) -> int:
+        port = urlsplit(self.url).port
+        assert port is not None
+        return port
+
+    async def join(self) -> Editor:
+        """A new TCP client, which has yet to introduce itself with the token."""
+        return await Editor.connect("127.0.0.1", self.port)
+
+
+@asynccontextmanager
+async def listening(transport: Literal["tcp", "ws"], home: Path) -> AsyncIterator[Listening]:
+    """Start a server; it is killed at the end if it has not left."""
+    with (home / f"{transport}.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "aix_lsp", f"--{transport}"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            env=environment(home),
+        )
+    try:
+        assert process.stdout
+        async with asyncio.timeout(_START_S):
+            ready = json.loads(await process.stdout.readline())
+        yield Listening(process, ready["url"], ready["token"])
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@contextmanager
+def own_home() -> Iterator[Path]:
+    """A home with a path short enough for a Unix socket; engines that still run for it end with it."""
+    home = Path(tempfile.mkdtemp(prefix="aix-"))
+    try:
+        yield home
+    finally:
+        end_engines(home)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+async def terminate(
+    process: asyncio.subprocess.Process, outcome: Outcome, seed: int, within_s: float
+) -> None:
+    """Send SIGTERM, and find it wrong where the process takes longer than `within_s`."""
+    process.send_signal(signal.SIGTERM)
+    await watch_end(process, outcome, seed, within_s)
+
+
+async def watch_end(
+    process: asyncio.subprocess.Process, outcome: Outcome, seed: int, within_s: float
+) -> None:
+    """Wait for the end of a process that was told to leave, and judge how long it took."""
+    began = time.monotonic()
+    try:
+        await asyncio.wait_for(process.wait(), _PATIENCE_S)
+    except TimeoutError:
+        outcome.find(seed, f"the process did not end within {_PATIENCE_S:.0f} s of being told")
+        process.kill()
+        await process.wait()
+        return
+    took = time.monotonic() - began
+    outcome.ended_s.append(took)
+    if took > within_s:
+        outcome.find(seed, f"the process ended {took:.1f} s after being told")
+    if process.returncode is not None and process.returncode < 0:
+        outcome.find(seed, f"the process ended by signal {-process.returncode}")
+
+
+def resident_mib(pid: int) -> float:
+    """Resident memory of a process (Linux), else NaN."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return float("nan")
+    [line] = [line for line in status.read_text().splitlines() if line.startswith("VmRSS")]
+    return int(line.split()[1]) / 1024

@@ -1,0 +1,101 @@
+"""A completions server that looks at all it is sent, for texts that must never leave."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from benchmarks.campaign.outcome import Outcome
+from tests.backends.servers import CompletionsServer, says, serving
+
+_VISIBLE = re.compile(r"visible\d+word")
+_REMEMBERED = 32
+"""Workspaces whose planted texts are looked for: what is sent late is found too."""
+
+
+class Planted:
+    """The texts that must not be seen, by the case that planted them."""
+
+    def __init__(self) -> None:
+        self._cases: deque[tuple[int, dict[str, str]]] = deque(maxlen=_REMEMBERED)
+
+    def add(self, seed: int, planted: Mapping[str, str]) -> None:
+        """Look for these too."""
+        self._cases.append((seed, {part: what for text, what in planted.items() for part in _parts(text)}))
+
+    def within(self, text: str) -> Iterator[tuple[int, str, str]]:
+        """(seed, part, what it is of) of everything planted that stands in a text."""
+        for seed, parts in self._cases:
+            yield from ((seed, part, what) for part, what in parts.items() if part in text)
+
+
+class Recorder(CompletionsServer):
+    """Answers every completion alike, and finds what is planted in any request, the corpus included."""
+
+    def __init__(self, planted: Planted, outcome: Outcome, models: Any) -> None:
+        super().__init__(says("sum(", "prices) + taxes"))
+        self.models = models
+        self.requests = 0
+        self.visible: set[str] = set()
+        """The words of ordinary documents that were sent, as they should be."""
+        self._planted = planted
+        self._outcome = outcome
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "POST":
+            text = (await request.read()).decode("utf-8", "replace")
+            self.requests += 1
+            self.visible.update(_VISIBLE.findall(text))
+            for seed, part, what in self._planted.within(text):
+                at = text.index(part)
+                told = f"{what} was sent to {request.path}: {text[max(0, at - 60) : at + 40]!r}"
+                self._outcome.find(seed, told, what)
+            if request.path.endswith("/corpus"):
+                return web.json_response({"texts": 0})
+        answer = await super().handle(request)
+        self.bodies.clear()
+        self.paths.clear()
+        return answer
+
+
+ENGINE_LIKE = {"data": [{"id": "embedded", "owned_by": "aix-lsp", "aix": {"context": 2048}}]}
+"""What our own engine says of itself: such a server is sent the corpus as well."""
+VLLM_LIKE = {"data": [{"id": "qwen2.5-coder", "owned_by": "vllm", "max_model_len": 4096}]}
+
+
+@asynccontextmanager
+async def recorders(planted: Planted, outcome: Outcome) -> AsyncIterator[tuple[Recorder, ...]]:
+    """Servers of both kinds, which are asked in different ways."""
+    # Clients that leave in mid-stream are no news here.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    async with (
+        serving(Recorder(planted, outcome, ENGINE_LIKE)) as ours,
+        serving(Recorder(planted, outcome, VLLM_LIKE)) as other,
+    ):
+        assert isinstance(ours, Recorder) and isinstance(other, Recorder)
+        yield ours, other
+
+
+def look_on_disk(folder: Path, planted: Planted, outcome: Outcome) -> None:
+    """Find what is planted in the program's own files: its index, its state, its log."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            text = path.read_bytes().decode("utf-8", "replace")
+            for seed, _, what in planted.within(text):
+                outcome.find(seed, f"{what} stands on disk, in {path.relative_to(folder)}", f"disk: {what}")
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Parts of which one at least lies in any two thirds of a secret; a word that was made for it stays whole."""
+    if text.startswith("planted"):
+        yield text
+        return
+    size = max(6, len(text) // 3)
+    yield from (text[at : at + size] for at in range(0, len(text) - size + 1, size))
