@@ -35,7 +35,9 @@ class FbgemmProjection:
         self._bias = weight.bias
         self._narrow = narrow
         self._packed = _pack(weight.codes, weight.scales)
-        self._multiply = torch.ops.quantized.linear_dynamic.default
+        operation = torch.ops.quantized.linear_dynamic.default
+        # Without the overload object, which looks for arguments of a kind that only compilers use.
+        self._multiply = getattr(operation, "_op", operation)
 
     def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
         codes = self._rows.codes(rows)

@@ -11,7 +11,7 @@ import torch
 from aix_lsp.engine.model.kernel_choice import MOST_ERROR, KernelChoice, candidates, measure
 from aix_lsp.engine.model.kernels import KERNELS, Kernel
 from aix_lsp.engine.model.projection import FloatProjection, PackedBfloat16Projection, RmsNorm, packs_bfloat16
-from aix_lsp.engine.model.quantize import EXTRA, Int8Weight, TwoRows
+from aix_lsp.engine.model.quantize import EXTRA, KEPT_ROWS, Int8Weight, TwoRows
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +141,7 @@ def test_the_columns_with_the_largest_inputs_are_the_finest():
 
 
 @pytest.mark.parametrize("most", [127, 63])
-@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("count", [1, 4, 12])
 def test_both_rows_together_are_the_input(most, count):
     """Within half a fine step of the largest: 13 bits, or 12 where codes take 7 bits."""
     weight = Int8Weight.of(matrices(norm=False))
@@ -149,7 +149,8 @@ def test_both_rows_together_are_the_input(most, count):
     codes = TwoRows(weight, most).codes(given)
     assert float(codes.both.abs().max()) == most + 1.0
     coarse, fine = codes.both.round().chunk(2)
-    worth = codes.worth if count > 1 else float(codes.numbers[0])
+    few = count <= KEPT_ROWS
+    worth = torch.tensor(codes.coarse_worth.copy())[:, None] if few else codes.worth
     found = (coarse + fine / 126.0)[:, :64] * worth
     step = given.abs().amax(-1, keepdim=True) / most / 126.0
     assert bool(((found - given).abs() <= 0.51 * step).all())
