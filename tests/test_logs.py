@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from aix_lsp import logs
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level, loud = root.handlers[:], root.level, logging.raiseExceptions
-    yield
-    for handler in root.handlers:
-        if handler not in handlers:
-            handler.close()
-    root.handlers[:], logging.raiseExceptions = handlers, loud
-    root.setLevel(level)
 
 
 def test_a_log_file_does_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,4 +53,7 @@ def test_a_closed_standard_error_is_survived(monkeypatch: pytest.MonkeyPatch, tm
     with (tmp_path / "stderr").open("w") as gone:
         monkeypatch.setattr(sys, "stderr", gone)
         logs.configure("info")
+    [handler] = logging.getLogger().handlers
+    assert isinstance(handler, logging.StreamHandler) and handler.stream is gone
     logging.getLogger("aix_lsp.some").error("to nobody")
+    assert not logging.raiseExceptions  # which is what has kept logging from printing a traceback

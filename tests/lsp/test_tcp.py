@@ -48,8 +48,10 @@ async def test_one_backend_for_all() -> None:
         for _ in range(3):
             peer = await server.join()
             await peer.initialize()
-            await peer.ask("workspace/executeCommand", {"command": "aix.statistics"})
+            [session] = server.registry.sessions
+            await until(session.started.is_set)  # one that is broken off before has made none
             await peer.disconnect()
+            await until(lambda: not len(server.registry))
         assert len(made) == 1 and not made[0].closed
     assert made[0].closed
 
