@@ -62,6 +62,7 @@ def test_sockets_can_be_bound_however_deep_the_home(
     path = paths.socket_path("0123456789ab.sock")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
+        assert path.is_socket()
     path.unlink()
 
 

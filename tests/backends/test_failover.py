@@ -37,11 +37,11 @@ async def several(
         found = connect(Settings(url=[server.url for server in servers], **settings))
         assert isinstance(found, FailoverBackend)
         stack.push_async_callback(found.close)
-        await until(found, lambda: all(server.status.state == "ready" for server in found._servers))
+        await until(lambda: all(server.status.state == "ready" for server in found._servers))
         yield found, servers
 
 
-async def until(found: FailoverBackend, condition: Callable[[], bool], within_s: float = 20) -> None:
+async def until(condition: Callable[[], bool], within_s: float = 30) -> None:
     async with asyncio.timeout(within_s):
         while not condition():
             await asyncio.sleep(0.01)
@@ -75,7 +75,7 @@ async def test_the_order_of_the_list_is_all_that_decides_where_a_document_lies()
         homes = [await collect(found, request(document)) for document in range(8)]
         other = connect(Settings(url=[server.url for server in servers]))
         assert isinstance(other, FailoverBackend)
-        await until(other, lambda: all(server.status.state == "ready" for server in other._servers))
+        await until(lambda: all(server.status.state == "ready" for server in other._servers))
         assert [await collect(other, request(document)) for document in range(8)] == homes
         await other.close()
 
@@ -143,7 +143,7 @@ async def test_a_server_that_says_no_costs_one_request_and_comes_back(
         member = found._servers[servers.index(bad)]
         monkeypatch.setattr(member._health, "retry_at", 0.0)
         await collect(found, request())  # is not what tries it
-        await until(found, lambda: member.status.state == "ready")
+        await until(lambda: member.status.state == "ready")
         homes = {await collect(found, request(document)) for document in range(20, 60)}
         assert homes == {"one", "two"}
         assert {status.state for status in seen} <= {"ready"}
@@ -201,28 +201,34 @@ async def test_kills_at_random_lose_nothing(tmp_path: Path, monkeypatch: pytest.
         yield event("", reason="stop")
         yield DONE
 
-    async def flapping(socket: Path, first_s: float, stop: asyncio.Event) -> None:
-        await asyncio.sleep(first_s)
+    answered, kills = 0, 0
+    stop = asyncio.Event()
+
+    async def flapping(socket: Path) -> None:
+        nonlocal kills
         while not stop.is_set():
             await asyncio.to_thread(socket.unlink, missing_ok=True)
             async with serving(CompletionsServer(reply), socket=socket) as server:
                 server.models = {"data": [{"id": "qwen", "owned_by": "vllm"}]}
-                await asyncio.sleep(0.4)
+                await until(lambda server=server: len(server.bodies) >= 3 or stop.is_set())
+                kills += not stop.is_set()
                 await server.kill()
-            await asyncio.sleep(0.1)
+            back_at = answered + 3
+            await until(lambda back_at=back_at: answered >= back_at or stop.is_set())
 
     steady = tmp_path / "steady"
-    stop = asyncio.Event()
     async with serving(CompletionsServer(reply), socket=steady) as always, asyncio.TaskGroup() as group:
         always.models = {"data": [{"id": "qwen", "owned_by": "vllm"}]}
-        for number, socket in enumerate(sockets):
-            group.create_task(flapping(socket, 0.25 * number, stop))
+        for socket in sockets:
+            group.create_task(flapping(socket))
         found = connect(Settings(url=[f"unix:{socket}" for socket in (steady, *sockets)]))
         assert isinstance(found, FailoverBackend)
-        await until(found, lambda: found.status.state == "ready")
+        await until(lambda: found.status.state == "ready")
         seen = watched(found)
         for document in range(120):
             assert await collect(found, request(document, max_tokens=100)) == whole
+            answered += 1
+        assert kills > 5
         assert {status.state for status in seen} <= {"ready"}
         stop.set()
         await found.close()
@@ -238,14 +244,14 @@ async def test_the_local_engine_steps_in_and_leaves(tmp_path: Path, monkeypatch:
     )
     assert isinstance(found, FailoverBackend)
     try:
-        await until(found, lambda: found.status.state == "ready", within_s=120)
+        await until(lambda: found.status.state == "ready", within_s=120)
         assert "the local engine" in found.status.message
         assert await collect(found, request(max_tokens=4)) is not None
         assert found._local is not None
         pid = found._local.pid  # type: ignore[attr-defined]
         os.kill(pid, 0)
         async with serving(CompletionsServer(says("remote")), socket=socket):
-            await until(found, lambda: found._local is None)
+            await until(lambda: found._local is None)
             assert await collect(found, request()) == "remote"
             assert found.status.message == ""
     finally:

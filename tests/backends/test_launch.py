@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -184,8 +185,11 @@ async def test_restart_makes_a_new_engine_for_all(home: Path) -> None:
 async def test_the_engine_leaves_when_nobody_needs_it(home: Path) -> None:
     async with engine(idle_exit_s=0.5) as found:
         await wait_until_ready(found, READY_S)
-        await asyncio.sleep(1.5)
-        assert await text_of(found), "an engine with a client must not leave"
+        served_by, until = found.pid, time.monotonic() + 3 * 0.5
+        while time.monotonic() < until:
+            assert engine_pids(home) == [served_by], "an engine with a client must not leave"
+            await asyncio.sleep(0.05)
+        assert await text_of(found) and found.pid == served_by
     await wait_until_gone(home)
     assert not [path for path in (home / "run").iterdir() if path.suffix == ".sock"]
 

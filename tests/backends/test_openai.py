@@ -143,6 +143,7 @@ async def test_cancelling_the_reader_cancels_at_the_server(server: CompletionsSe
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
             await server.closed_by_client.wait()
+        assert reading.cancelled() and len(server.bodies) == 1
 
 
 async def test_connections_are_kept(server: CompletionsServer) -> None:

@@ -511,10 +511,9 @@ async def test_file_language_and_suffix_matter(service: CompletionService, backe
         Editor.at(service, "x = |\ny = 2\n"),
         Editor.at(service, "x = |\n", language="ruby"),
     ]
-    for other in others:
-        answer = other.watch()
-        (await backend.called()).end()
-        await answer
+    for number, other in enumerate(others):
+        await finished(other, backend, f"bar{number}")
+        assert texts(await other.watch()) == [f"bar{number}"]
 
 
 async def test_an_accepted_line_is_not_asked_about_again(
@@ -538,9 +537,8 @@ async def test_clear_forgets(service: CompletionService, backend: ScriptedBacken
     editor = Editor.at(service, "x = |\n")
     await finished(editor, backend, "foo()")
     service.clear()
-    answer = editor.watch()
-    (await backend.called()).end()
-    await answer
+    await finished(editor, backend, "bar()")
+    assert texts(await editor.watch()) == ["bar()"]
 
 
 # Cancelling and superseding
@@ -588,6 +586,7 @@ async def test_nobody_coming_back_ends_it(service: CompletionService, backend: S
     editor.type("f")
     first.cancel()
     await asyncio.wait_for(call.closed.wait(), 10)
+    assert len(backend.calls) == 1
 
 
 async def test_two_channels_share_a_generation(service: CompletionService, backend: ScriptedBackend) -> None:

@@ -99,7 +99,10 @@ async def test_cursors_past_the_end(hardy: Editor, place: tuple[int, int]) -> No
             "position": {"line": place[0], "character": place[1]},
             "context": {"triggerKind": 1},
         }
-        await hardy.wire.request(method, params).result()
+        call = hardy.wire.request(method, params)
+        for item in inline_items(await call.result()):
+            assert insert_text(item) if "insertText" in item else item["label"]
+        assert call.answers == 1
 
 
 async def test_a_file_of_ten_megabytes(hardy: Editor) -> None:
@@ -159,4 +162,5 @@ async def test_edits_out_of_range_and_of_unopened_documents(hardy: Editor) -> No
     hardy.wire.notify("textDocument/didClose", {"textDocument": {"uri": "untitled:never-opened"}})
     buffer.text += "y = 2\n"
     buffer.move(len(buffer.text))
-    await ask_everything(hardy, buffer)
+    for item in await ask_everything(hardy, buffer):
+        assert buffer.offset(item["range"]["start"]) <= buffer.cursor

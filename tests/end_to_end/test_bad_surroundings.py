@@ -121,6 +121,7 @@ async def test_a_stale_socket_is_no_obstacle(fresh_home: Path, socket_place: Pat
         await editor.initialize(options=PATIENT)
         await wait_until_ready(editor)
         await suggests(editor)
+        assert "Traceback" not in editor.log()
 
 
 async def test_a_socket_path_that_is_a_folder_is_reported(fresh_home: Path, socket_place: Path) -> None:

@@ -41,7 +41,7 @@ async def test_a_rush_of_keys_costs_at_most_a_request_a_key(
         for character in KEYS:
             editor.type(buffer, character)
             calls += [editor.inline(buffer), editor.complete(buffer)]
-            await asyncio.sleep(0.05)
+            await asyncio.wait([calls[-1].future], timeout=0.05)  # the pause between two keys
         await asyncio.gather(*(call.result() for call in calls), return_exceptions=True)
         assert 1 <= len(server.bodies) <= most
 

@@ -157,6 +157,8 @@ async def test_workers_leave_with_their_supervisor(server: Server) -> None:
     async with asyncio.timeout(60):
         while _alive(worker):
             await asyncio.sleep(0.05)
+    with pytest.raises(aiohttp.ClientError):
+        await server.status("/health")
 
 
 @pytest.fixture

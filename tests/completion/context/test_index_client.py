@@ -117,11 +117,13 @@ async def test_an_index_that_is_damaged_while_it_is_used(
         beside.unlink()
     file.write_bytes(b"scribble" * 4096)
     async with asyncio.timeout(60):
-        while not await index_client.gather(index_client.root, QUERY):
+        while not (found := await index_client.gather(index_client.root, QUERY)):
             # Who opens the file next finds it damaged.
             index_client.close_folders(but=[])
             index_client.indexed.clear()
             await index_client.opened()
+    assert {snippet["path"] for snippet in found} == {"bank.py"}
+    assert file.read_bytes().startswith(b"SQLite format 3")
 
 
 @pytest.mark.parametrize("count", [3, 300])

@@ -261,5 +261,6 @@ async def test_a_half_sent_request_holds_nothing(host: Host) -> None:
     writer.write(b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
     await writer.drain()
     await until(lambda: host.service.presence.idle_seconds() == 0)
+    assert host.model.engine.active == 0
     writer.close()
     await until(lambda: host.service.presence.idle_seconds() > 0)

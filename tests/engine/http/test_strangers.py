@@ -188,6 +188,7 @@ async def test_a_client_that_does_not_read_is_let_go() -> None:
         await until(lambda: host.model.engine.active == 1)
         await until(lambda: not connections.open)
         await until(lambda: host.model.engine.active == 0)
+        assert (await host.post(prompt="x", max_tokens=1))[0] == 200
         writer.close()
 
 

@@ -69,7 +69,7 @@ def run(runner: TorchRunner) -> list[tuple[int, float]]:
     return found
 
 
-def same(found, expected) -> None:
+def assert_same(found, expected) -> None:
     assert [token for token, _ in found] == [token for token, _ in expected]
     assert [value for _, value in found] == pytest.approx([value for _, value in expected], abs=1e-4)
 
@@ -81,7 +81,9 @@ CASES = [("gemma2", False), ("gpt_oss", False), ("deepseek_v3", False), ("starco
 def test_batched_rows_equal_single_ones(case, lean):
     found = assembled(case, lean)
     usual = run(TorchRunner(found.forward, pool_of(found, False), found.vocab_size, 128))
-    same(run(TorchRunner(found.forward, pool_of(found, True), found.vocab_size, 128, batched=True)), usual)
+    assert_same(
+        run(TorchRunner(found.forward, pool_of(found, True), found.vocab_size, 128, batched=True)), usual
+    )
 
 
 class Repeating:
@@ -112,7 +114,7 @@ def test_recorded_steps_equal_usual_ones(case):
         GraphedForward(found.forward, pool, recorder), pool, found.vocab_size, 128, batched=True
     )
     for _ in range(2):
-        same(run(runner), usual)
+        assert_same(run(runner), usual)
     # Five rows count as eight, three as four; each shape is recorded once.
     assert recorder.recorded == 4
     assert recorder.replayed == 2 * 4

@@ -30,7 +30,7 @@ def tops(runner: Runner, row: Row) -> list[tuple[int, float]]:
     return [pair for one in sampled for pair in one.top]
 
 
-def close(found, expected) -> None:
+def assert_close(found, expected) -> None:
     assert [token for token, _ in found] == [token for token, _ in expected]
     assert [value for _, value in found] == pytest.approx([value for _, value in expected], abs=1e-4)
 
@@ -48,22 +48,22 @@ def test_chunks_and_page_tables_do_not_matter(runner, expected, chunks, pages):
     for size in chunks[:-1]:
         assert runner.step([Row(PROMPT[start : start + size], start, pages, outputs=0)]) == [[]]
         start += size
-    close(tops(runner, Row(PROMPT[start:], start, pages)), expected)
+    assert_close(tops(runner, Row(PROMPT[start:], start, pages)), expected)
 
 
 def test_two_rows_share_the_pages_of_their_common_head(runner, expected):
     head = (0, 1, 2, 3)
     runner.step([Row(PROMPT[:16], 0, head, outputs=0)])
     rows = [Row(PROMPT[16:], 16, (*head, 4, 5), top_logprobs=5), Row(PROMPT[16:20], 16, (*head, 6))]
-    close(runner.step(rows)[0][0].top, expected)
-    close(tops(runner, Row(PROMPT[20:], 20, (*head, 6, 7))), expected)
+    assert_close(runner.step(rows)[0][0].top, expected)
+    assert_close(tops(runner, Row(PROMPT[20:], 20, (*head, 6, 7))), expected)
 
 
 def test_a_copied_page_can_be_continued_while_the_first_is_overwritten(runner, expected):
     runner.step([Row(PROMPT[:18], 0, range(5), outputs=0)])
     runner.copy_page(4, 9, 2)
     runner.step([Row((5, 6, 7), 18, range(6), outputs=0)])
-    close(tops(runner, Row(PROMPT[18:], 18, (0, 1, 2, 3, 9, 10))), expected)
+    assert_close(tops(runner, Row(PROMPT[18:], 18, (0, 1, 2, 3, 9, 10))), expected)
 
 
 def test_copying_leaves_the_rest_of_the_target(runner, expected):
@@ -71,7 +71,7 @@ def test_copying_leaves_the_rest_of_the_target(runner, expected):
     runner.step([Row(PROMPT[:12], 0, (0, 1, 2), outputs=0)])
     runner.step([Row((5, 6), 0, (3,), outputs=0)])
     runner.copy_page(3, 2, 0)
-    close(tops(runner, Row(PROMPT[12:], 12, (0, 1, 2, 4, 5, 6))), expected)
+    assert_close(tops(runner, Row(PROMPT[12:], 12, (0, 1, 2, 4, 5, 6))), expected)
 
 
 def test_drafts_are_sampled_as_if_decoded_one_by_one(runner):
@@ -117,7 +117,7 @@ def test_an_aborted_step_gives_nothing_and_harms_nothing(runner, expected):
 
     assert runner.step([Row((9,) * 9, 14, pages)], abort) is None
     assert asked == 2
-    close(tops(runner, Row(PROMPT[14:], 14, pages)), expected)
+    assert_close(tops(runner, Row(PROMPT[14:], 14, pages)), expected)
 
 
 def test_abort_is_asked_between_layers(runner):
