@@ -22,8 +22,7 @@ from tests.client.own_engine import OwnEngine, own_engine
 
 GROWTH = 0.10
 """How much the process may have grown in the run's last three quarters."""
-_ANSWER_S = 60.0
-_STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
+_ANSWER_S, _STATUS = 60.0, re.compile(rb"HTTP/1\.1 (\d{3}) ")
 
 _NUMBERS = (
     0,

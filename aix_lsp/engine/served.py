@@ -43,6 +43,8 @@ _LEAST_PROMPT = 16
 _SMALL = 100_000_000
 """Weights of a model that what stands elsewhere helps, as far as was measured (training/README.md)."""
 
+_AT_ONCE = 16 << 10
+"""Characters of a prompt that is laid out on the loop, within half of the loop's time."""
 _QUICKLY_LAID_OUT = 64 << 10
 """Characters of a prompt that does not wait behind large ones."""
 
@@ -123,6 +125,7 @@ class ServedModel:
         self._preparing: Counter[str] = Counter()
         self._pending: set[asyncio.Future[Any]] = set()
         self._leaving = False
+        self._loop_free_at = 0.0
 
     async def complete(self, asked: CompletionParameters, account: Account | None = None) -> EventStream:
         """Start a asked. Its prompt is laid out on another thread, so that the loop goes on serving.
@@ -139,7 +142,12 @@ class ServedModel:
         worker = self.quick_work if size <= _QUICKLY_LAID_OUT else self.slow_work
         self._preparing[asked.client] += 1
         try:
-            request = await self.beside(worker, partial(self._prepare, asked, arrival))
+            if size <= _AT_ONCE and arrival >= self._loop_free_at:
+                request = self._prepare(asked, arrival)
+                # The loop has at least as much time for others.
+                self._loop_free_at = 2 * time.monotonic() - arrival
+            else:
+                request = await self.beside(worker, partial(self._prepare, asked, arrival))
         finally:
             self._preparing[asked.client] -= 1
             if not self._preparing[asked.client]:

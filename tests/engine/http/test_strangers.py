@@ -200,3 +200,18 @@ async def test_what_waits_to_be_laid_out_is_told_when_the_engine_leaves(host: Ho
     host.model.leave()
     assert (await large)[0] == 503
     release.set()
+
+
+async def test_a_small_prompt_waits_for_no_thread_while_the_loop_has_time(host: Host) -> None:
+    release = threading.Event()
+    for worker in (host.model.slow_work, host.model.quick_work):
+        worker.submit(release.wait)
+    assert (await host.post(prompt="x", max_tokens=1))[0] == 200
+    host.model._loop_free_at = float("inf")
+    waiting = asyncio.create_task(host.post(prompt="x", max_tokens=1))
+    await until(lambda: host.model._preparing.total() == 1)
+    async with host.session.get("/health") as response:
+        assert response.status == 200
+    assert not waiting.done()
+    release.set()
+    assert (await waiting)[0] == 200
