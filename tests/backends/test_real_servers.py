@@ -41,6 +41,8 @@ def area_of_rectangle(width, height):
 def area_of_triangle(base, height):
     return """
 
+FILLER = "".join(f"def number_{n}():\n    return {n}\n\n\n" for n in range(30))
+"""More than a block of vLLM's cache, which holds 128 tokens."""
 RARE = "".join(f'"{"".join(chr(0x12000 + 16 * n + k) for k in range(16))}",\n' for n in range(90))
 """Characters that are several tokens each, so that a prompt of them is longer than characters tell."""
 
@@ -162,10 +164,9 @@ async def test_its_form_is_found_and_it_fills_in_the_middle(fresh_home: Path) ->
 
 
 async def test_a_keystroke_costs_few_prompt_tokens(fresh_home: Path) -> None:
-    filler = "".join(f"def number_{n}():\n    return {n}\n\n\n" for n in range(30))
     async with llama_server("-np", "1") as url, editor(fresh_home, url, waitMs=0) as found:
         await wait_until_ready(found)
-        buffer = found.open(None, filler + SOURCE)
+        buffer = found.open(None, FILLER + SOURCE)
         await found.inline(buffer, "invoked").result()
         before = await computed(url)
         assert before > 300
@@ -273,7 +274,7 @@ async def test_vllm(fresh_home: Path, tmp_path: Path) -> None:
         async with editor(fresh_home, url, waitMs=0) as found:
             await wait_until_ready(found)
             await found.inline(found.open(None, "x = "), "invoked").result(120)  # its first answer takes long
-            buffer = found.open(None, SOURCE)
+            buffer = found.open(None, FILLER + SOURCE)
             [item, *_] = inline_items(await found.inline(buffer, "invoked").result(120))
             assert "base" in item["insertText"] and "height" in item["insertText"]
             before = await cache(url)
