@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     required=True,
     help="The folder with the code to learn.",
 )
-@click.option("--model", default="embedded", show_default=True, help='The folder of a Llama, or "embedded".')
+@click.option(
+    "--model",
+    default="embedded",
+    show_default=True,
+    help='The folder or file of a Llama, or "embedded".',
+)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -41,9 +46,10 @@ def command(source: Path, model: str, out: Path, passes: float) -> None:
     Interrupted, the same command goes on where it was.
     """
     logs.configure("warning")
+    from aix_lsp.engine.model.source import embedded
     from aix_lsp.training.adapt import Adaptation, CannotTrain, languages
 
-    base = Path(__file__).parent.parent / "embedded" if model == "embedded" else Path(model)
+    base = embedded() if model == "embedded" else Path(model)
     try:
         adaptation = Adaptation(source.absolute(), base, out.absolute(), passes)
     except CannotTrain as error:
@@ -55,7 +61,7 @@ def command(source: Path, model: str, out: Path, passes: float) -> None:
         click.echo(
             f"Going on with the training that was interrupted; remove {out / 'training'} to begin anew."
         )
-    before = adaptation.evaluate(base)
+    before = adaptation.evaluate(adaptation.base)
     click.echo(f"{adaptation.recipe.tokens:,} tokens to read, {passes:g} times over the text.")
     _run(adaptation)
     _tell(before, adaptation.evaluate(out))

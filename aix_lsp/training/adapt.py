@@ -21,7 +21,7 @@ from aix_lsp.training.corpus import Document
 from aix_lsp.training.duplicates import Seen
 from aix_lsp.training.evaluation.report import Extent, Figures, evaluate
 from aix_lsp.training.evaluation.transformer import TransformerModel
-from aix_lsp.training.export import export_checkpoint, read_model
+from aix_lsp.training.export import export_checkpoint, model_folder, read_model
 from aix_lsp.training.loop import Inputs, Progress
 from aix_lsp.training.loop import train as train_worker
 from aix_lsp.training.recipe import Phase, Recipe
@@ -94,6 +94,7 @@ class Adaptation:
     def __init__(self, source: Path, base: Path, out: Path, passes: float) -> None:
         self.material = gather(source)
         try:
+            base = model_folder(base)
             self._weights, self.shape = read_model(base)
         except (OSError, KeyError, ValueError) as error:
             raise CannotTrain(f"{base} cannot be trained on: {error} Name another with --model.") from error

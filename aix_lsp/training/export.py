@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from aix_lsp.engine.model import gguf
+from aix_lsp.engine.options import ModelError
 from aix_lsp.training.checkpoint import Checkpoint
 from aix_lsp.training.model import Shape
 
@@ -39,8 +41,19 @@ def write_model(weights: dict[str, Tensor], shape: Shape, tokenizer: Path, out: 
             shutil.copyfile(tokenizer / name, out / name)
 
 
+def model_folder(model: Path) -> Path:
+    """The folder of a model that is named by it or by its GGUF file. ValueError where the file cannot be used."""
+    if model.is_dir():
+        return model
+    try:
+        return gguf.prepare(model, str(model))
+    except ModelError as error:
+        raise ValueError(str(error)) from error
+
+
 def read_model(folder: Path) -> tuple[dict[str, Tensor], Shape]:
-    """The weights in float32 and the shape of a Llama with tied embeddings, such as `write_model` writes.
+    """The weights in float32 and the shape of a Llama with tied embeddings, such as `write_model` writes, or of a GGUF
+    file behind `model_folder`.
 
     ValueError where the folder holds another architecture.
     """
@@ -64,6 +77,10 @@ def read_model(folder: Path) -> tuple[dict[str, Tensor], Shape]:
         norm_epsilon=about["rms_norm_eps"],
         head_size=about.get("head_dim") or about["hidden_size"] // about["num_attention_heads"],
     )
+    if gguf.is_made(folder):
+        weights = gguf.read_weights(folder, torch.float32)
+        weights.pop("lm_head.weight", None)
+        return weights, shape
     weights = {name: value.float() for name, value in load_file(str(folder / "model.safetensors")).items()}
     return weights, shape
 

@@ -10,6 +10,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from aix_lsp.commands.train import command
+from aix_lsp.files import read_bytes
 from aix_lsp.training import adapt, export, vocabulary
 from aix_lsp.training.checkpoint import Checkpoint
 from aix_lsp.training.evaluation.report import Extent
@@ -82,14 +83,13 @@ def test_a_full_disk_while_training_keeps_the_last_checkpoint(tmp_path: Path) ->
 def test_files_that_cannot_be_read_are_passed_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_package(tmp_path / "code", files=20)
     locked = sorted((tmp_path / "code").iterdir())[0]
-    read_bytes = Path.read_bytes
 
-    def read(path: Path) -> bytes:
+    def read(path: Path, limit: int) -> bytes:
         if path == locked:
             raise PermissionError(13, "Permission denied", str(path))
-        return read_bytes(path)
+        return read_bytes(path, limit)
 
-    monkeypatch.setattr(Path, "read_bytes", read)
+    monkeypatch.setattr("aix_lsp.training.sourcefiles.read_bytes", read)
     material = adapt.gather(tmp_path / "code")
     assert len([*material.train, *material.held_out]) == 19
 

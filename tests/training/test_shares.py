@@ -24,21 +24,21 @@ def test_a_share_is_how_often_recall_was_right_alone(right: float) -> None:
         Expected(3, False, 0.001, 1.0) if rng.random() < right else Expected(3, False, 0.9, 0.0)
         for _ in range(4000)
     ]
-    assert shares.fit(observed).library[3] == pytest.approx(right, abs=0.03)
+    assert shares.fit(observed).corpus[3] == pytest.approx(right, abs=0.03)
 
 
 def test_lengths_are_fitted_apart_and_the_long_ones_as_one() -> None:
     observed = [Expected(1, False, 0.9, 0.0)] * 500 + [
         Expected(n, False, 0.01, 1.0) for n in range(16, 40)
     ] * 50
-    fitted = shares.fit(observed).library
+    fitted = shares.fit(observed).corpus
     assert len(fitted) == shares.LONGEST + 1
     assert fitted[0] == 0
     assert fitted[1] < 0.05 < 0.9 < fitted[16]
 
 
 def test_a_length_that_was_not_seen_takes_the_share_of_one_token_less() -> None:
-    fitted = shares.fit([Expected(1, False, 0.001, 1.0)] * 1000).library
+    fitted = shares.fit([Expected(1, False, 0.001, 1.0)] * 1000).corpus
     assert fitted[2] == pytest.approx(fitted[1])
 
 

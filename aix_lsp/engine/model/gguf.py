@@ -122,11 +122,11 @@ def configuration(header: Header) -> dict[str, Any]:
     if int(header.metadata.get("split.count") or 1) > 1:
         raise GgufError("it is one of several parts; merge them with `llama-gguf-split --merge`")
     known: dict[str, str | None] = GGUF_TO_TRANSFORMERS_MAPPING["config"].get(architecture, GEMMA)
-    about: dict[str, Any] = {
-        place: value
-        for key, place in known.items()
-        if place and (value := header.of_architecture(key)) is not None
-    }
+    about: dict[str, Any] = {}
+    for key, place in known.items():
+        if place and (value := header.of_architecture(key)) is not None:
+            # A float32 of 1e-5 would be another number in float64.
+            about[place] = float(f"{value:.7g}") if isinstance(value, float) else value
     for key in ("block_count", "embedding_length", "attention.head_count"):
         if header.of_architecture(key) is None:
             raise GgufError(f"its header has no {architecture}.{key}")

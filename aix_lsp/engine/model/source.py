@@ -46,7 +46,7 @@ def find_folder(options: EngineOptions, progress: Progress) -> Path:
     """The folder with the model's files, downloaded where need be. Raises ModelError."""
     name = options.model
     if name == "embedded":
-        return EMBEDDED
+        return embedded()
     folder = _folder(name)
     if folder is None:
         return _from_hub(name, options, progress)
@@ -61,6 +61,16 @@ def find_folder(options: EngineOptions, progress: Progress) -> Path:
             )
         return gguf.prepare(folder, name)
     raise _no_folder(name)
+
+
+def embedded() -> Path:
+    """The folder of the model that is shipped, which is made of its file where it is a GGUF. Raises ModelError."""
+    file = EMBEDDED / "model.gguf"
+    if not file.is_file():
+        return EMBEDDED
+    from aix_lsp.engine.model import gguf
+
+    return gguf.prepare(file, "embedded")
 
 
 def _folder(name: str) -> Path | None:

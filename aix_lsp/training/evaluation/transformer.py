@@ -8,20 +8,22 @@ from typing import Any
 
 import torch
 
+from aix_lsp.engine.model.reading import read_config, read_model
+from aix_lsp.engine.options import EngineOptions
 from aix_lsp.training.evaluation.completer import Logits, load_tokenizer
+from aix_lsp.training.export import model_folder
 
 
 class TransformerModel:
     """transformers' own forward pass in float32: weights are compared, not engines."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        from transformers import AutoModelForCausalLM
-
         self.name = name
+        folder = model_folder(folder)
+        options = EngineOptions(model=str(folder), offline=True)
         self.tokenizer = load_tokenizer(folder)
-        self._model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True
-        ).eval()
+        config = read_config(folder, options)
+        self._model = read_model(folder, options, config, torch.float32, torch.device("cpu"))
         self.context = int(self._model.config.max_position_embeddings)
         self._tokens: list[int] = []
         self._cache: Any = None

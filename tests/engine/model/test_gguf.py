@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from aix_lsp.engine.model import gguf as reading_gguf
+from aix_lsp.engine.model import source
 from aix_lsp.engine.model.gguf_header import read_header
 from aix_lsp.engine.model.gguf_tokenizer import special_names
 from aix_lsp.engine.model.loader import load
@@ -28,6 +29,7 @@ from aix_lsp.engine.model.reading import read_config, read_model, read_tokenizer
 from aix_lsp.engine.model.source import check_folder, find_folder
 from aix_lsp.engine.options import EngineOptions, ModelError
 from aix_lsp.training import export, vocabulary
+from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.gguf_writer import write_gguf
 from aix_lsp.training.model import Llama, Shape
 
@@ -180,6 +182,39 @@ def test_the_engine_runs_one_as_it_runs_the_folder(folder: Path, tmp_path: Path)
     assert found.eos_token_ids == expected.eos_token_ids
     assert found.context_length == expected.context_length
     assert check_folder(find_folder(EngineOptions(model=str(file)), lambda *_: None), "x").item_bytes == 4.0
+
+
+def test_the_shipped_model_may_be_a_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    monkeypatch.setattr(source, "EMBEDDED", shipped)
+    assert find_folder(EngineOptions(), lambda *_: None) == shipped
+    write_gguf(folder, shipped / "model.gguf", "q8_0")
+    made = find_folder(EngineOptions(), lambda *_: None)
+    assert made != shipped
+    assert check_folder(made, "embedded").parameters > 0
+
+
+def test_training_begins_with_a_files_weights(folder: Path, tmp_path: Path) -> None:
+    file = write_gguf(folder, tmp_path / "tiny.gguf", "f32")
+    weights, shape = export.read_model(export.model_folder(file))
+    expected, same = export.read_model(folder)
+    assert shape == same
+    assert weights.keys() == expected.keys()
+    for name in expected:
+        torch.testing.assert_close(weights[name], expected[name])
+    logits = TransformerModel(file, "tiny").start([5, 6, 7])
+    torch.testing.assert_close(
+        torch.from_numpy(logits), _logits_after(folder, [5, 6, 7]), atol=1e-4, rtol=1e-4
+    )
+
+
+def _logits_after(folder: Path, tokens: list[int]) -> torch.Tensor:
+    with torch.no_grad():
+        found: torch.Tensor = _read(folder)(torch.tensor([tokens])).logits[0, -1]
+    return found
 
 
 def _damaged(file: Path, what: str) -> None:

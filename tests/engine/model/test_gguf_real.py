@@ -1,0 +1,115 @@
+"""Real GGUF files beside llama.cpp: the same tokens, and the same greedy lines. `make test-models` runs it.
+
+llama-server is found as in tests/backends/test_real_servers.py; the files are named in AIX_LSP_QWEN_GGUF and
+AIX_LSP_SMOLLM2_GGUF, or lie in .cache/models/{qwen,smollm2}/model.gguf.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+
+from aix_lsp.engine.model.reading import read_config, read_model, read_tokenizer
+from aix_lsp.engine.model.source import find_folder
+from aix_lsp.engine.options import EngineOptions
+from tests.backends.test_real_servers import ROOT, binary
+
+_PROMPTS = int(os.environ.get("AIX_LSP_REAL_PROMPTS", "40"))
+_TOKENS = 24
+
+pytestmark = [pytest.mark.real_models, pytest.mark.timeout(1800)]
+
+
+def _file(name: str) -> Path:
+    variable = f"AIX_LSP_{name.upper()}_GGUF"
+    found = Path(os.environ.get(variable) or ROOT / ".cache" / "models" / name / "model.gguf")
+    if not found.exists():
+        pytest.skip(f"no weights at {found}: name them in {variable}")
+    return found
+
+
+def _prompts() -> list[str]:
+    """Ends of code, each a few characters into a line."""
+    rng, found = Random(0), list[str]()
+    files = sorted((ROOT / "aix_lsp").rglob("*.py"))
+    while len(found) < _PROMPTS:
+        text = rng.choice(files).read_text("utf-8")
+        if len(text) < 1500:
+            continue
+        place = text.find(" = ", rng.randrange(600, len(text) - 200))
+        if place > 0:
+            found.append(text[place - 500 : place + 2])
+    return found
+
+
+@contextmanager
+def _served(file: Path) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [str(binary()), "-m", str(file), "--host", "127.0.0.1", "--port", str(port), "-c", "2048"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        end = time.monotonic() + 300
+        while not _healthy(url):
+            assert process.poll() is None, "llama-server ended at once"
+            assert time.monotonic() < end, "llama-server does not get ready"
+            time.sleep(0.2)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _ask(url: str, path: str, body: dict[str, Any]) -> Any:
+    request = urllib.request.Request(
+        f"{url}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=300) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.parametrize("name", ["smollm2", "qwen"])
+def test_tokens_and_greedy_lines_are_llama_cpps(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line may differ where two tokens are nearly as likely: llama.cpp computes with 8-bit activations."""
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path))
+    file = _file(name)
+    options = EngineOptions(model=str(file))
+    folder = find_folder(options, lambda *_: None)
+    tokenizer = read_tokenizer(folder, options)
+    model = read_model(folder, options, read_config(folder, options), torch.float32, torch.device("cpu"))
+    differing = []
+    with _served(file) as url:
+        for prompt in _prompts():
+            ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+            assert _ask(url, "/tokenize", {"content": prompt})["tokens"] == ids
+            asked = {"prompt": ids, "n_predict": _TOKENS, "temperature": 0, "cache_prompt": False}
+            theirs = _ask(url, "/completion", asked)["content"]
+            with torch.no_grad():
+                written = model.generate(torch.tensor([ids]), max_new_tokens=_TOKENS, do_sample=False)
+            ours = tokenizer.decode(written[0][len(ids) :], skip_special_tokens=True)
+            if ours.split("\n")[0] != theirs.split("\n")[0]:
+                differing.append((prompt[-60:], ours.split("\n")[0], theirs.split("\n")[0]))
+    assert len(differing) <= 0.1 * _PROMPTS, differing
