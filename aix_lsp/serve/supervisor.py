@@ -184,7 +184,8 @@ class Supervisor:
         log.info("leaving")
         self._current.send(signal.SIGTERM)
         await asyncio.wait([self._current.ended, *self._leaving])
-        return max(self._current.ended.result(), 0)
+        status = self._current.ended.result()
+        return status if status >= 0 else 1
 
 
 async def _first(*futures: asyncio.Future[Any]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import ssl
@@ -150,7 +151,9 @@ class ServeProcess(EngineProcess):
 
     def _watch_supervisor(self) -> None:
         """Leave when the supervisor is gone, which would otherwise be missed."""
-        sys.stdin.buffer.read()
+        # Not through sys.stdin: its lock, held at the end, would abort the interpreter.
+        while os.read(0, 4096):
+            pass
         signal.raise_signal(signal.SIGTERM)
 
 
