@@ -89,8 +89,8 @@ def probe(text: str, cursor: object, done: bool) -> Cut:
 '''
 USE_FILTER = """
 import asyncio
-from tests.lsp.peer import DirectPeer
-from tests.lsp.places import STREAM, URI, at
+from tests.client.peer import DirectPeer
+from tests.client.places import STREAM, URI, at
 from tests.lsp.scripted import ScriptedBackend, dependencies
 
 async def main():
@@ -106,7 +106,7 @@ asyncio.run(main())
 """
 ASK = """
 import asyncio
-from tests.lsp.peer import DirectPeer
+from tests.client.peer import DirectPeer
 from tests.lsp.scripted import ScriptedBackend, dependencies, echo
 
 async def main():

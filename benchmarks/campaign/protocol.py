@@ -14,8 +14,8 @@ from benchmarks.campaign.outcome import Order, Outcome
 from benchmarks.campaign.programs import Listening, listening, own_home, resident_mib, terminate, watch_end
 from benchmarks.campaign.recorder import Planted, recorders
 from tests.client.editor import environment
+from tests.client.peer import Peer, StreamPeer
 from tests.lsp.fuzz import Fuzz, attack
-from tests.lsp.peer import Peer, StreamPeer
 from tests.lsp.sockets import SocketPeer
 
 TCP_CLIENTS = 4

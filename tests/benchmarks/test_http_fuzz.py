@@ -19,7 +19,7 @@ ARGS = ("--threads", "1", "--kv-memory-mb", "32")
 
 
 @given(draw=st.randoms(use_true_random=False))
-@settings(max_examples=200, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 def test_every_request_made_is_bytes_that_say_how_long_they_are(draw: random.Random) -> None:
     made = make(draw)
     if made.whole and b"content-length" in made.data:

@@ -182,7 +182,12 @@ class Wire:
 
 def frame(message: Message) -> bytes:
     body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-    return b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    return framed(body)
+
+
+def framed(body: bytes) -> bytes:
+    """A message's body, JSON or not, as it is sent."""
+    return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 async def read_message(reader: asyncio.StreamReader) -> Message | None:

@@ -17,7 +17,7 @@ def position(string: str, offset: int) -> Position:
     return after(Position(0, 0), string[:offset])
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_span_follows_its_text(data: st.DataObject) -> None:
     string = data.draw(strings)
@@ -47,7 +47,7 @@ def test_a_span_follows_its_text(data: st.DataObject) -> None:
         start, end = len(head), len(changed) - len(behind)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_shrunk_edit_does_the_same(data: st.DataObject) -> None:
     string = data.draw(strings)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -112,16 +111,6 @@ def socket_place(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     if path is None:
         pytest.skip("no Unix sockets here")
     return path
-
-
-async def test_a_stale_socket_is_no_obstacle(fresh_home: Path, socket_place: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as stale:
-        stale.bind(str(socket_place))
-    async with await Editor.start(fresh_home) as editor:
-        await editor.initialize(options=PATIENT)
-        await wait_until_ready(editor)
-        await suggests(editor)
-        assert "Traceback" not in editor.log()
 
 
 async def test_a_socket_path_that_is_a_folder_is_reported(fresh_home: Path, socket_place: Path) -> None:

@@ -67,7 +67,7 @@ def test_typing_changes_only_the_tail_in_97_percent_of_keystrokes(limits: Limits
 texts = st.text(st.sampled_from("ab(){}[]\n\n\r \"'é😀\u2028"), max_size=300)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.data())
 def test_windows_say_what_stands_in_the_document(data: st.DataObject) -> None:
     limits = Limits(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aix_lsp.lsp.session import Dependencies
-from tests.lsp.peer import DirectPeer
+from tests.client.peer import DirectPeer
 from tests.lsp.scripted import ScriptedBackend, dependencies, echo
 
 

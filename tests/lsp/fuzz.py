@@ -8,8 +8,8 @@ from typing import Any
 
 from aix_lsp.lsp import jsonrpc
 from aix_lsp.lsp.jsonrpc import Invalid, Request
+from tests.client.peer import Peer, StreamPeer
 from tests.lsp.mutation import Mutator
-from tests.lsp.peer import Peer, StreamPeer
 
 VOLLEY = 50
 """Messages sent at once, before the answers are looked at."""

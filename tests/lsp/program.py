@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.lsp.peer import StreamPeer
+from tests.client.peer import StreamPeer
 
 PATIENCE_S = 60.0
 PROGRAM = """

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from aix_lsp.lsp import tcp, websocket
 from aix_lsp.lsp.connections import ConnectionRegistry
 from aix_lsp.lsp.session import Dependencies
-from tests.lsp.peer import Peer, StreamPeer
+from tests.client.peer import Peer, StreamPeer
 from tests.lsp.scripted import ScriptedBackend, dependencies, echo
 
 

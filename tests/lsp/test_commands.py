@@ -10,8 +10,8 @@ import pytest
 from aix_lsp.backends.base import Delta, GenerateRequest, Usage
 from aix_lsp.lsp import jsonrpc
 from aix_lsp.lsp.session import Dependencies
-from tests.lsp.peer import DirectPeer
-from tests.lsp.places import INLINE, POPUP, STREAM, URI, applied, at
+from tests.client.peer import DirectPeer
+from tests.client.places import INLINE, POPUP, STREAM, URI, applied, at
 from tests.lsp.scripted import ScriptedBackend, dependencies
 
 

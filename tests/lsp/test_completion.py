@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from aix_lsp.backends.base import BackendStatus, BackendUnavailable, GenerateRequest
-from tests.lsp.peer import DirectPeer
-from tests.lsp.places import INLINE, POPUP, URI, applied, at
+from tests.client.peer import DirectPeer
+from tests.client.places import INLINE, POPUP, URI, applied, at
 from tests.lsp.scripted import READY, ScriptedBackend
 
 FULL = {

@@ -16,8 +16,8 @@ from aix_lsp.lsp.main import default_dependencies
 from aix_lsp.lsp.options import ServeOptions
 from aix_lsp.lsp.session import Dependencies
 from tests.backends.servers import CompletionsServer, says, serving
-from tests.lsp.peer import DirectPeer
-from tests.lsp.places import INLINE, at
+from tests.client.peer import DirectPeer
+from tests.client.places import INLINE, at
 from tests.lsp.scripted import ScriptedBackend
 
 Connect = Callable[[Dependencies], DirectPeer]

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from aix_lsp.lsp import jsonrpc
+from tests.client.peer import Peer
 from tests.lsp.fuzz import VOLLEY, Fuzz, attack
 from tests.lsp.mutation import Mutator
-from tests.lsp.peer import Peer
 from tests.lsp.program import running
 from tests.lsp.scripted import ScriptedBackend, dependencies, echo
 from tests.lsp.sockets import serving_tcp, serving_websocket, until

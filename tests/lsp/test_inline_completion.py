@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from tests.lsp.peer import DirectPeer
-from tests.lsp.places import INLINE, STREAM, URI, applied, at
+from tests.client.peer import DirectPeer
+from tests.client.places import INLINE, STREAM, URI, applied, at
 from tests.lsp.scripted import ScriptedBackend
 
 ENCODINGS = ["utf-8", "utf-16", "utf-32"]

@@ -16,8 +16,8 @@ import pytest
 from lsprotocol import types
 from pytest_lsp import LanguageClient, LspSpecificationWarning, client_capabilities, make_test_lsp_client
 
-from tests.lsp.peer import DirectPeer
-from tests.lsp.places import URI, applied
+from tests.client.peer import DirectPeer
+from tests.client.places import URI, applied
 from tests.lsp.program import PATIENCE_S, PROGRAM
 
 EDITORS = ["visual_studio_code", "neovim@0.6.1", "neovim@0.9.1", "neovim@0.11.0", "emacs"]

@@ -11,8 +11,8 @@ from aix_lsp.completion.text import DocumentSnapshot, Position, Text
 from aix_lsp.lsp.documents import DocumentRouter, DocumentStore, WireChange
 from aix_lsp.lsp.open_documents import Notebooks, assemble
 from aix_lsp.lsp.workspace import Workspace
-from tests.lsp.peer import DirectPeer
-from tests.lsp.places import STREAM
+from tests.client.peer import DirectPeer
+from tests.client.places import STREAM
 from tests.lsp.scripted import ScriptedBackend
 
 BOOK = "file:///w/n.ipynb"

@@ -10,7 +10,7 @@ import pytest
 
 from aix_lsp.lsp import jsonrpc
 from aix_lsp.lsp.session import Dependencies
-from tests.lsp.peer import DirectPeer
+from tests.client.peer import DirectPeer
 from tests.lsp.scripted import ScriptedBackend, dependencies
 
 URI = "file:///w/a.py"

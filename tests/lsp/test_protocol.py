@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aix_lsp.lsp import jsonrpc
-from tests.lsp.peer import DirectPeer
+from tests.client.peer import DirectPeer
 from tests.lsp.scripted import ScriptedBackend
 
 URI = "file:///w/a.py"

@@ -13,7 +13,7 @@ from pygls.protocol import LanguageServerProtocol
 
 import aix_lsp.lsp
 from aix_lsp.lsp.protocol import Protocol
-from tests.lsp.peer import DirectPeer
+from tests.client.peer import DirectPeer
 
 TOUCHED = {
     "_register_builtin_features": "23165f2d61984aa3",

@@ -10,8 +10,8 @@ import pytest
 
 from aix_lsp.lsp.session import Dependencies
 from aix_lsp.settings import Settings
-from tests.lsp.peer import DirectPeer
-from tests.lsp.places import STREAM, at
+from tests.client.peer import DirectPeer
+from tests.client.places import STREAM, at
 from tests.lsp.scripted import PATIENT, ScriptedBackend, dependencies, echo
 
 Connect = Callable[[Dependencies], DirectPeer]

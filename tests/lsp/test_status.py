@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from aix_lsp.backends.base import BackendStatus
-from tests.lsp.peer import DirectPeer
-from tests.lsp.places import STREAM, URI, at
+from tests.client.peer import DirectPeer
+from tests.client.places import STREAM, URI, at
 from tests.lsp.scripted import READY, ScriptedBackend
 
 BAR = {"window": {"workDoneProgress": True}}

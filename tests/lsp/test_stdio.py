@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from aix_lsp.lsp import jsonrpc
-from tests.lsp.peer import StreamPeer
-from tests.lsp.places import STREAM, URI
+from tests.client.peer import StreamPeer
+from tests.client.places import STREAM, URI
 from tests.lsp.program import PATIENCE_S, PROGRAM, running
 
 

@@ -13,8 +13,8 @@ from aix_lsp.lsp import jsonrpc
 from aix_lsp.lsp.connections import ConnectionRegistry
 from aix_lsp.lsp.options import is_loopback
 from aix_lsp.lsp.session import Session
-from tests.lsp.peer import StreamPeer
-from tests.lsp.places import STREAM, at
+from tests.client.peer import StreamPeer
+from tests.client.places import STREAM, at
 from tests.lsp.scripted import ScriptedBackend, dependencies, echo
 from tests.lsp.sockets import serving_tcp, until
 

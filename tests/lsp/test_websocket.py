@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
 from aix_lsp.lsp import jsonrpc
-from tests.lsp.places import STREAM, at
+from tests.client.places import STREAM, at
 from tests.lsp.sockets import serving_websocket, until
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from aix_lsp.lsp import jsonrpc, stdio
 from aix_lsp.lsp.stdio import ClientLog
-from tests.lsp.peer import DirectPeer
+from tests.client.peer import DirectPeer
 
 
 @pytest.fixture

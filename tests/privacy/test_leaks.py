@@ -126,11 +126,11 @@ class Session:
         request = CompletionRequest(after, Position(place.line, place.column + 1), "invoked")
         stream = self.service.suggest(request)
         answer = asyncio.create_task(anext(stream))
-        for _ in range(20):
-            await turns(5)
-            await asyncio.sleep(0.005)
-            if answer.done() or self.backend.calls:
-                break
+        asked = len(self.backend.calls)
+        async with asyncio.timeout(30):
+            while not answer.done() and len(self.backend.calls) == asked:
+                await turns(5)
+                await asyncio.sleep(0.001)
         answer.cancel()
         await asyncio.gather(answer, return_exceptions=True)
         await stream.aclose()

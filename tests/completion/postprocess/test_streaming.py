@@ -49,7 +49,7 @@ language = st.sampled_from(["python", "c", "ruby", ""])
 cursors = st.builds(CursorContext, st.just("file:///a"), language, before, before)
 
 
-@settings(max_examples=600)
+@settings(max_examples=200)
 @given(cursors, st.lists(snippets, max_size=14), st.booleans())
 def test_what_is_shown_is_never_taken_back(cursor: CursorContext, parts: list[str], multiline: bool) -> None:
     text = "".join(parts)
@@ -67,7 +67,7 @@ def test_what_is_shown_is_never_taken_back(cursor: CursorContext, parts: list[st
     assert whole.text.startswith(shown), (text, shown, whole)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(cursors, code, st.booleans())
 def test_what_is_shown_was_written_there_in_one_piece(
     cursor: CursorContext, text: str, multiline: bool

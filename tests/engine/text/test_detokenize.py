@@ -50,7 +50,7 @@ def test_an_unfinished_character_is_not_shown() -> None:
     places=PLACES,
     stops=st.lists(st.text("abc\n", min_size=1, max_size=4), min_size=1, max_size=3),
 )
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_stop_strings_end_at_the_first_and_never_leak(text: str, places: list[int], stops: list[str]) -> None:
     shown, stopped, flushed = feed(StopStrings(stops), cut(text, places))
     assert stopped == any(stop in text for stop in stops)

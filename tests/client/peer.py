@@ -12,6 +12,7 @@ from typing import Any
 from aix_lsp.lsp.framing import FrameParser
 from aix_lsp.lsp.server import build
 from aix_lsp.lsp.session import Dependencies, Session
+from tests.client.wire import framed
 
 PATIENCE_S = 30.0
 
@@ -158,7 +159,7 @@ class StreamPeer(Peer):
         self.task = asyncio.create_task(self._read())
 
     def send_body(self, body: bytes) -> None:
-        self.send_bytes(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        self.send_bytes(framed(body))
 
     def send_bytes(self, data: bytes) -> None:
         self.writer.write(data)
