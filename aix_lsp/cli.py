@@ -19,7 +19,7 @@ _SUBCOMMANDS = {
     "serve": "Serve a model to a team: users, quotas, usage.",
     "dashboard": "Show the engine's figures in a browser.",
     "complete": "Complete a file at a place and print the text.",
-    "doctor": "Check this installation and say what to mend.",
+    "doctor": "Check this installation and say how to fix what is wrong.",
     "init": "Print the configuration for an editor.",
     "models": "List model families and models on this machine.",
     "settings": "Show the settings in force, or all that exist.",
@@ -85,11 +85,11 @@ def placed(model: str) -> str:
 )
 @click.version_option(__version__, prog_name="aix-lsp", message="%(prog)s %(version)s")
 @click.option("--stdio", is_flag=True, help="Serve on standard input and output (the default).")
-@click.option("--tcp", is_flag=True, help="Serve TCP clients, each with a session of its own.")
+@click.option("--tcp", is_flag=True, help="Serve TCP clients, each in its own session.")
 @click.option("--ws", is_flag=True, help="Serve WebSocket clients.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address for --tcp and --ws.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="Port for --tcp and --ws; 0 takes a free one."
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port for --tcp and --ws; 0 picks a free one."
 )
 @click.option(
     "--token-file",
@@ -97,9 +97,11 @@ def placed(model: str) -> str:
     help="File with the token that --tcp and --ws clients must present (or AIX_LSP_TOKEN); without one a token is made "
     "and told with the address.",
 )
-@click.option("--no-token", is_flag=True, help="Let anybody on this machine use --tcp and --ws.")
-@click.option("--origin", "origins", multiple=True, help="A web page's origin that may use --ws; repeatable.")
-@click.option("--parent-pid", "--clientProcessId", type=int, help="Leave when this process ends.")
+@click.option("--no-token", is_flag=True, help="Let any process on this machine use --tcp and --ws.")
+@click.option(
+    "--origin", "origins", multiple=True, help="Origin of a web page that may use --ws; repeatable."
+)
+@click.option("--parent-pid", "--clientProcessId", type=int, help="Exit when this process ends.")
 @click.option(
     "--log-file", type=click.Path(dir_okay=False, path_type=Path), help="Log here, not to standard error."
 )
@@ -108,16 +110,16 @@ def placed(model: str) -> str:
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any setting; repeatable.")
 @click.pass_context
 def cli(context: click.Context, /, **options: Any) -> None:
-    """Code completion from a local model, for every editor that speaks the Language Server Protocol."""
+    """Code completion from a local model, for any editor that speaks the Language Server Protocol."""
     if context.invoked_subcommand is None:
         _serve(options)
 
 
 def _serve(options: dict[str, Any]) -> None:
     if options["tcp"] + options["ws"] + options["stdio"] > 1:
-        raise click.UsageError("--stdio, --tcp and --ws exclude one another.")
+        raise click.UsageError("--stdio, --tcp and --ws are mutually exclusive.")
     if options["no_token"] and options["token_file"] is not None:
-        raise click.UsageError("--no-token and --token-file exclude one another.")
+        raise click.UsageError("--no-token and --token-file are mutually exclusive.")
     values = parse_assignments(options["assignments"])
     if options["model"] is not None:
         values["model"] = options["model"]
@@ -166,7 +168,7 @@ def _token(file: Path | None) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise click.BadParameter(f"{file}: {error}") from None
         if not token:
-            raise click.BadParameter(f"{file} holds no token.")
+            raise click.BadParameter(f"{file} contains no token.")
         return token
     return os.environ.get("AIX_LSP_TOKEN", "")
 

@@ -48,7 +48,7 @@ def folder_named(value: str, base: Path | None = None) -> Path | None:
         try:
             return Path(value).expanduser()
         except RuntimeError:
-            raise ValueError("in the home of a user that there is") from None
+            raise ValueError("in the home folder of an existing user") from None
     path = Path(value)
     if path.is_absolute():
         return path
@@ -56,7 +56,7 @@ def folder_named(value: str, base: Path | None = None) -> Path | None:
         return None
     if base is None:
         raise ValueError(
-            "an absolute folder, or one that begins with ~, since no file says what it counts from"
+            "an absolute folder, or one that begins with ~, since no settings file defines what it is relative to"
         )
     return Path(os.path.normpath(base / path))
 

@@ -72,7 +72,7 @@ def check(trust: Trust, option: Option) -> None:
         )
     if trust < Trust.SHAPES and not narrows(option):
         raise Refused(
-            "a workspace that is not trusted may only switch things off; trust it in the editor first."
+            "a workspace that is not trusted may only turn things off; trust it in the editor first."
         )
 
 

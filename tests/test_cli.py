@@ -80,14 +80,14 @@ def test_every_command_has_help(command: str, tmp_path: Path) -> None:
 
 WRONG = [
     (["nonsense"], "No such command"),
-    (["--tcp", "--ws"], "exclude one another"),
+    (["--tcp", "--ws"], "mutually exclusive"),
     (["--set", "maxTokns=3"], "did you mean maxTokens?"),
     (["--set", "maxTokens=many"], "an integer"),
     (["--set", "maxTokens"], "name=value"),
-    (["engine", "--uds", "x", "--host", "y"], "exclude one another"),
+    (["engine", "--uds", "x", "--host", "y"], "mutually exclusive"),
     (["complete", "gone.py", "--at", "1:1"], "No such file"),
     (["complete", ".", "--at", "1:1"], "is a directory"),
-    (["complete", "binary.py", "--at", "1:1"], "zero bytes"),
+    (["complete", "binary.py", "--at", "1:1"], "null bytes"),
     (["complete", "latin.py", "--at", "1:1"], "not UTF-8 text (byte 1)"),
     (["complete", "sample.py", "--at", "0:1"], "there is no line 0; the file has 7"),
     (["complete", "sample.py", "--at", "8"], "there is no line 8; the file has 7"),

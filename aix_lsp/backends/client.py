@@ -43,7 +43,9 @@ class Client:
 
     def __init__(self, address: Address, key: str = "", *, silence_s: float = _SILENCE_S) -> None:
         if not _KEY.fullmatch(key):
-            raise BackendError("The key in aix.apiKey or AIX_LSP_API_KEY holds characters that no key has.")
+            raise BackendError(
+                "The key in aix.apiKey or AIX_LSP_API_KEY contains characters that no key can have."
+            )
         self.address = address
         self._key = key
         self._silence_s = silence_s
@@ -113,14 +115,14 @@ class Client:
             if not _same_host(asked, target):
                 shown = re.sub(r"[?#].*", "", target)
                 raise BackendError(
-                    f"{self.address} redirects to {shown}, another host; set aix.url to what is meant.",
+                    f"{self.address} redirects to {shown}, another host; set aix.url to the server you mean.",
                     trouble="refused",
                 )
             if response.status in (301, 308):
                 self._moved[url] = target
             asked = target
         else:
-            raise BackendError(f"{self.address} redirects in a circle; check aix.url.", trouble="refused")
+            raise BackendError(f"{self.address} redirects in a loop; check aix.url.", trouble="refused")
         if response.status >= 400:
             try:
                 told = await _told(response)
@@ -154,7 +156,7 @@ class Client:
             except RuntimeError as error:
                 if not session.closed:
                     raise
-                raise BackendUnavailable(f"{self.address} has been let go.") from error
+                raise BackendUnavailable(f"The connection to {self.address} has been closed.") from error
         raise AssertionError("one of the attempts returns or raises")
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -190,7 +192,7 @@ class Client:
         except (ValueError, RecursionError) as error:
             said = words(text)
             raise BackendError(
-                f"{self.address} does not answer in JSON; check aix.url."
+                f"{self.address} does not return JSON; check aix.url."
                 + (f" It says: {said}" if said else ""),
                 trouble="failing",
             ) from error

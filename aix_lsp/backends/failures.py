@@ -1,4 +1,4 @@
-"""What a failed request to a completions server means for the user, and what mends it. Pure: no connections."""
+"""Turns a failed request to a completions server into a message for the user, with the fix. Pure: no connections."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _LONGEST_QUOTE = 300
 _MEANINGS: dict[int, tuple[str, str, Trouble | None]] = {
     400: ("refuses the request", "", "failing"),
     401: ("refuses the key", "set aix.apiKey or AIX_LSP_API_KEY", "refused"),
-    402: ("wants to be paid first", "look at your account there, or change aix.url", "refused"),
+    402: ("requires payment", "check your account there, or change aix.url", "refused"),
     403: ("refuses the key", "set aix.apiKey or AIX_LSP_API_KEY", "refused"),
     404: ("has no such endpoint or model", "check aix.url and aix.remoteModel", "refused"),
     405: ("has no such endpoint or model", "check aix.url and aix.remoteModel", "refused"),
-    407: ("cannot be reached, for the proxy wants a password", "name it in HTTPS_PROXY or HTTP_PROXY", "refused"),
+    407: ("cannot be reached, because the proxy wants a password", "put it in HTTPS_PROXY or HTTP_PROXY", "refused"),
     410: ("has no such endpoint or model", "check aix.url and aix.remoteModel", "refused"),
-    413: ("finds the prompt too long", "lower aix.prefixLines, aix.suffixLines or aix.contextTokens", "failing"),
-    422: ("finds the request unfit", "lower aix.prefixLines, aix.suffixLines or aix.contextTokens", "failing"),
+    413: ("rejects the prompt as too long", "lower aix.prefixLines, aix.suffixLines or aix.contextTokens", "failing"),
+    422: ("rejects the request as invalid", "lower aix.prefixLines, aix.suffixLines or aix.contextTokens", "failing"),
     429: ("asks for fewer requests", "", "throttled"),
 }  # fmt: skip
 _NOT_NOW = (408, 425, 429, 502, 503, 504)
@@ -47,22 +47,22 @@ def unreachable(error: Exception, address: Address, proxy: str = "", authorities
     if (problem := _certificate_problem(error)) is not None:
         return BackendError(
             f"The certificate of {address} is not trusted: {problem}. "
-            + (authorities or "Name its authority in SSL_CERT_FILE, SSL_CERT_DIR or REQUESTS_CA_BUNDLE."),
+            + (authorities or "Set SSL_CERT_FILE, SSL_CERT_DIR or REQUESTS_CA_BUNDLE to its authority."),
             trouble="refused",
         )
     if _speaks_no_tls(error):
-        return BackendError(f"{address} does not speak TLS: begin aix.url with http://.", trouble="refused")
+        return BackendError(f"{address} does not speak TLS: use http:// in aix.url.", trouble="refused")
     status = getattr(error, "status", 0)
     if proxy and isinstance(status, int) and status >= 400:
         return BackendError(
-            f"The proxy {proxy} does not let {address} be reached ({status}). Check HTTPS_PROXY and HTTP_PROXY, or "
+            f"The proxy {proxy} refuses to connect to {address} ({status}). Check HTTPS_PROXY and HTTP_PROXY, or "
             "name the host in NO_PROXY.",
             trouble="refused" if status in (401, 403, 407) else "away",
             status=status,
         )
     if isinstance(error, ValueError):
         mend = "check HTTP_PROXY and HTTPS_PROXY" if proxy else "check aix.url"
-        return BackendError(f"{address} cannot be asked{through} ({error}); {mend}.", trouble="refused")
+        return BackendError(f"{address} cannot be used{through} ({error}); {mend}.", trouble="refused")
     why = _reason(error)
     mend = "" if address.socket else " Start the server there, or change aix.url."
     return BackendUnavailable(f"{address} cannot be reached{through}: {why}.{mend}", trouble="away")
@@ -71,7 +71,7 @@ def unreachable(error: Exception, address: Address, proxy: str = "", authorities
 def cut_off(error: Exception, address: Address) -> BackendError:
     """The answer had begun and did not come to its end."""
     if isinstance(error, TimeoutError):
-        return BackendUnavailable(f"{address} has gone silent in the middle of an answer.", trouble="failing")
+        return BackendUnavailable(f"{address} stopped sending in the middle of an answer.", trouble="failing")
     return BackendUnavailable(
         f"{address} broke off in the middle of an answer ({type(error).__name__}).", trouble="away"
     )
@@ -89,7 +89,7 @@ def refused(
     retry_after_s = retry_after(headers or {}) if trouble == "throttled" or status >= 500 else None
     text = f"{address} {meaning} ({status})" + (f": {mend}" if mend else "")
     if retry_after_s is not None and retry_after_s >= 1:
-        text += f", and to be asked again in {retry_after_s:.0f} s at the earliest"
+        text += f", and no new request for {retry_after_s:.0f} s"
     message = ". ".join(part for part in (text, words(body)) if part)
     kind = BackendUnavailable if not_now else BackendError
     return kind(message, trouble=trouble, status=status, retry_after_s=retry_after_s, body=body)
@@ -106,7 +106,7 @@ def not_a_completion(event: Any, address: str = "The server") -> BackendError:
     said = words(body) if says_error(event) else ""
     if not said:
         return BackendError(
-            f"{address} answers with something that is not a completion; check aix.url. It says: {body[:80]}",
+            f"{address} returned something that is not a completion; check aix.url. It says: {body[:80]}",
             trouble="failing",
             body=body,
         )

@@ -139,14 +139,16 @@ class EngineSupervisor:
         except BackendError as error:
             if forget_port(endpoint):
                 raise _PortTaken from error
-            raise EngineFailed(f"Something else listens at {client.address}: {error} {_RESTART}") from error
+            raise EngineFailed(
+                f"Something else is listening at {client.address}: {error} {_RESTART}"
+            ) from error
         if seen is not None and seen.state == "error":
             raise EngineFailed(seen.message)
         return seen is not None
 
     def _told(self, event: Any) -> BackendStatus:
         if not isinstance(event, dict):
-            raise BackendError("The engine's events are not of this version.")
+            raise BackendError("The engine's events are from another version.")
         self.pid = event.get("pid") or self.pid
         status = read_status(event)
         self._board.set(status)

@@ -1,4 +1,4 @@
-"""What `aix-lsp doctor` looks at before it starts an engine. Torch is tried in a process apart."""
+"""The checks that `aix-lsp doctor` makes before it starts an engine. Torch is tried in a separate process."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ print(json.dumps([torch.__version__, transformers.__version__, cuda, mps, torch.
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. `mend` says what to do where something is wrong, else it is empty."""
+    """The result of one check. `mend` says how to fix the problem; empty if there is none."""
 
     subject: str
     found: str
     mend: str = ""
     fatal: bool = False
-    """Whether looking further is of no use."""
+    """Whether further checks are pointless."""
 
 
 def python() -> Finding:
@@ -71,15 +71,19 @@ def settings_files(problems: list[Problem]) -> Iterator[Finding]:
     if not problems:
         yield Finding("settings", "no problems")
     for problem in problems:
-        yield Finding("settings", str(problem), "Mend the file; `aix-lsp settings` shows what is in force.")
+        yield Finding(
+            "settings", str(problem), "Correct the file; `aix-lsp settings` shows the settings in force."
+        )
 
 
 def torch() -> Finding:
-    """Whether torch and transformers can be imported, and what they see."""
+    """Whether torch and transformers can be imported, and which devices they find."""
     try:
         done = processes.run_code(_LOOK_AT_TORCH, _TORCH_S)
     except subprocess.TimeoutExpired:
-        return Finding("torch", f"not imported within {_TORCH_S:g} s", "Look at the disk and the load.", True)
+        return Finding(
+            "torch", f"not imported within {_TORCH_S:g} s", "Check the disk and the machine's load.", True
+        )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         return Finding("torch", last, f"{sys.executable} -m pip install --upgrade torch transformers", True)
@@ -89,7 +93,7 @@ def torch() -> Finding:
 
 
 def memory() -> Finding:
-    """Free memory, where the system tells."""
+    """Free memory, if the system reports it."""
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         meminfo = Path("/proc/meminfo")
@@ -97,17 +101,17 @@ def memory() -> Finding:
             line = next(s for s in meminfo.read_text("ascii").splitlines() if s.startswith("MemAvailable"))
             free = int(line.split()[1]) << 10
     except (OSError, ValueError, AttributeError, StopIteration):
-        return Finding("memory", "not known on this system")
+        return Finding("memory", "unknown on this system")
     low = free < 1 << 30
     return Finding(
         "memory",
         f"{free / (1 << 30):.1f} GiB free",
-        "Close something, or lower kvMemoryMb; torch alone takes about 0.4 GiB." if low else "",
+        "Close other programs, or lower kvMemoryMb; torch alone takes about 0.4 GiB." if low else "",
     )
 
 
 def folders() -> Iterator[Finding]:
-    """Whether the program's files can be written, and a socket bound."""
+    """Whether the program can write its files and bind a socket."""
     for name, folder in (("logs", paths.log_dir), ("state", paths.state_dir), ("sockets", paths.runtime_dir)):
         try:
             path = folder()
@@ -123,7 +127,7 @@ def folders() -> Iterator[Finding]:
 
 
 def model(settings: Settings) -> Finding:
-    """Whether the model can be where the settings say."""
+    """Whether there can be a model where the settings say."""
     folder = paths.folder_named(settings.model)
     if settings.model == "embedded":
         folder = Path(aix_lsp.__file__).parent / "embedded"
@@ -132,7 +136,7 @@ def model(settings: Settings) -> Finding:
     elif folder is None:
         return Finding("model", f"{settings.model} (a Hugging Face id)")
     elif not folder.is_dir():
-        return Finding("model", f"{folder} is no folder", "Set model to a folder that exists.", True)
+        return Finding("model", f"{folder} is not a folder", "Set model to a folder that exists.", True)
     missing = [name for name in ("config.json", "tokenizer_config.json") if not (folder / name).exists()]
     if missing:
         return Finding(
@@ -148,12 +152,12 @@ def editors() -> Iterator[Finding]:
     for name, where in found.items():
         yield Finding("editor", f"{where}: {_how(_EDITORS[name])}")
     if not found:
-        yield Finding("editor", "none of the known ones on the PATH; `aix-lsp init --help` lists them")
+        yield Finding("editor", "none of the supported ones is on the PATH; `aix-lsp init --help` lists them")
 
 
 def _how(editor: str) -> str:
     """How an editor is set up, or can be: by the file that `aix-lsp init --write` would change, if there is one."""
-    says = f"`aix-lsp init {editor}` says how"
+    says = f"run `aix-lsp init {editor}` for instructions"
     try:
         path = placing.place_of(editor).path
         if "aix-lsp" in files.read_text(path, 1 << 20):
@@ -162,7 +166,7 @@ def _how(editor: str) -> str:
         return says
     except (OSError, UnicodeError):
         pass
-    return f"{says}, --write does it"
+    return f"{says}, or with --write to set it up"
 
 
 def _socket() -> Finding:
@@ -177,4 +181,4 @@ def _socket() -> Finding:
         return Finding("socket", f"{path}: {error}", "Set AIX_LSP_HOME to a folder on a local disk.", True)
     finally:
         path.unlink(missing_ok=True)
-    return Finding("socket", f"{path.parent} takes sockets")
+    return Finding("socket", f"{path.parent} supports sockets")

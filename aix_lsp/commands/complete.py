@@ -33,11 +33,11 @@ _REMOTE_S = 30.0
     "--at",
     required=True,
     metavar="LINE:COL",
-    help="The cursor: line and column from 1, the column in characters. Without :COL, the line's end.",
+    help="The cursor: line and column, counted from 1 in characters. Without :COL, the end of the line.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the text.")
-@click.option("--candidates", default=1, type=click.IntRange(1, 10), help="How many, for --json.")
-@click.option("--language", default="", help="LSP language id; without it, by the file's name.")
+@click.option("--candidates", default=1, type=click.IntRange(1, 10), help="Number of candidates, for --json.")
+@click.option("--language", default="", help="LSP language id; by default, guessed from the file's name.")
 @click.option("--model", help='A folder, a Hugging Face id, or "embedded".')
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any setting; repeatable.")
 @click.option("-v", "--verbose", is_flag=True, help="Log everything to standard error.")
@@ -51,9 +51,9 @@ def command(
     assignments: tuple[str, ...],
     verbose: bool,
 ) -> None:
-    """Complete FILE ("-" is standard input) at a place and print the text that belongs there.
+    """Complete FILE ("-" is standard input) at a position and print the suggested text.
 
-    The status is 0 where there is a suggestion and 1 where there is none.
+    The exit status is 0 if there is a suggestion and 1 if there is none.
     """
     logs.configure("debug" if verbose else "error")
     document = read(file, language)

@@ -11,7 +11,7 @@ import click
 
 @click.command("dashboard")
 @click.option(
-    "--port", default=0, type=click.IntRange(0, 65535), help="Port on loopback; 0 takes a free one."
+    "--port", default=0, type=click.IntRange(0, 65535), help="Port on loopback; 0 picks a free one."
 )
 @click.option("--no-browser", is_flag=True, help="Print the address only.")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any setting; repeatable.")
@@ -29,7 +29,7 @@ def command(port: int, no_browser: bool, assignments: tuple[str, ...]) -> None:
     settings = effective(Path.cwd(), assignments)
     if settings.url:
         raise click.ClickException(
-            f"the engine is a server, {settings.url}: its own address shows its figures"
+            f"suggestions come from the server {settings.url}: see the dashboard at its own address"
         )
 
     async def run() -> None:
@@ -44,7 +44,7 @@ def command(port: int, no_browser: bool, assignments: tuple[str, ...]) -> None:
                 return await client.get(url)
             except BackendError as error:
                 raise OSError(
-                    f"no engine runs for these settings; an editor or `aix-lsp complete` starts it ({error})"
+                    f"no engine is running for these settings; an editor or `aix-lsp complete` starts one ({error})"
                 ) from error
 
         def opened(address: str) -> None:

@@ -1,4 +1,4 @@
-"""`aix-lsp doctor`: is this installation sound, how fast is it, and what is to be mended."""
+"""`aix-lsp doctor`: checks the installation, how fast it is, and says how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _SAMPLE = FimPrompt(
 @click.option("--model", help='Check this model instead: a folder, a Hugging Face id, or "embedded".')
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any setting; repeatable.")
 def command(model: str | None, assignments: tuple[str, ...]) -> None:
-    """Check Python, torch, memory, sockets, the engine and a real completion, and say what to mend.
+    """Check Python, torch, memory, sockets, the engine and a real completion, and say how to fix what is wrong.
 
-    The status is 0 where all is well.
+    The exit status is 0 if there is nothing to fix.
     """
     logs.configure("error")
     flags = parse_assignments(assignments) | ({"model": model} if model is not None else {})
@@ -52,7 +52,7 @@ def command(model: str | None, assignments: tuple[str, ...]) -> None:
         troubles += bool(finding.mend)
         fatal += finding.fatal
     if fatal:
-        click.echo("The engine is not tried before these are mended.")
+        click.echo("The engine is not started until these are fixed.")
     else:
         troubles += asyncio.run(_try(settings))
     raise click.exceptions.Exit(1 if troubles else 0)
@@ -82,7 +82,7 @@ async def _try(settings: Settings) -> int:
         fim = (
             info.family or "family unknown"
             if info.fim
-            else "no fill-in-the-middle: only the text before counts"
+            else "no fill-in-the-middle: uses only the text before the cursor"
         )
         detail = f"{info.name} ({fim}) on {info.device or 'its server'} {info.dtype}".rstrip()
         _tell(Finding("engine", f"{detail}, {where}, ready in {waited:.1f} s"))
@@ -100,7 +100,7 @@ async def _try(settings: Settings) -> int:
 
 
 async def _complete(backend: LocalEngine | OpenAIBackend | FailoverBackend) -> AsyncIterator[Finding]:
-    """Complete a small sample twice: the second time shows what the kept prompt saves."""
+    """Complete a small sample twice: the second time shows what the cached prompt saves."""
     for turn in ("first", "again"):
         began, first, text, usage = time.perf_counter(), 0.0, "", Usage()
         async with aclosing(backend.generate(GenerateRequest(_SAMPLE, max_tokens=16))) as events:
@@ -111,10 +111,10 @@ async def _complete(backend: LocalEngine | OpenAIBackend | FailoverBackend) -> A
                     first = first or time.perf_counter() - began
                     text += event.text
         total = (time.perf_counter() - began) * 1000
-        kept = f"{usage.cached_tokens} of {usage.prompt_tokens} prompt tokens kept"
+        kept = f"{usage.cached_tokens} of {usage.prompt_tokens} prompt tokens cached"
         yield Finding(
             "completion",
-            f"{turn}: {text[:60]!r}, first text {first * 1000:.0f} ms, whole {total:.0f} ms, {kept}",
+            f"{turn}: {text[:60]!r}, first text after {first * 1000:.0f} ms, all after {total:.0f} ms, {kept}",
         )
 
 

@@ -22,12 +22,12 @@ from aix_lsp.settings.table import EngineOptions
     default=30.0,
     show_default=True,
     type=click.FloatRange(0),
-    help="Abort a step of the model that takes longer (s); if it cannot be aborted, exit with status 70. 0 never.",
+    help="Abort a model step that takes longer than this (s); if that fails, exit with status 70. 0 disables it.",
 )
 @click.option("--uds", default="", help="Listen on this Unix socket.")
 @click.option("--host", default="", help="Listen on this address.")
 @click.option(
-    "--port", default=0, type=click.IntRange(0, 65535), help="Listen on this port; 0 takes a free one."
+    "--port", default=0, type=click.IntRange(0, 65535), help="Listen on this port; 0 picks a free one."
 )
 @click.option("--token-file", default="", help="File whose content clients must present.")
 @click.option("--lock", default="", help="Run only if no other engine holds this lock (else status 75).")
@@ -74,7 +74,7 @@ def command(
 def _address(uds: str, host: str, port: int) -> tuple[str, str]:
     """The Unix socket or the host to listen on."""
     if uds and host:
-        raise click.UsageError("--uds and --host exclude one another.")
+        raise click.UsageError("--uds and --host are mutually exclusive.")
     if uds or host:
         return uds, host
     if port or sys.platform == "win32":

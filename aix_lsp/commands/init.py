@@ -35,11 +35,13 @@ _WHOLE = {
 @click.command("init")
 @click.argument("editor", type=click.Choice(list(_TEXTS)))
 @click.option(
-    "--write", is_flag=True, help="Write it where the editor looks; what was there is kept beside it."
+    "--write",
+    is_flag=True,
+    help="Write it where the editor looks for it; the previous file is kept as a backup.",
 )
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead.")
 def command(editor: str, write: bool, file: Path | None) -> None:
-    """Print the configuration for EDITOR, and how to see that it works; or write it."""
+    """Print the configuration for EDITOR and how to check that it works, or write it."""
     text = text_for(editor)
     if not write and file is None:
         click.echo(text, nl=False)

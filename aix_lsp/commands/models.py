@@ -1,4 +1,4 @@
-"""`aix-lsp models`: the model families that are known, and the models that lie on this machine."""
+"""`aix-lsp models`: the supported model families, and the models on this machine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def command(as_json: bool) -> None:
         families = [{"name": t.name, "order": t.order, "context": t.takes_context} for t in FAMILIES]
         click.echo(json.dumps({"families": families, "models": models}))
         return
-    click.echo("Families, for the setting fimFamily where the family is not found by itself:")
+    click.echo("Families, for the setting fimFamily if the family is not detected:")
     for template in FAMILIES:
         order = "suffix first" if template.order == "spm" else "prefix first"
         context = ", takes other files" if template.takes_context else ""

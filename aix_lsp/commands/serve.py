@@ -37,9 +37,11 @@ def _refuse(error: Exception) -> NoReturn:
 
 
 users_option = click.option(
-    "--users", type=_FILE, help="The file of users (config folder, serve/users.json)."
+    "--users", type=_FILE, help="The users file (default: serve/users.json in the config folder)."
 )
-usage_option = click.option("--usage", type=_FILE, help="The database of usage (state folder, usage.sqlite).")
+usage_option = click.option(
+    "--usage", type=_FILE, help="The usage database (default: usage.sqlite in the state folder)."
+)
 
 
 @click.group("serve", invoke_without_command=True)
@@ -52,40 +54,40 @@ usage_option = click.option("--usage", type=_FILE, help="The database of usage (
     default=8080,
     show_default=True,
     type=click.IntRange(0, 65535),
-    help="Listen on this port; 0: a free one.",
+    help="Listen on this port; 0 picks a free one.",
 )
 @click.option(
     "--tls-certificate", type=_FILE, help="PEM file with the certificate and its chain; with --tls-key."
 )
 @click.option("--tls-key", type=_FILE, help="PEM file with the certificate's key.")
 @click.option(
-    "--admin-token-file", type=_FILE, help="File with the operator's token, for /metrics, / and /admin."
+    "--admin-token-file", type=_FILE, help="File with the administrator's token, for /metrics, / and /admin."
 )
 @click.option(
     "--drain-s",
     default=30.0,
     show_default=True,
     type=click.FloatRange(0),
-    help="How long streams may take to end (s).",
+    help="How long running streams may take to finish on SIGTERM (s).",
 )
 @click.option(
     "--step-limit-s",
     default=30.0,
     show_default=True,
     type=click.FloatRange(0),
-    help="Abort a step of the model that takes longer (s). 0 never.",
+    help="Abort a model step that takes longer than this (s). 0 disables it.",
 )
 @click.option("--log-file", type=_FILE, help="Log here, not to standard error.")
 @click.option("-v", "--verbose", is_flag=True, help="Log everything.")
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> None:
-    """Serve one model to a team: users with tokens, quotas, usage, restarts without a lost request.
+    """Serve one model to a team: users with tokens, quotas, usage, and restarts that lose no request.
 
     \b
     aix-lsp serve add-user ann
     aix-lsp serve --host 0.0.0.0 --tls-certificate cert.pem --tls-key key.pem --admin-token-file admin
 
-    SIGHUP starts a fresh worker and hands over to it; SIGTERM lets streams end (docs/team-server.md).
+    SIGHUP starts a new worker and hands over to it; SIGTERM lets running streams finish (docs/team-server.md).
     """
     context.obj = options["users"]
     if context.invoked_subcommand is None:
@@ -95,7 +97,7 @@ def command(context: click.Context, /, **options: Any) -> None:
 def _serve(options: dict[str, Any]) -> int:
     if sys.platform == "win32":
         raise click.ClickException(
-            "aix-lsp serve runs on Linux and macOS only; here `aix-lsp engine --host` shares a model"
+            "aix-lsp serve runs on Linux and macOS only; use `aix-lsp engine --host` to share a model"
         )
     from aix_lsp import logs
     from aix_lsp.serve.supervisor import run
@@ -123,9 +125,13 @@ def _serve(options: dict[str, Any]) -> int:
 @click.argument("name")
 @users_option
 @click.option(
-    "--class", "user_class", default="default", show_default=True, help="Whose quotas the user has."
+    "--class",
+    "user_class",
+    default="default",
+    show_default=True,
+    help="The class whose quotas apply to the user.",
 )
-@click.option("--renew", is_flag=True, help="Give a user that there is a new token.")
+@click.option("--renew", is_flag=True, help="Give an existing user a new token.")
 @click.pass_obj
 def add_user(inherited: Path | None, name: str, users: Path | None, user_class: str, renew: bool) -> None:
     """Add a user and print their token, once."""
@@ -150,7 +156,7 @@ def revoke(inherited: Path | None, name: str, users: Path | None) -> None:
         remove(_users_file(users or inherited), name)
     except UsersError as error:
         _refuse(error)
-    click.echo(f"{name} is removed")
+    click.echo(f"Removed {name}.")
 
 
 @command.command("list")
@@ -173,8 +179,8 @@ def list_users(inherited: Path | None, users: Path | None) -> None:
 
 @command.command()
 @usage_option
-@click.option("--since", default="", metavar="DAY", help="From this day on, as 2026-11-29.")
-@click.option("--user", default="", help="Of this user only.")
+@click.option("--since", default="", metavar="DAY", help="From this day on, such as 2026-11-29.")
+@click.option("--user", default="", help="Only this user.")
 @click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
 def usage(usage: Path | None, since: str, user: str, form: Any) -> None:
     """Export what each user has used, by day (UTC)."""

@@ -14,11 +14,13 @@ import click
 @click.option("--json-schema", "form", flag_value="schema", help="Print the JSON schema of a settings file.")
 @click.option("--vscode", "form", flag_value="vscode", help="Print VS Code's configuration properties.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print the page docs/settings.md.")
-@click.option("--trust", "form", flag_value="trust", help="Print who may set what, for docs/security.md.")
-@click.option("--language", default="", help="Show the settings as they hold for this language id.")
+@click.option(
+    "--trust", "form", flag_value="trust", help="Print the tables of who may set what, for docs/security.md."
+)
+@click.option("--language", default="", help="Show the settings that apply to this language id.")
 @click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def command(form: str | None, language: str, folder: Path) -> None:
-    """Show the settings in force for the project in FOLDER, as far as files set them."""
+    """Show the settings in force for the project in FOLDER, as set by files."""
     printers = {"where": _where, "schema": _schema, "vscode": _vscode, "markdown": _markdown, "trust": _trust}
     if form is not None:
         click.echo(printers[form](folder))

@@ -22,7 +22,7 @@ def read(path: Path, language: str) -> DocumentSnapshot:
     except UnicodeDecodeError as error:
         raise click.ClickException(f"{path} is not UTF-8 text (byte {error.start}).") from None
     if "\0" in text:
-        raise click.ClickException(f"{path} is not text: it holds zero bytes.")
+        raise click.ClickException(f"{path} is not text: it contains null bytes.")
     return DocumentSnapshot(
         path.absolute().as_uri(), 0, language or language_of_file(path), _shown(path), Text.of(text)
     )

@@ -1,4 +1,4 @@
-"""`aix-lsp stats`: how suggestions fared on this machine."""
+"""`aix-lsp stats`: how well suggestions have done on this machine."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from aix_lsp import statistics
 
 
 @click.command("stats")
-@click.option("--days", type=click.IntRange(1), help="Only the last so many days.")
+@click.option("--days", type=click.IntRange(1), help="Only the last N days.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts by day as JSON.")
-@click.option("--clear", is_flag=True, help="Forget all counts.")
+@click.option("--clear", is_flag=True, help="Delete all counts.")
 def command(days: int | None, as_json: bool, clear: bool) -> None:
     """Show acceptance, latency and what reuse has saved. These counts never leave this machine."""
     if clear:

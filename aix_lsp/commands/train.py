@@ -1,4 +1,4 @@
-"""`aix-lsp train`: the embedded model, or another small one, learns a folder's code."""
+"""`aix-lsp train`: fine-tunes the embedded model, or another small one, on a folder's code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     "--source",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     required=True,
-    help="The folder with the code to learn.",
+    help="The folder with the code to train on.",
 )
 @click.option(
     "--model",
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("aix-model"),
     show_default=True,
-    help="Where the new model is written.",
+    help="Where to write the new model.",
 )
 @click.option(
     "--passes",
     type=click.FloatRange(0, min_open=True),
     default=2.0,
     show_default=True,
-    help="Times over the text.",
+    help="Passes over the text.",
 )
 def command(source: Path, model: str, out: Path, passes: float) -> None:
-    """Go on training a small model with your own code, and compare it before and after.
+    """Fine-tune a small model on your own code, and compare it before and after.
 
-    Interrupted, the same command goes on where it was.
+    If interrupted, the same command continues where it stopped.
     """
     logs.configure("warning")
     from aix_lsp.engine.model.source import embedded
@@ -55,17 +55,15 @@ def command(source: Path, model: str, out: Path, passes: float) -> None:
     except CannotTrain as error:
         raise click.ClickException(str(error)) from error
     found = ", ".join(f"{count} {name}" for name, count in languages(adaptation.material.train).items())
-    click.echo(f"{adaptation.material.size:,} bytes to learn from ({found} files); ", nl=False)
-    click.echo(f"{len(adaptation.material.held_out)} files are kept out, to compare on.")
+    click.echo(f"{adaptation.material.size:,} bytes to train on ({found} files); ", nl=False)
+    click.echo(f"{len(adaptation.material.held_out)} files are held out for evaluation.")
     if adaptation.resumes:
-        click.echo(
-            f"Going on with the training that was interrupted; remove {out / 'training'} to begin anew."
-        )
+        click.echo(f"Continuing the interrupted training; remove {out / 'training'} to start over.")
     before = adaptation.evaluate(adaptation.base)
-    click.echo(f"{adaptation.recipe.tokens:,} tokens to read, {passes:g} times over the text.")
+    click.echo(f"{adaptation.recipe.tokens:,} tokens to train on, in {passes:g} passes over the text.")
     _run(adaptation)
     _tell(before, adaptation.evaluate(out))
-    click.echo(f"Use it with: aix-lsp --model {out.absolute()}  (or the setting model)")
+    click.echo(f"Use it with: aix-lsp --model {out.absolute()}  (or set `model`)")
 
 
 def _run(adaptation: Adaptation) -> None:
@@ -76,7 +74,7 @@ def _run(adaptation: Adaptation) -> None:
         raise click.ClickException("stopped; the same command goes on from the last checkpoint.") from None
     except OSError as error:
         raise click.ClickException(
-            f"{error}. The last checkpoint is kept; the same command goes on."
+            f"{error}. The last checkpoint is kept; the same command continues from it."
         ) from error
     finally:
         bar.close()
@@ -110,7 +108,7 @@ def _tell(before: dict[str, Any], after: dict[str, Any]) -> None:
 
     wanted = ("bits per byte", "line exact", "keystrokes saved", "block exact")
     for group in (name for name in GROUPS if name in after):
-        click.echo(f"\n{group}, on the files that were kept out:")
+        click.echo(f"\n{group}, on the held-out files:")
         for name in wanted:
             old, new = before[group][name], after[group][name]
             shown = (f"{old:.3f}", f"{new:.3f}") if name == "bits per byte" else (f"{old:.1%}", f"{new:.1%}")

@@ -16,13 +16,13 @@ from aix_lsp.settings.files import LARGEST, parse_toml
 @click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The workspace folder; without it, the folder of the repository around FILE.",
+    help="The workspace folder; by default, the repository that contains FILE.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(file: Path, root: Path | None, as_json: bool) -> None:
-    """Say whether the text of FILE may be sent to a model, and which rule speaks, with the line it stands on.
+    """Say whether the text of FILE may be sent to a model, and which rule decides, with its file and line.
 
-    The status is 0 where it may be sent and 1 where it may not.
+    The exit status is 0 if it may be sent and 1 if not.
     """
     from aix_lsp.commands.effective import effective
     from aix_lsp.privacy.policy import Privacy

@@ -1,4 +1,4 @@
-"""The engine's metrics, for Prometheus. Knows names and buckets; is told everything by others."""
+"""The engine's metrics, for Prometheus. Knows only names and buckets; other modules report the values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ class EngineMetrics:
             self.requests.labels(end)
         self._add_times()
         self._add_tokens()
-        self.aborted_steps = self._counter("aborted_steps", "Steps ended early because nobody wanted them")
+        self.aborted_steps = self._counter(
+            "aborted_steps", "Steps aborted because all requests in them ended"
+        )
         self.failed_steps = self._counter("failed_steps", "Steps that raised, by kind", "kind")
         for kind in ("memory", "error"):
             self.failed_steps.labels(kind)

@@ -1,4 +1,4 @@
-"""The door of a team's server: who a request comes from, what they may have, and what the operator may ask.
+"""The door of a team's server: who a request comes from, what they may have, and what the administrator may ask.
 
 Wraps the engine's routes as an ASGI app. Knows no models and no processes.
 """
@@ -67,7 +67,7 @@ class UserAccount:
 
 
 class Door:
-    """Lets users in by their tokens, within their quotas, and the operator to what is theirs."""
+    """Lets users in by their tokens, within their quotas, and the administrator to the administration endpoints."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class Door:
         elif path in ("/", "/health"):
             await self._app(scope, receive, send)
         elif path.startswith("/admin/") or path in ("/metrics", "/aix/status"):
-            await self._admit_operator(given, scope, receive, send)
+            await self._admit_administrator(given, scope, receive, send)
         else:
             who = self.directory.identify(given.removeprefix(_BEARER)) if given.startswith(_BEARER) else None
             if who is None:
@@ -139,11 +139,11 @@ class Door:
             else:
                 await self._admit_user(who, scope, receive, send)
 
-    async def _admit_operator(self, given: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _admit_administrator(self, given: str, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._admin_token:
             await send_error(send, 403, "this server was started without --admin-token-file", "forbidden")
         elif not hmac.compare_digest(given.encode(), self._admin_token):
-            message = "this wants the operator's token: Authorization: Bearer with the content of --admin-token-file"
+            message = "requires the administrator's token: Authorization: Bearer and the content of --admin-token-file"
             await send_error(send, 401, message, "unauthorized", {"www-authenticate": "Bearer"})
         else:
             await self._app(scope, receive, send)
@@ -190,7 +190,7 @@ class Door:
             completion_tokens=end.completion_tokens,
         )
 
-    # The operator's
+    # Administration
 
     async def _status(self, request: Request) -> Response:
         """GET /admin/status: what the page at / shows."""

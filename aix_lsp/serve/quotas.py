@@ -89,11 +89,9 @@ class Quotas:
     @staticmethod
     def _check_count(count: int, limit: int, whose: str) -> None:
         if limit and count >= limit:
-            raise OverQuota(
-                f"{whose} {count} requests in flight, and may have {limit}; ask again in a moment", 1.0
-            )
+            raise OverQuota(f"{whose} {count} requests in flight, of at most {limit}; retry in a moment", 1.0)
 
     def _check_tokens(self, key: tuple[str, str], rate: int, whose: str) -> None:
         if rate and (left := self._bucket(key, rate).left) < 1:
             wait = (1 - left) * _MINUTE_S / rate
-            raise OverQuota(f"{whose} {rate} tokens a minute are used up; ask again in {wait:.0f} s", wait)
+            raise OverQuota(f"{whose} {rate} tokens a minute are used up; retry in {wait:.0f} s", wait)

@@ -27,7 +27,7 @@ _VERSION = 1
 
 
 class UsageError(Exception):
-    """The database cannot be used. The message is for the operator."""
+    """The database cannot be used. The message is for the administrator."""
 
 
 class UsageLog:
@@ -93,7 +93,7 @@ def _database(path: Path) -> Iterator[sqlite3.Connection]:
             database.execute("PRAGMA journal_mode = WAL")
             version = database.execute("PRAGMA user_version").fetchone()[0]
             if version > _VERSION:
-                raise UsageError(f"{path} is of a newer version of aix-lsp; name another with --usage")
+                raise UsageError(f"{path} is from a newer version of aix-lsp; use --usage for another one")
             columns = ", ".join(f"{name} INTEGER NOT NULL" for name in COLUMNS)
             database.execute(
                 f"CREATE TABLE IF NOT EXISTS usage (day TEXT, user TEXT, {columns}, PRIMARY KEY (day, user)) STRICT"
@@ -102,7 +102,7 @@ def _database(path: Path) -> Iterator[sqlite3.Connection]:
             yield database
     except (sqlite3.Error, OSError) as error:
         raise UsageError(
-            f"the usage database {path} cannot be used: {error}; name another with --usage"
+            f"the usage database {path} cannot be used: {error}; use --usage for another one"
         ) from error
 
 

@@ -38,7 +38,7 @@ Share = Annotated[float, Meta(gt=0.0, le=1000.0)]
 
 
 class UsersError(Exception):
-    """The file of users cannot be used, or what is asked of it cannot be done. The message is for the operator."""
+    """The file of users cannot be used, or what is asked of it cannot be done. The message is for the administrator."""
 
 
 class UserClass(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -99,21 +99,21 @@ def read(path: Path) -> Users:
         return Users()
     except OSError as error:
         raise UsersError(
-            f"the file of users {path} cannot be read: {error}; name another with --users"
+            f"the users file {path} cannot be read: {error}; use --users for another one"
         ) from error
     except (MsgspecError, RecursionError) as error:
-        raise UsersError(f"the file of users {path} is damaged: {error}") from error
+        raise UsersError(f"the users file {path} is damaged: {error}") from error
 
 
 def add(path: Path, name: str, user_class: str = "default", renew: bool = False) -> str:
     """Add a user, or give one a new token; returns the token, which is kept nowhere. Raises UsersError."""
     if not _NAME.fullmatch(name):
-        raise UsersError(f"{name!r} is no name for a user: letters, digits and ._@- are, up to 64")
+        raise UsersError(f"{name!r} is not a valid user name: use up to 64 letters, digits and ._@-")
     token_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     with _changing(path):
         users = read(path)
         if name in users.users and not renew:
-            raise UsersError(f"there is a user {name} already; --renew gives them a new token")
+            raise UsersError(f"user {name} already exists; use --renew for a new token")
         before = users.users.get(name)
         users.users[name] = User(
             token_id,
@@ -134,7 +134,7 @@ def revoke(path: Path, name: str) -> None:
     with _changing(path):
         users = read(path)
         if users.users.pop(name, None) is None:
-            raise UsersError(f"there is no user {name}; `aix-lsp serve list` shows them")
+            raise UsersError(f"there is no user {name}; `aix-lsp serve list` shows all users")
         _write(path, users)
 
 
@@ -145,7 +145,7 @@ def _changing(path: Path) -> Iterator[None]:
         with FileLock(path.with_name(path.name + ".lock"), timeout=_LOCK_S):
             yield
     except Timeout:
-        raise UsersError(f"somebody else is changing {path}; try again") from None
+        raise UsersError(f"another process is changing {path}; try again") from None
     except OSError as error:
         raise UsersError(f"{path} cannot be changed: {error}") from error
 

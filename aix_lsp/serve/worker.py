@@ -68,7 +68,7 @@ class Job(Struct, frozen=True):
 
 
 class ServeError(Exception):
-    """The server cannot run with these options. The message is for the operator."""
+    """The server cannot run with these options. The message is for the administrator."""
 
 
 class ServeProcess(EngineProcess):
@@ -158,7 +158,7 @@ class ServeProcess(EngineProcess):
 
 
 def check(options: ServeOptions) -> str:
-    """Look at everything that the options name; returns the operator's token. Raises ServeError."""
+    """Look at everything that the options name; returns the administrator's token. Raises ServeError."""
     try:
         UserDirectory(Path(options.users))
         UsageLog(Path(options.usage)).close()
@@ -176,14 +176,14 @@ def _admin_token(path: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise ServeError(f"--admin-token-file {path} cannot be read: {error}") from error
     if len(token) < 16:
-        raise ServeError(f"--admin-token-file {path} holds no token of at least 16 characters")
+        raise ServeError(f"--admin-token-file {path} does not contain a token of at least 16 characters")
     return token
 
 
 def _check_tls(options: ServeOptions) -> None:
     certificate, key = options.tls_certificate, options.tls_key
     if bool(certificate) != bool(key):
-        raise ServeError("--tls-certificate and --tls-key belong together; give both or none")
+        raise ServeError("--tls-certificate and --tls-key must be given together")
     if not certificate:
         return
     for name, path in (("--tls-certificate", certificate), ("--tls-key", key)):
@@ -197,7 +197,8 @@ def _check_tls(options: ServeOptions) -> None:
     except (ssl.SSLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise ServeError(
-            f"--tls-certificate {certificate} and --tls-key {key} are no pair of PEM files without a password: {reason}"
+            f"--tls-certificate {certificate} and --tls-key {key} are not a matching pair of PEM files "
+            f"without a password: {reason}"
         ) from error
 
 

@@ -559,10 +559,10 @@ async def test_a_redirect_to_another_host_is_said_and_the_key_stays_here(server:
         assert not other.paths
 
 
-async def test_redirects_in_a_circle(server: CompletionsServer) -> None:
+async def test_redirects_in_a_loop(server: CompletionsServer) -> None:
     server.redirects = {"/v1/completions": (302, "/v1/completions")}
     async with backend(server) as found:
-        with pytest.raises(BackendError, match="circle"):
+        with pytest.raises(BackendError, match="loop"):
             await collect(found)
 
 

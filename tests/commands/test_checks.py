@@ -23,8 +23,8 @@ def test_editors_and_how_each_is_set_up(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
     told = {Path(finding.found.split(":")[0]).name: finding.found for finding in checks.editors()}
     assert told["nvim"].endswith(f"set up in {written}")
-    assert told["hx"].endswith("`aix-lsp init helix` says how, --write does it")
-    assert told["zed"].endswith("`aix-lsp init zed` says how")
+    assert told["hx"].endswith("run `aix-lsp init helix` for instructions, or with --write to set it up")
+    assert told["zed"].endswith("run `aix-lsp init zed` for instructions")
 
 
 def test_no_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,5 +35,5 @@ def test_no_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_models_folder_that_is_not_there(tmp_path: Path) -> None:
     finding = checks.model(Settings(model=str(tmp_path / "gone")))
-    assert finding.fatal and "is no folder" in finding.found
+    assert finding.fatal and "is not a folder" in finding.found
     assert not checks.model(Settings(model="Qwen/Qwen2.5-Coder-0.5B")).mend

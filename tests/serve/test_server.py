@@ -192,8 +192,8 @@ async def test_tls(certificate: tuple[Path, Path]) -> None:
     [
         (["--host", "256.0.0.1"], "cannot listen"),
         (["--tls-certificate", "missing.pem", "--tls-key", "missing.pem"], "--tls-certificate"),
-        (["--tls-certificate", "users.json", "--tls-key", "users.json"], "no pair of PEM files"),
-        (["--tls-certificate", "admin"], "belong together"),
+        (["--tls-certificate", "users.json", "--tls-key", "users.json"], "not a matching pair of PEM files"),
+        (["--tls-certificate", "admin"], "must be given together"),
         (["--admin-token-file", "missing"], "--admin-token-file"),
         (["--admin-token-file", "."], "is a directory"),
         (["--admin-token-file", "short"], "at least 16"),

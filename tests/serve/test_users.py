@@ -69,7 +69,7 @@ def test_revoked_users_are_gone(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "../x", "=cmd()", "-x", "é", "a" * 65, "a\n"])
 def test_names_that_are_none(path: Path, name: str) -> None:
-    with pytest.raises(UsersError, match="no name"):
+    with pytest.raises(UsersError, match="not a valid user name"):
         add(path, name)
 
 

@@ -66,7 +66,7 @@ def _enabling(enabled: bool) -> Callable[[Session, list[Any]], Any]:
 def _restart_engine(session: Session, arguments: list[Any]) -> Any:
     if not session.trusts_client:
         raise JsonRpcException(
-            "a session without a token may not end an engine that others use", INVALID_REQUEST
+            "a session without a token may not restart an engine that others use", INVALID_REQUEST
         )
     return session.restart_engine()
 

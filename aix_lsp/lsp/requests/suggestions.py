@@ -61,7 +61,7 @@ async def _with_lsp_errors(
                 async for update in updates:
                     yield update
     except Superseded as error:
-        raise JsonRpcException("a newer request took this one's place", SERVER_CANCELLED) from error
+        raise JsonRpcException("superseded by a newer request", SERVER_CANCELLED) from error
     except ContentModified as error:
         raise JsonRpcException("the document has changed", CONTENT_MODIFIED) from error
 
