@@ -140,8 +140,8 @@ def markdown() -> str:
         marks = [trust >= Trust.CHOOSES, trust >= Trust.CHOOSES, trust >= Trust.SHAPES, True]
         lines.append(f"| {name} | {' | '.join('yes' if mark else 'no' for mark in marks)} |")
     groups = {
-        "Decide what is run, contacted or told (the user only)": [],
-        "Decide what is sent (a project only lowers them, switches them off, or adds to `exclude`)": [],
+        "Decide what is run, contacted or disclosed (only the user sets them)": [],
+        "Decide what is sent (a project can only lower them, turn them off, or add to `exclude`)": [],
         "Shape suggestions (a project may set them, within the bounds)": [],
     }  # type: dict[str, list[str]]
     user, sent, shape = groups.values()

@@ -28,8 +28,8 @@ If a setting is given more than once, the last of these sources wins:
 An unknown name or an invalid value is reported along with the closest valid one, and the previous value stays in
 force.
 
-Settings marked **user** decide which code runs, which server is contacted and what is told, so a project's file
-cannot set them. Those marked **lower** decide what is sent: a project's file can only lower them, switch them off or
+Settings marked **user** decide which code runs, which server is contacted and what is disclosed, so a project's file
+cannot set them. Those marked **lower** decide what is sent: a project's file can only lower them, turn them off or
 exclude more ([security.md](security.md)). Those marked **language** can differ by language:
 
 ```toml
