@@ -67,7 +67,7 @@ def parse_assignments(pairs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def placed(model: str) -> str:
-    """A model as a command line names it, where that is a folder counted from the current one."""
+    """A model as given on a command line, where a folder may be relative to the current one."""
     from aix_lsp.paths import folder_named
 
     try:
@@ -94,8 +94,8 @@ def placed(model: str) -> str:
 @click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with the token that --tcp and --ws clients must present (or AIX_LSP_TOKEN); without one a token is made "
-    "and told with the address.",
+    help="File with the token that --tcp and --ws clients must present (or AIX_LSP_TOKEN); without one, a token is generated "
+    "and printed with the address.",
 )
 @click.option("--no-token", is_flag=True, help="Let any process on this machine use --tcp and --ws.")
 @click.option(
@@ -152,7 +152,7 @@ def _serve(options: dict[str, Any]) -> None:
 
 
 def _leave_folder() -> None:
-    """Work in a private folder: the one that an editor starts us in is a stranger's, for all we know."""
+    """Change to a private folder: the one that an editor starts us in is untrusted."""
     from aix_lsp.paths import runtime_dir
 
     with suppress(OSError):

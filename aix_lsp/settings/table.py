@@ -75,7 +75,7 @@ class EngineOptions:
     )
     kv_memory_mb: int = engine_option(
         0,
-        "Memory for the KV cache, which holds prompts that were computed before. 0 sizes it by the free memory.",
+        "Memory for the KV cache, which keeps prompts already computed. 0 sizes it by the free memory.",
         unit="MiB",
         minimum=0,
         maximum=1 << 20,
@@ -102,7 +102,7 @@ class Settings(EngineOptions):
 
     url: str | list[str] = option(  # noqa: RUF009 - a dataclasses.field, like the others
         "",
-        "Base URL of an OpenAI-compatible server (vLLM, llama.cpp, Ollama, a team's `aix-lsp engine`), or a list of "
+        "Base URL of an OpenAI-compatible server (vLLM, llama.cpp, Ollama, a team's `aix-lsp serve`), or a list of "
         "them: each document is served by one, and another takes over if it fails. Empty runs the local engine.",
         group="Remote engine",
         scope="user",

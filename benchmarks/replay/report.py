@@ -52,7 +52,7 @@ def ablation(
     `typed` says on how many of the `files` the row could have made a difference.
     """
     known = {measure.name: measure for measure in MEASURES}
-    heads = ["our side, but", f"of {files} files", "keys saved", "ours ÷ it"]
+    heads = ["our side, except", f"of {files} files", "keys saved", "ours ÷ it"]
     heads += [known["tokens"].label, "ours ÷ it", *(known[name].label for name in _ABLATED)]
     yield f"| {' | '.join(heads)} |"
     yield "|" + "---|" * len(heads)
