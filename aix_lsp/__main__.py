@@ -1,4 +1,4 @@
-"""Where the program begins: `aix-lsp`, and `python -m aix_lsp`. Closes the module path before anything is imported.
+"""The program's entry point: `aix-lsp`, and `python -m aix_lsp`. Secures the module path before anything is imported.
 
 An editor starts its language servers in the project's folder, and `python -m` puts that folder before the standard
 library; `PYTHONPATH` may name it too. A `json.py` there must not run. So this module imports nothing but what the

@@ -94,8 +94,8 @@ def placed(model: str) -> str:
 @click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with the token that --tcp and --ws clients must present (or AIX_LSP_TOKEN); without one, a token is generated "
-    "and printed with the address.",
+    help="File with the token that --tcp and --ws clients must present (or AIX_LSP_TOKEN); without one, a token "
+    "is generated and printed with the address.",
 )
 @click.option("--no-token", is_flag=True, help="Let any process on this machine use --tcp and --ws.")
 @click.option(

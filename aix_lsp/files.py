@@ -1,4 +1,4 @@
-"""The one place that reads files whose writer is not known: regular files only, bounded, without waiting.
+"""The one place that reads untrusted files: regular files only, bounded, without blocking.
 
 What stands in a project may be a named pipe, or a link to a device, to a terminal or to a sparse terabyte. Reading
 such a thing must not block, fill memory, or keep the program from ending.

@@ -1,4 +1,4 @@
-"""The one place that starts child processes: none runs, finds or inherits anything of the folder that is open.
+"""The one place that starts child processes, none of which runs, finds or inherits anything from the open folder.
 
 A child's interpreter is told not to look for modules where it is started (`-P`), works in a private folder, and
 inherits no variable by which an interpreter is given code.

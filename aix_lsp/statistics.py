@@ -1,4 +1,4 @@
-"""Counts of how suggestions fared, kept on this machine by day and language. Numbers only, no texts, no names.
+"""Counts of suggestions shown and accepted, kept on this machine by day and language. Numbers only, no text or names.
 
 Several servers write at the same time: each adds what it has counted since it last did. Nothing of this ever
 leaves the machine.

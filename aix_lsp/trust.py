@@ -1,4 +1,4 @@
-"""Who may set what: the one place that decides it, for each source of settings and each option.
+"""Decides who may set what, for each source of settings and each option.
 
 A source that is trusted less can only narrow what those before it gave: exclude more, switch off, lower. Nothing that
 a project's author wrote has anything run, contacted, or sent that the user would not have.

@@ -1,4 +1,4 @@
-"""Document URIs: the file on this machine that one names, or why it names none. Opens no documents.
+"""Document URIs: the file on this machine that a URI refers to, or why there is none. Opens no documents.
 
 The one place that turns a URI into a path. Everything that follows from a path (which folder a document lies in, which
 ignore file applies, what the model is shown) starts here, so that no two parts of the program can disagree.

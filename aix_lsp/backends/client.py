@@ -1,4 +1,4 @@
-"""HTTP to a completions server: connections, streams of events, failures. Knows no request's fields."""
+"""HTTP to a completions server: connections, event streams, failures. Does not know requests' fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends our engine the texts that a request names by digest, each once. Knows no files and no cursors."""
+"""Sends our engine the texts that a request refers to by digest, each once. Knows no files and no cursors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How different completions servers are asked, and how their answers are read. Pure: no connections.
+"""Builds the requests for different completions servers, and reads their answers. Pure: no connections.
 
 Which one a server speaks is found out in discovery.py.
 """

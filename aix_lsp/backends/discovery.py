@@ -1,4 +1,4 @@
-"""Finds out what a remote server is, what model it has, and how it is best asked.
+"""Finds out what a remote server is, which model it has, and which prompt format suits it best.
 
 Decisions, with their reasons in docs/remote.md: our engine is told everything apart. Where the model's
 format is known it is rendered here, because only then does the prompt grow at its end as the user types,

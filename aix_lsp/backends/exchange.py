@@ -1,4 +1,4 @@
-"""Asks one completions server: sends requests as it takes them, and emulates what it lacks. Knows no status.
+"""Requests to one completions server, in the form it accepts, with what it lacks emulated. Knows no status.
 
 What the server teaches by refusing (learned.py) is asked again at once, and remembered.
 """

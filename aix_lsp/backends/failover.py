@@ -1,4 +1,4 @@
-"""Several servers as one backend: each document has its own, and another takes over where one fails.
+"""Several servers as one backend: each document is assigned to one, and another takes over if it fails.
 
 A document's requests go to one server, where the cache of its prompt lies (rendezvous hashing of the stream key,
 Thaler and Ravishankar 1998; who had to leave his server stays with the next). A server in trouble is left alone

@@ -35,13 +35,13 @@ _WORDS = (
     "error", "errors", "message", "msg", "detail", "details", "error_message", "error_description", "fault",
     "faultstring", "reason", "title",
 )  # fmt: skip
-"""Where servers put what went wrong."""
+"""The fields in which servers put error messages."""
 
 
 def unreachable(error: Exception, address: Address, proxy: str = "", authorities: str = "") -> BackendError:
-    """No answer at all: the connection could not be made, or died before one came.
+    """No answer at all: the connection failed, or broke before an answer came.
 
-    `authorities` says what is wrong with the user's own authorities, where something is.
+    `authorities` says what is wrong with the user's own certificate authorities, if anything.
     """
     through = f" through the proxy {proxy}" if proxy else ""
     if (problem := _certificate_problem(error)) is not None:
@@ -69,7 +69,7 @@ def unreachable(error: Exception, address: Address, proxy: str = "", authorities
 
 
 def cut_off(error: Exception, address: Address) -> BackendError:
-    """The answer had begun and did not come to its end."""
+    """The answer had begun but broke off."""
     if isinstance(error, TimeoutError):
         return BackendUnavailable(f"{address} stopped sending in the middle of an answer.", trouble="failing")
     return BackendUnavailable(
@@ -96,12 +96,12 @@ def refused(
 
 
 def says_error(event: Any) -> bool:
-    """Whether an answer without a completion tells of an error, in whatever form."""
+    """Whether an answer without a completion reports an error, in any form."""
     return any(True for _ in _error_words(event))
 
 
 def not_a_completion(event: Any, address: str = "The server") -> BackendError:
-    """An answer with a status of success that holds no completion, but perhaps an error in some form."""
+    """An answer with a success status but no completion; it may contain an error in some form."""
     body = json.dumps(event, ensure_ascii=False)
     said = words(body) if says_error(event) else ""
     if not said:
@@ -118,7 +118,7 @@ def not_a_completion(event: Any, address: str = "The server") -> BackendError:
 
 
 def words(body: str) -> str:
-    """What the server says of an error, in whatever form: JSON of any shape, a web page, or text."""
+    """The server's own error message, from JSON of any shape, a web page, or text."""
     text = body.strip()
     if re.match(r"<(!doctype|html|\?xml|head|body)", text, re.IGNORECASE):
         title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
@@ -133,7 +133,7 @@ def words(body: str) -> str:
 
 
 def _error_words(found: Any, depth: int = 0) -> Iterator[str]:
-    """The texts of an error that is somewhere in a JSON value."""
+    """The messages of an error somewhere in a JSON value."""
     if depth > 6:
         return
     if isinstance(found, str):
@@ -152,7 +152,7 @@ def _error_words(found: Any, depth: int = 0) -> Iterator[str]:
 
 
 def _status_in(event: Any) -> int:
-    """The HTTP status that an error object tells, or 0."""
+    """The HTTP status that an error object contains, or 0."""
     error = event[0] if isinstance(event, list) and event else event
     for _ in range(2):
         if not isinstance(error, dict):

@@ -1,4 +1,4 @@
-"""State machine of one server: from how its answers went to whether it may be asked now, and what the user sees.
+"""State machine of one server: from the outcome of requests to whether it may be used now, and what the user sees.
 
 Pure: it holds no connection and reads no clock. Times are seconds of the caller's monotonic clock.
 

@@ -1,4 +1,4 @@
-"""What a server has taught by refusing: fields that it does not take, and how much text fits its context. Pure."""
+"""What was learned from a server's errors: fields that it rejects, and how much text fits its context. Pure."""
 
 from __future__ import annotations
 

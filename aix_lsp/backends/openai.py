@@ -1,4 +1,4 @@
-"""A backend behind an OpenAI-style completions server somewhere else: found, followed, and asked. Knows no tokens."""
+"""A backend for a remote OpenAI-compatible server: finds it, tracks its state, and sends requests. Knows no tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backend's status: who is told when it changes, and waiting until it is ready."""
+"""A backend's status: notifies listeners of changes, and waits until it is ready."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StatusBoard:
         self._listeners: list[Listener] = []
 
     def set(self, status: BackendStatus) -> None:
-        """Change the status; listeners hear of it only where it differs from the one before."""
+        """Change the status; listeners are called only if it differs from the previous one."""
         if status == self.status:
             return
         self.status = status
@@ -33,7 +33,7 @@ class StatusBoard:
                 log.exception("a listener failed on %s", status)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` at each change from now on; the returned function ends that."""
+        """Call `listener` on each change from now on; the returned function unsubscribes it."""
         self._listeners.append(listener)
 
         def unsubscribe() -> None:
@@ -44,7 +44,7 @@ class StatusBoard:
 
 
 class WatchedBackend(Backend, Protocol):
-    """A backend that tells of its changes, as all of aix_lsp.backends.launch do."""
+    """A backend that reports changes of its status, as all in aix_lsp.backends.launch do."""
 
     def on_status(self, listener: Callable[[BackendStatus], None], /) -> Callable[[], None]: ...
 
@@ -54,9 +54,9 @@ async def wait_until_ready(
     timeout_s: float,
     tell: Callable[[BackendStatus], None] = lambda status: None,
 ) -> ModelInfo:
-    """Wait until the backend is ready, and give its model. `tell` hears of each status on the way.
+    """Wait until the backend is ready, and return its model. `tell` is called with each status on the way.
 
-    Raises BackendError where it is in a trouble that waiting does not mend, and BackendUnavailable after `timeout_s`.
+    Raises BackendError for a problem that waiting does not solve, and BackendUnavailable after `timeout_s`.
     """
     changed = asyncio.Event()
     unsubscribe = backend.on_status(lambda _: changed.set())

@@ -1,4 +1,4 @@
-"""`aix-lsp complete`: one completion, streamed to the terminal, on the way that editors' completions take."""
+"""`aix-lsp complete`: one completion, streamed to the terminal, through the same code as in editors."""
 
 from __future__ import annotations
 

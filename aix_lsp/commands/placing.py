@@ -1,4 +1,4 @@
-"""Owns where editors keep their configuration and how ours gets into it. Knows nothing of what it says.
+"""Owns where editors keep their configuration and how ours is inserted. Does not know its content.
 
 Three ways: a file of our own in a folder that the editor reads, a marked block in a file of the user's, or keys merged
 into a JSON file. What was there is kept beside it; writing the same twice changes nothing.

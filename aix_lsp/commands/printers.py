@@ -1,4 +1,4 @@
-"""How a completion is shown in a terminal or handed to a script."""
+"""Prints a completion in a terminal or for a script."""
 
 from __future__ import annotations
 

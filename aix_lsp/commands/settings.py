@@ -1,4 +1,4 @@
-"""`aix-lsp settings`: the settings in force here, and the table in the forms that editors and docs want."""
+"""`aix-lsp settings`: the settings in force here, and the table in the formats for editors and docs."""
 
 from __future__ import annotations
 

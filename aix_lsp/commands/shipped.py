@@ -1,4 +1,4 @@
-"""Owns where the plugins and configurations of `editors/` lie on this machine."""
+"""Locates the plugins and configurations of `editors/` on this machine."""
 
 from __future__ import annotations
 

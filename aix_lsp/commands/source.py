@@ -1,4 +1,4 @@
-"""Reading the file that a command line names, and the place in it, as a document."""
+"""Reads the file and position given on a command line, as a document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GGUF files that other programs have fetched onto this computer: Ollama, LM Studio, llama.cpp, the Hugging Face hub.
+"""GGUF files that other programs have downloaded to this computer: Ollama, LM Studio, llama.cpp, the Hugging Face hub.
 
 Reads their folders and the files' headers; loads nothing.
 """

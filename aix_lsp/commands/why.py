@@ -1,4 +1,4 @@
-"""`aix-lsp why`: whether a file's text may be sent to a model, and which rule says so."""
+"""`aix-lsp why`: whether a file's text may be sent to a model, and which rule decides."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _repository(path: Path) -> Path | None:
 
 
 def _place(kind: str, rule: str, file: Path | None, line: int, folder: Path) -> tuple[str, int]:
-    """Where a rule stands: an ignore file, a settings file, or the table of names."""
+    """Where a rule is defined: an ignore file, a settings file, or the table of names."""
     if file is not None:
         return str(file), line
     if kind == "name":

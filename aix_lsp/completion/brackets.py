@@ -1,4 +1,4 @@
-"""Brackets and quotes of a piece of code that have no partner in it, strings and comments left out.
+"""Unmatched brackets and quotes in a piece of code, not counting strings and comments.
 
 A reader of tokens, not a parser: it is used on fragments, which no parser takes.
 """

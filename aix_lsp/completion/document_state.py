@@ -1,4 +1,4 @@
-"""The state of one document: its newest snapshot, and its running generations, followed through every edit."""
+"""The state of one document: its latest snapshot, and its running generations, followed through every edit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One place's generation: a running backend stream (or two), filtered as it comes, that many requests can watch.
+"""A generation at one position: a backend stream (or two), filtered as it arrives, that many requests can watch.
 
 Ends its streams as soon as nothing further would be shown. Knows no documents and no requests.
 """

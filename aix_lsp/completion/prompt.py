@@ -1,4 +1,4 @@
-"""Builds the prompt for a cursor: window, context, secrets replaced, within what the backend reads in time."""
+"""Builds the prompt for a cursor: window, context, secrets replaced, within the prompt budget."""
 
 from __future__ import annotations
 

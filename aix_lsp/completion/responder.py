@@ -1,4 +1,4 @@
-"""One request's way to its last update: reuse, join or begin a generation, and give what it brings.
+"""One request from start to final answer: reuses, joins or starts a generation, and passes on its text.
 
 Keeps nothing between requests.
 """
@@ -106,7 +106,7 @@ class Responder:
 
 
 def _prefetches(settings: Settings) -> bool:
-    """Whether to begin with what follows a suggestion; tokens of another's server may cost money."""
+    """Whether to prefetch what follows a suggestion; a remote server's tokens may cost money."""
     return settings.prefetch == "always" or (settings.prefetch == "auto" and not settings.url)
 
 
@@ -116,7 +116,7 @@ def takes_context(settings: Settings, backend: Backend) -> bool:
 
 
 class SuggestionList:
-    """What a request is given, as it grows."""
+    """The suggestions for a request, as they grow."""
 
     def __init__(self, context: CompletionContext, pending: PendingRequest) -> None:
         self.suggestions: tuple[Suggestion, ...] = ()

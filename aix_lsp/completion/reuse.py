@@ -1,4 +1,4 @@
-"""Generations by the place they began at, found again by looking back from the cursor.
+"""Generations by start position, found by looking back from the cursor.
 
 What was typed since a generation began is the head of its text, so the place is found without knowing how the
 cursor came there: by typing, accepting a part, backspacing or undoing. Knows nothing of backends.

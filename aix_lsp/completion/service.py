@@ -1,4 +1,4 @@
-"""From a document and a cursor to a stream of suggestions: reuse, re-attachment, or a new generation.
+"""From a document and a cursor to a stream of suggestions: reuses, joins or starts a generation.
 
 Knows no LSP, no tokens and no sockets. Runs on one event loop.
 """

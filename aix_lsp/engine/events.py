@@ -1,4 +1,4 @@
-"""What the engine tells of a request, in order: its start, pieces of text, then exactly one end."""
+"""The events of a request, in order: its start, pieces of text, then exactly one end."""
 
 from __future__ import annotations
 

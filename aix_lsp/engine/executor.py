@@ -1,4 +1,4 @@
-"""A thread that computes for an event loop, and that a process need not wait for when it leaves."""
+"""A thread that computes for an event loop, which the process need not wait for when it exits."""
 
 from __future__ import annotations
 

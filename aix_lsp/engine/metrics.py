@@ -31,7 +31,7 @@ class EngineMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = self._counter("requests", "Requests by how they ended", "end")
+        self.requests = self._counter("requests", "Requests by outcome", "end")
         for end in ("complete", "length", "cancelled", "failed"):
             self.requests.labels(end)
         self._add_times()
@@ -39,7 +39,7 @@ class EngineMetrics:
         self.aborted_steps = self._counter(
             "aborted_steps", "Steps aborted because all requests in them ended"
         )
-        self.failed_steps = self._counter("failed_steps", "Steps that raised, by kind", "kind")
+        self.failed_steps = self._counter("failed_steps", "Steps that failed, by kind", "kind")
         for kind in ("memory", "error"):
             self.failed_steps.labels(kind)
         self.evicted_pages = self._counter("evicted_pages", "Pages evicted from the cache")

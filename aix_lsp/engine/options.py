@@ -1,4 +1,4 @@
-"""What the engine process is started with, and what a loaded model is. Imports no torch, no transformers.
+"""The engine process's start options, and the description of a loaded model. Imports no torch, no transformers.
 
 `EngineOptions` are the settings marked as the engine's, in `aix_lsp/settings/table.py`.
 """

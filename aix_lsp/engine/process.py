@@ -1,4 +1,4 @@
-"""The engine process from start to end: lock, socket, server, loading, leaving. Knows no tokens and no HTTP
+"""The engine process from start to end: lock, socket, server, loading, shutdown. Knows no tokens and no HTTP
 routes.
 """
 

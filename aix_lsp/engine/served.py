@@ -1,4 +1,4 @@
-"""A loaded model in service: from a sound completion request to a running one. Knows text and tokens; no
+"""A loaded model in service: from a validated completion request to a running one. Knows text and tokens; no
 HTTP.
 """
 

@@ -1,4 +1,4 @@
-"""The engine process' state as clients watch it, and whether anybody is there. Lives on the event loop."""
+"""The engine process's state as clients see it, and whether there are any clients. Lives on the event loop."""
 
 from __future__ import annotations
 

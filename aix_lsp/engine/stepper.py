@@ -1,4 +1,4 @@
-"""Runs one step after another (plan, forward, tell, recover) for requests that each get exactly one terminal event.
+"""Runs one step after another (plan, forward, emit, recover) for requests that each get exactly one terminal event.
 
 Called from one thread; knows no threads itself.
 """

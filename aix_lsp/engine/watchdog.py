@@ -1,4 +1,4 @@
-"""Ends steps that take too long, and the process where a step cannot be ended. Knows the engine from outside;
+"""Aborts steps that take too long, and ends the process if a step cannot be aborted. Knows the engine from outside;
 no HTTP, no scheduling.
 """
 

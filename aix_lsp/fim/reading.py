@@ -1,4 +1,4 @@
-"""Parts of a text as strings with "\\n" endings, read without joining or copying more than they need."""
+"""Parts of a text as strings with "\\n" endings, read without unnecessary joining or copying."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fill-in-the-middle formats of all model families, and which one a model speaks. No tokenizer here.
+"""The fill-in-the-middle formats of all model families, and which one a model uses. No tokenizer here.
 
 Sources and what was checked against a real tokenizer: docs/models.md. Families that were trained on both
 orders are written suffix first, because typing then only appends to the prompt.

@@ -1,4 +1,4 @@
-"""Runs the language server until its client, its parent process, or the person who started it ends it."""
+"""Runs the language server until its client, its parent process or a signal ends it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Computes the one edit between two texts, for clients that send whole documents. Pure."""
+"""Computes the single edit between two texts, for clients that send whole documents. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The language server behind a WebSocket, for clients in a browser: one message a frame, without headers."""
+"""The language server behind a WebSocket, for clients in a browser: one message per frame, without headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A document without its secrets: judged whole, before anything is cut from it, and anew only where it has changed.
+"""A document without its secrets: searched as a whole before a window is cut from it, then only where it changed.
 
 Time per keystroke: a look-up for each block of lines, and the lines of the slice that was edited. Blocks are shared
 between a text's versions (completion/text.py), so that an unchanged one is found by what it is.

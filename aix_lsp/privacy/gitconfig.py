@@ -1,4 +1,4 @@
-"""What git's configuration says of ignoring, read without running git: a repository can have git run programs.
+"""Git's configuration of ignore files, read without running git: a repository can make git run programs.
 
 Source: git-config(1), gitignore(5), gitrepository-layout(5). Knows no patterns.
 """

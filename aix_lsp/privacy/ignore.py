@@ -1,4 +1,4 @@
-"""Which files ignore files leave out: `.gitignore` as git means it, and those that are about AI tools alone.
+"""Which files are ignored: by `.gitignore` with git's semantics, and by the ignore files of AI tools.
 
 Git's part: `.gitignore` files from the top of the working tree down, then `info/exclude`, then `core.excludesFile`.
 Every repository around a file is asked, from the innermost to the one of the workspace folder: each can only ignore

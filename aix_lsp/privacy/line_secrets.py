@@ -1,4 +1,4 @@
-"""The secrets in one line: keys known by their shape, values with a telling name, and what is random. Pure.
+"""The secrets in one line: keys of a known format, values with a telling name, random strings. Pure.
 
 Every expression is bounded or consumes what it looks at, so that time grows with the line's length only.
 """

@@ -1,4 +1,4 @@
-"""The one answer to "may this text leave, and why not": for documents, context, recall and the index on disk.
+"""The one place that decides whether a text may be sent: for documents, context, recall and the index on disk.
 
 A file is judged twice, by the path as given and by the real one that links lead to. Less trusted settings can only
 forbid: a project's `!` patterns never come this far (see aix_lsp/settings).

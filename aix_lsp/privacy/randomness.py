@@ -1,4 +1,4 @@
-"""Whether a string is random rather than made of words: what tells a key from a name. Pure."""
+"""Whether a string is random rather than made of words, which distinguishes a key from a name. Pure."""
 
 from __future__ import annotations
 

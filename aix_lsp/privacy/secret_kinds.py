@@ -1,4 +1,4 @@
-"""Keys that are known by their shape: the table. Source: gitleaks' rules and the vendors' own pages.
+"""The table of keys with a known format. Source: gitleaks' rules and the vendors' own pages.
 
 What stands in a prefix is the same in all keys of a kind and stays; what follows is replaced. The least lengths are
 low, since a key is to be found while it is typed.

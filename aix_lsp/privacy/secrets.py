@@ -1,4 +1,4 @@
-"""Keys and passwords pasted into ordinary files: found in whole texts, replaced by something like them.
+"""Finds keys and passwords pasted into ordinary files, and replaces them by placeholders of the same form.
 
 Never used on what the user sees. A placeholder has its secret's length and kinds of characters, so that places in
 the text stay where they are and the model sees the same shape.

@@ -1,4 +1,4 @@
-"""The door of a team's server: who a request comes from, what they may have, and what the administrator may ask.
+"""Access control of a team server: authentication, quotas, and the administrator's endpoints.
 
 Wraps the engine's routes as an ASGI app. Knows no models and no processes.
 """

@@ -1,4 +1,4 @@
-"""The page at / for the local engine: a web server on loopback that passes the engine's figures on."""
+"""The dashboard for the local engine: a web server on loopback that passes on the engine's metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page at /: one self-contained file that shows the server's figures, live. Holds no figures itself."""
+"""The dashboard at /: one self-contained file that shows the server's metrics live. Contains no data itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may ask now: requests in flight and tokens a minute, of each user and each class. Knows no HTTP.
+"""Quotas: requests in flight and tokens per minute, per user and per class. Knows no HTTP.
 
 Tokens are known when a request has ended, so a bucket may be overdrawn by what is in flight; the next request waits
 until it is filled again.

@@ -1,4 +1,4 @@
-"""Holds the listening socket of a team's server and keeps a worker behind it: starts, restarts, hands over.
+"""Holds the team server's listening socket and keeps a worker behind it: starts, restarts, hands over.
 
 SIGHUP starts a second worker and lets the first end once the second serves. Both accept from one socket, so that no
 connection is refused meanwhile. SIGTERM drains. A worker that dies is started again, later and later.

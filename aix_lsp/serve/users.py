@@ -1,4 +1,4 @@
-"""The file of a team's users: names, classes, hashes of tokens, quotas. Knows no HTTP.
+"""The team's users file: names, classes, hashes of tokens, quotas. Knows no HTTP.
 
 A token is shown once, when it is made; the file has its SHA-256 only. Tokens are 256 random bits, so that a slow hash,
 which is for passwords that people choose, would protect nothing more.

@@ -1,4 +1,4 @@
-"""The process of a team's server that holds the model: the engine's, with users before it, and drained when it leaves.
+"""The team server's process with the model: the engine plus authentication and quotas, drained before it exits.
 
 Started by `supervisor` with the listening socket; what it is to do comes as JSON on standard input, which ends when the
 supervisor does.

@@ -1,4 +1,4 @@
-"""The engine's options as command-line flags: declared for `aix-lsp engine`, and written by whoever starts it."""
+"""The engine's options as command-line flags: declares them for `aix-lsp engine`, and writes them to start one."""
 
 from __future__ import annotations
 

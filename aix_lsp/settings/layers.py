@@ -1,4 +1,4 @@
-"""Several sources of settings made into one: which wins, and what was wrong with each. Reads no files."""
+"""Merges several sources of settings: which one wins, and what was wrong with each. Reads no files."""
 
 from __future__ import annotations
 

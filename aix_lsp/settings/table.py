@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Scope = Literal["user", "project"]
-"""Who may set an option: the user only, or also the settings file that lies in a project."""
+"""Who may set an option: only the user, or also a project's settings file."""
 
 
 @dataclass(frozen=True, slots=True)

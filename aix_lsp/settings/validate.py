@@ -1,4 +1,4 @@
-"""Whether a value fits an option, and what to say where it does not. Pure functions over the table."""
+"""Whether a value fits an option, and the message if it does not. Pure functions over the table."""
 
 from __future__ import annotations
 

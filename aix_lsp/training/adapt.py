@@ -1,4 +1,4 @@
-"""Training goes on with somebody's own code: what is learned from, for how long, and what comes of it.
+"""Fine-tuning on a user's own code: the data, the duration, and the evaluation.
 
 Knows no terminal. The files that are kept out of training are what the model is compared on before and after.
 """

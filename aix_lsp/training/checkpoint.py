@@ -1,4 +1,4 @@
-"""A training run on disk: written whole or not at all, and found again after any kill. Knows no model."""
+"""A training run on disk: written atomically, and found again if the process is killed. Knows no model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents to learn from: gathered from folders, without copies, kept as JSON lines. Knows no tokens."""
+"""Documents to train on: collected from folders, deduplicated, stored as JSON lines. Knows no tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells whether a text, or nearly the same text, was seen before. Knows no files and no languages."""
+"""Detects whether a text, or nearly the same text, was seen before. Knows no files and no languages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the loop's rows come from: made in place, or by processes of their own."""
+"""The source of the training loop's rows: made in this process, or by separate ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training loop: rows in, weights out, from a checkpoint or anew. Knows no files but the checkpoint's."""
+"""The training loop: rows in, weights out, from a checkpoint or from scratch. Knows no files but the checkpoint's."""
 
 from __future__ import annotations
 

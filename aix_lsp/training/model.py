@@ -1,4 +1,4 @@
-"""A Llama for training: its parameters bear transformers' names, its steps are few and large. Knows no text.
+"""A Llama for training: its parameters have transformers' names, its operations are few and large. Knows no text.
 
 transformers' own forward spends half of a CPU's step outside of matrix products; this one joins the
 projections and works on the attention in blocks, and torch.compile fuses what lies between.

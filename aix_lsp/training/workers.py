@@ -1,4 +1,4 @@
-"""Several training processes that act as one: gradients and sums are added up between them. Knows no model.
+"""Several training processes that act as one: gradients and sums are added across them. Knows no model.
 
 On a CPU one process a core, with one thread each, beats one process with threads: within a step nothing waits
 for the other core, which counts most where other programs take part of one.

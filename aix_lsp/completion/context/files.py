@@ -1,4 +1,4 @@
-"""Files that are searched for context: which, how near to each other, and how they are read. Knows no index."""
+"""The files that are searched for context: which they are, how near each other, how they are read. Knows no index."""
 
 from __future__ import annotations
 

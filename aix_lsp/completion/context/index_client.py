@@ -1,4 +1,4 @@
-"""The index's process as the server sees it: started when first needed, queried, started again when it died.
+"""The server's side of the index process: starts it when first needed, queries it, restarts it if it dies.
 
 Knows no documents. Nothing here raises or waits for the process longer than its caller does.
 """

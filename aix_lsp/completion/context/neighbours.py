@@ -1,4 +1,4 @@
-"""The texts beside a document's window: the rest of the document, and the files nearest to it.
+"""The texts around a document's window: the rest of the document, and the nearest files.
 
 An engine looks in them for what stood elsewhere behind the words before the cursor; no model reads them, so they
 may be long. They are read on a thread, for the requests to come.

@@ -1,4 +1,4 @@
-"""The context of each document's prompts: asked for when it may have changed, taken over when that costs little.
+"""The context in each document's prompts: looked up when it may have changed, replaced when that is cheap.
 
 A prompt begins with its context, so that each change of it has the model read everything again. It changes only
 where the window around the cursor moves anyway, and then by what is appended to it.

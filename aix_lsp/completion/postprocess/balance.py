@@ -1,4 +1,4 @@
-"""Brackets of a suggestion: it ends before those that cannot pair, and replaces closers right of the cursor."""
+"""Balances a suggestion's brackets: ends it before unmatched ones, and replaces closers right of the cursor."""
 
 from __future__ import annotations
 

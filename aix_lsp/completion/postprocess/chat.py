@@ -1,4 +1,4 @@
-"""Takes code out of the answer of a model that chats: Markdown fences are taken off, prose is no code."""
+"""Extracts code from the answer of a chatty model: removes Markdown fences and prose."""
 
 from __future__ import annotations
 

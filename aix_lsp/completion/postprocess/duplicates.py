@@ -1,4 +1,4 @@
-"""Ends a suggestion before it writes again what stands around the cursor, or what its prompt said."""
+"""Ends a suggestion before it repeats what is around the cursor, or in its prompt."""
 
 from __future__ import annotations
 

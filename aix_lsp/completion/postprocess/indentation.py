@@ -1,4 +1,4 @@
-"""Takes off the indentation with which a suggestion begins on a line that is indented already."""
+"""Removes a suggestion's leading indentation on a line that is already indented."""
 
 from __future__ import annotations
 

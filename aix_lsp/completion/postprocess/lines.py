@@ -1,4 +1,4 @@
-"""Ends a suggestion where its line ends, or the block that the cursor stands in; and its white space."""
+"""Ends a suggestion at the end of its line, or of the block around the cursor, and trims white space."""
 
 from __future__ import annotations
 

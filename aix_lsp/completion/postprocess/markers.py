@@ -1,4 +1,4 @@
-"""Ends a suggestion before what no document should hold: a prompt's markers, and what stands for secrets."""
+"""Ends a suggestion before anything that no document should contain: prompt markers and placeholders for secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ends a suggestion that runs in circles: a line, a block of lines or a piece of a line again and again.
+"""Ends a suggestion that loops: the same line, block of lines or piece of a line over and over.
 
 The one filter that takes back what was shown: a circle is known as one only after some rounds.
 """

@@ -1,4 +1,4 @@
-"""Reads request bodies within bounds: of one, of all together, and of time. Knows HTTP; no fields."""
+"""Reads request bodies within limits: per body, for all together, and on time. Knows HTTP; no fields."""
 
 from __future__ import annotations
 

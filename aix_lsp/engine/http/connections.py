@@ -1,4 +1,4 @@
-"""Closes connections that hold a place and do not go on. Knows sockets and uvicorn; no requests' content."""
+"""Closes connections that are stalled. Knows sockets and uvicorn; not the content of requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""POST /aix/corpus: what a client works beside, sent once and named by digest later. Knows HTTP; no tokens."""
+"""POST /aix/corpus: texts near the client's document, sent once and referred to by digest. Knows HTTP; no tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a request's body to parameters that are known to be sound, or an error that names the field. No HTTP here."""
+"""From a request's body to validated parameters, or an error that names the field. No HTTP here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much a quantised model agrees with the same model in float, on a piece of code. Knows no kernel and no
+"""Compares a quantised model with the same model in float, on a piece of code. Knows no kernel and no
 policy but what is too far off."""
 
 from __future__ import annotations

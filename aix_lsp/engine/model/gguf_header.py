@@ -1,4 +1,4 @@
-"""The header of a GGUF file: metadata, and where each tensor lies. Knows the format; knows no model and no torch.
+"""The header of a GGUF file: metadata, and where each tensor is. Knows the format; knows no model and no torch.
 
 The format is described at https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. The `gguf` package's own reader
 takes seconds for a vocabulary of 150,000 entries, since it makes an array of each string.

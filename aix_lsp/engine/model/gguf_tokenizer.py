@@ -1,4 +1,4 @@
-"""The tokenizer that a GGUF file holds, in transformers' files. Knows vocabularies; knows no weights."""
+"""Converts a GGUF file's tokenizer to transformers' files. Knows vocabularies; knows no weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which kernels compute a model's projections, by trying them on some of its weights here and now.
+"""Chooses the kernels for a model's projections, by trying them on some of its weights on this machine.
 
 A kernel first has to be right on this CPU with these weights; then its speed counts, of few rows and of many apart.
 Knows kernels and time, no model's structure.

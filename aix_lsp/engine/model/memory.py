@@ -1,4 +1,4 @@
-"""How much memory is free, and how much of it the KV pool takes. No torch but for asking a GPU."""
+"""How much memory is free, and how much of it the KV pool takes. Uses torch only to query a GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A step laid out for the device: flat tokens and positions, and where each row's KV lies. No model, no
+"""A step laid out for the device: flat tokens and positions, and where each row's KV is. No model, no
 sampling."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What loading a model found out and made, kept in the cache so that the next start is quick.
+"""The cached results of loading a model, so that the next start is quick.
 
 One folder for each combination of the model's files, this machine's CPU, the versions of torch and of this program,
 and the settings that matter. Owns those files; knows no kernel and no model's structure.

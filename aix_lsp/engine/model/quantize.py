@@ -1,4 +1,4 @@
-"""Int8 weights that survive trained models: a scale an output row, and the columns that matter most finer.
+"""Int8 weights that preserve trained models' output: a scale per output row, finer codes for important columns.
 
 Trained models have a few input channels that are a hundred times the rest. Rounding a weight in such a column
 costs as much as rounding all the others, so the columns with the largest inputs get a second int8 code, of what

@@ -1,4 +1,4 @@
-"""The slow way that is right for every causal model: no KV, each step computes whole sequences anew.
+"""The slow path that is correct for every causal model: no KV cache, each step recomputes whole sequences.
 
 For models whose attention cannot be replaced, and for recurrent ones.
 """

@@ -1,4 +1,4 @@
-"""Where a sequence's positions lie in the KV pool: one run of slots, or scattered ones. Knows numbers
+"""Where a sequence's positions are in the KV pool: one run of slots, or scattered ones. Knows numbers
 only."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Gives sequences their KV pages: shared where cached, copied on write, kept in the tree when let go."""
+"""Gives sequences their KV pages: shared if cached, copied on write, kept in the tree when released."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which waiting sequences start, and what a running one leaves behind. Pure: knows pages and order, no
+"""Which waiting sequences start, and what a preempted one leaves behind. Pure: knows pages and order, no
 steps.
 """
 

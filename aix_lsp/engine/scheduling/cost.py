@@ -1,4 +1,4 @@
-"""Predicts how long a step takes, from steps that were run. Pure arithmetic: knows no sequences, no model.
+"""Predicts how long a step takes, from earlier steps. Pure arithmetic: knows no sequences, no model.
 
 Recursive least squares with exponential forgetting (Haykin, Adaptive Filter Theory, ch. 10) over
 time = a + b·rows + c·tokens + d·(tokens × context) + e·(more than one token), the shape that the parts of a

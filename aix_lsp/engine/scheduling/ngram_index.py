@@ -1,4 +1,4 @@
-"""Where the longest end of a text stands in others, which do not change. Knows no requests and no model."""
+"""Finds the longest suffix of a text in other, unchanging texts. Knows no requests and no model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who goes first: class, deadline, what the client used lately, arrival. Knows no pages and no steps."""
+"""Who goes first: by class, deadline, the client's recent use, arrival. Knows no pages and no steps."""
 
 from __future__ import annotations
 

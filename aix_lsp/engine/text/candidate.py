@@ -1,4 +1,4 @@
-"""One candidate's text as its tokens come: spelled, whole characters, up to a stop. Knows no scheduling."""
+"""One candidate's text as its tokens arrive: whole characters, up to a stop string. Knows no scheduling."""
 
 from __future__ import annotations
 

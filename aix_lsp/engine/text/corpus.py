@@ -1,4 +1,4 @@
-"""Texts that clients work beside, as tokens, by what they are. Knows no files, no models and no requests' fields.
+"""The corpus: texts near clients' documents, as tokens, by digest. Knows no files, no models and no requests' fields.
 
 A client sends each text once and names it by its digest from then on: a keystroke's request stays small.
 """

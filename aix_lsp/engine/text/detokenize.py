@@ -1,4 +1,4 @@
-"""From tokens' bytes to text that may be shown: whole characters, up to a stop. Knows no tokens and no
+"""From tokens' bytes to text that may be shown: whole characters, up to a stop string. Knows no tokens and no
 model.
 """
 

@@ -1,4 +1,4 @@
-"""Token healing: what was typed of a word is given back to the model to spell. Pure; knows bytes and a
+"""Token healing: the model generates the partly typed word before the cursor again. Pure; knows bytes and a
 vocabulary.
 
 A cursor in mid-word would end the prompt with tokens that the model never saw in that place (Lundberg 2023,

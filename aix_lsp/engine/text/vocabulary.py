@@ -1,4 +1,4 @@
-"""What each token is in bytes. Knows the tokenizer's files; no prompts, no text of users."""
+"""The bytes of each token. Knows the tokenizer's files; no prompts, no users' text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An n-gram model of tokens: the floor that a neural model of the same data must stand above."""
+"""An n-gram model of tokens: the baseline that a neural model of the same data must beat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of a model's chances recall should get, by its match: fitted to what was right."""
+"""How much probability recall should get, by the length of its match: fitted to correct continuations."""
 
 from __future__ import annotations
 

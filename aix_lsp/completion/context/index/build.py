@@ -1,4 +1,4 @@
-"""The process that reads a workspace folder into its index, and ends when that is done.
+"""The process that indexes a workspace folder, and exits when it is done.
 
 It runs at idle priority, but for its first second: small folders are then known before somebody types in them,
 however busy the machine is with loading a model.

@@ -1,4 +1,4 @@
-"""What the index keeps of a file: chunks of lines with their words, and the names that it defines. Knows trees."""
+"""What the index stores for a file: chunks of lines with their words, and the names it defines. Knows syntax trees."""
 
 from __future__ import annotations
 

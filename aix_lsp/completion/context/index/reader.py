@@ -1,4 +1,4 @@
-"""A workspace folder's index with its files: gives text only as it is now, and only of files that may be read."""
+"""A workspace folder's index with its files: returns only current text, and only from files that may be read."""
 
 from __future__ import annotations
 

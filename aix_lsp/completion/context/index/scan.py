@@ -1,4 +1,4 @@
-"""Brings an index up to date with its workspace folder: what is new, has changed, or is no more.
+"""Brings an index up to date with its workspace folder: new, changed and deleted files.
 
 The privacy of files is privacy/policy.py's word alone.
 """

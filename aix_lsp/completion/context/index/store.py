@@ -1,4 +1,4 @@
-"""The index on disk: which words and names stand in which lines of which file. SQLite, with FTS5 for BM25.
+"""The index on disk: which words and names are in which lines of which file. SQLite, with FTS5 for BM25.
 
 It holds no code: text is read from the files when it is wanted, so that nothing stale or since ignored is shown.
 """

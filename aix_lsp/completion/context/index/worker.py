@@ -1,4 +1,4 @@
-"""The index's process: one JSON object a line in, one a line out; it ends when its standard input does.
+"""The index's process: one JSON object per line in, one per line out; it exits when standard input closes.
 
 In: {"do": "open", "root", "database", "exclude"} (again to look for changes), {"do": "close", "root"},
 {"do": "changed", "root", "paths"}, {"do": "gather", "id", "root", "sources", …the fields of Query}.
