@@ -42,7 +42,7 @@ def main() -> None:
     try:
         # Another window's builder does the same work.
         with FileLock(f"{database}.lock", timeout=0):
-            build(database, Gate(root, exclude), skip)
+            build(database, Gate(root, exclude), skip, own_process=True)
     except Timeout:
         log.info("%s is being indexed by another process", root)
 
@@ -60,17 +60,21 @@ def _begin(path: str) -> None:
     sys.stdout.flush()
 
 
-def build(database: Path, gate: Gate, skip: Collection[str] = ()) -> None:
-    """Bring the index up to date; a damaged one, or one that is mostly waste, is made anew."""
+def build(database: Path, gate: Gate, skip: Collection[str] = (), *, own_process: bool = False) -> None:
+    """Bring the index up to date; a damaged one, or one that is mostly waste, is made anew.
+
+    In a process of its own it lowers that process's priority where the work takes long.
+    """
+    reporter = _Reporter(own_process)
     try:
-        _build(database, gate, skip)
+        _build(database, gate, skip, reporter)
     except Damaged as damage:
         log.warning("the index of %s was damaged (%s) and is made again", gate.root, damage)
         throw_away(database)
-        _build(database, gate, skip)
+        _build(database, gate, skip, reporter)
 
 
-def _build(database: Path, gate: Gate, skip: Collection[str]) -> None:
+def _build(database: Path, gate: Gate, skip: Collection[str], reporter: _Reporter) -> None:
     store = Store(database)
     try:
         store.check()
@@ -78,7 +82,7 @@ def _build(database: Path, gate: Gate, skip: Collection[str]) -> None:
             store.close()
             throw_away(database)
             store = Store(database)
-        scan(store, gate, _Reporter(), skip, _begin)
+        scan(store, gate, reporter, skip, _begin)
     finally:
         store.close()
 
@@ -92,11 +96,11 @@ def _drop_old(folder: Path) -> None:
 
 
 class _Reporter:
-    """Prints how far it is, not too often; makes the process idle when it has had its second."""
+    """Prints how far it is, not too often; makes a process of its own idle when it has had its second."""
 
-    def __init__(self) -> None:
+    def __init__(self, own_process: bool) -> None:
         self._last = 0.0
-        self._idle = False
+        self._idle = not own_process
 
     def __call__(self, done: int, of: int) -> None:
         if not self._idle and time.process_time() > _BRISK_S:
