@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from aix_lsp.training.adapt import Adaptation
 
 
+_LONG = 60.0  # minutes
+
+
 @click.command("train")
 @click.option(
     "--source",
@@ -40,7 +43,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Passes over the text.",
 )
-def command(source: Path, model: str, out: Path, passes: float) -> None:
+@click.option(
+    "--low-rank",
+    is_flag=True,
+    help="Train low-rank changes of the upper half of the layers: faster, but learns less.",
+)
+def command(source: Path, model: str, out: Path, passes: float, low_rank: bool) -> None:
     """Fine-tune a small model on your own code, and compare it before and after.
 
     If interrupted, the same command continues where it stopped.
@@ -51,19 +59,33 @@ def command(source: Path, model: str, out: Path, passes: float) -> None:
 
     base = embedded() if model == "embedded" else Path(model)
     try:
-        adaptation = Adaptation(source.absolute(), base, out.absolute(), passes)
+        adaptation = Adaptation(source.absolute(), base, out.absolute(), passes, low_rank)
     except CannotTrain as error:
         raise click.ClickException(str(error)) from error
     found = ", ".join(f"{count} {name}" for name, count in languages(adaptation.material.train).items())
     click.echo(f"{adaptation.material.size:,} bytes to train on ({found} files); ", nl=False)
     click.echo(f"{len(adaptation.material.held_out)} files are held out for evaluation.")
     if adaptation.resumes:
-        click.echo(f"Continuing the interrupted training; remove {out / 'training'} to start over.")
+        click.echo(f"Continuing the interrupted training; remove {adaptation.state} to start over.")
+    minutes = adaptation.minutes(low_rank)
+    click.echo(
+        f"{adaptation.recipe.tokens:,} tokens to train on, in {passes:g} passes over the text: ", nl=False
+    )
+    click.echo(f"about {_duration(minutes)} on an otherwise idle computer.")
+    if minutes > _LONG and not low_rank:
+        click.echo(
+            f"With --low-rank: about {_duration(adaptation.minutes(True))}. Fewer --passes also take less time."
+        )
     before = adaptation.evaluate(adaptation.base)
-    click.echo(f"{adaptation.recipe.tokens:,} tokens to train on, in {passes:g} passes over the text.")
     _run(adaptation)
     _tell(before, adaptation.evaluate(out))
     click.echo(f"Use it with: aix-lsp --model {out.absolute()}  (or set `model`)")
+
+
+def _duration(minutes: float) -> str:
+    if minutes < 90:
+        return f"{max(1, round(minutes))} min"
+    return f"{minutes / 60:.1f} hours"
 
 
 def _run(adaptation: Adaptation) -> None:

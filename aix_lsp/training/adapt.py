@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.export import export_checkpoint, model_folder, read_model
 from aix_lsp.training.loop import Inputs, Progress
 from aix_lsp.training.loop import train as train_worker
+from aix_lsp.training.precision import seconds_a_token
 from aix_lsp.training.recipe import Phase, Recipe
 from aix_lsp.training.vocabulary import Codec
 
@@ -32,6 +33,9 @@ _MOST_TEXT = 400_000_000  # bytes, which are held in memory
 _HELD_OUT = 12  # one file in so many
 _WORTH_COMPILING = 3_000_000  # tokens
 _FEW_TOKENS = 500_000  # below it smaller batches give the optimizers enough steps
+_RANK = 16
+_LOW_RANK_BACKWARD = 0.25  # through the upper half of the layers, without the gradients of weights
+_LARGE = 50_000_000  # parameters: such a model was pretrained on more than a user's code, and moves less
 _EXTENT = Extent(lines=60, other_lines=60, blocks=15, replays=4, pieces=30)
 
 
@@ -91,14 +95,15 @@ def check_disk(folder: Path, parameters: int) -> None:
 class Adaptation:
     """One model that learns one folder. Interrupted, it goes on where it was when made again."""
 
-    def __init__(self, source: Path, base: Path, out: Path, passes: float) -> None:
+    def __init__(self, source: Path, base: Path, out: Path, passes: float, low_rank: bool = False) -> None:
         self.material = gather(source)
         try:
             base = model_folder(base)
             self._weights, self.shape = read_model(base)
         except (OSError, KeyError, ValueError) as error:
             raise CannotTrain(f"{base} cannot be trained on: {error} Name another with --model.") from error
-        self.base, self.out, self._state = base, out, out / "training"
+        self.base, self.out = base, out
+        self.state = out / ("training-low-rank" if low_rank else "training")
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -107,11 +112,25 @@ class Adaptation:
             ) from error
         check_disk(out, sum(value.numel() for value in self._weights.values()))
         self.recipe = self._recipe(passes)
+        if low_rank:
+            self.recipe = replace(
+                self.recipe,
+                rank=_RANK,
+                frozen_layers=self.shape.layers // 2,
+                matrix_rate=0.0,
+                other_rate=1e-3,
+            )
 
     @property
     def resumes(self) -> bool:
         """Whether an earlier run with the same folder was interrupted."""
-        return (self._state / "state.pt").exists()
+        return (self.state / "state.pt").exists()
+
+    def minutes(self, low_rank: bool) -> float:
+        """About how long training takes on this computer's CPU."""
+        share = _LOW_RANK_BACKWARD if low_rank else 1.0
+        workers = os.cpu_count() or 1
+        return self.recipe.tokens * seconds_a_token(self.shape.parameters, workers, share) / 60
 
     def evaluate(self, folder: Path) -> Figures:
         """Figures of a model on the files that are kept out of training."""
@@ -120,12 +139,12 @@ class Adaptation:
     def run(self, progress: Progress | None = None) -> Path:
         """Train and write the model; returns its folder."""
         count = 1 if torch.cuda.is_available() else os.cpu_count() or 1
-        self._state.mkdir(exist_ok=True)
+        self.state.mkdir(exist_ok=True)
         inputs = _Given(Inputs(self.material.train, self.material.held_out, self.base, self._weights))
-        arguments = (self.shape, self.recipe, inputs, self._state, progress)
-        workers.run(count, self._state / "rendezvous", train_worker, arguments)
-        export_checkpoint(self._state, self.base, self.out)
-        shutil.rmtree(self._state)
+        arguments = (self.shape, self.recipe, inputs, self.state, progress)
+        workers.run(count, self.state / "rendezvous", train_worker, arguments)
+        export_checkpoint(self.state, self.base, self.out)
+        shutil.rmtree(self.state)
         return self.out
 
     def _recipe(self, passes: float) -> Recipe:
@@ -133,14 +152,15 @@ class Adaptation:
         codec = Codec.load(self.base)
         sample = "".join(d.text[:4000] for d in self.material.train[:50])
         tokens = int(passes * self.material.size * len(codec.encode(sample)) / len(sample.encode()))
+        small = self.shape.parameters < _LARGE
         batch = 8192 if tokens > _FEW_TOKENS else 2048
         tokens = max(tokens // batch, 1) * batch
         return Recipe(
             tokens=tokens,
             batch=batch,
-            micro_batch=min(4096, batch),
-            matrix_rate=0.004,
-            other_rate=6e-4,
+            micro_batch=min(4096 if small else 2048, batch),
+            matrix_rate=0.004 if small else 0.0,
+            other_rate=6e-4 if small else 2e-4,
             warmup=max(tokens // 20, 1),
             flat_until=0.2,
             phases=(Phase(0.0, min(1024, self.shape.context)),),

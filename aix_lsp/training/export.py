@@ -13,6 +13,7 @@ from aix_lsp.engine.model import gguf
 from aix_lsp.engine.options import ModelError
 from aix_lsp.training.checkpoint import Checkpoint
 from aix_lsp.training.model import Shape
+from aix_lsp.training.projection import merged
 
 
 def export_checkpoint(run: Path, tokenizer: Path, out: Path) -> None:
@@ -23,7 +24,7 @@ def export_checkpoint(run: Path, tokenizer: Path, out: Path) -> None:
     state = Checkpoint(run).load()
     if state is None:
         raise FileNotFoundError(f"{run} holds no checkpoint: train first.")
-    write_model(state["average"], Shape(**state["shape"]), tokenizer, out)
+    write_model(merged(state["average"]), Shape(**state["shape"]), tokenizer, out)
 
 
 def write_model(weights: dict[str, Tensor], shape: Shape, tokenizer: Path, out: Path) -> None:

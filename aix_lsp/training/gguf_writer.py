@@ -1,6 +1,6 @@
 """Writes a Llama-shaped model folder as GGUF, which llama.cpp, transformers and our engine all read.
 
-`python -m aix_lsp.training.gguf_writer MODEL_FOLDER OUT.gguf [--type q5_0] [--embeddings q8_0]`
+`python -m aix_lsp.training.gguf_writer FOLDER OUT.gguf [--type q4_1] [--other token_embd=q8_0 'blk.1?.attn_*=q8_0']`
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +41,11 @@ _FIM_TOKENS = {
 }
 
 
-def write_gguf(folder: Path, out: Path, kind: str = "bf16", context: int = 0, embeddings: str = "") -> Path:
-    """Write `folder` (config.json, tokenizer.json, *.safetensors) to `out`; matrices become `kind`, and the embeddings,
-    which are the head, too, `embeddings` where it is given.
+def write_gguf(
+    folder: Path, out: Path, kind: str = "bf16", context: int = 0, other: Mapping[str, str] | None = None
+) -> Path:
+    """Write `folder` (config.json, tokenizer.json, *.safetensors) to `out`; matrices become `kind`, or what `other`
+    says for a pattern of llama.cpp's name of them, such as `token_embd` or `blk.[12]?.attn_*`.
 
     `context` (tokens) replaces the model's own context length, so that llama-server cuts no prompt that it
     counts to be longer than we do; 0 keeps it.
@@ -56,7 +60,7 @@ def write_gguf(folder: Path, out: Path, kind: str = "bf16", context: int = 0, em
     writer = gguf.GGUFWriter(str(out), "llama")
     _write_shape(writer, config | ({"max_position_embeddings": context} if context else {}))
     _write_tokenizer(writer, json.loads((folder / "tokenizer.json").read_text()), config["vocab_size"])
-    _write_tensors(writer, folder, config, kind, embeddings or kind)
+    _write_tensors(writer, folder, config, kind, other or {})
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -109,7 +113,9 @@ def _cuts_digits(tokenizer: dict[str, Any]) -> bool:
     return [part["type"] for part in parts] == ["Digits", "ByteLevel"]
 
 
-def _write_tensors(writer: Any, folder: Path, config: dict[str, Any], kind: str, embeddings: str) -> None:
+def _write_tensors(
+    writer: Any, folder: Path, config: dict[str, Any], kind: str, other: Mapping[str, str]
+) -> None:
     import gguf
     from safetensors.torch import load_file
 
@@ -125,7 +131,7 @@ def _write_tensors(writer: Any, folder: Path, config: dict[str, Any], kind: str,
             if data.ndim == 1:
                 writer.add_tensor(f"{target}.{leaf}", data)
             else:
-                chosen = embeddings if target in {"token_embd", "output"} else kind
+                chosen = next((other[pattern] for pattern in other if fnmatchcase(target, pattern)), kind)
                 quantization = gguf.GGMLQuantizationType[chosen.upper()]
                 packed = gguf.quants.quantize(data, quantization)
                 writer.add_tensor(f"{target}.{leaf}", packed, raw_dtype=quantization)
@@ -151,11 +157,16 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--type", choices=TYPES, default="bf16")
-    parser.add_argument("--embeddings", choices=TYPES, default="", help="another type for the embeddings")
-    options = parser.parse_args()
-    sys.stdout.write(
-        f"{write_gguf(options.folder, options.out, options.type, embeddings=options.embeddings)}\n"
+    parser.add_argument(
+        "--other",
+        nargs="*",
+        default=[],
+        metavar="NAME=TYPE",
+        help="another type for tensors of these names; * and ? are any",
     )
+    options = parser.parse_args()
+    other = dict(pair.split("=", 1) for pair in options.other)
+    sys.stdout.write(f"{write_gguf(options.folder, options.out, options.type, other=other)}\n")
     return 0
 
 

@@ -70,7 +70,9 @@ class Trainer:
         self.model = Llama(shape)
         if inputs.start is not None:
             self.model.load_state_dict(inputs.start)
-        self.model.freeze(recipe.frozen_layers)
+        self.model.freeze(recipe.frozen_layers, recipe.attention_only)
+        if recipe.rank:
+            self.model.learn_low_rank(recipe.rank)
         self.model.to(self.device)
         self._dtype = product_dtype(self.device.type)
         self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}

@@ -26,7 +26,8 @@ class _FusedCrossEntropy(torch.autograd.Function):
             loss, grad = _chunk(hidden[part] @ matrix.t(), targets[part], weights[part])
             total += loss
             grad_hidden[part] = grad @ matrix
-            grad_head += grad.t() @ hidden[part]
+            if head.requires_grad:
+                grad_head += grad.t() @ hidden[part]
         ctx.save_for_backward(grad_hidden, grad_head.to(head.dtype))
         return total
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from aix_lsp.training.projection import Projection, joint
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -65,11 +67,23 @@ class Llama(nn.Module):
         """The matrix [vocabulary, hidden] that turns hidden states into logits."""
         return self.model.embed_tokens.weight
 
-    def freeze(self, layers: int) -> None:
-        """Keep the weights of so many of the lowest layers; the embeddings then learn only as the head."""
+    def freeze(self, layers: int, attention_only: bool = False) -> None:
+        """Keep the weights of so many of the lowest layers, and with `attention_only` of all MLPs. Where a layer is
+        frozen the embeddings learn only as the head.
+        """
         self.model.frozen = layers
         for layer in self.model.layers[:layers]:
             layer.requires_grad_(False)
+        for layer in self.model.layers if attention_only else ():
+            layer.mlp.requires_grad_(False)
+
+    def learn_low_rank(self, rank: int) -> None:
+        """Keep all weights, and learn changes of low rank of the matrices in the layers that are not frozen."""
+        self.requires_grad_(False)
+        for layer in self.model.layers[self.model.frozen :]:
+            for module in layer.modules():
+                if isinstance(module, Projection):
+                    module.learn_low_rank(rank)
 
     def compile_layers(self) -> None:
         """Let torch.compile fuse what lies between the products. All layers share one compiled function."""
@@ -128,15 +142,18 @@ class Attention(nn.Module):
         super().__init__()
         self.heads, self.kv_heads, self.head_size = shape.heads, shape.kv_heads, shape.head_size
         wide, narrow = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
-        self.q_proj = nn.Linear(shape.hidden, wide, bias=False)
-        self.k_proj = nn.Linear(shape.hidden, narrow, bias=False)
-        self.v_proj = nn.Linear(shape.hidden, narrow, bias=False)
-        self.o_proj = nn.Linear(wide, shape.hidden, bias=False)
+        self.q_proj = Projection(shape.hidden, wide)
+        self.k_proj = Projection(shape.hidden, narrow)
+        self.v_proj = Projection(shape.hidden, narrow)
+        self.o_proj = Projection(wide, shape.hidden)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         batch, length, _ = x.shape
-        weight = torch.cat([self.q_proj.weight, self.k_proj.weight, self.v_proj.weight])
-        heads = F.linear(x, weight).view(batch, length, -1, self.head_size).transpose(1, 2)
+        heads = (
+            joint(x, self.q_proj, self.k_proj, self.v_proj)
+            .view(batch, length, -1, self.head_size)
+            .transpose(1, 2)
+        )
         q, k, v = torch.split(heads, [self.heads, self.kv_heads, self.kv_heads], dim=1)
         mixed = causal_attention(_rotate(q, cosine, sine), _rotate(k, cosine, sine), v)
         out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(batch, length, -1))
@@ -148,13 +165,12 @@ class Mlp(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(shape.hidden, shape.intermediate, bias=False)
-        self.up_proj = nn.Linear(shape.hidden, shape.intermediate, bias=False)
-        self.down_proj = nn.Linear(shape.intermediate, shape.hidden, bias=False)
+        self.gate_proj = Projection(shape.hidden, shape.intermediate)
+        self.up_proj = Projection(shape.hidden, shape.intermediate)
+        self.down_proj = Projection(shape.intermediate, shape.hidden)
 
     def forward(self, x: Tensor) -> Tensor:
-        both = F.linear(x, torch.cat([self.gate_proj.weight, self.up_proj.weight]))
-        gate, up = both.chunk(2, dim=-1)
+        gate, up = joint(x, self.gate_proj, self.up_proj).chunk(2, dim=-1)
         out: Tensor = self.down_proj(F.silu(gate) * up)
         return out
 

@@ -36,6 +36,8 @@ class Recipe:
 
     tokens: int
     """Tokens to see in all."""
+    rank: int = 0
+    """Of the changes of matrices that are learned instead of the matrices; 0 for these."""
     batch: int = 16_384
     """Tokens a step, of all workers together."""
     micro_batch: int = 4_096
@@ -45,6 +47,8 @@ class Recipe:
     other_rate: float = 3e-3
     frozen_layers: int = 0
     """The lowest layers, which keep the weights that the run began with."""
+    attention_only: bool = False
+    """Whether the other layers' MLPs keep their weights, too."""
     warmup: int = 1_000_000
     """Tokens over which the learning rates rise to their full height."""
     flat_until: float = 0.6

@@ -112,6 +112,21 @@ def test_what_is_ignored_is_not_learned(tmp_path: Path) -> None:
     assert not {d.path for d in material.train} & {d.path for d in material.held_out}
 
 
+def test_how_long_it_takes_is_said_and_low_rank_offered_where_it_is_long(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_package(tmp_path / "code", files=20)
+    monkeypatch.setattr("aix_lsp.commands.train._run", lambda adaptation: (_ for _ in ()).throw(RuntimeError))
+    monkeypatch.setattr(adapt.Adaptation, "evaluate", lambda *_: {})
+    arguments = ("--source", tmp_path / "code", "--model", base, "--out", tmp_path / "out")
+    assert "about 1 min on an otherwise idle" in _train(*arguments).output
+    monkeypatch.setattr(adapt, "seconds_a_token", lambda parameters, workers, learned: 1.0 + learned)
+    told = _train(*arguments).output
+    assert "hours on an otherwise idle" in told
+    assert "With --low-rank: about" in told
+    assert "With --low-rank" not in _train(*arguments, "--low-rank").output
+
+
 _OTHER = """const unlike = (left, right) => {
   switch (left.kind) { case "leaf": return right?.value ?? left.value; default: throw new Error("unlike"); }
 };

@@ -17,8 +17,9 @@ import torch
 from aix_lsp.training import corpus, vocabulary, workers
 from aix_lsp.training.checkpoint import Checkpoint
 from aix_lsp.training.duplicates import Seen
+from aix_lsp.training.export import export_checkpoint, read_model
 from aix_lsp.training.loop import Inputs, Trainer, train
-from aix_lsp.training.model import Shape
+from aix_lsp.training.model import Llama, Shape
 from aix_lsp.training.recipe import Phase, Recipe
 from tests.training.code import write_package
 
@@ -125,6 +126,36 @@ def test_frozen_layers_keep_their_weights(work: Path) -> None:
     after = trainer.model.state_dict()
     for name in before:
         assert torch.equal(before[name], after[name]) == name.startswith("model.layers.0."), name
+
+
+def test_mlps_keep_their_weights_where_only_attention_learns(work: Path) -> None:
+    recipe = replace(_recipe(4_096), frozen_layers=1, attention_only=True, matrix_rate=0.0)
+    trainer = Trainer(workers.Workers(), _SHAPE, recipe, Given(work)(), work / "run")
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    trainer.run()
+    kept = {name for name, value in trainer.model.state_dict().items() if torch.equal(value, before[name])}
+    assert kept == {name for name in before if "layers.0." in name or ".mlp." in name}
+
+
+def test_changes_of_low_rank_are_learned_and_merged(work: Path) -> None:
+    recipe = replace(_recipe(8_192), rank=4, frozen_layers=1, matrix_rate=0.0, other_rate=0.01)
+    trainer = Trainer(workers.Workers(), _SHAPE, recipe, Given(work)(), work / "run")
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    first = trainer.scores()["held_out"]
+    trainer.run()
+    assert trainer.scores()["held_out"] < first
+    export_checkpoint(work / "run", work / "tokenizer", work / "model")
+    after, shape = read_model(work / "model")
+    assert shape == replace(_SHAPE, vocabulary=shape.vocabulary)
+    changed = {name for name, value in after.items() if not torch.allclose(value, before[name], atol=1e-3)}
+    assert changed
+    assert all(name.startswith("model.layers.1.") and name.endswith("proj.weight") for name in changed)
+    merged = Llama(shape)
+    merged.load_state_dict(after)
+    tokens = torch.arange(40)[None]
+    trainer.model.load_state_dict(trainer.average)
+    with torch.no_grad():
+        torch.testing.assert_close(merged(tokens), trainer.model(tokens), atol=0.02, rtol=0.02)
 
 
 _SCRIPT = """

@@ -32,6 +32,7 @@ from aix_lsp.training import export, vocabulary
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.gguf_writer import write_gguf
 from aix_lsp.training.model import Llama, Shape
+from tests.engine.model.gguf_files import random_model, write_model
 
 SHAPE = Shape(400, hidden=64, layers=2, heads=4, kv_heads=2, intermediate=96, context=256, head_size=16)
 _TEXT = "def area(width, height):\n    return width * height + 1234\n"
@@ -90,7 +91,7 @@ def test_types_that_only_llama_cpp_writes(folder: Path, tmp_path: Path, kind: st
         num_key_value_heads=4, tie_word_embeddings=True,
     )  # fmt: skip
     blocks = np.random.default_rng(0).integers(0, 60, (256, 256 // items * nbytes), dtype=np.uint8)
-    file = _write_model(config, "llama", tmp_path / "k.gguf", {"blk.0.ffn_down.weight": (blocks, stored)})
+    file = write_model(config, "llama", tmp_path / "k.gguf", {"blk.0.ffn_down.weight": (blocks, stored)})
     found = _read(file).model.layers[0].mlp.down_proj.weight
     assert torch.equal(found, torch.from_numpy(gguf.quants.dequantize(blocks, stored)))
     assert found.abs().sum() > 0
@@ -117,16 +118,16 @@ _SIZES = {
 )
 def test_architectures(architecture: str, kind: type[PreTrainedConfig], tied: bool, tmp_path: Path) -> None:
     config = kind(**_SIZES, tie_word_embeddings=tied)
-    file = _write_model(config, architecture, tmp_path / "tiny.gguf")
-    torch.testing.assert_close(_logits(_read(file)), _logits(_model(config)), atol=1e-4, rtol=1e-4)
+    file = write_model(config, architecture, tmp_path / "tiny.gguf")
+    torch.testing.assert_close(_logits(_read(file)), _logits(random_model(config)), atol=1e-4, rtol=1e-4)
 
 
 def test_a_head_that_is_the_embeddings_once_more_is_held_once(folder: Path, tmp_path: Path) -> None:
     config = LlamaConfig(**_SIZES, tie_word_embeddings=True)
-    weight = _model(config).state_dict()["model.embed_tokens.weight"].numpy()
+    weight = random_model(config).state_dict()["model.embed_tokens.weight"].numpy()
     stored = gguf.GGMLQuantizationType.Q8_0
     head = {"output.weight": (gguf.quants.quantize(weight, stored), stored)}
-    model = _read(_write_model(config, "llama", tmp_path / "twice.gguf", head))
+    model = _read(write_model(config, "llama", tmp_path / "twice.gguf", head))
     assert model.lm_head.weight.data_ptr() == model.model.embed_tokens.weight.data_ptr()
 
 
@@ -165,7 +166,7 @@ def test_it_is_made_once_and_again_after_a_change(
 def test_markers_that_only_ids_name_are_found(tmp_path: Path) -> None:
     config = LlamaConfig(**_SIZES, tie_word_embeddings=True)
     ids = {"fim_pre": 90, "fim_suf": 91, "fim_mid": 92}
-    file = _write_model(config, "llama", tmp_path / "tiny.gguf", fim=ids)
+    file = write_model(config, "llama", tmp_path / "tiny.gguf", fim=ids)
     assert {"<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"} <= special_names(read_header(file))
     options = EngineOptions(model=str(file))
     tokenizer = read_tokenizer(find_folder(options, lambda *_: None), options)
@@ -195,6 +196,16 @@ def test_the_shipped_model_may_be_a_file(
     made = find_folder(EngineOptions(), lambda *_: None)
     assert made != shipped
     assert check_folder(made, "embedded").parameters > 0
+
+
+def test_a_writer_may_give_some_matrices_another_type(folder: Path, tmp_path: Path) -> None:
+    other = {"token_embd": "q8_0", "blk.1.attn_*": "f16"}
+    tensors = read_header(write_gguf(folder, tmp_path / "mixed.gguf", "q4_1", other=other)).tensors
+    kinds = {name: gguf.GGMLQuantizationType(tensor.kind).name for name, tensor in tensors.items()}
+    assert kinds["token_embd.weight"] == "Q8_0"
+    assert kinds["blk.1.attn_output.weight"] == "F16"
+    assert kinds["blk.0.attn_q.weight"] == kinds["blk.1.ffn_up.weight"] == "Q4_1"
+    assert kinds["blk.1.attn_norm.weight"] == "F32"
 
 
 def test_training_begins_with_a_files_weights(folder: Path, tmp_path: Path) -> None:
@@ -276,64 +287,3 @@ def test_a_damaged_header_is_an_error_of_ours(folder: Path, tmp_path: Path, at: 
         reading_gguf.prepare(file, "tiny")
     except ModelError as error:
         assert "\n" not in str(error)
-
-
-def _model(config: PreTrainedConfig) -> Any:
-    from transformers import AutoModelForCausalLM
-
-    torch.manual_seed(3)
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
-    with torch.no_grad():
-        for name, value in model.named_parameters():
-            value.copy_(
-                torch.randn(value.shape) * (0.2 if value.ndim == 2 else 0.1) + float("norm.weight" in name)
-            )
-    return model
-
-
-def _write_model(
-    config: PreTrainedConfig,
-    architecture: str,
-    out: Path,
-    instead: dict[str, tuple[Any, Any]] | None = None,
-    fim: dict[str, int] | None = None,
-) -> Path:
-    """`_model(config)` as llama.cpp's converter would write it, with some tensors instead of or beside its own."""
-    from transformers.modeling_gguf_pytorch_utils import GGUF_TO_TRANSFORMERS_MAPPING
-
-    kinds = {name: number for number, name in gguf.MODEL_ARCH_NAMES.items()}
-    places = gguf.get_tensor_name_map(kinds[architecture], config.num_hidden_layers)
-    writer = gguf.GGUFWriter(str(out), architecture)
-    keys = GGUF_TO_TRANSFORMERS_MAPPING["config"].get(architecture, reading_gguf.GEMMA)
-    about = config.to_dict() | {"rope_theta": 10_000.0}
-    for key, place in {**keys, "attention.key_length": "head_dim"}.items():
-        if place and (value := about.get(place)) is not None and key != "vocab_size":
-            add = writer.add_float32 if isinstance(value, float) else writer.add_uint32
-            add(f"{architecture}.{key}", value)
-    letters = [chr(0x21 + number) for number in range(94)]
-    writer.add_tokenizer_model("gpt2")
-    writer.add_token_list([*letters, *(f"<{n}>" for n in range(config.vocab_size - 94))][: config.vocab_size])
-    writer.add_token_types([gguf.TokenType.NORMAL] * config.vocab_size)
-    for key, number in (fim or {}).items():
-        writer.add_uint32(f"tokenizer.ggml.{key}_token_id", number)
-    written = dict(instead or {})
-    for name, value in _model(config).state_dict().items():
-        stem, _, leaf = name.rpartition(".")
-        if name == "lm_head.weight" and config.tie_word_embeddings:
-            continue
-        if architecture == "llama" and (
-            heads := {"q_proj": 4, "k_proj": config.num_key_value_heads}.get(stem[-6:])
-        ):
-            value = value.view(heads, 2, -1, value.shape[1]).swapaxes(1, 2).reshape(value.shape)
-        if architecture == "gemma" and "norm" in stem:
-            value = value + 1
-        target = f"{places.get_name(stem)}.{leaf}"
-        if target not in written:
-            writer.add_tensor(target, value.contiguous().numpy())
-    for name, (blocks, stored) in written.items():
-        writer.add_tensor(name, blocks, raw_dtype=stored)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return out

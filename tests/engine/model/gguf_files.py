@@ -1,0 +1,74 @@
+"""Tiny models of any architecture, as transformers has them and as llama.cpp's converter would write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gguf
+import torch
+from transformers import PreTrainedConfig
+
+from aix_lsp.engine.model.gguf import GEMMA
+
+
+def random_model(config: PreTrainedConfig) -> Any:
+    """A model with the same random weights each time."""
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(3)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            value.copy_(
+                torch.randn(value.shape) * (0.2 if value.ndim == 2 else 0.1) + float("norm.weight" in name)
+            )
+    return model
+
+
+def write_model(
+    config: PreTrainedConfig,
+    architecture: str,
+    out: Path,
+    instead: dict[str, tuple[Any, Any]] | None = None,
+    fim: dict[str, int] | None = None,
+) -> Path:
+    """`random_model(config)` as llama.cpp's converter would write it, some tensors instead of or beside its own."""
+    from transformers.modeling_gguf_pytorch_utils import GGUF_TO_TRANSFORMERS_MAPPING
+
+    kinds = {name: number for number, name in gguf.MODEL_ARCH_NAMES.items()}
+    places = gguf.get_tensor_name_map(kinds[architecture], config.num_hidden_layers)
+    writer = gguf.GGUFWriter(str(out), architecture)
+    keys = GGUF_TO_TRANSFORMERS_MAPPING["config"].get(architecture, GEMMA)
+    about = config.to_dict() | {"rope_theta": 10_000.0}
+    for key, place in {**keys, "attention.key_length": "head_dim"}.items():
+        if place and (value := about.get(place)) is not None and key != "vocab_size":
+            add = writer.add_float32 if isinstance(value, float) else writer.add_uint32
+            add(f"{architecture}.{key}", value)
+    letters = [chr(0x21 + number) for number in range(94)]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list([*letters, *(f"<{n}>" for n in range(config.vocab_size - 94))][: config.vocab_size])
+    writer.add_token_types([gguf.TokenType.NORMAL] * config.vocab_size)
+    for key, number in (fim or {}).items():
+        writer.add_uint32(f"tokenizer.ggml.{key}_token_id", number)
+    written = dict(instead or {})
+    for name, value in random_model(config).state_dict().items():
+        stem, _, leaf = name.rpartition(".")
+        if name == "lm_head.weight" and config.tie_word_embeddings:
+            continue
+        if architecture == "llama" and (
+            heads := {"q_proj": 4, "k_proj": config.num_key_value_heads}.get(stem[-6:])
+        ):
+            value = value.view(heads, 2, -1, value.shape[1]).swapaxes(1, 2).reshape(value.shape)
+        if architecture == "gemma" and "norm" in stem:
+            value = value + 1
+        target = f"{places.get_name(stem)}.{leaf}"
+        if target not in written:
+            writer.add_tensor(target, value.contiguous().numpy())
+    for name, (blocks, stored) in written.items():
+        writer.add_tensor(name, blocks, raw_dtype=stored)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return out
