@@ -121,14 +121,14 @@ class BackendStatus:
 
     state: Literal["starting", "loading", "ready", "stopped", "error"] | Trouble
     message: str = ""
-    """For the user; in trouble it names what mends it."""
+    """For the user; if there is a problem, it says how to fix it."""
     fraction: float | None = None
     """Progress of loading, 0 to 1, where known."""
     model: ModelInfo | None = None
 
 
 class BackendError(Exception):
-    """A generation could not be had. The message is for the user and names what mends it."""
+    """A generation failed. The message is for the user and says how to fix the problem."""
 
     def __init__(
         self,

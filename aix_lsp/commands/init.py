@@ -29,7 +29,7 @@ _WHOLE = {
     "kate": "kate/settings.json",
     "sublime": "sublime/LSP.sublime-settings",
 }
-"""Configurations of `editors/` that go into the text as they are, with this installation's command."""
+"""Configurations in `editors/` that are printed unchanged, except for this installation's command."""
 
 
 @click.command("init")
@@ -51,16 +51,16 @@ def command(editor: str, write: bool, file: Path | None) -> None:
         done = placing.write(placing.Place(file, place.merge) if file else place, text)
     except (placing.CannotPlace, OSError) as error:
         raise click.ClickException(
-            f"nothing was written: {error}. `aix-lsp init {editor}` prints it."
+            f"nothing was written: {error}. `aix-lsp init {editor}` prints the configuration."
         ) from None
     click.echo(f"{'Wrote' if done.changed else 'Already in'} {done.path}")
     if done.backup:
-        click.echo(f"What was there before: {done.backup}")
+        click.echo(f"The previous file is now {done.backup}")
     click.echo(next(line.lstrip('-/#;" ') for line in text.splitlines() if "To see that it works" in line))
 
 
 def text_for(editor: str) -> str:
-    """What is printed or written for an editor."""
+    """The text that is printed or written for an editor."""
     text = resources.files("aix_lsp.commands").joinpath("editors", _TEXTS[editor]).read_text("utf-8")
     if whole := _WHOLE.get(editor):
         name, _, file = whole.partition("/")
@@ -73,7 +73,7 @@ def text_for(editor: str) -> str:
 
 
 def program() -> str:
-    """How an editor starts this installation: by name where that finds it, else by its path."""
+    """How an editor starts this installation: by name if that is on the PATH, otherwise by its path."""
     here = Path(sys.argv[0])
     if here.stem != "aix-lsp":
         here = Path(sys.executable).with_name("aix-lsp")

@@ -43,7 +43,7 @@ class LoadedModel:
 
 
 class ModelError(Exception):
-    """A model cannot be used. The message is for the user and names the setting that mends it."""
+    """A model cannot be used. The message is for the user and names the setting to change."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def transplant(weights: dict[str, Tensor], old: Tokenizer, new: Tokenizer) -> di
     """The weights with embeddings [entries of `new`, hidden] in place of [entries of `old`, hidden].
 
     Both are byte-level. An entry that the old tokenizer has, too, keeps its row; another begins as the mean of
-    the rows of those that spell it (Gee et al. 2022, "Fast Vocabulary Transfer"). Training mends the rest.
+    the rows of those that spell it (Gee et al. 2022, "Fast Vocabulary Transfer"). Training corrects the rest.
     KeyError where the old one lacks a special token other than the repository's, which begins as a file's.
     """
     rows, known = weights[EMBEDDINGS], old.get_vocab()

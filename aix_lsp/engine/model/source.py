@@ -94,7 +94,7 @@ def check_folder(folder: Path, name: str) -> Weights:
         names = {entry.name for entry in folder.iterdir()}
     except OSError as error:
         raise ModelError(
-            f"cannot read {folder} ({error.strerror}); mend it or change the setting model"
+            f"cannot read {folder} ({error.strerror}); fix it or change the setting model"
         ) from error
     if "config.json" not in names:
         raise ModelError(f"{name} has no config.json; set model to a folder saved by transformers")
