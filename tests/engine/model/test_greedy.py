@@ -75,7 +75,7 @@ async def test_alone_and_again_from_the_cache(served: ServedModel, reference: di
     for _ in range(2):
         for prompt in PROMPTS:
             assert await text(served, prompt) == reference[prompt]
-    metrics = served.engine.metrics_text().decode()
+    metrics = served.engine.read_metrics().text().decode()
     assert "aix_prompt_tokens_reused_total" in metrics
 
 
