@@ -45,6 +45,8 @@ _OPENERS: dict[Block, re.Pattern[str]] = {
 }
 _OPENS = re.compile(r"(?:[{(\[:,]|\bdo|\bthen|=>|\|)\s*$")
 _BREAK = re.compile(r"\r\n?|\n")
+_MOST_COLUMNS = 1000
+"""Of a line's end that are looked at: openers are searched in time that grows as the square."""
 
 
 def indentation(line: str) -> int:
@@ -54,7 +56,7 @@ def indentation(line: str) -> int:
 
 def opens_block(line: str, language: Language) -> bool:
     """Whether what follows `line` (left of the cursor) is expected on deeper lines."""
-    return _OPENERS[language.block].search(line.rstrip()) is not None
+    return _OPENERS[language.block].search(line.rstrip()[-_MOST_COLUMNS:]) is not None
 
 
 def closes_block(line: str) -> bool:

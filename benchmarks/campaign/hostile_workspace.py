@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-import string
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.privacy.planted import Plant, plants
 from tests.test_files import HOSTILE
 from tests.trust.test_hostile_files import HOSTILE_TOML
 
@@ -27,7 +27,7 @@ _SENSITIVE = (
     "config/secrets.yaml",
     "prod.tfvars",
 )
-_ALNUM = string.ascii_letters + string.digits
+_ENDINGS = {"python": "py", "javascript": "js", "shellscript": "sh", "markdown": "md", "plaintext": "txt"}
 _LOOSENING = (
     'exclude = ["!*"]',
     'exclude = ["!**", "!private/**", "!.env"]',
@@ -255,41 +255,29 @@ class Builder:
 
     def _ordinary(self) -> None:
         """The documents that are worked on: their text may be sent, the secrets in it may not."""
-        for name in ("main.py", "shop.py"):
-            path = self.workspace.root / name
-            secret, lines = planted_secret(self._draw)
-            self.workspace.planted[secret] = "a secret in an ordinary file"
-            text = f"import shop\nfrom src import beside\n\n{self.workspace.visible} = 1\n"
-            code = "def total(prices, taxes):\n    return sum(prices) + sum(taxes)\n\n\n" * self._draw.choice(
-                (1, 1, 40)
-            )
-            before = self._draw.random() < 0.5
-            text += lines + code if before else code + lines
-            text = text.replace("\n", self._draw.choice(("\n", "\n", "\r\n"))) + "value = "
-            if not (path.exists() or path.is_symlink()):
-                path.write_text(text)
-            if name == "main.py" or self._draw.random() < 0.5:
-                self.workspace.documents.append(Document(path.as_uri(), text, forbidden=False))
-
-
-def planted_secret(draw: random.Random) -> tuple[str, str]:
-    """A secret and the lines that hold it. The secret is the part that nobody may see."""
-
-    def some(characters: str, length: int) -> str:
-        return "".join(draw.choice(characters) for _ in range(length))
-
-    secret, line = draw.choice(
-        (
-            (key := some(string.ascii_uppercase + "234567", 16), f'AWS = "AKIA{key}"'),
-            (key := some(_ALNUM, 36), f"# ghp_{key}"),
-            (key := some(_ALNUM, 16) + "7aB", f'password = "{key}"'),
-            (key := some(_ALNUM, 20), f'url = "postgres://admin:{key}@db.internal/main"'),
-            (key := some(_ALNUM, 24), f'stripe.key = "sk_live_{key}"'),
-            (key := some(_ALNUM, 34), f"token = 'hf_{key}'"),
-            (
-                key := some(_ALNUM + "+/", 64),
-                f'KEY = """-----BEGIN RSA PRIVATE KEY-----\n{key}\n-----END RSA PRIVATE KEY-----"""',
-            ),
+        every = list(plants(self._draw.randrange(10**9), 1))
+        python = [plant for plant in every if plant.language == "python"]
+        other = self._draw.choice(every)
+        self._document("main.py", self._draw.choice(python), is_open=True)
+        self._document("shop.py", self._draw.choice(python), is_open=self._draw.random() < 0.5)
+        self._document(
+            f"notes.{_ENDINGS.get(other.language, other.language)}", other, self._draw.random() < 0.7
         )
-    )
-    return secret, line + "\n"
+
+    def _document(self, name: str, plant: Plant, is_open: bool) -> None:
+        """A file with a secret above or below code; it lies beside the others, open or not."""
+        path = self.workspace.root / name
+        self.workspace.planted[plant.secret] = f"a secret ({plant.kind}) in {name}"
+        word = self.workspace.visible
+        code = f"def {word}(prices, taxes):\n    return sum(prices) + sum(taxes)\n\n\n"
+        code *= self._draw.choice((1, 1, 40))
+        secret = plant.text + "\n"
+        text = f"import shop\nfrom src import beside\n\n{word} = 1\n"
+        text += self._draw.choice((secret + code, code + secret, code + secret + code))
+        text = text.replace("\n", self._draw.choice(("\n", "\n", "\r\n"))) + "value = "
+        if not (path.exists() or path.is_symlink()):
+            path.write_text(text, newline="")
+        if is_open:
+            self.workspace.documents.append(
+                Document(path.as_uri(), text, forbidden=False, language=plant.language)
+            )

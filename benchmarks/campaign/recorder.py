@@ -16,7 +16,7 @@ from benchmarks.campaign.outcome import Outcome
 from tests.backends.servers import CompletionsServer, says, serving
 
 _VISIBLE = re.compile(r"visible\d+word")
-_REMEMBERED = 32
+_REMEMBERED = 16
 """Workspaces whose planted texts are looked for: what is sent late is found too."""
 
 
@@ -93,9 +93,7 @@ def look_on_disk(folder: Path, planted: Planted, outcome: Outcome) -> None:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """Parts of which one at least lies in any two thirds of a secret; a word that was made for it stays whole."""
-    if text.startswith("planted"):
-        yield text
-        return
-    size = max(6, len(text) // 3)
-    yield from (text[at : at + size] for at in range(0, len(text) - size + 1, size))
+    """The halves of each line of a secret, from every place in it; a word that was made for it stays whole."""
+    for line in text.split("\n"):
+        size = len(line) if line.startswith("planted") else max(5, (len(line) + 1) // 2)
+        yield from (line[at : at + size] for at in range(len(line) - size + 1))

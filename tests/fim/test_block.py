@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aix_lsp.fim.block import BlockEnd, indentation
+from aix_lsp.fim.block import BlockEnd, indentation, opens_block
+from aix_lsp.languages import language_of
 from tests.engine.text.test_detokenize import PLACES, cut, feed
 
 CASES = [
@@ -72,3 +73,9 @@ def test_pieces_make_no_difference(head: str, text: str, places: list[int]) -> N
 @pytest.mark.parametrize(("line", "columns"), [("  x", 2), ("\tx", 4), ("  \tx", 4), ("", 0), ("x", 0)])
 def test_indentation(line: str, columns: int) -> None:
     assert indentation(line) == columns
+
+
+def test_a_line_of_openers_that_never_ends_takes_no_squares_of_its_length() -> None:
+    ruby = language_of("ruby")
+    assert not opens_block("do " * 200_000 + "#", ruby)
+    assert opens_block("x" * 200_000 + ".each do |item|", ruby)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from aix_lsp.backends.base import BackendStatus, BackendUnavailable, GenerateRequest
+from aix_lsp.lsp.requests.popup_items import word_before
 from tests.client.peer import DirectPeer
 from tests.client.places import INLINE, POPUP, URI, applied, at
 from tests.lsp.scripted import READY, ScriptedBackend
@@ -204,3 +205,19 @@ async def test_the_popup_does_not_wait_for_a_model_that_loads(
     assert not peer.answers(ghost)
     backend.become(READY)
     assert (await peer.answer(ghost))["result"]["items"][0]["insertText"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("x = naïve_1", "naïve_1"),
+        ("x.", ""),
+        ("", ""),
+        ("a" * 400_000 + "@@", ""),
+        ("@" * 400_000 + "ab", "ab"),
+    ],
+    ids=["word", "none", "empty", "a long word before", "a long line"],
+)
+def test_the_word_before_the_cursor_whatever_the_line(text: str, word: str) -> None:
+    """Where this takes squares of the line's length, the server stands still for minutes."""
+    assert word_before(text) == word

@@ -17,7 +17,7 @@ from aix_lsp.lsp.requests.suggestions import accept_command
 FIRST_LINE = ":line"
 """Ends the id of a suggestion's first line, given as a suggestion of its own."""
 
-_WORD_BEFORE = re.compile(r"\w*\Z")
+_WORD = re.compile(r"\w*")
 _LABEL_LENGTH = 60
 _LAST = "\uffff"
 _FIRST = "!"
@@ -34,8 +34,7 @@ class PopupItems:
     @property
     def word(self) -> str:
         """The part of a word left of the cursor, which the item replaces so that clients can filter by it."""
-        found = _WORD_BEFORE.search(self.position.line[: self.position.cursor.column])
-        return found[0] if found else ""
+        return word_before(self.position.line[: self.position.cursor.column])
 
     def complete_list(self, items: Sequence[types.CompletionItem], incomplete: bool) -> types.CompletionList:
         """A list whose items share their defaults, if the client supports that."""
@@ -151,3 +150,9 @@ def _label(text: str) -> str:
 def _detail(text: str) -> str:
     count = len(_lines(text))
     return "aix" if count == 1 else f"aix · {count} lines"
+
+
+def word_before(text: str) -> str:
+    """The word that a text ends with, or empty. Read from its end: a search for an end takes squares of a long word."""
+    found = _WORD.match(text[::-1])
+    return found[0][::-1] if found else ""
