@@ -20,7 +20,9 @@ from aix_lsp.completion.text import Position, Text
 from aix_lsp.privacy.documents import without_secrets
 from aix_lsp.privacy.secrets import redact
 from benchmarks.stats import percentile
-from tests.privacy.planted import KINDS, leaks, plants
+from tests.privacy.heldout import HARMLESS, heldout
+from tests.privacy.heldout import KINDS as heldout_kinds
+from tests.privacy.planted import KINDS, Plant, leaks, plants
 from tests.privacy.test_leaks import POSITIONS, TOO_MUCH, leaked
 
 _ENDINGS = "py pyi js ts h hpp cpp c pm rb go rs java css html md rst json yaml yml toml cfg conf sh txt"
@@ -37,17 +39,20 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=300, help="ordinary files")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    planted(arguments.seed, arguments.each)
+    planted("planted", plants(arguments.seed, arguments.each), KINDS)
+    planted("held out", heldout(arguments.seed, arguments.each), heldout_kinds)
+    masked = sum(bool(redact(line, "python").placeholders) for line in HARMLESS)
+    print(f"harmless, held out: {masked} of {len(HARMLESS)} masked")
     ordinary(arguments.seed, arguments.files)
     keystrokes()
     growth()
 
 
-def planted(seed: int, each: int) -> None:
+def planted(name: str, secrets: Iterator[Plant], kinds: int) -> None:
     """Leaks by position."""
     found: Counter[str] = Counter()
     count = 0
-    for plant in plants(seed, each):
+    for plant in secrets:
         count += 1
         for position in POSITIONS:
             if leaked(plant, position):
@@ -56,7 +61,7 @@ def planted(seed: int, each: int) -> None:
         if leaks(plant.secret, redact(plant.text, plant.language).text):
             found["in a file"] += 1
             print(f"  leaks in a file: {plant.kind}")
-    print(f"planted: {count} secrets of {KINDS} kinds")
+    print(f"{name}: {count} secrets of {kinds} kinds")
     for position in (*POSITIONS, "in a file"):
         print(f"  {position:12} {found[position]} leaks")
 

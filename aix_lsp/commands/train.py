@@ -54,12 +54,14 @@ def command(source: Path, model: str, out: Path, passes: float, low_rank: bool) 
     If interrupted, the same command continues where it stopped.
     """
     logs.configure("warning")
+    from aix_lsp.commands.effective import effective
     from aix_lsp.engine.model.source import embedded
     from aix_lsp.training.adapt import Adaptation, CannotTrain, languages
 
     base = embedded() if model == "embedded" else Path(model)
     try:
-        adaptation = Adaptation(source.absolute(), base, out.absolute(), passes, low_rank)
+        source = source.absolute()
+        adaptation = Adaptation(source, base, out.absolute(), passes, low_rank, effective(source))
     except CannotTrain as error:
         raise click.ClickException(str(error)) from error
     found = ", ".join(f"{count} {name}" for name, count in languages(adaptation.material.train).items())

@@ -32,8 +32,9 @@ _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.)[A-Za-z_$][\w$]*)
 _PATH = re.compile(r"(?:~|\.{1,2}|[A-Za-z]:)?(?:[/\\][\w .@+-]*)+|(?:[\w@+-]+/)+[\w.@+-]*\.\w{1,5}")
 _NUMBER = re.compile(r"[+-]?\d[\d_.,:/ -]*(?:ms|s|m|h|d|px|em|%)?")
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?")
-_PUBLIC = re.compile(r"AAAA[A-E]3NzaC1|sha\d+-|sha\d+:|md5[:-]|data:|urn:|https?:|[\w.+-]+@[\w-]+\.\w")
+_PUBLIC = re.compile(r"AAAA[A-E]3NzaC1|sha\d+-|sha\d+:|h1:|md5[:-]|data:|urn:|https?:|[\w.+-]+@[\w-]+\.\w")
 _MIXED = re.compile(r"[A-Za-z].*[0-9]|[0-9].*[A-Za-z]")
+_MIXED_CASE = re.compile(r"[a-z].*[A-Z]|[A-Z].*[a-z]|[A-Za-z].*[0-9]|[0-9].*[A-Za-z]")
 _SIXTY_FOUR = re.compile(r"[A-Za-z0-9+/_-]{16,}={1,2}")
 
 
@@ -144,6 +145,10 @@ def is_random(value: str, least: int, open_end: bool) -> bool:
     """Whether a value without a telling name is a key: random letters in both cases and digits; no digest, no UUID."""
     if len(value) < (least - 8 if open_end else least) or len(value) > 256:
         return False
+    if open_end and is_hex(value) and _MIXED.search(value) and not value.startswith("0x"):
+        return True
+    if open_end and _MIXED_CASE.search(value) and word_share(value) < 0.35 and not is_sequence(value):
+        return not _says_what_it_is(value)
     if kinds(value) < 3 or is_hex(value) or is_uuid(value) or _says_what_it_is(value) or is_sequence(value):
         return False
     digits = sum(map(str.isdigit, value))

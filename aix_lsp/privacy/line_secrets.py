@@ -62,11 +62,12 @@ _CONNECTION = re.compile(
       | ["']?[ \t]{1,8}value[ \t]{0,4}=[ \t]{0,4}
       | (?P<tag>>)
       | [ \t]{0,4}\([ \t]{0,4}
+      | (?P<verb>[ \t]{1,4}(?:is|was|equals|to)[ \t]{1,4})
       | [ \t]{1,20}(?=["'`])
     )""",
     re.VERBOSE | re.IGNORECASE,
 )
-_OPENING = re.compile(r"[A-Za-z@$&]{0,3}(\\?)(\"\"\"|'''|[\"'`])")
+_OPENING = re.compile(r"[A-Za-z@$&]{0,3}#{0,3}(\\?)(\"\"\"|'''|[\"'`])")
 _COMMA = re.compile(r"\\?[\"'`][ \t]{0,4},[ \t]{0,20}")
 _MOST_ARGUMENTS = 4
 _MOST_NAMES = 128
@@ -206,14 +207,23 @@ class LineScan:
     def _bare(self) -> Iterator[Span]:
         for match in _BARE.finditer(self.line):
             start, end = match.span(1)
-            if is_random(match[1].strip("="), 20, self._at_cursor(start, end)) and not self._is_part(start):
+            if self._is_bare_secret(start, end):
                 yield start, end
+                continue
+            name, equals, value = match[1].rstrip("=").rpartition("=")
+            if equals and len(value) >= 12 and self._is_bare_secret(start + len(name) + 1, end):
+                yield start + len(name) + 1, end
+
+    def _is_bare_secret(self, start: int, end: int) -> bool:
+        value = self.line[start:end].strip("=")
+        return is_random(value, 20, self._at_cursor(start, end)) and not self._is_part(start)
 
     def _is_part(self, start: int) -> bool:
         """Whether a token goes on from something that says what it is: data, a digest, a path of an address."""
         before = self.line[max(0, start - 80) : start]
         return (
-            before.endswith((";base64,", "sha256:", "sha512:")) or before.rpartition(" ")[2].count("://") > 0
+            before.endswith((";base64,", "sha256:", "sha512:", " h1:"))
+            or before.rpartition(" ")[2].count("://") > 0
         )
 
     # Values with a name
@@ -297,6 +307,11 @@ class LineScan:
             judged = is_secret(line[at:end], level, literal=True, open_end=self._at_cursor(at, end))
             return (at, end) if judged and "{" not in line[at:end] else None
         inside, text = self._in_string(at), bool(_COMMENT.match(line[:name]))
+        if connection["verb"] and (text or self.literal or inside):
+            value = _INSIDE.match(line, at)
+            open_end = value is not None and self._at_cursor(*value.span())
+            level = min(level, Level.SECRET)
+            return value.span() if value and is_secret(value[0], level, open_end=open_end) else None
         if connection["op"] not in _LITERAL_OPS and not (
             connection["op"] == "==" and (inside or self.literal)
         ):
@@ -310,6 +325,10 @@ class LineScan:
         if value is None:
             return None
         open_end = self._at_cursor(*value.span())
+        if connection["op"] == "=" and " " in value[0] and not line[at - 1].isspace():
+            first = _INSIDE.match(line, at)  # a variable for one command: NAME=value program arguments
+            if first is not None and is_secret(first[0], level, literal=True, open_end=open_end):
+                return first.span()
         if inside or self.literal or text:
             judged = is_secret(value[0], level, open_end=open_end and not text, literal=not text)
         else:

@@ -56,17 +56,26 @@ _PREFIXED: tuple[tuple[str, str, int], ...] = (
         r"[\w.-]",
         14,
     ),
+    (
+        "sbp_ sb_secret_ dnkey- oy2 access-sandbox- access-development- access-production- pat-na1- pat-na2- pat-eu1-"
+        " aio_ lin_oauth_ nfp_ pcsk_ apify_api_ CCIPAT_ CCIPRJ_ bkua_ dckr_oat_ glwt- hcaik_ jina_ xau_ vcp_ rpa_"
+        " AAAAAAAAAAAAAAAAAAAAAA",
+        r"[\w.-]",
+        14,
+    ),
 )
 _ELSEWHERE = (
     # The group is what is replaced.
     rf"([A-Za-z0-9]{{14}}\.atlasv1\.{_W}{{6,200}})",
-    rf"pat{_ALNUM}{{14}}\.([a-f0-9]{{8,64}})",
+    rf"pat({_ALNUM}{{14}}\.[a-f0-9]{{0,64}})",
+    rf"sl\.({_W}{{40,300}})",
+    r"(?!sha|md5)[a-z]{2,8}_([0-9a-f]{40,128})(?!\w)",
     rf"[0-9]{{5,16}}:(A{_W}{{8,64}})",
-    rf"[MNO]{_W}{{22,28}}\.({_W}{{4,8}}\.{_W}{{6,80}})",
+    rf"([MNO]{_W}{{22,28}}\.{_W}{{4,8}}\.{_W}{{6,80}})",
     r"[\w~.]{3}\dQ~([\w~.-]{6,40})",
     rf"SK([0-9a-f]{{32}})(?!{_ALNUM})",
     r"([0-9a-f]{16,32})-us[0-9]{1,2}(?!\w)",
-    rf"[A-Za-z0-9]{{6}}_({_ALNUM}{{20,29}}_mmk)",
+    rf"({_ALNUM}{{6}}_{_ALNUM}{{20,29}}_mmk)",
     rf"s\.({_ALNUM}{{24}})(?!{_ALNUM})",
     r"4b1d([A-Za-z0-9]{30,38})",
     r"[0-9]{15,16}[|]([\w-]{20,40})",

@@ -16,9 +16,9 @@ from aix_lsp.privacy.line_secrets import LineScan, Span
 from aix_lsp.privacy.secret_kinds import NAMES
 
 _LITERAL_LANGUAGES = """
-yaml yml dockercompose dotenv env properties ini toml dockerfile containerfile shellscript sh bash zsh fish
+yaml yml dockercompose dotenv env properties ini toml dockerfile containerfile shellscript shell sh bash zsh fish
 bat makefile conf cfg config nginx apacheconf editorconfig helm ansible terraform-vars github-actions-workflow
-csh systemd desktop netrc log
+csh systemd desktop netrc log http rest hurl
 """
 _LITERAL = frozenset(_LITERAL_LANGUAGES.split())
 """Language ids, and endings, of files in which a value needs no quotes."""
@@ -39,8 +39,10 @@ _ITEM = re.compile(
     r"""|[ \t]*<key>([\w.-]{2,80})</key>[ \t]*""",
     re.IGNORECASE,
 )
+_VARIABLE = re.compile(r"""[ \t]*(?:variable|output)[ \t]+"([\w-]{2,80})"[ \t]*\{[ \t]*""")
+_ABOUT_VARIABLE = re.compile(r"[ \t]+(?:description|type|sensitive|nullable|ephemeral)[ \t]*=")
 _NEXT = re.compile(
-    r"""[ \t]*(?:["']?value["']?[ \t]*[:=][ \t]*|<string>|[rbfu]{0,2}(?=["'`])|)(["'`]?)"""
+    r"""[ \t]*(?:["']?(?:value|default)["']?[ \t]*[:=][ \t]*|<string>|[rbfu]{0,2}(?=["'`])|)(["'`]?)"""
     r"""([^"'`<>\s]{2,512}(?:[^"'`<>\n]{0,512}(?=["'`<]))?)""",
     re.IGNORECASE,
 )
@@ -198,8 +200,10 @@ def _state_behind(line: str, state: str, waits: Level | None) -> str:
         return state
     if waits is not None:
         return f"waits {waits.name}"
-    item = _ITEM.fullmatch(line) if len(line) <= 200 else None
-    name = NAMES.search(item[1] or item[2]) if item is not None else None
+    if state in _WAITING and _ABOUT_VARIABLE.match(line):
+        return state
+    item = (_ITEM.fullmatch(line) or _VARIABLE.fullmatch(line)) if len(line) <= 200 else None
+    name = NAMES.search(item[item.lastindex or 1]) if item is not None else None
     if name is not None:
         return f"waits {(Level.PASSWORD if name.lastgroup == 'password' else Level.SECRET).name}"
     return PLAIN

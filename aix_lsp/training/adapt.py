@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-import pathspec
 import torch
 
-from aix_lsp.files import read_text
+from aix_lsp.privacy.policy import Privacy
+from aix_lsp.settings import Settings
 from aix_lsp.training import corpus, workers
 from aix_lsp.training.corpus import Document
 from aix_lsp.training.duplicates import Seen
@@ -56,15 +56,14 @@ class Material:
         return sum(len(document.text.encode()) for document in self.train)
 
 
-def gather(source: Path) -> Material:
-    """The folder's source files without copies and without what its .gitignore names. Raises CannotTrain."""
-    ignore = source / ".gitignore"
-    try:
-        lines = read_text(ignore, 1 << 20, errors="replace").splitlines()
-    except OSError:
-        lines = []
-    ignored = pathspec.PathSpec.from_lines("gitignore", lines)
-    found = list(corpus.gather(source, source.name, _MOST_TEXT, Seen(), ignored.match_file))
+def gather(source: Path, settings: Settings | None = None) -> Material:
+    """The folder's source files without copies and without what must never be sent. Raises CannotTrain."""
+    privacy, settings = Privacy(lambda: [source]), settings or Settings()
+
+    def refused(path: str) -> bool:
+        return privacy.refusal((source / path).as_uri(), settings) is not None
+
+    found = list(corpus.gather(source, source.name, _MOST_TEXT, Seen(), refused))
     if not found:
         raise CannotTrain(
             f"{source} holds no source files to learn from: files count that are text in a known language, "
@@ -95,8 +94,17 @@ def check_disk(folder: Path, parameters: int) -> None:
 class Adaptation:
     """One model that learns one folder. Interrupted, it goes on where it was when made again."""
 
-    def __init__(self, source: Path, base: Path, out: Path, passes: float, low_rank: bool = False) -> None:
-        self.material = gather(source)
+    def __init__(
+        self,
+        source: Path,
+        base: Path,
+        out: Path,
+        passes: float,
+        low_rank: bool = False,
+        settings: Settings | None = None,
+    ) -> None:
+        """`settings` are those of a user of the folder: what they exclude is not learned."""
+        self.material = gather(source, settings)
         try:
             base = model_folder(base)
             self._weights, self.shape = read_model(base)

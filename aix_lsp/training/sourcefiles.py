@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from aix_lsp import languages
 from aix_lsp.files import read_bytes
+from aix_lsp.privacy.secrets import redact
 
 _LEARNED = (
     *("python", "javascript", "javascriptreact", "typescript", "typescriptreact", "go", "rust", "c", "java"),
@@ -82,4 +83,6 @@ def is_worth_learning(text: str, language: str) -> bool:
     letters = sum(map(str.isalpha, sample))
     digits = sum(map(str.isdigit, sample))
     foreign = sum(character > "\x7f" for character in sample)
-    return letters > 0.3 * len(sample) and digits < 0.2 * len(sample) and foreign < 0.1 * len(sample)
+    if letters <= 0.3 * len(sample) or digits >= 0.2 * len(sample) or foreign >= 0.1 * len(sample):
+        return False
+    return not redact(text, language).placeholders

@@ -227,7 +227,7 @@ def plants(seed: int, each: int) -> Iterator[Plant]:
 
 def leaks(secret: str, text: str) -> bool:
     """Whether half of a secret's line, or more, stands in a text."""
-    for part in secret.split("\n"):
+    for part in (line.strip(' \t"') for line in secret.split("\n")):
         length = max(5, (len(part) + 1) // 2)
         if any(part[at : at + length] in text for at in range(len(part) - length + 1)):
             return True

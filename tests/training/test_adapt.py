@@ -9,13 +9,15 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+from aix_lsp import files
 from aix_lsp.commands.train import command
-from aix_lsp.files import read_bytes
+from aix_lsp.settings import Settings
 from aix_lsp.training import adapt, export, vocabulary
 from aix_lsp.training.checkpoint import Checkpoint
 from aix_lsp.training.evaluation.report import Extent
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.model import Llama, Shape
+from tests.privacy.heldout import heldout
 from tests.training.code import write_package
 
 
@@ -87,7 +89,7 @@ def test_files_that_cannot_be_read_are_passed_by(tmp_path: Path, monkeypatch: py
     def read(path: Path, limit: int) -> bytes:
         if path == locked:
             raise PermissionError(13, "Permission denied", str(path))
-        return read_bytes(path, limit)
+        return files.read_bytes(path, limit)
 
     monkeypatch.setattr("aix_lsp.training.sourcefiles.read_bytes", read)
     material = adapt.gather(tmp_path / "code")
@@ -125,6 +127,27 @@ def test_how_long_it_takes_is_said_and_low_rank_offered_where_it_is_long(
     assert "hours on an otherwise idle" in told
     assert "With --low-rank: about" in told
     assert "With --low-rank" not in _train(*arguments, "--low-rank").output
+
+
+def test_what_must_never_be_sent_is_not_learned(tmp_path: Path) -> None:
+    """Nested and other tools' ignore files, names of credentials, the setting, and secrets in ordinary files."""
+    code = tmp_path / "code"
+    write_package(code, files=40)
+    sources = iter(sorted(code.rglob("*.py")))
+    (code / "inner").mkdir()
+    (code / "inner" / ".gitignore").write_text("hidden_*\n")
+    (code / ".aiexclude").write_text("private/\n")
+    refused = ("inner/hidden_a.py", "private/b.py", ".ssh/c.py", ".env.js", "mine/d.py")
+    for name in refused:
+        (code / name).parent.mkdir(exist_ok=True)
+        next(sources).rename(code / name)
+    for plant in list(heldout(4))[:8]:
+        file = next(sources)
+        file.write_text(f"{file.read_text()}\n{plant.text}\n")
+    material = adapt.gather(code, Settings(exclude=["mine/"]))
+    documents = [*material.train, *material.held_out]
+    assert len(documents) == 40 - len(refused) - 8
+    assert not {document.path for document in documents} & set(refused)
 
 
 _OTHER = """const unlike = (left, right) => {
