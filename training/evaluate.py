@@ -12,12 +12,13 @@ from random import Random
 from aix_lsp.engine.scheduling.recall import SHARES, Shares
 from aix_lsp.training import corpus
 from aix_lsp.training.corpus import Document
-from aix_lsp.training.evaluation import cursors, shares
+from aix_lsp.training.evaluation import cursors
 from aix_lsp.training.evaluation.completer import Completer, Expected, NextToken, load_tokenizer
-from aix_lsp.training.evaluation.ngram import NgramModel
 from aix_lsp.training.evaluation.report import GROUPS, Extent, Figures, evaluate, table
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.vocabulary import Codec
+from training import shares
+from training.ngram import NgramModel
 
 log = logging.getLogger(__name__)
 

@@ -17,11 +17,11 @@ from aix_lsp.training.corpus import Document
 from aix_lsp.training.evaluation import cursors, scores
 from aix_lsp.training.evaluation.completer import Completer, Completion, Logits, load_tokenizer
 from aix_lsp.training.evaluation.cursors import Cursor
-from aix_lsp.training.evaluation.ngram import NgramModel
 from aix_lsp.training.evaluation.report import Extent, evaluate, table
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.model import Llama, Shape
 from tests.training.code import write_package
+from training.ngram import NgramModel
 
 _TEXT = """def total(values):
     result = 0

@@ -9,10 +9,10 @@ import pytest
 
 from aix_lsp.engine.scheduling.recall import Shares
 from aix_lsp.training.corpus import Document
-from aix_lsp.training.evaluation import shares
 from aix_lsp.training.evaluation.completer import Completer, Expected
 from aix_lsp.training.evaluation.cursors import Cursor
 from tests.training.test_evaluation import _TEXT, Silent, tokenizer
+from training import shares
 
 __all__ = ["tokenizer"]
 
