@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from aix_lsp.settings import Settings
 
 
 @click.command("dashboard")
@@ -21,43 +25,45 @@ def command(port: int, no_browser: bool, assignments: tuple[str, ...]) -> None:
     Suggestions a second, times, the KV pool, the queue, what was reused, what failed. A team's server has the same page
     at its own address.
     """
-    from aix_lsp.backends.client import Client
-    from aix_lsp.backends.engine_endpoint import engine_endpoint
     from aix_lsp.commands.effective import effective
-    from aix_lsp.serve.dashboard import serve
 
     settings = effective(Path.cwd(), assignments)
     if settings.url:
         raise click.ClickException(
-            f"suggestions come from the server {settings.url}: see the dashboard at its own address"
+            f"the engine is a server, {settings.url}: its own address shows its figures"
         )
 
-    async def run() -> None:
-        endpoint = await asyncio.to_thread(engine_endpoint, settings)
-        client = Client(endpoint.address, endpoint.token)
-        url = endpoint.address.at("/aix/status")
-
-        async def figures() -> Any:
-            from aix_lsp.backends.base import BackendError
-
-            try:
-                return await client.get(url)
-            except BackendError as error:
-                raise OSError(
-                    f"no engine is running for these settings; an editor or `aix-lsp complete` starts one ({error})"
-                ) from error
-
-        def opened(address: str) -> None:
-            click.echo(address)
-            if not no_browser:
-                click.launch(address)
-
-        try:
-            await serve(figures, port, opened)
-        finally:
-            await client.close()
+    def opened(address: str) -> None:
+        click.echo(address)
+        if not no_browser:
+            click.launch(address)
 
     try:
-        asyncio.run(run())
+        asyncio.run(_serve(settings, port, opened))
     except OSError as error:
         raise click.ClickException(f"--port {port} cannot be used: {error}") from None
+
+
+async def _serve(settings: Settings, port: int, opened: Callable[[str], None]) -> None:
+    """Serve the page, with what the engine of these settings says whenever the page asks."""
+    from aix_lsp.backends.base import BackendError
+    from aix_lsp.backends.client import Client
+    from aix_lsp.backends.engine_endpoint import engine_endpoint
+    from aix_lsp.serve.dashboard import serve
+
+    endpoint = await asyncio.to_thread(engine_endpoint, settings)
+    client = Client(endpoint.address, endpoint.token)
+    url = endpoint.address.at("/aix/status")
+
+    async def figures() -> Any:
+        try:
+            return await client.get(url)
+        except BackendError as error:
+            raise OSError(
+                f"no engine runs for these settings; an editor or `aix-lsp complete` starts it ({error})"
+            ) from error
+
+    try:
+        await serve(figures, port, opened)
+    finally:
+        await client.close()
