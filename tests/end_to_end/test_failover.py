@@ -34,7 +34,7 @@ async def test_a_server_is_killed_in_mid_typing(fresh_home: Path) -> None:
         await Editor.start(fresh_home) as editor,
     ):
         one.models = two.models = models
-        options = {"url": [one.url, two.url], "deadlineMs": 15_000, "waitMs": 0, "adaptiveTriggers": False}
+        options = {"url": [one.url, two.url], "deadlineMs": 15_000, "waitMs": 0}
         await editor.initialize(options=options)
         await wait_until_ready(editor)
         buffer = editor.open(None, "prices = [1, 2]\ntax = 3\n")
