@@ -18,7 +18,7 @@ def test_requests_in_flight_of_one_user() -> None:
     quotas, ann = Quotas(), who(in_flight=2)
     quotas.enter(ann)
     quotas.enter(ann)
-    with pytest.raises(OverQuota, match="may have 2"):
+    with pytest.raises(OverQuota, match="of at most 2"):
         quotas.enter(ann)
     quotas.enter(who("bob", in_flight=2))
     quotas.leave(ann)
