@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,16 +69,30 @@ def run(count: int, rendezvous: Path, task: Callable[..., None], arguments: tupl
         return
     rendezvous.unlink(missing_ok=True)
     context = multiprocessing.get_context("spawn")
-    os.environ["PYTHONSAFEPATH"] = "1"  # the others must not find modules in the folder that is learnt from
     others = [
         context.Process(target=_join, args=(rank, count, rendezvous, task, arguments), daemon=True)
         for rank in range(1, count)
     ]
-    for other in others:
-        other.start()
+    with _safe_path():
+        for other in others:
+            other.start()
     _join(0, count, rendezvous, task, arguments)
     for other in others:
         other.join()
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Processes started meanwhile find no modules in the folder that is learnt from."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _join(
