@@ -7,15 +7,19 @@ between a text's versions (completion/text.py), so that an unchanged one is foun
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple, Protocol, Self, TypeVar
+
+from cachetools import LRUCache, cached
 
 from aix_lsp.privacy.secrets import PLAIN, RedactedLine, is_literal, redact_line, redact_lines
 
 _FAR_LINES = 4096
 """On either side of the cursor; what lies farther is left empty, since no prompt reaches there."""
 _SLICE = 64
-_MOST_BLOCKS = 4096
+_MOST_CHARACTERS = 16_000_000
+"""Of text in each cache. A count of blocks would keep a closed document for each, whatever its lines hold."""
 
 _Block = tuple[str, ...]
 
@@ -38,7 +42,13 @@ class _Clean(NamedTuple):
     state: str
 
 
-_known: dict[tuple[int, str, bool], tuple[_Block, _Clean]] = {}
+def _characters(clean: _Clean) -> int:
+    return sum(map(len, clean.lines)) + len(clean.lines)
+
+
+_known: LRUCache[tuple[int, str, bool], tuple[_Block, _Clean]] = LRUCache(
+    _MOST_CHARACTERS, getsizeof=lambda entry: _characters(entry[1])
+)
 """By a block's identity, which is its own as long as it is kept here."""
 
 
@@ -69,9 +79,9 @@ def _block(block: _Block, state: str, literal: bool) -> _Clean:
     key = (id(block), state, literal)
     known = _known.get(key)
     if known is None or known[0] is not block:
-        if len(_known) >= _MOST_BLOCKS:
-            _known.clear()
-        known = _known[key] = (block, _sliced(block, state, literal))
+        known = (block, _sliced(block, state, literal))
+        with suppress(ValueError):  # larger than the whole cache
+            _known[key] = known
     return known[1]
 
 
@@ -86,7 +96,7 @@ def _sliced(block: _Block, state: str, literal: bool) -> _Clean:
     return _Clean(tuple(lines) if placeholders else block, tuple(placeholders), state)
 
 
-@lru_cache(maxsize=2048)
+@cached(LRUCache(_MOST_CHARACTERS // 8, getsizeof=_characters))
 def _slice(lines: _Block, state: str, literal: bool) -> _Clean:
     found, placeholders, state = redact_lines(lines, state, literal)
     return _Clean(tuple(found) if placeholders else lines, placeholders, state)

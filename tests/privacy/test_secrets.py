@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aix_lsp.completion.text import Text
+from aix_lsp.privacy import documents
+from aix_lsp.privacy.documents import without_secrets
 from aix_lsp.privacy.secrets import redact
 
 generator = random.Random(3)
@@ -101,3 +104,10 @@ def test_a_long_text_without_structure_does_not_take_long() -> None:
         redact(text)
     # Quadratic matching would take minutes; this is no measurement.
     assert time.process_time() - before < 20
+
+
+def test_closed_documents_are_let_go_of() -> None:
+    for number in range(40):
+        without_secrets(Text.of(f"x = {number}\n{number:x>500000}\n"), "python", 0)
+    assert documents._known.currsize <= documents._MOST_CHARACTERS
+    assert len(documents._known) < 40
