@@ -12,6 +12,7 @@ import json
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from aix_lsp.engine.options import ModelError
 from aix_lsp.paths import cache_dir
 
 _POINTER = "gguf.json"
-_FORM = 1  # of what is cached; a change of it makes every folder anew
+_FORM = 2  # of what is cached; a change of it makes every folder anew
 _THREADS = 2  # that dequantise; each holds a tensor in float32
 _CHUNK = 16_000_000  # values dequantised at a time
 _SAME = 0.15  # relative difference of two quantisations of one matrix
@@ -45,10 +46,9 @@ GEMMA = {
 def prepare(file: Path, name: str) -> Path:
     """The folder made of a GGUF file, from the cache where it is there. Raises ModelError, naming it `name`."""
     try:
-        header = read_header(file)
         folder = _folder(file)
         if not (folder / _POINTER).exists():
-            _make(header, folder)
+            _make(read_header(file), folder)
     except GgufError as error:
         raise ModelError(f"{name} cannot be used: {error}; set model to another file") from error
     except OSError as error:
@@ -74,9 +74,8 @@ def is_made(folder: Path) -> bool:
 
 def size(folder: Path) -> tuple[int, float]:
     """Parameters of the file behind a folder, and the bytes that one takes in it. Raises ModelError."""
-    tensors = _header(folder).tensors.values()
-    parameters = sum(tensor.parameters for tensor in tensors)
-    return parameters, sum(tensor.nbytes for tensor in tensors) / max(1, parameters)
+    noted = _pointer(folder)
+    return noted["parameters"], noted["bytes"] / max(1, noted["parameters"])
 
 
 def read_weights(folder: Path, dtype: Any) -> dict[str, Any]:
@@ -94,9 +93,8 @@ def read_weights(folder: Path, dtype: Any) -> dict[str, Any]:
     kept = "gemma2" if header.architecture == "gemma" else header.architecture
     processor = TENSOR_PROCESSORS.get(kept, TensorProcessor)(config=about)
     with torch.device("meta"):
-        places = get_gguf_hf_weights_map(
-            AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder)), processor
-        )
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
+    places = get_gguf_hf_weights_map(_Whole(model.config, model.state_dict()), processor)
     data = np.memmap(header.path, np.uint8, mode="r")
 
     def read(tensor: Tensor) -> tuple[str, Any]:
@@ -110,6 +108,21 @@ def read_weights(folder: Path, dtype: Any) -> dict[str, Any]:
     if about["tie_word_embeddings"] and "lm_head.weight" in found:
         found["model.embed_tokens.weight"] = found["lm_head.weight"]
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A model without its modules' tree: transformers maps the names of each module anew, seconds in all, and all that
+    runs here is mapped by the whole one's names."""
+
+    config: Any
+    weights: dict[str, Any]
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.weights
+
+    def named_children(self) -> tuple[()]:
+        return ()
 
 
 def configuration(header: Header) -> dict[str, Any]:
@@ -211,14 +224,24 @@ def _dequantised(dequantize: Any, stored: Any, kind: Any, tensor: Tensor) -> Any
         raise GgufError(said) from None
 
 
+def _pointer(folder: Path) -> dict[str, Any]:
+    """What was noted of the file behind a folder. Raises ModelError."""
+    try:
+        noted: dict[str, Any] = json.loads((folder / _POINTER).read_text("utf-8"))
+        return {"file": Path(noted["file"]), **{key: int(noted[key]) for key in ("parameters", "bytes")}}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(folder, error) from error
+
+
 def _header(folder: Path) -> Header:
     try:
-        file = Path(json.loads((folder / _POINTER).read_text("utf-8"))["file"])
-        return read_header(file)
-    except (GgufError, OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"cannot read the file that {folder} was made of: {error}; change the setting model"
-        ) from error
+        return read_header(_pointer(folder)["file"])
+    except (GgufError, OSError) as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: Exception) -> ModelError:
+    return ModelError(f"cannot read the file that {folder} was made of: {error}; change the setting model")
 
 
 def _folder(file: Path) -> Path:
@@ -240,7 +263,13 @@ def _make(header: Header, folder: Path) -> None:
         (draft / "config.json").write_text(json.dumps(about, indent=1))
         ends = {"eos_token_id": about["eos_token_id"], "bos_token_id": about["bos_token_id"]}
         (draft / "generation_config.json").write_text(json.dumps(ends))
-        (draft / _POINTER).write_text(json.dumps({"file": str(header.path.resolve())}))
+        tensors = header.tensors.values()
+        noted = {
+            "file": str(header.path.resolve()),
+            "parameters": sum(tensor.parameters for tensor in tensors),
+            "bytes": sum(tensor.nbytes for tensor in tensors),
+        }
+        (draft / _POINTER).write_text(json.dumps(noted))
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
     except BaseException:

@@ -123,9 +123,13 @@ def candidates(dtype: str, excluded: Iterable[str] = ()) -> list[Kernel]:
 def measure(
     parts: Sequence[FloatProjection],
     kernels: Sequence[Kernel],
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Callable[[], float] | None = None,
 ) -> list[Measured]:
-    """Try the kernels on some projections, which should have seen inputs, and time those that are right."""
+    """Try the kernels on some projections, which should have seen inputs, and time those that are right.
+
+    One thread's time is the processor's, which other programs at work do not lengthen: what is chosen here is
+    remembered, and a computer is often busy when an editor starts. `clock` (seconds) replaces it and the wall's.
+    """
     chosen = [_copy(part) for part in _some(parts)]
     inputs = [_inputs(part) for part in chosen]
     quantised = [Int8Weight.of(part) for part in chosen] if any(k.int8 for k in kernels) else []
@@ -235,7 +239,7 @@ def _error(project: Project, plain: FloatProjection, rows: Tensor) -> float:
 
 
 def _times(
-    made: Mapping[str, Sequence[Project]], inputs: Sequence[Tensor], clock: Callable[[], float]
+    made: Mapping[str, Sequence[Project]], inputs: Sequence[Tensor], clock: Callable[[], float] | None
 ) -> dict[str, dict[int, float]]:
     """Seconds of all projections by kernel and number of rows, with one thread or all, the best of some rounds.
 
@@ -245,13 +249,15 @@ def _times(
     most = torch.get_num_threads()
     small = sum(given.shape[1] ** 2 for given in inputs) < _SMALL
     budget = _SMALL_BUDGET_S if small else _BUDGET_S
+    wall = clock or time.perf_counter
     for rows in _ROWS:
-        tried, begin, rounds = list(made), clock(), 0
-        while tried and rounds < _MOST_ROUNDS and (rounds < _ROUNDS or clock() - begin < budget):
+        tried, begin, rounds = list(made), wall(), 0
+        while tried and rounds < _MOST_ROUNDS and (rounds < _ROUNDS or wall() - begin < budget):
             for threads in sorted({1, most}):
                 torch.set_num_threads(threads)
+                timer = clock or (time.thread_time if threads == 1 else time.perf_counter)
                 for name in tried:
-                    best[name][rows] = min(best[name][rows], _time(made[name], inputs, rows, clock))
+                    best[name][rows] = min(best[name][rows], _time(made[name], inputs, rows, timer))
             rounds += 1
             least = min(best[name][rows] for name in tried)
             tried = [name for name in tried if best[name][rows] <= _HOPELESS * least]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 import torch
 
@@ -124,6 +127,34 @@ def test_a_narrow_form_is_tried_only_where_the_wide_one_is_wrong(fakes):
     fakes("fake", 1, 0.1, 0.1)
     measured = measure([part()], list(fakes.kernels.values()), fakes.clock)
     assert [one.name for one in measured] == ["fake"]
+
+
+class Interrupted(Fake):
+    """A kernel that computes nothing and waits, as if other programs had the processor."""
+
+    def __call__(self, rows, out=None):
+        threading.Event().wait(0.01)
+        return self._plain(rows)
+
+
+class Working(Fake):
+    """A kernel that computes longer than the other, and waits for nobody."""
+
+    def __call__(self, rows, out=None):
+        end = time.thread_time() + 0.003
+        while time.thread_time() < end:
+            pass
+        return self._plain(rows)
+
+
+def test_what_other_programs_take_is_not_the_kernels(fakes):
+    torch.set_num_threads(1)
+    for name, made in {"interrupted": Interrupted, "working": Working}.items():
+        fakes.kernels[name] = Kernel(
+            name, "float32", 1, lambda plain, made=made: made(Clock(), plain, 0.0, 0.0)
+        )
+    measured = measure([part()], list(fakes.kernels.values()))
+    assert choose(measured, 1_000_000) == KernelChoice("interrupted", "interrupted", 48)
 
 
 def test_the_real_kernels_are_measured_on_some_of_the_weights():
