@@ -17,6 +17,8 @@ import aix_lsp
 from aix_lsp import files, paths, processes
 from aix_lsp.backends.engine_endpoint import HAS_UNIX_SOCKETS
 from aix_lsp.commands import placing
+from aix_lsp.engine.model.gguf import is_gguf
+from aix_lsp.models import catalogue
 from aix_lsp.settings import Problem, Settings
 
 _TORCH_S = 120.0
@@ -129,12 +131,20 @@ def folders() -> Iterator[Finding]:
 def model(settings: Settings) -> Finding:
     """Whether there can be a model where the settings say."""
     folder = paths.folder_named(settings.model)
+    entry = catalogue.find(settings.model)
+    if entry is not None:
+        folder = catalogue.downloaded(entry)
+        if folder is None:
+            mend = f"Run `aix-lsp models get {entry.name}`."
+            return Finding("model", f"{entry.name} is not on this computer", mend, True)
     if settings.model == "embedded":
         folder = Path(aix_lsp.__file__).parent / "embedded"
         if not (folder / "config.json").exists():
             return Finding("model", f"{folder} is incomplete", "Install aix-lsp again.", True)
     elif folder is None:
         return Finding("model", f"{settings.model} (a Hugging Face id)")
+    elif folder.is_file() and is_gguf(folder):
+        return Finding("model", f"{folder} ({folder.stat().st_size / (1 << 20):.0f} MiB)")
     elif not folder.is_dir():
         return Finding("model", f"{folder} is not a folder", "Set model to a folder that exists.", True)
     missing = [name for name in ("config.json", "tokenizer_config.json") if not (folder / name).exists()]

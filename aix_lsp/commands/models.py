@@ -1,48 +1,58 @@
-"""`aix-lsp models`: the supported model families, and the models on this machine."""
+"""`aix-lsp models`: the catalogue, the models on this machine and whether they fit it; `get` downloads one."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+import sys
+from typing import Any, NoReturn
 
 import click
 
-from aix_lsp.commands import stores
-from aix_lsp.files import read_json
-from aix_lsp.fim.templates import FAMILIES, detect
-
-_LARGEST = 64 << 20
-_EMBEDDED = Path(__file__).parents[1] / "embedded"
+from aix_lsp.fim.templates import FAMILIES
+from aix_lsp.models.catalogue import Entry, Form, downloaded, entries, find
+from aix_lsp.models.listing import Catalogued, catalogued, choices, on_this_computer
 
 
-@click.command("models")
+@click.group("models", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(as_json: bool) -> None:
-    """List model families and the models on this machine.
+@click.option("--choices", "as_choices", is_flag=True, help="Print what an editor's picker offers, as JSON.")
+@click.pass_context
+def command(context: click.Context, as_json: bool, as_choices: bool) -> None:
+    """List models: the catalogue, with what fits this machine, and those that are on it.
 
-    Any of the models listed, or a folder that transformers can load, is a value for the setting "model". Those that
-    Ollama, LM Studio and llama.cpp have fetched are GGUF files, named by their paths.
+    Any of them is a value for the setting "model", and so is a folder that transformers can load, and the path of a
+    GGUF file. A model of the catalogue is downloaded with `aix-lsp models get NAME`.
     """
-    models: list[dict[str, object]] = [
-        {"id": "embedded", "family": _family(_EMBEDDED)},
-        *_cached(),
-        *map(stores.describe, stores.find_files(hub_cache())),
-    ]
+    if context.invoked_subcommand is not None:
+        return
+    if as_choices:
+        click.echo(json.dumps(choices()))
+        return
+    models, known = list(on_this_computer()), catalogued()
     if as_json:
         families = [{"name": t.name, "order": t.order, "context": t.takes_context} for t in FAMILIES]
-        click.echo(json.dumps({"families": families, "models": models}))
+        found = [one.as_json() for one in known]
+        click.echo(json.dumps({"families": families, "models": models, "catalogue": found}))
         return
-    click.echo("Families, for the setting fimFamily if the family is not detected:")
+    _list(models, known)
+
+
+def _list(models: list[dict[str, object]], known: list[Catalogued]) -> None:
+    click.echo("Models to download, with `aix-lsp models get NAME`:")
+    for one in known:
+        click.echo(f"  {one.entry.name:<24} {one.about()}")
+    if all(one.fit.key_ms is None for one in known):
+        click.echo(
+            "  (how fast they are is known once a model has been loaded here: `aix-lsp doctor` does it)"
+        )
+    click.echo("\nModels on this machine:")
+    for model in models:
+        click.echo(f"  {model.get('name', model['id']):<44} {_about(model)}")
+    click.echo("\nFamilies, for the setting fimFamily if the family is not detected:")
     for template in FAMILIES:
         order = "suffix first" if template.order == "spm" else "prefix first"
         context = ", takes other files" if template.takes_context else ""
         click.echo(f"  {template.name:<12} {order}{context}")
-    click.echo("\nModels on this machine:")
-    for model in models:
-        click.echo(f"  {model.get('name', model['id']):<44} {_about(model)}")
 
 
 def _about(model: dict[str, object]) -> str:
@@ -57,47 +67,99 @@ def _about(model: dict[str, object]) -> str:
     return f"{family} ({model['store']})\n    {model['id']}"
 
 
-def hub_cache() -> Path:
-    """Where huggingface_hub keeps models; found without importing it."""
-    home = os.environ.get("HF_HOME") or str(
-        Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
+@command.command("get")
+@click.argument("name")
+@click.option("--form", type=click.Choice(["gguf", "safetensors"]), help="Default: the smaller one.")
+@click.option("--yes", is_flag=True, help="You know the licence and agree to it; for scripts.")
+@click.option("--json", "as_json", is_flag=True, help="Tell progress and the outcome as JSON lines.")
+def get(name: str, form: Form | None, yes: bool, as_json: bool) -> None:
+    """Download a model of the catalogue, after showing its licence and asking.
+
+    A download that broke off goes on where it was. HF_HOME says where models are kept, HF_ENDPOINT names a mirror,
+    HTTPS_PROXY a proxy, HF_TOKEN (or `hf auth login`) is for models that ask for an account.
+    """
+    entry = find(name)
+    if entry is None:
+        known = ", ".join(one.name for one in entries())
+        raise click.ClickException(f"the catalogue has no {name}; it has {known}")
+    place = downloaded(entry) if form is None else None
+    if place is None:
+        place = _download(entry, form, yes, as_json)
+    if as_json:
+        click.echo(json.dumps({"model": entry.name, "place": str(place)}))
+        return
+    click.echo(f"{entry.name} is in {place}")
+    click.echo(
+        f'To use it: model = "{entry.name}" in the settings, or the command for models in your editor.'
     )
-    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
 
 
-def special_tokens(folder: Path) -> frozenset[str]:
-    """The special tokens that a model's folder names, without loading its tokenizer; empty where unknown."""
-    found: set[str] = set()
-    for name in ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"):
-        try:
-            found |= set(_token_names(read_json(folder / name, _LARGEST)))
-        except (OSError, ValueError):
-            continue
-    return frozenset(found)
+def _download(entry: Entry, form: Form | None, yes: bool, as_json: bool) -> Any:
+    try:
+        source = entry.source(form)
+    except KeyError:
+        raise click.ClickException(f"{entry.name} has no {form} that runs here; leave out --form") from None
+    _agree(entry, yes, as_json)
+    from aix_lsp.models import download
+    from aix_lsp.models.failures import DownloadError
+
+    try:
+        wanted = download.look_up(entry, form)
+        if not as_json:
+            here = wanted.size - wanted.missing
+            more = f", {here / 1e9:.2f} GB of it are here already" if here else ""
+            click.echo(
+                f"{source.repository}: {len(wanted.files)} files, {wanted.size / 1e9:.2f} GB{more}", err=True
+            )
+        return download.fetch(wanted, _ProgressTold(as_json))
+    except DownloadError as error:
+        _fail(str(error), as_json)
 
 
-def _cached() -> Iterator[dict[str, object]]:
-    for folder in sorted(hub_cache().glob("models--*")):
-        name = folder.name.removeprefix("models--").replace("--", "/")
-        for snapshot in sorted(folder.glob("snapshots/*")):
-            if (snapshot / "config.json").exists() and any(snapshot.glob("*.safetensors")):
-                yield {"id": name, "family": _family(snapshot, name)}
-                break
+def _agree(entry: Entry, yes: bool, as_json: bool) -> None:
+    """Show the licence, and ask; `--yes` is the answer of who cannot be asked."""
+    licence = entry.licence
+    if not as_json:
+        click.echo(f"{entry.name} is under the {licence.name}, for {licence.terms}: {licence.url}", err=True)
+    if yes:
+        return
+    if as_json or not sys.stdin.isatty():
+        _fail(
+            f"{entry.name} is under the {licence.name} ({licence.url}): pass --yes if you agree to it",
+            as_json,
+        )
+    click.confirm(
+        f"Download about {entry.source().gb:g} GB, and agree to this licence?", abort=True, err=True
+    )
 
 
-def _family(folder: Path, name: str = "") -> str:
-    template = detect(special_tokens(folder), name)
-    return template.name if template else ""
+def _fail(message: str, as_json: bool) -> NoReturn:
+    if as_json:
+        click.echo(json.dumps({"error": message}))
+        raise click.exceptions.Exit(1)
+    raise click.ClickException(message)
 
 
-def _token_names(value: Any) -> Iterator[str]:
-    """Every text in a tokenizer's files that may be the name of a token."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield key
-            yield from _token_names(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _token_names(inner)
+class _ProgressTold:
+    """Tells how far a download is, seldom enough to be read: every 256th part."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._last = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        part = done * 256 // max(1, total)
+        if part == self._last:
+            return
+        self._last = part
+        if self._as_json:
+            click.echo(json.dumps({"done": done, "total": total}))
+            sys.stdout.flush()
+        elif sys.stderr.isatty():
+            end = "\n" if done == total else ""
+            click.echo(
+                f"\r{done / 1e9:7.2f} of {total / 1e9:.2f} GB ({done / max(1, total):.0%})",
+                err=True,
+                nl=False,
+            )
+            click.echo(end, err=True, nl=False)

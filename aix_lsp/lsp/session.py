@@ -13,6 +13,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
+from aix_lsp import files
 from aix_lsp.completion.request import CompletionRequest, Suggestion
 from aix_lsp.completion.text import DocumentSnapshot
 from aix_lsp.lsp.capabilities import Client, registrations
@@ -90,6 +91,7 @@ class Session:
         self.configuration = Configuration(dependencies.options.settings, trusts_client=self.trusts_client)
         self.services = ServiceMap(dependencies.pool, self._make_service, self.workspace.roots)
         self.status = StatusReporter(server)
+        self.status.when_ready = self._model_ready
         self.started = asyncio.Event()
         """Set when settings are known, so that there are services."""
         self.finished: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -100,6 +102,8 @@ class Session:
         """The latest candidates of each document, by URI."""
         self.required_token = ""
         """What the client must present in `initialize`; empty where its transport has seen to that."""
+        self.download: asyncio.Task[Any] | None = None
+        """Of a model, while there is one."""
         self._starting = False
         self._reconfiguring = asyncio.Lock()
         self._background: set[asyncio.Task[Any]] = set()
@@ -237,6 +241,22 @@ class Session:
         self.status.indexing.end()
         for configured in self.services:
             self.run_soon(configured.service.stop_searching())
+
+    def give_up_download(self) -> None:
+        """End the download of a model; what is there already is kept."""
+        if self.download is not None:
+            self.download.cancel()
+
+    def _model_ready(self, model: str) -> None:
+        if model == "embedded" and self.trusts_client:
+            self.run_soon(self._tell_of_better_models())
+
+    async def _tell_of_better_models(self) -> None:
+        from aix_lsp.models import hint
+
+        if said := await files.on_thread(hint.due):
+            params = types.ShowMessageParams(types.MessageType.Info, f"aix-lsp: {said}")
+            self.server.window_show_message(params)
 
     async def _pull(self) -> None:
         folders = ["", *(folder.uri for folder in self.workspace.folders)]

@@ -70,6 +70,9 @@ class StatusReporter:
         self.loading = ProgressBar(server, "aix-loading")
         self.indexing = ProgressBar(server, "aix-indexing")
         """Of other files, for context."""
+        self.downloading = ProgressBar(server, "aix-downloading")
+        self.when_ready: Callable[[str], None] = lambda model: None
+        """Called with the model's name when a backend has become ready."""
         self._language_server = server
         self._backend: LiveBackend | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -134,7 +137,9 @@ class StatusReporter:
     def _note(self, status: BackendStatus) -> None:
         fraction = None if status.fraction is None else round(status.fraction, 2)
         model = status.model.name if status.model else ""
-        self.engine = Status(_STATES[status.state], status.message, fraction, model)
+        was, self.engine = self.engine, Status(_STATES[status.state], status.message, fraction, model)
+        if self.engine.state == "ready" and (was.state, was.model) != ("ready", model):
+            self.when_ready(model)
         if self.engine.state == "error":
             self._complain(status.message)
         elif self.engine.state == "waiting" and not self.notifies:

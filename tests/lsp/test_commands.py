@@ -43,6 +43,8 @@ async def test_all_commands_are_declared(peer: DirectPeer) -> None:
         "aix.disable",
         "aix.restartEngine",
         "aix.switchModel",
+        "aix.models",
+        "aix.getModel",
     }
 
 

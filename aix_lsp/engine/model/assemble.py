@@ -19,7 +19,13 @@ from aix_lsp.engine.model.agreement import compare, text_logits
 from aix_lsp.engine.model.assembled import Assembled, assemble_prepared, assembled
 from aix_lsp.engine.model.generic import TransformersForward
 from aix_lsp.engine.model.int8_linear import observed, quantize_linears
-from aix_lsp.engine.model.kernel_choice import KernelChoice, candidates, describe, measure
+from aix_lsp.engine.model.kernel_choice import (
+    KernelChoice,
+    candidates,
+    describe,
+    measure,
+    remember_speed,
+)
 from aix_lsp.engine.model.kernel_choice import choose as choose_kernels
 from aix_lsp.engine.model.kv import LayerShape, ShapeProbe
 from aix_lsp.engine.model.lean import LeanForward
@@ -101,8 +107,11 @@ def assemble_lean(model: Any, wanted: Wanted, keep: Prepared | None = None) -> A
     lean.observe()
     exact = text_logits(forward, tokens, probe.shapes, lean.dtype, wanted.device)
     wanted.progress("measure", 0.0)
-    measured = measure(lean.layer_projections(), candidates(wanted.dtype, wanted.excluded))
+    parts = lean.layer_projections()
+    measured = measure(parts, candidates(wanted.dtype, wanted.excluded))
     choice = choose_kernels(measured, lean.weight_count())
+    remember_speed(choice, measured, parts)
+    del parts
     wanted.progress("quantize", 0.0)
     state = take_state(lean, choice)
     del lean, forward

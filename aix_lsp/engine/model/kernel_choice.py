@@ -18,6 +18,7 @@ from torch import Tensor
 from aix_lsp.engine.model.kernels import FLOAT32, KERNELS, Kernel, TwoKernels
 from aix_lsp.engine.model.projection import FloatProjection, Project
 from aix_lsp.engine.model.quantize import Int8Weight
+from aix_lsp.models.fit import Speed, remember
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +157,22 @@ def measure(
     for one in found.values():
         log.info("kernel %s", describe(one))
     return list(found.values())
+
+
+def remember_speed(
+    choice: KernelChoice, measured: Iterable[Measured], parts: Sequence[FloatProjection]
+) -> None:
+    """Keep what the chosen kernels took, by which `aix-lsp models` reckons how fast other models would be here."""
+    found = {one.name: one.seconds for one in measured if one.seconds is not None}
+    if choice.few not in found or choice.many not in found:
+        return
+    few, many = found[choice.few], found[choice.many]
+    seconds = {rows: (few if rows <= choice.limit else many)[rows] for rows in _ROWS}
+    weights = sum(part.weight.numel() for part in _some(parts))
+    try:
+        remember(Speed(weights, seconds))
+    except OSError as error:
+        log.info("the kernels' speed is not kept (%s)", error)
 
 
 def describe(one: Measured) -> str:

@@ -23,15 +23,14 @@ from huggingface_hub.errors import (
 from tqdm.auto import tqdm  # type: ignore[import-untyped,unused-ignore]
 
 from aix_lsp.engine.options import EngineOptions, ModelError, Progress
+from aix_lsp.models import catalogue
 from aix_lsp.paths import folder_named
 
 EMBEDDED = Path(os.environ.get("AIX_LSP_EMBEDDED") or Path(__file__).parents[2] / "embedded")
 """What the model "embedded" is; AIX_LSP_EMBEDDED names another folder, for tests and for who packages his own."""
 
+_REPEATED = list(catalogue.REPEATED)
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_PATTERNS = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
-# Some repositories carry the same weights a second time in the publisher's own layout.
-_IGNORED = ["original/*", "consolidated*", "*.gguf", "onnx/*"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,10 @@ def find_folder(options: EngineOptions, progress: Progress) -> Path:
     name = options.model
     if name == "embedded":
         return embedded()
-    folder = _folder(name)
+    if (entry := catalogue.find(name)) is not None:
+        folder: Path | None = _from_catalogue(entry)
+    else:
+        folder = _folder(name)
     if folder is None:
         return _from_hub(name, options, progress)
     if folder.is_dir():
@@ -61,6 +63,17 @@ def find_folder(options: EngineOptions, progress: Progress) -> Path:
             )
         return gguf.prepare(folder, name)
     raise _no_folder(name)
+
+
+def _from_catalogue(entry: catalogue.Entry) -> Path:
+    """The folder or GGUF file of a model that `aix-lsp models get` has downloaded: that asks about its licence."""
+    place = catalogue.downloaded(entry)
+    if place is None:
+        raise ModelError(
+            f"{entry.name} is not on this computer; download it with `aix-lsp models get {entry.name}`, or change the "
+            "setting model"
+        )
+    return place
 
 
 def embedded() -> Path:
@@ -150,11 +163,11 @@ def _weights(files: Iterable[Path]) -> Weights:
 
 
 def _from_hub(name: str, options: EngineOptions, progress: Progress) -> Path:
-    patterns = [*_PATTERNS, "*.py"] if options.trust_remote_code else _PATTERNS
+    patterns = [*catalogue.SAFETENSORS_FILES, *(["*.py"] if options.trust_remote_code else [])]
     try:
         # A complete copy is used as it is: no request leaves the machine at each start.
         folder = Path(
-            snapshot_download(name, allow_patterns=patterns, ignore_patterns=_IGNORED, local_files_only=True)
+            snapshot_download(name, allow_patterns=patterns, ignore_patterns=_REPEATED, local_files_only=True)
         )
         if options.offline or _complete(folder):
             return folder
@@ -181,7 +194,7 @@ def _download(name: str, patterns: list[str], progress: Progress) -> Path:
             snapshot_download(
                 name,
                 allow_patterns=patterns,
-                ignore_patterns=_IGNORED,
+                ignore_patterns=_REPEATED,
                 tqdm_class=_reporting(progress),
             )
         )

@@ -13,6 +13,7 @@ from pygls.exceptions import JsonRpcException
 from aix_lsp.completion.request import CompletionRequest, Suggestion
 from aix_lsp.lsp.documents import RequestDocument
 from aix_lsp.lsp.jsonrpc import INVALID_PARAMS, INVALID_REQUEST
+from aix_lsp.lsp.requests import models
 from aix_lsp.lsp.requests.feedback import note
 from aix_lsp.lsp.requests.inline_completion import inline_item, usage
 from aix_lsp.lsp.requests.suggestions import suggest
@@ -72,7 +73,7 @@ def _restart_engine(session: Session, arguments: list[Any]) -> Any:
 
 
 def _switch_model(session: Session, arguments: list[Any]) -> Any:
-    """`[model]`: a folder, a Hugging Face id, or "embedded"; until the session ends."""
+    """`[model]`, as the setting `model` takes it; until the session ends."""
     session.configuration.override("model", _string(arguments[0] if arguments else None))
     return session.reconfigure(pull=False)
 
@@ -173,4 +174,6 @@ COMMANDS: dict[str, Callable[[Session, list[Any]], Any]] = {
     "aix.disable": _enabling(False),
     "aix.restartEngine": _restart_engine,
     "aix.switchModel": _switch_model,
+    "aix.models": models.models,
+    "aix.getModel": models.get_model,
 }

@@ -40,3 +40,5 @@ def work_done_progress_cancel(session: Session, params: types.WorkDoneProgressCa
         session.give_up_loading()
     elif params.token == session.status.indexing.token:
         session.give_up_indexing()
+    elif params.token == session.status.downloading.token:
+        session.give_up_download()

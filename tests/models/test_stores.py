@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from aix_lsp.commands import stores
 from aix_lsp.commands.models import command
+from aix_lsp.models import stores
 
 _QWEN = (
     "<|endoftext|>",

@@ -1,0 +1,240 @@
+"""Downloads a model of the catalogue into the Hugging Face hub's cache: resumed where it broke off, and checked.
+
+huggingface_hub finds the files and speaks with the hub (HF_ENDPOINT, HF_TOKEN, HTTPS_PROXY). Its own download begins
+anew in another process and checks no digest, so files are fetched here, into the cache's layout that it documents.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from huggingface_hub import HfApi, hf_hub_url
+from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils import (  # type: ignore[attr-defined,unused-ignore]
+    WeakFileLock,
+    build_hf_headers,
+    get_session,
+    hf_raise_for_status,
+)
+
+from aix_lsp.models.catalogue import Entry, Form, Source, repository_folder
+from aix_lsp.models.failures import FULL, DownloadError, disk_error, explained, retry_after, status_of
+
+Progress = Callable[[int, int], None]
+"""Told the bytes that are here, and all of them."""
+
+_CHUNK = 1 << 20
+_TIMEOUT_S = 30.0
+_TRIES = 5
+"""Connections in a row that may bring nothing new."""
+_LONGEST_WAIT_S = 60.0
+"""That a server may ask for, to be waited for here."""
+_DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_TransportError: type[Exception] = HfHubHTTPError.__mro__[1]
+"""What the hub's HTTP library raises, whichever that is."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a repository: `digest` is its SHA-256, or git's SHA-1 of a small one."""
+
+    path: str
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What is to be fetched of one repository at one commit."""
+
+    source: Source
+    commit: str
+    files: tuple[File, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def missing(self) -> int:
+        """Bytes that are not here yet."""
+        return sum(file.size - _here(self.folder, file) for file in self.files)
+
+    @property
+    def folder(self) -> Path:
+        """The repository's folder in the cache."""
+        return repository_folder(self.source.repository)
+
+    @property
+    def snapshot(self) -> Path:
+        """Where the files are found by their names."""
+        return self.folder / "snapshots" / self.commit
+
+
+def look_up(entry: Entry, form: Form | None = None) -> Download:
+    """What the hub has of a model. Raises DownloadError."""
+    source = entry.source(form)
+    try:
+        told = HfApi().model_info(source.repository, files_metadata=True, timeout=_TIMEOUT_S)
+    except Exception as error:
+        raise explained(error, source.repository) from error
+    files = [_file(one) for one in told.siblings or () if source.wants(one.rfilename)]
+    weights = [file for file in files if file.path.endswith((".safetensors", ".gguf"))]
+    if not weights or not told.sha or not _DIGEST.fullmatch(told.sha):
+        raise DownloadError(
+            f"{source.repository} has no {source.file or '*.safetensors'} any more; try the other form (--form)"
+        )
+    return Download(source, told.sha, tuple(weights[:1] if source.file else files))
+
+
+def fetch(download: Download, progress: Progress) -> Path:
+    """Fetch what is missing and return the model's folder, or its GGUF file. Raises DownloadError."""
+    folder = download.folder
+    try:
+        (folder / "blobs").mkdir(parents=True, exist_ok=True)
+        download.snapshot.mkdir(parents=True, exist_ok=True)
+        _check_room(folder, download.missing)
+        with WeakFileLock(folder / "blobs" / "aix-lsp.lock"):
+            before = 0
+            for file in download.files:
+                _fetch_file(download, file, partial(_add, progress, before, download.size))
+                before += file.size
+        (folder / "refs").mkdir(exist_ok=True)
+        (folder / "refs" / "main").write_text(download.commit, "utf-8")
+    except OSError as error:
+        raise disk_error(error, folder, download.missing) from error
+    if download.source.file:
+        return download.snapshot / download.files[0].path
+    return download.snapshot
+
+
+def _add(progress: Progress, before: int, total: int, done: int) -> None:
+    progress(before + done, total)
+
+
+def _file(told: Any) -> File:
+    """A file as the hub describes it. Raises DownloadError where its answer cannot be trusted."""
+    lfs = told.lfs
+    digest = str((lfs.sha256 if lfs is not None else None) or told.blob_id or "")
+    path = PurePosixPath(told.rfilename)
+    if path.is_absolute() or ".." in path.parts or "\\" in told.rfilename or not _DIGEST.fullmatch(digest):
+        raise DownloadError(f"the hub's answer is damaged (file {told.rfilename!r}); check HF_ENDPOINT")
+    return File(told.rfilename, int(told.size or 0), digest)
+
+
+def _here(folder: Path, file: File) -> int:
+    for name in (file.digest, f"{file.digest}.incomplete"):
+        try:
+            return min((folder / "blobs" / name).stat().st_size, file.size)
+        except OSError:
+            continue
+    return 0
+
+
+def _check_room(folder: Path, missing: int) -> None:
+    if shutil.disk_usage(folder).free < missing:
+        raise OSError(errno.ENOSPC, "too little room")
+
+
+def _fetch_file(download: Download, file: File, progress: Callable[[int], None]) -> None:
+    blob = download.folder / "blobs" / file.digest
+    if not blob.exists():
+        part = blob.with_name(f"{file.digest}.incomplete")
+        for again in (True, False):
+            digest = _receive(download, file, part, progress)
+            if digest == file.digest:
+                break
+            part.unlink()
+            if not again:
+                raise DownloadError(
+                    f"{file.path} of {download.source.repository} comes with other bytes than the hub says it has; "
+                    "something on the way changes it: try without the proxy (HTTPS_PROXY) or mirror (HF_ENDPOINT)"
+                )
+        part.replace(blob)
+    progress(file.size)
+    _link(blob, download.snapshot / file.path)
+
+
+def _link(blob: Path, place: Path) -> None:
+    """Have `place` be the blob, as huggingface_hub does it: by a link, or by a copy where there are none."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.exists():
+        return
+    place.unlink(missing_ok=True)
+    try:
+        place.symlink_to(os.path.relpath(blob, place.parent))
+    except OSError:
+        try:
+            place.hardlink_to(blob)
+        except OSError:
+            shutil.copyfile(blob, place)
+
+
+def _receive(download: Download, file: File, part: Path, progress: Callable[[int], None]) -> str:
+    """Append what is missing to `part` until it has all bytes, and return its digest."""
+    digest = hashlib.sha256() if len(file.digest) == 64 else hashlib.sha1(b"blob %d\0" % file.size)
+    with part.open("a+b") as target:
+        target.seek(0)
+        while chunk := target.read(_CHUNK):
+            digest.update(chunk)
+        idle = 0
+        while (done := target.tell()) < file.size:
+            try:
+                for chunk in _chunks(download, file, done):
+                    target.write(chunk)
+                    digest.update(chunk)
+                    progress(target.tell())
+            except (_TransportError, OSError) as error:
+                if isinstance(error, OSError) and error.errno in (*FULL, errno.EACCES):
+                    raise
+                idle = 0 if target.tell() > done else idle + 1
+                wait = _wait(error, idle)
+                if wait is None:
+                    raise explained(error, download.source.repository) from error
+                time.sleep(wait)
+            else:
+                idle = 0 if target.tell() > done else idle + 1
+                if idle >= _TRIES:
+                    raise DownloadError(
+                        f"the hub sends nothing of {file.path}; run the same command again later"
+                    )
+        if target.tell() > file.size:
+            return ""
+    return digest.hexdigest()
+
+
+def _chunks(download: Download, file: File, start: int) -> Iterator[bytes]:
+    """The bytes of a file from `start` on; fewer where the connection ends early."""
+    url = hf_hub_url(download.source.repository, file.path, revision=download.commit)
+    headers = {**build_hf_headers(), "Range": f"bytes={start}-", "Accept-Encoding": "identity"}
+    with get_session().stream("GET", url, headers=headers, timeout=_TIMEOUT_S) as answer:
+        hf_raise_for_status(answer)
+        skip = start if answer.status_code == 200 else 0  # a server that knows no ranges sends all of it
+        for chunk in answer.iter_raw():
+            if skip >= len(chunk):
+                skip -= len(chunk)
+                continue
+            yield chunk[skip:]
+            skip = 0
+
+
+def _wait(error: Exception, idle: int) -> float | None:
+    """Seconds until the next try; None where trying again is of no use."""
+    if idle >= _TRIES:
+        return None
+    status = status_of(error)
+    if status == 429:
+        asked = retry_after(error)
+        return asked if asked <= _LONGEST_WAIT_S else None
+    return None if 400 <= status < 500 else min(0.2 * 2**idle, 5.0)

@@ -1,0 +1,104 @@
+"""What a failed download means to the user: one line that says what mends it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from pathlib import Path
+
+from huggingface_hub import constants
+from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+
+class DownloadError(Exception):
+    """A model cannot be downloaded. The message is one line for the user, and says what mends it."""
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status that an error is about; 0 where it is about none."""
+    answer = getattr(error, "response", None)
+    return int(getattr(answer, "status_code", 0) or 0)
+
+
+def retry_after(error: Exception) -> float:
+    """Seconds that the server asks to wait."""
+    answer = getattr(error, "response", None)
+    said = answer.headers.get("Retry-After", "") if answer is not None else ""
+    return float(said) if said.isdigit() else 1.0
+
+
+def explained(error: Exception, repository: str) -> DownloadError:
+    """What a failure means, and what mends it."""
+    endpoint, status = constants.ENDPOINT, status_of(error)
+    if isinstance(error, DownloadError):
+        return error
+    if isinstance(error, OfflineModeIsEnabled):
+        return DownloadError(
+            "HF_HUB_OFFLINE is set, so nothing is downloaded: unset it and run the same command again"
+        )
+    if isinstance(error, GatedRepoError):
+        return DownloadError(
+            f"{repository} is for those who have accepted its licence: do so on {endpoint}/{repository}, then run "
+            "`hf auth login` (or set HF_TOKEN) with a token of that account, and the same command again"
+        )
+    if status == 401 and "Invalid credentials" in str(error):
+        return DownloadError("the hub does not know your token: run `hf auth login` anew, or unset HF_TOKEN")
+    if isinstance(error, RepositoryNotFoundError) or status == 404:
+        return DownloadError(
+            f"{endpoint} has no {repository}, or shows it only to those who are signed in: run `hf auth login`, or "
+            "check HF_ENDPOINT"
+        )
+    if status in (401, 403):
+        return DownloadError(
+            f"{endpoint} refuses {repository} ({status}): check that your token (`hf auth whoami`) may read it"
+        )
+    if status == 429:
+        return DownloadError(
+            f"{endpoint} has had too many requests from here: run the same command again in "
+            f"{retry_after(error):.0f} s; it goes on where it broke off"
+        )
+    if status >= 500:
+        return DownloadError(
+            f"{endpoint} fails ({status}): run the same command again later; it goes on where it broke off"
+        )
+    return DownloadError(_unreachable(error, endpoint))
+
+
+def _unreachable(error: Exception, endpoint: str) -> str:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    proxy = next(
+        filter(None, map(os.environ.get, ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"))), ""
+    )
+    if "Proxy" in type(error).__name__ or (proxy and "onnect" in type(error).__name__):
+        return (
+            f"the proxy {_without_password(proxy)} refuses or does not answer ({reason}): check HTTPS_PROXY"
+        )
+    return (
+        f"cannot reach {endpoint} ({reason}): check the network, set HTTPS_PROXY where there is a proxy, or copy the "
+        "model's folder here from another computer and set model to it; the same command goes on where it broke off"
+    )
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", url)
+
+
+def disk_error(error: OSError, folder: Path, missing: int) -> DownloadError:
+    """What it means that `folder` does not take the `missing` bytes."""
+    if error.errno in FULL:
+        try:
+            free = f"{shutil.disk_usage(folder).free / 1e9:.1f} GB are free there"
+        except OSError:
+            free = "it is full"
+        return DownloadError(
+            f"the disk of {folder.parent} has too little room: {missing / 1e9:.1f} GB are needed, {free}; free some, "
+            "or set HF_HOME to a folder on another disk; the same command goes on where it broke off"
+        )
+    return DownloadError(
+        f"cannot write to {folder} ({error.strerror or error}): fix it, or set HF_HOME to another folder"
+    )

@@ -1,0 +1,369 @@
+"""Which form of prompt a prefix-first model completes best from, and what each source of context brings it.
+
+    python -m benchmarks.prompts MODEL FOLDER … --cursors 60 --json FILE
+
+At cursors drawn from each folder's files (`aix_lsp.training.evaluation.cursors`) the model completes the line,
+greedily, from each form. Reported: exact lines; nats that the line's rest costs (lower is better, and less noisy than
+exact lines); tokens of the prompt; and tokens that the next key has the engine read anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aix_lsp.completion.context.index.reader import IndexReader, Query
+from aix_lsp.completion.context.index.scan import Gate, scan
+from aix_lsp.completion.context.index.searches import MOST, SEARCHES
+from aix_lsp.completion.context.index.store import Store
+from aix_lsp.completion.context.ranking import Snippet, Source, choose
+from aix_lsp.engine.model.loader import load
+from aix_lsp.engine.model.plan import lay_out
+from aix_lsp.engine.options import EngineOptions
+from aix_lsp.engine.step import Row
+from aix_lsp.engine.text.encoder import TextEncoder
+from aix_lsp.engine.text.healing import Healing
+from aix_lsp.engine.text.layout import Layout, Prompt
+from aix_lsp.engine.text.vocabulary import Vocabulary
+from aix_lsp.fim.family import Template
+from aix_lsp.fim.prompt import ContextFile, FimPrompt
+from aix_lsp.fim.templates import detect
+from aix_lsp.training.corpus import Document
+from aix_lsp.training.evaluation.cursors import Cursor, lines
+from benchmarks.machine import announce
+
+LINE_TOKENS = 40
+CHARACTERS_A_TOKEN = 3.2
+SIZES = (500, 1000, 2000)
+_HEAD = 16384
+_DRAWS = 1000
+PREFIX_CHARACTERS, SUFFIX_CHARACTERS = 1000, 300
+"""Less than a server's window: reading is what takes the time here."""
+_KEYS = 6
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way of telling the model what stands at a cursor."""
+
+    name: str
+    template: Template
+    heal: bool = True
+    above: int | None = None
+    """Whole lines above the cursor's that stand behind the middle token with its head; None for no head at all."""
+    context: int = 0
+    """Tokens of other files, about."""
+    sources: tuple[Source, ...] = ()
+
+    def prompt(self, cursor: Cursor, at: int, found: Sequence[Snippet]) -> FimPrompt:
+        """The prompt at `at`, somewhere from the cursor's start to its end."""
+        whole = around(cursor)
+        before = whole.prefix + cursor.document.text[cursor.start : at]
+        cut = len(before) if self.above is None else _line_start(before, self.above)
+        kept = choose(
+            [snippet for snippet in found if snippet.source in self.sources],
+            before + "\n" + whole.suffix,
+            int(self.context * CHARACTERS_A_TOKEN),
+        )
+        files = tuple(ContextFile(snippet.path, snippet.text) for snippet in kept)
+        return replace(whole, prefix=before[:cut], middle=before[cut:], context=files)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one form at one cursor."""
+
+    form: str
+    exact: bool
+    nats: float
+    tokens: int
+    context: int
+    next_key: float
+    """Prompt tokens to be read for each further key of the line, on average."""
+
+
+@dataclass
+class Session:
+    """The loaded model, asked for the scores of one sequence after another; what they share is computed once."""
+
+    model: Any
+    _tokens: list[int] = field(default_factory=list)
+
+    @torch.inference_mode()
+    def scores(self, tokens: Sequence[int], last: int = 1) -> torch.Tensor:
+        """Log-probabilities [last, vocabulary] after each of the `last` last tokens."""
+        runner = self.model.runner
+        shared = min(_shared(self._tokens, tokens), len(tokens) - last)
+        self._tokens = list(tokens)
+        pages = range(runner.page_count)
+        for start in range(shared, len(tokens), 512):
+            end = min(start + 512, len(tokens))
+            row = Row(
+                tokens[start:end], start, pages, outputs=max(0, min(end, len(tokens)) - len(tokens) + last)
+            )
+            row.outputs = last if end == len(tokens) else 0
+            plan = lay_out([row], runner._pool, runner.page_size, runner._pool.device, lambda: False, False)
+            logits = runner._forward(plan)
+        return torch.log_softmax(logits.float(), -1)
+
+
+class Asker:
+    """The model with its tokenizer, asked in any form."""
+
+    def __init__(self, session: Session, template: Template) -> None:
+        self.session = session
+        tokenizer = session.model.tokenizer
+        known: dict[str, int] = tokenizer.get_vocab()
+        ends = {known[name] for name in template.stop if name in known} | set(session.model.eos_token_ids)
+        self.vocabulary = Vocabulary(
+            tokenizer, session.model.runner.vocab_size, ends, [known[m] for m in template.markers]
+        )
+        self.encoder = TextEncoder(tokenizer, self.vocabulary)
+        self._layouts: dict[str, Layout] = {}
+
+    def laid(self, form: Form, prompt: FimPrompt) -> Prompt:
+        """The prompt in tokens."""
+        layout = self._layouts.setdefault(
+            repr(form.template),
+            Layout(self.encoder, self.vocabulary, form.template, self.session.model.tokenizer),
+        )
+        return layout.lay_out(prompt, self.session.model.context_length - 256, form.heal)
+
+    def exact(self, laid: Prompt, wanted: str) -> bool:
+        """Whether the greedy first line is the right one."""
+        healing, written, tokens = Healing(self.vocabulary, laid.typed), b"", list(laid.tokens)
+        right = wanted.rstrip().encode()
+        for _ in range(LINE_TOKENS + laid.healed):
+            token = self._choose(self.session.scores(tokens)[0], healing.allowed)
+            if token in self.vocabulary.ends:
+                break
+            written += healing.accept(self.vocabulary.bytes_of(token))
+            line, newline, _ = written.partition(b"\n")
+            if newline or not (right.startswith(line) or line.rstrip() == right):
+                break
+            tokens.append(token)
+        return written.partition(b"\n")[0].rstrip() == right
+
+    def nats(self, laid: Prompt, wanted: str) -> float:
+        """What the right text costs, given the bytes that healing has the model spell again."""
+        told = self.encoder.tokens(laid.typed.decode(errors="ignore") + wanted)
+        scores = self.session.scores([*laid.tokens, *told[:-1]], len(told))
+        healing, nats = Healing(self.vocabulary, laid.typed), 0.0
+        for at, token in enumerate(told):
+            allowed = healing.allowed
+            nats -= float(scores[at, token])
+            if allowed is not None:
+                nats += float(torch.logsumexp(scores[at, list(allowed)], 0))
+            healing.accept(self.vocabulary.bytes_of(token))
+        return nats
+
+    def _choose(self, scores: torch.Tensor, allowed: Sequence[int] | None) -> int:
+        if allowed is not None:
+            ids = torch.tensor(list(allowed))
+            return int(ids[scores[ids].argmax()])
+        scores = scores.clone()
+        scores[torch.tensor(list(self.vocabulary.banned))] = -torch.inf
+        return int(scores.argmax())
+
+
+def forms(template: Template) -> list[Form]:
+    """The forms without other files."""
+    plain = replace(template, layout=tuple(piece for piece in template.layout if piece != "{middle}"))
+    alone = replace(template, header_alone=True)
+    named = replace(alone, header=(*template.repository[:1], "repository\n", *template.header))
+    markers = [piece for piece in template.layout if "{" not in piece]
+    suffix_first = replace(
+        template,
+        order="spm",
+        layout=("{context}", "{header}", markers[0], markers[1], "{suffix}", markers[2], "{prefix}"),
+    )
+    return [
+        Form("plain", plain, heal=False),
+        Form("plain, healed", plain),
+        Form("line's head behind the middle token", template, heal=False, above=0),
+        Form("line's head, healed", template, above=0),
+        Form("8 lines and the head, healed", template, above=8),
+        Form("suffix first, healed", suffix_first),
+        Form("plain, healed, path", replace(plain, header_alone=True)),
+        Form("line's head, healed, path", alone, above=0),
+        Form("line's head, healed, path and repository", named, above=0),
+    ]
+
+
+def context_forms(template: Template, above: int | None) -> list[Form]:
+    """The forms that tell of other files: by size, and by source."""
+    if above is None:
+        template = replace(template, layout=tuple(piece for piece in template.layout if piece != "{middle}"))
+    every: tuple[Source, ...] = tuple(SEARCHES)  # type: ignore[arg-type]
+    base = Form("no other file", template, above=above)
+    sizes = [replace(base, name=f"{n} tokens of other files", context=n, sources=every) for n in SIZES]
+    alone = [replace(base, name=f"{source} alone", context=SIZES[0], sources=(source,)) for source in every]
+    return [base, *sizes, *alone]
+
+
+def around(cursor: Cursor) -> FimPrompt:
+    """What stands around a cursor, from a line's start on."""
+    whole = cursor.prompt()
+    left = max(0, len(whole.prefix) - PREFIX_CHARACTERS)
+    left = whole.prefix.rfind("\n", 0, left) + 1 if left else 0
+    return replace(whole, prefix=whole.prefix[left:], suffix=whole.suffix[:SUFFIX_CHARACTERS])
+
+
+def ask(asker: Asker, form: Form, cursor: Cursor, found: Sequence[Snippet]) -> Outcome:
+    """One form at one cursor."""
+    laid = asker.laid(form, form.prompt(cursor, cursor.start, found))
+    context = sum(count for part, count in laid.parts if part == "context")
+    return Outcome(
+        form.name,
+        asker.exact(laid, cursor.wanted),
+        asker.nats(laid, cursor.wanted),
+        len(laid.tokens),
+        context,
+        _next_key(asker, form, cursor, found),
+    )
+
+
+def _next_key(asker: Asker, form: Form, cursor: Cursor, found: Sequence[Snippet]) -> float:
+    """Tokens beyond what the prompts of two keys in a row share, on average over the first keys of the line's rest."""
+    last = asker.laid(form, form.prompt(cursor, cursor.start, found)).tokens
+    read = []
+    for at in range(cursor.start + 1, min(cursor.end, cursor.start + _KEYS) + 1):
+        now = asker.laid(form, form.prompt(cursor, at, found)).tokens
+        read.append(len(now) - _shared(last, now))
+        last = now
+    return statistics.mean(read)
+
+
+def searched(root: Path, count: int, seed: int) -> Iterator[tuple[Cursor, list[Snippet]]]:
+    """Cursors in a folder's Python files, and what the sources of context find there."""
+    with tempfile.TemporaryDirectory(prefix="aix-prompts-") as folder:
+        store = Store(Path(folder) / "index.db")
+        try:
+            gate = Gate(root, ())
+            scan(store, gate, lambda done, of: None)
+            index = IndexReader(store, gate)
+            paths = sorted(path for path, _ in store.stamps() if path.endswith(".py"))
+            documents = [
+                Document(root.name, "python", path, (root / path).read_text("utf-8")) for path in paths
+            ]
+            for cursor in lines([d for d in documents if 1500 < len(d.text) < 60_000], count, seed):
+                yield cursor, list(_snippets(cursor, index))
+        finally:
+            store.close()
+
+
+def _snippets(cursor: Cursor, index: IndexReader) -> Iterator[Snippet]:
+    whole, text = cursor.prompt(), cursor.document.text
+    query = Query(cursor.document.path, "python", text[: cursor.start][:_HEAD], whole.prefix, whole.suffix)
+    for source, search in SEARCHES.items():
+        for rank, excerpt in enumerate(islice(search(query, index), MOST)):
+            yield Snippet(source, excerpt.path, excerpt.text, "", rank)  # type: ignore[arg-type]
+
+
+def table(outcomes: Sequence[Sequence[Outcome]]) -> list[str]:
+    """In Markdown: a row a form; differences are to the first form, at the same cursors, with 95 % bootstraps."""
+    rows = [
+        f"| {len(outcomes)} cursors | exact lines | difference | nats | difference | prompt | context | next key |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    columns = list(zip(*outcomes, strict=True))
+    for column in columns:
+        exact = [float(one.exact) for one in column]
+        nats = [one.nats for one in column]
+        more = [a - float(b.exact) for a, b in zip(exact, columns[0], strict=True)]
+        less = [a - b.nats for a, b in zip(nats, columns[0], strict=True)]
+        cells = [
+            column[0].form,
+            f"{statistics.mean(exact):.1%}",
+            _interval(more, 100, ".1f"),
+            f"{statistics.mean(nats):.2f}",
+            _interval(less, 1, ".2f"),
+            f"{statistics.mean(one.tokens for one in column):.0f}",
+            f"{statistics.mean(one.context for one in column):.0f}",
+            f"{statistics.mean(one.next_key for one in column):.1f}",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+def _interval(values: Sequence[float], factor: float, form: str) -> str:
+    draw = random.Random(0)
+    means = sorted(statistics.mean(draw.choices(values, k=len(values))) for _ in range(_DRAWS))
+    mean, low, high = statistics.mean(values), means[_DRAWS // 40], means[-_DRAWS // 40 - 1]
+    return f"{mean * factor:+{form}} [{low * factor:+{form}}, {high * factor:+{form}}]"
+
+
+def _line_start(before: str, above: int) -> int:
+    """Where the line begins that stands `above` lines above the last."""
+    at = before.rfind("\n") + 1
+    for _ in range(above):
+        if at:
+            at = before.rfind("\n", 0, at - 1) + 1
+    return at
+
+
+def _shared(first: Sequence[int], second: Sequence[int]) -> int:
+    return next(
+        (at for at, (a, b) in enumerate(zip(first, second, strict=False)) if a != b),
+        min(len(first), len(second)),
+    )
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", help="as the setting `model` takes it")
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--cursors", type=int, default=20, help="in each folder")
+    parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--context", action="store_true", help="compare context from other files, not forms")
+    parser.add_argument(
+        "--above", type=int, default=0, help="with --context: lines behind the middle token; -1 for none"
+    )
+    parser.add_argument("--json", type=Path, help="where each outcome is appended as it comes")
+    options = parser.parse_args()
+    announce()
+    model = load(EngineOptions(model=options.model, device="cpu"), lambda stage, share: None)
+    torch.set_num_threads(1)  # several would wait for each other on a machine that others use
+    print(model.running, file=sys.stderr)
+    template = detect(model.tokenizer.get_vocab(), model.name)
+    if template is None or not template.anchored:
+        parser.error(f"{options.model} is of no family that reads the prefix first")
+    asker = Asker(Session(model), template)
+    chosen = (
+        context_forms(template, options.above if options.above >= 0 else None)
+        if options.context
+        else forms(template)
+    )
+    outcomes: list[list[Outcome]] = []
+    folders = [searched(folder.resolve(), options.cursors, options.seed) for folder in options.folders]
+    for cursor, found in chain.from_iterable(zip(*folders, strict=False)):
+        known: dict[tuple[Any, ...], Outcome] = {}
+        row = []
+        for form in chosen:
+            key = (repr(form.template), form.heal, form.prompt(cursor, cursor.start, found))
+            if key not in known:
+                known[key] = ask(asker, form, cursor, found)
+            row.append(replace(known[key], form=form.name))
+        outcomes.append(row)
+        if options.json:
+            with options.json.open("a") as file:
+                file.write(json.dumps([asdict(one) for one in row]) + "\n")
+    print("\n".join(table(outcomes)))
+
+
+if __name__ == "__main__":
+    main()
