@@ -12,6 +12,7 @@ help:
 	@echo "make test    install, then lint, check types and run the tests"
 	@echo "make test-editors  fetch every editor that can be had here, VS Code too, and run their tests"
 	@echo "make test-models   run the tests with real weights and llama.cpp's own server, where they are"
+	@echo "make test-cluster  run the tests with several replicas on Ray"
 	@echo "make test-cpus  run the kernels' tests as CPUs without AVX-512 and bf16, emulated by QEMU"
 	@echo "make pictures  draw the README's pictures with the real editors"
 	@echo "make docs    the documentation as a site in .cache/site; a link that leads nowhere is an error"
@@ -23,7 +24,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "aix-lsp needs Python 3.11 or newer: install it, or run 'make PYTHON=/path/to/python3 $(MAKECMDGOALS)'"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) --no-print-directory venv-module
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs,editors]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs,editors,cluster]'
 	@touch $@
 
 # Debian and Ubuntu ship Python without the venv module.
@@ -41,6 +42,8 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	test ! -x $(BIN)/hadolint || $(BIN)/hadolint deploy/Containerfile
 	$(BIN)/zizmor --quiet --offline .github
 
 types: $(READY)
@@ -55,9 +58,13 @@ test: lint types docs
 	$(BIN)/python -m pytest
 
 # What is not there is skipped by name: llama-server (`make llama-server`) and weights (CONTRIBUTING.md).
-.PHONY: test-models llama-server
+.PHONY: test-models test-cluster llama-server
 test-models: $(READY)
 	$(BIN)/python -m pytest -m real_models
+
+# The quick part has one replica on Ray; these have more, and take minutes.
+test-cluster: $(READY)
+	$(BIN)/python -m pytest tests/cluster -m "cluster or not cluster"
 
 llama-server: .cache/llama-server/llama-server
 

@@ -17,6 +17,7 @@ from aix_lsp import __version__
 _SUBCOMMANDS = {
     "engine": "Run the process that holds the model.",
     "serve": "Serve a model to a team: users, quotas, usage.",
+    "cluster": "Serve a model to a team with several replicas, on Ray.",
     "dashboard": "Show the engine's figures in a browser.",
     "complete": "Complete a file at a place and print the text.",
     "doctor": "Check this installation and say how to fix what is wrong.",

@@ -62,6 +62,11 @@ class GenerateRequest:
     corpus: tuple[CorpusText, ...] = ()
     """Where to look for it beside the prompt."""
 
+    @property
+    def document(self) -> str:
+        """What all streams for one document have in common; empty where there is no stream key."""
+        return ":".join(self.stream_key.split(":")[:2])
+
 
 @dataclass(frozen=True, slots=True)
 class Delta:

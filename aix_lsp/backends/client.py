@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
@@ -70,15 +70,17 @@ class Client:
         response = await self._request("POST", url, body)
         response.release()
 
-    async def events(self, url: str, body: Any = None) -> AsyncGenerator[Any]:
+    async def events(self, url: str, body: Any = None, session: str = "") -> AsyncGenerator[Any]:
         """Stream the JSON of each event of the answer to `body` (or to a GET), until `[DONE]` or the end.
+
+        `session` tells routers which requests belong together (x-session-id), for them to meet the same cache.
 
         Closing the generator closes the connection at once, which is how a generation is cancelled. A stream
         that breaks off raises BackendUnavailable. An answer that is not a stream is one event.
         """
         from aiohttp import ClientError
 
-        response = await self._request("GET" if body is None else "POST", url, body)
+        response = await self._request("GET" if body is None else "POST", url, body, session)
         parser = SseParser()
         try:
             first = b"" if "event-stream" in response.content_type else await response.content.readany()
@@ -104,10 +106,10 @@ class Client:
         if session is not None:
             await session.close()
 
-    async def _request(self, method: str, url: str, body: Any) -> aiohttp.ClientResponse:
+    async def _request(self, method: str, url: str, body: Any, session: str = "") -> aiohttp.ClientResponse:
         asked = self._moved.get(url, url)
         for _ in range(_MOST_REDIRECTS + 1):
-            response = await self._send(method, asked, body)
+            response = await self._send(method, asked, body, {"x-session-id": session} if session else {})
             if response.status not in _REDIRECTS:
                 break
             response.close()
@@ -133,7 +135,9 @@ class Client:
                 response.close()
         return response
 
-    async def _send(self, method: str, url: str, body: Any) -> aiohttp.ClientResponse:
+    async def _send(
+        self, method: str, url: str, body: Any, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
         from aiohttp import (
             ClientConnectorError,
             ClientError,
@@ -144,7 +148,7 @@ class Client:
         for attempt in (1, 2):
             session = self._opened()
             try:
-                return await session.request(method, url, json=body, allow_redirects=False)
+                return await session.request(method, url, json=body, headers=headers, allow_redirects=False)
             except ClientConnectorError as error:
                 raise unreachable(error, self.address, self._proxy(url), _authorities()) from error
             except (ServerDisconnectedError, ClientOSError, ConnectionResetError) as error:

@@ -15,7 +15,7 @@ from cachetools import LRUCache
 
 from aix_lsp.backends.base import BackendError, BackendUnavailable, Delta, GenerateRequest, ModelInfo, Usage
 from aix_lsp.backends.client import Client
-from aix_lsp.backends.dialects import InfillDialect, SuffixDialect
+from aix_lsp.backends.dialects import EngineDialect, InfillDialect, SuffixDialect, TemplateDialect
 from aix_lsp.backends.discovery import Server
 from aix_lsp.backends.emulation import EmulatedStream, cut_word, markers
 from aix_lsp.backends.learned import ContextBudget, FieldsRefused, shortened, size
@@ -138,7 +138,10 @@ class Exchange:
 
     async def _read(self, request: GenerateRequest, body: dict[str, object]) -> AsyncGenerator[Delta | Usage]:
         dialect, chars = self._dialect, size(request.prompt)
-        async with aclosing(self.client.events(dialect.url(self.client.address), body)) as events:
+        # To nobody else: a public service must not learn which requests are of one document.
+        routed = isinstance(dialect, EngineDialect) or (isinstance(dialect, TemplateDialect) and dialect.vllm)
+        session = request.document if routed else ""
+        async with aclosing(self.client.events(dialect.url(self.client.address), body, session)) as events:
             async for event in events:
                 for item in dialect.read(event):
                     if isinstance(item, Usage):

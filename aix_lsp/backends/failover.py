@@ -29,6 +29,7 @@ from aix_lsp.backends.base import (
     Usage,
 )
 from aix_lsp.backends.openai import OpenAIBackend
+from aix_lsp.backends.relay import Relay
 from aix_lsp.backends.status import StatusBoard, WatchedBackend
 from aix_lsp.fim.prompt import FimPrompt
 
@@ -99,17 +100,24 @@ class FailoverBackend:
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
         """See Backend.generate. Raises only where every server has failed."""
         self._probe_those_due()
-        relay, tried = _Relay(request), set[WatchedBackend]()
+        relay, tried = Relay(request), set[WatchedBackend]()
         error: BackendError | None = None
-        while (server := self._choose(request, tried)) is not None:
+        slow: WatchedBackend | None = None
+        while (server := self._choose(request, tried) or slow) is not None:
             tried.add(server)
-            others = any(other not in tried and other.status.state == "ready" for other in self._servers)
+            # One that was passed over for being slow is waited for once there is nobody else.
+            waits = server is slow or not any(
+                other not in tried and other.status.state == "ready" for other in self._servers
+            )
+            slow = None if server is slow else slow
             try:
-                async with aclosing(self._patiently(server, relay.request, others)) as events:
+                async with aclosing(self._first_soon(server, relay.request, waits)) as events:
                     async for event in events:
                         if (taken := relay.take(event)) is not None:
                             yield taken
                 return
+            except _TooSlow as failure:
+                slow, error = server, failure
             except BackendError as failure:
                 error = failure
                 log.debug("%s failed over: %s", server.status.model, failure)
@@ -125,19 +133,19 @@ class FailoverBackend:
         kind = BackendError if status.state in ("error", "refused", "failing") else BackendUnavailable
         raise kind(status.message or "no server at aix.url is ready")
 
-    async def _patiently(
-        self, server: WatchedBackend, request: GenerateRequest, others: bool
+    async def _first_soon(
+        self, server: WatchedBackend, request: GenerateRequest, waits: bool
     ) -> AsyncGenerator[Delta | Usage]:
-        """A server's stream, given up where its first event is long in coming and another server is ready."""
+        """A server's stream. Unless it `waits`, raises _TooSlow where the first event is long in coming."""
         stream = server.generate(request)
         try:
             try:
-                async with asyncio.timeout(_FIRST_EVENT_S if others else None):
+                async with asyncio.timeout(None if waits else _FIRST_EVENT_S):
                     event = await anext(stream)
             except StopAsyncIteration:
                 return
             except TimeoutError:
-                raise BackendUnavailable("The server is slow to answer.") from None
+                raise _TooSlow("The server is slow to answer.") from None
             yield event
             async for event in stream:
                 yield event
@@ -147,7 +155,7 @@ class FailoverBackend:
 
     def _choose(self, request: GenerateRequest, tried: set[WatchedBackend]) -> WatchedBackend | None:
         """The server for a request: its document's own, else the next by hash; ready ones before those in trouble."""
-        document = ":".join(request.stream_key.split(":")[:2]) or request.prompt.path
+        document = request.document or request.prompt.path
         usable = [server for server in self._servers if server not in tried and server.admits]
         ready = [server for server in usable if server.status.state == "ready"]
         home = self._homes.get(document)
@@ -227,54 +235,8 @@ class FailoverBackend:
             closing.add_done_callback(self._closing.discard)
 
 
-class _Relay:
-    """A request on its way from server to server: what was shown of it, and what is left to ask."""
-
-    def __init__(self, request: GenerateRequest) -> None:
-        self.request = request
-        self._whole = request
-        self._text = ""
-        self._tokens = 0
-        self._begun: set[int] = set()
-        self._ended: set[int] = set()
-
-    @property
-    def ended(self) -> bool:
-        """Whether all candidates have come to their ends."""
-        return len(self._ended) == self._whole.n
-
-    @property
-    def can_go_on(self) -> bool:
-        """Whether another server can take it up: nothing is shown yet, or there is but one candidate."""
-        return not self._begun or self._whole.n == 1
-
-    def take(self, event: Delta | Usage) -> Delta | Usage | None:
-        """Note what is shown."""
-        if isinstance(event, Usage):
-            return event
-        if event.index in self._ended:
-            return None
-        if event.text:
-            self._begun.add(event.index)
-            self._text += event.text
-            self._tokens += event.tokens or max(1, len(event.text) // 4)
-            self.request = self._rest()
-        if event.finish_reason:
-            self._ended.add(event.index)
-        return event
-
-    def end(self) -> list[Delta]:
-        """What ends the candidates that nobody can go on with."""
-        return [Delta("", index, "length") for index in range(self._whole.n) if index not in self._ended]
-
-    def _rest(self) -> GenerateRequest:
-        prompt = self._whole.prompt
-        if prompt.middle:
-            prompt = replace(prompt, middle=prompt.middle + self._text)
-        else:
-            prompt = replace(prompt, prefix=prompt.prefix + self._text)
-        left = max(1, self._whole.max_tokens - self._tokens)
-        return replace(self._whole, prompt=prompt, max_tokens=left, heal=False)
+class _TooSlow(BackendUnavailable):
+    """No answer yet, where another server might have one."""
 
 
 async def _probe(server: OpenAIBackend) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -12,6 +13,11 @@ from aix_lsp.cli import placed
 from aix_lsp.settings.flags import engine_flags
 from aix_lsp.settings.names import engine_options
 from aix_lsp.settings.table import EngineOptions
+
+if TYPE_CHECKING:
+    from aix_lsp.serve.worker import ServeOptions
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -44,41 +50,55 @@ usage_option = click.option(
 )
 
 
+def server_flags(command: Command) -> Command:
+    """Declare what every server for a team takes beside the engine's options; a decorator for a click command."""
+    declared = (
+        users_option,
+        usage_option,
+        click.option("--host", default="127.0.0.1", show_default=True, help="Listen on this address."),
+        click.option(
+            "--port",
+            default=8080,
+            show_default=True,
+            type=click.IntRange(0, 65535),
+            help="Listen on this port; 0 picks a free one.",
+        ),
+        click.option(
+            "--tls-certificate",
+            type=_FILE,
+            help="PEM file with the certificate and its chain; with --tls-key.",
+        ),
+        click.option("--tls-key", type=_FILE, help="PEM file with the certificate's key."),
+        click.option(
+            "--admin-token-file",
+            type=_FILE,
+            help="File with the administrator's token, for /metrics, / and /admin.",
+        ),
+        click.option(
+            "--drain-s",
+            default=30.0,
+            show_default=True,
+            type=click.FloatRange(0),
+            help="How long running streams may take to finish on SIGTERM (s).",
+        ),
+        click.option(
+            "--step-limit-s",
+            default=30.0,
+            show_default=True,
+            type=click.FloatRange(0),
+            help="Abort a model step that takes longer than this (s). 0 disables it.",
+        ),
+        click.option("--log-file", type=_FILE, help="Log here, not to standard error."),
+        click.option("-v", "--verbose", is_flag=True, help="Log everything."),
+    )
+    for option in reversed(declared):
+        command = option(command)
+    return command
+
+
 @click.group("serve", invoke_without_command=True)
 @engine_flags
-@users_option
-@usage_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Listen on this address.")
-@click.option(
-    "--port",
-    default=8080,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    help="Listen on this port; 0 picks a free one.",
-)
-@click.option(
-    "--tls-certificate", type=_FILE, help="PEM file with the certificate and its chain; with --tls-key."
-)
-@click.option("--tls-key", type=_FILE, help="PEM file with the certificate's key.")
-@click.option(
-    "--admin-token-file", type=_FILE, help="File with the administrator's token, for /metrics, / and /admin."
-)
-@click.option(
-    "--drain-s",
-    default=30.0,
-    show_default=True,
-    type=click.FloatRange(0),
-    help="How long running streams may take to finish on SIGTERM (s).",
-)
-@click.option(
-    "--step-limit-s",
-    default=30.0,
-    show_default=True,
-    type=click.FloatRange(0),
-    help="Abort a model step that takes longer than this (s). 0 disables it.",
-)
-@click.option("--log-file", type=_FILE, help="Log here, not to standard error.")
-@click.option("-v", "--verbose", is_flag=True, help="Log everything.")
+@server_flags
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> None:
     """Serve one model to a team: users with tokens, quotas, usage, and restarts that lose no request.
@@ -99,14 +119,26 @@ def _serve(options: dict[str, Any]) -> int:
         raise click.ClickException(
             "aix-lsp serve runs on Linux and macOS only; use `aix-lsp engine --host` to share a model"
         )
-    from aix_lsp import logs
     from aix_lsp.serve.supervisor import run
-    from aix_lsp.serve.worker import ServeOptions
 
+    engine = chosen_engine(options)
+    return run(chosen_server(options), engine)
+
+
+def chosen_engine(options: dict[str, Any]) -> EngineOptions:
+    """The engine's options, which are taken out of a command's."""
     engine: dict[str, Any] = {}
     for option in engine_options():
         value = options.pop(option.name)
         engine[option.name] = placed(value) if option.folder else value
+    return EngineOptions(**engine)
+
+
+def chosen_server(options: dict[str, Any]) -> ServeOptions:
+    """What `server_flags` have declared; sets up the log that they ask for."""
+    from aix_lsp import logs
+    from aix_lsp.serve.worker import ServeOptions
+
     log_file = options["log_file"]
     logs.configure("debug" if options["verbose"] else "info", log_file)
     if log_file is not None:
@@ -118,7 +150,7 @@ def _serve(options: dict[str, Any]) -> int:
         for name, value in options.items()
         if value is not None
     }
-    return run(ServeOptions(**given), EngineOptions(**engine))
+    return ServeOptions(**given)
 
 
 @command.command("add-user")

@@ -6,7 +6,7 @@ Wraps the engine's routes as an ASGI app. Knows no models and no processes.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -75,8 +75,10 @@ class Door:
         directory: UserDirectory,
         usage: UsageLog,
         admin_token: str,
-        drain: Callable[[], None],
+        drain: Callable[[], None] | None = None,
+        together: Callable[[], Awaitable[dict[str, Any]]] | None = None,
     ) -> None:
+        """`drain` is None where something else ends replicas; `together` gives the figures where there are several."""
         self.service = service
         self.directory = directory
         self.quotas = Quotas()
@@ -88,13 +90,14 @@ class Door:
         """Requests that are being answered."""
         self._admin_token = f"{_BEARER}{admin_token}".encode() if admin_token else b""
         self._drain = drain
+        self._together = together
         self._app = self._routes()
 
     def _routes(self) -> ASGIApp:
         admin = [
             Route("/admin/status", self._status),
             Route("/admin/users", self._users),
-            Route("/admin/drain", self._start_draining, methods=["POST"]),
+            *([Route("/admin/drain", self._start_draining, methods=["POST"])] if self._drain else []),
         ]
         return Starlette(routes=[*make_routes(self.service), *admin, Route("/", page)])
 
@@ -120,7 +123,8 @@ class Door:
         return counted
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path, given = scope["path"], Headers(scope=scope).get("authorization", "")
+        path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        given = Headers(scope=scope).get("authorization", "")
         if path == "/health" and self.draining:
             await send_error(send, 503, "this server is leaving", "draining")
         elif path in ("/", "/health"):
@@ -194,7 +198,7 @@ class Door:
 
     async def _status(self, request: Request) -> Response:
         """GET /admin/status: what the page at / shows."""
-        found = self.service.figures_json()
+        found = await self._together() if self._together else self.service.figures_json()
         if self.draining:
             found["state"]["state"] = "draining"
         return JSONResponse(found, headers={"cache-control": "no-store"})
@@ -216,5 +220,6 @@ class Door:
 
     async def _start_draining(self, request: Request) -> Response:
         """POST /admin/drain: as SIGTERM."""
+        assert self._drain is not None
         self._drain()
         return JSONResponse({"state": "draining"})

@@ -175,6 +175,25 @@ async def test_the_last_server_left_may_take_its_time(monkeypatch: pytest.Monkey
             assert found.status.state == "ready"
 
 
+async def test_a_slow_server_is_asked_again_where_the_other_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one is loading anew the other has everybody's requests, and is slow for that."""
+    monkeypatch.setattr(failover, "_FIRST_EVENT_S", 0.05)
+    async with several(2) as (found, servers):
+        home, other = servers if await collect(found, request()) == NAMES[0] else reversed(servers)
+        asked: list[int] = []
+
+        async def slow(_: dict[str, Any]) -> AsyncIterator[bytes]:
+            asked.append(1)
+            await asyncio.sleep(0.3)
+            yield event("late", reason="stop")
+            yield DONE
+
+        home.reply = slow
+        other.refusal = (503, {"error": "loading"})
+        assert await collect(found, request()) == "late"
+        assert len(asked) == 2 and found.status.state == "ready"
+
+
 async def test_all_servers_gone() -> None:
     async with several(2) as (found, servers):
         for server in servers:

@@ -78,7 +78,7 @@ async def ask(session: aiohttp.ClientSession, **body: Any) -> tuple[int, dict[st
         return answer.status, await answer.json(), answer.headers
 
 
-def arguments(home: Path, *more: str) -> list[str]:
+def arguments(home: Path, *more: str, command: str = "serve") -> list[str]:
     (home / "admin").write_text(ADMIN)
     given = (
         "--users",
@@ -91,18 +91,23 @@ def arguments(home: Path, *more: str) -> list[str]:
         "0",
     )
     return [
-        *(sys.executable, "-m", "aix_lsp", "serve", *given, "--admin-token-file", str(home / "admin")),
+        *(sys.executable, "-m", "aix_lsp", command, *given, "--admin-token-file", str(home / "admin")),
         *("--kv-memory-mb", "32", *more),
     ]
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    *more: str, tls: ssl.SSLContext | bool = True, home: Path | None = None
+    *more: str,
+    tls: ssl.SSLContext | bool = True,
+    home: Path | None = None,
+    command: str = "serve",
+    within: float = 120,
 ) -> AsyncIterator[Server]:
+    """A server that serves; `command` is "serve" or "cluster"."""
     folder = home or Path(tempfile.mkdtemp(prefix="aix-serve-"))
     process = await asyncio.create_subprocess_exec(
-        *arguments(folder, *more),
+        *arguments(folder, *more, command=command),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=environment(folder),
@@ -110,7 +115,7 @@ async def serving(
     assert process.stdout and process.stderr
     log = asyncio.create_task(process.stderr.read())
     try:
-        line = await asyncio.wait_for(process.stdout.readline(), 120)
+        line = await asyncio.wait_for(process.stdout.readline(), within)
         assert line, (await log).decode()
         yield Server(process, folder, str(json.loads(line)["url"]), tls)
     finally:

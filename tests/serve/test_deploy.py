@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from aix_lsp.commands.serve import command
@@ -48,3 +52,27 @@ def test_the_unit_and_the_compose_file_use_options_that_there_are() -> None:
     for option in options:
         assert not option.startswith("--") or option in shown
     assert "KillMode=mixed" in unit and "ExecReload=/bin/kill -HUP $MAINPID" in unit
+
+
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs systemd-analyze")
+    unit = (DEPLOY / "aix-lsp.service").read_text()
+    # It looks for the program, which is installed elsewhere here.
+    (tmp_path / "aix-lsp.service").write_text(unit.replace("/opt/aix-lsp/bin/aix-lsp", sys.executable))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", str(tmp_path / "aix-lsp.service")], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "aix-lsp.service" not in done.stderr, done.stderr
+
+
+def test_the_container_starts_what_there_is() -> None:
+    lines = (DEPLOY / "Containerfile").read_text().replace("\\\n", " ")
+    [entry], [given], [health] = (
+        [json.loads(found) for found in re.findall(rf"^{instruction} +(\[.*\])$", lines, re.MULTILINE)]
+        for instruction in ("ENTRYPOINT", "CMD", r"HEALTHCHECK .*\bCMD")
+    )
+    assert entry == ["aix-lsp"] and given[0] == "serve" and health[0] == "python"
+    shown = CliRunner().invoke(command, ["--help"]).output
+    assert all(option in shown for option in given if option.startswith("--"))
+    compile(health[2], "health check", "exec")

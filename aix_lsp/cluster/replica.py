@@ -1,0 +1,147 @@
+"""One replica on Ray Serve: the engine behind the same door as `aix-lsp serve`. Ray starts, checks and ends it.
+
+The routes, users and quotas are those of one process; each replica counts quotas for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import convert
+from ray import serve
+from starlette.types import ASGIApp
+
+from aix_lsp.engine.engine import EngineStopped
+from aix_lsp.engine.http.api import STUCK_S, Service
+from aix_lsp.engine.metrics import EngineMetrics
+from aix_lsp.engine.options import EngineOptions
+from aix_lsp.engine.process import load_model
+from aix_lsp.engine.served import ServedModel
+from aix_lsp.engine.state import Presence, StateBoard
+from aix_lsp.engine.watchdog import Watchdog
+from aix_lsp.serve.app import Door
+from aix_lsp.serve.usage import UsageLog
+from aix_lsp.serve.users import UserDirectory
+from aix_lsp.serve.worker import ServeOptions, check
+
+_LOOK_EVERY_S = 0.5
+_STOP_S = 1.0
+_ANSWER_S = 5.0
+"""How long the other replicas may take to tell their figures."""
+
+
+class Replica:
+    """The deployment's class: what Ray Serve calls on each replica."""
+
+    async def __init__(  # type: ignore[misc]  # Ray Serve awaits it
+        self, serve_options: Mapping[str, Any], engine: Mapping[str, Any], generation: int = 0
+    ) -> None:
+        """Load the model. `serve_options` are ServeOptions, `engine` EngineOptions. Raises ModelError, ServeError."""
+        options = convert(dict(serve_options), ServeOptions)
+        self._admin_token = check(options)
+        self._directory = UserDirectory(Path(options.users))
+        self._usage = UsageLog(Path(options.usage))
+        self.service = Service(StateBoard({"state": "loading"}), Presence(), EngineMetrics())
+        self._lost = ""
+        chosen = EngineOptions(**engine)
+        model = await asyncio.to_thread(load_model, chosen, lambda stage, fraction: None)
+        served = ServedModel(model, chosen.fim_family, self.service.metrics)
+        served.engine.start()
+        self.service.served = served
+        self._watchdog = Watchdog(served.engine, options.step_limit_s, self._give_up)
+        self._first_texts = FirstTexts(self.service.metrics)
+        self.service.board.publish({"state": "ready", "model": served.card.json(), "pid": os.getpid()})
+        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._directory.follow())]
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        return Door(self.service, self._directory, self._usage, self._admin_token, together=self._together)
+
+    def _give_up(self, why: str) -> None:
+        self._lost = why
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            self._watchdog.look()
+
+    async def check_health(self) -> None:
+        """Ray replaces a replica for which this raises again and again."""
+        assert self.service.served is not None
+        seconds = self.service.served.engine.step_in_flight()[1]
+        if self._lost or seconds > STUCK_S:
+            raise EngineStopped(self._lost or f"one step has been running for {seconds:.0f} s")
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What the policy in scaling.py goes by, beside the number of requests."""
+        return {"first_text_ms": self._first_texts.late_ms()}
+
+    async def figures(self) -> dict[str, Any]:
+        """This replica's part of the figures."""
+        return self.service.figures_json()
+
+    async def _together(self) -> dict[str, Any]:
+        """The figures of all replicas, added up."""
+        context = serve.get_replica_context()
+        handle = serve.get_deployment_handle(context.deployment, context.app_name)
+        with contextlib.suppress(TimeoutError):
+            return added(await handle.broadcast("figures").results_async(timeout_s=_ANSWER_S))
+        return added([self.service.figures_json()])
+
+    async def __del__(self) -> None:
+        for task in getattr(self, "_tasks", ()):
+            task.cancel()
+        service = getattr(self, "service", None)
+        if service is not None and service.served is not None:
+            service.served.leave()
+            await asyncio.to_thread(service.served.engine.stop, _STOP_S)
+            self._usage.close()
+
+
+class FirstTexts:
+    """How late the first texts were since the last look, by the engine's own histogram."""
+
+    def __init__(self, metrics: EngineMetrics) -> None:
+        self._metrics = metrics
+        self._before: dict[float, float] = {}
+
+    def late_ms(self) -> float:
+        """The 95th percentile, as the upper edge of its bucket; 0 where there was no first text."""
+        [family] = self._metrics.time_to_first_token_seconds.collect()
+        counts = {
+            float(sample.labels["le"]): sample.value
+            for sample in family.samples
+            if sample.name.endswith("_bucket")
+        }
+        before, self._before = self._before, counts
+        risen = {edge: count - before.get(edge, 0.0) for edge, count in counts.items()}
+        total = max(risen.values(), default=0.0)
+        if not total:
+            return 0.0
+        edges = sorted(risen)
+        found = next(edge for edge in edges if risen[edge] >= 0.95 * total)
+        return 1e3 * min(found, edges[-2])
+
+
+def added(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Several replicas' figures as one: samples of the same name and labels are summed."""
+    sums: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
+    for one in figures:
+        for name, samples in one["samples"].items():
+            into = sums.setdefault(name, {})
+            for labels, value in samples:
+                key = tuple(sorted(labels.items()))
+                into[key] = into.get(key, 0.0) + value
+    return {
+        "time": max(one["time"] for one in figures),
+        "started": min(one["started"] for one in figures),
+        "state": dict(figures[0]["state"]),
+        "replicas": len(figures),
+        "samples": {
+            name: [[dict(key), value] for key, value in found.items()] for name, found in sums.items()
+        },
+    }

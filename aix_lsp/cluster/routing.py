@@ -1,0 +1,47 @@
+"""Which replica answers a request: the one where its document's prefix lies, unless that one has too much to do.
+
+Consistent hashing with bounded loads (Mirrokni, Thorup and Zadimoghaddam 2018) on Ray's ring: a replica is passed over
+while it has more than its part of all requests in flight, and the document's requests go to the next one on the ring.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ray.serve.experimental.consistent_hash_router import ConsistentHashRouter
+from ray.serve.request_router import PendingRequest, RunningReplica
+
+_MOST_REPLICAS = 64
+_SLACK = 0.5
+"""How much more than its part of all requests in flight a replica may have."""
+_ALWAYS = 8
+"""Requests in flight that no replica passes on, however few the others have: each costs less than a cold prompt."""
+
+
+class AffinityRouter(ConsistentHashRouter):  # type: ignore[misc]
+    """Routes by document (the header x-session-id), with bounded load."""
+
+    def initialize_state(self, **kwargs: Any) -> None:
+        """`slack` and `always` replace the limits above; the rest are the ring's."""
+        self._slack = float(kwargs.pop("slack", _SLACK))
+        self._always = int(kwargs.pop("always", _ALWAYS))
+        super().initialize_state(**{"num_fallback_replicas": _MOST_REPLICAS, **kwargs})
+
+    async def choose_replicas(
+        self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest | None = None
+    ) -> list[list[RunningReplica]]:
+        """See RequestRouter: the ring's order, those with too much to do last."""
+        ranked = await super().choose_replicas(candidate_replicas, pending_request)
+        order = [replica for rank in ranked for replica in rank]
+        known = {replica: self.replica_queue_len_cache.get(replica.replica_id) or 0 for replica in order}
+        return [[replica] for replica in within_bound(order, known, self._slack, self._always)]
+
+
+def within_bound(order: Sequence[Any], in_flight: Mapping[Any, int], slack: float, always: int) -> list[Any]:
+    """The replicas in the order in which they are to be tried."""
+    if not order:
+        return []
+    bound = max(always, math.ceil((1 + slack) * (sum(in_flight.values()) + 1) / len(order)))
+    return sorted(order, key=lambda replica: in_flight[replica] >= bound)

@@ -1,0 +1,220 @@
+"""`aix-lsp cluster` from start to end: Ray and Serve on this machine, the applications, what is told of them.
+
+What goes wrong is one line in the log. Ray sends nothing home: its usage statistics are switched off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from msgspec.structs import replace as with_options
+
+from aix_lsp.engine.http.listener import CannotListen, open_socket
+from aix_lsp.engine.options import EngineOptions, Listen
+from aix_lsp.serve.worker import ServeError, ServeOptions, check
+
+log = logging.getLogger(__name__)
+
+_OBJECT_STORE = 80 << 20
+"""Bytes of shared memory that Ray keeps for objects: the least it takes. Requests do not go through it."""
+_LOOK_EVERY_S = 1.0
+_MAIN = "default"
+_TOLD = re.compile(r"\b(?:\w+\.)*(?:ModelError|ServeError|UsersError|UsageError): ([^\n\\]+)")
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what will be the default, and is warned of
+    # How often the autoscaler is told of the requests in flight; Ray's 10 s suit jobs, not typing.
+    "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
+    "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
+}
+
+
+def run(
+    options: ServeOptions, engine: EngineOptions, also: Mapping[str, str], replicas: int, most: int
+) -> int:
+    """Serve until told to stop; returns the exit status. `also` are further models by name."""
+    try:
+        check(options)
+        options, url = _free(options)
+    except (ServeError, CannotListen) as error:
+        log.error("%s", error)
+        return 1
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    folder = tempfile.mkdtemp(prefix="aix-ray-")
+    try:
+        return Cluster(options, engine, also, replicas, most).run(url, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free(options: ServeOptions) -> tuple[ServeOptions, str]:
+    """The options with a port that can be had, and the URL. Raises CannotListen."""
+    listener, url = open_socket(Listen(host=options.host, port=options.port), owned=False)
+    with listener:
+        port = listener.getsockname()[1]
+    if options.tls_certificate:
+        url = url.replace("http:", "https:", 1)
+    return with_options(options, port=port), url
+
+
+class Cluster:
+    """Ray on this machine with the applications."""
+
+    def __init__(
+        self,
+        options: ServeOptions,
+        engine: EngineOptions,
+        also: Mapping[str, str],
+        replicas: int,
+        most: int,
+    ) -> None:
+        self._options = options
+        self._models = {_MAIN: engine, **{name: replace(engine, model=model) for name, model in also.items()}}
+        self._replicas, self._most = replicas, most
+        self._generation = 0
+        self._seen: dict[str, Any] = {}
+
+    def run(self, url: str, folder: str) -> int:
+        """Start everything, say that it serves, and follow it until told to stop."""
+        import ray
+        from ray import serve
+        from ray.exceptions import RayError
+
+        try:
+            self._start(folder)
+            stop, reload = threading.Event(), threading.Event()
+            # Not before: Ray puts handlers of its own in, which abort.
+            with _signals({signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: reload.set}):
+                if not self._deploy():
+                    return 1
+                self._announce(url)
+                self._serve(stop, reload)
+                log.info("leaving")
+                for name in self._models:
+                    serve.delete(name)
+                serve.shutdown()
+            return 0
+        except (RayError, OSError, RuntimeError, ValueError) as error:
+            log.error("Ray: %s", _last_line(str(error)))
+            return 1
+        finally:
+            ray.shutdown()
+
+    def _serve(self, stop: threading.Event, reload: threading.Event) -> None:
+        """Follow what happens until told to stop."""
+        while not stop.wait(_LOOK_EVERY_S):
+            if reload.is_set():
+                reload.clear()
+                self._generation += 1
+                log.info("replicas are replaced one by one")
+                self._deploy()
+            self._follow()
+
+    def _start(self, folder: str) -> None:
+        import ray
+        from ray import serve
+
+        options = self._options
+        # Counted, not reserved: Ray places replicas by these numbers, and this machine may have fewer.
+        cpus = len(self._models) * self._most * self._cpus + 1
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            object_store_memory=_OBJECT_STORE,
+            include_dashboard=False,
+            logging_level=logging.ERROR,
+            log_to_driver=options.verbose,
+            _temp_dir=folder,
+        )
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
+        serve.start(
+            proxy_location="HeadOnly",
+            http_options={
+                "host": options.host,
+                "port": options.port,
+                "ssl_certfile": options.tls_certificate or None,
+                "ssl_keyfile": options.tls_key or None,
+            },
+            logging_config={"log_level": "WARNING", "enable_access_log": False},
+        )
+
+    @property
+    def _cpus(self) -> int:
+        return max(1, self._models[_MAIN].threads)
+
+    def _deploy(self) -> bool:
+        """Deploy all applications, and wait until they run. What went wrong is logged."""
+        from ray import serve
+
+        from aix_lsp.cluster.app import Arguments, Scaling, application
+
+        scaling = Scaling(least=self._replicas, most=self._most)
+        for name, engine in self._models.items():
+            arguments = Arguments(self._options, scaling=scaling, cpus=self._cpus)
+            target = application(arguments, asdict(engine), self._generation)
+            try:
+                serve.run(target, name=name, route_prefix="/" if name == _MAIN else f"/{name}")
+            except RuntimeError as error:
+                log.error("%s", _why(serve.status(), str(error)))
+                return False
+        return True
+
+    def _announce(self, url: str) -> None:
+        line = {"ready": True, "url": url, "model": self._models[_MAIN].model, "pid": os.getpid()}
+        sys.stdout.write(json.dumps(line | {"replicas": self._replicas}) + "\n")
+        sys.stdout.flush()
+
+    def _follow(self) -> None:
+        """Log what has changed since the last look: replicas by their states, nodes of the cluster."""
+        import ray
+        from ray import serve
+
+        now: dict[str, Any] = {"nodes": sum(node["Alive"] for node in ray.nodes())}
+        for name, application in serve.status().applications.items():
+            for deployment in application.deployments.values():
+                now[name] = dict(sorted(deployment.replica_states.items()))
+        before, self._seen = self._seen or now, now
+        if now["nodes"] < before["nodes"]:
+            log.warning("a node has left; its replicas are started on others if they have room")
+        for name in self._models:
+            if now.get(name) != before.get(name):
+                states = ", ".join(f"{count} {state}" for state, count in now.get(name, {}).items())
+                log.info("replicas of %s: %s", name, states.lower() or "none")
+
+
+@contextlib.contextmanager
+def _signals(handlers: Mapping[int, Callable[[], None]]) -> Any:
+    before = {number: signal.signal(number, lambda *_, act=act: act()) for number, act in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _why(status: Any, otherwise: str) -> str:
+    """What a replica that could not start has said, found in the middle of what Ray says of it."""
+    messages = [otherwise]
+    for application in status.applications.values():
+        messages += [application.message, *(found.message for found in application.deployments.values())]
+    for message in messages:
+        if told := _TOLD.findall(message):
+            return str(told[-1])
+    return f"Ray: {_last_line(otherwise)}"
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "ended")

@@ -1,0 +1,65 @@
+"""`aix-lsp cluster`: a team's server with several replicas, on Ray Serve."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from typing import Any
+
+import click
+
+from aix_lsp.cli import placed
+from aix_lsp.commands.serve import chosen_engine, chosen_server, server_flags
+from aix_lsp.settings.flags import engine_flags
+
+_MOST = 8
+_NO_RAY = "Ray is not installed: pip install 'aix-lsp[cluster]'"
+
+
+@click.command("cluster")
+@engine_flags
+@server_flags
+@click.option(
+    "--replicas", default=1, show_default=True, type=click.IntRange(1, _MOST), help="How many, at least."
+)
+@click.option(
+    "--most-replicas",
+    default=0,
+    type=click.IntRange(0, _MOST),
+    help="Start more under load, up to so many (default: none).",
+)
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="NAME=MODEL",
+    help="Serve another model too, at /NAME of the address; repeatable.",
+)
+def command(replicas: int, most_replicas: int, also: tuple[str, ...], **options: Any) -> None:
+    """Serve a model to a team with several replicas on this machine: `aix-lsp serve` on Ray Serve.
+
+    \b
+    aix-lsp serve add-user ann
+    aix-lsp cluster --replicas 2 --most-replicas 4 --threads 2 --admin-token-file admin
+
+    A document's requests go to the replica that has its prompt cached. For several machines there are files for `serve
+    deploy` (docs/team-server.md).
+    """
+    if importlib.util.find_spec("ray") is None or importlib.util.find_spec("ray.serve") is None:
+        raise click.ClickException(_NO_RAY)
+    if most_replicas and most_replicas < replicas:
+        raise click.ClickException(f"--most-replicas {most_replicas} is less than --replicas {replicas}")
+    models = dict(map(_named, also))
+    engine = chosen_engine(options)
+    serve = chosen_server(options)
+    from aix_lsp.cluster.run import run
+
+    sys.exit(run(serve, engine, models, replicas, most_replicas or replicas))
+
+
+def _named(given: str) -> tuple[str, str]:
+    name, equals, model = given.partition("=")
+    if not (equals and model and name.isidentifier()) or name in ("admin", "aix", "health", "metrics", "v1"):
+        raise click.ClickException(
+            f"--also {given} is not like small=SOME/MODEL, with a name for the address"
+        )
+    return name, placed(model)
