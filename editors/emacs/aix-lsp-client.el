@@ -53,6 +53,11 @@ ON-ANSWER gets the result as plists and vectors, or `failed'.  Return an id.")
 (cl-defgeneric aix-lsp-client-uri (client)
   "The URI of the buffer as CLIENT names it.")
 
+(defun aix-lsp-client-failed (method said)
+  "Show what the server SAID of METHOD, where that is a command of the user's."
+  (when (and said (equal method "workspace/executeCommand"))
+    (message "aix-lsp: %s" said)))
+
 (defun aix-lsp-client-of-buffer ()
   "The buffer's client, nil where there is none, `pending' where one will be."
   (run-hook-with-args-until-success 'aix-lsp-client-functions))

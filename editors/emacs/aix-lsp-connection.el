@@ -258,7 +258,11 @@ An error would keep the other functions of a mode's hook from running."
   (let ((next (1+ (jsonrpc--next-request-id connection))))
     (jsonrpc-async-request connection (intern (concat ":" method)) params
                            :success-fn on-answer
-                           :error-fn (lambda (_) (funcall on-answer 'failed))
+                           :error-fn (lambda (err)
+                                       (aix-lsp-client-failed method (plist-get err :message))
+                                       (funcall on-answer 'failed))
+                           :timeout (unless (equal method "workspace/executeCommand")
+                                      jsonrpc-default-request-timeout)
                            :timeout-fn (lambda () (funcall on-answer 'failed)))
     next))
 

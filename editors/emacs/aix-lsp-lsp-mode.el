@@ -98,7 +98,11 @@
                    method params
                    (lambda (result) (funcall on-answer (aix-lsp-lsp-mode--plist result)))
                    :mode 'detached
-                   :error-handler (lambda (_) (funcall on-answer 'failed)))))
+                   :error-handler (lambda (err)
+                                    (aix-lsp-client-failed
+                                     method
+                                     (plist-get (aix-lsp-lsp-mode--plist err) :message))
+                                    (funcall on-answer 'failed)))))
     (plist-get request :id)))
 
 (cl-defmethod aix-lsp-client-notify ((client aix-lsp-lsp-client) method params)

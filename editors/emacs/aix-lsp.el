@@ -237,6 +237,8 @@ go on with a generation that the typing agrees with."
   (unless aix-lsp-mode (aix-lsp-mode))
   (aix-lsp--ask t))
 
+(autoload 'aix-lsp-choose-model "aix-lsp-models" nil t)
+
 (defun aix-lsp-restart ()
   "End the connection of our own, and start it again."
   (interactive)

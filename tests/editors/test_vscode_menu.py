@@ -73,13 +73,15 @@ def test_switches_the_model(window: Workbench, tmp_path: Path) -> None:
     shutil.copytree(SMALL, other)
     for model, name in ((str(other), "another"), ("embedded", "embedded")):
         window.do("command", title="aix-lsp: Menu")
-        window.wait(lambda: any("Switch model" in label for label in window.do("quickpick")), "the menu")
-        window.do("fill", text="Switch model")
+        window.wait(lambda: any("Choose a model" in label for label in window.do("quickpick")), "the menu")
+        window.do("fill", text="Choose a model")
         window.wait(lambda: len(window.do("quickpick")) == 1, "one entry")
         window.do("press", key="Enter")
-        window.wait(
-            lambda: "aix-lsp" not in window.do("texts", selector=".quick-input-title"), "the question"
-        )
+        window.wait(lambda: any("Another" in label for label in window.do("quickpick")), "the list", 110)
+        window.do("fill", text="Another")
+        window.wait(lambda: len(window.do("quickpick")) == 1, "one entry")
+        window.do("press", key="Enter")
+        window.wait(lambda: "Model" in window.do("texts", selector=".quick-input-title"), "the question")
         window.do("fill", text=model)
         window.do("press", key="Enter")
         window.wait(lambda name=name: name in window.do("status"), f"the model {name}", 110)

@@ -1,6 +1,7 @@
 /** Owns the commands and the status bar's menu. What they do is the session's, the settings' or the server's. */
 import * as vscode from "vscode";
 import { setOption } from "./configuration";
+import { chooseModel } from "./models";
 import type { Session } from "./session";
 import type { Item } from "./stream";
 
@@ -21,7 +22,7 @@ export function registerCommands(
     "aix-lsp.accepted": (item: () => Item | undefined) => session.accepted(item()),
     "aix-lsp.toggle": () => toggle(),
     "aix-lsp.toggleLanguage": () => toggleLanguage(),
-    "aix-lsp.switchModel": () => switchModel(),
+    "aix-lsp.switchModel": () => chooseModel(session),
     "aix-lsp.statistics": () => statistics(session),
     "aix-lsp.clearCaches": () => session.execute("aix.clearCaches"),
     "aix-lsp.restartEngine": () => session.execute("aix.restartEngine"),
@@ -48,7 +49,7 @@ async function menu(): Promise<void> {
   const language = vscode.window.activeTextEditor?.document.languageId;
   const entries: (vscode.QuickPickItem & { run: string })[] = [
     { label: paused ? "$(debug-start) Resume" : "$(debug-pause) Pause", run: "aix-lsp.toggle" },
-    { label: "$(symbol-misc) Switch model…", run: "aix-lsp.switchModel" },
+    { label: "$(symbol-misc) Choose a model…", run: "aix-lsp.switchModel" },
     { label: "$(graph) Statistics", run: "aix-lsp.statistics" },
     { label: "$(output) Show log", run: "aix-lsp.showLog" },
     { label: "$(refresh) Restart the server", run: "aix-lsp.restart" },
@@ -92,18 +93,6 @@ async function toggleLanguage(): Promise<void> {
   }
   const next = { ...languages()[language], enabled: languageIsOff(language) };
   await setOption("languages", { ...languages(), [language]: next });
-}
-
-async function switchModel(): Promise<void> {
-  const current = vscode.workspace.getConfiguration("aix").get<string>("model", "embedded");
-  const model = await vscode.window.showInputBox({
-    title: "Model",
-    prompt: "A folder, a Hugging Face id, or embedded",
-    value: current,
-  });
-  if (model) {
-    await setOption("model", model);
-  }
 }
 
 async function statistics(session: Session): Promise<void> {

@@ -29,7 +29,12 @@ local words = {
     vim.cmd.checkhealth('aix_lsp')
   end,
   engine = execute('aix.restartEngine'),
-  model = execute('aix.switchModel'),
+  model = function(arguments)
+    if arguments[1] then
+      return require('aix_lsp.server').execute('aix.switchModel', unpack(arguments))
+    end
+    require('aix_lsp.models').choose()
+  end,
   statistics = execute('aix.statistics'),
   clear = execute('aix.clearCaches'),
   enable = function(arguments)

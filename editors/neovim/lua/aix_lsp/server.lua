@@ -124,18 +124,28 @@ function M.client(bufnr)
   return vim.lsp.get_clients({ name = M.name, bufnr = bufnr })[1] or vim.lsp.get_clients({ name = M.name })[1]
 end
 
---- Run one of the server's commands; the answer, if it is a text, is shown.
-function M.execute(command, ...)
+--- Run one of the server's commands, and hand its answer on; what fails is shown.
+---@param on_answer fun(answer: any)
+function M.call(command, arguments, on_answer)
   local client = M.client(vim.api.nvim_get_current_buf())
   if not client then
     vim.notify('aix-lsp: no server is running; see :checkhealth aix_lsp', vim.log.levels.WARN)
     return
   end
-  local params = { command = command, arguments = { ... } }
+  local params = { command = command, arguments = arguments }
   stream.request(client, 'workspace/executeCommand', params, function(err, result)
     if err then
       vim.notify('aix-lsp: ' .. err.message, vim.log.levels.ERROR)
-    elseif result ~= nil and result ~= vim.NIL then
+    else
+      on_answer(result)
+    end
+  end)
+end
+
+--- Run one of the server's commands; what it answers is shown.
+function M.execute(command, ...)
+  M.call(command, { ... }, function(result)
+    if result ~= nil and result ~= vim.NIL then
       vim.notify(type(result) == 'string' and result or vim.inspect(result))
     end
   end)
