@@ -27,8 +27,6 @@ HEAD = "def read_lines(path):\n    with open(path) as file:\n        return [lin
 SOURCE = f"{HEAD}]\n\n\nprint(read_lines('a.txt'))\n"
 CURSOR = "3:42"
 
-pytestmark = pytest.mark.timeout(180)
-
 
 def run(home: Path, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

@@ -56,7 +56,7 @@ class Responder:
             pending.check()
             anew = self._cache.fails(ref, context) and not pending.late
             if anew or await self._recovered(ref.generation, context, pending):
-                ref = self._cache.begin(context, state)
+                ref = self._find_or_begin(context, state)
                 pending.watch(ref.generation)
             done = ref.generation.finished or pending.late
             changed = answer.take(ref)
@@ -75,7 +75,7 @@ class Responder:
     async def _begin(
         self, context: CompletionContext, pending: PendingRequest, state: DocumentState
     ) -> GenerationRef:
-        """Ask the model, after a pause where typing is fast."""
+        """Start a generation, after a pause where typing is fast."""
         if context.request.trigger == "automatic":
             longest = context.settings.wait_ms / 1000
             costly = bool(context.settings.url) or self._telemetry.unwelcome
@@ -86,7 +86,11 @@ class Responder:
         if takes_context(context.settings, self._backend):
             await self._context_provider.prepare(context)
             pending.check()
-        return self._cache.begin(context, state)
+        return self._find_or_begin(context, state)
+
+    def _find_or_begin(self, context: CompletionContext, state: DocumentState) -> GenerationRef:
+        """Start a generation, unless another channel's request for the same key has done so meanwhile."""
+        return self._cache.find(context, state) or self._cache.begin(context, state)
 
     async def _recovered(
         self, generation: Generation, context: CompletionContext, pending: PendingRequest

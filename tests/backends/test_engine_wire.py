@@ -27,8 +27,6 @@ PROMPT = FimPrompt("for index in range(10):\n    print(", "\n")
 ENDLESS = FimPrompt("values = [1, 2, 3, 4, 5, 6, 7, 8, ", "\n")
 SETTINGS = Settings()
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture
 async def engine(engine_home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalEngine]:

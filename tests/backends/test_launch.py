@@ -39,8 +39,6 @@ READY_S = 100.0
 REQUEST = GenerateRequest(FimPrompt("def add(a, b):\n    return a", "\n"), max_tokens=4)
 LONG = GenerateRequest(FimPrompt("values = [1, 2, 3, 4, 5, 6, 7, 8, ", "\n"), max_tokens=1500)
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture
 def home(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -292,7 +292,7 @@ async def test_vllm(fresh_home: Path, tmp_path: Path) -> None:
                 while not await metric(url, "vllm:num_requests_running"):
                     await asyncio.sleep(0.02)
             found.wire.cancel(call)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while await metric(url, "vllm:num_requests_running"):
                     await asyncio.sleep(0.05)
         async with editor(fresh_home, url, contextTokens=0, prefixLines=2000, maxTokens=8) as found:

@@ -25,7 +25,6 @@ def order(count: int, seed: int = 1) -> Order:
 
 
 @unix_only
-@pytest.mark.timeout(240)
 async def test_hostile_workspaces_leak_nothing_and_block_nothing() -> None:
     outcome = await workspaces.run(order(6, seed=50))
     assert outcome.tried == 6 and outcome.found == []
@@ -33,28 +32,24 @@ async def test_hostile_workspaces_leak_nothing_and_block_nothing() -> None:
 
 
 @unix_only
-@pytest.mark.timeout(240)
 async def test_mutated_messages_over_each_transport_are_answered_once() -> None:
     outcome = await protocol.run(order(100))
     assert outcome.tried >= 300 and outcome.found == []
 
 
 @unix_only
-@pytest.mark.timeout(240)
 async def test_dropped_requests_each_end_once() -> None:
     outcome = await cancels.run(order(80))
     assert 80 <= outcome.tried < 80 + cancels.CLIENTS and outcome.found == []
 
 
 @unix_only
-@pytest.mark.timeout(300)
 async def test_an_engine_that_is_killed_in_mid_stream_comes_back() -> None:
     outcome = await kills.run(order(1))
     assert outcome.tried == 1 and outcome.found == []
 
 
 @unix_only
-@pytest.mark.timeout(300)
 async def test_a_damaged_model_is_served_or_refused() -> None:
     outcome = await models.run(order(1, seed=3))
     assert outcome.tried == 1 and outcome.found == []

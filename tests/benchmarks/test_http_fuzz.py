@@ -53,7 +53,7 @@ async def test_it_ends_when_told_whatever_it_does() -> None:
 
 async def ends_when_told(engine: OwnEngine) -> int:
     engine.process.send_signal(signal.SIGTERM)
-    return await asyncio.wait_for(engine.process.wait(), 30)
+    return await asyncio.wait_for(engine.process.wait(), 60)
 
 
 def _post(path: str, body: bytes) -> bytes:

@@ -94,7 +94,7 @@ class Editor:
         *,
         root: Path | None = None,
         options: Any = None,
-        within: float = 30.0,
+        within: float = 60,
         **more: Any,
     ) -> dict[str, Any]:
         """The handshake; returns what `initialize` answered. `more` adds to its params or replaces them."""
@@ -195,7 +195,7 @@ class Editor:
             params["partialResultToken"] = token
         return self.wire.request(method, params, token=token)
 
-    async def shutdown(self, within: float = 10.0) -> int | None:
+    async def shutdown(self, within: float = 60) -> int | None:
         """`shutdown`, `exit`, and the exit status of a server that this editor started."""
         await self.wire.request("shutdown").result(within)
         self.wire.notify("exit")

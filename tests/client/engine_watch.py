@@ -41,7 +41,7 @@ def end_engines(home: Path, within: float = 10.0) -> None:
         time.sleep(POLL_S)
 
 
-async def wait_until(condition: Callable[[], Any], within: float = 20.0, what: str = "the condition") -> Any:
+async def wait_until(condition: Callable[[], Any], within: float = 60, what: str = "the condition") -> Any:
     """Poll until `condition()` is true; returns its value. Raises TimeoutError naming `what`."""
     deadline = asyncio.get_running_loop().time() + within
     while not (value := condition()):
@@ -51,7 +51,7 @@ async def wait_until(condition: Callable[[], Any], within: float = 20.0, what: s
     return value
 
 
-async def wait_until_gone(home: Path, within: float = 20.0) -> None:
+async def wait_until_gone(home: Path, within: float = 60) -> None:
     """Wait until no engine runs for `home` and its socket is removed."""
     await wait_until(lambda: not engine_pids(home), within, "the engine's leaving")
     await wait_until(lambda: socket_of(home) is None, within, "the removal of the engine's socket")
@@ -93,7 +93,7 @@ def _session(home: Path) -> aiohttp.ClientSession:
     raise FileNotFoundError(f"no engine's address under {home / 'run'}")
 
 
-async def engine_idle(engine: EngineClient, within: float = 20.0) -> None:
+async def engine_idle(engine: EngineClient, within: float = 60) -> None:
     """Wait until nothing runs or waits in the engine. Raises TimeoutError."""
     async with asyncio.timeout(within):
         while True:

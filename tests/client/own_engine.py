@@ -44,7 +44,7 @@ class OwnEngine:
         async with self.session.get("/metrics") as answer:
             return parse_metrics(await answer.text())
 
-    async def settled(self, within: float = 30.0) -> dict[str, float]:
+    async def settled(self, within: float = 60) -> dict[str, float]:
         """The metrics once nothing runs or waits. Raises TimeoutError."""
         async with asyncio.timeout(within):
             while True:

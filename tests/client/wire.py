@@ -43,7 +43,7 @@ class Call:
     """How many responses carried this id; anything but one is a fault of the server."""
     future: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
-    async def result(self, within: float = 30.0) -> Any:
+    async def result(self, within: float = 60) -> Any:
         """The result; raises ResponseError, ConnectionLost or TimeoutError."""
         return await asyncio.wait_for(asyncio.shield(self.future), within)
 
@@ -111,7 +111,7 @@ class Wire:
     async def drain(self) -> None:
         await self._writer.drain()
 
-    async def wait_for(self, condition: Callable[[], Any], within: float = 30.0) -> Any:
+    async def wait_for(self, condition: Callable[[], Any], within: float = 60) -> Any:
         """Wait until `condition()` is true, looking again after each message; returns its value."""
         async with asyncio.timeout(within), self._news:
             while not (value := condition()):

@@ -88,7 +88,7 @@ class ScriptedBackend:
         """The next call, which takes some time to come."""
         self._arrived.clear()
         if len(self.calls) == self._seen:
-            await asyncio.wait_for(self._arrived.wait(), 10)
+            await asyncio.wait_for(self._arrived.wait(), 60)
         return await self.called()
 
     async def not_called(self) -> None:

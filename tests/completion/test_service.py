@@ -406,6 +406,39 @@ async def test_an_ask_older_than_what_was_typed_has_no_use_for_another_text(
     assert texts(await new)[-1] == "et()"
 
 
+async def test_two_channels_that_waited_for_a_pause_share_a_generation(backend: ScriptedBackend) -> None:
+    made = CompletionService(backend, lambda _: replace(SETTINGS, url="http://elsewhere", wait_ms=50))
+    editor = Editor.at(made, "x = |\n")
+    for character in "foo":
+        editor.type(character)
+    answers = [editor.watch(editor.request(channel=channel)) for channel in ("inline", "popup")]
+    call = await backend.called_later()
+    call.write("bar()")
+    call.end()
+    assert [texts(await answer)[-1] for answer in answers] == ["bar()"] * 2
+    await backend.not_called()
+    await made.close()
+
+
+async def test_two_channels_whose_generation_turns_out_wrong_share_the_next(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
+    editor = Editor.at(service, "x = |\n")
+    old = editor.watch()
+    call = await backend.called()
+    editor.type("g")
+    answers = [editor.watch(editor.request(channel=channel)) for channel in ("inline", "popup")]
+    await turns()
+    call.write("foo")
+    other = await backend.called()
+    other.write("et()")
+    other.end()
+    assert [texts(await answer)[-1] for answer in answers] == ["et()"] * 2
+    await backend.not_called()
+    with pytest.raises(Superseded):
+        await old
+
+
 async def test_a_paired_bracket_is_typing_along(service: CompletionService, backend: ScriptedBackend) -> None:
     editor = Editor.at(service, "x = f|\n")
     first = editor.watch()
@@ -585,7 +618,7 @@ async def test_nobody_coming_back_ends_it(service: CompletionService, backend: S
     await turns()
     editor.type("f")
     first.cancel()
-    await asyncio.wait_for(call.closed.wait(), 10)
+    await asyncio.wait_for(call.closed.wait(), 60)
     assert len(backend.calls) == 1
 
 

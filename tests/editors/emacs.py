@@ -66,7 +66,7 @@ def emacs() -> str:
     if not found or not terminal.found():
         pytest.skip("no Emacs or no tmux here: run tests/editors/install.sh")
     new = subprocess.run(
-        [found, "-Q", "--batch", "--eval", "(kill-emacs (if (< emacs-major-version 30) 1 0))"], timeout=30
+        [found, "-Q", "--batch", "--eval", "(kill-emacs (if (< emacs-major-version 30) 1 0))"], timeout=60
     )
     if new.returncode:
         pytest.skip("Emacs 30 or newer is needed: run tests/editors/install.sh")
@@ -89,7 +89,7 @@ class Emacs(Terminal):
         argv = [program, "-nw", "-Q", "-l", str(init), str(self.path), "-f", "end-of-buffer"]
         super().__init__(argv, variables, project)
         try:
-            self.wait_screen("[ready]", within=110)
+            self.wait_screen("[ready]", within=200)
         except AssertionError:
             self.close()
             raise

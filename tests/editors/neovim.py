@@ -48,7 +48,7 @@ def find(minimum: tuple[int, int], maximum: tuple[int, int] = (99, 0)) -> str | 
 
 
 def version(executable: str) -> tuple[int, int]:
-    shown = subprocess.run([executable, "--version"], capture_output=True, text=True, timeout=20, check=False)
+    shown = subprocess.run([executable, "--version"], capture_output=True, text=True, timeout=60, check=False)
     found = re.match(r"NVIM v(\d+)\.(\d+)", shown.stdout)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
@@ -125,7 +125,7 @@ class Neovim:
         )
         return [row.rstrip() for row in rows]
 
-    def wait(self, condition: Callable[[], Any], what: str, within: float = 40.0) -> Any:
+    def wait(self, condition: Callable[[], Any], what: str, within: float = 60) -> Any:
         """Poll until `condition()` is true; returns its value. Fails with the screen and the log."""
         end = time.monotonic() + within
         while not (value := condition()):

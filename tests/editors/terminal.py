@@ -80,7 +80,7 @@ class Terminal:
         """The screen with its colours, as ANSI sequences."""
         return self._tmux("capture-pane", "-p", "-e")
 
-    def wait(self, condition: Callable[[], Any], what: str, within: float = 40.0) -> Any:
+    def wait(self, condition: Callable[[], Any], what: str, within: float = 60) -> Any:
         """Poll until `condition()` is true; returns its value. Fails with the screen."""
         end = time.monotonic() + within
         while not (value := condition()):
@@ -89,9 +89,9 @@ class Terminal:
             time.sleep(0.05)
         return value
 
-    def wait_screen(self, text: str, within: float = 40.0) -> None:
+    def wait_screen(self, text: str, within: float = 60) -> None:
         self.wait(lambda: text in self.screen(), f"{text!r} on the screen", within)
 
     def close(self) -> None:
         """End the program; what it leaves behind is the caller's to look for."""
-        subprocess.run(["tmux", "-L", self.socket, "kill-server"], capture_output=True, timeout=20)
+        subprocess.run(["tmux", "-L", self.socket, "kill-server"], capture_output=True, timeout=60)

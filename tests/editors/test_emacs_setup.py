@@ -46,7 +46,7 @@ def test_installed_as_documented(tmp_path: Path) -> None:
         env=os.environ | {"HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=200,
     )
     assert str(tmp_path) in done.stdout and "aix-lsp-mode" in done.stdout, done.stderr
 

@@ -14,7 +14,7 @@ import pytest
 from tests.editors import terminal
 from tests.editors.terminal import ROOT, Terminal
 
-pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow_editor
 
 SOURCE = "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    return"
 
@@ -87,7 +87,7 @@ def saved(path: Path) -> str:
 def test_popup_and_accept(helix: Terminal, tmp_path: Path) -> None:
     helix.wait_screen("edited.py")
     helix.type("geA ")
-    helix.wait(lambda: asked(helix), "an entry in the popup", within=110)
+    helix.wait(lambda: asked(helix), "an entry in the popup", within=200)
     helix.keys("Tab", "Enter")
     write(helix)
     path = tmp_path / "project" / "edited.py"
@@ -105,7 +105,7 @@ def test_popup_doubles_no_bracket(helix: Terminal, tmp_path: Path) -> None:
     """Helix closes the bracket itself; what is taken stands within."""
     helix.wait_screen("edited.py")
     helix.type("geoprint(")
-    helix.wait(lambda: asked(helix), "an entry in the popup", within=110)
+    helix.wait(lambda: asked(helix), "an entry in the popup", within=200)
     helix.keys("Tab", "Enter")
     write(helix)
     path = tmp_path / "project" / "edited.py"

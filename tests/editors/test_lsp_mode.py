@@ -11,7 +11,7 @@ import pytest
 from tests.editors.emacs import BRACKET, PACKAGE, SOURCE, Emacs, assert_streams, emacs
 from tests.editors.terminal import ROOT
 
-pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow_editor
 
 FETCHED = ROOT / ".cache" / "lsp-mode" / "usr" / "share" / "emacs" / "site-lisp" / "elpa-src"
 

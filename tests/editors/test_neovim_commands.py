@@ -49,7 +49,6 @@ def test_disable_and_enable(editor: PluginNeovim) -> None:
         editor.wait(lambda: asks(editor), "ghost text")
 
 
-@pytest.mark.timeout(240)
 def test_switch_model_and_restart(editor: PluginNeovim, tmp_path: Path) -> None:
     start(editor, "model.py")
     other = tmp_path / "another"

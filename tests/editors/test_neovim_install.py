@@ -14,7 +14,7 @@ import pytest
 from tests.editors.neovim import ROOT, find
 from tests.editors.neovim_plugin import PluginNeovim
 
-pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow_editor
 
 LAZY = ROOT / ".cache" / "plugins" / "lazy.nvim"
 SOURCE = "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    return"

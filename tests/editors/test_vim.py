@@ -44,7 +44,7 @@ def vim(tmp_path: Path, engine_home: Path) -> Iterator[Terminal]:
     program = shutil.which("vim")
     if not program or not terminal.found() or not ALE:
         pytest.skip("no Vim, no ALE or no tmux here: run tests/editors/install.sh")
-    shown = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20).stdout
+    shown = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60).stdout
     if "+channel" not in shown:
         pytest.skip("this Vim was built without channels: run tests/editors/install.sh")
     vimrc = tmp_path / "vimrc"
@@ -81,7 +81,7 @@ def asked(vim: Terminal) -> bool:
 def test_popup_accept_and_fast_typing(vim: Terminal, tmp_path: Path) -> None:
     path = tmp_path / "project" / "edited.py"
     vim.type("GA ")
-    vim.wait(lambda: asked(vim), "an entry of ours in the popup", within=110)
+    vim.wait(lambda: asked(vim), "an entry of ours in the popup", within=200)
     vim.keys("C-n", "C-y")
     accepted = saved(vim, path)
     assert accepted.startswith(SOURCE + " ") and accepted.strip() != SOURCE, accepted
@@ -97,7 +97,7 @@ def test_popup_doubles_no_bracket(vim: Terminal, tmp_path: Path) -> None:
     vim.type("Go")
     vim.type("print()")
     vim.keys("Left")
-    vim.wait(lambda: asked(vim), "an entry of ours in the popup", within=110)
+    vim.wait(lambda: asked(vim), "an entry of ours in the popup", within=200)
     vim.keys("C-n", "C-y")
     line = saved(vim, path).split("\n")[-2]
     assert line.startswith("print(") and len(line) > len("print()"), line

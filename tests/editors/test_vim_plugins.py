@@ -17,8 +17,6 @@ from tests.editors import terminal
 from tests.editors.terminal import ROOT, Terminal
 from tests.editors.test_vim import ALE, SOURCE, asked, saved
 
-pytestmark = pytest.mark.timeout(300)
-
 FETCHED = ROOT / ".cache" / "plugins"
 _VIMRC = """
 set nocompatible nobackup nowritebackup noswapfile viminfo= shortmess+=I completeopt=menuone,noselect encoding=utf-8

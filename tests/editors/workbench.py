@@ -180,13 +180,13 @@ class Workbench:
             assert self.browser.stdin
             try:
                 self.browser.stdin.close()
-                self.browser.wait(20)
+                self.browser.wait(60)
             except (OSError, subprocess.TimeoutExpired):
                 self.browser.kill()
                 self.browser.wait()
         os.killpg(self.server.pid, signal.SIGTERM)
         try:
-            self.server.wait(20)
+            self.server.wait(60)
         except subprocess.TimeoutExpired:
             os.killpg(self.server.pid, signal.SIGKILL)
             self.server.wait()

@@ -47,7 +47,7 @@ async def hardy(engine_home: Path) -> AsyncIterator[Editor]:
 async def ask_everything(editor: Editor, buffer: Any) -> list[dict[str, Any]]:
     """All three kinds of request at the cursor; each must be answered. Returns the inline items."""
     calls = [editor.complete(buffer), editor.stream(buffer, "invoked"), editor.inline(buffer, "invoked")]
-    results = [await call.result(20) for call in calls]
+    results = [await call.result(60) for call in calls]
     assert [call.answers for call in calls] == [1, 1, 1]
     return inline_items(results[-1])
 

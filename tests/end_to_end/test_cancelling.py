@@ -47,7 +47,7 @@ async def catch_one(engine: EngineClient, interrupt: Callable[[int], Awaitable[N
     for attempt in range(ATTEMPTS):
         before = after = await ended(engine)
         await interrupt(attempt)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while sum(after.values()) == sum(before.values()):
                 after = await ended(engine)
         if after[CANCELLED_IN_ENGINE] > before[CANCELLED_IN_ENGINE]:

@@ -28,22 +28,24 @@ def notes(editor: Editor, method: str) -> list[Any]:
     return [note.params for note in editor.wire.notifications if note.method == method]
 
 
-@pytest.mark.parametrize(("wait_ms", "most"), [(1000, len(KEYS) // 2), (200, len(KEYS))])
-async def test_a_rush_of_keys_costs_at_most_a_request_a_key(
-    fresh_home: Path, wait_ms: int, most: int
-) -> None:
+@pytest.mark.parametrize("wait_ms", [1000, 200, 0])
+async def test_popup_and_ghost_text_cost_one_request_between_them(fresh_home: Path, wait_ms: int) -> None:
+    word = "abcdefghijklmnopqrst"
     async with serving(CompletionsServer(babbles)) as server, await Editor.start(fresh_home) as editor:
         server.models = {"data": [{"id": "qwen", "owned_by": "vllm"}]}
         await editor.initialize(options={"url": server.url, "waitMs": wait_ms})
         await wait_until_ready(editor)
         buffer = editor.open(None, "# a\n")
         calls = []
-        for character in KEYS:
+        for character in word:
             editor.type(buffer, character)
             calls += [editor.inline(buffer), editor.complete(buffer)]
             await asyncio.wait([calls[-1].future], timeout=0.05)  # the pause between two keys
         await asyncio.gather(*(call.result() for call in calls), return_exceptions=True)
-        assert 1 <= len(server.bodies) <= most
+        prompts = [body["prompt"] for body in server.bodies]
+        # Within a word each key has a prompt of its own. How many keys reach the server depends on the machine.
+        assert prompts and len(prompts) == len(set(prompts))
+        assert prompts[-1].endswith(word)
 
 
 async def test_a_server_that_says_no_is_shown_once_and_cleared(fresh_home: Path) -> None:

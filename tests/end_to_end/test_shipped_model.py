@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 import aix_lsp
 from tests.client.editor import Editor
 from tests.client.engine_watch import EngineClient
@@ -23,7 +21,6 @@ def test_it_is_small_enough_for_a_wheel_and_names_a_licence() -> None:
     assert "licence" in (SHIPPED / "README.md").read_text()
 
 
-@pytest.mark.timeout(240)
 async def test_it_completes(fresh_home: Path) -> None:
     async with await Editor.start(fresh_home, env={"AIX_LSP_EMBEDDED": ""}) as editor:
         await editor.initialize(options=PATIENT)

@@ -101,7 +101,7 @@ class Gate:
     def __call__(self, rows: Sequence[Row]) -> None:
         if self._runner.steps >= self._step:
             self.reached.set()
-            assert self.open.wait(10)
+            assert self.open.wait(60)
 
 
 class Recorder:
@@ -170,12 +170,12 @@ def expected(candidate: Candidate, vocab: int, end: int | None) -> list[int]:
 
 
 async def events_of(stream: EventStream) -> list[Event]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return [event async for event in stream]
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not true():
             await asyncio.sleep(0.001)
 

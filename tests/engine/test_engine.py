@@ -28,7 +28,7 @@ class InTurn:
     def __call__(self, rows: Sequence[Row]) -> None:
         turned = threading.Event()
         self._loop.call_soon_threadsafe(turned.set)
-        assert turned.wait(10)
+        assert turned.wait(60)
 
 
 def last_reason(events: list[Event]) -> str | None:

@@ -24,7 +24,7 @@ async def the_end_of_another_is_seen() -> None:
     await asyncio.sleep(0)
     process.kill()
     await process.wait()
-    await asyncio.wait_for(end, 30)
+    await asyncio.wait_for(end, 60)
 
 
 @pytest.mark.usefixtures("system")
@@ -35,7 +35,7 @@ async def test_the_end_of_a_process() -> None:
     assert not end.done()
     process.kill()
     await process.wait()
-    assert await asyncio.wait_for(end, 30) is None
+    assert await asyncio.wait_for(end, 60) is None
 
 
 @pytest.mark.usefixtures("system")

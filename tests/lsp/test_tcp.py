@@ -278,7 +278,7 @@ async def test_a_client_that_never_reads_costs_bounded_memory(monkeypatch: pytes
         await peer.initialize()
         peer.task.cancel()
         reader._transport.pause_reading()  # type: ignore[attr-defined]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(server.registry):
                 for _ in range(200):
                     peer.request("no/such/" + "x" * 500)

@@ -129,7 +129,7 @@ class Session:
         stream = self.service.suggest(request)
         answer = asyncio.create_task(anext(stream))
         asked = len(self.backend.calls)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not answer.done() and len(self.backend.calls) == asked:
                 await turns(5)
                 await asyncio.sleep(0.001)

@@ -50,7 +50,7 @@ class Server:
 
     async def known(self, token: str, status: int = 200) -> None:
         """Wait until a token is taken, or refused with another status."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await self.status("/v1/models", token) != status:
                 await asyncio.sleep(0.05)
 

@@ -87,7 +87,7 @@ async def test_a_browser_shows_the_local_engines_figures() -> None:
                 return await answer.json()
 
         running = asyncio.create_task(serve(figures, 0, addresses.append))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not addresses:
                 await asyncio.sleep(0.01)
         document = await rendered(addresses[0])
@@ -103,7 +103,7 @@ async def test_the_figures_want_the_address_that_was_printed() -> None:
 
     addresses: list[str] = []
     running = asyncio.create_task(serve(away, 0, addresses.append))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not addresses:
             await asyncio.sleep(0.01)
     url, _, token = addresses[0].partition("#")

@@ -73,7 +73,7 @@ async def test_quotas_are_kept_and_say_when_to_ask_again(server: Server) -> None
                 "message"
             ]
             assert (await ask(other))[0] == 200
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (found := await ask(session))[1]["error"]["message"].count("in flight"):
                 await asyncio.sleep(0.05)
         assert found[0] == 429 and "tokens a minute" in found[1]["error"]["message"]
@@ -90,7 +90,7 @@ async def test_streams_end_and_new_requests_are_refused_while_it_drains(server: 
         async with session.post("/v1/completions", json=body) as stream:
             await stream.content.readline()
             server.told(signal.SIGTERM)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while (found := await ask(kept))[0] == 200:
                     await asyncio.sleep(0.01)
             assert found[0] == 503 and found[2]["retry-after"] and found[2]["connection"] == "close"
@@ -209,7 +209,7 @@ def test_what_is_wrong_is_one_clear_line(more: list[str], says: str, tmp_path: P
         arguments(tmp_path, *more),
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         cwd=tmp_path,
         env=environment(tmp_path),
     )

@@ -52,7 +52,6 @@ def _invoke(*arguments: object) -> None:
     assert result.exit_code == 0, result.output
 
 
-@pytest.mark.timeout(200)
 def test_a_run_begins_with_a_models_weights(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipe, "WARM_RECIPE", STILL)
     base = work / "base"
@@ -67,7 +66,6 @@ def test_a_run_begins_with_a_models_weights(work: Path, monkeypatch: pytest.Monk
     assert not (work / "run").exists()
 
 
-@pytest.mark.timeout(200)
 def test_a_model_without_a_token_for_repositories_is_given_the_new_tokenizer(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,7 +85,6 @@ def test_a_model_without_a_token_for_repositories_is_given_the_new_tokenizer(
     assert after[EMBEDDINGS].shape == (SHAPE.vocabulary, SHAPE.hidden)
 
 
-@pytest.mark.timeout(200)
 def test_a_run_anew_stands_beside_it(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipe, "WARM_RECIPE", STILL)
     monkeypatch.setattr(recipe, "RECIPE", replace(STILL, matrix_rate=0.01, other_rate=1e-3))
@@ -102,7 +99,6 @@ def test_a_run_anew_stands_beside_it(work: Path, monkeypatch: pytest.MonkeyPatch
     assert not any(torch.equal(anew[name], begun[name]) for name in anew if "norm" not in name)
 
 
-@pytest.mark.timeout(200)
 def test_without_a_command_each_stage_follows_the_one_before(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,7 +81,6 @@ def _imported_before_any_program(folder: Path) -> set[str]:
     return {*done.stdout.split(), "sitecustomize", "usercustomize"}
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("start", [AS_MODULE, SAFELY], ids=["-m", "-P -m"])
 async def test_a_whole_session_in_a_hostile_workspace(
     start: list[str], workspace: Path, marker: Path, fresh_home: Path

@@ -134,7 +134,6 @@ def test_statistics_that_are_no_file(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
 async def test_the_server_answers_and_ends_whatever_lies_in_the_workspace(
     make: Callable[[Path], None], tmp_path: Path, fresh_home: Path

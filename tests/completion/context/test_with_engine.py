@@ -42,7 +42,6 @@ def small_model(folder: Path) -> None:
     LlamaForCausalLM(config).save_pretrained(folder)
 
 
-@pytest.mark.timeout(300)
 async def test_typing_keeps_the_cache(
     fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
@@ -73,7 +74,7 @@ async def test_a_large_prompt_does_not_supersede_what_came_after_it(host: Host) 
     large = asyncio.create_task(host.post(prompt=LARGE, max_tokens=50, aix=key))
     await until(lambda: host.model._preparing.total() == 1)
     gate = threading.Event()
-    host.runner.before = lambda rows: gate.wait(10)  # type: ignore[assignment,return-value]
+    host.runner.before = lambda rows: gate.wait(60)  # type: ignore[assignment,return-value]
     small = asyncio.create_task(host.post(prompt="x", max_tokens=2, aix=key))
     await until(lambda: host.model.engine.active == 1)
     release.set()
@@ -123,7 +124,7 @@ async def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyP
     async with serving() as host:
         reader, writer = await host.connect()
         writer.write(b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
-        assert b"408" in await asyncio.wait_for(reader.readline(), 20)
+        assert b"408" in await asyncio.wait_for(reader.readline(), 60)
         writer.close()
 
 
@@ -148,7 +149,7 @@ async def test_a_head_that_does_not_end_is_given_up() -> None:
         async with serving(connections=Connections(head_s=0.05)) as host:
             reader, writer = await host.connect()
             writer.write(head)
-            assert await asyncio.wait_for(reader.read(), 20) == b""
+            assert await asyncio.wait_for(reader.read(), 60) == b""
             writer.close()
 
 
@@ -156,7 +157,7 @@ async def test_a_head_of_a_megabyte_is_cut_off(host: Host) -> None:
     reader, writer = await host.connect()
     writer.write(b"GET /health HTTP/1.1\r\nhost: x\r\n" + b"x-y: zzzzzzzzzzzzzzzz\r\n" * 50_000)
     with pytest.raises(OSError):
-        while await asyncio.wait_for(reader.read(100), 20):
+        while await asyncio.wait_for(reader.read(100), 60):
             pass
         raise ConnectionResetError
     async with host.session.get("/health") as response:
@@ -178,16 +179,23 @@ async def test_silent_connections_do_not_keep_others_out() -> None:
 async def test_a_client_that_does_not_read_is_let_go() -> None:
     connections = Connections(unread_s=0.05)
     async with serving(connections=connections) as host:
+        resume = threading.Event()
+        # Far from its last token, so that only the cancellation can end it.
+        host.runner.before = lambda rows: resume.wait(60) if host.runner.steps > 100 else None  # type: ignore[assignment,return-value]
         reader, writer = await host.connect()
-        body = json.dumps(
-            {"prompt": "x", "max_tokens": 1500, "n": 4, "logprobs": 20, "stream": True}
-        ).encode()
+        await until(lambda: len(connections.open) == 1)
+        [connection] = connections.open
+        connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        connection.transport.set_write_buffer_limits(high=1024)
+        body = json.dumps({"prompt": "x", "max_tokens": 1500, "n": 4, "stream": True}).encode()
         head = f"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
         reader._transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(head.encode() + body)
-        await until(lambda: host.model.engine.active == 1)
+        await until(lambda: host.runner.steps > 0)
         await until(lambda: not connections.open)
+        resume.set()
         await until(lambda: host.model.engine.active == 0)
+        assert host.runner.steps < 1500
         assert (await host.post(prompt="x", max_tokens=1))[0] == 200
         writer.close()
 
