@@ -42,6 +42,10 @@ class TextRunner:
         self.context_length = 4096
         self._tokens = tokens
 
+    def release(self, runs: Sequence[tuple[int, int]]) -> int:
+        """There is nothing to give back."""
+        return 0
+
     def copy_page(self, source: int, target: int, tokens: int) -> None:
         """There is nothing to copy."""
 

@@ -17,13 +17,16 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace as with_options
 
 from aix_lsp.engine.http.listener import CannotListen, open_socket
 from aix_lsp.engine.options import EngineOptions, Listen
 from aix_lsp.serve.worker import ServeError, ServeOptions, check
+
+if TYPE_CHECKING:
+    from aix_lsp.cluster.app import Scaling
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +44,7 @@ _ENVIRONMENT = {
 }
 
 
-def run(
-    options: ServeOptions, engine: EngineOptions, also: Mapping[str, str], replicas: int, most: int
-) -> int:
+def run(options: ServeOptions, engine: EngineOptions, also: Mapping[str, str], scaling: Scaling) -> int:
     """Serve until told to stop; returns the exit status. `also` are further models by name."""
     try:
         check(options)
@@ -55,7 +56,7 @@ def run(
         os.environ.setdefault(name, value)
     folder = tempfile.mkdtemp(prefix="aix-ray-")
     try:
-        return Cluster(options, engine, also, replicas, most).run(url, folder)
+        return Cluster(options, engine, also, scaling).run(url, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -78,12 +79,11 @@ class Cluster:
         options: ServeOptions,
         engine: EngineOptions,
         also: Mapping[str, str],
-        replicas: int,
-        most: int,
+        scaling: Scaling,
     ) -> None:
         self._options = options
         self._models = {_MAIN: engine, **{name: replace(engine, model=model) for name, model in also.items()}}
-        self._replicas, self._most = replicas, most
+        self._scaling = scaling
         self._generation = 0
         self._seen: dict[str, Any] = {}
 
@@ -129,7 +129,7 @@ class Cluster:
 
         options = self._options
         # Counted, not reserved: Ray places replicas by these numbers, and this machine may have fewer.
-        cpus = len(self._models) * self._most * self._cpus + 1
+        cpus = len(self._models) * self._scaling.most * self._cpus + 1
         ray.init(
             address="local",
             num_cpus=cpus,
@@ -159,11 +159,10 @@ class Cluster:
         """Deploy all applications, and wait until they run. What went wrong is logged."""
         from ray import serve
 
-        from aix_lsp.cluster.app import Arguments, Scaling, application
+        from aix_lsp.cluster.app import Arguments, application
 
-        scaling = Scaling(least=self._replicas, most=self._most)
         for name, engine in self._models.items():
-            arguments = Arguments(self._options, scaling=scaling, cpus=self._cpus)
+            arguments = Arguments(self._options, scaling=self._scaling, cpus=self._cpus)
             target = application(arguments, asdict(engine), self._generation)
             try:
                 serve.run(target, name=name, route_prefix="/" if name == _MAIN else f"/{name}")
@@ -174,7 +173,7 @@ class Cluster:
 
     def _announce(self, url: str) -> None:
         line = {"ready": True, "url": url, "model": self._models[_MAIN].model, "pid": os.getpid()}
-        sys.stdout.write(json.dumps(line | {"replicas": self._replicas}) + "\n")
+        sys.stdout.write(json.dumps(line | {"replicas": self._scaling.least}) + "\n")
         sys.stdout.flush()
 
     def _follow(self) -> None:

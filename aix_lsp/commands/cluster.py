@@ -29,12 +29,33 @@ _NO_RAY = "Ray is not installed: pip install 'aix-lsp[cluster]'"
     help="Start more under load, up to so many (default: none).",
 )
 @click.option(
+    "--up-after-s",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="How long load must last (s).",
+)
+@click.option(
+    "--down-after-s",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="How long load must be low before a replica is let go (s).",
+)
+@click.option(
     "--also",
     multiple=True,
     metavar="NAME=MODEL",
     help="Serve another model too, at /NAME of the address; repeatable.",
 )
-def command(replicas: int, most_replicas: int, also: tuple[str, ...], **options: Any) -> None:
+def command(
+    replicas: int,
+    most_replicas: int,
+    up_after_s: float,
+    down_after_s: float,
+    also: tuple[str, ...],
+    **options: Any,
+) -> None:
     """Serve a model to a team with several replicas on this machine: `aix-lsp serve` on Ray Serve.
 
     \b
@@ -51,9 +72,12 @@ def command(replicas: int, most_replicas: int, also: tuple[str, ...], **options:
     models = dict(map(_named, also))
     engine = chosen_engine(options)
     serve = chosen_server(options)
+    from aix_lsp.cluster.app import Scaling
     from aix_lsp.cluster.run import run
 
-    sys.exit(run(serve, engine, models, replicas, most_replicas or replicas))
+    most = most_replicas or replicas
+    scaling = Scaling(least=replicas, most=most, up_after_s=up_after_s, down_after_s=down_after_s)
+    sys.exit(run(serve, engine, models, scaling))
 
 
 def _named(given: str) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from aix_lsp.completion.request import (
     Update,
 )
 from aix_lsp.completion.telemetry import Telemetry
+from aix_lsp.power import on_battery
 from aix_lsp.settings import Settings
 
 _LOOK_S = 0.05
@@ -111,6 +112,8 @@ class Responder:
 
 def _prefetches(settings: Settings) -> bool:
     """Whether to prefetch what follows a suggestion; a remote server's tokens may cost money."""
+    if settings.battery_saver and on_battery():
+        return False
     return settings.prefetch == "always" or (settings.prefetch == "auto" and not settings.url)
 
 

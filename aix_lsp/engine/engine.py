@@ -57,6 +57,7 @@ class Engine:
         self._wanted: set[Request] = set()
         self._per_client: dict[str, int] = {}
         self._newest: dict[tuple[str, str], Request] = {}
+        self._giving_back = False
         self._stopped = False
         self._abandoned = False
         self._thread = threading.Thread(target=self._run, name="engine-steps", daemon=True)
@@ -173,6 +174,11 @@ class Engine:
         if self._newest.get(key) is request:
             del self._newest[key]
 
+    def give_back(self) -> None:
+        """Have the memory of the KV cache given back, between two steps, as far as no request uses it."""
+        self._giving_back = True
+        self._inbox.put(None)
+
     def read_metrics(self) -> EngineMetrics:
         """The metrics as they are now."""
         self.metrics.read(self._stepper.scheduler)
@@ -198,6 +204,9 @@ class Engine:
         with contextlib.suppress(queue.Empty):
             while True:
                 self._take(self._inbox.get_nowait())
+        if self._giving_back:
+            self._giving_back = False
+            self._stepper.give_back()
         if self._stepper.run_once(self._outbox.flush):
             return
         self._outbox.flush()

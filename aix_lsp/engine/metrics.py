@@ -43,6 +43,7 @@ class EngineMetrics:
         for kind in ("memory", "error"):
             self.failed_steps.labels(kind)
         self.evicted_pages = self._counter("evicted_pages", "Pages evicted from the cache")
+        self.released_bytes = self._counter("released_bytes", "Bytes of the KV pool given back to the system")
         self.preemptions = self._counter("preemptions", "Sequences sent back to the queue")
         self.pool_pages = self._gauge("pool_pages", "KV pages by state", "state")
         self.running_sequences = self._gauge("running_sequences", "Sequences running")

@@ -32,7 +32,7 @@ from aix_lsp.engine.http.listener import AlreadyServed, CannotListen, allowed_ho
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.options import EngineOptions, Listen, LoadedModel, ModelError, Progress
 from aix_lsp.engine.served import ServedModel
-from aix_lsp.engine.state import Presence, StateBoard
+from aix_lsp.engine.state import Elasticity, Presence, StateBoard
 from aix_lsp.engine.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -118,6 +118,17 @@ def run_loop(process: EngineProcess, listener: socket) -> int:
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(process.serve(listener))
+
+
+def free_share() -> float | None:
+    """The share of the computer's memory that can be had without swapping; None where unknown."""
+    import psutil
+
+    try:
+        memory = psutil.virtual_memory()
+    except (OSError, NotImplementedError, RuntimeError):
+        return None
+    return float(memory.available / memory.total)
 
 
 class _Server(uvicorn.Server):
@@ -232,9 +243,16 @@ class EngineProcess:
             await asyncio.sleep(_LOOK_EVERY_S)
             if self._watchdog is not None:
                 self._watchdog.look()
+            self._give_back()
             limit = self._listen.idle_exit_s
             if limit and self.service.served and self.presence.idle_seconds() >= limit:
                 self.leave(f"no clients for {limit:g} s")
+
+    def _give_back(self) -> None:
+        """Give memory back when it is time to."""
+        served = self.service.served
+        if served is not None and self._elasticity.due(time.monotonic(), served.engine.active > 0):
+            served.engine.give_back()
 
     # Loading, on its own thread
 
@@ -284,6 +302,7 @@ class EngineProcess:
 
     def _ready(self, served: ServedModel) -> None:
         self.service.served = served
+        self._elasticity = Elasticity(self._options.kv_idle_s, free_share, time.monotonic())
         self._watchdog = Watchdog(served.engine, self._listen.step_limit_s, partial(self.leave, status=HANGS))
         # Idle time counts from here, not from before a long load.
         with self.presence.here():

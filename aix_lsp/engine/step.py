@@ -100,6 +100,10 @@ class Runner(Protocol):
         """
         ...
 
+    def release(self, runs: Sequence[tuple[int, int]]) -> int:
+        """Give the memory of runs of pages, (first, count), back to the system; their KV is lost. Returns bytes."""
+        ...
+
     def copy_page(self, source: int, target: int, tokens: int) -> None:
         """Copy the KV of a page's first `tokens` positions: copy-on-write of a shared, partly filled page."""
         ...

@@ -216,6 +216,14 @@ class Stepper:
             self._next_check = now + _CHECK_EVERY_S
             self.scheduler.check_integrity()
 
+    def give_back(self) -> None:
+        """Forget what is cached and nobody uses, and give the memory of all free pages back to the system."""
+        cache = self.scheduler.cache
+        cache.tree.clear()
+        freed = self._runner.release(cache.pool.free_runs())
+        self._metrics.released_bytes.inc(freed)
+        log.info("gave %d MiB of the KV cache back", freed >> 20)
+
     # Requests, from being taken on to their one terminal event
 
     def add(self, request: Request) -> None:

@@ -80,6 +80,14 @@ class EngineOptions:
         minimum=0,
         maximum=1 << 20,
     )
+    kv_idle_s: float = engine_option(
+        300.0,
+        "Give the KV cache's memory back to the system after this long without requests; while the system is short of "
+        "memory it is given back at once. 0 keeps it.",
+        unit="s",
+        minimum=0,
+        maximum=2592000,
+    )
     trust_remote_code: bool = engine_option(
         False, "Run the Python code that a model ships with. Only for models you trust."
     )
@@ -220,6 +228,12 @@ class Settings(EngineOptions):
         group="Triggers and timing",
         per_language=True,
         narrows=True,
+    )
+    battery_saver: bool = option(
+        False,
+        "Do not prefetch while the computer runs on battery.",
+        group="Triggers and timing",
+        scope="user",
     )
     deadline_ms: int = option(
         650,

@@ -14,12 +14,21 @@ import time
 from dataclasses import asdict
 
 from benchmarks.machine import announce
-from benchmarks.team.scenarios import ROWS, Setting
+from benchmarks.team.fit import simulation
+from benchmarks.team.on_ray import ON_RAY
+from benchmarks.team.scenarios import SCENARIOS, Setting
+
+ROWS = {**SCENARIOS, **ON_RAY, "simulate": simulation}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.team", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)} (default: all)")
+    parser.add_argument(
+        "rows",
+        nargs="*",
+        metavar="ROW",
+        help=f"of {', '.join(ROWS)} (default: all; router and autoscale need Ray)",
+    )
     parser.add_argument("--typists", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=10.0, help="of one turn")
     parser.add_argument("--rounds", type=int, default=2, help="turns of each side of a comparison")

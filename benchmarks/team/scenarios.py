@@ -242,7 +242,7 @@ def _cold(keys: Sequence[Sequence[Key]]) -> list[Key]:
     return [typed[min(number, len(typed) - 1)] for number in range(8) for typed in keys]
 
 
-ROWS: dict[str, Callable[[Setting], Awaitable[list[Row]]]] = {
+SCENARIOS: dict[str, Callable[[Setting], Awaitable[list[Row]]]] = {
     "scaling": scaling,
     "prefix": prefix,
     "kill": kill,

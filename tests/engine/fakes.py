@@ -40,6 +40,11 @@ class FakeRunner:
         self.before: Callable[[Sequence[Row]], None] = lambda rows: None
         self.layers = 3
 
+    def release(self, runs: Sequence[tuple[int, int]]) -> int:
+        for first, count in runs:
+            self.slots[first : first + count] = [[GARBAGE] * self.page_size for _ in range(count)]
+        return sum(count for _, count in runs)
+
     def copy_page(self, source: int, target: int, tokens: int) -> None:
         self.slots[target][:tokens] = self.slots[source][:tokens]
         self.slots[target][tokens:] = [GARBAGE] * (self.page_size - tokens)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aix_lsp.engine.model.memory import discard
 from aix_lsp.engine.model.slots import Run, Slots
 
 
@@ -110,6 +111,24 @@ class KvPool:
     def buffers(self, layer: int) -> tuple[Tensor, Tensor]:
         """All keys and values of a layer."""
         return self._keys[layer], self._values[layer]
+
+    def release(self, runs: Sequence[tuple[int, int]]) -> int:
+        """Give the memory of runs of pages, (first, count), back to the system; returns how many bytes.
+
+        Their content is lost. What lies on one page of the system's together with a page in use is kept.
+        """
+        if self.device.type != "cpu":
+            return 0
+        freed = 0
+        for part in (*self._keys.values(), *self._values.values()):
+            _, heads, slots, size = part.shape
+            slot = size * part.itemsize
+            for head in range(heads):
+                start = part.data_ptr() + head * slots * slot
+                for first, count in runs:
+                    at = start + first * self.page_size * slot
+                    freed += discard(at, at + count * self.page_size * slot)
+        return freed
 
     def copy(self, source: int, target: int, tokens: int) -> None:
         """Copy the first `tokens` slots of page `source` to page `target`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import sys
 from dataclasses import dataclass
@@ -21,6 +22,22 @@ def give_back() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
             trim(0)
+
+
+def discard(start: int, end: int) -> int:
+    """Give the memory at addresses from `start` to `end` back to the system, as far as whole pages of the system's
+    lie there; it reads as anything afterwards. Returns how many bytes; 0 where the system cannot do that.
+    """
+    page = mmap.PAGESIZE
+    start, end = -(-start // page) * page, end // page * page
+    advice = getattr(mmap, "MADV_DONTNEED" if sys.platform == "linux" else "MADV_FREE", None)
+    if end <= start or advice is None:
+        return 0
+    import ctypes
+
+    madvise = ctypes.CDLL(None).madvise
+    failed = madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), advice)
+    return 0 if failed else end - start
 
 
 def ran_out(error: Exception) -> bool:

@@ -86,6 +86,10 @@ class TorchRunner:
             self._governor.note(kind, time.perf_counter() - begin)
         return sampled
 
+    def release(self, runs: Sequence[tuple[int, int]]) -> int:
+        """See `Runner.release`."""
+        return self._pool.release(runs)
+
     @torch.inference_mode()
     def copy_page(self, source: int, target: int, tokens: int) -> None:
         """See `Runner.copy_page`."""

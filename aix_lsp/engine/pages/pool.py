@@ -4,6 +4,7 @@ sequences.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -120,6 +121,10 @@ class PagePool:
     def _release(self, page: int) -> None:
         assert not self._writing[page], "freed while a sequence may write to it"
         self._free[page] = 1
+
+    def free_runs(self) -> list[tuple[int, int]]:
+        """All free pages as runs (first, count)."""
+        return [(run.start(), run.end() - run.start()) for run in re.finditer(b"\1+", self._free)]
 
     def claim(self, page: int, offset: int) -> bool:
         """Become the writer of a page from `offset` on, if nobody else writes there or relies on what
