@@ -209,7 +209,19 @@ def context_forms(template: Template, above: int | None) -> list[Form]:
     base = Form("no other file", template, above=above)
     sizes = [replace(base, name=f"{n} tokens of other files", context=n, sources=every) for n in SIZES]
     alone = [replace(base, name=f"{source} alone", context=SIZES[0], sources=(source,)) for source in every]
-    return [base, *sizes, *alone]
+    # As code in front of the prefix, each file behind a comment with its path, and no further markers.
+    rest = tuple(piece for piece in template.layout[1:] if piece not in ("{context}", "{header}"))
+    layout = ("<|fim_prefix|>", "{context}", *rest[rest.index("{prefix}") :])
+    inside = replace(template, layout=layout, file=("# {path}\n{text}\n",), repository=(), header=())
+    return [
+        base,
+        *sizes,
+        *alone,
+        *(
+            replace(form, name=f"{form.name}, in the prefix", template=inside)
+            for form in (*sizes[:2], *alone)
+        ),
+    ]
 
 
 def around(cursor: Cursor) -> FimPrompt:
@@ -333,6 +345,7 @@ def main() -> None:
     parser.add_argument(
         "--above", type=int, default=0, help="with --context: lines behind the middle token; -1 for none"
     )
+    parser.add_argument("--forms", nargs="+", metavar="NAME", help="these only, and the first")
     parser.add_argument("--json", type=Path, help="where each outcome is appended as it comes")
     options = parser.parse_args()
     announce()
@@ -348,6 +361,7 @@ def main() -> None:
         if options.context
         else forms(template)
     )
+    chosen = [form for form in chosen if form is chosen[0] or form.name in (options.forms or [form.name])]
     outcomes: list[list[Outcome]] = []
     folders = [searched(folder.resolve(), options.cursors, options.seed) for folder in options.folders]
     for cursor, found in chain.from_iterable(zip(*folders, strict=False)):

@@ -11,12 +11,23 @@ import pytest
 
 from aix_lsp.backends.engine_endpoint import engine_endpoint
 from aix_lsp.settings import Settings
+from aix_lsp.training.gguf_writer import write_gguf
 from tests.client.editor import Editor
 from tests.client.engine_watch import EngineClient, wait_until
 from tests.client.lsp import inline_items
 from tests.client.readiness import NotReady, wait_until_ready
 from tests.end_to_end.conftest import PATIENT, SOURCE
+from tests.engine.model.gguf_files import damage
 from tests.models import SMALL
+
+DAMAGES = (
+    "cut in its tensors",
+    "another file",
+    "a tensor less",
+    "an unknown type",
+    "an unknown cut",
+    "no tokenizer",
+)
 
 
 def messages(editor: Editor) -> str:
@@ -71,6 +82,61 @@ async def test_a_model_without_fim_tokens_continues_the_prefix(fresh_home: Path)
         await suggests(editor)
     [log] = (fresh_home / "log").glob("engine-*.log")
     assert log.read_text().count("no fill-in-the-middle tokens") == 1
+
+
+@pytest.mark.timeout(600)
+async def test_bad_gguf_files_are_told_in_one_line_and_the_server_lives(fresh_home: Path) -> None:
+    """One after the other in one session, which a good model serves in the end."""
+    good = write_gguf(SMALL, fresh_home / "good.gguf", "q8_0")
+    told: dict[str, str] = {}
+    async with await Editor.start(fresh_home) as editor:
+        await editor.initialize(options=PATIENT | {"model": str(fresh_home / "missing.gguf")})
+        for what in DAMAGES:
+            file = fresh_home / f"{what.replace(' ', '-')}.gguf"
+            shutil.copy(good, file)
+            damage(file, what)
+            await switches(editor, str(file))
+            told[what] = await error_about(editor, file.name)
+        assert all("\n" not in said and "model" in said for said in told.values()), told
+        assert (
+            "cut short" in told["cut in its tensors"] and "does not begin as a GGUF" in told["another file"]
+        )
+        assert "aix-lsp models get mellum-4b" in await refused(editor, "mellum-4b")
+        await answers_empty(editor)
+        await switches(editor, str(good))
+        await suggests_in_the_end(editor)
+
+
+async def switches(editor: Editor, model: str) -> None:
+    params = {"command": "aix.switchModel", "arguments": [model]}
+    await editor.wire.request("workspace/executeCommand", params).result()
+
+
+async def refused(editor: Editor, model: str) -> str:
+    await switches(editor, model)
+    return await error_about(editor, model)
+
+
+async def error_about(editor: Editor, name: str) -> str:
+    """The message of the status that says what is wrong with a model."""
+
+    def found() -> list[str]:
+        statuses = [n.params for n in editor.wire.notifications if n.method == "aix/status"]
+        return [s["message"] for s in statuses if s["state"] == "error" and name in s["message"]]
+
+    return str((await editor.wire.wait_for(found, 120))[0])
+
+
+async def suggests_in_the_end(editor: Editor) -> None:
+    buffer = editor.open(None, SOURCE)
+
+    def ready() -> bool:
+        return [n.params for n in editor.wire.notifications if n.method == "aix/status"][-1][
+            "state"
+        ] == "ready"
+
+    await editor.wire.wait_for(ready, 120)
+    assert inline_items(await editor.inline(buffer, "invoked").result())
 
 
 async def test_a_kv_memory_below_one_context_is_named_with_what_is_needed(fresh_home: Path) -> None:

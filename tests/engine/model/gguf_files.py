@@ -72,3 +72,29 @@ def write_model(
     writer.write_tensors_to_file()
     writer.close()
     return out
+
+
+def damage(file: Path, what: str) -> None:
+    """Damage a file that was written from a Llama of ours; `what` says how."""
+    data = file.read_bytes()
+    if what == "cut in its tensors":
+        file.write_bytes(data[:-1000])
+    elif what == "cut in its header":
+        file.write_bytes(data[:3000])
+    elif what == "another file":
+        file.write_bytes(b"PK\x03\x04" + data[4:])
+    elif what == "empty":
+        file.write_bytes(b"")
+    elif what == "an old version":
+        file.write_bytes(data[:4] + b"\x01\0\0\0" + data[8:])
+    elif what == "an unknown type":
+        at = data.index(b"blk.0.ffn_down.weight") + len(b"blk.0.ffn_down.weight") + 4 + 16
+        file.write_bytes(data[:at] + b"\x63\0\0\0" + data[at + 4 :])
+    elif what == "another architecture":
+        file.write_bytes(data.replace(b"\x05\0\0\0\0\0\0\0llama", b"\x05\0\0\0\0\0\0\0mamba", 1))
+    elif what == "no tokenizer":
+        file.write_bytes(data.replace(b"tokenizer.ggml.tokens", b"tokenizer.ggml.nothin"))
+    elif what == "an unknown cut":
+        file.write_bytes(data.replace(b"gpt-2", b"gpt-9"))
+    elif what == "a tensor less":
+        file.write_bytes(data.replace(b"blk.1.ffn_up.weight", b"blk.1.ffn_xx.weight"))

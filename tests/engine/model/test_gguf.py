@@ -32,7 +32,7 @@ from aix_lsp.training import export, vocabulary
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.gguf_writer import write_gguf
 from aix_lsp.training.model import Llama, Shape
-from tests.engine.model.gguf_files import random_model, write_model
+from tests.engine.model.gguf_files import damage, random_model, write_model
 
 SHAPE = Shape(400, hidden=64, layers=2, heads=4, kv_heads=2, intermediate=96, context=256, head_size=16)
 _TEXT = "def area(width, height):\n    return width * height + 1234\n"
@@ -228,31 +228,6 @@ def _logits_after(folder: Path, tokens: list[int]) -> torch.Tensor:
     return found
 
 
-def _damaged(file: Path, what: str) -> None:
-    data = file.read_bytes()
-    if what == "cut in its tensors":
-        file.write_bytes(data[:-1000])
-    elif what == "cut in its header":
-        file.write_bytes(data[:3000])
-    elif what == "another file":
-        file.write_bytes(b"PK\x03\x04" + data[4:])
-    elif what == "empty":
-        file.write_bytes(b"")
-    elif what == "an old version":
-        file.write_bytes(data[:4] + b"\x01\0\0\0" + data[8:])
-    elif what == "an unknown type":
-        at = data.index(b"blk.0.ffn_down.weight") + len(b"blk.0.ffn_down.weight") + 4 + 16
-        file.write_bytes(data[:at] + b"\x63\0\0\0" + data[at + 4 :])
-    elif what == "another architecture":
-        file.write_bytes(data.replace(b"\x05\0\0\0\0\0\0\0llama", b"\x05\0\0\0\0\0\0\0mamba", 1))
-    elif what == "no tokenizer":
-        file.write_bytes(data.replace(b"tokenizer.ggml.tokens", b"tokenizer.ggml.nothin"))
-    elif what == "an unknown cut":
-        file.write_bytes(data.replace(b"gpt-2", b"gpt-9"))
-    elif what == "a tensor less":
-        file.write_bytes(data.replace(b"blk.1.ffn_up.weight", b"blk.1.ffn_xx.weight"))
-
-
 @pytest.mark.parametrize(
     ("what", "said"),
     [
@@ -270,7 +245,7 @@ def _damaged(file: Path, what: str) -> None:
 )
 def test_what_cannot_be_run_is_said_in_one_line(folder: Path, tmp_path: Path, what: str, said: str) -> None:
     file = write_gguf(folder, tmp_path / "tiny.gguf", "q8_0")
-    _damaged(file, what)
+    damage(file, what)
     with pytest.raises(ModelError, match=said) as caught:
         _read(file)
     assert "\n" not in str(caught.value)
