@@ -9,6 +9,7 @@ READY  := $(VENV)/.installed
 
 help:
 	@echo "make demo    install, then watch the server complete a real file in the terminal"
+	@echo "make demo-team  two servers, eight typists, the page, and a server killed: two minutes"
 	@echo "make test    install, then lint, check types and run the tests"
 	@echo "make test-editors  fetch every editor that can be had here, VS Code too, and run their tests"
 	@echo "make test-models   run the tests with real weights and llama.cpp's own server, where they are"
@@ -36,6 +37,10 @@ venv-module:
 
 demo: $(READY)
 	@$(BIN)/python -m benchmarks.demo
+
+.PHONY: demo-team
+demo-team: $(READY)
+	@$(BIN)/python -m benchmarks.team.demo
 
 lint: $(READY)
 	$(BIN)/ruff check .
