@@ -65,9 +65,9 @@ def _markdown(_: Path) -> str:
 
 
 def _trust(_: Path) -> str:
-    from aix_lsp import trust
+    from aix_lsp.settings.schema import trust_tables
 
-    return trust.markdown().rstrip("\n")
+    return trust_tables().rstrip("\n")
 
 
 def _pretty(value: Any) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from aix_lsp.settings.names import SECTION, STRING_OR_LIST, options
 from aix_lsp.settings.table import Settings
 from aix_lsp.settings.validate import constrained
+from aix_lsp.trust import Source, Trust, narrows
 
 _HEAD = """\
 # Settings
@@ -130,3 +131,38 @@ def _default(name: str) -> Any:
 
 def _simple(name: str) -> bool:
     return bool(options()[name].per_language)
+
+
+def trust_tables() -> str:
+    """The tables of docs/security.md: what each source may do, and which settings each may give."""
+    rows = [
+        (Source.DEFAULTS, Trust.CHOOSES, ""),
+        (Source.USER, Trust.CHOOSES, "`config.toml`"),
+        (Source.PROJECT, Trust.SHAPES, "`.aix-lsp.toml`"),
+        (Source.PROJECT, Trust.NARROWS, "the same, in a workspace that the editor does not trust"),
+        (Source.EDITOR, Trust.CHOOSES, "`workspace/configuration`, `didChangeConfiguration`"),
+        (Source.CLIENT, Trust.CHOOSES, ""),
+        (Source.EDITOR, Trust.SHAPES, "those two and commands, over a socket with `--no-token`"),
+        (Source.FLAGS, Trust.CHOOSES, "`--model`, `--set`"),
+        (Source.COMMANDS, Trust.CHOOSES, "`aix.switchModel` and others"),
+    ]
+    lines = [
+        "| source, later ones winning | runs and contacts | allows | shapes | forbids |",
+        "|---|---|---|---|---|",
+    ]
+    for source, trust, note in rows:
+        name = f"{source} ({note})" if note else str(source)
+        marks = [trust >= Trust.CHOOSES, trust >= Trust.CHOOSES, trust >= Trust.SHAPES, True]
+        lines.append(f"| {name} | {' | '.join('yes' if mark else 'no' for mark in marks)} |")
+    groups = {
+        "Decide what is run, contacted or disclosed (only the user sets them)": [],
+        "Decide what is sent (a project can only lower them, turn them off, or add to `exclude`)": [],
+        "Shape suggestions (a project may set them, within the bounds)": [],
+    }  # type: dict[str, list[str]]
+    user, sent, shape = groups.values()
+    for name, option in options().items():
+        if name != "languages":
+            (user if option.scope == "user" else sent if narrows(option) else shape).append(name)
+    lines += ["", "| settings | |", "|---|---|"]
+    lines += [f"| {title} | {', '.join(f'`{name}`' for name in names)} |" for title, names in groups.items()]
+    return "\n".join(lines) + "\n"

@@ -26,7 +26,7 @@
   :type 'plist)
 
 (defvar aix-lsp-status nil
-  "What the server last said of itself: a plist of :state :message :model.")
+  "The server's latest status: a plist of :state :message :model.")
 
 (defvar aix-lsp-client-functions nil
   "Functions that return the buffer's client, nil, or `pending' before it is there.

@@ -114,9 +114,9 @@ An error would keep the other functions of a mode's hook from running."
   nil)
 
 (defun aix-lsp-connection--ended-early ()
-  "Say that the server has ended before it answered."
+  "Say that the server exited before it answered."
   (aix-lsp-connection--fail
-   "`%s' ended before it answered: see the buffer `%s'; then M-x aix-lsp-restart"
+   "`%s' exited before it answered: see the buffer `%s'; then M-x aix-lsp-restart"
    (string-join aix-lsp-command " ") " *aix-lsp stderr*"))
 
 (defun aix-lsp-connection-get ()

@@ -29,7 +29,7 @@ What fails is said by the client."
   (let ((told 'waiting))
     (aix-lsp-models--run client "aix.models" nil (lambda (answer) (setq told answer)))
     (with-timeout (aix-lsp-models--patience
-                   (user-error "The server does not say which models there are"))
+                   (user-error "The server did not list its models"))
       (while (eq told 'waiting) (accept-process-output nil 0.05)))
     told))
 
@@ -50,8 +50,8 @@ What fails is said by the client."
   (aix-lsp-models--run
    client "aix.switchModel" (list model)
    (lambda (_)
-     (message "aix-lsp: %s is in use until the server ends; %s" model
-              (format "to keep it, put :model %S into `aix-lsp-settings'" model)))))
+     (message "aix-lsp: %s is in use until the server exits; %s" model
+              (format "to keep it, add :model %S to `aix-lsp-settings'" model)))))
 
 ;;;###autoload
 (defun aix-lsp-choose-model ()

@@ -29,12 +29,12 @@
 (require 'aix-lsp-ghost)
 
 (defcustom aix-lsp-idle-delay 0
-  "Seconds without a key before a suggestion is asked for."
+  "Seconds of idle time before a suggestion is requested."
   :group 'aix-lsp
   :type 'number)
 
 (defcustom aix-lsp-automatic t
-  "Whether suggestions come while you type; else only by `aix-lsp-suggest'."
+  "Whether to suggest while you type; if nil, only on `aix-lsp-suggest'."
   :group 'aix-lsp
   :type 'boolean)
 

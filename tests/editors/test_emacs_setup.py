@@ -70,7 +70,7 @@ def test_customize_group(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "told"),
-    [("no-such-aix-lsp", "run `pipx install aix-lsp'"), ("false", "ended before it answered")],
+    [("no-such-aix-lsp", "run `pipx install aix-lsp'"), ("false", "exited before it answered")],
 )
 def test_a_server_that_cannot_start_is_said_once_and_disturbs_nothing(
     command: str, told: str, tmp_path: Path

@@ -76,7 +76,7 @@ def test_switch_model_and_restart(editor: PluginNeovim, tmp_path: Path) -> None:
 
 def test_what_it_tells(editor: PluginNeovim) -> None:
     start(editor, "told.py")
-    for word, part in (("status", "ready"), ("statistics", "shown"), ("nonsense", "no such word")):
+    for word, part in (("status", "ready"), ("statistics", "shown"), ("nonsense", "unknown subcommand")):
         editor.lua("told = {}")
         editor.api.command(f"AixLsp {word}")
         editor.wait(lambda part=part: part in "".join(editor.lua("return told")), part)

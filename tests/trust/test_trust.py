@@ -13,6 +13,7 @@ from aix_lsp import trust
 from aix_lsp.lsp.workspace import Configuration, Workspace
 from aix_lsp.settings import Layer, Settings, for_language, resolve
 from aix_lsp.settings.names import options
+from aix_lsp.settings.schema import trust_tables
 from aix_lsp.trust import Source, Trust, trust_in
 
 DOCS = Path(__file__).parents[2] / "docs" / "security.md"
@@ -200,4 +201,4 @@ async def test_a_workspace_is_trusted_where_the_editor_says_nothing(
 
 def test_the_page_shows_the_table() -> None:
     """Made again by: aix-lsp settings --trust"""
-    assert trust.markdown() in DOCS.read_text("utf-8")
+    assert trust_tables() in DOCS.read_text("utf-8")

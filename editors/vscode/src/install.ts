@@ -41,10 +41,10 @@ async function steps(
   await mkdir(folder, { recursive: true });
   progress.report({ message: "looking for Python" });
   const python = await findPython(folder, log, token);
-  progress.report({ message: "making an environment" });
+  progress.report({ message: "creating an environment" });
   await run(folder, python, ["-I", "-m", "venv", environment], log, token);
   const name = vscode.workspace.getConfiguration("aix.server").get<string>("package", "aix-lsp");
-  progress.report({ message: `installing ${name}; PyTorch is large, this takes minutes` });
+  progress.report({ message: `installing ${name}; PyTorch is large, so this takes a few minutes` });
   const pip = ["-m", "pip", "install", "--upgrade", "--progress-bar", "off", name];
   await run(folder, programOf(environment, "python"), pip, log, token, (line) => {
     const step = /^(Collecting|Downloading|Installing collected packages|Successfully)\b.*/.exec(line);

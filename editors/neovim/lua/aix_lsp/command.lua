@@ -62,7 +62,7 @@ function M.define()
     local word = table.remove(arguments, 1) or 'status'
     local run = words[word]
     if not run then
-      vim.notify(("aix-lsp: no such word '%s'; see :help :AixLsp"):format(word), vim.log.levels.ERROR)
+      vim.notify(("aix-lsp: unknown subcommand '%s'; see :help :AixLsp"):format(word), vim.log.levels.ERROR)
       return
     end
     run(arguments)

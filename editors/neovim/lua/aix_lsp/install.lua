@@ -48,7 +48,7 @@ function M.run(venv, executable, package, done)
   end
   local pip = { executable, '-m', 'pip', 'install', '--upgrade', '--quiet', package }
   chain({
-    { title = 'making an environment in ' .. venv, cmd = { base, '-I', '-m', 'venv', venv } },
+    { title = 'creating an environment in ' .. venv, cmd = { base, '-I', '-m', 'venv', venv } },
     { title = ('installing %s; torch is large, this takes minutes'):format(package), cmd = pip, cwd = venv },
   }, function(failure)
     if failure then

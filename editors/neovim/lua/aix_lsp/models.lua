@@ -5,7 +5,7 @@ local M = {}
 local function use(model)
   server.call('aix.switchModel', { model }, function()
     local kept = "to keep it, add to the options of setup(): settings = { model = '%s' }"
-    vim.notify(('aix-lsp: %s is in use until the server ends; '):format(model) .. kept:format(model))
+    vim.notify(('aix-lsp: %s is in use until the server exits; '):format(model) .. kept:format(model))
   end)
 end
 
