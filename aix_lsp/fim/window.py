@@ -16,6 +16,9 @@ from aix_lsp.fim.reading import LineColumn, Lines, between, distance, read
 
 STEP_LINES = 32
 STEP_COLUMNS = 512
+_LINES_ABOVE = 8
+"""A new middle begins so many whole lines above the cursor's: models that read the prefix first complete better from a
+middle that is under way than from its first line (docs/quality.md, `benchmarks.prompts`)."""
 _FULL = 0.75
 """A new prefix takes this share of its budget, so that a while of typing fits before the edge moves again."""
 _KEEP_AT_LEAST = 0.25
@@ -170,7 +173,7 @@ def _canonical(after: str) -> str:
 
 
 def _anchor(previous: Window | None, before: str, limits: Limits) -> int:
-    """Where the middle begins in `before`: the previous anchor while it holds, else the cursor's line."""
+    """Where the middle begins in `before`: the previous anchor while it holds, else some lines above the cursor's."""
     if previous is not None and before.startswith(previous.prefix):
         typed = before[len(previous.prefix) :]
         if len(typed) <= limits.middle_chars and typed.count("\n") <= limits.middle_lines:
@@ -178,4 +181,9 @@ def _anchor(previous: Window | None, before: str, limits: Limits) -> int:
     line = before.rfind("\n") + 1
     if len(before) - line > limits.middle_chars // 2:
         return len(before) - len(before) % STEP_COLUMNS
+    for _ in range(_LINES_ABOVE):
+        above = before.rfind("\n", 0, line - 1) + 1 if line else 0
+        if not above or len(before) - above > limits.middle_chars // 2:
+            break  # a prefix there is
+        line = above
     return line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from pathlib import Path
 
 from aix_lsp.files import read_json
 from aix_lsp.models.listing import Catalogued, catalogued
@@ -17,9 +18,17 @@ _QUICK_MS, _BEARABLE_MS = 150.0, 2500.0
 
 
 def due(today: date | None = None) -> str:
-    """The hint if it is to be shown now, and it never is again; else empty. The first day is for getting to know."""
-    today = today or date.today()
-    file = state_dir() / _FILE
+    """The hint if it is to be shown now, and it never is again; else empty. The first day is for getting to know.
+
+    Where nothing can be remembered, nothing is said.
+    """
+    try:
+        return _due(state_dir() / _FILE, today or date.today())
+    except OSError:
+        return ""
+
+
+def _due(file: Path, today: date) -> str:
     try:
         told = read_json(file, 1 << 12)
         days = (today - date.fromisoformat(told["since"])).days

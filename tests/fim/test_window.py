@@ -186,3 +186,14 @@ def test_the_middle_begins_at_the_cursors_line_and_grows_to_a_limit() -> None:
         window = next_window(window, text, cursor, Limits())
         assert window.middle.count("\n") <= Limits().middle_lines
     assert window.prefix.startswith("a\nb\n")
+
+
+def test_a_new_middle_begins_some_lines_above_the_cursor() -> None:
+    """As many as there is room for, and never all: a prefix stays."""
+    text = Text.of("".join(f"line_{number} = {number}\n" for number in range(40)))
+    window = next_window(None, text, (30, 4), Limits())
+    assert window.middle.startswith("line_22 = 22\n") and window.middle.endswith("\nline")
+    small = next_window(None, text, (30, 4), Limits(middle_chars=80))
+    assert small.middle.startswith("line_28 = 28\n") and len(small.middle) <= 40
+    top = next_window(None, text, (3, 4), Limits())
+    assert (top.prefix, top.middle) == ("line_0 = 0\n", "line_1 = 1\nline_2 = 2\nline")

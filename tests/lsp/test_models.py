@@ -31,7 +31,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with serving(Hub({ENTRY.gguf.repository: {"q8_0.gguf": WEIGHTS}})) as hub:
         monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setattr("tests.client.peer.PATIENCE_S", 240)  # what is run starts Python and imports much
+        for name in ("HOME", "USERPROFILE"):
+            monkeypatch.setenv(name, str(tmp_path))
         for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE", "OLLAMA_MODELS", "LLAMA_CACHE"):
             monkeypatch.delenv(name, raising=False)
         yield hub
@@ -112,6 +114,11 @@ def test_when_a_hint_is_due(home: Path, hub: Hub, monkeypatch: pytest.MonkeyPatc
     assert hint.due(today + timedelta(days=15)) == "", "the first days are over"
     assert "qwen2.5-coder-1.5b" in hint.due(today + timedelta(days=2))
     assert hint.due(today + timedelta(days=3)) == ""
+
+
+def test_where_nothing_can_be_remembered_nothing_is_said(home: Path, hub: Hub) -> None:
+    home.write_text("a file in the place of the folder")
+    assert hint.due() == ""
 
 
 @pytest.mark.parametrize(
