@@ -20,6 +20,7 @@ from aix_lsp.completion.text import Position, Text
 from aix_lsp.privacy.documents import without_secrets
 from aix_lsp.privacy.secrets import redact
 from benchmarks.stats import percentile
+from tests.privacy.adversary import adversary, forms, is_told_behind
 from tests.privacy.heldout import HARMLESS, heldout
 from tests.privacy.heldout import KINDS as heldout_kinds
 from tests.privacy.planted import KINDS, Plant, leaks, plants
@@ -41,6 +42,7 @@ def main() -> None:
     arguments = parser.parse_args()
     planted("planted", plants(arguments.seed, arguments.each), KINDS)
     planted("held out", heldout(arguments.seed, arguments.each), heldout_kinds)
+    planted("adversary", adversary(arguments.seed), len({kind for kind, *_ in forms()}))
     masked = sum(bool(redact(line, "python").placeholders) for line in HARMLESS)
     print(f"harmless, held out: {masked} of {len(HARMLESS)} masked")
     ordinary(arguments.seed, arguments.files)
@@ -55,6 +57,8 @@ def planted(name: str, secrets: Iterator[Plant], kinds: int) -> None:
     for plant in secrets:
         count += 1
         for position in POSITIONS:
+            if is_told_behind(plant) and position in ("half typed", "key by key"):
+                continue
             if leaked(plant, position):
                 found[position] += 1
                 print(f"  leaks {position}: {plant.kind}")

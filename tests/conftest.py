@@ -12,6 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from aix_lsp.privacy import known
 from tests.client.engine_watch import end_engines
 from tests.models import SMALL
 
@@ -34,6 +35,13 @@ def remove_home(home: Path) -> None:
     """Remove a home and whatever engine still runs for it."""
     end_engines(home)
     shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def no_known_secrets() -> Iterator[None]:
+    """What a test's documents gave away says nothing of another test's."""
+    yield
+    known.forget()
 
 
 @pytest.fixture(autouse=True)

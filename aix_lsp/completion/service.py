@@ -30,6 +30,7 @@ from aix_lsp.completion.request import (
 from aix_lsp.completion.responder import Responder, takes_context
 from aix_lsp.completion.telemetry import Telemetry
 from aix_lsp.completion.text import DocumentSnapshot, Edit, Position
+from aix_lsp.privacy import known
 from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
 
@@ -172,6 +173,8 @@ class CompletionService:
         state.debouncer.typed(self._clock())
         self._context_provider.edited(after, edits)
         try:
+            if edits:
+                known.note(before.text, before.language, *edits[0].start)
             state.change(before, after, edits)
         except Exception:
             log.exception("an edit could not be followed")

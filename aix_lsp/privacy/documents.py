@@ -13,7 +13,10 @@ from typing import NamedTuple, Protocol, Self, TypeVar
 
 from cachetools import LRUCache, cached
 
-from aix_lsp.privacy.secrets import PLAIN, RedactedLine, is_literal, redact_line, redact_lines
+from aix_lsp.privacy.known import without_known
+from aix_lsp.privacy.line_states import PLAIN
+from aix_lsp.privacy.scanned_line import Style
+from aix_lsp.privacy.secrets import RedactedLine, redact_line, redact_lines, style_of
 
 _FAR_LINES = 4096
 """On either side of the cursor; what lies farther is left empty, since no prompt reaches there."""
@@ -46,7 +49,7 @@ def _characters(clean: _Clean) -> int:
     return sum(map(len, clean.lines)) + len(clean.lines)
 
 
-_known: LRUCache[tuple[int, str, bool], tuple[_Block, _Clean]] = LRUCache(
+_known: LRUCache[tuple[int, str, Style], tuple[_Block, _Clean]] = LRUCache(
     _MOST_CHARACTERS, getsizeof=lambda entry: _characters(entry[1])
 )
 """By a block's identity, which is its own as long as it is kept here."""
@@ -57,7 +60,7 @@ def without_secrets(text: T, language: str, line: int, column: int = -1) -> tupl
 
     With a `column`, that is where the user is typing: what is still unfinished there is judged more strictly.
     """
-    literal, state = is_literal(language), PLAIN
+    style, state = style_of(language), PLAIN
     found: list[_Block] = []
     placeholders: dict[str, None] = {}
     first = 0
@@ -66,30 +69,31 @@ def without_secrets(text: T, language: str, line: int, column: int = -1) -> tupl
         if behind < line - _FAR_LINES or first > line + _FAR_LINES:
             clean = _Clean(_empty(len(block)), (), PLAIN)
         elif first <= line < behind and column >= 0:
-            clean = _typed_in(block, state, literal, line - first, column)
+            clean = _typed_in(block, state, style, line - first, column)
         else:
-            clean = _block(block, state, literal)
-        found.append(clean.lines)
-        placeholders.update(dict.fromkeys(clean.placeholders))
+            clean = _block(block, state, style)
+        lines, known = without_known(clean.lines)
+        found.append(lines)
+        placeholders.update(dict.fromkeys((*clean.placeholders, *known)))
         first, state = behind, clean.state
     return text.with_blocks(found), tuple(placeholders)
 
 
-def _block(block: _Block, state: str, literal: bool) -> _Clean:
-    key = (id(block), state, literal)
+def _block(block: _Block, state: str, style: Style) -> _Clean:
+    key = (id(block), state, style)
     known = _known.get(key)
     if known is None or known[0] is not block:
-        known = (block, _sliced(block, state, literal))
+        known = (block, _sliced(block, state, style))
         with suppress(ValueError):  # larger than the whole cache
             _known[key] = known
     return known[1]
 
 
-def _sliced(block: _Block, state: str, literal: bool) -> _Clean:
+def _sliced(block: _Block, state: str, style: Style) -> _Clean:
     lines: list[str] = []
     placeholders: list[str] = []
     for start in range(0, len(block), _SLICE):
-        clean = _slice(block[start : start + _SLICE], state, literal)
+        clean = _slice(block[start : start + _SLICE], state, style)
         lines += clean.lines
         placeholders += clean.placeholders
         state = clean.state
@@ -97,16 +101,16 @@ def _sliced(block: _Block, state: str, literal: bool) -> _Clean:
 
 
 @cached(LRUCache(_MOST_CHARACTERS // 8, getsizeof=_characters))
-def _slice(lines: _Block, state: str, literal: bool) -> _Clean:
-    found, placeholders, state = redact_lines(lines, state, literal)
+def _slice(lines: _Block, state: str, style: Style) -> _Clean:
+    found, placeholders, state = redact_lines(lines, state, style)
     return _Clean(tuple(found) if placeholders else lines, placeholders, state)
 
 
-def _typed_in(block: _Block, state: str, literal: bool, at: int, column: int) -> _Clean:
+def _typed_in(block: _Block, state: str, style: Style, at: int, column: int) -> _Clean:
     """A block in which the user is typing."""
-    before = _sliced(block[:at], state, literal)
-    typed = _line(block[at], before.state, literal, column)
-    behind = _sliced(block[at + 1 :], typed.state, literal)
+    before = _sliced(block[:at], state, style)
+    typed = _line(block[at], before.state, style, column)
+    behind = _sliced(block[at + 1 :], typed.state, style)
     return _Clean(
         (*before.lines, typed.text, *behind.lines),
         (*before.placeholders, *typed.placeholders, *behind.placeholders),
@@ -114,8 +118,8 @@ def _typed_in(block: _Block, state: str, literal: bool, at: int, column: int) ->
     )
 
 
-def _line(line: str, state: str, literal: bool, column: int) -> RedactedLine:
-    return redact_line(line, state, literal, column)
+def _line(line: str, state: str, style: Style, column: int) -> RedactedLine:
+    return redact_line(line, state, style, column)
 
 
 @lru_cache(maxsize=64)

@@ -10,6 +10,7 @@ import re
 from enum import IntEnum
 
 from aix_lsp.privacy.randomness import entropy, is_hex, is_sequence, is_uuid, kinds, mean_run, word_share
+from aix_lsp.privacy.secret_kinds import NOT_A_VALUE
 
 _TEMPLATE = re.compile(
     r"\$\{\{.{0,200}?\}\}|\{\{.{0,200}?\}\}|\$\{[^}]{0,200}\}|\$\([^)]{0,200}\)|#\{[^}]{0,200}\}|<%.{0,200}?%>"
@@ -35,6 +36,10 @@ _DATED = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?")
 _PUBLIC = re.compile(r"AAAA[A-E]3NzaC1|sha\d+-|sha\d+:|h1:|md5[:-]|data:|urn:|https?:|[\w.+-]+@[\w-]+\.\w")
 _MIXED = re.compile(r"[A-Za-z].*[0-9]|[0-9].*[A-Za-z]")
 _MIXED_CASE = re.compile(r"[a-z].*[A-Z]|[A-Z].*[a-z]|[A-Za-z].*[0-9]|[0-9].*[A-Za-z]")
+_CHOSEN = re.compile(r"(?=.{0,63}[!#%*?+^&$~@])[\w.!#%*?+^&$~@-]{8,64}")
+"""Such as people choose where a sign is asked for."""
+_WORDS = re.compile(r"[a-z]{3,12}(?:[-_. ][a-z]{3,12}){3,11}")
+_DIGIT_RUNS = re.compile(r"[0-9]+")
 _SIXTY_FOUR = re.compile(r"[A-Za-z0-9+/_-]{16,}={1,2}")
 
 
@@ -56,6 +61,7 @@ def is_secret(value: str, level: Level, *, open_end: bool = False, literal: bool
     `open_end`: it is being typed, or goes on where we do not see it, so that less of it has to do. `literal`: it
     stands unquoted in a file where that is a text (YAML, .env), not a name.
     """
+    value = value.removeprefix("{noop}")
     rest = _TEMPLATE.sub("", value)
     if not rest.strip() or _REFERENCE.fullmatch(value) or _is_placeholder(rest, 0 if open_end else 3):
         return False
@@ -83,8 +89,10 @@ def _is_password(value: str, open_end: bool, literal: bool) -> bool:
     if len(value) < (2 if open_end else 4) or _PATH.fullmatch(value) or _PUBLIC.match(value):
         return False
     if " " in value.strip():
-        return _is_phrase(value)
+        return _is_phrase(value) or (open_end and _is_begun_phrase(value))
     if open_end:
+        return True
+    if _is_word_list(value):
         return True
     letters_only = value.replace("_", "").replace("-", "").replace(".", "").isalpha()
     if letters_only:
@@ -105,6 +113,14 @@ def _is_password(value: str, open_end: bool, literal: bool) -> bool:
     return any(map(str.isalnum, value))
 
 
+def _is_word_list(value: str) -> bool:
+    """Whether a password is made of four words or more, none of which says what it is a password for."""
+    if _WORDS.fullmatch(value) is None or "." in value or "_" in value:
+        return False
+    words = _PARTS.split(value)
+    return not any(word in _FILLERS or word.removesuffix("s") in NOT_A_VALUE for word in words)
+
+
 def _is_phrase(value: str) -> bool:
     """Whether a value with blanks is a passphrase: lower-case words, or random ones; no sentence for people."""
     words = value.split()
@@ -114,12 +130,29 @@ def _is_phrase(value: str) -> bool:
     return plain and len(words) >= 12 and len(words) % 3 == 0
 
 
+def _is_begun_phrase(value: str) -> bool:
+    """Whether what is typed may become a passphrase of twelve words: some short lower-case words, none common."""
+    words = value.split()
+    return (
+        len(words) >= 2
+        and all(w.isalpha() and w.islower() and 3 <= len(w) <= 8 for w in words[:-1])
+        and not (_FILLERS.intersection(words) or NOT_A_VALUE.intersection(words))
+    )
+
+
 def _is_token(value: str, open_end: bool) -> bool:
     if " " in value.strip():
         return any(is_random(word, 16, open_end) for word in value.split())
-    if len(value) < (4 if open_end else 8) or _says_what_it_is(value):
+    if len(value) < (4 if open_end else 8) or (
+        _says_what_it_is(value) and not (open_end and value.isdigit() and len(value) >= 12)
+    ):
         return False
     if is_uuid(value) or (open_end and len(value) >= 6 and _MIXED.search(value)):
+        return True
+    chosen = value.partition(":")[2] or value
+    if _CHOSEN.fullmatch(chosen) and _MIXED.search(chosen):
+        return True
+    if open_end and len(value) >= 8 and kinds(value) and (":" not in value or len(chosen) >= 6):
         return True
     if is_hex(value) and len(value) >= (6 if open_end else 12):
         return not value.isdigit() or len(value) >= 16
@@ -137,7 +170,13 @@ def _says_what_it_is(value: str) -> bool:
     """Whether a value is a path, a number, a date, or has something before it that names its kind."""
     if _PUBLIC.match(value) or _NUMBER.fullmatch(value) or _DATED.fullmatch(value):
         return True
-    words = 0.6 if kinds(value) == 3 and len(value) >= 32 else 0.4 if len(value) >= 20 else 0.0
+    words = (
+        0.6
+        if kinds(value) == 3 and len(value) >= 32
+        else 0.4
+        if len(value) >= 20 or kinds(value) == 3
+        else 0.0
+    )
     return _PATH.fullmatch(value) is not None and word_share(value) >= words
 
 
@@ -147,8 +186,20 @@ def is_random(value: str, least: int, open_end: bool) -> bool:
         return False
     if open_end and is_hex(value) and _MIXED.search(value) and not value.startswith("0x"):
         return True
-    if open_end and _MIXED_CASE.search(value) and word_share(value) < 0.35 and not is_sequence(value):
+    if (
+        open_end
+        and _MIXED_CASE.search(value)
+        and word_share(value) < (0.5 if kinds(value) == 3 else 0.35)
+        and not is_sequence(value)
+    ):
         return not _says_what_it_is(value)
+    if (
+        open_end
+        and kinds(value) == 3
+        and len(_DIGIT_RUNS.findall(value)) >= 2
+        and not _says_what_it_is(value)
+    ):
+        return True
     if kinds(value) < 3 or is_hex(value) or is_uuid(value) or _says_what_it_is(value) or is_sequence(value):
         return False
     digits = sum(map(str.isdigit, value))

@@ -59,6 +59,7 @@ _PREFIXED: tuple[tuple[str, str, int], ...] = (
     (
         "sbp_ sb_secret_ dnkey- oy2 access-sandbox- access-development- access-production- pat-na1- pat-na2- pat-eu1-"
         " aio_ lin_oauth_ nfp_ pcsk_ apify_api_ CCIPAT_ CCIPRJ_ bkua_ dckr_oat_ glwt- hcaik_ jina_ xau_ vcp_ rpa_"
+        " rnd_ cio pypi-AgEIcHlwaS5vcmc CLOJARS_ glsa_ glc_ sgp_"
         " AAAAAAAAAAAAAAAAAAAAAA",
         r"[\w.-]",
         14,
@@ -118,13 +119,25 @@ WEBHOOK = re.compile("|".join(_ANYWHERE))
 """Anywhere in a line; one of the groups is replaced."""
 JWT = re.compile(r"(?:eyJ|ZXlK)([\w+/=-]{4,}(?:\.[\w+/=-]*){0,4})")
 
+HASHES = re.compile(
+    r"(?:\$(?:2[abxy]?\$\d\d|apr1|argon2\w{0,2}|scrypt|pbkdf2[\w-]{0,12}|[156y])\$|pbkdf2_sha\d{1,3}\$|bcrypt_sha256\$)"
+    r"([\w./+=$,*-]{4,512})"
+)
+"""Of passwords, in the forms of crypt(3) and web frameworks; the group is replaced."""
+
 # Names
 
 _AT_WORD = r"(?:(?<![a-z])|(?-i:(?<=[a-z])(?=[A-Z])))"
 """Where a word of a name begins: `pass` in `db_pass` and `dbPass`, not in `bypass`."""
+_IN_OTHER_LANGUAGES = """
+passwort kennwort contraseña contrasena wachtwoord lösenord hasło heslo пароль 密码 密碼 パスワード 비밀번호
+"""
+_OTHER_LANGUAGES = _IN_OTHER_LANGUAGES.split()
 PASSWORD = (
-    r"passw(?:or)?d|passphrase|passcode|passwort|pswd|pwd|storepass|keypass|mnemonic|seed_?phrase|identified\s+by"
-    rf"|(?:bind|root|user|db)(?:pw|pass)(?!w)|{_AT_WORD}(?:pass|pw)"
+    r"passw(?:or)?d|passphrase|passcode|pswd|pwd|(?:store|key|require)pass(?!w)|masterauth|mnemonic"
+    r"|(?:seed|recovery)[_ ]?phrase|identified\s+by|pre-?shared-?key|pin[_ -]?code|wi-?fi[_ -]?key|mot[ _]de[ _]passe"
+    rf"|{'|'.join(_OTHER_LANGUAGES)}|(?:bind|root|user|db)(?:pw|pass)(?!w)"
+    rf"|(?-i:[A-Z]{{2}}(?<!BY)(?<!OM)PASS(?![A-Za-z]))|{_AT_WORD}(?:pass|pw|senha)"
 )
 _KEYS = """
 api access auth private encryption encrypt signing account master session shared license app application
@@ -155,9 +168,9 @@ NAMES = re.compile(
 )
 _STEMS = """
 pass pw secret token cred auth bearer key session jwt pat sig dsn hmac otp salt pepper webhook psk license sid
-conn pswd mnemonic seed client app contribsys identified
+conn pswd mnemonic seed client app contribsys identified phrase pre-shared preshared pin wifi wi-fi senha
 """
-STEMS = tuple(_STEMS.split())
+STEMS = (*_STEMS.split(), *_OTHER_LANGUAGES)
 """In lower case, one of these stands wherever a name of a password, a secret or a key does."""
 _ABOUT = """
 file filename path dir directory url uri endpoint host port name names type types kind length len size min max

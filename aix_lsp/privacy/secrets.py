@@ -11,17 +11,24 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from aix_lsp.privacy.judgement import Level, is_secret
-from aix_lsp.privacy.line_secrets import LineScan, Span
-from aix_lsp.privacy.secret_kinds import NAMES
+from aix_lsp.privacy import line_states
+from aix_lsp.privacy.command_lines import NEXT_ARGUMENT, NEXT_CREDENTIALS
+from aix_lsp.privacy.line_secrets import secrets_in
+from aix_lsp.privacy.line_states import PLAIN
+from aix_lsp.privacy.scanned_line import ScannedLine, Span, Style
 
 _LITERAL_LANGUAGES = """
 yaml yml dockercompose dotenv env properties ini toml dockerfile containerfile shellscript shell sh bash zsh fish
 bat makefile conf cfg config nginx apacheconf editorconfig helm ansible terraform-vars github-actions-workflow
 csh systemd desktop netrc log http rest hurl
 """
-_LITERAL = frozenset(_LITERAL_LANGUAGES.split())
-"""Language ids, and endings, of files in which a value needs no quotes."""
+_PROSE_LANGUAGES = (
+    "markdown md mdx plaintext text txt restructuredtext rst asciidoc adoc org csv tsv mail eml"
+)
+_STYLES = dict.fromkeys(_LITERAL_LANGUAGES.split(), Style.LITERAL) | dict.fromkeys(
+    _PROSE_LANGUAGES.split(), Style.PROSE
+)
+"""By language ids, and endings."""
 _LONG = 4096
 _OVERLAP = 1024
 _CACHED = 1024
@@ -34,25 +41,8 @@ _BODY_LINE = re.compile(
     r"""[ \t"'`+,;#*/|\\>.&()-]*(?:[rnbf]?["'])?(?:(?:\\[nr])?[A-Za-z0-9+/=]{1,100}(?:\\[nr])*["'`+,;\\ \t)&.|]*)?"""
     r"""|[ \t"'#*/]*[A-Z][A-Za-z-]+:[ ].*|[ \t"'#*/]*=[A-Za-z0-9+/]{4}["'\\nr,;+ \t]*"""
 )
-_ITEM = re.compile(
-    r"""[ \t]*(?:-[ \t]+)?["']?(?:name|key|field|label)["']?[ \t]*[:=][ \t]*["']?([\w.-]{2,80})["']?,?[ \t]*"""
-    r"""|[ \t]*<key>([\w.-]{2,80})</key>[ \t]*""",
-    re.IGNORECASE,
-)
-_VARIABLE = re.compile(r"""[ \t]*(?:variable|output)[ \t]+"([\w-]{2,80})"[ \t]*\{[ \t]*""")
-_ABOUT_VARIABLE = re.compile(r"[ \t]+(?:description|type|sensitive|nullable|ephemeral)[ \t]*=")
-_NEXT = re.compile(
-    r"""[ \t]*(?:["']?(?:value|default)["']?[ \t]*[:=][ \t]*|<string>|[rbfu]{0,2}(?=["'`])|)(["'`]?)"""
-    r"""([^"'`<>\s]{2,512}(?:[^"'`<>\n]{0,512}(?=["'`<]))?)""",
-    re.IGNORECASE,
-)
-_KIND = re.compile(r"kind:[ \t]*[\"']?(\w+)")
-_DATA = re.compile(r"[ \t]+[\"']?[\w.-]+[\"']?:[ \t]*[\"']?([^\s\"']{4,})")
-
-# What a line leaves for the next: nothing, a private key's or a public thing's body, a name that waits for its value,
-# a Kubernetes secret and its data.
-PLAIN, PRIVATE, PUBLIC, MANIFEST, DATA = "", "private", "public", "manifest", "data"
-_WAITING = {f"waits {level.name}": level for level in Level}
+PRIVATE, PUBLIC = "private", "public"
+"""States in the body of a private key, or of a public thing; for all others see line_states."""
 
 
 class Redacted(NamedTuple):
@@ -68,71 +58,74 @@ class RedactedLine(NamedTuple):
     text: str
     placeholders: tuple[str, ...]
     state: str
+    secrets: tuple[str, ...] = ()
 
 
-def is_literal(language: str) -> bool:
-    """Whether values need no quotes in files of a language (LSP id, or a file's ending)."""
-    return language.lower() in _LITERAL
+def style_of(language: str) -> Style:
+    """What values look like in files of a language (LSP id, or a file's ending)."""
+    return _STYLES.get(language.lower(), Style.QUOTED)
 
 
 def redact(text: str, language: str = "") -> Redacted:
     """Replace the secrets in a whole text; lengths and line endings stay."""
-    lines, placeholders, _ = redact_lines(text.split("\n"), PLAIN, is_literal(language))
+    lines, placeholders, _ = redact_lines(text.split("\n"), PLAIN, style_of(language))
     return Redacted("\n".join(lines), placeholders) if placeholders else Redacted(text, ())
 
 
 def redact_lines(
-    lines: Iterable[str], state: str, literal: bool
+    lines: Iterable[str], state: str, style: Style
 ) -> tuple[Sequence[str], tuple[str, ...], str]:
     """Lines without their secrets, what stands in place of those, and the state behind the last line."""
     found: list[str] = []
     placeholders: list[str] = []
     for line in lines:
-        redacted = redact_line(line, state, literal)
+        redacted = redact_line(line, state, style)
         found.append(redacted.text)
         placeholders += redacted.placeholders
         state = redacted.state
     return found, tuple(dict.fromkeys(placeholders)), state
 
 
-def redact_line(line: str, state: str, literal: bool, cursor: int = -1) -> RedactedLine:
+def redact_line(line: str, state: str, style: Style, cursor: int = -1) -> RedactedLine:
     """One line, with or without its ending. `cursor` is a column where the user is typing, or -1."""
     if cursor < 0 and len(line) <= _CACHED:
-        return _remembered(line, state, literal)
-    return _redact_line(line, state, literal, cursor)
+        return _remembered(line, state, style)
+    return _redact_line(line, state, style, cursor)
 
 
-def _redact_line(line: str, state: str, literal: bool, cursor: int) -> RedactedLine:
+def _redact_line(line: str, state: str, style: Style, cursor: int) -> RedactedLine:
     content = line.rstrip("\r\n")
     if not content.strip():
-        return RedactedLine(line, (), PLAIN if state in _WAITING else state)
-    spans, state = _spans(content, state, literal, cursor)
+        return RedactedLine(line, (), state)
+    spans, state = _spans(content, state, style, cursor)
     if not spans:
         return RedactedLine(line, (), state)
     parts: list[str] = []
     placeholders: list[str] = []
+    secrets: list[str] = []
     position = 0
     for start, end in _merged(spans):
-        placeholders.append("".join(map(_char_like, line[start:end])))
+        secrets.append(line[start:end])
+        placeholders.append("".join(map(char_like, line[start:end])))
         parts += [line[position:start], placeholders[-1]]
         position = end
-    return RedactedLine("".join(parts) + line[position:], tuple(placeholders), state)
+    return RedactedLine("".join(parts) + line[position:], tuple(placeholders), state, tuple(secrets))
 
 
 @lru_cache(maxsize=65536)
-def _remembered(line: str, state: str, literal: bool) -> RedactedLine:
+def _remembered(line: str, state: str, style: Style) -> RedactedLine:
     """All lines but the last are the same from keystroke to keystroke."""
-    return _redact_line(line, state, literal, -1)
+    return _redact_line(line, state, style, -1)
 
 
-def _spans(line: str, state: str, literal: bool, cursor: int) -> tuple[list[Span], str]:
+def _spans(line: str, state: str, style: Style, cursor: int) -> tuple[list[Span], str]:
     """What is secret in a line: bodies of keys, and what is found between them."""
     spans: list[Span] = []
     at = 0
     while state in (PRIVATE, PUBLIC) or (head := _head(line, at)) is not None:
         if state not in (PRIVATE, PUBLIC):
             assert head is not None
-            spans += _moved(_ordinary(line[at : head.start()], state, literal, cursor - at)[0], at)
+            spans += _moved(_ordinary(line[at : head.start()], state, style, cursor - at)[0], at)
             at, state = head.end(), PRIVATE if _SECRET_HEAD.search(head[0]) else PUBLIC
         end = line.find("-----END", at)
         if end < 0:
@@ -142,7 +135,7 @@ def _spans(line: str, state: str, literal: bool, cursor: int) -> tuple[list[Span
             continue
         spans += _bodies(line, at, end) if state == PRIVATE else []
         at, state = _behind_end(line, end), PLAIN
-    more, state = _ordinary(line[at:], state, literal, cursor - at)
+    more, state = _ordinary(line[at:], state, style, cursor - at)
     return spans + _moved(more, at), state
 
 
@@ -163,53 +156,22 @@ def _bodies(line: str, start: int, end: int) -> list[Span]:
     return [match.span() for match in _BODY.finditer(line, start, end) if match[0][0] != "\\"]
 
 
-def _ordinary(line: str, state: str, literal: bool, cursor: int) -> tuple[list[Span], str]:
+def _ordinary(line: str, state: str, style: Style, cursor: int) -> tuple[list[Span], str]:
     spans: list[Span] = []
-    waits: Level | None = None
+    command = state in (NEXT_ARGUMENT, NEXT_CREDENTIALS)
     for start in range(0, max(len(line), 1), _LONG):
         first = max(0, start - _OVERLAP)
         part = line[first : start + _LONG + _OVERLAP]
-        scan = LineScan(part, literal, max(-1, cursor - first))
-        spans += _moved(scan.spans(), first)
-        waits = scan.waits
-    spans += _expected(line, state, literal, cursor)
-    return spans, _state_behind(line, state, waits)
+        scanned = ScannedLine(part, style, max(-1, cursor - first), command)
+        spans += _moved(secrets_in(scanned), first)
+    whole = ScannedLine(line, style, cursor, command)
+    whole.waits, whole.waits_for = scanned.waits, scanned.waits_for
+    spans += line_states.expected(whole, state)
+    return spans, line_states.behind(whole, state)
 
 
-def _expected(line: str, state: str, literal: bool, cursor: int) -> list[Span]:
-    """What the line before has announced."""
-    if state in _WAITING:
-        value = _NEXT.match(line)
-        quoted = value is not None and bool(value[1])
-        if value is not None and (literal or quoted or "<" in line[: value.start(2)]):
-            start, end = value.span(2)
-            open_end = start <= cursor <= end
-            if is_secret(value[2], _WAITING[state], literal=literal, open_end=open_end):
-                return [(start, end)]
-    elif state == DATA and (value := _DATA.match(line)) is not None:
-        return [value.span(1)]
-    return []
-
-
-def _state_behind(line: str, state: str, waits: Level | None) -> str:
-    if state in (MANIFEST, DATA) and line[0] not in " \t":
-        state = DATA if line.startswith(("data:", "stringData:")) else MANIFEST if line != "---" else PLAIN
-    if kind := _KIND.match(line):
-        return MANIFEST if kind[1] == "Secret" else PLAIN
-    if state in (MANIFEST, DATA):
-        return state
-    if waits is not None:
-        return f"waits {waits.name}"
-    if state in _WAITING and _ABOUT_VARIABLE.match(line):
-        return state
-    item = (_ITEM.fullmatch(line) or _VARIABLE.fullmatch(line)) if len(line) <= 200 else None
-    name = NAMES.search(item[item.lastindex or 1]) if item is not None else None
-    if name is not None:
-        return f"waits {(Level.PASSWORD if name.lastgroup == 'password' else Level.SECRET).name}"
-    return PLAIN
-
-
-def _char_like(char: str) -> str:
+def char_like(char: str) -> str:
+    """What stands in a placeholder for a character of a secret."""
     if char.isdigit():
         return "0"
     if char.isalpha():

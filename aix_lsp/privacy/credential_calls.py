@@ -1,0 +1,230 @@
+"""Secrets that a call or a statement gives away rather than a name before them: `login("bob", "…")`. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from aix_lsp.privacy.judgement import Level, is_secret
+from aix_lsp.privacy.named_values import is_about, is_whole
+from aix_lsp.privacy.scanned_line import ScannedLine, Span
+from aix_lsp.privacy.secret_kinds import NAMES, STEMS
+
+_PAIR = re.compile(
+    r"(?:auth|login|credentials?|basicauth|userpass\w{0,12})[ \t]{0,4}[=:(\[]{0,3}[ \t]{0,4}[(\[]?[ \t]{0,4}"
+    r"[A-Za-z]{0,2}[\"'][^\"'\n]{0,128}[\"'][ \t]{0,4},[ \t]{0,4}[A-Za-z]{0,2}([\"'])",
+    re.IGNORECASE,
+)
+_CALLEES = """
+" login log_in logon sign_in signin authenticate auth basic_auth setbasicauth basicauth bearer_auth
+plainauth httpbasicauth httpdigestauth usernamepasswordcredentials passwordauthentication
+networkcredential pscredential usernamepasswordauthenticationtoken getconnection mysqli
+mysqli_connect mysqli_real_connect mysql_real_connect mysql_connect pg_connect pdo dbi->connect
+wifi.begin wifimulti.addap createhmac createcipheriv createdecipheriv createcipher secretkeyspec
+pbekeyspec fernet jwt.encode jwt.decode jwt.sign jwt.verify signwith setsigningkey hmac.new
+hmac.compare_digest btoa cookieparser pgp_sym_encrypt pgp_sym_decrypt evp_bytestokey keystore.load
+connect_to sp_addlogin set_password setpassword withpassword usepassword createsecretkey ldap_bind
+ftp_login imap_open ssh2_auth_password curlopt_userpwd curlopt_password curlopt_xoauth2_bearer
+with_credentials withcredentials as_user
+"""
+_CALL = re.compile(
+    r"(?<![A-Za-z0-9])(?:" + "|".join(sorted(map(re.escape, _CALLEES.split()), key=len, reverse=True)) + r")"
+    r"(?:[ \t]{0,2}\(|,[ \t]{0,4}(?=[\"']))",
+    re.IGNORECASE,
+)
+_ENDING_WORDS = """
+login auth jwt hmac connect pdo credential cipher wifi key btoa fernet sign cookie pgp_ passw curlopt ldap ftp_ imap
+bytes as_user log_in logon buffer
+"""
+_ENDINGS = tuple(_ENDING_WORDS.split())
+_ENCODED = re.compile(r"\bBuffer\.from\([\"'][\w.@-]{1,64}:([^\"'/ ]{3,256})")
+_STRING = re.compile(r"[A-Za-z]{0,2}(\\?)([\"'`])")
+_COLON = re.compile(r"[\w.@-]{1,64}:(.{3,256})")
+_MOST_STRINGS = 6
+_TOCHARARRAY = re.compile(r"[\"']([^\"']{3,256})[\"']\.toCharArray\(\)")
+_BEFORE_NAME = re.compile(
+    r"""([\"'])((?:(?!\1)[^\\\n]){3,64})\1\)?(?:
+        [ \t]{0,4}(?:===?|!==?|\.equals(?:IgnoreCase)?\(|\.compareTo\()[ \t]{0,4}[\w.$>-]{0,64}
+      | [ \t]{0,4}\)[ \t]{0,4}(?:[\w.<>]{1,40}[ \t]{1,4}){1,2}
+      | [ \t]{1,8}(?:[\w:-]{1,40}=[\"'][^\"'<>]{0,80}[\"'][ \t]{1,8}){0,3}
+        (?:key|name|id|property)[ \t]{0,2}=[ \t]{0,2}[\"'][\w.:-]{0,64}
+    )""",
+    re.VERBOSE,
+)
+_UNPACKED = re.compile(
+    r"(?:[ \t]{0,4},[ \t]{0,4}[\w$]{1,40}){0,4}[ \t]{0,4}[\])]?[ \t]{0,4}:?=[ \t]{0,4}[\[(]?[ \t]{0,4}"
+    r"(?=[A-Za-z]?[\"'`])"
+)
+_UNPACKED_BELOW = re.compile(
+    r"[^=\"']{0,40}?((?:[\w$.]{1,40}[ \t]{0,4},[ \t]{0,4}){1,6}[\w$.]{1,40})[ \t]{0,4}[\])]?[ \t]{0,4}=[ \t]{0,4}[(\[]"
+)
+_SAID = re.compile(
+    r"""(?:(?:log[ ]?in|credentials?|creds|user(?:name)?|sign[ ]in)\b
+        [^\n]{0,24}?[ :`][\w.@-]{1,40}`?[ \t]{0,2}[/:][ \t]{0,2}`?
+      | \bwith[ ](?:the[ ])?password[ \t]{1,2}[\"'`]? | \buse[ ][\w.@-]{1,40}:
+    )([^\s\"'`,;|]{6,64})""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_IS_COMMENT = re.compile(r"[ \t]*(?:#|//|/?\*|--|;|<!--|\"\"\")|.*[ \t](?:#|//)[ \t]")
+_LISTED = re.compile(r"[\w$][ \t]{0,4},[ \t]{0,4}[\w$]{0,40}$")
+_INSERT = re.compile(r"\binsert\s{1,4}into\b[^()]{1,120}\(([^()]{1,400})\)", re.IGNORECASE)
+_QUOTED = re.compile(r"'((?:[^'\\]|\\.|''){1,256})'")
+
+
+def calls(line: ScannedLine) -> Iterator[Span]:
+    """The secrets among the arguments of calls that take them, and those that stand before a name."""
+    text, lower = line.text, line.lower
+    if line.prose or _IS_COMMENT.match(text):
+        yield from _said(line)
+    if not ('"' in text or "'" in text or "`" in text):
+        return
+    if any(ending in lower for ending in _ENDINGS):
+        for match in _PAIR.finditer(text):
+            start, end, closed = line.string(match.end(), match[1])
+            if is_secret(text[start:end], Level.PASSWORD, open_end=line.is_open(start, end, closed)):
+                yield start, end
+        for call in _CALL.finditer(text):
+            yield from _arguments(line, call.end())
+    if "Buffer.from" in text:
+        for match in _ENCODED.finditer(text):
+            if is_secret(match[1], Level.PASSWORD, open_end=line.is_typed(*match.span(1))):
+                yield match.span(1)
+    if "toCharArray" in text:
+        for match in _TOCHARARRAY.finditer(text):
+            if is_secret(match[1], Level.PASSWORD, open_end=line.is_typed(*match.span(1))):
+                yield match.span(1)
+    if any(stem in lower for stem in STEMS):
+        yield from _before_names(line)
+        yield from _unpacked(line)
+    if "insert" in lower or "INSERT" in text:
+        yield from _inserted(line)
+
+
+def _said(line: ScannedLine) -> Iterator[Span]:
+    """`log in as admin / …`, in comments and in text for people."""
+    for said in _SAID.finditer(line.text):
+        start, end = said.start(1), said.start(1) + len(said[1].rstrip(".:)"))
+        value, typed = line.text[start:end], line.is_typed(*said.span(1))
+        if "/" in value or not (looks_chosen(value) or typed):
+            continue
+        if is_secret(value, Level.SECRET, open_end=typed):
+            yield start, end
+
+
+def _arguments(line: ScannedLine, at: int) -> Iterator[Span]:
+    """The strings of a call that look like passwords."""
+    text, count, limit = line.text, 0, min(len(line.text), at + 400)
+    while at < limit and count < _MOST_STRINGS:
+        opening = _STRING.search(text, at, limit)
+        if opening is None or ";" in text[at : opening.start()] or ":" in text[at : opening.start()]:
+            return
+        start, end, closed = line.string(opening.end(), opening[1] + opening[2])
+        count, at = count + 1, end + 1
+        value = text[start:end]
+        if (pair := _COLON.fullmatch(value)) is not None and "/" not in value:
+            start, value = start + pair.start(1), pair[1]
+        if text[at:].lstrip().startswith((":", "=>")) or value.startswith(("/", "http")):
+            continue
+        level = Level.PASSWORD if looks_chosen(value) or line.is_typed(start, end) else Level.SECRET
+        typed = line.is_open(start, end, closed) and (len(value) >= 8 or any(map(str.isdigit, value)))
+        if is_secret(value, level, open_end=typed):
+            yield start, end
+
+
+def looks_chosen(value: str) -> bool:
+    """Whether a string is like a password that somebody chose: one word of letters and digits."""
+    letters, digits = any(map(str.isalpha, value)), any(map(str.isdigit, value))
+    return letters and digits and 6 <= len(value) <= 64 and " " not in value
+
+
+def _before_names(line: ScannedLine) -> Iterator[Span]:
+    for match in _BEFORE_NAME.finditer(line.text):
+        names = NAMES.finditer(line.text, match.end(2) + 1, match.end() + 40)
+        name = next((it for it in names if it.lastgroup != "key" and it.start() <= match.end() + 24), None)
+        if name is None or is_about(line.text[name.end() : name.end() + 16].split("(")[0]):
+            continue
+        level = Level.PASSWORD if name.lastgroup == "password" else Level.SECRET
+        if is_secret(match[2], level, open_end=line.is_typed(*match.span(2))):
+            yield match.span(2)
+
+
+def _unpacked(line: ScannedLine) -> Iterator[Span]:
+    """`user, password = "bob", "…"`"""
+    if "," not in line.text or "=" not in line.text:
+        return
+    for name in NAMES.finditer(line.text):
+        match = _UNPACKED.match(line.text, name.end())
+        if match is None or name.lastgroup == "key":
+            continue
+        if "," in match[0] or _LISTED.search(line.text[: name.end()][-90:]):
+            yield from _arguments(line, match.end())
+
+
+def _inserted(line: ScannedLine) -> Iterator[Span]:
+    """The strings of an SQL statement that writes a column of passwords."""
+    for match in _INSERT.finditer(line.text):
+        name = NAMES.search(match[1])
+        if name is not None and name.lastgroup == "password":
+            yield from sql_strings(line, match.end())
+
+
+def sql_strings(line: ScannedLine, at: int) -> Iterator[Span]:
+    """Strings of a row that look like passwords."""
+    for match in _QUOTED.finditer(line.text, at):
+        open_end = line.is_typed(*match.span(1))
+        if (looks_chosen(match[1]) or open_end) and is_secret(match[1], Level.PASSWORD, open_end=open_end):
+            yield match.span(1)
+
+
+def columns(line: ScannedLine) -> str:
+    """The state behind the head of a statement or a table whose rows have passwords, or empty."""
+    insert = _INSERT.search(line.text)
+    if insert is not None and ";" not in line.text and (name := NAMES.search(insert[1])):
+        return "rows" if name.lastgroup == "password" else ""
+    text = line.text.strip()
+    separator = "|" if text.startswith("|") else ","
+    if text.count(separator) < (2 if separator == "|" else 1) or (separator == "," and not line.prose):
+        return ""
+    for number, cell in enumerate(text.split(separator)):
+        cell = cell.strip(" \t*_`\"'").lower()
+        name = NAMES.fullmatch(cell)
+        if name is not None and name.lastgroup in ("password", "secret") and is_whole(cell, ""):
+            return f"column {number} {separator}"
+    return ""
+
+
+def in_columns(line: ScannedLine, state: str) -> Iterator[Span]:
+    """The secrets in a row below the head of a table."""
+    if state == "rows":
+        yield from sql_strings(line, 0)
+        return
+    _, number, separator = state.split(" ")
+    indent = len(line.text) - len(line.text.lstrip())
+    at = indent
+    for count, cell in enumerate(line.text[indent:].split(separator)):
+        value = cell.strip(" \t*_`\"'")
+        start = at + cell.find(value)
+        if count == int(number) and value:
+            open_end = line.is_typed(start, at + len(cell))
+            if is_secret(value, Level.PASSWORD, open_end=open_end):
+                yield start, start + len(value)
+        at += len(cell) + 1
+
+
+def goes_on(line: ScannedLine, state: str) -> bool:
+    """Whether a row does not end its table."""
+    if state == "rows":
+        return ";" not in line.text
+    return state[-1] in line.text
+
+
+def opens_call(line: ScannedLine) -> bool:
+    """Whether the arguments of a call that takes a password are to come on the next lines."""
+    text = line.text.rstrip()
+    if not text.endswith(("(", "[")):
+        return False
+    call = _CALL.search(text, max(0, len(text) - 60))
+    if call is not None and call.end() == len(text):
+        return True
+    unpacked = _UNPACKED_BELOW.fullmatch(text)
+    return unpacked is not None and any(name.lastgroup == "password" for name in NAMES.finditer(unpacked[1]))

@@ -1,0 +1,146 @@
+"""Secrets in a line that need no name: keys of a known format, addresses with a password, random strings. Pure.
+
+Every expression is bounded or consumes what it looks at, so that time grows with the line's length only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from aix_lsp.privacy.judgement import Level, is_random, is_secret
+from aix_lsp.privacy.randomness import is_hex, kinds, word_share
+from aix_lsp.privacy.scanned_line import ScannedLine, Span
+from aix_lsp.privacy.secret_kinds import BY_SHAPE, BY_START, HASHES, JWT, SITES, UNFINISHED, WEBHOOK
+
+_TOKEN = re.compile(r"(?<=\\)[nrtbf]|[A-Za-z0-9_][\w.~-]{6,}")
+_BARE = re.compile(r"(?<![\w+/=~.-])(?:(?<=\\)[nrt])?([A-Za-z0-9_+/][\w+/=.~-]{11,})")
+_TWILIO = re.compile(r"(?:SK|AC)([0-9a-f]{4,32})(?!\w)")
+_URL = re.compile(r"://([^\s:/@'\"`<>?#]{0,128})(?::([^\s@'\"`<>]{1,256}))?@")
+_OPEN_TOKEN = re.compile(r"://([\w-]{6,256})(?=$|[\"'`\s])")
+_OPEN_URL = re.compile(r"://([\w.%+-]{0,64}):([^\s@'\"`/<>{}$]{2,256})(?=$|[\"'`\s])")
+_ADDRESS = re.compile(
+    r"(?:\b(?:thin|oci8?):[\w.-]{1,64}/|(?-i:CONNECT|conn)[ \t]{1,4}[\w.-]{1,64}/|[\"'`][\w.-]{1,64}:)"
+    r"([^\s@/'\"`<>()]{3,256})@(?:tcp\(|//|[\w.-]{1,64}[:\w])",
+    re.IGNORECASE,
+)
+_SCHEME = re.compile(
+    r"\b(bearer|basic|token|apikey|api-key|digest|negotiate)[ \t]{1,4}([\w.~+/=!#%*?$^&-]{4,1024})",
+    re.IGNORECASE,
+)
+
+
+def known(line: ScannedLine) -> Iterator[tuple[int, int, int]]:
+    """Keys of a known format: (start with what all have in common, start, end)."""
+    text = line.text
+    for token in _TOKEN.finditer(text):
+        start = token.start()
+        for prefix, expression in BY_START.get(text[start : start + 2], ()):
+            if not text.startswith(prefix, start):
+                continue
+            typed = UNFINISHED.match(text, start + len(prefix))
+            if typed and typed[0] and len(prefix) > 2 and line.is_typed(*typed.span()):
+                yield start, *typed.span()
+                break
+            match = expression.match(text, start)
+            if match and _is_made(match[1]):
+                yield start, *match.span(1)
+                break
+        else:
+            if line.is_typed(start, token.end()) and (hexes := _TWILIO.match(text, start)):
+                yield start, *hexes.span(1)
+            elif (token.end() - start >= 16 or text[token.end() : token.end() + 1] == ":") and (
+                match := BY_SHAPE.match(text, start)
+            ):
+                yield start, *match.span(match.lastindex or 0)
+    if "eyJ" in text or "ZXlK" in text:
+        for match in JWT.finditer(text):
+            if len(match[1]) >= 8 and kinds(match[1]) >= 2:
+                yield match.start(), *match.span(1)
+    if "$" in text:
+        for match in HASHES.finditer(text):
+            yield match.start(), *match.span(1)
+
+
+def without_name(line: ScannedLine) -> Iterator[Span]:
+    """Secrets that stand in addresses, headers and alone."""
+    if "://" in line.text:
+        yield from _urls(line)
+    if "@" in line.text:
+        for match in _ADDRESS.finditer(line.text):
+            if is_secret(match[1], Level.PASSWORD, literal=True, open_end=line.is_typed(*match.span(1))):
+                yield match.span(1)
+    if any(site in line.lower for site in SITES):
+        for match in WEBHOOK.finditer(line.text):
+            yield match.span(match.lastindex or 0)
+    if any(scheme in line.lower for scheme in ("basic ", "bearer ", "token ", "key ", "digest ")):
+        yield from _schemes(line)
+    yield from _bare(line)
+
+
+def _urls(line: ScannedLine) -> Iterator[Span]:
+    for match in _URL.finditer(line.text):
+        user, password = match[1], match[2]
+        if password is None:
+            if is_secret(user, Level.SECRET) and word_share(user) < 0.5:
+                yield match.span(1)
+            continue
+        open_end = line.is_typed(*match.span(2))
+        if is_secret(password, Level.PASSWORD, literal=True, open_end=open_end) or is_secret(
+            user, Level.SECRET
+        ):
+            yield match.span(2)
+        if is_random(user, 16, False) or password == "x-oauth-basic":
+            yield match.span(1)
+    for match in _OPEN_URL.finditer(line.text):
+        if line.is_typed(*match.span(2)) and not match[2].isdigit():
+            yield match.span(2)
+    for match in _OPEN_TOKEN.finditer(line.text):
+        if line.is_typed(*match.span(1)) and word_share(match[1]) < 0.5:
+            yield match.span(1)
+
+
+def _schemes(line: ScannedLine) -> Iterator[Span]:
+    header = "authorization" in line.lower
+    for match in _SCHEME.finditer(line.text):
+        start, end = match.span(2)
+        open_end = line.is_typed(start, end)
+        if (
+            header and match[1].lower() != "token" and is_secret(match[2], Level.PASSWORD, open_end=open_end)
+        ) or (len(match[2]) >= 6 and is_secret(match[2], Level.SECRET, open_end=open_end)):
+            yield start, end
+
+
+def _bare(line: ScannedLine) -> Iterator[Span]:
+    for match in _BARE.finditer(line.text):
+        start, end = match.span(1)
+        if _is_bare_secret(line, start, end):
+            yield start, end
+            continue
+        name, equals, value = match[1].rstrip("=").rpartition("=")
+        if equals and len(value) >= 12 and _is_bare_secret(line, start + len(name) + 1, end):
+            yield start + len(name) + 1, end
+
+
+def _is_bare_secret(line: ScannedLine, start: int, end: int) -> bool:
+    value = line.text[start:end].strip("=")
+    return is_random(value, 20, line.is_typed(start, end)) and not _is_part(line.text, start)
+
+
+def _is_part(text: str, start: int) -> bool:
+    """Whether a token goes on from something that says what it is: data, a digest, a path of an address."""
+    before = text[max(0, start - 80) : start]
+    return (
+        before.endswith((";base64,", "sha256:", "sha512:", " h1:"))
+        or before.rpartition(" ")[2].count("://") > 0
+    )
+
+
+def _is_made(rest: str) -> bool:
+    """Whether what follows a known prefix is no word."""
+    share = word_share(rest)
+    if any(map(str.isdigit, rest)):
+        if (rest.isupper() or is_hex(rest)) and len(rest) >= 12:
+            return True
+        return share < (0.9 if len(rest) >= 16 else 0.75)
+    return share < 0.5

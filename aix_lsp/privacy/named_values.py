@@ -1,0 +1,276 @@
+"""Secrets in a line that have a name: `password = "…"`, `"token": "…"`, `ENV SECRET_KEY …`. Pure.
+
+Every expression is bounded or consumes what it looks at, so that time grows with the line's length only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from aix_lsp.privacy.judgement import Level, is_random, is_secret
+from aix_lsp.privacy.randomness import word_share
+from aix_lsp.privacy.scanned_line import ScannedLine, Span
+from aix_lsp.privacy.secret_kinds import NAMES, NOT_A_VALUE, STEMS, VENDOR
+
+_LONG = re.compile(r"[\w=-]{12,}")
+_REST = re.compile(r"[\w.-]{0,48}(?:\[\w{0,8}\])?")
+_REST_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_CONNECTION = re.compile(
+    r"""(?P<closed>\\?["'`*]{1,3})?[\])}]{0,2}(?:
+        :[ \t]{0,4}[\w\[\]<>.,\ |&?*:]{1,60}?=[ \t]{0,8}(?=[A-Za-z@$&]{0,3}\\?["'`])
+      | [ \t]{1,4}[\w.\[\]*&:<>]{1,40}[ \t]{0,4}(?P<typed>:?=)[ \t]{0,4}(?=["'`])
+      | [ \t]{0,4}\{[^{}"'`]{0,60}\}[ \t]{0,4}(?P<property>=)[ \t]{0,4}(?=["'`@$])
+      | [ \t]{0,20}(?P<op>=>|:=|\?=|\|\|=|\?\?=?|===?|!==?|\+=|=|::?|:|<-|\|\||~>)(?:[ \t]{0,40}\*{0,2}[ \t]{0,2})
+      | [ \t]{0,4}(?P<comma>,)[ \t]{0,20}(?P<value>["']?(?:value|default|fallback)["']?[ \t]{0,4}[:=][ \t]{0,4})?
+      | ["']?[ \t]{1,8}value[ \t]{0,4}=[ \t]{0,4}
+      | (?P<tag>>)
+      | [ \t]{0,4}[({][ \t]{0,4}
+      | (?P<verb>[ \t]{1,4}(?:is|was|equals|to)[ \t]{1,4})
+      | [ \t]{1,20}(?=["'`“„«])
+    )""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_OPENING = re.compile(r"[A-Za-z@$&]{0,3}#{0,3}(\\?)(\"\"\"|'''|[\"'`])")
+_BRACKETED = re.compile(r"%?[qQ]{1,2}[ \t]?([{(\[<|/!])|(\[\[)|([“„«‘])")
+_CLOSERS = {"{": "}", "(": ")", "[": "]", "<": ">", "[[": "]]", "“": "”", "„": "“", "«": "»", "‘": "’"}
+_COMMA = re.compile(r"\\?[\"'`][ \t]{0,4}(?:,|:|=>|\)?[ \t]{0,4}(?:\bor\b|\|\||\?\?))[ \t]{0,20}")
+_MOST_ARGUMENTS = 4
+_MOST_NAMES = 128
+"""Of secrets in one part of a line; what has more is no code, and is replaced from there on."""
+_FILLED = re.compile(
+    r"[^\"'`;\n]{0,80}?(?:[=(,:?|{\[][ \t]{0,4}|(?:String|crypt|lazy)[ \t]{1,4})[A-Za-z@$&]{0,3}(?=[\"'`])"
+)
+_CALLED = re.compile(r"[\w\])]\([ \t]{0,4}[A-Za-z]{0,2}\\?[\"'`][\w.-]{0,64}$")
+_INSIDE = re.compile(r"[^\s;&\"'`<>,\\]{1,512}")
+_PLAIN = re.compile(r"[^\s\"'`,;(){}\[\]&<>]{1,512}")
+_TO_THE_END = re.compile(r"(?:(?<![ \t])#|[^\s#;]).{0,1024}?(?=[ \t]+#|[ \t]*$)")
+_WRAPPING = re.compile(r"(?:!!?[a-z]{1,12}|&\w{1,40})[ \t]{1,4}(?=[\w\"'])|(?:base64:(?=.))|<!\[CDATA\[")
+_FROM_THE_START = re.compile(
+    r"[ \t]*(?:-[ \t]+|export[ \t]+|ENV[ \t]+|ARG[ \t]+|set(?:env|x)?[ \t]+(?:-\w+[ \t]+)?|\$env:)?"
+    r"[\"']?[\w.:/-]*$",
+    re.IGNORECASE,
+)
+_SET = re.compile(
+    r"[ \t]*(?:ENV|ARG|setenv|setx|SetEnv|set[ \t]+-\w+|export|#[ \t]*define)[ \t]+[\w.-]*$", re.IGNORECASE
+)
+_OPTION = re.compile(r"(?:^|\s)--?[\w-]{0,32}$")
+_DIRECTIVE = re.compile(r"[ \t]*(?:enable[ \t]+|username[ \t]+\S{1,40}[ \t]+)?[\w.-]*$")
+_BLANKS = re.compile(r"[ \t]{1,20}(?:[057][ \t]+)?\"?")
+_COMMENT = re.compile(r"[ \t]*(?:#|//|--|;|\*|/\*|<!--|%|>|REM\b)|.*[ \t](?:#|//)[ \t]", re.IGNORECASE)
+_TO_COME = re.compile(
+    r"[ \t]*(?:[([{|>\\]|[|>][+-]?|\"\"\"\\?|'''|`|@[\"']|<<[~-]?[\"']?\w+[\"']?|b?r?\"\"\"|\[\[|%?[qQ]\{)*[ \t]*"
+)
+_IS_TEXT = re.compile(r"\"\"\"|'''|`|@[\"']|<<|\[\[|[qQ]\{")
+_PHRASE = re.compile(r"(?:mnemonic|seed|recovery)", re.IGNORECASE)
+_SHELL = re.compile(r"[ \t]*(?:export[ \t]+)?[A-Z][A-Z0-9_]*=")
+_LITERAL_OPS = frozenset(("=", ":", ":=", "=>", "?=", "::", ":"))
+_TELLING = re.compile(r".*\d.*[^\W\d_]|.*[^\W\d_].*\d", re.DOTALL)
+LEVELS = {"password": Level.PASSWORD, "secret": Level.SECRET, "vendor": Level.SECRET, "key": Level.KEY}
+
+
+def named(line: ScannedLine) -> Iterator[Span]:
+    """The secrets behind names; notes in the line which name waits for a value that is still to come."""
+    if not any(stem in line.lower for stem in STEMS) and not (
+        (line.cursor >= 0 or _LONG.search(line.text)) and VENDOR.search(line.lower)
+    ):
+        return
+    for count, name in enumerate(NAMES.finditer(line.text)):
+        if count == _MOST_NAMES:
+            yield name.start(), len(line.text)
+            return
+        level = LEVELS[name.lastgroup or ""]
+        rest = _REST.match(line.text, name.end())
+        assert rest is not None, "it matches nothing, too"
+        if not is_whole(name[0], rest[0]) or is_about(rest[0]) or _is_public(line.text, name.start()):
+            continue
+        if "." in rest[0] and line.text.startswith("(", rest.end()):
+            level = min(level, Level.SECRET)  # a method's argument: password.encode("utf-8")
+        span = _value(line, name, rest.end(), level)
+        if span is not None:
+            yield span
+
+
+def _is_public(text: str, start: int) -> bool:
+    return text[max(0, start - 7) : start].lower().rstrip("_-. ").endswith("public")
+
+
+def is_whole(name: str, rest: str) -> bool:
+    """Whether a name ends where a word does: `token`, `tokens`, `tokenValue`, but not `tokenizer`."""
+    if not rest or not rest[0].isalpha():
+        return True
+    if rest[0] in "sS" and not rest[1:2].isalpha():
+        return True
+    return name[-1].islower() and rest[0].isupper()
+
+
+def is_about(rest: str) -> bool:
+    """Whether a name goes on so that its value is something about the secret: `password_file`."""
+    words = (word.lower() for word in _REST_WORD.findall(rest))
+    return any(word in NOT_A_VALUE or word.removesuffix("s") in NOT_A_VALUE for word in words)
+
+
+def _value(line: ScannedLine, name: re.Match[str], end: int, level: Level) -> Span | None:
+    """The secret behind a name; `end` is where the name's own word ends."""
+    text = line.text
+    connection = _CONNECTION.match(text, end)
+    if connection is None:
+        return _behind_blanks(line, name, end, level)
+    at = connection.end()
+    _wait(line, connection, at, level)
+    if node := _WRAPPING.match(text, at):
+        at = node.end()
+    if (
+        connection["comma"]
+        and not connection["value"]
+        and not _CALLED.search(text[max(0, name.start() - 80) : name.start()])
+    ):
+        level = min(level, Level.SECRET)
+    bracketed = _BRACKETED.match(text, at)
+    if bracketed is not None and (span := _in_brackets(line, bracketed, level)):
+        return span
+    opening = _OPENING.match(text, at)
+    if opening is None and (filled := _FILLED.match(text, at)) and connection["op"]:
+        direct = text[at : filled.end()].strip(" \t({[")
+        unquoted = _unquoted(line, name.start(), connection, at, level)
+        if unquoted is not None:
+            return unquoted
+        opening = _OPENING.match(text, filled.end())
+        level = min(level, Level.SECRET) if direct else level
+    if opening is None:
+        return _unquoted(line, name.start(), connection, at, level)
+    return first_secret(line, opening, level)
+
+
+def _wait(line: ScannedLine, connection: re.Match[str], at: int, level: Level) -> None:
+    """Note that the value is to come on the next line, if nothing follows the name."""
+    follows = line.text[at:]
+    ends = line.text.rstrip()
+    if not (connection["op"] or connection["comma"] or connection["tag"]) or ends.endswith(("->", "=>")):
+        return
+    if _TO_COME.fullmatch(follows) is None:
+        return
+    if connection["comma"]:
+        level = min(level, Level.SECRET)
+    line.waits = max(level, line.waits or Level.NONE)
+    line.waits_for = (
+        "text"
+        if connection["tag"] or _IS_TEXT.search(follows)
+        else "map"
+        if follows.rstrip().endswith("{")
+        else "value"
+    )
+
+
+def _in_brackets(line: ScannedLine, opening: re.Match[str], level: Level) -> Span | None:
+    """A string between brackets: Perl's and Ruby's `q{…}`, Lua's `[[…]]`, typographic quotes."""
+    bracket = next(group for group in opening.groups() if group)
+    start = opening.end()
+    end = line.text.find(_CLOSERS.get(bracket, bracket), start, start + 512)
+    end = len(line.text) if end < 0 else end
+    return (
+        (start, end) if is_secret(line.text[start:end], level, open_end=line.is_typed(start, end)) else None
+    )
+
+
+def first_secret(line: ScannedLine, opening: re.Match[str], level: Level) -> Span | None:
+    """The first of some strings behind commas that is a secret; those behind the first have to look like one."""
+    found: re.Match[str] | None = opening
+    for _ in range(_MOST_ARGUMENTS):
+        if found is None:
+            break
+        start, stop, closed = line.string(found.end(), found[1] + found[2])
+        if is_secret(line.text[start:stop], level, open_end=line.is_open(start, stop, closed)):
+            return start, stop
+        comma = _COMMA.match(line.text, stop)
+        found, level = _OPENING.match(line.text, comma.end()) if comma else None, min(level, Level.SECRET)
+    return None
+
+
+def _behind_blanks(line: ScannedLine, name: re.Match[str], end: int, level: Level) -> Span | None:
+    """The value of an option, of a Dockerfile's `ENV NAME value`, or of a directive: `requirepass …`."""
+    text, before = line.text, line.text[: name.start()]
+    blanks = _BLANKS.match(text, end)
+    if blanks is None:
+        return None
+    is_set = _SET.match(before) is not None or name[0].lower().startswith("identified")
+    is_directive = (line.literal or line.prose) and _DIRECTIVE.fullmatch(before) is not None
+    if not (is_set or is_directive or _OPTION.search(before[-40:])):
+        return None
+    if text[blanks.end() :].strip() == "\\":
+        line.waits, line.waits_for = level, "value"
+        return None
+    value = _INSIDE.match(text, blanks.end())
+    if value is None or (value[0].startswith("-") and not is_set):
+        return None
+    if is_directive and not is_set and text[value.end() :].strip(' \t";')[:2] not in ("", "RO", "RW", "pl"):
+        return None
+    judged = is_secret(
+        value[0], level, open_end=line.is_typed(*value.span()), literal=is_set or not is_directive
+    )
+    return value.span() if judged else None
+
+
+def _unquoted(line: ScannedLine, name: int, connection: re.Match[str], at: int, level: Level) -> Span | None:
+    text = line.text
+    if connection["tag"]:
+        end = text.find("<", at, at + 512)
+        end = len(text) if end < 0 else end
+        judged = is_secret(text[at:end], level, literal=True, open_end=line.is_typed(at, end))
+        return (at, end) if judged and "{" not in text[at:end] else None
+    inside, said = line.in_string(at), line.prose or bool(_COMMENT.match(text[:name]))
+    if connection["verb"] and (said or line.literal or inside):
+        return _said(line, at, level)
+    if connection["op"] not in _LITERAL_OPS and not (connection["op"] == "==" and (inside or line.literal)):
+        return None
+    if (_PHRASE.match(text, name) and not inside) or (
+        line.literal and not inside and _FROM_THE_START.match(text[:name])
+    ):
+        value = _TO_THE_END.match(text, at)
+    elif inside or line.literal or said:
+        value = _INSIDE.match(text, at)
+    else:
+        value = _PLAIN.match(text, at)
+    if value is None:
+        return None
+    open_end = line.is_typed(*value.span())
+    if _PHRASE.match(text, name) and line.is_typed(at, len(text)):
+        return value.span()
+    shell = _SHELL.fullmatch(text[: connection.end()]) is not None
+    if (
+        connection["op"] == "="
+        and " " in value[0]
+        and not _PHRASE.match(text, name)
+        and not text[at - 1].isspace()
+    ):
+        first = _INSIDE.match(text, at)  # a variable for one command: NAME=value program arguments
+        if first is not None and is_secret(first[0], level, literal=True, open_end=open_end):
+            return first.span()
+    if inside or line.literal or said:
+        open_end = open_end and (
+            not said or level is Level.PASSWORD or shell or connection["op"] == "=" or _is_telling(value[0])
+        )
+        judged = is_secret(value[0], level, open_end=open_end, literal=not said)
+    else:
+        called = text[value.end() : value.end() + 1] in ("(", "[")
+        chosen = shell and (any(map(str.isdigit, value[0])) or open_end)
+        judged = not called and level >= Level.SECRET and is_random(value[0], 16, open_end)
+        judged = judged or (chosen and is_secret(value[0], level, open_end=open_end, literal=True))
+    return value.span() if judged else None
+
+
+def _said(line: ScannedLine, at: int, level: Level) -> Span | None:
+    """A value in prose: `the password is …`."""
+    value = _INSIDE.match(line.text, at)
+    if value is None:
+        return None
+    end = value.start() + len(value[0].rstrip(".:)"))
+    open_end = line.is_typed(*value.span()) and len(value[0]) >= 4
+    if not _is_telling(value[0]) and value[0].count("-") < 3 and not open_end:
+        level = min(level, Level.SECRET)
+    return (at, end) if is_secret(line.text[at:end], level, open_end=open_end) else None
+
+
+def _is_telling(value: str) -> bool:
+    """Whether what is typed so far in prose can be a secret, and is no word that has been begun."""
+    return _TELLING.match(value) is not None or (len(value) >= 6 and word_share(value) < 0.6)

@@ -1,0 +1,86 @@
+"""One line as the search for secrets sees it: where its strings are, and where the user is typing. Pure."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from enum import IntEnum
+from functools import cached_property
+from typing import Literal
+
+from aix_lsp.privacy.judgement import Level
+
+Span = tuple[int, int]
+
+
+class Style(IntEnum):
+    """What values look like in a file."""
+
+    QUOTED = 0
+    """As in most programming languages."""
+    PROSE = 1
+    """Text for people, in which some stand without quotes."""
+    LITERAL = 2
+    """They need no quotes: YAML, .env, shell."""
+
+
+_QUOTES = re.compile(r"\\.|[\"'`]")
+_LONGEST_STRING = 2048
+
+
+class ScannedLine:
+    """One line, or a part of one, and what its search has found out for the next."""
+
+    def __init__(self, text: str, style: Style, cursor: int = -1, command: bool = False) -> None:
+        """`cursor`: a column where the user is typing, or -1.
+
+        `command`: the line goes on with a command that the one before began.
+        """
+        self.text = text
+        self.lower = text.lower()
+        self.literal = style is Style.LITERAL
+        self.prose = style is Style.PROSE
+        self.cursor = cursor
+        self.command = command
+        self.waits: Level | None = None
+        """A name at the line's end whose value is to come on the next."""
+        self.waits_for: Literal["value", "map", "text"] = "value"
+        """What is to come: a value, a mapping with values, or a text without quotes."""
+
+    def is_typed(self, start: int, end: int) -> bool:
+        """Whether the user is typing in a span, or at its end."""
+        return start <= self.cursor <= end
+
+    def string(self, start: int, quote: str) -> tuple[int, int, bool]:
+        """(start, end, whether it is closed) of a string, to the line's end where nothing closes it."""
+        at, limit = start, min(len(self.text), start + _LONGEST_STRING)
+        while at < limit:
+            if self.text.startswith(quote, at):
+                return start, at, True
+            at += 2 if self.text[at] == "\\" else 1
+        return start, min(at, len(self.text)), False
+
+    def is_open(self, start: int, end: int, closed: bool) -> bool:
+        """Whether a string is being typed."""
+        return self.is_typed(start, end) or (not closed and end == len(self.text) and self.cursor == end)
+
+    def in_string(self, at: int) -> bool:
+        """Whether a column is inside a string."""
+        return bool(bisect_right(self._borders, at) % 2)
+
+    @cached_property
+    def _borders(self) -> list[int]:
+        """Where strings begin and end, in turn."""
+        borders: list[int] = []
+        quote = ""
+        for match in _QUOTES.finditer(self.text):
+            char = match[0]
+            if not quote and char in "\"'`":
+                if char == "'" and self.text[match.start() - 1 : match.start()].isalnum():
+                    continue  # an apostrophe
+                quote = char
+                borders.append(match.end())
+            elif char == quote:
+                quote = ""
+                borders.append(match.start() + 1)
+        return borders

@@ -1,0 +1,96 @@
+"""The third corpus: secrets as they stand in real projects, written before a look at the detector.
+
+`adversary.txt` holds the lines, with § where the secret stands; what it was before anything was mended for it, and what
+was left out of it, is said in docs/privacy.md.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.privacy.planted import Plant
+
+_FILE = Path(__file__).with_name("adversary.txt")
+_ALNUM = string.ascii_letters + string.digits
+_ALPHABETS = {
+    "a": _ALNUM,
+    "b": _ALNUM + "+/",
+    "d": string.digits,
+    "h": _ALNUM + "./",
+    "n": "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz",
+    "t": string.ascii_uppercase + "234567",
+    "u": string.ascii_uppercase + string.digits,
+    "w": _ALNUM + "-_",
+    "x": string.digits + "abcdef",
+    "z": string.ascii_letters,
+}
+_CHOSEN = ["winter", "dragon", "Sommer", "liverpool", "Pa55", "monkey", "zaq1", "hockey", "Berlin", "tomcat"]
+_PLAIN = ["sunshine", "qwerty", "kitchen", "marathon", "rosebud"]
+_PHRASE = [
+    "correct",
+    "horse",
+    "battery",
+    "staple",
+    "purple",
+    "engine",
+    "window",
+    "rabbit",
+    "cannon",
+    "gravel",
+]
+_WORDS = """
+abandon ability able about above absent absorb abstract absurd abuse access accident account accuse achieve acid
+acoustic acquire across act
+"""
+_MNEMONIC = _WORDS.split()
+_TOKEN_FORMS = ('x = "§"', "# §", "call('§', 3)", "§", "/* §", "echo §")
+_NAMED_FORMS = ("api_key: §", "token = '§'", 'secret: "§"', "Authorization: Bearer §")
+_BEHIND = re.compile(r"echo |§\"? ==|\(\"§\"\)|§\"\.|scott/§|root:§@tcp|VALUES|value=\"§\" key|INSERT|asic §")
+"""Forms in which only what stands behind the value tells: nobody can know while it is typed."""
+
+
+def _made(form: str, rng: random.Random) -> str:
+    if form == "human":
+        number = rng.randrange(10, 99)
+        return (
+            rng.choice(_CHOSEN) + rng.choice("_-.") + rng.choice(_CHOSEN) + rng.choice("!#%*?+") + str(number)
+        )
+    if form == "plain":
+        return rng.choice(_PLAIN) + str(rng.randrange(1000, 9999))
+    if form == "phrase":
+        return "-".join(rng.sample(_PHRASE, 4))
+    if form == "mnemonic":
+        return " ".join(rng.sample(_MNEMONIC, 12))
+    return re.sub(r"<(\w)(\d+)>", lambda m: "".join(rng.choices(_ALPHABETS[m[1]], k=int(m[2]))), form)
+
+
+def forms() -> Iterator[tuple[str, str, str, str]]:
+    """(kind, language, form of the secret, text around it)"""
+    kind = language = make = ""
+    for line in _FILE.read_text("utf-8").splitlines():
+        if line.startswith("## "):
+            kind, language, make = line.removeprefix("## ").split(" | ")
+        elif make in ("forms", "named"):
+            name, _, form = line.partition(" = ")
+            for text in _NAMED_FORMS if make == "named" else _TOKEN_FORMS + _NAMED_FORMS:
+                yield name, "yaml" if text in _NAMED_FORMS else "python", form, text
+        else:
+            yield kind, language, make, line.replace("\\n", "\n").replace("\\t", "\t").replace("\\\\", "\\")
+
+
+def adversary(seed: int) -> Iterator[Plant]:
+    """Each form once, with a secret of its own."""
+    rng = random.Random(seed)
+    for kind, language, form, text in forms():
+        before, behind = text.split("§")
+        known, _, hidden = form.rpartition("|")
+        yield Plant(f"{kind}: {text!r}", language, before + _made(known, rng), _made(hidden, rng), behind)
+
+
+def is_told_behind(plant: Plant) -> bool:
+    """Whether only what stands behind the secret says that it is one."""
+    return _BEHIND.search(plant.kind) is not None
