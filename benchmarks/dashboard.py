@@ -34,7 +34,12 @@ async def typing(server: Server, token: str, rate: float, priority: int) -> None
                     "suffix": text[1200:1400],
                     "max_tokens": 24,
                     "stream": True,
-                    "aix": {"priority": priority, "stream_key": "document"},
+                    "aix": {
+                        "priority": priority,
+                        "stream_key": "document",
+                        "shown": 1,
+                        "accepted": int(draw.random() < 0.3),
+                    },
                 }
                 try:
                     async with session.post("/v1/completions", json=body) as answer:

@@ -61,6 +61,9 @@ class GenerateRequest:
     """How much of what stood elsewhere behind the same words is mixed in, 0 to 1; None leaves it to the engine."""
     corpus: tuple[CorpusText, ...] = ()
     """Where to look for it beside the prompt."""
+    shown: int = 0
+    accepted: int = 0
+    """How many suggestions were shown to the user, and accepted, since the last request that told."""
 
     @property
     def document(self) -> str:

@@ -57,6 +57,8 @@ class EngineDialect:
             "stop_when": request.stop_when,
             "confidence": {name: value for name, value in asdict(request.confidence).items() if value},
             "recall": request.recall,
+            "shown": request.shown or None,
+            "accepted": request.accepted or None,
             "corpus": [text.digest for text in request.corpus],
         }
         return {

@@ -54,4 +54,4 @@ class Relay:
         else:
             prompt = replace(prompt, prefix=prompt.prefix + self._text)
         left = max(1, self._whole.max_tokens - self._tokens)
-        return replace(self._whole, prompt=prompt, max_tokens=left, heal=False)
+        return replace(self._whole, prompt=prompt, max_tokens=left, heal=False, shown=0, accepted=0)

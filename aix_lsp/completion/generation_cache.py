@@ -48,11 +48,12 @@ class GenerationCache:
         clock: Callable[[], float],
         ended: Callable[[Generation], None],
         context_provider: ContextProvider,
+        unreported: Callable[[], tuple[int, int]],
     ) -> None:
-        """`ended` is told of each generation that has ended."""
+        """`ended` is told of each generation that has ended; `unreported` see PromptBuilder."""
         self.latency = Mean()
         """Seconds to the first text of a new generation."""
-        self._prompts = PromptBuilder(backend, context_provider)
+        self._prompts = PromptBuilder(backend, context_provider, unreported)
         self._backend = backend
         self._clock = clock
         self._ended = ended

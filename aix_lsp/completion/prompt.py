@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -52,7 +53,14 @@ class Prompt:
 class PromptBuilder:
     """Makes the prompts of one client, each from the one before, so that a backend finds its head again."""
 
-    def __init__(self, backend: Backend, context_provider: ContextProvider) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        context_provider: ContextProvider,
+        unreported: Callable[[], tuple[int, int]] = lambda: (0, 0),
+    ) -> None:
+        """`unreported` gives how many suggestions were shown and accepted since it was last asked."""
+        self._unreported = unreported
         self._backend = backend
         self._context_provider = context_provider
         self._budget = PromptBudget()
@@ -69,6 +77,9 @@ class PromptBuilder:
         corpus = self._context_provider.corpus(context, window) if recalls(settings, model) else ()
         prompt, placeholders = clean(window.prompt(document.path, document.language, files), found)
         others = self._context_provider.placeholders(document.uri)
+        # Nobody else's server is told what a user does, unless he wants that.
+        tells = not settings.url or settings.report_acceptance
+        shown, accepted = self._unreported() if tells else (0, 0)
         request = GenerateRequest(
             prompt=prompt,
             max_tokens=settings.max_tokens,
@@ -80,6 +91,8 @@ class PromptBuilder:
             deadline_ms=max(_LONGEST_MS, settings.deadline_ms),
             recall=None if settings.recall else 0.0,
             corpus=corpus,
+            shown=shown,
+            accepted=accepted,
         )
         return Prompt(request, (*placeholders, *others), window)
 

@@ -68,7 +68,13 @@ class CompletionService:
         self._context_provider = ContextProvider(
             roots, self._privacy, lambda *progress: self.indexing(*progress), self._open_document
         )
-        self._cache = GenerationCache(backend, self._clock, self._telemetry.generated, self._context_provider)
+        self._cache = GenerationCache(
+            backend,
+            self._clock,
+            self._telemetry.generated,
+            self._context_provider,
+            self._telemetry.unreported,
+        )
         self._responder = Responder(
             backend, self._clock, self._cache, self._context_provider, self._telemetry
         )

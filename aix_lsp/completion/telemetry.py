@@ -29,6 +29,8 @@ Count = Callable[[str, int, str], None]
 _UNWELCOME = 4
 CHECK_AFTER_S = 30.0
 _NEAR_LINES = 50
+_MOST_TOLD = 10_000
+"""What the engine takes at once."""
 Report = Callable[[int, int], None]
 
 
@@ -38,6 +40,7 @@ class Telemetry:
     def __init__(self, open_document: OpenDocument) -> None:
         self._session: Counter[str] = Counter()
         self._unsaved: Counter[str] = Counter()
+        self._reported: Counter[str] = Counter()
         self._feedback = Feedback(self._count)
         self._retention = Retention(open_document, self._retained)
         self._timer: asyncio.TimerHandle | None = None
@@ -86,6 +89,13 @@ class Telemetry:
         self._feedback.event(suggestion_id, event, accepted_chars)
         if event == "accepted":
             self._retention.accepted(suggestion_id)
+
+    def unreported(self) -> tuple[int, int]:
+        """How many suggestions were shown, and accepted in whole or in part, since this was last asked."""
+        now = Counter({name: self._session[name] for name in ("shown", "accepted", "partly")})
+        risen = now - self._reported
+        self._reported = now
+        return min(risen["shown"], _MOST_TOLD), min(risen["accepted"] + risen["partly"], _MOST_TOLD)
 
     @property
     def unwelcome(self) -> bool:

@@ -34,6 +34,11 @@ class EngineMetrics:
         self.requests = self._counter("requests", "Requests by outcome", "end")
         for end in ("complete", "length", "cancelled", "failed"):
             self.requests.labels(end)
+        self.suggestions = self._counter(
+            "suggestions", "Suggestions that clients report as shown and as accepted", "outcome"
+        )
+        for outcome in ("shown", "accepted"):
+            self.suggestions.labels(outcome)
         self._add_times()
         self._add_tokens()
         self.aborted_steps = self._counter(

@@ -133,6 +133,8 @@ class ServedModel:
         Raises PromptTooLong, QueueFull, EngineStopped.
         """
         arrival = time.monotonic()
+        self.engine.metrics.suggestions.labels("shown").inc(asked.shown)
+        self.engine.metrics.suggestions.labels("accepted").inc(asked.accepted)
         if account is not None:
             tenant = f"{account.tenant}\0{asked.tenant}"
             asked = replace(asked, client=account.client, tenant=tenant)

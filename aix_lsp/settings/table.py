@@ -126,6 +126,12 @@ class Settings(EngineOptions):
         secret=True,
         backend=True,
     )
+    report_acceptance: bool = option(
+        False,
+        "Tell an `aix-lsp serve` at `url` how many suggestions were shown and accepted, for its live page: two numbers "
+        "with a request, no texts.",
+        scope="user",
+    )
     remote_model: str = option(
         "",
         "Model to request from the remote server. Empty takes the first one it lists.",

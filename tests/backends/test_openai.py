@@ -354,9 +354,11 @@ async def test_our_engine_is_told_everything_apart(server: CompletionsServer) ->
             found,
             GenerateRequest(
                 PROMPT,
-                stream_key="k",
+                stream_key="s:k:more",
                 deadline_ms=5000,
                 stop_when="line",
+                shown=2,
+                accepted=1,
                 confidence=ConfidenceThresholds(whole=0.5),
             ),
         )
@@ -366,13 +368,23 @@ async def test_our_engine_is_told_everything_apart(server: CompletionsServer) ->
         "path": "a.py",
         "language": "python",
         "context": [{"path": "b.py", "text": "y = 1\n"}],
-        "stream_key": "k",
+        "stream_key": "s:k:more",
         "priority": 1,
         "deadline_ms": 5000,
         "heal": True,
         "stop_when": "line",
         "confidence": {"whole": 0.5},
+        "shown": 2,
+        "accepted": 1,
     }
+    assert server.headers["x-session-id"] == "s:k"  # routers send it where the prompt is cached
+
+
+async def test_a_public_server_is_told_no_session(server: CompletionsServer) -> None:
+    server.models = model("some-model", "somebody")
+    async with backend(server) as found:
+        await collect(found, GenerateRequest(PROMPT, heal=False, stream_key="s:k", shown=2))
+    assert "x-session-id" not in server.headers and "shown" not in str(server.bodies[0])
 
 
 async def test_vllm_shows_special_tokens_so_that_stops_find_them(server: CompletionsServer) -> None:

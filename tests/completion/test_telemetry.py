@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -145,3 +146,33 @@ async def test_each_stream_of_a_generation_is_paid_for_once() -> None:
     await service.close()
     assert (told["generations"], told["prompt_tokens"], told["cached_tokens"]) == (2, 200, 190)
     assert told["completion_tokens"] == 1 + 5
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (Settings(), [(0, 0), (1, 1), (0, 0)]),
+        (Settings(url="http://host"), [(0, 0)] * 3),
+        (Settings(url="http://host", report_acceptance=True), [(0, 0), (1, 1), (0, 0)]),
+    ],
+)
+async def test_a_request_tells_what_was_accepted_since_the_last_one(
+    settings: Settings, told: list[tuple[int, int]]
+) -> None:
+    backend = ScriptedBackend()
+    chosen = replace(settings, deadline_ms=60_000, prefetch="never", wait_ms=0)
+    service = CompletionService(backend, lambda language: chosen)
+    editor = Editor.at(service, "x = |\n")
+    found = []
+    for _ in range(3):
+        answer = editor.watch()
+        call = await backend.called()
+        found.append((call.request.shown, call.request.accepted))
+        call.write("foo()")
+        call.end()
+        given = (await answer)[-1].suggestions[0]
+        if len(found) == 1:
+            service.feedback(given.id, "accepted")
+        editor.type("bar\ny = ")
+    await service.close()
+    assert found == told

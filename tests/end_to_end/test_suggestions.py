@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 from tests.client.editor import Editor
+from tests.client.engine_watch import EngineClient
 from tests.client.lsp import inline_items, insert_text
 from tests.client.readiness import wait_until_ready
 from tests.end_to_end.conftest import PATIENT, SOURCE
@@ -34,6 +36,23 @@ async def test_accepting_puts_exactly_the_suggestion_into_the_buffer(editor: Edi
     item = inline_items(await editor.inline(buffer, "invoked").result())[0]
     editor.accept(buffer, item)
     assert buffer.text == SOURCE + insert_text(item)
+
+
+async def test_the_engine_is_told_how_many_suggestions_were_accepted(
+    editor: Editor, engine_home: Path
+) -> None:
+    async with EngineClient(engine_home) as engine:
+        before = await engine.metrics()
+        buffer = editor.open(None, SOURCE)
+        item = inline_items(await editor.stream(buffer, "invoked").result())[0]
+        editor.accept(buffer, item)
+        editor.wire.notify("aix/didAccept", {"id": item["data"]["id"]})
+        editor.type(buffer, "\n\nvalue = Ledger(")  # for which the model is asked anew
+        await editor.inline(buffer, "invoked").result()
+        after = await engine.metrics()
+    for outcome in ("shown", "accepted"):
+        name = f'aix_suggestions_total{{outcome="{outcome}"}}'
+        assert after[name] >= before[name] + 1
 
 
 async def test_completion_has_an_item_with_a_range_that_fits(editor: Editor) -> None:

@@ -65,15 +65,16 @@ async def test_a_browser_shows_the_teams_figures() -> None:
         await server.known(token)
         async with server.session(token) as session:
             for _ in range(3):
-                assert (await ask(session))[0] == 200
+                assert (await ask(session, aix={"shown": 2, "accepted": 1}))[0] == 200
         document = await rendered(f"{server.url}/#{ADMIN}")
         refused = await rendered(f"{server.url}/#wrong")
     assert re.search(r'id="state"[^>]*>ready<', document) and ADMIN not in document
     assert [row[0] for row in cells(document, "users")] == ["ann"]
     [[name, p50, _, _]] = cells(document, "first")
     assert name == "typed" and (p50 == "–" or p50.startswith("≤"))
+    assert 'id="accepted" class="figure">50 %<' in document and "accepted 3 of 6" in document
     assert "answers with 401" in document or cells(document, "trouble")
-    assert "operator's token" in refused and '<main id="figures" hidden' in refused
+    assert "administrator's token" in refused and '<main id="figures" hidden' in refused
 
 
 @needs_browser

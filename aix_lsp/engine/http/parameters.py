@@ -20,6 +20,7 @@ _SURROGATE = re.compile(
 _AT = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?", re.DOTALL)
 
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
+Few = Annotated[int, Meta(ge=0, le=10_000)]
 Name = Annotated[str, Meta(max_length=512)]
 Path = Annotated[str, Meta(max_length=4096)]
 Digest = Annotated[str, Meta(max_length=64)]
@@ -56,6 +57,8 @@ class CompletionParameters:
     heal: bool = True
     recall: float | None = None
     corpus: tuple[str, ...] = ()
+    shown: int = 0
+    accepted: int = 0
 
 
 class _ContextFile(Struct):
@@ -78,6 +81,8 @@ class _Extension(Struct):
     priority: Annotated[int, Meta(ge=0, le=3)] | None = None
     deadline_ms: Annotated[int, Meta(ge=1, le=3_600_000)] | None = None
     heal: bool | None = None
+    shown: Few | None = None
+    accepted: Few | None = None
     stop_when: Literal["", "line", "block"] | None = None
     confidence: _Confidence | None = None
     recall: Probability | None = None
@@ -136,7 +141,7 @@ def parse(body: bytes) -> CompletionParameters:
     }
     for name in ("max_tokens", "temperature", "top_p", "top_k", "min_p", "n", "seed", "logprobs", "stream"):
         given[name] = getattr(fields, name)
-    for name in ("tenant", "stream_key", "priority", "deadline_ms", "heal", "recall"):
+    for name in ("tenant", "stream_key", "priority", "deadline_ms", "heal", "recall", "shown", "accepted"):
         given[name] = getattr(aix, name)
     return CompletionParameters(prompt, **{name: value for name, value in given.items() if value is not None})
 

@@ -1,0 +1,85 @@
+"""Several replicas on a real Ray Serve: load brings them and lets them go, one dies, all are replaced. Minutes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.cluster.test_cluster import START_S, run
+from tests.serve.server import ADMIN, Server, ask, serving
+
+pytest.importorskip("ray.serve", reason="Ray is not installed (pip install 'aix-lsp[cluster]')")
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+
+
+async def status(server: Server) -> dict[str, Any]:
+    async with server.session(ADMIN) as session, session.get("/admin/status") as answer:
+        return dict(await answer.json())
+
+
+async def replicas(server: Server, count: int) -> None:
+    """Wait until there are so many."""
+    async with asyncio.timeout(START_S):
+        while (await status(server))["replicas"] != count:
+            await asyncio.sleep(0.2)
+
+
+async def test_load_brings_a_replica_and_its_end_lets_it_go() -> None:
+    scale = ("--most-replicas", "2", "--up-after-s", "1", "--down-after-s", "2")
+    async with serving(*scale, command="cluster", within=START_S) as server:
+        ann = server.token("ann")
+        await server.known(ann)
+        found: list[int] = []
+        stop = asyncio.Event()
+
+        async def typing(number: int) -> None:
+            async with server.session(ann) as session:
+                while not stop.is_set():
+                    headers = {"x-session-id": f"document {number}"}
+                    body = {"prompt": f"x{number} = ", "max_tokens": 200}
+                    async with session.post("/v1/completions", json=body, headers=headers) as answer:
+                        await answer.read()
+                        found.append(answer.status)
+
+        await replicas(server, 1)
+        typists = [asyncio.create_task(typing(number)) for number in range(7)]
+        await replicas(server, 2)
+        stop.set()
+        await asyncio.gather(*typists)
+        assert set(found) == {200}
+        await replicas(server, 1)
+
+
+async def test_a_replica_that_dies_and_a_rolling_restart() -> None:
+    async with serving("--replicas", "2", command="cluster", within=START_S) as server:
+        ann = server.token("ann")
+        await server.known(ann)
+        await replicas(server, 2)
+        first = await server.worker()
+        os.kill(first, signal.SIGKILL)
+        async with server.session(ann) as session:
+            async with asyncio.timeout(START_S):
+                while True:
+                    try:
+                        if (await ask(session))[0] == 200 and await server.worker() != first:
+                            break
+                    except (aiohttp.ClientError, ValueError):  # in flight on the one that died
+                        pass
+                    await asyncio.sleep(0.1)
+            await replicas(server, 2)
+            before = {await server.worker() for _ in range(20)}
+            server.told(signal.SIGHUP)
+            async with asyncio.timeout(START_S):
+                while before & {await server.worker() for _ in range(10)}:
+                    assert (await ask(session))[0] == 200
+
+
+def test_a_model_that_cannot_be_loaded_is_one_line(tmp_path: Any) -> None:
+    done = run(tmp_path, "--kv-memory-mb", "1")
+    lines = [line for line in done.stderr.splitlines() if "ERROR" in line]
+    assert done.returncode == 1 and len(lines) == 1 and "kvMemoryMb is 1" in lines[0], done.stderr
