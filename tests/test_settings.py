@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aix_lsp.settings import Layer, Settings, for_language, project_layer, resolve, unwrap, user_layer
-from aix_lsp.settings.flags import engine_arguments, engine_flags
 from aix_lsp.settings.names import engine_options, external, options
-from aix_lsp.settings.schema import json_schema, markdown, vscode_properties
-from aix_lsp.settings.table import EngineOptions
 from aix_lsp.settings.validate import Misfit, fit, parse
 from aix_lsp.trust import Trust
-
-REPOSITORY = Path(__file__).parent.parent
 
 
 def only(values: dict[str, Any], trust: Trust = Trust.CHOOSES) -> tuple[Settings, list[str]]:
@@ -207,46 +199,6 @@ def test_wrong_flags(name: str, text: str) -> None:
         parse(name, text)
 
 
-_VALUES: dict[Any, st.SearchStrategy[Any]] = {
-    bool: st.booleans(),
-    str: st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",))),
-    int: st.integers(0, 4096),
-    float: st.floats(0, 2_592_000).map(lambda value: float(f"{value:g}")),
-}
-
-
-def _values(kind: Any) -> st.SearchStrategy[Any]:
-    return _VALUES[kind] if kind in _VALUES else st.sampled_from(get_args(kind))
-
-
-@given(st.data())
-def test_the_engine_reads_the_flags_that_a_server_writes(data: st.DataObject) -> None:
-    hints = get_type_hints(EngineOptions)
-    given_values = {field.name: data.draw(_values(hints[field.name])) for field in fields(EngineOptions)}
-    options = EngineOptions(**given_values)
-    found: list[EngineOptions] = []
-
-    @click.command()
-    @engine_flags
-    def engine(**values: Any) -> None:
-        found.append(EngineOptions(**values))
-
-    engine.main(engine_arguments(options), standalone_mode=False)
-    assert found == [options]
-
-
-def test_the_engine_s_flags_have_the_table_s_defaults() -> None:
-    found: list[EngineOptions] = []
-
-    @click.command()
-    @engine_flags
-    def engine(**values: Any) -> None:
-        found.append(EngineOptions(**values))
-
-    engine.main([], standalone_mode=False)
-    assert found == [EngineOptions()]
-
-
 FILES = [
     (b"maxTokens = 7\n", 7, []),
     (b"[aix]\nmaxTokens = 7\n", 7, []),
@@ -303,17 +255,6 @@ def test_whatever_comes_the_settings_are_of_their_types(layers: list[dict[str, A
         assert isinstance(for_language(settings, language), Settings)
 
 
-def test_docs_are_current() -> None:
-    """Made again by: aix-lsp settings --markdown > docs/settings.md"""
-    assert (REPOSITORY / "docs" / "settings.md").read_text("utf-8") == markdown()
-
-
-def test_the_vscode_extension_has_the_table() -> None:
-    """Made again by: npm run settings, in editors/vscode"""
-    manifest = json.loads((REPOSITORY / "editors" / "vscode" / "package.json").read_text("utf-8"))
-    assert manifest["contributes"]["configuration"][1]["properties"] == vscode_properties()
-
-
 def test_url_is_one_or_several() -> None:
     assert fit("url", "http://a") == "http://a"
     assert fit("url", ["http://a", "http://b"]) == ["http://a", "http://b"]
@@ -325,14 +266,3 @@ def test_url_is_one_or_several() -> None:
     assert Settings().urls == ()
     assert Settings(url="http://a").urls == ("http://a",)
     assert Settings(url=["http://a", "", "http://b", "http://a"]).urls == ("http://a", "http://b")
-
-
-def test_schema_covers_the_table_and_holds_its_defaults() -> None:
-    properties = json_schema()["properties"]
-    assert len(properties) == len(fields(Settings))
-    for name, schema in properties.items():
-        assert schema["description"]
-        assert schema["default"] == json.loads(json.dumps(getattr(Settings(), options()[name].name)))
-    vscode = vscode_properties()
-    assert vscode["aix.url"]["scope"] == "machine"
-    assert vscode["aix.maxTokens"]["scope"] == "language-overridable"

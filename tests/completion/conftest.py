@@ -1,10 +1,14 @@
-"""Every test's files lie in a folder of its own."""
+"""What the tests of completion share: a home of each test's own, and a service over a scripted backend."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
+from aix_lsp.completion.service import CompletionService
+from tests.completion.scripted import SETTINGS, ScriptedBackend
 
 
 @pytest.fixture(autouse=True)
@@ -12,3 +16,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("AIX_LSP_HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+async def backend() -> ScriptedBackend:
+    return ScriptedBackend()
+
+
+@pytest.fixture
+async def service(backend: ScriptedBackend) -> AsyncIterator[CompletionService]:
+    made = CompletionService(backend, lambda language: SETTINGS)
+    yield made
+    await made.close()
+    assert all(call.closed.is_set() for call in backend.calls)

@@ -16,8 +16,10 @@ from aix_lsp.backends.base import (
 from aix_lsp.completion.request import CompletionRequest, Trigger, Update
 from aix_lsp.completion.service import CompletionService
 from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Text, after
+from aix_lsp.settings import Settings
 
 URI = "file:///project/a.py"
+SETTINGS = Settings(deadline_ms=60_000, prefetch="never")
 
 
 class Call:
@@ -165,3 +167,12 @@ async def _collect(stream: AsyncIterator[Update]) -> list[Update]:
 def texts(updates: list[Update]) -> list[str]:
     """The first suggestion's text of each update, "" where there was none."""
     return [update.suggestions[0].text if update.suggestions else "" for update in updates]
+
+
+async def finished(editor: Editor, backend: ScriptedBackend, text: str) -> None:
+    """A generation at the editor's cursor that has written `text`."""
+    answer = editor.watch()
+    call = await backend.called()
+    call.write(text)
+    call.end()
+    await answer

@@ -17,11 +17,6 @@ Prefetch = Literal["auto", "always", "never"]
 
 
 @pytest.fixture
-async def backend() -> ScriptedBackend:
-    return ScriptedBackend()
-
-
-@pytest.fixture
 async def service(backend: ScriptedBackend) -> AsyncIterator[CompletionService]:
     made = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="always"))
     yield made

@@ -12,11 +12,6 @@ from tests.completion.scripted import Editor, ScriptedBackend
 
 
 @pytest.fixture
-async def backend() -> ScriptedBackend:
-    return ScriptedBackend()
-
-
-@pytest.fixture
 async def service(backend: ScriptedBackend) -> AsyncIterator[CompletionService]:
     made = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="never"))
     yield made

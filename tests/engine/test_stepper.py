@@ -1,85 +1,14 @@
-"""Requests through the stepper over the fake runner: right tokens, one end each, nothing lost, whatever
-happens.
-"""
+"""Requests through the stepper over the fake runner: right tokens, one end each, nothing lost."""
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Sequence
 
-import pytest
-
-from aix_lsp.engine.events import Event, Failed, Finished, Piece
-from aix_lsp.engine.metrics import EngineMetrics
-from aix_lsp.engine.scheduling.schedule import Limits
-from aix_lsp.engine.scheduling.sequence import Request
+from aix_lsp.engine.events import Failed, Finished
 from aix_lsp.engine.step import OutOfMemory, Row
-from aix_lsp.engine.stepper import Signals, Stepper
+from tests.engine.bench import Bench, reasons
 from tests.engine.fakes import FakeRunner, expected, request
-
-
-class Bench:
-    """A stepper with what it told, by request."""
-
-    def __init__(self, runner: FakeRunner | None = None, **limits: object) -> None:
-        self.runner = runner or FakeRunner()
-        self.told: dict[Request, list[Event]] = {}
-        self.signals = Signals()
-        self.metrics = EngineMetrics()
-        self.stepper = Stepper(
-            self.runner,
-            self.tell,
-            self.signals,
-            self.metrics,
-            Limits(**limits),  # type: ignore[arg-type]
-        )
-
-    def tell(self, to: Request, event: Event) -> None:
-        events = self.told.setdefault(to, [])
-        assert not any(isinstance(e, Finished | Failed) for e in events), "told after its end"
-        events.append(event)
-
-    def add(self, *requests: Request) -> None:
-        for one in requests:
-            self.told[one] = []
-            if one.priority < 3:
-                self.signals.foreground += 1
-            self.stepper.add(one)
-
-    def run(self, most: int = 10_000) -> None:
-        for _ in range(most):
-            if not self.stepper.run_once():
-                return
-        raise AssertionError("does not come to an end")
-
-    def end_cancelled(self) -> None:
-        for one in self.told:
-            if one.cancelled and not one.finished:
-                self.stepper.end(one, "cancelled")
-
-    def texts(self, of: Request) -> list[list[int]]:
-        found: list[list[int]] = [[] for _ in of.sequences]
-        for event in self.told[of]:
-            if isinstance(event, Piece):
-                found[event.index] += map(int, event.text.split())
-        return found
-
-    def end(self, of: Request) -> Event:
-        return self.told[of][-1]
-
-    def check_clean(self) -> None:
-        scheduler = self.stepper.scheduler
-        scheduler.check_integrity()
-        assert scheduler.idle and scheduler.cache.pool.held == 0
-        scheduler.cache.tree.clear()
-        assert scheduler.cache.pool.free == self.runner.page_count
-        for events in self.told.values():
-            assert sum(isinstance(e, Finished | Failed) for e in events) == 1
-
-
-def reasons(events: Sequence[Event]) -> list[str]:
-    return [e.reason for e in events if isinstance(e, Piece) and e.reason]
 
 
 def test_a_request_gets_the_models_tokens_and_one_end() -> None:
@@ -297,69 +226,3 @@ def test_metrics_count_reuse_by_part() -> None:
     assert 'aix_prompt_tokens_reused_total{part="suffix"} 12.0' in text
     assert 'aix_prompt_tokens_reused_total{part="prefix"} 7.0' in text
     assert 'aix_prompt_tokens_computed_total{part="prefix"} 9.0' in text
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_fuzz(seed: int) -> None:
-    """Thousands of steps of submitting, cancelling, failing: right tokens, the invariant, one end each."""
-    rng = random.Random(seed)
-    size = rng.choice((1, 2, 4, 16))
-    runner = FakeRunner(
-        pages=rng.choice((160 // size, 600 // size)), page_size=size, vocab=rng.choice((3, 11))
-    )
-    bench = Bench(
-        runner,
-        running=rng.choice((1, 3, 16)),
-        step_tokens=rng.choice((8, 64)),
-        smallest_chunk=rng.choice((1, 8)),
-    )
-    stems = [[rng.randrange(runner.vocab_size) for _ in range(60)] for _ in range(3)]
-    end = rng.choice((None, 1))
-    broken: set[Request] = set()
-
-    def weather(rows: Sequence[Row]) -> None:
-        if rng.random() < 0.004:
-            broken.update(s.request for s in bench.stepper.scheduler.sequences.running)
-            raise rng.choice((OutOfMemory("no"), RuntimeError("no")))
-        live = [r for r in bench.told if not r.finished]
-        if live and rng.random() < 0.02:
-            rng.choice(live).cancelled = True
-            bench.signals.raised += 1
-
-    runner.before = weather
-    for step in range(600):
-        if rng.random() < 0.25 and len(bench.stepper.scheduler.sequences.waiting) < 20:
-            stem = rng.choice(stems)[: rng.randrange(1, 60)]
-            prompt = stem + [rng.randrange(runner.vocab_size) for _ in range(rng.randrange(4))]
-            bench.add(
-                request(
-                    prompt,
-                    new=rng.randrange(1, 30),
-                    n=rng.choice((1, 1, 3)),
-                    end=end,
-                    temperature=rng.choice((0.0, 1.0)),
-                    priority=rng.randrange(4),
-                    namespace=rng.choice(("", "b")),
-                    client=rng.choice("xyz"),
-                )
-            )
-        bench.stepper.run_once()
-        bench.end_cancelled()
-        if step % 5 == 0:
-            bench.stepper.scheduler.check_integrity()
-    runner.before = lambda rows: None
-    bench.run()
-    complete = 0
-    for one in bench.told:
-        if isinstance(bench.end(one), Failed):
-            assert one in broken
-            continue
-        for sequence, tokens in zip(one.sequences, bench.texts(one), strict=True):
-            whole = expected(sequence, runner.vocab_size, end)
-            if one.cancelled:
-                assert tokens == whole[: len(tokens)]
-            else:
-                assert tokens == whole
-                complete += 1
-    assert complete > 20
-    bench.check_clean()
