@@ -128,6 +128,16 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '"none", or settings as JSON that change ours, such as '
         '\'{"multiline": "never"}\', \'{"model": "PATH"}\' or \'{"url": "http://…"}\'; more than once for more',
     )
+    _add_outputs(parser)
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.files, options.minutes = int(QUICK["files"]), QUICK["minutes"]
+    options.against = [side for side in options.against or [BARE] if side != "none"]
+    return options
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    """The options on what is kept and written, and the ablation's."""
     parser.add_argument("--cache", type=Path, default=default_cache(), help="where the packages are kept")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     parser.add_argument(
@@ -147,11 +157,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="ROW",
         help=f"rows of the ablation, by name or by group: {', '.join(names())}",
     )
-    options = parser.parse_args(arguments)
-    if options.quick:
-        options.files, options.minutes = int(QUICK["files"]), QUICK["minutes"]
-    options.against = [side for side in options.against or [BARE] if side != "none"]
-    return options
 
 
 def main() -> int:

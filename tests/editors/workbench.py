@@ -72,23 +72,31 @@ class Workbench:
         for extension in (*extensions, EXTENSION):
             self._install(extension)
         self.port = free_port()
-        folders = ["--user-data-dir", str(home / "user"), "--extensions-dir", str(home / "extensions")]
-        flags = ["--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}"]
-        flags += [] if workspace_settings is not None else ["--disable-workspace-trust"]
-        quiet = ["--disable-telemetry", "--disable-update-check"]
-        self.server = subprocess.Popen(
-            [str(NODE), str(SERVER), *flags, *quiet, *folders],
-            env=self.environment,
-            stdout=self.log,
-            stderr=self.log,
-            start_new_session=True,
-        )
+        self.server = self._start_server(trusts_all=workspace_settings is None)
         try:
             self.browser = self._open_browser()
             self.do("open")
         except BaseException:
             self.close()
             raise
+
+    def _start_server(self, *, trusts_all: bool) -> subprocess.Popen[bytes]:
+        folders = [
+            "--user-data-dir",
+            str(self.home / "user"),
+            "--extensions-dir",
+            str(self.home / "extensions"),
+        ]
+        flags = ["--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}"]
+        flags += ["--disable-workspace-trust"] if trusts_all else []
+        quiet = ["--disable-telemetry", "--disable-update-check"]
+        return subprocess.Popen(
+            [str(NODE), str(SERVER), *flags, *quiet, *folders],
+            env=self.environment,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
 
     def _write_settings(self, engine_home: Path, more: dict[str, Any]) -> None:
         settings = {

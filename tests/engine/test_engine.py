@@ -147,34 +147,9 @@ async def test_fuzz_from_many_clients(seed: int) -> None:
     stem = [rng.randrange(11) for _ in range(80)]
     ends = {"whole": 0, "cancelled": 0}
 
-    async def client(name: str) -> None:
-        chance = random.Random(f"{seed}{name}")
-        for _ in range(60):
-            prompt = stem[: chance.randrange(1, 80)] + [chance.randrange(11) for _ in range(3)]
-            one = request(
-                prompt,
-                chance.randrange(1, 40),
-                n=chance.choice((1, 1, 2)),
-                client=name,
-                priority=chance.randrange(4),
-            )
-            stream = engine.submit(one, stream_key=chance.choice(("", "doc")))
-            if chance.random() < 0.3:
-                for _ in range(chance.randrange(40)):
-                    await asyncio.sleep(0)
-                stream.cancel()
-            if chance.random() < 0.2:
-                await stream.aclose()
-                continue
-            events = await events_of(stream)
-            assert isinstance(events[-1], Finished)
-            if one.cancelled:
-                ends["cancelled"] += 1
-            elif len(one.sequences) == 1:
-                assert tokens_in(events) == expected(one.sequences[0], 11, None)
-                ends["whole"] += 1
-
-    await asyncio.gather(*(client(f"c{k}") for k in range(8)))
+    await asyncio.gather(
+        *(client(engine, f"c{k}", random.Random(f"{seed}c{k}"), stem, ends) for k in range(8))
+    )
     await asyncio.to_thread(engine.stop)
     scheduler = engine._stepper.scheduler
     scheduler.check_integrity()
@@ -186,3 +161,33 @@ async def test_fuzz_from_many_clients(seed: int) -> None:
     ]
     assert freed[1] == freed[-1] != "0.0"  # none took more than the end of the step in flight
     assert runner.steps > 1000
+
+
+async def client(
+    engine: Engine, name: str, chance: random.Random, stem: list[int], ends: dict[str, int]
+) -> None:
+    """Submit sixty requests; count in `ends` what became of those that were not abandoned."""
+    for _ in range(60):
+        prompt = stem[: chance.randrange(1, 80)] + [chance.randrange(11) for _ in range(3)]
+        one = request(
+            prompt,
+            chance.randrange(1, 40),
+            n=chance.choice((1, 1, 2)),
+            client=name,
+            priority=chance.randrange(4),
+        )
+        stream = engine.submit(one, stream_key=chance.choice(("", "doc")))
+        if chance.random() < 0.3:
+            for _ in range(chance.randrange(40)):
+                await asyncio.sleep(0)
+            stream.cancel()
+        if chance.random() < 0.2:
+            await stream.aclose()
+            continue
+        events = await events_of(stream)
+        assert isinstance(events[-1], Finished)
+        if one.cancelled:
+            ends["cancelled"] += 1
+        elif len(one.sequences) == 1:
+            assert tokens_in(events) == expected(one.sequences[0], 11, None)
+            ends["whole"] += 1

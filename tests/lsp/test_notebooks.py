@@ -144,33 +144,36 @@ steps = st.one_of(
 )
 
 
+class FollowingService:
+    """Follows each document through its edits, and fails where they do not lead to the new text."""
+
+    def __init__(self) -> None:
+        self.service = self
+        self.seen: dict[str, Text] = {}
+
+    def document_opened(self, document: DocumentSnapshot) -> None:
+        self.seen[document.uri] = document.text
+
+    def document_changed(self, before: DocumentSnapshot, after: DocumentSnapshot, edits: Any) -> None:
+        assert self.seen[before.uri] == before.text
+        assert after.version > before.version
+        followed = before.text
+        for edit in edits:
+            followed = followed.replace(edit.start, edit.end, edit.text)
+        assert followed == after.text
+        self.seen[after.uri] = after.text
+
+    def document_closed(self, uri: str) -> None:
+        del self.seen[uri]
+
+
 @settings(max_examples=150)
 @given(st.lists(st.tuples(languages, sources), max_size=4), st.lists(steps, max_size=8))
 def test_views_are_always_what_the_cells_say(start: list[tuple[str, str]], actions: list[Any]) -> None:
     """After anything, each cell is found in its view where the view says, and the service has followed."""
-    seen: dict[str, Text] = {}
-
-    class Service:
-        def document_opened(self, document: DocumentSnapshot) -> None:
-            seen[document.uri] = document.text
-
-        def document_changed(self, before: DocumentSnapshot, after: DocumentSnapshot, edits: Any) -> None:
-            assert seen[before.uri] == before.text
-            assert after.version > before.version
-            followed = before.text
-            for edit in edits:
-                followed = followed.replace(edit.start, edit.end, edit.text)
-            assert followed == after.text
-            seen[after.uri] = after.text
-
-        def document_closed(self, uri: str) -> None:
-            del seen[uri]
-
-    class ConfiguredService:
-        service = Service()
-
+    service = FollowingService()
     store = DocumentStore(Workspace())
-    books = Notebooks(store, DocumentRouter(lambda uri: ConfiguredService()))  # type: ignore[arg-type,return-value]
+    books = Notebooks(store, DocumentRouter(lambda uri: service))  # type: ignore[arg-type,return-value]
     names = [f"cell{n}" for n in range(len(start))]
     for name, (language, source) in zip(names, start, strict=True):
         store.open(name, language, 1, source)
@@ -199,6 +202,6 @@ def test_views_are_always_what_the_cells_say(start: list[tuple[str, str]], actio
             assert found.rstrip("\r\n") == expected
         if requested.whole is not document:
             assert requested.whole.text == assemble(requested.whole, cells).document.text
-            assert seen[requested.whole.uri] == requested.whole.text
+            assert service.seen[requested.whole.uri] == requested.whole.text
     books.close(BOOK)
-    assert not seen
+    assert not service.seen

@@ -55,6 +55,14 @@ class Host:
         return [json.loads(line.removeprefix("data: ")) for line in lines[:-2] if line]
 
 
+def load(service: Service, runner: FakeRunner, limits: Limits | None) -> None:
+    """Give the service the fake model, started."""
+    model = LoadedModel(runner, embedded(), "embedded", "cpu", "float32", 2048, frozenset({0}))
+    service.served = ServedModel(model, metrics=service.metrics, limits=limits)
+    service.served.engine.start()
+    service.board.publish({"state": "ready"})
+
+
 @contextlib.asynccontextmanager
 async def serving(
     loaded: bool = True,
@@ -65,13 +73,9 @@ async def serving(
     connections: Connections | None = None,
 ) -> AsyncIterator[Host]:
     runner = FakeRunner(pages=600, page_size=16, vocab=8192, context=2048)
-    metrics = EngineMetrics()
-    service = Service(StateBoard({"state": "loading", "fraction": 0.0}), Presence(), metrics)
+    service = Service(StateBoard({"state": "loading", "fraction": 0.0}), Presence(), EngineMetrics())
     if loaded:
-        model = LoadedModel(runner, embedded(), "embedded", "cpu", "float32", 2048, frozenset({0}))
-        service.served = ServedModel(model, metrics=metrics, limits=limits)
-        service.served.engine.start()
-        service.board.publish({"state": "ready"})
+        load(service, runner, limits)
     connections = connections or Connections()
     config = uvicorn.Config(
         make_app(service, token, hosts),
