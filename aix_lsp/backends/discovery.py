@@ -133,7 +133,7 @@ def _server(kind: str, model: dict[str, Any], settings: Settings, *, suffix: boo
             family=own.get("family") or (template.name if template else ""),
             context_length=own.get("context_length") or _context_length(model),
             fim=own.get("fim", True),
-            takes_context=_takes_context(dialect, own.get("family") or ""),
+            takes_context=bool(own.get("takes_context", _takes_context(dialect, own.get("family") or ""))),
             recall=bool(own.get("recall")),
             device=own.get("device") or "",
             dtype=own.get("dtype") or "",

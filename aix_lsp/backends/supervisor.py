@@ -213,7 +213,7 @@ def _model(told: dict[str, Any]) -> ModelInfo:
         family=told.get("family") or "",
         context_length=told.get("context_length") or known.context_length,
         fim=told.get("fim", True),
-        takes_context=takes_context(told.get("family") or ""),
+        takes_context=bool(told.get("takes_context", takes_context(told.get("family") or ""))),
         recall=bool(told.get("recall")),
         device=told.get("device") or "",
         dtype=told.get("dtype") or "",

@@ -63,6 +63,8 @@ class ModelCard:
     """How it is computed and why, for people."""
     recall: bool
     """Whether what stands elsewhere is mixed into its probabilities where a request does not say."""
+    takes_context: bool
+    """Whether it completes better when it is told of other files."""
 
     def json(self) -> dict[str, object]:
         """As docs/engine-api.md has it."""
@@ -116,6 +118,7 @@ class ServedModel:
             model.dtype,
             model.running,
             0 < model.parameters <= _SMALL,
+            template is not None and template.context_helps(model.parameters),
         )
         self.corpus = Corpus(encoder)
         self.slow_work = DaemonThread("engine-texts")

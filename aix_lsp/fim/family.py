@@ -57,6 +57,8 @@ class Template:
     """What opens the context, once, where there is any; may name the {repository}."""
     file: tuple[str, ...] = ()
     """One context file, of {path} and {text}; empty where the family was not trained on other files."""
+    context_from: int = 0
+    """Weights that a model must have to be told of other files: smaller ones of the family complete worse with them."""
     after_files: tuple[str, ...] = ()
     """What ends the context, once, where there is any."""
     header: tuple[str, ...] = ()
@@ -92,6 +94,10 @@ class Template:
     def takes_context(self) -> bool:
         """Whether other files can be told to the model."""
         return bool(self.file)
+
+    def context_helps(self, parameters: int) -> bool:
+        """Whether a model of so many weights (0: unknown) is to be told of other files."""
+        return self.takes_context and (not parameters or parameters >= self.context_from)
 
     def segments(self, prompt: FimPrompt) -> list[Segment]:
         """The prompt as a sequence of special tokens and texts, in the order that the model reads them."""

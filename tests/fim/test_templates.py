@@ -236,3 +236,12 @@ def test_header_needs_a_path_and_a_known_comment() -> None:
     assert "<!-- the file path is: a.md -->\n" in template.render(
         FimPrompt("p", "s", path="a.md", language="markdown")
     )
+
+
+def test_small_models_of_a_family_may_be_told_of_no_other_file() -> None:
+    qwen = next(template for template in FAMILIES if template.name == "qwen")
+    assert not qwen.context_helps(494_000_000)
+    assert qwen.context_helps(1_540_000_000) and qwen.context_helps(0)
+    mellum = next(template for template in FAMILIES if template.name == "mellum")
+    assert mellum.context_helps(1)
+    assert not next(t for t in FAMILIES if t.name == "starcoder").context_helps(3_000_000_000)

@@ -23,11 +23,10 @@ TYPED = "\n".join(f"total_{n} = service.work_one_{n}(amount_{n})" for n in range
 
 
 def small_model(folder: Path) -> None:
-    """A model with random weights whose tokenizer has the special tokens of Qwen's family."""
+    """A model with random weights of a family that takes context whatever its size."""
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     tokenizer = AutoTokenizer.from_pretrained(SMALL)
-    tokenizer.add_special_tokens({"additional_special_tokens": ["<|file_sep|>", "<|repo_name|>"]})
     tokenizer.save_pretrained(folder)
     settings_key: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
     heads: dict[str, Any] = {"num_attention_heads": 4, "num_key_value_heads": 2}
@@ -52,7 +51,7 @@ async def test_typing_keeps_the_cache(
     for number in range(12):
         (root / f"service{number}.py").write_text(MODULE.format(number))
     settings = Settings(
-        model=str(model), fim_family="qwen", recall=False, max_tokens=8, deadline_ms=60_000, wait_ms=0
+        model=str(model), fim_family="aix", recall=False, max_tokens=8, deadline_ms=60_000, wait_ms=0
     )
     backend = LocalEngine(settings)
     assert (await wait_until_ready(backend, 200)).takes_context
