@@ -17,7 +17,7 @@ import aiohttp
 from benchmarks.scripts import scripts
 from tests.serve.server import ADMIN, Server, serving
 
-SIZES = {"dashboard": "1200,760", "dashboard-phone": "390,1480"}
+SIZES = {"dashboard": "1200,900", "dashboard-phone": "390,1640"}
 USERS = {"ann": 1.0, "bob": 0.6, "eve": 0.3, "nightly": 3.0}
 """Requests a second of each."""
 

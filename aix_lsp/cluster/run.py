@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+import secrets
 import shutil
 import signal
 import sys
@@ -44,6 +45,13 @@ _ENVIRONMENT = {
 }
 
 
+def prepare() -> None:
+    """Set what Ray reads from the environment when it is imported, for this process and all that it starts."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(32)
+
+
 def run(options: ServeOptions, engine: EngineOptions, also: Mapping[str, str], scaling: Scaling) -> int:
     """Serve until told to stop; returns the exit status. `also` are further models by name."""
     try:
@@ -52,8 +60,6 @@ def run(options: ServeOptions, engine: EngineOptions, also: Mapping[str, str], s
     except (ServeError, CannotListen) as error:
         log.error("%s", error)
         return 1
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
     folder = tempfile.mkdtemp(prefix="aix-ray-")
     try:
         return Cluster(options, engine, also, scaling).run(url, folder)
@@ -138,6 +144,8 @@ class Cluster:
             logging_level=logging.ERROR,
             log_to_driver=options.verbose,
             _temp_dir=folder,
+            # Whoever reaches Ray's ports can run code: nobody but this user may, and not from other machines.
+            _node_ip_address="127.0.0.1",
         )
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         serve.start(

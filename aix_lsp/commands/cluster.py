@@ -65,16 +65,20 @@ def command(
     A document's requests go to the replica that has its prompt cached. For several machines there are files for `serve
     deploy` (docs/team-server.md).
     """
-    if importlib.util.find_spec("ray") is None or importlib.util.find_spec("ray.serve") is None:
+    if importlib.util.find_spec("ray") is None:
         raise click.ClickException(_NO_RAY)
     if most_replicas and most_replicas < replicas:
         raise click.ClickException(f"--most-replicas {most_replicas} is less than --replicas {replicas}")
     models = dict(map(_named, also))
     engine = chosen_engine(options)
     serve = chosen_server(options)
-    from aix_lsp.cluster.app import Scaling
-    from aix_lsp.cluster.run import run
+    from aix_lsp.cluster.run import prepare, run
 
+    prepare()
+    try:
+        from aix_lsp.cluster.app import Scaling
+    except ImportError as error:
+        raise click.ClickException(f"{_NO_RAY} ({error})") from error
     most = most_replicas or replicas
     scaling = Scaling(least=replicas, most=most, up_after_s=up_after_s, down_after_s=down_after_s)
     sys.exit(run(serve, engine, models, scaling))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from aix_lsp.backends.base import Delta, GenerateRequest, Usage
@@ -72,6 +74,7 @@ async def test_one_replica_from_start_to_end() -> None:
             assert answer.status == 404  # Ray ends replicas
         family = psutil.Process(server.process.pid).children(recursive=True)
         assert len(family) > 3
+        await nobody_else_may_run_code_on_ray(family)
         server.process.terminate()
         assert await asyncio.wait_for(server.process.wait(), 120) == 0
         _, alive = await asyncio.to_thread(psutil.wait_procs, family, 60)
@@ -102,6 +105,25 @@ async def a_client_who_leaves_frees_the_pages(server: Server, token: str) -> Non
             await asyncio.sleep(0.05)
     async with server.session(token) as session:
         assert (await ask(session))[0] == 200
+
+
+async def nobody_else_may_run_code_on_ray(family: list[Any]) -> None:
+    """Ray listens at all addresses; whoever may submit a job there runs code as the server's user."""
+    ports = {
+        connection.laddr.port
+        for process in family
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    found = set()
+    timeout = aiohttp.ClientTimeout(total=60)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        for port in ports:
+            job = {"entrypoint": "true"}
+            with contextlib.suppress(aiohttp.ClientError):
+                async with session.post(f"http://127.0.0.1:{port}/api/job_agent/jobs/", json=job) as answer:
+                    found.add(answer.status)
+    assert 401 in found and 200 not in found
 
 
 @pytest.mark.parametrize(
