@@ -80,3 +80,16 @@ def test_schema_covers_the_table_and_holds_its_defaults() -> None:
     vscode = vscode_properties()
     assert vscode["aix.url"]["scope"] == "machine"
     assert vscode["aix.maxTokens"]["scope"] == "language-overridable"
+
+
+def test_no_workspace_of_vs_code_names_a_program() -> None:
+    """What is run is set on the machine: a workspace's settings are the project's."""
+    manifest = json.loads((REPOSITORY / "editors" / "vscode" / "package.json").read_text("utf-8"))
+    settings = {
+        name: setting
+        for group in manifest["contributes"]["configuration"]
+        for name, setting in group["properties"].items()
+    }
+    server = {name: setting for name, setting in settings.items() if name.startswith("aix.server.")}
+    assert {"aix.server.command", "aix.server.environment"} <= set(server)
+    assert {name for name, setting in server.items() if setting.get("scope") != "machine"} == set()

@@ -44,10 +44,14 @@ async def run(order: Order) -> Outcome:
         async with listening("tcp", home) as server:
             async with await server.join() as first:
                 options = {"token": server.token, "kvMemoryMb": 64}
-                await first.initialize(options=options)
-                await wait_until_ready(first)
+                try:
+                    await first.initialize(options=options, within=_ANSWER_S)
+                    await wait_until_ready(first, within=_ANSWER_S)
+                    [engine] = engine_pids(home)
+                except (TimeoutError, ConnectionLost, NotReady, ValueError) as error:
+                    outcome.find(order.seed, f"the engine did not come up within {_ANSWER_S:.0f} s: {error}")
+                    return outcome
                 sampling = asyncio.create_task(_sample(outcome, server.process.pid))
-                [engine] = engine_pids(home)
                 early = resident_mib(engine)
                 await asyncio.gather(
                     *(_client(n, server, order, outcome, counts, files) for n in range(order.count))
