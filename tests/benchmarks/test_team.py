@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aix_lsp.backends.base import BackendError, Delta, GenerateRequest, Usage
-from benchmarks.team.fit import fitted
+from benchmarks.team.fit import fewest, fitted
 from benchmarks.team.report import (
     Row,
     count,
@@ -157,3 +157,10 @@ def test_every_simulated_request_ends_once(typists: int, replicas: int, routing:
 def test_more_replicas_are_never_much_slower() -> None:
     times = [simulate(case(replicas=replicas, typists=64)).p(95) for replicas in (1, 2, 4, 8)]
     assert times[0] > times[1] > times[3]
+
+
+def test_the_fewest_replicas_that_are_fast_enough() -> None:
+    few = fewest(case(typists=48, seconds=5.0), 100.0)
+    assert 1 < few < 48
+    assert simulate(case(typists=48, seconds=5.0, replicas=few)).p(95) <= 100.0
+    assert fewest(case(typists=1, seconds=5.0), 1e6) == 1
