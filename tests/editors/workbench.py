@@ -50,9 +50,7 @@ class Workbench:
         workspace_settings: dict[str, Any] | None = None,
         extensions: Sequence[Path] = (),
     ) -> None:
-        """`extensions` come besides ours. With settings of the workspace, VS Code asks whether the workspace
-        is trusted; else all are.
-        """
+        """`extensions` come besides ours. With settings of the workspace, VS Code asks whether it is trusted."""
         self.home = home
         self.path = home / "project" / name
         self.path.parent.mkdir(parents=True)
