@@ -19,6 +19,10 @@ _MOST_TOKENS = 4_000_000
 """Of all texts; those not looked at for longest go."""
 _LONGEST_TEXT = 1 << 20
 _KEPT = 16
+_LONGEST_INDEX = 1_000_000
+"""Tokens that one request searches, the first texts it names; each takes 20 bytes of an index."""
+_KEPT_TOKENS = 2_000_000
+"""Of all indexes that are kept."""
 
 
 def digest(text: str) -> str:
@@ -37,6 +41,7 @@ class Corpus:
         """Counts the changes to the texts."""
         self._texts: OrderedDict[str, Tokens] = OrderedDict()
         self._joined: OrderedDict[tuple[str, ...], NgramIndex] = OrderedDict()
+        self._joined_size = 0
         self._lock = threading.Lock()
 
     def add(self, texts: Iterable[str]) -> None:
@@ -54,6 +59,7 @@ class Corpus:
                 _, dropped = self._texts.popitem(last=False)
                 self._size -= len(dropped)
             self._joined.clear()
+            self._joined_size = 0
             self._version += 1
 
     def of(self, names: Sequence[str]) -> NgramIndex:
@@ -66,16 +72,30 @@ class Corpus:
             if found is not None:
                 self._joined.move_to_end(key)
                 return found
-            texts = [self._texts[name] for name in names if name in self._texts]
-            for name in names:
-                if name in self._texts:
-                    self._texts.move_to_end(name)
+            texts = self._named(names)
             version = self._version
         # Sorting millions of tokens takes a second; nobody else has to wait for it.
         index = NgramIndex(texts)
         with self._lock:
             if version == self._version:
-                self._joined[key] = index
-                if len(self._joined) > _KEPT:
-                    self._joined.popitem(last=False)
+                self._keep(key, index)
         return index
+
+    def _named(self, names: Sequence[str]) -> list[Tokens]:
+        """The texts that are here, as many as one index may hold. With the lock."""
+        texts, size = [], 0
+        for name in names:
+            text = self._texts.get(name)
+            if text is not None and size + len(text) <= _LONGEST_INDEX:
+                self._texts.move_to_end(name)
+                texts.append(text)
+                size += len(text)
+        return texts
+
+    def _keep(self, key: tuple[str, ...], index: NgramIndex) -> None:
+        """Keep an index, and drop those not used for longest. With the lock."""
+        self._joined_size += len(index) - len(self._joined.pop(key, ()))
+        self._joined[key] = index
+        while len(self._joined) > _KEPT or (self._joined_size > _KEPT_TOKENS and len(self._joined) > 1):
+            _, dropped = self._joined.popitem(last=False)
+            self._joined_size -= len(dropped)

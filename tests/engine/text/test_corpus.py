@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
+
 from aix_lsp.engine.scheduling.ngram_index import BREAK
+from aix_lsp.engine.text import corpus as module
 from aix_lsp.engine.text.corpus import Corpus, digest
 from aix_lsp.engine.text.encoder import TextEncoder
 from aix_lsp.engine.text.vocabulary import Vocabulary
@@ -48,6 +51,28 @@ def test_what_was_not_used_for_longest_goes() -> None:
     corpus.add(texts[3:5])
     here = [text for text in texts if len(corpus.of([digest(text)]))]
     assert here == [texts[0], *texts[3:5]]
+
+
+def test_indexes_of_other_names_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = encoder()
+    texts = [f"value_{number} = {number}" for number in range(10, 16)]
+    size = max(len(made.tokens(text)) for text in texts) + 1
+    monkeypatch.setattr(module, "_KEPT_TOKENS", 3 * size)
+    corpus = Corpus(made)
+    corpus.add(texts)
+    found = [corpus.of([digest(text)]) for text in texts]
+    kept = [corpus.of([digest(text)]) is index for text, index in zip(texts[3:], found[3:], strict=True)]
+    assert kept == [True] * 3
+    assert corpus.of([digest(texts[0])]) is not found[0]
+
+
+def test_one_request_searches_so_many_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = encoder()
+    corpus = Corpus(made)
+    corpus.add(["x = 1", "def a(): pass"])
+    tokens = made.tokens("x = 1")
+    monkeypatch.setattr(module, "_LONGEST_INDEX", len(tokens))
+    assert corpus.of([digest("x = 1"), digest("def a(): pass")]).tokens.tolist() == [*tokens, BREAK]
 
 
 def test_markers_in_a_text_stay_text() -> None:
