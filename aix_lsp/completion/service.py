@@ -18,6 +18,7 @@ from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.document_state import DocumentState
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.generation_cache import GenerationCache
+from aix_lsp.completion.privacy_checks import PrivacyChecks
 from aix_lsp.completion.request import (
     CompletionContext,
     CompletionRequest,
@@ -31,7 +32,6 @@ from aix_lsp.completion.responder import Responder, takes_context
 from aix_lsp.completion.telemetry import Telemetry
 from aix_lsp.completion.text import DocumentSnapshot, Edit, Position
 from aix_lsp.privacy import known
-from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ editors send the change, then the cancellation, then the new request."""
 STREAM_S = 15.0
 """A streaming request shows its text as it comes: no deadline has to cut it, this only ends one that hangs."""
 _UNOPENED = 32
+_SWITCHED_OFF = 'switched off by the setting "aix.enabled"'
 NOTHING = Update((), done=True)
 
 
@@ -61,8 +62,11 @@ class CompletionService:
         self._backend = backend
         self._settings = settings
         self._clock = asyncio.get_running_loop().time
-        self._privacy = Privacy(roots)
+        self._privacy = PrivacyChecks(roots)
+        self._looking: set[asyncio.Task[None]] = set()
         self._telemetry = Telemetry(self._open_document)
+        self.inactive: Callable[[str], None] = lambda reason: None
+        """Told at each request why its document gets no suggestions; "" where it does."""
         self.indexing: Progress = lambda root, done, of: None
         """Told of a workspace folder that is being indexed, and how many of how many files are."""
         self._context_provider = ContextProvider(
@@ -108,10 +112,13 @@ class CompletionService:
         try:
             pending.check()
             context = self._context(request, settings, state)
-            if context is None:
+            reason = await self._reason(request.document.uri, settings)
+            self.inactive(reason)
+            if reason or context is None:
                 ended = True
                 yield NOTHING
                 return
+            pending.check()
             async with aclosing(self._responder.updates(context, pending, state)) as updates:
                 async for update in updates:
                     ended = update.done
@@ -135,8 +142,6 @@ class CompletionService:
         self, request: CompletionRequest, settings: Settings, state: DocumentState
     ) -> CompletionContext | None:
         """All that is worked out of a request; None where there are no suggestions."""
-        if self._inactive_reason(request.document.uri, settings) is not None:
-            return None
         typed = state.typed_before(request.position)
         return completion_context(request, settings, self._backend.status.model, typed)
 
@@ -151,13 +156,18 @@ class CompletionService:
         loop.call_later(LINGER_S, _cancel_unwatched, generation)
 
     def inactive_reason(self, uri: str, language: str) -> str | None:
-        """Why there are no suggestions in a document, for its user to read; None where there are."""
-        return self._inactive_reason(uri, self._settings(language))
+        """Why there are no suggestions in a document, for its user to read; "" where there are.
 
-    def _inactive_reason(self, uri: str, settings: Settings) -> str | None:
+        None where that is not known yet: files are looked at elsewhere. A request finds out.
+        """
+        settings = self._settings(language)
+        return self._privacy.fresh(uri, settings) if settings.enabled else _SWITCHED_OFF
+
+    async def _reason(self, uri: str, settings: Settings) -> str:
         if not settings.enabled:
-            return 'switched off by the setting "aix.enabled"'
-        return self._privacy.inactive_reason(uri, settings)
+            return _SWITCHED_OFF
+        known = self._privacy.fresh(uri, settings)
+        return await self._privacy.reason(uri, settings) if known is None else known
 
     # Documents
 
@@ -168,7 +178,15 @@ class CompletionService:
         self._document_state(snapshot.uri).open(snapshot)
         settings = self._settings(snapshot.language)
         wanted = takes_context(settings, self._backend)
-        if wanted and self._inactive_reason(snapshot.uri, settings) is None:
+        if wanted and settings.enabled:
+            looking = asyncio.create_task(self._look(snapshot, settings))
+            self._looking.add(looking)
+            looking.add_done_callback(self._looking.discard)
+
+    async def _look(self, snapshot: DocumentSnapshot, settings: Settings) -> None:
+        """Look for context of a document that was opened."""
+        forbidden = await self._reason(snapshot.uri, settings)
+        if not forbidden and snapshot.uri in self._opened:
             self._context_provider.look(snapshot, Position(0, 0), settings)
 
     def document_changed(
@@ -242,6 +260,9 @@ class CompletionService:
         self._telemetry.look_again()
         for state in self._documents.values():
             state.cancel_all()
+        for looking in self._looking:
+            looking.cancel()
+        await self._privacy.close()
         await self._cache.close()
         await self._context_provider.close()
         await self._telemetry.close()

@@ -123,6 +123,7 @@ class Session:
     ) -> CompletionService:
         service = self.dependencies.make_service(backend, settings, roots)
         service.indexing = self.status.note_indexing
+        service.inactive = self.status.set_inactive
         return service
 
     def settings_for(self, document: DocumentSnapshot) -> Settings:
@@ -131,13 +132,14 @@ class Session:
         return configured.settings_for(document.language) if configured else Settings()
 
     def is_active(self, document: RequestDocument) -> bool:
-        """Whether a document may get suggestions; if not, the status says why."""
+        """Whether a document may get suggestions, as far as that is known; if not, the status says why."""
         configured = self.service_for(document.whole.uri)
         if configured is None:
             return True
         reason = configured.service.inactive_reason(document.whole.uri, document.language)
-        self.status.set_inactive(reason or "")
-        return reason is None
+        if reason is not None:
+            self.status.set_inactive(reason)
+        return not reason
 
     def position(self, document: RequestDocument, position: types.Position) -> RequestPosition:
         """A client's position, clamped into the document."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -83,7 +84,7 @@ class ScriptedBackend:
             if len(self.calls) > self._seen:
                 self._seen += 1
                 return self.calls[self._seen - 1]
-            await asyncio.sleep(0)
+            await turns(1)
         raise AssertionError("the backend was not called")
 
     async def called_later(self) -> Call:
@@ -91,7 +92,8 @@ class ScriptedBackend:
         self._arrived.clear()
         if len(self.calls) == self._seen:
             await asyncio.wait_for(self._arrived.wait(), 60)
-        return await self.called()
+        self._seen += 1
+        return self.calls[self._seen - 1]
 
     async def not_called(self) -> None:
         """Nothing has been asked for since the last call."""
@@ -103,6 +105,9 @@ async def turns(count: int = 30) -> None:
     """Let the event loop go round, so that all that can happen has happened."""
     for _ in range(count):
         await asyncio.sleep(0)
+        async with asyncio.timeout(60):
+            while any(thread.name == "reading" for thread in threading.enumerate()):
+                await asyncio.sleep(0.001)
 
 
 @dataclass

@@ -17,6 +17,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from aix_lsp.engine import process
+from aix_lsp.engine.options import EngineOptions
+
 SOURCE = Path(__file__).read_text("utf-8")
 
 
@@ -225,3 +228,20 @@ async def test_told_to_stop_it_ends_its_streams(folder: Path) -> None:
             assert last[-2]["choices"][0]["finish_reason"] == "cancelled" and "usage" in last[-1]
             assert await asyncio.wait_for(lease.read(), 60)
         assert await asyncio.wait_for(running.status(), 60) == 0
+
+
+def test_what_torch_keeps_prepared_has_a_bound_unless_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise prompts of many lengths take 600 MiB that are never given back (docs/security.md)."""
+    seen = {}
+
+    class Loader:
+        @staticmethod
+        def load(*_: object) -> None:
+            seen.update(os.environ)
+
+    monkeypatch.setattr(process.importlib, "import_module", lambda name: Loader)
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "")
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    process.load_model(EngineOptions(), lambda stage, fraction: None)
+    assert (seen["LRU_CACHE_CAPACITY"], seen["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) == ("7", "128")

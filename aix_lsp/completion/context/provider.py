@@ -19,13 +19,13 @@ from aix_lsp.completion.context.index_client import IndexClient, Progress
 from aix_lsp.completion.context.neighbours import Neighbours
 from aix_lsp.completion.context.ranking import Snippet, Source, choose, keep
 from aix_lsp.completion.context.recent import RecentPlaces
+from aix_lsp.completion.privacy_checks import PrivacyChecks
 from aix_lsp.completion.request import CompletionContext
 from aix_lsp.completion.text import DocumentSnapshot, Edit, OpenDocument, Position
 from aix_lsp.fim.prompt import ContextFile
 from aix_lsp.fim.reading import read, read_back
 from aix_lsp.fim.window import Window
 from aix_lsp.privacy.documents import without_secrets
-from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
 from aix_lsp.uris import file_path
 
@@ -61,7 +61,7 @@ class ContextProvider:
     def __init__(
         self,
         roots: Callable[[], Sequence[Path]],
-        privacy: Privacy,
+        privacy: PrivacyChecks,
         progress: Progress,
         open_document: OpenDocument,
     ) -> None:
@@ -132,6 +132,10 @@ class ContextProvider:
         state = self._states.get(context.document.uri)
         if state is not None and state.search is not None:
             await asyncio.wait({state.search}, timeout=WAIT_S)
+        snippets = [*state.kept, *self._snippets(state, context)] if state is not None else []
+        files = {snippet.uri for snippet in snippets if snippet.uri}
+        if any(self._privacy.known(uri, context.settings) is None for uri in files):
+            await self._privacy.fetch(files, context.settings)
 
     async def _search(self, state: _State, root: Path, query: Mapping[str, Any]) -> None:
         try:
@@ -201,7 +205,7 @@ class ContextProvider:
         return document is None or snippet.text.split("\n")[0] in str(document.text)
 
     def _allowed(self, snippet: Snippet, settings: Settings) -> bool:
-        return not snippet.uri or self._privacy.inactive_reason(snippet.uri, settings) is None
+        return not snippet.uri or self._privacy.known(snippet.uri, settings) == ""
 
     def _search_all_again(self) -> None:
         for state in self._states.values():

@@ -1,0 +1,116 @@
+"""Asks the privacy policy on threads: no keystroke waits on the event loop for a file system, which may hang.
+
+Used on one event loop. Knows nothing of rules; those are aix_lsp/privacy's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from cachetools import LRUCache
+
+from aix_lsp.files import on_thread
+from aix_lsp.privacy.policy import Privacy
+from aix_lsp.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_FRESH_S = 5.0
+"""How long an answer is taken as it is."""
+_STALE_S = 15.0
+"""How long it is taken for context while a new one is fetched, so that a prompt does not change for want of one."""
+_PATIENCE_S = 2.0
+"""How long a request waits for an answer. Without one, nothing is sent."""
+_MOST_AT_ONCE = 8
+"""Threads; each may hang for as long as a file system does."""
+SILENT = "it cannot be told whether it may be sent: the file system does not answer"
+
+_Key = tuple[str, tuple[str, ...], tuple[Path, ...]]
+
+
+class PrivacyChecks:
+    """Why files may not be sent, "" where nothing forbids it; remembered for some seconds."""
+
+    def __init__(self, roots: Callable[[], Sequence[Path]] = tuple) -> None:
+        """`roots` gives the workspace folders."""
+        self._roots = roots
+        self._answers: LRUCache[_Key, tuple[float, str]] = LRUCache(4096)
+        self._running: dict[_Key, tuple[float, asyncio.Task[None]]] = {}
+        self._idle: list[tuple[tuple[Path, ...], Privacy]] = []
+        """With their workspace folders. Each is used by one thread at a time; that of a hung thread is missing."""
+
+    def known(self, uri: str, settings: Settings) -> str | None:
+        """The last answer, and a new one is fetched where it is old; None where there is none yet."""
+        return self._known_within(_STALE_S, uri, settings)
+
+    def fresh(self, uri: str, settings: Settings) -> str | None:
+        """The answer of the last seconds; None where there is none."""
+        return self._known_within(_FRESH_S, uri, settings)
+
+    async def reason(self, uri: str, settings: Settings) -> str:
+        """The answer, waited for where it must be; a file system that does not give it forbids."""
+        await self.fetch([uri], settings)
+        known = self.fresh(uri, settings)
+        return SILENT if known is None else known
+
+    async def fetch(self, uris: Iterable[str], settings: Settings) -> None:
+        """Have answers about all of these at hand, unless that takes too long."""
+        keys = [self._key(uri, settings) for uri in uris]
+        self._ask([key for key in keys if self._age(key) >= _FRESH_S])
+        running = [self._running[key] for key in keys if key in self._running]
+        if running:
+            left = min(began for began, _ in running) + _PATIENCE_S - time.monotonic()
+            await asyncio.wait({task for _, task in running}, timeout=max(left, 0.0))
+
+    async def close(self) -> None:
+        """Wait for no answer any more."""
+        tasks = {task for _, task in self._running.values()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _known_within(self, seconds: float, uri: str, settings: Settings) -> str | None:
+        key = self._key(uri, settings)
+        age = self._age(key)
+        if age >= _FRESH_S:
+            self._ask([key])
+        return self._answers[key][1] if age < seconds else None
+
+    def _key(self, uri: str, settings: Settings) -> _Key:
+        return uri, tuple(settings.exclude), tuple(self._roots())
+
+    def _age(self, key: _Key) -> float:
+        answer = self._answers.get(key)
+        return time.monotonic() - answer[0] if answer is not None else float("inf")
+
+    def _ask(self, keys: Sequence[_Key]) -> None:
+        """Fetch answers on one thread, but for those that are being fetched."""
+        keys = [key for key in dict.fromkeys(keys) if key not in self._running]
+        if not keys or len({task for _, task in self._running.values()}) >= _MOST_AT_ONCE:
+            return
+        task = asyncio.create_task(self._fetched(keys))
+        for key in keys:
+            self._running[key] = (time.monotonic(), task)
+
+    async def _fetched(self, keys: Sequence[_Key]) -> None:
+        roots = keys[0][2]
+        known, privacy = self._idle.pop() if self._idle else ((), Privacy())
+        if known != roots:
+            privacy = Privacy(lambda: roots)
+        try:
+            for key, answer in zip(keys, await on_thread(_judged, privacy, keys), strict=True):
+                self._answers[key] = (time.monotonic(), answer)
+            self._idle.append((roots, privacy))
+        except Exception:
+            log.exception("it could not be found out whether files may be sent")
+        finally:
+            for key in keys:
+                del self._running[key]
+
+
+def _judged(privacy: Privacy, keys: Sequence[_Key]) -> list[str]:
+    return [privacy.inactive_reason(uri, Settings(exclude=list(exclude))) or "" for uri, exclude, _ in keys]
