@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from aix_lsp.privacy.judgement import Level, is_secret
 from aix_lsp.privacy.randomness import word_share
 from aix_lsp.privacy.scanned_line import ScannedLine, Span
+from aix_lsp.privacy.telling_words import Tells
 
 _LOGIN = (
     r"(?:docker|podman|nerdctl|buildah|skopeo|helm|oras|crane|oc|az|cf|argocd|npm|ibmcloud)\b.{0,80}?\blogin"
@@ -95,7 +96,7 @@ sudo\b.{0,40}-S|chpasswd|passwd\b|cryptsetup|kinit|vncpasswd|gpg\b|smbpasswd|su\
 |.{0,200}(?:--\S{0,20}stdin|--with-token|login)
 """
 _PIPED = r"echo\s+(?:-\w+\s+)?[\"']?(?:[\w.-]{1,64}:)?([^\s\"':|]{3,256})[\"']?\s*\|\s*"
-_GIVEN = (
+_GIVEN_TO = (
     r"(?:sudo\b.{0,20}-S|\w*passwd|login|auth|--with-token|TOKEN|PASS(?:WORD)?|cryptsetup)\b.{0,80}<<<\s*§"
 )
 
@@ -106,23 +107,24 @@ def _expression(command: str) -> re.Pattern[str]:
     return re.compile(r"\b" + "".join(parts.get(char, char) for char in command))
 
 
+_GIVEN = _expression(_GIVEN_TO)
 _PLACES = (
     *map(_expression, _COMMANDS.strip().split("\n")),
     re.compile(r"\b" + _PIPED + "(?:" + _READS_INPUT.replace("\n", "") + ")"),
-    _expression(_GIVEN),
     re.compile(r"\bsend[ \t]+(?:--[ \t]+)?\"([^\"\\\s]{6,256})\\[rn]\""),
     re.compile(r"-D\w{1,20}\.login=([^\s\"']{8,256})"),
 )
-_MAYBE = re.compile(
-    r"(?:^|[\s\"'\[(,])(?:--?[A-Za-z]|/p)|<<<|\||login|auth|passw|_user|net use|alias|iwconfig|poetry|npm|yarn"
-    r"|add-auth|wpa_|runas"
-)
+_MAYBE = re.compile(r"(?:^|[\s\"'`\[(,])(?:--?[A-Za-z]|/p)")
+"""An option."""
 NEXT_CREDENTIALS, NEXT_ARGUMENT = "waits for user:password", "goes on with a command"
 
 
 def credentials(line: ScannedLine) -> Iterator[Span]:
     """The passwords among a command's arguments."""
-    if _MAYBE.search(line.text) is None:
+    has_option = ("-" in line.text or "/p" in line.text) and _MAYBE.search(line.text) is not None
+    has_command = bool(line.tells & Tells.COMMAND)
+    is_given = "<<<" in line.text
+    if not (has_option or has_command or is_given):
         return
     text = _LISTED.sub(lambda match: " " * len(match[0]), line.text)
     programs = [*_PROGRAMS.finditer(text)]
@@ -132,10 +134,10 @@ def credentials(line: ScannedLine) -> Iterator[Span]:
         for expression in (_ARGUMENT, _JOINED):
             for match in expression.finditer(text, begin):
                 yield from _argument(line, match, allowed, joined=expression is _JOINED)
-    for match in _ARGUMENT.finditer(text) if not programs and not line.command else ():
+    for match in _ARGUMENT.finditer(text) if not programs and not line.command and "-" in text else ():
         if match[1] in ("-u", "--user", "--proxy-user", "-U", "--basic-auth"):
             yield from _pair(line, match, least=0.8)
-    for place in _PLACES:
+    for place in (*_PLACES, _GIVEN) if has_command else (_GIVEN,) if is_given else ():
         for match in place.finditer(text):
             start, end = match.span(1)
             if is_secret(match[1], Level.PASSWORD, literal=True, open_end=line.is_typed(start, end)):

@@ -6,37 +6,21 @@ import re
 from collections.abc import Iterator
 
 from aix_lsp.privacy.judgement import Level, is_secret
-from aix_lsp.privacy.named_values import is_about, is_whole
-from aix_lsp.privacy.scanned_line import ScannedLine, Span
-from aix_lsp.privacy.secret_kinds import NAMES, STEMS
+from aix_lsp.privacy.named_values import is_about
+from aix_lsp.privacy.scanned_line import MOST_NAMES, ScannedLine, Span
+from aix_lsp.privacy.secret_kinds import CALLEES, NAMES
+from aix_lsp.privacy.telling_words import Tells, is_whole
 
 _PAIR = re.compile(
     r"(?:auth|login|credentials?|basicauth|userpass\w{0,12})[ \t]{0,4}[=:(\[]{0,3}[ \t]{0,4}[(\[]?[ \t]{0,4}"
     r"[A-Za-z]{0,2}[\"'][^\"'\n]{0,128}[\"'][ \t]{0,4},[ \t]{0,4}[A-Za-z]{0,2}([\"'])",
     re.IGNORECASE,
 )
-_CALLEES = """
-" login log_in logon sign_in signin authenticate auth basic_auth setbasicauth basicauth bearer_auth
-plainauth httpbasicauth httpdigestauth usernamepasswordcredentials passwordauthentication
-networkcredential pscredential usernamepasswordauthenticationtoken getconnection mysqli
-mysqli_connect mysqli_real_connect mysql_real_connect mysql_connect pg_connect pdo dbi->connect
-wifi.begin wifimulti.addap createhmac createcipheriv createdecipheriv createcipher secretkeyspec
-pbekeyspec fernet jwt.encode jwt.decode jwt.sign jwt.verify signwith setsigningkey hmac.new
-hmac.compare_digest btoa cookieparser pgp_sym_encrypt pgp_sym_decrypt evp_bytestokey keystore.load
-connect_to sp_addlogin set_password setpassword withpassword usepassword createsecretkey ldap_bind
-ftp_login imap_open ssh2_auth_password curlopt_userpwd curlopt_password curlopt_xoauth2_bearer
-with_credentials withcredentials as_user
-"""
 _CALL = re.compile(
-    r"(?<![A-Za-z0-9])(?:" + "|".join(sorted(map(re.escape, _CALLEES.split()), key=len, reverse=True)) + r")"
+    r"(?<![A-Za-z0-9])(?:" + "|".join(sorted(map(re.escape, CALLEES), key=len, reverse=True)) + r")"
     r"(?:[ \t]{0,2}\(|,[ \t]{0,4}(?=[\"']))",
     re.IGNORECASE,
 )
-_ENDING_WORDS = """
-login auth jwt hmac connect pdo credential cipher wifi key btoa fernet sign cookie pgp_ passw curlopt ldap ftp_ imap
-bytes as_user log_in logon buffer
-"""
-_ENDINGS = tuple(_ENDING_WORDS.split())
 _ENCODED = re.compile(r"\bBuffer\.from\([\"'][\w.@-]{1,64}:([^\"'/ ]{3,256})")
 _STRING = re.compile(r"[A-Za-z]{0,2}(\\?)([\"'`])")
 _COLON = re.compile(r"[\w.@-]{1,64}:(.{3,256})")
@@ -73,16 +57,17 @@ _QUOTED = re.compile(r"'((?:[^'\\]|\\.|''){1,256})'")
 
 def calls(line: ScannedLine) -> Iterator[Span]:
     """The secrets among the arguments of calls that take them, and those that stand before a name."""
-    text, lower = line.text, line.lower
-    if line.prose or _IS_COMMENT.match(text):
+    text, tells = line.text, line.tells
+    if tells & Tells.SAID and (line.prose or _IS_COMMENT.match(text)):
         yield from _said(line)
     if not ('"' in text or "'" in text or "`" in text):
         return
-    if any(ending in lower for ending in _ENDINGS):
+    if tells & Tells.PAIR:
         for match in _PAIR.finditer(text):
             start, end, closed = line.string(match.end(), match[1])
             if is_secret(text[start:end], Level.PASSWORD, open_end=line.is_open(start, end, closed)):
                 yield start, end
+    if tells & Tells.CALL:
         for call in _CALL.finditer(text):
             yield from _arguments(line, call.end())
     if "Buffer.from" in text:
@@ -93,10 +78,10 @@ def calls(line: ScannedLine) -> Iterator[Span]:
         for match in _TOCHARARRAY.finditer(text):
             if is_secret(match[1], Level.PASSWORD, open_end=line.is_typed(*match.span(1))):
                 yield match.span(1)
-    if any(stem in lower for stem in STEMS):
+    if tells & Tells.NAME and len(line.names) <= MOST_NAMES:
         yield from _before_names(line)
         yield from _unpacked(line)
-    if "insert" in lower or "INSERT" in text:
+    if "insert" in line.lower:
         yield from _inserted(line)
 
 
@@ -152,7 +137,7 @@ def _unpacked(line: ScannedLine) -> Iterator[Span]:
     """`user, password = "bob", "…"`"""
     if "," not in line.text or "=" not in line.text:
         return
-    for name in NAMES.finditer(line.text):
+    for name in line.names:
         match = _UNPACKED.match(line.text, name.end())
         if match is None or name.lastgroup == "key":
             continue
@@ -178,7 +163,7 @@ def sql_strings(line: ScannedLine, at: int) -> Iterator[Span]:
 
 def columns(line: ScannedLine) -> str:
     """The state behind the head of a statement or a table whose rows have passwords, or empty."""
-    insert = _INSERT.search(line.text)
+    insert = _INSERT.search(line.text) if "insert" in line.lower else None
     if insert is not None and ";" not in line.text and (name := NAMES.search(insert[1])):
         return "rows" if name.lastgroup == "password" else ""
     text = line.text.strip()

@@ -35,7 +35,6 @@ _NUMBER = re.compile(r"[+-]?\d[\d_.,:/ -]*(?:ms|s|m|h|d|px|em|%)?")
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?")
 _PUBLIC = re.compile(r"AAAA[A-E]3NzaC1|sha\d+-|sha\d+:|h1:|md5[:-]|data:|urn:|https?:|[\w.+-]+@[\w-]+\.\w")
 _MIXED = re.compile(r"[A-Za-z].*[0-9]|[0-9].*[A-Za-z]")
-_MIXED_CASE = re.compile(r"[a-z].*[A-Z]|[A-Z].*[a-z]|[A-Za-z].*[0-9]|[0-9].*[A-Za-z]")
 _CHOSEN = re.compile(r"(?=.{0,63}[!#%*?+^&$~@])[\w.!#%*?+^&$~@-]{8,64}")
 """Such as people choose where a sign is asked for."""
 _WORDS = re.compile(r"[a-z]{3,12}(?:[-_. ][a-z]{3,12}){3,11}")
@@ -188,7 +187,7 @@ def is_random(value: str, least: int, open_end: bool) -> bool:
         return True
     if (
         open_end
-        and _MIXED_CASE.search(value)
+        and kinds(value) >= 2
         and word_share(value) < (0.5 if kinds(value) == 3 else 0.35)
         and not is_sequence(value)
     ):

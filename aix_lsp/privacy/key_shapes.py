@@ -12,9 +12,11 @@ from aix_lsp.privacy.judgement import Level, is_random, is_secret
 from aix_lsp.privacy.randomness import is_hex, kinds, word_share
 from aix_lsp.privacy.scanned_line import ScannedLine, Span
 from aix_lsp.privacy.secret_kinds import BY_SHAPE, BY_START, HASHES, JWT, SITES, UNFINISHED, WEBHOOK
+from aix_lsp.privacy.telling_words import Tells
 
 _TOKEN = re.compile(r"(?<=\\)[nrtbf]|[A-Za-z0-9_][\w.~-]{6,}")
 _BARE = re.compile(r"(?<![\w+/=~.-])(?:(?<=\\)[nrt])?([A-Za-z0-9_+/][\w+/=.~-]{11,})")
+_DIGIT = re.compile(r"\d")
 _TWILIO = re.compile(r"(?:SK|AC)([0-9a-f]{4,32})(?!\w)")
 _URL = re.compile(r"://([^\s:/@'\"`<>?#]{0,128})(?::([^\s@'\"`<>]{1,256}))?@")
 _OPEN_TOKEN = re.compile(r"://([\w-]{6,256})(?=$|[\"'`\s])")
@@ -28,6 +30,8 @@ _SCHEME = re.compile(
     r"\b(bearer|basic|token|apikey|api-key|digest|negotiate)[ \t]{1,4}([\w.~+/=!#%*?$^&-]{4,1024})",
     re.IGNORECASE,
 )
+
+_SCHEMES = ("basic ", "bearer ", "token ", "key ", "digest ")
 
 
 def known(line: ScannedLine) -> Iterator[tuple[int, int, int]]:
@@ -70,12 +74,13 @@ def without_name(line: ScannedLine) -> Iterator[Span]:
         for match in _ADDRESS.finditer(line.text):
             if is_secret(match[1], Level.PASSWORD, literal=True, open_end=line.is_typed(*match.span(1))):
                 yield match.span(1)
-    if any(site in line.lower for site in SITES):
+    if "/" in line.text and any(site in line.lower for site in SITES):
         for match in WEBHOOK.finditer(line.text):
             yield match.span(match.lastindex or 0)
-    if any(scheme in line.lower for scheme in ("basic ", "bearer ", "token ", "key ", "digest ")):
+    if line.tells & Tells.SCHEME and any(scheme in line.lower for scheme in _SCHEMES):
         yield from _schemes(line)
-    yield from _bare(line)
+    if line.cursor >= 0 or _DIGIT.search(line.text) is not None:  # a whole key without a name has digits
+        yield from _bare(line)
 
 
 def _urls(line: ScannedLine) -> Iterator[Span]:

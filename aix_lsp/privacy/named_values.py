@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from aix_lsp.privacy.judgement import Level, is_random, is_secret
 from aix_lsp.privacy.randomness import word_share
-from aix_lsp.privacy.scanned_line import ScannedLine, Span
-from aix_lsp.privacy.secret_kinds import NAMES, NOT_A_VALUE, STEMS, VENDOR
+from aix_lsp.privacy.scanned_line import MOST_NAMES, ScannedLine, Span
+from aix_lsp.privacy.secret_kinds import NOT_A_VALUE
+from aix_lsp.privacy.telling_words import Tells, is_whole
 
 _LONG = re.compile(r"[\w=-]{12,}")
 _REST = re.compile(r"[\w.-]{0,48}(?:\[\w{0,8}\])?")
@@ -36,8 +37,6 @@ _BRACKETED = re.compile(r"%?[qQ]{1,2}[ \t]?([{(\[<|/!])|(\[\[)|([“„«‘])")
 _CLOSERS = {"{": "}", "(": ")", "[": "]", "<": ">", "[[": "]]", "“": "”", "„": "“", "«": "»", "‘": "’"}
 _COMMA = re.compile(r"\\?[\"'`][ \t]{0,4}(?:,|:|=>|\)?[ \t]{0,4}(?:\bor\b|\|\||\?\?))[ \t]{0,20}")
 _MOST_ARGUMENTS = 4
-_MOST_NAMES = 128
-"""Of secrets in one part of a line; what has more is no code, and is replaced from there on."""
 _FILLED = re.compile(
     r"[^\"'`;\n]{0,80}?(?:[=(,:?|{\[][ \t]{0,4}|(?:String|crypt|lazy)[ \t]{1,4})[A-Za-z@$&]{0,3}(?=[\"'`])"
 )
@@ -71,12 +70,12 @@ LEVELS = {"password": Level.PASSWORD, "secret": Level.SECRET, "vendor": Level.SE
 
 def named(line: ScannedLine) -> Iterator[Span]:
     """The secrets behind names; notes in the line which name waits for a value that is still to come."""
-    if not any(stem in line.lower for stem in STEMS) and not (
-        (line.cursor >= 0 or _LONG.search(line.text)) and VENDOR.search(line.lower)
+    if not line.tells & Tells.NAME and not (
+        line.tells & Tells.VENDOR and (line.cursor >= 0 or _LONG.search(line.text))
     ):
         return
-    for count, name in enumerate(NAMES.finditer(line.text)):
-        if count == _MOST_NAMES:
+    for count, name in enumerate(line.names):
+        if count == MOST_NAMES:
             yield name.start(), len(line.text)
             return
         level = LEVELS[name.lastgroup or ""]
@@ -93,15 +92,6 @@ def named(line: ScannedLine) -> Iterator[Span]:
 
 def _is_public(text: str, start: int) -> bool:
     return text[max(0, start - 7) : start].lower().rstrip("_-. ").endswith("public")
-
-
-def is_whole(name: str, rest: str) -> bool:
-    """Whether a name ends where a word does: `token`, `tokens`, `tokenValue`, but not `tokenizer`."""
-    if not rest or not rest[0].isalpha():
-        return True
-    if rest[0] in "sS" and not rest[1:2].isalpha():
-        return True
-    return name[-1].islower() and rest[0].isupper()
 
 
 def is_about(rest: str) -> bool:
@@ -201,7 +191,7 @@ def _behind_blanks(line: ScannedLine, name: re.Match[str], end: int, level: Leve
         line.waits, line.waits_for = level, "value"
         return None
     value = _INSIDE.match(text, blanks.end())
-    if value is None or (value[0].startswith("-") and not is_set):
+    if value is None or (value[0].startswith("-") and not is_set and not is_random(value[0][1:], 16, False)):
         return None
     if is_directive and not is_set and text[value.end() :].strip(' \t";')[:2] not in ("", "RO", "RW", "pl"):
         return None

@@ -6,9 +6,12 @@ import re
 from bisect import bisect_right
 from enum import IntEnum
 from functools import cached_property
+from itertools import islice
 from typing import Literal
 
 from aix_lsp.privacy.judgement import Level
+from aix_lsp.privacy.secret_kinds import NAMES
+from aix_lsp.privacy.telling_words import told_by
 
 Span = tuple[int, int]
 
@@ -26,6 +29,8 @@ class Style(IntEnum):
 
 _QUOTES = re.compile(r"\\.|[\"'`]")
 _LONGEST_STRING = 2048
+MOST_NAMES = 128
+"""Of secrets in one part of a line; what has more is no code, and is replaced from there on."""
 
 
 class ScannedLine:
@@ -37,7 +42,6 @@ class ScannedLine:
         `command`: the line goes on with a command that the one before began.
         """
         self.text = text
-        self.lower = text.lower()
         self.literal = style is Style.LITERAL
         self.prose = style is Style.PROSE
         self.cursor = cursor
@@ -46,6 +50,21 @@ class ScannedLine:
         """A name at the line's end whose value is to come on the next."""
         self.waits_for: Literal["value", "map", "text"] = "value"
         """What is to come: a value, a mapping with values, or a text without quotes."""
+
+    @cached_property
+    def lower(self) -> str:
+        """The text in lower case."""
+        return self.text.lower()
+
+    @cached_property
+    def tells(self) -> int:
+        """What its words say may stand in it: bits of Tells."""
+        return told_by(self.text)
+
+    @cached_property
+    def names(self) -> list[re.Match[str]]:
+        """The first names of secrets, at most one more than MOST_NAMES."""
+        return [*islice(NAMES.finditer(self.text), MOST_NAMES + 1)]
 
     def is_typed(self, start: int, end: int) -> bool:
         """Whether the user is typing in a span, or at its end."""

@@ -7,7 +7,7 @@ low, since a key is to be found while it is typed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 _W = r"[\w-]"
 _ALNUM = "[A-Za-z0-9]"
@@ -133,21 +133,37 @@ _IN_OTHER_LANGUAGES = """
 passwort kennwort contraseña contrasena wachtwoord lösenord hasło heslo пароль 密码 密碼 パスワード 비밀번호
 """
 _OTHER_LANGUAGES = _IN_OTHER_LANGUAGES.split()
+
+
+def _any_of(alternatives: Iterable[str]) -> str:
+    """One of some expressions that begin with a letter, grouped by it: `re` skips a group by one look at the text."""
+    groups: dict[str, list[str]] = {}
+    for alternative in alternatives:
+        groups.setdefault(alternative[0], []).append(alternative[1:])
+    return "|".join(f"(?-i:[{first}{first.upper()}])(?:{'|'.join(rests)})" for first, rests in groups.items())
+
+
+_PASSWORDS = r"""
+passw(?:or)?d passphrase passcode pswd pwd storepass(?!w) keypass(?!w) requirepass(?!w) masterauth mnemonic
+seed[_ ]?phrase recovery[_ ]?phrase identified\s+by pre-?shared-?key pin[_ -]?code wi-?fi[_ -]?key mot[_ ]de[_ ]passe
+bind(?:pw|pass)(?!w) root(?:pw|pass)(?!w) user(?:pw|pass)(?!w) db(?:pw|pass)(?!w)
+"""
 PASSWORD = (
-    r"passw(?:or)?d|passphrase|passcode|pswd|pwd|(?:store|key|require)pass(?!w)|masterauth|mnemonic"
-    r"|(?:seed|recovery)[_ ]?phrase|identified\s+by|pre-?shared-?key|pin[_ -]?code|wi-?fi[_ -]?key|mot[ _]de[ _]passe"
-    rf"|{'|'.join(_OTHER_LANGUAGES)}|(?:bind|root|user|db)(?:pw|pass)(?!w)"
-    rf"|(?-i:[A-Z]{{2}}(?<!BY)(?<!OM)PASS(?![A-Za-z]))|{_AT_WORD}(?:pass|pw|senha)"
+    _any_of((*re.split(r"(?<!_)[ \n]+(?!\])", _PASSWORDS.strip()), *_OTHER_LANGUAGES))
+    + rf"|(?-i:[A-Z]{{2}}(?<!BY)(?<!OM)PASS(?![A-Za-z]))|{_AT_WORD}(?:{_any_of(('pass', 'pw', 'senha'))})"
 )
 _KEYS = """
 api access auth private encryption encrypt signing account master session shared license app application
 client service deploy admin secret storage subscription hmac crypto encrypted host ssh gpg publishing server
 user aes jwt cookie integration write read rest merchant consumer vault unseal
 """
+_SECRETS = """
+secret token credential authorization session[_-]?id webhook connection[_-]?string conn[_-]?str
+"""
+_SHORT_SECRETS = "creds auth bearer jwt pat sig signature dsn hmac totp otp salt pepper psk license sid"
 SECRET = (
-    rf"secret|token|credential|authorization|(?:{'|'.join(_KEYS.split())})[ _.-]?(?:access[ _.-]?)?key"
-    r"|session[_-]?id|webhook|connection[_-]?string|conn[_-]?str|_gitlab_session|contribsys__com"
-    rf"|{_AT_WORD}(?:creds|auth|bearer|jwt|pat|sig|signature|dsn|hmac|t?otp|salt|pepper|psk|license|sid)"
+    _any_of((*_SECRETS.split(), *(rf"{key}[ _.-]?(?:access[ _.-]?)?key" for key in _KEYS.split())))
+    + rf"|_gitlab_session|contribsys__com|{_AT_WORD}(?:{_any_of(_SHORT_SECRETS.split())})"
 )
 VENDORS = """
 adafruit adobe airtable algolia alibaba aliyun amplitude asana atlassian authress beamer bitbucket bittrex
@@ -159,19 +175,25 @@ netlify newrelic new_relic nytimes okta onesignal opsgenie pagerduty paypal plai
 rapidapi razorpay rollbar segment sendbird sendgrid sentry shopify snyk sonar squarespace sumo sumologic
 tencent travis trello twilio twitch twitter typeform vercel vonage yandex zendesk zoom
 """
-VENDOR = re.compile("|".join(VENDORS.split()))
-"""In lower case."""
 NAMES = re.compile(
-    rf"(?P<password>{PASSWORD})|(?P<secret>{SECRET})|(?P<vendor>{_AT_WORD}(?:{'|'.join(VENDORS.split())}))"
+    rf"(?P<password>{PASSWORD})|(?P<secret>{SECRET})|(?P<vendor>{_AT_WORD}(?:{_any_of(VENDORS.split())}))"
     rf"|(?P<key>{_AT_WORD}(?:key|client_?id|app_?id))",
     re.IGNORECASE,
 )
-_STEMS = """
-pass pw secret token cred auth bearer key session jwt pat sig dsn hmac otp salt pepper webhook psk license sid
-conn pswd mnemonic seed client app contribsys identified phrase pre-shared preshared pin wifi wi-fi senha
+_CALLED = """
+login log_in logon sign_in signin authenticate auth basic_auth setbasicauth basicauth bearer_auth
+plainauth httpbasicauth httpdigestauth usernamepasswordcredentials passwordauthentication
+networkcredential pscredential usernamepasswordauthenticationtoken getconnection mysqli
+mysqli_connect mysqli_real_connect mysql_real_connect mysql_connect pg_connect pdo dbi->connect
+wifi.begin wifimulti.addap createhmac createcipheriv createdecipheriv createcipher secretkeyspec
+pbekeyspec fernet jwt.encode jwt.decode jwt.sign jwt.verify signwith setsigningkey hmac.new
+hmac.compare_digest btoa cookieparser pgp_sym_encrypt pgp_sym_decrypt evp_bytestokey keystore.load
+connect_to sp_addlogin set_password setpassword withpassword usepassword createsecretkey ldap_bind
+ftp_login imap_open ssh2_auth_password curlopt_userpwd curlopt_password curlopt_xoauth2_bearer
+with_credentials withcredentials as_user
 """
-STEMS = (*_STEMS.split(), *_OTHER_LANGUAGES)
-"""In lower case, one of these stands wherever a name of a password, a secret or a key does."""
+CALLEES = (*_CALLED.split(),)
+"""Ends of the names of calls that take a password, in lower case."""
 _ABOUT = """
 file filename path dir directory url uri endpoint host port name names type types kind length len size min max
 field fields label hint error errors message msg prompt placeholder title description text help policy rule

@@ -16,6 +16,7 @@ from aix_lsp.privacy.command_lines import NEXT_ARGUMENT, NEXT_CREDENTIALS
 from aix_lsp.privacy.line_secrets import secrets_in
 from aix_lsp.privacy.line_states import PLAIN
 from aix_lsp.privacy.scanned_line import ScannedLine, Span, Style
+from aix_lsp.privacy.telling_words import is_plain
 
 _LITERAL_LANGUAGES = """
 yaml yml dockercompose dotenv env properties ini toml dockerfile containerfile shellscript shell sh bash zsh fish
@@ -97,7 +98,9 @@ def _redact_line(line: str, state: str, style: Style, cursor: int) -> RedactedLi
     content = line.rstrip("\r\n")
     if not content.strip():
         return RedactedLine(line, (), state)
-    spans, state = _spans(content, state, style, cursor)
+    if state == PLAIN and cursor < 0 and is_plain(content):
+        return RedactedLine(line, (), state)
+    spans, state = spans_of(content, state, style, cursor)
     if not spans:
         return RedactedLine(line, (), state)
     parts: list[str] = []
@@ -118,7 +121,7 @@ def _remembered(line: str, state: str, style: Style) -> RedactedLine:
     return _redact_line(line, state, style, -1)
 
 
-def _spans(line: str, state: str, style: Style, cursor: int) -> tuple[list[Span], str]:
+def spans_of(line: str, state: str, style: Style, cursor: int = -1) -> tuple[list[Span], str]:
     """What is secret in a line: bodies of keys, and what is found between them."""
     spans: list[Span] = []
     at = 0
@@ -164,8 +167,11 @@ def _ordinary(line: str, state: str, style: Style, cursor: int) -> tuple[list[Sp
         part = line[first : start + _LONG + _OVERLAP]
         scanned = ScannedLine(part, style, max(-1, cursor - first), command)
         spans += _moved(secrets_in(scanned), first)
-    whole = ScannedLine(line, style, cursor, command)
-    whole.waits, whole.waits_for = scanned.waits, scanned.waits_for
+    if len(line) <= _LONG:
+        whole = scanned
+    else:
+        whole = ScannedLine(line, style, cursor, command)
+        whole.waits, whole.waits_for = scanned.waits, scanned.waits_for
     spans += line_states.expected(whole, state)
     return spans, line_states.behind(whole, state)
 

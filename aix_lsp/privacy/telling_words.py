@@ -1,0 +1,130 @@
+"""Whether the words of a line say that a search for names, calls or commands can find anything in it. Pure.
+
+Nearly all lines of a document have none of them, and words recur: what each says is remembered, so that most lines are
+passed over for the price of a look-up per word.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from functools import lru_cache
+
+from aix_lsp.privacy.secret_kinds import BY_START, CALLEES, NAMES
+
+
+class Tells(IntEnum):
+    """What a line's words say may stand in it: bits, of which a line has several."""
+
+    NAME = 1
+    """A name of a secret (secret_kinds.NAMES)."""
+    VENDOR = 2
+    """A vendor's name, which counts only beside something long."""
+    CALL = 4
+    """The end of the name of a call that takes a password."""
+    PAIR = 8
+    """`auth = ("user", "…")`"""
+    SAID = 16
+    """`log in as admin / …`"""
+    COMMAND = 32
+    """A command that takes a password without an option."""
+    SCHEME = 64
+    """`Bearer …`"""
+    OTHER = 128
+    """What else is looked for: the start of a key of a known format, a long word, a few names of functions."""
+
+
+_WORD = re.compile(r"[^\W\d]+")
+_DIVIDED = re.compile(
+    r"session-id|connection-string|conn-str|pin[ -]code|(?:seed|recovery) phrase|identified\s+by|mot[_ ]de[_ ]passe",
+    re.IGNORECASE,
+)
+"""Names of which no single word is one."""
+_DIVIDED_WORDS = ("session", "connection", "conn", "pin", "seed", "recovery", "identified", "passe")
+_ENDS_OF_CALLS = tuple({_WORD.findall(callee)[-1] for callee in CALLEES})
+_PAIRS = ("auth", "login", "credential", "userpass")
+_SAYS = ("log", "login", "credential", "credentials", "creds", "user", "username", "sign", "with", "use")
+_COMMANDS = """
+vault cargo vsce ovsx wrangler railway vercel snyk ngrok heroku infracost rabbitmqctl wpa_passphrase htpasswd runas
+psexec nmcli npm yarn poetry lftp iwconfig smbclient sp_addlogin sp_password keyvault parameter login echo
+"""
+_COMMAND_WORDS = tuple(_COMMANDS.split())
+_SHORT_COMMANDS = frozenset(("mc", "net", "send", "expect"))
+_OTHERS = ("insert", "kind", "buffer", "tochararray", "eyj", "zxlk")
+_PREFIXES = [
+    prefix for entries in BY_START.values() for prefix, _ in entries if not re.search(r"[\d-]", prefix)
+]
+_STARTS = tuple(prefix for prefix in _PREFIXES if "." not in prefix)
+_STARTS_WITH_POINT = frozenset(prefix.partition(".")[0] for prefix in _PREFIXES if "." in prefix)
+_LONG_WORD = 20
+_NEEDS_A_LOOK = re.compile(r"[/@$\\^`-]|[\w.~+=]{3}\d|\d[\w.~+=]{3}")
+"""Of what no word tells: addresses, options, and numbers within something longer."""
+_MOST_WORDS, _LONGEST_WORD, _OVERLAP = 65536, 64, 32
+_silent: set[str] = set()
+"""Words that say nothing."""
+
+
+def is_plain(text: str) -> bool:
+    """Whether nothing in a whole line can be a secret, or say that the next line holds one. True for most lines."""
+    return _NEEDS_A_LOOK.search(text) is None and _silent.issuperset(_WORD.findall(text))
+
+
+def told_by(text: str) -> int:
+    """What the words of a line say may stand in it, at least: bits of Tells."""
+    words = _WORD.findall(text)
+    if _silent.issuperset(words):
+        return 0
+    tells = 0
+    for word in words:
+        for start in range(0, len(word), _LONGEST_WORD):
+            tells |= _tells(word[start : start + _LONGEST_WORD + _OVERLAP])
+    if tells & _DIVIDED_FLAG:
+        tells = tells & ~_DIVIDED_FLAG | (Tells.NAME if _DIVIDED.search(text) else 0)
+    return tells
+
+
+_DIVIDED_FLAG = 1024
+
+
+@lru_cache(maxsize=_MOST_WORDS)
+def _tells(word: str) -> int:
+    tells = _judge(word)
+    if not tells:
+        if len(_silent) >= _MOST_WORDS:
+            _silent.clear()
+        _silent.add(word)
+    return tells
+
+
+def _judge(word: str) -> int:
+    lower, tells = word.lower(), 0
+    for name in NAMES.finditer(word):
+        if is_whole(name[0], word[name.end() :]):
+            tells |= Tells.VENDOR if name.lastgroup == "vendor" else Tells.NAME
+    if lower.endswith(_ENDS_OF_CALLS):
+        tells |= Tells.CALL
+    if any(part in lower for part in _PAIRS):
+        tells |= Tells.PAIR
+    if lower.endswith(_SAYS) or tells & Tells.NAME:
+        tells |= Tells.SAID
+    if lower.endswith(("basic", "bearer", "token", "key", "digest", "negotiate")):
+        tells |= Tells.SCHEME
+    if lower in _SHORT_COMMANDS or any(part in lower for part in _COMMAND_WORDS):
+        tells |= Tells.COMMAND
+    if (
+        len(word) >= _LONG_WORD
+        or word in _STARTS_WITH_POINT
+        or word.startswith(_STARTS)
+        or any(part in lower for part in _OTHERS)
+    ):
+        tells |= Tells.OTHER
+    return tells | (_DIVIDED_FLAG if lower.endswith(_DIVIDED_WORDS) else 0)
+
+
+def is_whole(name: str, rest: str) -> bool:
+    """Whether a name ends where a word does: `token`, `tokens`, `tokenValue`, but not `tokenizer`."""
+    if not rest or not rest[0].isalpha():
+        return True
+    if rest[0] in "sS" and not rest[1:2].isalpha():
+        return True
+    return name[-1].islower() and rest[0].isupper()

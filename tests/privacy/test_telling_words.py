@@ -1,0 +1,74 @@
+"""A line that is passed over because of its words holds nothing that the full search would find."""
+
+from __future__ import annotations
+
+import random
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aix_lsp.privacy.credential_calls import calls
+from aix_lsp.privacy.line_states import PLAIN
+from aix_lsp.privacy.scanned_line import ScannedLine, Style
+from aix_lsp.privacy.secret_kinds import NAMES
+from aix_lsp.privacy.secrets import spans_of
+from aix_lsp.privacy.telling_words import Tells, is_plain, is_whole, told_by
+from tests.privacy.adversary import adversary
+from tests.privacy.heldout import heldout
+from tests.privacy.planted import plants
+
+_FILES = 30
+
+
+def _lines() -> Iterator[str]:
+    for plants_of in (plants(3, 1), heldout(3, 1), adversary(3)):
+        for plant in plants_of:
+            yield from plant.text.split("\n")
+    files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
+    for file in random.Random(3).sample(files, _FILES):
+        yield from file.read_text("utf-8", "replace").split("\n")
+
+
+@pytest.mark.parametrize("style", Style)
+def test_plain_lines_hold_nothing(style: Style) -> None:
+    plain = 0
+    for line in dict.fromkeys(_lines()):
+        told_by(line)  # its words are judged
+        if is_plain(line):
+            plain += 1
+            assert spans_of(line, PLAIN, style) == ([], PLAIN), line
+    assert plain > 1000
+
+
+def test_a_line_with_a_name_says_so() -> None:
+    named = 0
+    for line in dict.fromkeys(_lines()):
+        if any(it.lastgroup != "vendor" and is_whole(it[0], line[it.end() :]) for it in NAMES.finditer(line)):
+            named += 1
+            assert told_by(line) & Tells.NAME, line
+    assert named > 1000
+
+
+@pytest.mark.parametrize(
+    ("line", "tells"),
+    [
+        ("the session-id is", Tells.NAME),
+        ("create user bob identified   by", Tells.NAME),
+        ("my seed phrase:", Tells.NAME),
+        ("self.pin code = 4", Tells.NAME),
+        ("const пароль = 1", Tells.NAME),
+        ("dbPass = 1", Tells.NAME),
+        ("bypass = compass", 0),
+        ("twilio = 1", Tells.VENDOR),
+        ("return session.path", 0),
+        ("x" * 5000 + "Password", Tells.NAME),
+    ],
+)
+def test_words(line: str, tells: int) -> None:
+    assert told_by(line) & (Tells.NAME | Tells.VENDOR) == tells
+
+
+def test_a_list_of_strings_is_no_call() -> None:
+    assert not [*calls(ScannedLine('["auth", "abc123", "key"]', Style.QUOTED))]
