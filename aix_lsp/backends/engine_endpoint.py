@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import shutil
 import socket
 import sys
 from contextlib import AbstractContextManager
@@ -22,6 +23,7 @@ from aix_lsp.paths import log_dir, runtime_dir, socket_path
 from aix_lsp.settings.table import EngineOptions, Settings
 
 _SMALL = 4096
+_SHORTEST_TOKEN = 32
 HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX") and sys.platform != "win32"
 
 # How long an engine lingers does not change what it answers.
@@ -82,7 +84,7 @@ def _loopback(address_file: Path) -> tuple[int, Path]:
     """
     token_file = address_file.with_suffix(".token")
     with _drawing(address_file):
-        if not token_file.exists():
+        if not _has_token(token_file):
             _write_whole(token_file, secrets.token_urlsafe(32))
         port = _port_in(address_file)
         if port is None:
@@ -110,10 +112,26 @@ def _drawing(address_file: Path) -> AbstractContextManager[object]:
 
 
 def _port_in(address_file: Path) -> int | None:
+    """The port that is written down; None where that is no port, or no file of ours."""
     try:
-        return int(read_text(address_file, _SMALL))
+        port = int(_read_own(address_file))
     except (OSError, ValueError):
         return None
+    return port if 1024 <= port < 1 << 16 else None
+
+
+def _has_token(token_file: Path) -> bool:
+    try:
+        return len(_read_own(token_file).strip()) >= _SHORTEST_TOKEN
+    except (OSError, ValueError):
+        return False
+
+
+def _read_own(file: Path) -> str:
+    """What we wrote; a link that stands there instead is not followed. Raises OSError, ValueError."""
+    if file.is_symlink():
+        raise OSError(f"{file} is a link")
+    return read_text(file, _SMALL)
 
 
 def _free_port() -> int:
@@ -126,6 +144,8 @@ def _free_port() -> int:
 def _write_whole(path: Path, content: str) -> None:
     """Write `path` for this user only, whole or not at all."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
     try:
         draft.touch(mode=0o600)
         draft.write_text(content, "ascii")

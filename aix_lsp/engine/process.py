@@ -104,13 +104,26 @@ def load_model(options: EngineOptions, progress: Progress) -> LoadedModel:
 
 @contextlib.contextmanager
 def _lock(path: str) -> Iterator[None]:
-    """Hold the lock file, if there is one. Raises filelock.Timeout where another process holds it."""
+    """Hold the lock file, if there is one. Raises filelock.Timeout where another process holds it, CannotListen
+    where it cannot be used.
+    """
     if not path:
         yield
         return
-    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with FileLock(path, timeout=0):
+    lock = FileLock(path, timeout=0)
+    try:
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise
+    except OSError as error:
+        raise CannotListen(
+            f"the lock file {path} cannot be used ({error.strerror or error}); delete it"
+        ) from error
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def run_loop(process: EngineProcess, listener: socket) -> int:

@@ -44,6 +44,8 @@ class Finding:
 
     seed: int
     what: str
+    beside: tuple[int, ...] = ()
+    """The seeds of the cases that were under way, where the case alone does not show it."""
 
 
 @dataclass
@@ -54,6 +56,8 @@ class Outcome:
     tried: int = 0
     """Cases, messages or requests; `unit` says which."""
     unit: str = "cases"
+    alone: bool = False
+    """Whether a case can be run without those before it, in a server of its own."""
     found: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """Figures beside, a line each."""
@@ -62,13 +66,15 @@ class Outcome:
     ended_s: list[float] = field(default_factory=list)
     """How long processes took to end when told."""
 
+    running: set[int] = field(default_factory=set)
+    """The seeds of the cases that are under way."""
     _known: set[tuple[int, str]] = field(default_factory=set)
 
     def find(self, seed: int, what: str, kind: str = "") -> None:
         """Note what did not hold; of one `kind` (or the same words) only the first of a case counts."""
         if (seed, kind or what) not in self._known:
             self._known.add((seed, kind or what))
-            self.found.append(Finding(seed, what))
+            self.found.append(Finding(seed, what, tuple(sorted(self.running - {seed}))))
 
     def check_memory(self, seed: int, name: str) -> None:
         """Note the growth of what was sampled since the last check; find it where that is too much."""
@@ -96,5 +102,10 @@ class Outcome:
             )
         for finding in self.found[:_SHOWN]:
             lines.append(f"  FOUND: {finding.what}")
-            lines.append(f"    again: python -m benchmarks.campaign --part {self.part} --seed {finding.seed}")
+            alone = " --count 1" if self.alone else ""
+            lines.append(
+                f"    again: python -m benchmarks.campaign --part {self.part} --seed {finding.seed}{alone}"
+            )
+            if finding.beside:
+                lines.append(f"    cases that ran at the same time: {', '.join(map(str, finding.beside))}")
         return lines

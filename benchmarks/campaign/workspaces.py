@@ -43,7 +43,7 @@ class _Run:
 
 async def run(order: Order) -> Outcome:
     """Open so many workspaces, several at a time, in one server, and some in servers of their own."""
-    outcome, planted = Outcome("workspaces"), Planted()
+    outcome, planted = Outcome("workspaces", alone=True), Planted()
     cases = order.cases()
     with own_home() as home:
         async with recorders(planted, outcome) as both, listening("tcp", home) as server:
@@ -62,9 +62,11 @@ async def _worker(shared: _Run, cases: Iterator[int]) -> None:
         if shared.hangs:
             return
         folder = Path(tempfile.mkdtemp(prefix="aix-ws-"))
+        shared.outcome.running.add(seed)
         try:
             await _case(shared, seed, folder)
         finally:
+            shared.outcome.running.discard(seed)
             shutil.rmtree(folder, ignore_errors=True)
         shared.outcome.tried += 1
         shared.outcome.memory.append(resident_mib(shared.server.process.pid))

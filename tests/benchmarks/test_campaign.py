@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.campaign import cancels, kills, models, protocol, workspaces
 from benchmarks.campaign.__main__ import PARTS
-from benchmarks.campaign.hostile_workspace import Builder
+from benchmarks.campaign.hostile_workspace import Builder, Workspace
 from benchmarks.campaign.outcome import Order, Outcome
 from benchmarks.campaign.recorder import Planted, look_on_disk, recorders
 
@@ -103,3 +103,33 @@ def test_every_part_is_there_and_an_unknown_one_is_refused() -> None:
     folder = Path(workspaces.__file__).parent
     assert all(name in told and (folder / f"{name}.py").exists() for name in PARTS)
     assert subprocess.run([*command, "--part", "none"], capture_output=True).returncode == 2
+
+
+def test_what_a_case_found_says_how_to_run_it_alone_and_what_ran_beside_it() -> None:
+    outcome = Outcome("workspaces", tried=3, alone=True)
+    outcome.running = {7, 8, 9}
+    outcome.find(8, "a secret was sent")
+    lines = outcome.lines(Order(7, 3), 1.0)
+    assert "    again: python -m benchmarks.campaign --part workspaces --seed 8 --count 1" in lines
+    assert "    cases that ran at the same time: 7, 9" in lines
+
+
+@unix_only
+async def test_a_case_that_runs_alone_finds_what_it_found_among_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An ordinary document is taken for a planted text: each run of the case finds that it was sent."""
+    build = Builder.build
+
+    def planted(builder: Builder) -> Workspace:
+        workspace = build(builder)
+        if workspace.calm:
+            workspace.planted[workspace.visible] = "the ordinary document"
+        return workspace
+
+    monkeypatch.setattr(Builder, "build", planted)
+    among = await workspaces.run(order(4, seed=51))
+    assert among.found, "none of these cases is calm"
+    seed = among.found[0].seed
+    alone = await workspaces.run(order(1, seed=seed))
+    assert {f.seed for f in alone.found} == {seed}

@@ -6,7 +6,10 @@ It holds no code: text is read from the files when it is wanted, so that nothing
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import sqlite3
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -69,9 +72,23 @@ def _passing(error: sqlite3.DatabaseError) -> bool:
 
 
 def throw_away(path: Path) -> None:
-    """Delete an index and what SQLite keeps beside it."""
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    """Delete an index and what SQLite keeps beside it, or what stands in their places; links are not followed."""
+    for file in _files(path):
+        if file.is_dir() and not file.is_symlink():
+            shutil.rmtree(file)
+        else:
+            file.unlink(missing_ok=True)
+
+
+def _files(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm")]
+
+
+def _check_files(path: Path) -> None:
+    """SQLite would write through a link, and wait for ever for a pipe. Raises Damaged."""
+    for file in _files(path):
+        if os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):
+            raise Damaged(f"{file.name} is no regular file")
 
 
 class Store:
@@ -80,6 +97,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         """Open or make the index in the file `path`."""
         self.path = path
+        _check_files(path)
         with damage():
             self._db = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
             try:

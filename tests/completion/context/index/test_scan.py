@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,6 +134,30 @@ def test_a_damaged_index_is_made_again(root: Path, tmp_path: Path, damage: str) 
         assert names(store, "name_7") == ["name_7"]
     finally:
         store.close()
+
+
+STRANGE = ["link", "link to nothing", "folder", "pipe", "wal is a link", "wal is a folder", "wal is a pipe"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and links of Unix")
+@pytest.mark.parametrize("what", STRANGE)
+def test_what_stands_in_an_index_s_place_goes(root: Path, tmp_path: Path, what: str) -> None:
+    write(root, {"a.py": FUNCTION.format("name_a")})
+    database, target = tmp_path / "index.db", tmp_path / "precious"
+    target.write_text("")
+    place = database.with_name("index.db-wal") if what.startswith("wal") else database
+    if what.endswith("folder"):
+        (place / "in").mkdir(parents=True)
+        (place / "in" / "link").symlink_to(tmp_path)
+    elif what.endswith("pipe"):
+        os.mkfifo(place)
+    else:
+        place.symlink_to(tmp_path / "nothing" if what.endswith("nothing") else target)
+    build(database, Gate(root, ()))
+    store = Store(database)
+    assert names(store, "name_a") == ["name_a"]
+    store.close()
+    assert target.read_text() == "" and not (tmp_path / "nothing").exists()
 
 
 def test_damage_is_told_as_such(tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""What stands in the places of an engine's files: forged, linked, endless. The endpoint is drawn anew."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock, Timeout
+
+from aix_lsp.backends.engine_endpoint import _loopback, engine_endpoint, forget_port
+from aix_lsp.engine import process
+from aix_lsp.engine.options import EngineOptions, Listen
+from aix_lsp.files import read_text
+from aix_lsp.settings import Settings
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes, links and devices of Unix")
+
+
+def _folder(place: Path) -> None:
+    (place / "in").mkdir(parents=True)
+
+
+HOSTILE: dict[str, Callable[[Path], object]] = {
+    "nothing": lambda place: None,
+    "empty": lambda place: place.write_text(""),
+    "forged": lambda place: place.write_text("80"),
+    "negative": lambda place: place.write_text("-1"),
+    "too large": lambda place: place.write_text("99999"),
+    "digits": lambda place: place.write_text("9" * 5000),
+    "not text": lambda place: place.write_bytes(b"\xff\xfe\0"),
+    "sparse": lambda place: os.truncate(place, 1 << 40) if place.touch() is None else None,
+    "pipe": lambda place: os.mkfifo(place),
+    "device": lambda place: place.symlink_to("/dev/zero"),
+    "link": lambda place: place.symlink_to(place.with_name("precious")),
+    "folder": _folder,
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+@pytest.mark.parametrize("name", ["e.address", "e.token"])
+def test_an_address_or_token_that_is_not_ours_is_drawn_anew(what: str, name: str, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("50000" + "x" * 50 if name == "e.token" else "50000")
+    before = precious.read_text()
+    HOSTILE[what](tmp_path / name)
+    port, token_file = _loopback(tmp_path / "e.address")
+    assert 1024 <= port < 65536
+    token = read_text(token_file, 4096)
+    assert len(token) >= 32 and "x" * 50 not in token
+    assert token_file.stat().st_mode & 0o777 == 0o600 and not token_file.is_symlink()
+    assert precious.read_text() == before
+    assert _loopback(tmp_path / "e.address") == (port, token_file), "all servers agree"
+    assert read_text(token_file, 4096) == token
+
+
+@pytest.mark.parametrize("what", ["folder", "link to nothing"])
+def test_a_lock_s_place_that_is_taken_ends_the_engine_with_one_line(
+    what: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lock = tmp_path / "e.lock"
+    if what == "folder":
+        lock.mkdir()
+    else:
+        lock.symlink_to(tmp_path / "nothing" / "there")
+    assert process.run(EngineOptions(), Listen(uds=str(tmp_path / "e.sock"), lock=str(lock))) == 1
+    [record] = caplog.records
+    assert str(lock) in record.getMessage() and "delete it" in record.getMessage() and not record.exc_info
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_pipe_is_as_good_a_lock_as_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "e.lock")
+    with (
+        process._lock(str(tmp_path / "e.lock")),
+        pytest.raises(Timeout),
+        process._lock(str(tmp_path / "e.lock")),
+    ):
+        pass
+
+
+def test_where_there_are_unix_sockets_no_port_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path))
+    endpoint = engine_endpoint(Settings())
+    assert endpoint.socket is not None and not forget_port(endpoint)
+    with FileLock(endpoint.lock, timeout=0):
+        assert endpoint.lock.stat().st_uid == os.getuid()
