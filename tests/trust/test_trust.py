@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -202,3 +203,13 @@ async def test_a_workspace_is_trusted_where_the_editor_says_nothing(
 def test_the_page_shows_the_table() -> None:
     """Made again by: aix-lsp settings --trust"""
     assert trust_tables() in DOCS.read_text("utf-8")
+
+
+def test_each_test_that_the_page_names_exists() -> None:
+    tests = Path(__file__).parents[1]
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", DOCS.read_text("utf-8"))
+    assert len(named) > 40
+    missing = [
+        (file, name) for file, name in named if f"def {name}(" not in (tests / file).read_text("utf-8")
+    ]
+    assert not missing
