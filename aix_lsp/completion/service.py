@@ -32,6 +32,7 @@ from aix_lsp.completion.responder import Responder, takes_context
 from aix_lsp.completion.telemetry import Telemetry
 from aix_lsp.completion.text import DocumentSnapshot, Edit, Position
 from aix_lsp.privacy import known
+from aix_lsp.privacy.documents import search_ahead
 from aix_lsp.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -118,6 +119,7 @@ class CompletionService:
                 ended = True
                 yield NOTHING
                 return
+            await search_ahead(request.document.text, request.document.language, *request.position)
             pending.check()
             async with aclosing(self._responder.updates(context, pending, state)) as updates:
                 async for update in updates:
@@ -178,15 +180,18 @@ class CompletionService:
         self._document_state(snapshot.uri).open(snapshot)
         settings = self._settings(snapshot.language)
         wanted = takes_context(settings, self._backend)
-        if wanted and settings.enabled:
-            looking = asyncio.create_task(self._look(snapshot, settings))
+        if settings.enabled:
+            looking = asyncio.create_task(self._look(snapshot, settings, wanted))
             self._looking.add(looking)
             looking.add_done_callback(self._looking.discard)
 
-    async def _look(self, snapshot: DocumentSnapshot, settings: Settings) -> None:
-        """Look for context of a document that was opened."""
+    async def _look(self, snapshot: DocumentSnapshot, settings: Settings, wanted: bool) -> None:
+        """Search a document that was opened for secrets, and for its context if that is wanted."""
         forbidden = await self._reason(snapshot.uri, settings)
-        if not forbidden and snapshot.uri in self._opened:
+        if forbidden:
+            return
+        await search_ahead(snapshot.text, snapshot.language, 0)
+        if wanted and snapshot.uri in self._opened:
             self._context_provider.look(snapshot, Position(0, 0), settings)
 
     def document_changed(

@@ -185,12 +185,7 @@ def is_random(value: str, least: int, open_end: bool) -> bool:
         return False
     if open_end and is_hex(value) and _MIXED.search(value) and not value.startswith("0x"):
         return True
-    if (
-        open_end
-        and kinds(value) >= 2
-        and word_share(value) < (0.5 if kinds(value) == 3 else 0.35)
-        and not is_sequence(value)
-    ):
+    if open_end and kinds(value) >= 2 and _has_few_words(value) and not is_sequence(value):
         return not _says_what_it_is(value)
     if (
         open_end
@@ -207,3 +202,14 @@ def is_random(value: str, least: int, open_end: bool) -> bool:
     if mean_run(value) > (4 if open_end else 2.6):
         return False
     return word_share(value) < (0.5 if open_end else 0.35) and entropy(value) >= (2.8 if open_end else 3.4)
+
+
+def _has_few_words(value: str) -> bool:
+    """Whether what is typed of a value is no name: too little of it is words, or its case changes too often."""
+    share, mixed = word_share(value), kinds(value) == 3
+    if share < (0.5 if mixed else 0.35):
+        return True
+    if "_" in value:
+        return False
+    run = mean_run(value)
+    return share < 0.4 or (share <= (0.65 if mixed else 0.5) and run <= 3.2)

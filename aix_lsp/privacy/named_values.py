@@ -64,6 +64,16 @@ _IS_TEXT = re.compile(r"\"\"\"|'''|`|@[\"']|<<|\[\[|[qQ]\{")
 _PHRASE = re.compile(r"(?:mnemonic|seed|recovery)", re.IGNORECASE)
 _SHELL = re.compile(r"[ \t]*(?:export[ \t]+)?[A-Z][A-Z0-9_]*=")
 _LITERAL_OPS = frozenset(("=", ":", ":=", "=>", "?=", "::", ":"))
+_OF_NO_ACCESS = (
+    "change",
+    "lock",
+    "next",
+    "page",
+    "pagination",
+    "continuation",
+    "idempotency",
+    "cancellation",
+)
 _TELLING = re.compile(r".*\d.*[^\W\d_]|.*[^\W\d_].*\d", re.DOTALL)
 LEVELS = {"password": Level.PASSWORD, "secret": Level.SECRET, "vendor": Level.SECRET, "key": Level.KEY}
 
@@ -83,11 +93,18 @@ def named(line: ScannedLine) -> Iterator[Span]:
         assert rest is not None, "it matches nothing, too"
         if not is_whole(name[0], rest[0]) or is_about(rest[0]) or _is_public(line.text, name.start()):
             continue
+        if name[0].lower() == "token" and _says_what_for(line.text, name.start()):
+            level = Level.KEY
         if "." in rest[0] and line.text.startswith("(", rest.end()):
             level = min(level, Level.SECRET)  # a method's argument: password.encode("utf-8")
         span = _value(line, name, rest.end(), level)
         if span is not None:
             yield span
+
+
+def _says_what_for(text: str, start: int) -> bool:
+    """Whether a token is one of those that stand for a place in a list or an attempt: `ChangeToken`, `next_token`."""
+    return text[max(0, start - 16) : start].lower().rstrip("_-").endswith(_OF_NO_ACCESS)
 
 
 def _is_public(text: str, start: int) -> bool:
@@ -191,7 +208,11 @@ def _behind_blanks(line: ScannedLine, name: re.Match[str], end: int, level: Leve
         line.waits, line.waits_for = level, "value"
         return None
     value = _INSIDE.match(text, blanks.end())
-    if value is None or (value[0].startswith("-") and not is_set and not is_random(value[0][1:], 16, False)):
+    if value is None or (
+        value[0].startswith("-")
+        and not is_set
+        and not is_random(value[0][1:], 16, line.is_typed(*value.span()))
+    ):
         return None
     if is_directive and not is_set and text[value.end() :].strip(' \t";')[:2] not in ("", "RO", "RW", "pl"):
         return None

@@ -67,7 +67,7 @@ _PREFIXED: tuple[tuple[str, str, int], ...] = (
 )
 _ELSEWHERE = (
     # The group is what is replaced.
-    rf"([A-Za-z0-9]{{14}}\.atlasv1\.{_W}{{6,200}})",
+    rf"([A-Za-z0-9]{{14}}\.atlas(?:v1?(?:\.{_W}{{0,200}})?)?)(?!\w)",
     rf"pat({_ALNUM}{{14}}\.[a-f0-9]{{0,64}})",
     rf"sl\.({_W}{{40,300}})",
     r"(?!sha|md5)[a-z]{2,8}_([0-9a-f]{40,128})(?!\w)",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aix_lsp.completion.text import Text
 from aix_lsp.privacy import documents
 from aix_lsp.privacy.documents import without_secrets
-from aix_lsp.privacy.secrets import redact
+from aix_lsp.privacy.secrets import redact, redact_line, style_of
 
 generator = random.Random(3)
 
@@ -66,6 +66,8 @@ def test_secrets_are_replaced_by_something_like_them(before: str, secret: str, b
         'password = os.environ["PASSWORD"]',
         'password = "changeme"',
         'token = "<your token here>"',
+        '"ChangeToken": "d4c4f53b-9c7e-47ce-9140-0ee5ff1bcdef"',
+        'next_token = "d4c4f53b-9c7e-47ce-9140-0ee5ff1bcdef"',
         'api_key = "${API_KEY}"',
         "def get_token(self, name): return self.tokens[name]",
         'token_type = "bearer_token"',
@@ -111,3 +113,22 @@ def test_closed_documents_are_let_go_of() -> None:
         without_secrets(Text.of(f"x = {number}\n{number:x>500000}\n"), "python", 0)
     assert documents._known.currsize <= documents._MOST_CHARACTERS
     assert len(documents._known) < 40
+
+
+@pytest.mark.parametrize(
+    ("line", "secret"),
+    [
+        ("requirepass -NXaOq15TDvkIYn27mRwDLUreYffq3", "-NXaOq15TDvkIYn27mRwDLUreYffq3"),
+        ('"accessToken": "d4c4f53b-9c7e-47ce-9140-0ee5ff1bcdef"', "d4c4f53b-9c7e-47ce-9140-0ee5ff1bcdef"),
+    ],
+)
+def test_values_that_look_like_something_else(line: str, secret: str) -> None:
+    assert secret not in redact(line, "conf").text
+
+
+@pytest.mark.parametrize(
+    "typed", ["MTytuPGyuamxtcRPUcPAK", "patnNAFIampiq2TW", "uUIVihbrltWLKM.atlas", "CKIurNEqbLti"]
+)
+def test_a_key_with_words_in_it_is_replaced_while_it_is_typed(typed: str) -> None:
+    line = f"call('{typed}"
+    assert typed[4:] not in redact_line(line, "", style_of("python"), len(line)).text
