@@ -23,10 +23,10 @@ _FRESH_S = 5.0
 """How long an answer is taken as it is."""
 _STALE_S = 15.0
 """How long it is taken for context while a new one is fetched, so that a prompt does not change for want of one."""
-_PATIENCE_S = 2.0
+_PATIENCE_S = 5.0
 """How long a request waits for an answer. Without one, nothing is sent."""
 _MOST_AT_ONCE = 8
-"""Threads; each may hang for as long as a file system does."""
+"""Threads; each may hang for as long as a file system does. Further checks wait for one of them to end."""
 SILENT = "it cannot be told whether it may be sent: the file system does not answer"
 
 _Key = tuple[str, tuple[str, ...], tuple[Path, ...]]
@@ -40,6 +40,7 @@ class PrivacyChecks:
         self._roots = roots
         self._answers: LRUCache[_Key, tuple[float, str]] = LRUCache(4096)
         self._running: dict[_Key, tuple[float, asyncio.Task[None]]] = {}
+        self._threads = asyncio.Semaphore(_MOST_AT_ONCE)
         self._idle: list[tuple[tuple[Path, ...], Privacy]] = []
         """With their workspace folders. Each is used by one thread at a time; that of a hung thread is missing."""
 
@@ -90,26 +91,30 @@ class PrivacyChecks:
     def _ask(self, keys: Sequence[_Key]) -> None:
         """Fetch answers on one thread, but for those that are being fetched."""
         keys = [key for key in dict.fromkeys(keys) if key not in self._running]
-        if not keys or len({task for _, task in self._running.values()}) >= _MOST_AT_ONCE:
+        if not keys:
             return
         task = asyncio.create_task(self._fetched(keys))
         for key in keys:
             self._running[key] = (time.monotonic(), task)
 
     async def _fetched(self, keys: Sequence[_Key]) -> None:
-        roots = keys[0][2]
-        known, privacy = self._idle.pop() if self._idle else ((), Privacy())
-        if known != roots:
-            privacy = Privacy(lambda: roots)
         try:
-            for key, answer in zip(keys, await on_thread(_judged, privacy, keys), strict=True):
-                self._answers[key] = (time.monotonic(), answer)
-            self._idle.append((roots, privacy))
+            async with self._threads:
+                await self._judge(keys)
         except Exception:
             log.exception("it could not be found out whether files may be sent")
         finally:
             for key in keys:
                 del self._running[key]
+
+    async def _judge(self, keys: Sequence[_Key]) -> None:
+        roots = keys[0][2]
+        known, privacy = self._idle.pop() if self._idle else ((), Privacy())
+        if known != roots:
+            privacy = Privacy(lambda: roots)
+        for key, answer in zip(keys, await on_thread(_judged, privacy, keys), strict=True):
+            self._answers[key] = (time.monotonic(), answer)
+        self._idle.append((roots, privacy))
 
 
 def _judged(privacy: Privacy, keys: Sequence[_Key]) -> list[str]:

@@ -76,6 +76,13 @@ async def test_threads_have_a_bound(hanging: Hanging, monkeypatch: pytest.Monkey
     await checks.close()
 
 
+async def test_many_documents_at_once_wait_for_their_turn() -> None:
+    checks = PrivacyChecks()
+    uris = [f"file:///near/{number}.py" for number in range(10 * privacy_checks._MOST_AT_ONCE)]
+    assert await asyncio.gather(*(checks.reason(uri, Settings()) for uri in uris)) == [""] * len(uris)
+    await checks.close()
+
+
 async def test_a_rule_that_is_written_later_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(privacy_checks, "_PATIENCE_S", 60.0)
     monkeypatch.setattr(privacy_checks, "_FRESH_S", 0.0)
