@@ -102,7 +102,7 @@ async def test_busy_while_it_generates(peer: DirectPeer, backend: ScriptedBacken
     text, params = at("x = |")
     peer.open(URI, text)
     id = peer.request(STREAM, params)
-    await peer.wait(lambda: states(peer)[-1] == "busy")
+    await peer.wait(lambda: states(peer)[-1] == "busy" and bool(backend.running))
     backend.running[0].gate.set()
     await peer.answer(id)
     await peer.wait(lambda: states(peer)[-1] == "ready")
