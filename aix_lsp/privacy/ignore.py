@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from cachetools import LRUCache, TTLCache
 
@@ -21,6 +23,9 @@ from aix_lsp.privacy.gitconfig import Repository, ignore_config, repository_at, 
 from aix_lsp.privacy.globs import MOST_WILD, Rule, Rules, TooMany, as_bytes, parse
 
 log = logging.getLogger(__name__)
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 OURS = (".aixignore", ".aiignore", ".aiexclude", ".cursorignore", ".codeiumignore")
 """Ours, and those by which other tools are told the same. What one ignores, no other one allows."""
@@ -43,6 +48,17 @@ class Ignored:
         if self.problem:
             return f"{self.file} cannot be judged ({self.problem})"
         return f"{self.file}:{self.line} ({self.pattern})"
+
+
+def remembered(cache: MutableMapping[K, V], key: K, find: Callable[[], V]) -> V:
+    """The entry of a cache, found and kept where it is missing. The cache is read once: what is there when it is looked
+    for may have expired when it is read again.
+    """
+    try:
+        return cache[key]
+    except KeyError:
+        value = cache[key] = find()
+        return value
 
 
 class IgnoreFiles:
@@ -81,10 +97,11 @@ class IgnoreFiles:
         for inner in reversed(chain):
             if inner is path and not is_folder:
                 return found or self._one(view, path, False)
-            if (view, inner) not in self._folders:
-                self._folders[view, inner] = found or self._one(view, inner, True)
-            found = self._folders[view, inner]
+            found = remembered(self._folders, (view, inner), partial(self._folder, found, view, inner))
         return found
+
+    def _folder(self, around: Ignored | None, view: _View, folder: Path) -> Ignored | None:
+        return around or self._one(view, folder, True)
 
     def _one(self, view: _View, path: Path, is_folder: bool) -> Ignored | None:
         """What the rules say of one path, without the folders around it. The deepest file's word counts."""
@@ -120,9 +137,7 @@ class IgnoreFiles:
 
     def _views_of(self, folder: Path, root: Path | None) -> tuple[_View, ...]:
         key = (folder, root)
-        if key not in self._views:
-            self._views[key] = tuple(_views(folder, root))
-        return self._views[key]
+        return remembered(self._views, key, lambda: tuple(_views(folder, root)))
 
 
 _Loaded = Rules | str | None

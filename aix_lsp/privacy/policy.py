@@ -17,7 +17,7 @@ from typing import Literal
 from cachetools import TTLCache
 
 from aix_lsp.privacy.globs import Rules, TooMany, as_bytes, parse
-from aix_lsp.privacy.ignore import IgnoreFiles
+from aix_lsp.privacy.ignore import IgnoreFiles, remembered
 from aix_lsp.privacy.names import sensitive
 from aix_lsp.settings import Settings
 from aix_lsp.uris import parse_uri, true_case
@@ -65,9 +65,7 @@ class Privacy:
         """Why nothing of a document may be sent, with the rule that says so; None where all is well."""
         roots = tuple(self._roots())
         key = (uri, tuple(settings.exclude), roots)
-        if key not in self._answers:
-            self._answers[key] = self._judge(uri, tuple(settings.exclude), roots)
-        return self._answers[key]
+        return remembered(self._answers, key, lambda: self._judge(uri, tuple(settings.exclude), roots))
 
     def ignores_folder(self, folder: Path) -> bool:
         """Whether ignore files leave out all that lies in a folder, so that nobody need look inside."""
@@ -138,11 +136,11 @@ class Privacy:
     def _in_root(self, path: Path, roots: tuple[Path, ...]) -> tuple[Path, Path] | None:
         """The innermost workspace folder that a path lies in, however the two are spelt, and the path below it."""
         key = (path.parent, roots)
-        if key not in self._found:
-            self._found[key] = max(
-                _roots_of(path.parent, roots), key=lambda it: len(it[0].parts), default=None
-            )
-        found = self._found[key]
+        found = remembered(
+            self._found,
+            key,
+            lambda: max(_roots_of(path.parent, roots), key=lambda it: len(it[0].parts), default=None),
+        )
         if found is not None:
             return found[0], found[1] / path.name
         return (path, Path()) if path in roots else None

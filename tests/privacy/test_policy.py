@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aix_lsp.privacy import ignore, policy
 from aix_lsp.privacy.policy import Privacy, inactive_reason
 from aix_lsp.settings import Settings
 
@@ -287,3 +288,11 @@ def test_other_tools_ignore_files_count(tmp_path: Path) -> None:
     (tmp_path / ".cursorignore").write_text("a.py\n")
     (tmp_path / ".gitignore").write_text("!a.py\n")
     assert reason(tmp_path / "a.py", [tmp_path]) is not None
+
+
+def test_an_answer_that_expires_at_once_is_an_answer(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (policy, ignore):
+        monkeypatch.setattr(module, "_REMEMBERED_S", 0.0)
+    privacy = Privacy(lambda: [tree])
+    assert privacy.inactive_reason((tree / "a/b/c.py").as_uri(), Settings()) is None
+    assert privacy.inactive_reason((tree / "a/x.log").as_uri(), Settings())
