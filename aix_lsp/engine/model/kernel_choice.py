@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ _ROWS = (FEW, SOME, _BETWEEN, MANY)
 _DECODED_STEPS = 16
 """Steps of few rows for each chunk of many: a suggestion's."""
 
+_ONE_THREAD = time.perf_counter if sys.platform == "win32" else time.thread_time
+"""Seconds of one thread: the processor's, but for Windows, which counts them in steps of 16 ms."""
 _ROUNDS = 2
 _MOST_ROUNDS = 30
 _BUDGET_S = 1.0
@@ -272,7 +275,7 @@ def _times(
         while tried and rounds < _MOST_ROUNDS and (rounds < _ROUNDS or wall() - begin < budget):
             for threads in sorted({1, most}):
                 torch.set_num_threads(threads)
-                timer = clock or (time.thread_time if threads == 1 else time.perf_counter)
+                timer = clock or (_ONE_THREAD if threads == 1 else time.perf_counter)
                 for name in tried:
                     best[name][rows] = min(best[name][rows], _time(made[name], inputs, rows, timer))
             rounds += 1
