@@ -59,14 +59,13 @@ TAUGHT_RECIPE = Recipe(
     matrix_rate=0.0,
     other_rate=3e-4,
     frozen_layers=10,
-    attention_only=True,
     warmup=60_000,
     flat_until=1.0,
     phases=(Phase(0.0, 512),),
     shares=_SHARES,
-    emphasis=Emphasis(middle=8.0, end=8.0, short=0.5),
+    emphasis=Emphasis(middle=8.0, end=8.0, short=0.85, midline=0.5, plain=0.05),
     average=0.96,
-    score_every=100_000,
+    score_every=500_000,
 )
 
 # For a GPU: the largest whose weights stay below 64 MB in fp16, and a billion tokens. Not run yet.

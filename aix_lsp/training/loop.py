@@ -31,6 +31,7 @@ _SAVE_EVERY = 180.0  # seconds
 _NOTE_EVERY, _NOTE_AFTER = 20, 120.0  # steps, seconds
 _SCORED_ROWS, _SCORED_LENGTH = 64, 512
 _AVERAGE_EVERY = 5  # steps
+_COMPILED = 32  # versions of a layer: frozen or not, scored or trained, and each length of rows
 _SAVE, _STOP, _FALL, _FINISHED = 1, 2, 3, 4
 _FINE = 1_000_000  # parts of a factor, as whole numbers that workers agree on
 
@@ -84,6 +85,7 @@ class Trainer:
         self._resume()
         self._feed()
         if recipe.compiled and can_compile():
+            torch._dynamo.config.recompile_limit = _COMPILED
             losses.compile_chunks()
             self.model.compile_layers()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from aix_lsp.training.spans import MIDLINE
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:
@@ -25,6 +27,10 @@ class Emphasis:
     end: float = 5.0
     short: float = 0.0
     """Share of the samples with a middle that are kept short, so that more of them fit into a row."""
+    midline: float = MIDLINE
+    """Share of the middles that end within a line, where only the suffix tells that they do."""
+    plain: float = 0.13
+    """Share of the samples without a middle."""
 
 
 FILLING_IN = Emphasis()

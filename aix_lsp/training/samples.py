@@ -19,7 +19,7 @@ from aix_lsp.training.vocabulary import MIDDLE, PREFIX, SUFFIX, Codec
 
 _PIECE = 1500  # characters from one sample's start to the next one's in a document: about 512 tokens
 _CHARACTERS_A_TOKEN = 3.3
-_PLAIN, _PREFIX_FIRST = 0.13, 0.08  # shares of samples; the rest is laid out as the engine asks
+_PREFIX_FIRST = 0.08  # of samples; the rest is laid out as the engine asks
 _APART = 0.15  # of samples have the two sides of the cursor tokenised apart, as without healing
 _ABOVE = 0.4  # of middles begin some lines above the cursor's
 _WITH_PATH = 0.75
@@ -101,11 +101,11 @@ class Stream:
         if start or rng.random() < 0.4:  # most first pieces keep the file's head, which holds its imports
             start = document.text.rfind("\n", 0, start + rng.randrange(_PIECE // 2)) + 1
         told = FimPrompt("", path=path, context=context)
-        kind = rng.random()
-        if kind >= _PLAIN and room > _SMALLEST:
+        kind, plain = rng.random(), self._emphasis.plain
+        if kind >= plain and room > _SMALLEST:
             if rng.random() < self._emphasis.short:
                 room = min(room, rng.randint(_SHORTEST, _SHORT))
-            template = self._prefix_first if kind < _PLAIN + _PREFIX_FIRST else self._template
+            template = self._prefix_first if kind < plain + _PREFIX_FIRST else self._template
             cut = self._cut(rng, template, document.text[start:], told, room)
             if cut is not None:
                 return cut
@@ -122,15 +122,13 @@ class Stream:
     def _cut(self, rng: Random, template: Template, text: str, told: FimPrompt, room: int) -> Sample | None:
         """A sample with something missing and then given; None where it doesn't fit."""
         taken = sum(len(file.text) + len(file.path) for file in told.context) / _CHARACTERS_A_TOKEN
-        window = text[: int((room - taken) * _CHARACTERS_A_TOKEN)]
+        window = _whole_lines(text, int((room - taken) * _CHARACTERS_A_TOKEN))
         if len(window) < 30:
             return None
         low, high, suffix_limit = _cursor_range(rng, len(window))
-        first, last = choose_span(rng, window, low, high)
+        first, last = choose_span(rng, window, low, high, self._emphasis.midline)
         anchor = _anchor(rng, window, first)
-        suffix = window[last : last + suffix_limit]
-        if suffix_limit < len(window) - last and rng.random() < 0.5:
-            suffix = suffix[: suffix.rfind("\n") + 1]
+        suffix = _suffix(rng, window, last, suffix_limit)
         prompt = replace(told, prefix=window[:anchor], middle=window[anchor:first], suffix=suffix)
         pieces = list(self._pieces_of(template, prompt))
         head = list(template.segments(prompt))[-1]
@@ -231,6 +229,23 @@ def _cursor_range(rng: Random, length: int) -> tuple[int, int, int]:
     if kind < 0.45:
         return int(length * 0.6), length - 1, rng.randint(20, 400)
     return int(length * 0.1), length - 1, length
+
+
+def _whole_lines(text: str, most: int) -> str:
+    """The lines at the beginning of `text` that `most` characters hold: one cut short would teach to end anywhere."""
+    return text if len(text) <= most else text[: text.rfind("\n", 0, most) + 1]
+
+
+def _suffix(rng: Random, window: str, last: int, limit: int) -> str:
+    """At most `limit` characters behind a middle's end, mostly whole lines; never nothing where its line goes on, since
+    a middle that ends there for no reason to be seen teaches to end anywhere.
+    """
+    line_end = window.find("\n", last)
+    line_end = len(window) if line_end < 0 else line_end
+    suffix = window[last : max(last + limit, line_end + 1 if window[last:line_end].strip() else last)]
+    if limit < len(window) - last and "\n" in suffix and rng.random() < 0.5:
+        suffix = suffix[: suffix.rfind("\n") + 1]
+    return suffix
 
 
 def _piece_of_lines(rng: Random, text: str) -> str:

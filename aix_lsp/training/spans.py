@@ -12,12 +12,17 @@ _CLOSER = {"(": ")", "[": "]", "{": "}"}
 _LONGEST = 600  # characters of a middle
 
 
-def choose_span(rng: Random, text: str, low: int, high: int) -> Span:
-    """A middle as [start, end) whose start lies in [low, high), of the kinds in the shares of `_KINDS`.
+MIDLINE = 0.19
+"""Share of the middles that end within a line, where the samples are not asked for another."""
+
+
+def choose_span(rng: Random, text: str, low: int, high: int, midline: float = MIDLINE) -> Span:
+    """A middle as [start, end) whose start lies in [low, high); `midline` is the share of those that end within a line.
 
     A kind that finds nothing to cut at the place falls back to the rest of a line.
     """
-    (kind,) = rng.choices([k for k, _ in _KINDS], [share for _, share in _KINDS])
+    kinds = _MIDLINE_KINDS if rng.random() < midline else _KINDS
+    (kind,) = rng.choices([k for k, _ in kinds], [share for _, share in kinds])
     place = rng.randrange(low, max(high, low + 1))
     start, end = kind(rng, text, place) or _rest_of_line(rng, text, place)
     return start, min(end, start + _LONGEST)
@@ -119,11 +124,11 @@ def _inside_word(rng: Random, text: str, place: int) -> Span | None:
     return start, end
 
 
-_KINDS: list[tuple[Callable[[Random, str, int], Span | None], float]] = [
-    (_rest_of_line, 0.45),
-    (_several_lines, 0.13),
-    (_after_newline, 0.14),
-    (_block, 0.09),
-    (_inside_brackets, 0.10),
-    (_inside_word, 0.09),
+_Kind = Callable[[Random, str, int], Span | None]
+_KINDS: list[tuple[_Kind, float]] = [
+    (_rest_of_line, 0.56),
+    (_several_lines, 0.16),
+    (_after_newline, 0.17),
+    (_block, 0.11),
 ]
+_MIDLINE_KINDS: list[tuple[_Kind, float]] = [(_inside_brackets, 0.53), (_inside_word, 0.47)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from itertools import islice
 from random import Random
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
 from aix_lsp.training.corpus import Document
 from aix_lsp.training.feeding import Feed, batches
-from aix_lsp.training.recipe import Phase, Recipe
+from aix_lsp.training.recipe import Emphasis, Phase, Recipe
 from aix_lsp.training.samples import Stream
 from aix_lsp.training.spans import block_span, choose_span
 from aix_lsp.training.vocabulary import (
@@ -72,13 +73,17 @@ def test_a_block_is_what_lies_deeper() -> None:
 
 def _samples(length: int = 300, rows: int = 60) -> list[list[int]]:
     """The samples of some rows, cut behind each end token."""
-    stream, found = Stream(_DOCUMENTS, _CODEC, seed=3), []
-    for _ in range(rows):
-        ids = stream.row(length).ids
-        while _CODEC.end in ids:
-            at = ids.index(_CODEC.end)
-            found.append(ids[:at])
-            ids = ids[at + 1 :]
+    stream = Stream(_DOCUMENTS, _CODEC, seed=3)
+    return [sample for _ in range(rows) for sample in _split(stream.row(length).ids)]
+
+
+def _split(ids: list[int]) -> list[list[int]]:
+    """The samples of a row, each without its end token."""
+    found = []
+    while _CODEC.end in ids:
+        at = ids.index(_CODEC.end)
+        found.append(ids[:at])
+        ids = ids[at + 1 :]
     return found
 
 
@@ -90,6 +95,27 @@ def test_rows_are_full_and_markers_cost_nothing() -> None:
         assert len(row.ids) == len(row.weights) == 201
         assert all(weight == 0 for token, weight in zip(row.ids, row.weights, strict=True) if token in free)
         assert sum(row.weights) > 100
+
+
+def test_a_middle_that_ends_within_a_line_shows_the_rest_of_the_line() -> None:
+    emphasis = Emphasis(short=0.5, midline=1.0, plain=0.0)
+    stream = Stream(_DOCUMENTS, _CODEC, seed=5, emphasis=emphasis)
+    prefix, suffix, middle = (_CODEC.special(name) for name in (PREFIX, SUFFIX, MIDDLE))
+    ends = {"within a line": 0, "with a line": 0}
+    for _ in range(40):
+        for sample in _split(stream.row(300).ids):
+            if sample.count(suffix) != 1 or sample.index(suffix) > sample.index(prefix):
+                continue
+            shown = _CODEC.decode(sample[sample.index(suffix) + 1 : sample.index(prefix)])
+            text = _CODEC.decode(sample[sample.index(prefix) + 1 : sample.index(middle)])
+            text += _CODEC.decode(sample[sample.index(middle) + 1 :])
+            rests = {_PYTHON[m.end() :][:1] for m in re.finditer(re.escape(text), _PYTHON)}
+            if rests & {"", "\n"} or text.endswith("\n"):
+                ends["with a line"] += 1
+            else:
+                ends["within a line"] += 1
+                assert shown[:1] in rests
+    assert ends["within a line"] > ends["with a line"]
 
 
 def test_a_cut_document_is_whole_again_when_put_together() -> None:
