@@ -27,7 +27,7 @@ from aix_lsp.completion.context.index.reader import IndexReader, Query
 from aix_lsp.completion.context.index.scan import Gate, scan
 from aix_lsp.completion.context.index.searches import MOST, SEARCHES
 from aix_lsp.completion.context.index.store import Store
-from aix_lsp.completion.context.ranking import Snippet, Source, choose
+from aix_lsp.completion.context.ranking import Snippet
 from aix_lsp.engine.model.loader import load
 from aix_lsp.engine.model.plan import lay_out
 from aix_lsp.engine.options import EngineOptions
@@ -37,47 +37,17 @@ from aix_lsp.engine.text.healing import Healing
 from aix_lsp.engine.text.layout import Layout, Prompt
 from aix_lsp.engine.text.vocabulary import Vocabulary
 from aix_lsp.fim.family import Template
-from aix_lsp.fim.prompt import ContextFile, FimPrompt
+from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.fim.templates import detect
 from aix_lsp.training.corpus import Document
 from aix_lsp.training.evaluation.cursors import Cursor, lines
 from benchmarks.machine import announce
+from benchmarks.prompt_forms import Form, context_forms, forms
 
 LINE_TOKENS = 40
-CHARACTERS_A_TOKEN = 3.2
-SIZES = (500, 1000, 2000)
 _HEAD = 16384
 _DRAWS = 1000
-PREFIX_CHARACTERS, SUFFIX_CHARACTERS = 1000, 300
-"""Less than a server's window: reading is what takes the time here."""
 _KEYS = 6
-
-
-@dataclass(frozen=True)
-class Form:
-    """One way of telling the model what stands at a cursor."""
-
-    name: str
-    template: Template
-    heal: bool = True
-    above: int | None = None
-    """Whole lines above the cursor's that stand behind the middle token with its head; None for no head at all."""
-    context: int = 0
-    """Tokens of other files, about."""
-    sources: tuple[Source, ...] = ()
-
-    def prompt(self, cursor: Cursor, at: int, found: Sequence[Snippet]) -> FimPrompt:
-        """The prompt at `at`, somewhere from the cursor's start to its end."""
-        whole = around(cursor)
-        before = whole.prefix + cursor.document.text[cursor.start : at]
-        cut = len(before) if self.above is None else _line_start(before, self.above)
-        kept = choose(
-            [snippet for snippet in found if snippet.source in self.sources],
-            before + "\n" + whole.suffix,
-            int(self.context * CHARACTERS_A_TOKEN),
-        )
-        files = tuple(ContextFile(snippet.path, snippet.text) for snippet in kept)
-        return replace(whole, prefix=before[:cut], middle=before[cut:], context=files)
 
 
 @dataclass(frozen=True)
@@ -177,61 +147,6 @@ class Asker:
         return int(scores.argmax())
 
 
-def forms(template: Template) -> list[Form]:
-    """The forms without other files."""
-    plain = replace(template, layout=tuple(piece for piece in template.layout if piece != "{middle}"))
-    alone = replace(template, header_alone=True)
-    named = replace(alone, header=(*template.repository[:1], "repository\n", *template.header))
-    markers = [piece for piece in template.layout if "{" not in piece]
-    suffix_first = replace(
-        template,
-        order="spm",
-        layout=("{context}", "{header}", markers[0], markers[1], "{suffix}", markers[2], "{prefix}"),
-    )
-    return [
-        Form("plain", plain, heal=False),
-        Form("plain, healed", plain),
-        Form("line's head behind the middle token", template, heal=False, above=0),
-        Form("line's head, healed", template, above=0),
-        Form("8 lines and the head, healed", template, above=8),
-        Form("suffix first, healed", suffix_first),
-        Form("plain, healed, path", replace(plain, header_alone=True)),
-        Form("line's head, healed, path", alone, above=0),
-        Form("line's head, healed, path and repository", named, above=0),
-    ]
-
-
-def context_forms(template: Template, above: int | None) -> list[Form]:
-    """The forms that tell of other files: by size, and by source."""
-    if above is None:
-        template = replace(template, layout=tuple(piece for piece in template.layout if piece != "{middle}"))
-    every: tuple[Source, ...] = tuple(SEARCHES)  # type: ignore[arg-type]
-    base = Form("no other file", template, above=above)
-    sizes = [replace(base, name=f"{n} tokens of other files", context=n, sources=every) for n in SIZES]
-    alone = [replace(base, name=f"{source} alone", context=SIZES[0], sources=(source,)) for source in every]
-    # As code in front of the prefix, each file behind a comment with its path, and no further markers.
-    rest = tuple(piece for piece in template.layout[1:] if piece not in ("{context}", "{header}"))
-    layout = ("<|fim_prefix|>", "{context}", *rest[rest.index("{prefix}") :])
-    inside = replace(template, layout=layout, file=("# {path}\n{text}\n",), repository=(), header=())
-    return [
-        base,
-        *sizes,
-        *alone,
-        *(
-            replace(form, name=f"{form.name}, in the prefix", template=inside)
-            for form in (*sizes[:2], *alone)
-        ),
-    ]
-
-
-def around(cursor: Cursor) -> FimPrompt:
-    """What stands around a cursor, from a line's start on."""
-    whole = cursor.prompt()
-    left = max(0, len(whole.prefix) - PREFIX_CHARACTERS)
-    left = whole.prefix.rfind("\n", 0, left) + 1 if left else 0
-    return replace(whole, prefix=whole.prefix[left:], suffix=whole.suffix[:SUFFIX_CHARACTERS])
-
-
 def ask(asker: Asker, form: Form, cursor: Cursor, found: Sequence[Snippet]) -> Outcome:
     """One form at one cursor."""
     laid = asker.laid(form, form.prompt(cursor, cursor.start, found))
@@ -244,6 +159,18 @@ def ask(asker: Asker, form: Form, cursor: Cursor, found: Sequence[Snippet]) -> O
         context,
         _next_key(asker, form, cursor, found),
     )
+
+
+def ask_all(asker: Asker, chosen: Sequence[Form], cursor: Cursor, found: Sequence[Snippet]) -> list[Outcome]:
+    """All forms at one cursor; those that come to the same prompt are asked once."""
+    known: dict[tuple[Any, ...], Outcome] = {}
+    outcomes = []
+    for form in chosen:
+        key = (repr(form.template), form.heal, form.prompt(cursor, cursor.start, found))
+        if key not in known:
+            known[key] = ask(asker, form, cursor, found)
+        outcomes.append(replace(known[key], form=form.name))
+    return outcomes
 
 
 def _next_key(asker: Asker, form: Form, cursor: Cursor, found: Sequence[Snippet]) -> float:
@@ -316,15 +243,6 @@ def _interval(values: Sequence[float], factor: float, form: str) -> str:
     return f"{mean * factor:+{form}} [{low * factor:+{form}}, {high * factor:+{form}}]"
 
 
-def _line_start(before: str, above: int) -> int:
-    """Where the line begins that stands `above` lines above the last."""
-    at = before.rfind("\n") + 1
-    for _ in range(above):
-        if at:
-            at = before.rfind("\n", 0, at - 1) + 1
-    return at
-
-
 def _shared(first: Sequence[int], second: Sequence[int]) -> int:
     return next(
         (at for at, (a, b) in enumerate(zip(first, second, strict=False)) if a != b),
@@ -362,20 +280,13 @@ def main() -> None:
         else forms(template)
     )
     chosen = [form for form in chosen if form is chosen[0] or form.name in (options.forms or [form.name])]
-    outcomes: list[list[Outcome]] = []
+    outcomes = []
     folders = [searched(folder.resolve(), options.cursors, options.seed) for folder in options.folders]
     for cursor, found in chain.from_iterable(zip(*folders, strict=False)):
-        known: dict[tuple[Any, ...], Outcome] = {}
-        row = []
-        for form in chosen:
-            key = (repr(form.template), form.heal, form.prompt(cursor, cursor.start, found))
-            if key not in known:
-                known[key] = ask(asker, form, cursor, found)
-            row.append(replace(known[key], form=form.name))
-        outcomes.append(row)
+        outcomes.append(ask_all(asker, chosen, cursor, found))
         if options.json:
             with options.json.open("a") as file:
-                file.write(json.dumps([asdict(one) for one in row]) + "\n")
+                file.write(json.dumps([asdict(one) for one in outcomes[-1]]) + "\n")
     print("\n".join(table(outcomes)))
 
 

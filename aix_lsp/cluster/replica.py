@@ -18,10 +18,9 @@ from starlette.types import ASGIApp
 
 from aix_lsp.engine.engine import EngineStopped
 from aix_lsp.engine.http.api import STUCK_S, Service
+from aix_lsp.engine.loading import start_model
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.options import EngineOptions
-from aix_lsp.engine.process import load_model
-from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.state import Presence, StateBoard
 from aix_lsp.engine.watchdog import Watchdog
 from aix_lsp.serve.app import Door
@@ -49,9 +48,9 @@ class Replica:
         self.service = Service(StateBoard({"state": "loading"}), Presence(), EngineMetrics())
         self._lost = ""
         chosen = EngineOptions(**engine)
-        model = await asyncio.to_thread(load_model, chosen, lambda stage, fraction: None)
-        served = ServedModel(model, chosen.fim_family, self.service.metrics)
-        served.engine.start()
+        served = await asyncio.to_thread(
+            start_model, chosen, self.service.metrics, lambda stage, fraction: None
+        )
         self.service.served = served
         self._watchdog = Watchdog(served.engine, options.step_limit_s, self._give_up)
         self._first_texts = FirstTexts(self.service.metrics)

@@ -17,7 +17,7 @@ import aix_lsp
 from aix_lsp import files, paths, processes
 from aix_lsp.backends.engine_endpoint import HAS_UNIX_SOCKETS
 from aix_lsp.commands import placing
-from aix_lsp.engine.model.gguf import is_gguf
+from aix_lsp.gguf.header import is_gguf
 from aix_lsp.models import catalogue
 from aix_lsp.settings import Problem, Settings
 

@@ -50,48 +50,50 @@ usage_option = click.option(
 )
 
 
+_SERVER_FLAGS = (
+    users_option,
+    usage_option,
+    click.option("--host", default="127.0.0.1", show_default=True, help="Listen on this address."),
+    click.option(
+        "--port",
+        default=8080,
+        show_default=True,
+        type=click.IntRange(0, 65535),
+        help="Listen on this port; 0 picks a free one.",
+    ),
+    click.option(
+        "--tls-certificate",
+        type=_FILE,
+        help="PEM file with the certificate and its chain; with --tls-key.",
+    ),
+    click.option("--tls-key", type=_FILE, help="PEM file with the certificate's key."),
+    click.option(
+        "--admin-token-file",
+        type=_FILE,
+        help="File with the administrator's token, for /metrics, / and /admin.",
+    ),
+    click.option(
+        "--drain-s",
+        default=30.0,
+        show_default=True,
+        type=click.FloatRange(0),
+        help="How long running streams may take to finish on SIGTERM (s).",
+    ),
+    click.option(
+        "--step-limit-s",
+        default=30.0,
+        show_default=True,
+        type=click.FloatRange(0),
+        help="Abort a model step that takes longer than this (s). 0 disables it.",
+    ),
+    click.option("--log-file", type=_FILE, help="Log here, not to standard error."),
+    click.option("-v", "--verbose", is_flag=True, help="Log everything."),
+)
+
+
 def server_flags(command: Command) -> Command:
-    """Declare what every server for a team takes beside the engine's options; a decorator for a click command."""
-    declared = (
-        users_option,
-        usage_option,
-        click.option("--host", default="127.0.0.1", show_default=True, help="Listen on this address."),
-        click.option(
-            "--port",
-            default=8080,
-            show_default=True,
-            type=click.IntRange(0, 65535),
-            help="Listen on this port; 0 picks a free one.",
-        ),
-        click.option(
-            "--tls-certificate",
-            type=_FILE,
-            help="PEM file with the certificate and its chain; with --tls-key.",
-        ),
-        click.option("--tls-key", type=_FILE, help="PEM file with the certificate's key."),
-        click.option(
-            "--admin-token-file",
-            type=_FILE,
-            help="File with the administrator's token, for /metrics, / and /admin.",
-        ),
-        click.option(
-            "--drain-s",
-            default=30.0,
-            show_default=True,
-            type=click.FloatRange(0),
-            help="How long running streams may take to finish on SIGTERM (s).",
-        ),
-        click.option(
-            "--step-limit-s",
-            default=30.0,
-            show_default=True,
-            type=click.FloatRange(0),
-            help="Abort a model step that takes longer than this (s). 0 disables it.",
-        ),
-        click.option("--log-file", type=_FILE, help="Log here, not to standard error."),
-        click.option("-v", "--verbose", is_flag=True, help="Log everything."),
-    )
-    for option in reversed(declared):
+    """Declare the options that every team server has beside the engine's; a decorator for a click command."""
+    for option in reversed(_SERVER_FLAGS):
         command = option(command)
     return command
 

@@ -22,7 +22,7 @@ from aix_lsp.completion.request import (
     Update,
 )
 from aix_lsp.completion.telemetry import Telemetry
-from aix_lsp.power import on_battery
+from aix_lsp.machine import on_battery
 from aix_lsp.settings import Settings
 
 _LOOK_S = 0.05

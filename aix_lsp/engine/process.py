@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
-import gc
 import importlib
 import json
 import logging
@@ -23,16 +22,25 @@ from socket import socket
 from typing import Any
 
 import uvicorn
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from starlette.types import ASGIApp
 
+from aix_lsp.engine.elasticity import Elasticity, free_share
 from aix_lsp.engine.http.api import Service, make_app
 from aix_lsp.engine.http.connections import Connections, guarded
-from aix_lsp.engine.http.listener import AlreadyServed, CannotListen, allowed_hosts, open_socket, token_of
+from aix_lsp.engine.http.listener import (
+    AlreadyServed,
+    CannotListen,
+    allowed_hosts,
+    hold_lock,
+    open_socket,
+    token_of,
+)
+from aix_lsp.engine.loading import Load, load_model, start_model
 from aix_lsp.engine.metrics import EngineMetrics
-from aix_lsp.engine.options import EngineOptions, Listen, LoadedModel, ModelError, Progress
+from aix_lsp.engine.options import EngineOptions, Listen, ModelError
 from aix_lsp.engine.served import ServedModel
-from aix_lsp.engine.state import Elasticity, Presence, StateBoard
+from aix_lsp.engine.state import Presence, StateBoard
 from aix_lsp.engine.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -48,13 +56,8 @@ _KEEP_ALIVE_S = 600
 _GRACE_S = 2
 _STOP_S = 1.0
 """How long leaving waits for the step in flight; the process then ends without it."""
-_KEPT_PRIMITIVES = "128"
-"""Matrix products that torch's oneDNN keeps prepared, one for each number of rows that came by. It would keep 1,024
-twice over, 0.6 MiB each."""
 _END_S = 4.5
 """When a process that was told to leave is ended, whatever it does."""
-
-Load = Callable[[EngineOptions, Progress], LoadedModel]
 
 
 def run(options: EngineOptions, listen: Listen, load: Load | None = None) -> int:
@@ -66,7 +69,7 @@ def run(options: EngineOptions, listen: Listen, load: Load | None = None) -> int
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
         token = token_of(listen)
-        with _lock(listen.lock):
+        with hold_lock(listen.lock):
             listener, url = open_socket(listen, owned=bool(listen.lock))
             with listener:
                 process = EngineProcess(options, listen, url, token, load)
@@ -92,40 +95,6 @@ def end(process: EngineProcess, status: int) -> int:
     return status
 
 
-def load_model(options: EngineOptions, progress: Progress) -> LoadedModel:
-    """The usual loader, imported here because torch takes seconds to import."""
-    progress("libraries", 0.0)
-    for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):  # read once, when torch is loaded
-        os.environ.setdefault(name, _KEPT_PRIMITIVES)
-    loader = importlib.import_module("aix_lsp.engine.model.loader")
-    model: LoadedModel = loader.load(options, progress)
-    return model
-
-
-@contextlib.contextmanager
-def _lock(path: str) -> Iterator[None]:
-    """Hold the lock file, if there is one. Raises filelock.Timeout where another process holds it, CannotListen
-    where it cannot be used.
-    """
-    if not path:
-        yield
-        return
-    lock = FileLock(path, timeout=0)
-    try:
-        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise
-    except OSError as error:
-        raise CannotListen(
-            f"the lock file {path} cannot be used ({error.strerror or error}); delete it"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def run_loop(process: EngineProcess, listener: socket) -> int:
     """Run a process on an event loop of its own; returns its exit status."""
     try:
@@ -136,17 +105,6 @@ def run_loop(process: EngineProcess, listener: socket) -> int:
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(process.serve(listener))
-
-
-def free_share() -> float | None:
-    """The share of the computer's memory that can be had without swapping; None where unknown."""
-    import psutil
-
-    try:
-        memory = psutil.virtual_memory()
-    except (OSError, NotImplementedError, RuntimeError):
-        return None
-    return float(memory.available / memory.total)
 
 
 class _Server(uvicorn.Server):
@@ -275,25 +233,11 @@ class EngineProcess:
     # Loading, on its own thread
 
     def _load_model(self) -> None:
-        started = time.monotonic()
         try:
-            model = self._load(self._options, self._tell_progress)
-            served = ServedModel(model, self._options.fim_family, self.metrics)
-            served.engine.start()
-            # What loading made stays for good: without this each full collection walks the libraries' million
-            # objects, some 100 ms in the middle of somebody's suggestion.
-            gc.collect()
-            gc.freeze()
+            served = start_model(self._options, self.metrics, self._tell_progress, self._load)
         except ModelError as error:
             self._call(self._fail, str(error))
-        except Exception as error:
-            log.exception("loading %s failed", self._options.model)
-            message = (
-                f"the model {self._options.model} cannot be loaded ({error}); choose another (setting model)"
-            )
-            self._call(self._fail, message)
         else:
-            self.metrics.load_seconds.set(time.monotonic() - started)
             self._call(self._ready, served)
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:

@@ -198,7 +198,7 @@ class Stepper:
         if not request.first_token_at:
             request.first_token_at = now
             self._metrics.time_to_first_token_seconds.observe(now - request.arrival)
-            self._tell(request, Started(*_prompt_cost(request), *_waits_ms(request)))
+            self._tell(request, Started(*request.prompt_cost, *request.waits_ms))
         if sequence.last_token_at:
             self._metrics.inter_token_seconds.observe((now - sequence.last_token_at) / progress.tokens)
         sequence.last_token_at = now
@@ -268,8 +268,8 @@ class Stepper:
                 self._close(request, "failed", Failed(message))
 
     def _finish(self, request: Request, end: str) -> None:
-        cost = _prompt_cost(request)
-        self._close(request, end, Finished(*cost, request.completion_tokens, *_waits_ms(request)))
+        finished = Finished(*request.prompt_cost, request.completion_tokens, *request.waits_ms)
+        self._close(request, end, finished)
 
     def _close(self, request: Request, end: str, event: Event) -> None:
         request.finished = True
@@ -292,17 +292,3 @@ class Stepper:
 
 def _requests(plan: Plan) -> list[Request]:
     return list({part.sequence.request: None for part in plan.planned})
-
-
-def _prompt_cost(request: Request) -> tuple[int, int]:
-    """(prompt tokens, of them cached)."""
-    first = request.sequences[0]
-    return first.prompt_length, max(first.reused, 0)
-
-
-def _waits_ms(request: Request) -> tuple[float, float]:
-    """From submission to the first step and to the first token; 0 where there was none."""
-    began, first = (
-        max(at - request.arrival, 0.0) * 1e3 for at in (request.started_at, request.first_token_at)
-    )
-    return began, first

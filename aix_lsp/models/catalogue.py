@@ -12,6 +12,8 @@ from typing import Literal
 
 Form = Literal["gguf", "safetensors"]
 
+EMBEDDED = Path(os.environ.get("AIX_LSP_EMBEDDED") or Path(__file__).parents[1] / "embedded")
+"""The folder of the model "embedded". AIX_LSP_EMBEDDED names another one, for tests and for packagers."""
 SAFETENSORS_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 """What a model in transformers' format consists of: weights, tokenizer, configuration. No code, no pickles."""
 REPEATED = ("original/*", "consolidated*", "*.gguf", "onnx/*")

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aix_lsp.engine.model.memory import available_bytes
 from aix_lsp.files import read_json
 from aix_lsp.fim.templates import detect
+from aix_lsp.machine import available_bytes
 from aix_lsp.models import stores
-from aix_lsp.models.catalogue import Entry, downloaded, entries, hub_cache, is_whole
+from aix_lsp.models.catalogue import EMBEDDED, Entry, downloaded, entries, hub_cache, is_whole
 from aix_lsp.models.fit import Fit, fit, remembered
 
 _LARGEST = 64 << 20
-_EMBEDDED = Path(__file__).parents[1] / "embedded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def catalogued() -> list[Catalogued]:
 
 def on_this_computer() -> Iterator[dict[str, object]]:
     """The models whose files are here: the embedded one, the hub's cache, other programs' GGUF files."""
-    yield {"id": "embedded", "family": _family(_EMBEDDED)}
+    yield {"id": "embedded", "family": _family(EMBEDDED)}
     yield from _cached()
     yield from map(stores.describe, stores.find_files(hub_cache()))
 

@@ -44,9 +44,9 @@ def describe(file: StoredFile) -> dict[str, object]:
     """What `aix-lsp models` says of a file: `family` is empty where it knows no fill-in-the-middle, and `trouble` says
     why it cannot be used.
     """
-    from aix_lsp.engine.model.gguf import configuration
-    from aix_lsp.engine.model.gguf_header import GgufError, read_header
-    from aix_lsp.engine.model.gguf_tokenizer import special_names
+    from aix_lsp.gguf.configuration import configuration
+    from aix_lsp.gguf.header import GgufError, read_header
+    from aix_lsp.gguf.tokenizer import special_names
 
     told: dict[str, object] = {"id": str(file.path), "name": file.name, "store": file.store, "family": ""}
     try:

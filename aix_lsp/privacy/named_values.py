@@ -223,37 +223,28 @@ def _behind_blanks(line: ScannedLine, name: re.Match[str], end: int, level: Leve
 
 
 def _unquoted(line: ScannedLine, name: int, connection: re.Match[str], at: int, level: Level) -> Span | None:
+    """A value without quotes, behind whatever connects it with its name."""
     text = line.text
     if connection["tag"]:
-        end = text.find("<", at, at + 512)
-        end = len(text) if end < 0 else end
-        judged = is_secret(text[at:end], level, literal=True, open_end=line.is_typed(at, end))
-        return (at, end) if judged and "{" not in text[at:end] else None
+        return _in_element(line, at, level)
     inside, said = line.in_string(at), line.prose or bool(_COMMENT.match(text[:name]))
     if connection["verb"] and (said or line.literal or inside):
         return _said(line, at, level)
     if connection["op"] not in _LITERAL_OPS and not (connection["op"] == "==" and (inside or line.literal)):
         return None
-    if (_PHRASE.match(text, name) and not inside) or (
-        line.literal and not inside and _FROM_THE_START.match(text[:name])
-    ):
-        value = _TO_THE_END.match(text, at)
-    elif inside or line.literal or said:
-        value = _INSIDE.match(text, at)
+    phrase = _PHRASE.match(text, name)
+    from_the_start = line.literal and _FROM_THE_START.match(text[:name])
+    if not inside and (phrase or from_the_start):
+        form = _TO_THE_END
     else:
-        value = _PLAIN.match(text, at)
-    if value is None:
+        form = _INSIDE if inside or line.literal or said else _PLAIN
+    if (value := form.match(text, at)) is None:
         return None
     open_end = line.is_typed(*value.span())
-    if _PHRASE.match(text, name) and line.is_typed(at, len(text)):
+    if phrase and line.is_typed(at, len(text)):
         return value.span()
     shell = _SHELL.fullmatch(text[: connection.end()]) is not None
-    if (
-        connection["op"] == "="
-        and " " in value[0]
-        and not _PHRASE.match(text, name)
-        and not text[at - 1].isspace()
-    ):
+    if connection["op"] == "=" and " " in value[0] and not phrase and not text[at - 1].isspace():
         first = _INSIDE.match(text, at)  # a variable for one command: NAME=value program arguments
         if first is not None and is_secret(first[0], level, literal=True, open_end=open_end):
             return first.span()
@@ -268,6 +259,14 @@ def _unquoted(line: ScannedLine, name: int, connection: re.Match[str], at: int, 
         judged = not called and level >= Level.SECRET and is_random(value[0], 16, open_end)
         judged = judged or (chosen and is_secret(value[0], level, open_end=open_end, literal=True))
     return value.span() if judged else None
+
+
+def _in_element(line: ScannedLine, at: int, level: Level) -> Span | None:
+    """An XML element's text: `<password>…</password>`."""
+    end = line.text.find("<", at, at + 512)
+    end = len(line.text) if end < 0 else end
+    judged = is_secret(line.text[at:end], level, literal=True, open_end=line.is_typed(at, end))
+    return (at, end) if judged and "{" not in line.text[at:end] else None
 
 
 def _said(line: ScannedLine, at: int, level: Level) -> Span | None:

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from aix_lsp.backends.engine_endpoint import _loopback, engine_endpoint, forget_port
 from aix_lsp.engine import process
+from aix_lsp.engine.http.listener import hold_lock
 from aix_lsp.engine.options import EngineOptions, Listen
 from aix_lsp.files import read_text
 from aix_lsp.settings import Settings
@@ -74,9 +75,9 @@ def test_a_lock_s_place_that_is_taken_ends_the_engine_with_one_line(
 def test_a_pipe_is_as_good_a_lock_as_a_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "e.lock")
     with (
-        process._lock(str(tmp_path / "e.lock")),
+        hold_lock(str(tmp_path / "e.lock")),
         pytest.raises(Timeout),
-        process._lock(str(tmp_path / "e.lock")),
+        hold_lock(str(tmp_path / "e.lock")),
     ):
         pass
 

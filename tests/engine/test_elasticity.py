@@ -13,12 +13,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aix_lsp import power
+from aix_lsp import machine
 from aix_lsp.completion.responder import _prefetches
+from aix_lsp.engine.elasticity import Elasticity
 from aix_lsp.engine.model.kv import KvPool, LayerShape
 from aix_lsp.engine.model.slots import Run
 from aix_lsp.engine.pages.pool import PagePool
-from aix_lsp.engine.state import Elasticity
 from aix_lsp.settings import Settings
 from tests.client.own_engine import completion_body, own_engine
 
@@ -111,12 +111,12 @@ def test_no_prefetch_on_battery_if_told_so(monkeypatch: pytest.MonkeyPatch) -> N
         power_plugged = False
 
     monkeypatch.setattr(psutil, "sensors_battery", Battery, raising=False)
-    monkeypatch.setattr(power._Seen, "at", float("-inf"))
-    assert power.on_battery() and _prefetches(Settings()) and not _prefetches(Settings(battery_saver=True))
+    monkeypatch.setattr(machine._Seen, "at", float("-inf"))
+    assert machine.on_battery() and _prefetches(Settings()) and not _prefetches(Settings(battery_saver=True))
     Battery.power_plugged = True
-    assert power.on_battery()  # as of half a minute ago
-    monkeypatch.setattr(power._Seen, "at", float("-inf"))
-    assert not power.on_battery() and _prefetches(Settings(battery_saver=True))
+    assert machine.on_battery()  # as of half a minute ago
+    monkeypatch.setattr(machine._Seen, "at", float("-inf"))
+    assert not machine.on_battery() and _prefetches(Settings(battery_saver=True))
 
 
 @pytest.mark.parametrize("found", [None, OSError, AttributeError])
@@ -126,5 +126,5 @@ def test_no_battery_is_not_on_battery(found: type[Exception] | None, monkeypatch
             raise found
 
     monkeypatch.setattr(psutil, "sensors_battery", sensors, raising=False)
-    monkeypatch.setattr(power._Seen, "at", float("-inf"))
-    assert not power.on_battery()
+    monkeypatch.setattr(machine._Seen, "at", float("-inf"))
+    assert not machine.on_battery()

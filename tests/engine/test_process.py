@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from aix_lsp.engine import process
+from aix_lsp.engine import loading
 from aix_lsp.engine.options import EngineOptions
 
 SOURCE = Path(__file__).read_text("utf-8")
@@ -239,9 +239,9 @@ def test_what_torch_keeps_prepared_has_a_bound_unless_the_user_says(monkeypatch:
         def load(*_: object) -> None:
             seen.update(os.environ)
 
-    monkeypatch.setattr(process.importlib, "import_module", lambda name: Loader)
+    monkeypatch.setattr(loading.importlib, "import_module", lambda name: Loader)
     monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
     monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "")
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
-    process.load_model(EngineOptions(), lambda stage, fraction: None)
+    loading.load_model(EngineOptions(), lambda stage, fraction: None)
     assert (seen["LRU_CACHE_CAPACITY"], seen["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) == ("7", "128")

@@ -1,4 +1,6 @@
-"""Opens the engine's listening socket: private where it is a Unix socket. Knows no HTTP."""
+"""Takes an address for the engine: its lock file and its listening socket, private where it is a Unix socket. Knows
+no HTTP.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,10 @@ import contextlib
 import os
 import socket
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from aix_lsp.engine.options import Listen
 from aix_lsp.files import read_text
@@ -18,6 +23,30 @@ class CannotListen(Exception):
 
 class AlreadyServed(Exception):
     """Another engine answers at this address."""
+
+
+@contextlib.contextmanager
+def hold_lock(path: str) -> Iterator[None]:
+    """Hold the lock file, if there is one. Raises filelock.Timeout where another process holds it, CannotListen
+    where it cannot be used.
+    """
+    if not path:
+        yield
+        return
+    lock = FileLock(path, timeout=0)
+    try:
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise
+    except OSError as error:
+        raise CannotListen(
+            f"the lock file {path} cannot be used ({error.strerror or error}); delete it"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def open_socket(listen: Listen, owned: bool) -> tuple[socket.socket, str]:

@@ -21,6 +21,7 @@ from aix_lsp.engine.model.generic import TransformersForward
 from aix_lsp.engine.model.int8_linear import observed, quantize_linears
 from aix_lsp.engine.model.kernel_choice import (
     KernelChoice,
+    Measured,
     candidates,
     describe,
     measure,
@@ -28,7 +29,7 @@ from aix_lsp.engine.model.kernel_choice import (
 )
 from aix_lsp.engine.model.kernel_choice import choose as choose_kernels
 from aix_lsp.engine.model.kv import LayerShape, ShapeProbe
-from aix_lsp.engine.model.lean import LeanForward
+from aix_lsp.engine.model.lean import LeanForward, LeanModel
 from aix_lsp.engine.model.lean_state import restore, take_state
 from aix_lsp.engine.model.memory import ran_out
 from aix_lsp.engine.model.precision import Precision
@@ -95,8 +96,7 @@ def assemble_lean(model: Any, wanted: Wanted, keep: Prepared | None = None) -> A
     reference, generic, probe, check = _begin(model, wanted)
     ends = end_tokens(model)
     lean = llama_shape.take_apart(model, probe.forms, wanted.positions)
-    forward = LeanForward(lean)
-    check(forward, lean.dtype, _TOLERANCE[lean.dtype], "the lean path")
+    check(forward := LeanForward(lean), lean.dtype, _TOLERANCE[lean.dtype], "the lean path")
     del generic
     if not wanted.precision.int8:
         if lean.dtype is torch.bfloat16 and wanted.device.type == "cpu" and packs_bfloat16():
@@ -106,12 +106,7 @@ def assemble_lean(model: Any, wanted: Wanted, keep: Prepared | None = None) -> A
     tokens = wanted.sample or reference.sequences[0]
     lean.observe()
     exact = text_logits(forward, tokens, probe.shapes, lean.dtype, wanted.device)
-    wanted.progress("measure", 0.0)
-    parts = lean.layer_projections()
-    measured = measure(parts, candidates(wanted.dtype, wanted.excluded))
-    choice = choose_kernels(measured, lean.weight_count())
-    remember_speed(choice, measured, parts)
-    del parts
+    measured, choice = _choose_kernels(lean, wanted)
     wanted.progress("quantize", 0.0)
     state = take_state(lean, choice)
     del lean, forward
@@ -131,13 +126,27 @@ def assemble_lean(model: Any, wanted: Wanted, keep: Prepared | None = None) -> A
     if not agreement.good:
         raise Unfit(f"computed with {choice} it differs from float32: {agreement}", choice)
     findings.agreement = str(agreement)
-    if keep is not None and keep.write(findings, state.kept, state.repacked):
-        del made, state, found, exact
-        again = assemble_prepared(keep, model.config)
-        if again is not None:
-            return again[0]
-        raise Unfit("what was stored of it cannot be read")
-    return assembled(findings, made)
+    if keep is None or not keep.write(findings, state.kept, state.repacked):
+        return assembled(findings, made)
+    del made, state, found, exact  # freed before the stored form is read
+    return _from_store(keep, model.config)
+
+
+def _from_store(keep: Prepared, config: Any) -> Assembled:
+    again = assemble_prepared(keep, config)
+    if again is None:
+        raise Unfit("its stored form cannot be read")
+    return again[0]
+
+
+def _choose_kernels(lean: LeanModel, wanted: Wanted) -> tuple[list[Measured], KernelChoice]:
+    """The speed of each kernel that is correct for this model here, and the fastest choice."""
+    wanted.progress("measure", 0.0)
+    parts = lean.layer_projections()
+    measured = measure(parts, candidates(wanted.dtype, wanted.excluded))
+    choice = choose_kernels(measured, lean.weight_count())
+    remember_speed(choice, measured, parts)
+    return measured, choice
 
 
 @torch.inference_mode()

@@ -18,29 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from aix_lsp.engine.model.gguf_header import MAGIC, GgufError, Header, Tensor, read_header, type_name
-from aix_lsp.engine.model.gguf_tokenizer import names, write_tokenizer
 from aix_lsp.engine.options import ModelError
+from aix_lsp.gguf.configuration import configuration
+from aix_lsp.gguf.header import GgufError, Header, Tensor, read_header
+from aix_lsp.gguf.tensors import check_type, values_of
+from aix_lsp.gguf.tokenizer import write_tokenizer
 from aix_lsp.paths import cache_dir
 
 _POINTER = "gguf.json"
 _FORM = 2  # of what is cached; a change of it makes every folder anew
 _THREADS = 2  # that dequantise; each holds a tensor in float32
-_CHUNK = 16_000_000  # values dequantised at a time
-_SAME = 0.15  # relative difference of two quantisations of one matrix
-
-# llama.cpp's architectures that run here, and transformers' names of them.
-_ARCHITECTURES = {
-    "llama": "llama", "mistral": "mistral", "qwen2": "qwen2", "qwen3": "qwen3", "starcoder2": "starcoder2",
-    "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3_text", "phi3": "phi3", "stablelm": "stablelm",
-}  # fmt: skip
-GEMMA = {
-    "context_length": "max_position_embeddings", "block_count": "num_hidden_layers",
-    "feed_forward_length": "intermediate_size", "embedding_length": "hidden_size",
-    "attention.key_length": "head_dim", "attention.head_count": "num_attention_heads",
-    "attention.head_count_kv": "num_key_value_heads", "attention.layer_norm_rms_epsilon": "rms_norm_eps",
-    "rope.freq_base": "rope_theta",
-}  # fmt: skip
 
 
 def prepare(file: Path, name: str) -> Path:
@@ -56,15 +43,6 @@ def prepare(file: Path, name: str) -> Path:
             f"cannot read {name} ({error.strerror or error}); change the setting model"
         ) from error
     return folder
-
-
-def is_gguf(file: Path) -> bool:
-    """Whether a file begins as a GGUF does, whatever its name: Ollama's have none."""
-    try:
-        with file.open("rb") as stream:
-            return stream.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False
 
 
 def is_made(folder: Path) -> bool:
@@ -99,7 +77,7 @@ def read_weights(folder: Path, dtype: Any) -> dict[str, Any]:
 
     def read(tensor: Tensor) -> tuple[str, Any]:
         told = {"name": tensor.name, "tensor_key_mapping": places, "parsed_parameters": {}}
-        values = processor.process(weights=_values(data, tensor), **told)[0]
+        values = processor.process(weights=values_of(data, tensor), **told)[0]
         return places[tensor.name], torch.from_numpy(np.ascontiguousarray(values)).to(dtype)
 
     wanted = [tensor for tensor in header.tensors.values() if tensor.name in places]
@@ -123,105 +101,6 @@ class _Whole:
 
     def named_children(self) -> tuple[()]:
         return ()
-
-
-def configuration(header: Header) -> dict[str, Any]:
-    """transformers' configuration of the model. Raises GgufError where it cannot run here."""
-    from transformers.modeling_gguf_pytorch_utils import GGUF_TO_TRANSFORMERS_MAPPING
-
-    architecture = header.architecture
-    if architecture not in _ARCHITECTURES:
-        raise GgufError(f"its architecture ({architecture or 'unnamed'}) cannot be run here")
-    if int(header.metadata.get("split.count") or 1) > 1:
-        raise GgufError("it is one of several parts; merge them with `llama-gguf-split --merge`")
-    known: dict[str, str | None] = GGUF_TO_TRANSFORMERS_MAPPING["config"].get(architecture, GEMMA)
-    about: dict[str, Any] = {}
-    for key, place in known.items():
-        if place and (value := header.of_architecture(key)) is not None:
-            # A float32 of 1e-5 would be another number in float64.
-            about[place] = float(f"{value:.7g}") if isinstance(value, float) else value
-    for key in ("block_count", "embedding_length", "attention.head_count"):
-        if header.of_architecture(key) is None:
-            raise GgufError(f"its header has no {architecture}.{key}")
-    for key in ("attention.key_length", "rope.dimension_count"):
-        if architecture in {"llama", "mistral", "qwen3"} and (width := header.of_architecture(key)):
-            about.setdefault("head_dim", width)
-    about["vocab_size"] = _rows(header)
-    about["tie_word_embeddings"] = _tied(header)
-    about["bos_token_id"] = header.metadata.get("tokenizer.ggml.bos_token_id")
-    about["eos_token_id"] = header.metadata.get("tokenizer.ggml.eos_token_id")
-    about |= _rope(header, about.pop("rope_theta", 10_000.0))
-    return {"model_type": _ARCHITECTURES[architecture], "architectures": [_class(architecture)], **about}
-
-
-def _class(architecture: str) -> str:
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
-    return str(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[_ARCHITECTURES[architecture]])
-
-
-def _rope(header: Header, base: float) -> dict[str, Any]:
-    kind = header.of_architecture("rope.scaling.type")
-    factor = header.of_architecture("rope.scaling.factor")
-    parameters: dict[str, Any] = {"rope_type": "default", "rope_theta": base}
-    if kind in {"linear", "yarn"} and factor:
-        parameters |= {"rope_type": kind, "factor": factor}
-        original = header.of_architecture("rope.scaling.original_context_length")
-        if kind == "yarn" and original:
-            parameters["original_max_position_embeddings"] = original
-    return {"rope_parameters": parameters}
-
-
-def _rows(header: Header) -> int:
-    embeddings = header.tensors.get("token_embd.weight")
-    if embeddings is None:
-        raise GgufError("it has no tensor token_embd.weight")
-    if len(names(header)) > embeddings.shape[0]:
-        raise GgufError("its tokenizer has more entries than the model")
-    return embeddings.shape[0]
-
-
-def _tied(header: Header) -> bool:
-    """Whether the head is the embeddings. A file may hold the same matrix twice, in two precisions."""
-    head, embeddings = header.tensors.get("output.weight"), header.tensors["token_embd.weight"]
-    if head is None:
-        return True
-    if head.shape != embeddings.shape:
-        return False
-    data = np.memmap(header.path, np.uint8, mode="r")
-    rows = slice(0, min(512, head.shape[0]))
-    first, second = _values(data, head, rows), _values(data, embeddings, rows)
-    return bool(np.linalg.norm(first - second) < _SAME * np.linalg.norm(first))
-
-
-def _values(data: Any, tensor: Tensor, rows: slice | None = None) -> Any:
-    """The tensor in float32, or some of its rows. Raises GgufError."""
-    from gguf import GGMLQuantizationType
-    from gguf.quants import dequantize
-
-    kind = GGMLQuantizationType(tensor.kind)
-    stored = data[tensor.start : tensor.start + tensor.nbytes]
-    if len(tensor.shape) < 2:
-        return _dequantised(dequantize, stored, kind, tensor).reshape(tensor.shape)
-    lines = stored.reshape(-1, tensor.nbytes // max(1, tensor.parameters // tensor.shape[-1]))
-    if rows is not None:
-        lines = lines[rows]
-    at_once = max(1, _CHUNK // tensor.shape[-1])
-    parts = [
-        _dequantised(dequantize, lines[start : start + at_once], kind, tensor)
-        for start in range(0, len(lines), at_once)
-    ]
-    values = np.concatenate(parts) if len(parts) > 1 else parts[0]
-    return values if rows is not None else values.reshape(tensor.shape)
-
-
-def _dequantised(dequantize: Any, stored: Any, kind: Any, tensor: Tensor) -> Any:
-    try:
-        plain = {"F32": np.float32, "F16": np.float16}.get(kind.name)
-        return stored.view(plain).astype(np.float32) if plain else dequantize(stored, kind)
-    except NotImplementedError:
-        said = f"its tensor {tensor.name} is of type {type_name(tensor.kind)}, which cannot be read here"
-        raise GgufError(said) from None
 
 
 def _pointer(folder: Path) -> dict[str, Any]:
@@ -254,7 +133,7 @@ def _folder(file: Path) -> Path:
 def _make(header: Header, folder: Path) -> None:
     """Write the folder, whole or not at all."""
     for tensor in header.tensors.values():
-        _check_type(header, tensor)
+        check_type(header, tensor)
     about = configuration(header)
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=folder.parent))
@@ -275,14 +154,3 @@ def _make(header: Header, folder: Path) -> None:
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-
-
-def _check_type(header: Header, tensor: Tensor) -> None:
-    """Refuse what cannot be dequantised before anything is read at length."""
-    data = np.memmap(header.path, np.uint8, mode="r")
-    first = (
-        Tensor(tensor.name, (1, tensor.shape[-1]), tensor.kind, tensor.start, 0) if tensor.shape else tensor
-    )
-    if first.shape and tensor.parameters:
-        nbytes = tensor.nbytes // max(1, tensor.parameters // tensor.shape[-1])
-        _values(data, Tensor(tensor.name, first.shape, tensor.kind, tensor.start, nbytes))

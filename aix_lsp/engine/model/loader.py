@@ -25,6 +25,7 @@ from aix_lsp.engine.model.reading import context_length, end_tokens, read_config
 from aix_lsp.engine.model.runner import TorchRunner
 from aix_lsp.engine.model.source import Weights, check_folder, find_folder
 from aix_lsp.engine.options import EngineOptions, LoadedModel, ModelError, Progress
+from aix_lsp.machine import available_bytes
 
 log = logging.getLogger(__name__)
 
@@ -212,4 +213,4 @@ def _check_memory(options: EngineOptions, weights: Weights, chosen: Precision, d
 def _free_bytes(device: torch.device) -> int | None:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return memory.available_bytes()
+    return available_bytes()

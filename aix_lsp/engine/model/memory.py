@@ -1,12 +1,10 @@
-"""How much memory is free, and how much of it the KV pool takes. Uses torch only to query a GPU."""
+"""How much memory the KV pool takes, and how memory is given back to the system."""
 
 from __future__ import annotations
 
 import mmap
-import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from aix_lsp.engine.options import ModelError
 
@@ -44,54 +42,6 @@ def ran_out(error: Exception) -> bool:
     """Whether an error of torch or Python says that memory could not be had, on whatever device."""
     text = str(error)
     return isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text
-
-
-def available_bytes() -> int | None:
-    """Main memory that can be had without swapping, in bytes, within the container's limit; None if
-    unknown."""
-    found = [size for size in (_system_available(), _cgroup_available()) if size is not None]
-    return min(found) if found else None
-
-
-def _system_available() -> int | None:
-    if sys.platform == "linux":
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    if sys.platform == "win32":
-        return _windows_available()
-    try:
-        # macOS tells the total only; half of it is what a desktop usually has left.
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (ValueError, OSError, AttributeError):
-        return None
-
-
-def _windows_available() -> int | None:
-    import ctypes
-
-    class Status(ctypes.Structure):
-        _fields_ = [
-            ("length", ctypes.c_ulong),
-            ("load", ctypes.c_ulong),
-            *((name, ctypes.c_ulonglong) for name in ("total", "free", "e", "f", "g", "h", "i")),
-        ]
-
-    status = Status(length=ctypes.sizeof(Status))
-    windll = getattr(ctypes, "windll", None)
-    if windll is None or not windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
-        return None
-    return int(status.free)
-
-
-def _cgroup_available() -> int | None:
-    root = Path("/sys/fs/cgroup")
-    try:
-        limit = (root / "memory.max").read_text().strip()
-        used = int((root / "memory.current").read_text())
-    except (OSError, ValueError):
-        return None
-    return None if limit == "max" else max(0, int(limit) - used)
 
 
 @dataclass(frozen=True, slots=True)

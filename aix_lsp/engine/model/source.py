@@ -6,7 +6,6 @@ Knows files and the Hugging Face hub; knows no torch.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,11 +22,10 @@ from huggingface_hub.errors import (
 from tqdm.auto import tqdm  # type: ignore[import-untyped,unused-ignore]
 
 from aix_lsp.engine.options import EngineOptions, ModelError, Progress
+from aix_lsp.gguf.header import is_gguf
 from aix_lsp.models import catalogue
+from aix_lsp.models.catalogue import EMBEDDED
 from aix_lsp.paths import folder_named
-
-EMBEDDED = Path(os.environ.get("AIX_LSP_EMBEDDED") or Path(__file__).parents[2] / "embedded")
-"""What the model "embedded" is; AIX_LSP_EMBEDDED names another folder, for tests and for who packages his own."""
 
 _REPEATED = list(catalogue.REPEATED)
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -57,7 +55,7 @@ def find_folder(options: EngineOptions, progress: Progress) -> Path:
     if folder.is_file():
         from aix_lsp.engine.model import gguf
 
-        if folder.suffix != ".gguf" and not gguf.is_gguf(folder):
+        if folder.suffix != ".gguf" and not is_gguf(folder):
             raise ModelError(
                 f"the setting model names the file {name}; name the folder that holds it, or a GGUF file"
             )

@@ -150,3 +150,15 @@ class Request:
     def alive(self) -> bool:
         """Whether anybody still waits for it."""
         return not (self.cancelled or self.finished)
+
+    @property
+    def prompt_cost(self) -> tuple[int, int]:
+        """(prompt tokens, of them cached)."""
+        first = self.sequences[0]
+        return first.prompt_length, max(first.reused, 0)
+
+    @property
+    def waits_ms(self) -> tuple[float, float]:
+        """From submission to the first step and to the first token; 0 where there was none."""
+        began, first = (max(at - self.arrival, 0.0) * 1e3 for at in (self.started_at, self.first_token_at))
+        return began, first

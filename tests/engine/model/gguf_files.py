@@ -9,7 +9,7 @@ import gguf
 import torch
 from transformers import PreTrainedConfig
 
-from aix_lsp.engine.model.gguf import GEMMA
+from aix_lsp.gguf.configuration import GEMMA
 
 
 def random_model(config: PreTrainedConfig) -> Any:

@@ -22,12 +22,12 @@ from transformers import (
 
 from aix_lsp.engine.model import gguf as reading_gguf
 from aix_lsp.engine.model import source
-from aix_lsp.engine.model.gguf_header import read_header
-from aix_lsp.engine.model.gguf_tokenizer import special_names
 from aix_lsp.engine.model.loader import load
 from aix_lsp.engine.model.reading import read_config, read_model, read_tokenizer
 from aix_lsp.engine.model.source import check_folder, find_folder
 from aix_lsp.engine.options import EngineOptions, ModelError
+from aix_lsp.gguf.header import read_header
+from aix_lsp.gguf.tokenizer import special_names
 from aix_lsp.training import export, vocabulary
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.gguf_writer import write_gguf

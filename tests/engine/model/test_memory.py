@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aix_lsp.engine.model.memory import MIB, Budget, available_bytes, kv_page_count
+from aix_lsp.engine.model.memory import MIB, Budget, kv_page_count
 from aix_lsp.engine.options import ModelError
+from aix_lsp.machine import available_bytes
 
 GIB = 1024 * MIB
 

@@ -63,6 +63,15 @@ class Header:
         return self.metadata.get(f"{self.architecture}.{key}")
 
 
+def is_gguf(file: Path) -> bool:
+    """Whether a file begins as a GGUF does, whatever its name: Ollama's have none."""
+    try:
+        with file.open("rb") as stream:
+            return stream.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
 def read_header(path: Path) -> Header:
     """The header of a file whose tensors are all there. Raises GgufError, and OSError where it cannot be opened."""
     with path.open("rb") as file:

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from aix_lsp.engine.model.gguf_header import GgufError, Header
 from aix_lsp.fim.templates import detect
+from aix_lsp.gguf.header import GgufError, Header
 
 _CONTROL, _USER_DEFINED = 3, 4
 

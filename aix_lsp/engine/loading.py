@@ -1,0 +1,55 @@
+"""Loads a model and starts its engine, on the thread that it is called on. Imports torch only then."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import logging
+import os
+import time
+from collections.abc import Callable
+
+from aix_lsp.engine.metrics import EngineMetrics
+from aix_lsp.engine.options import EngineOptions, LoadedModel, ModelError, Progress
+from aix_lsp.engine.served import ServedModel
+
+log = logging.getLogger(__name__)
+
+Load = Callable[[EngineOptions, Progress], LoadedModel]
+
+_KEPT_PRIMITIVES = "128"
+"""Matrix products that torch's oneDNN keeps prepared, one for each number of rows that came by. It would keep 1,024
+twice over, 0.6 MiB each."""
+
+
+def load_model(options: EngineOptions, progress: Progress) -> LoadedModel:
+    """The usual loader, imported here because torch takes seconds to import."""
+    progress("libraries", 0.0)
+    for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):  # read once, when torch is loaded
+        os.environ.setdefault(name, _KEPT_PRIMITIVES)
+    loader = importlib.import_module("aix_lsp.engine.model.loader")
+    model: LoadedModel = loader.load(options, progress)
+    return model
+
+
+def start_model(
+    options: EngineOptions, metrics: EngineMetrics, progress: Progress, load: Load = load_model
+) -> ServedModel:
+    """Load the model and start its engine. Raises ModelError."""
+    started = time.monotonic()
+    try:
+        served = ServedModel(load(options, progress), options.fim_family, metrics)
+        served.engine.start()
+    except ModelError:
+        raise
+    except Exception as error:
+        log.exception("loading %s failed", options.model)
+        raise ModelError(
+            f"the model {options.model} cannot be loaded ({error}); choose another (setting model)"
+        ) from error
+    # What loading made stays for good: without this each full collection walks the libraries' million
+    # objects, some 100 ms in the middle of somebody's suggestion.
+    gc.collect()
+    gc.freeze()
+    metrics.load_seconds.set(time.monotonic() - started)
+    return served

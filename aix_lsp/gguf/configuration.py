@@ -1,0 +1,95 @@
+"""transformers' configuration of the model in a GGUF file, from its header."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from aix_lsp.gguf.header import GgufError, Header
+from aix_lsp.gguf.tensors import values_of
+from aix_lsp.gguf.tokenizer import names
+
+_SAME = 0.15  # relative difference of two quantisations of one matrix
+
+# llama.cpp's architectures that run here, and transformers' names of them.
+_ARCHITECTURES = {
+    "llama": "llama", "mistral": "mistral", "qwen2": "qwen2", "qwen3": "qwen3", "starcoder2": "starcoder2",
+    "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3_text", "phi3": "phi3", "stablelm": "stablelm",
+}  # fmt: skip
+GEMMA = {
+    "context_length": "max_position_embeddings", "block_count": "num_hidden_layers",
+    "feed_forward_length": "intermediate_size", "embedding_length": "hidden_size",
+    "attention.key_length": "head_dim", "attention.head_count": "num_attention_heads",
+    "attention.head_count_kv": "num_key_value_heads", "attention.layer_norm_rms_epsilon": "rms_norm_eps",
+    "rope.freq_base": "rope_theta",
+}  # fmt: skip
+
+
+def configuration(header: Header) -> dict[str, Any]:
+    """transformers' configuration of the model. Raises GgufError where it cannot run here."""
+    from transformers.modeling_gguf_pytorch_utils import GGUF_TO_TRANSFORMERS_MAPPING
+
+    architecture = header.architecture
+    if architecture not in _ARCHITECTURES:
+        raise GgufError(f"its architecture ({architecture or 'unnamed'}) cannot be run here")
+    if int(header.metadata.get("split.count") or 1) > 1:
+        raise GgufError("it is one of several parts; merge them with `llama-gguf-split --merge`")
+    known: dict[str, str | None] = GGUF_TO_TRANSFORMERS_MAPPING["config"].get(architecture, GEMMA)
+    about: dict[str, Any] = {}
+    for key, place in known.items():
+        if place and (value := header.of_architecture(key)) is not None:
+            # A float32 of 1e-5 would be another number in float64.
+            about[place] = float(f"{value:.7g}") if isinstance(value, float) else value
+    for key in ("block_count", "embedding_length", "attention.head_count"):
+        if header.of_architecture(key) is None:
+            raise GgufError(f"its header has no {architecture}.{key}")
+    for key in ("attention.key_length", "rope.dimension_count"):
+        if architecture in {"llama", "mistral", "qwen3"} and (width := header.of_architecture(key)):
+            about.setdefault("head_dim", width)
+    about["vocab_size"] = _rows(header)
+    about["tie_word_embeddings"] = _tied(header)
+    about["bos_token_id"] = header.metadata.get("tokenizer.ggml.bos_token_id")
+    about["eos_token_id"] = header.metadata.get("tokenizer.ggml.eos_token_id")
+    about |= _rope(header, about.pop("rope_theta", 10_000.0))
+    return {"model_type": _ARCHITECTURES[architecture], "architectures": [_class(architecture)], **about}
+
+
+def _class(architecture: str) -> str:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    return str(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[_ARCHITECTURES[architecture]])
+
+
+def _rope(header: Header, base: float) -> dict[str, Any]:
+    kind = header.of_architecture("rope.scaling.type")
+    factor = header.of_architecture("rope.scaling.factor")
+    parameters: dict[str, Any] = {"rope_type": "default", "rope_theta": base}
+    if kind in {"linear", "yarn"} and factor:
+        parameters |= {"rope_type": kind, "factor": factor}
+        original = header.of_architecture("rope.scaling.original_context_length")
+        if kind == "yarn" and original:
+            parameters["original_max_position_embeddings"] = original
+    return {"rope_parameters": parameters}
+
+
+def _rows(header: Header) -> int:
+    embeddings = header.tensors.get("token_embd.weight")
+    if embeddings is None:
+        raise GgufError("it has no tensor token_embd.weight")
+    if len(names(header)) > embeddings.shape[0]:
+        raise GgufError("its tokenizer has more entries than the model")
+    return embeddings.shape[0]
+
+
+def _tied(header: Header) -> bool:
+    """Whether the head is the embeddings. A file may hold the same matrix twice, in two precisions."""
+    head, embeddings = header.tensors.get("output.weight"), header.tensors["token_embd.weight"]
+    if head is None:
+        return True
+    if head.shape != embeddings.shape:
+        return False
+    data = np.memmap(header.path, np.uint8, mode="r")
+    rows = slice(0, min(512, head.shape[0]))
+    first, second = values_of(data, head, rows), values_of(data, embeddings, rows)
+    return bool(np.linalg.norm(first - second) < _SAME * np.linalg.norm(first))

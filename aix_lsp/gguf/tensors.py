@@ -1,0 +1,52 @@
+"""A GGUF file's tensors in float32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from aix_lsp.gguf.header import GgufError, Header, Tensor, type_name
+
+_CHUNK = 16_000_000  # values dequantised at a time
+
+
+def values_of(data: Any, tensor: Tensor, rows: slice | None = None) -> Any:
+    """The tensor in float32, or some of its rows. Raises GgufError."""
+    from gguf import GGMLQuantizationType
+    from gguf.quants import dequantize
+
+    kind = GGMLQuantizationType(tensor.kind)
+    stored = data[tensor.start : tensor.start + tensor.nbytes]
+    if len(tensor.shape) < 2:
+        return _dequantised(dequantize, stored, kind, tensor).reshape(tensor.shape)
+    lines = stored.reshape(-1, tensor.nbytes // max(1, tensor.parameters // tensor.shape[-1]))
+    if rows is not None:
+        lines = lines[rows]
+    at_once = max(1, _CHUNK // tensor.shape[-1])
+    parts = [
+        _dequantised(dequantize, lines[start : start + at_once], kind, tensor)
+        for start in range(0, len(lines), at_once)
+    ]
+    values = np.concatenate(parts) if len(parts) > 1 else parts[0]
+    return values if rows is not None else values.reshape(tensor.shape)
+
+
+def _dequantised(dequantize: Any, stored: Any, kind: Any, tensor: Tensor) -> Any:
+    try:
+        plain = {"F32": np.float32, "F16": np.float16}.get(kind.name)
+        return stored.view(plain).astype(np.float32) if plain else dequantize(stored, kind)
+    except NotImplementedError:
+        said = f"its tensor {tensor.name} is of type {type_name(tensor.kind)}, which cannot be read here"
+        raise GgufError(said) from None
+
+
+def check_type(header: Header, tensor: Tensor) -> None:
+    """Refuse what cannot be dequantised before anything is read at length."""
+    data = np.memmap(header.path, np.uint8, mode="r")
+    first = (
+        Tensor(tensor.name, (1, tensor.shape[-1]), tensor.kind, tensor.start, 0) if tensor.shape else tensor
+    )
+    if first.shape and tensor.parameters:
+        nbytes = tensor.nbytes // max(1, tensor.parameters // tensor.shape[-1])
+        values_of(data, Tensor(tensor.name, first.shape, tensor.kind, tensor.start, nbytes))

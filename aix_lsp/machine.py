@@ -1,0 +1,58 @@
+"""This computer: how much memory is free, and whether it runs on battery."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+_LOOK_EVERY_S = 30.0
+
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_bytes() -> int | None:
+    """Main memory that can be had without swapping, in bytes, within the container's limit; None if unknown."""
+    found = [size for size in (_system_available(), _cgroup_available()) if size is not None]
+    return min(found) if found else None
+
+
+def _system_available() -> int | None:
+    import psutil
+
+    try:
+        return int(psutil.virtual_memory().available)
+    except (OSError, NotImplementedError, RuntimeError):
+        return None
+
+
+def _cgroup_available() -> int | None:
+    try:
+        limit = (_CGROUP / "memory.max").read_text().strip()
+        used = int((_CGROUP / "memory.current").read_text())
+    except (OSError, ValueError):
+        return None
+    return None if limit == "max" else max(0, int(limit) - used)
+
+
+class _Seen:
+    at = -_LOOK_EVERY_S
+    battery = False
+
+
+def on_battery(now: float | None = None) -> bool:
+    """Whether there is a battery and nothing charges it, as of the last half minute. False where that is unknown."""
+    now = time.monotonic() if now is None else now
+    if now - _Seen.at >= _LOOK_EVERY_S:
+        _Seen.at, _Seen.battery = now, _look()
+    return _Seen.battery
+
+
+def _look() -> bool:
+    import psutil
+
+    try:
+        battery = psutil.sensors_battery()
+    except (AttributeError, OSError, RuntimeError, NotImplementedError):  # not on every system
+        return False
+    return battery is not None and battery.power_plugged is False
