@@ -62,12 +62,10 @@ class Trainer:
             Stream, inputs.train, codec, recipe.shares, recipe.seed, emphasis=recipe.emphasis
         )
         held_out = Stream(inputs.held_out, codec, seed=1)
-        rows = [held_out.row(min(_SCORED_LENGTH, shape.context)) for _ in range(_SCORED_ROWS)]
-        mine = rows[workers.rank :: workers.count]
-        self._scored = (
-            torch.tensor([row.ids for row in mine], device=self.device),
-            torch.tensor([row.weights for row in mine], device=self.device),
-        )
+        length = min(_SCORED_LENGTH, shape.context)
+        rows = [held_out.row(length) for _ in range(_SCORED_ROWS)][workers.rank :: workers.count]
+        ids, weights = [row.ids for row in rows], [row.weights for row in rows]
+        self._scored = torch.tensor(ids, device=self.device), torch.tensor(weights, device=self.device)
         self.model = Llama(shape)
         if inputs.start is not None:
             self.model.load_state_dict(inputs.start)
@@ -94,8 +92,8 @@ class Trainer:
         recipe = self.recipe
         if self._fall is not None:
             recipe = replace(recipe, phases=(Phase(0.0, recipe.fall_length),))
-        workers = self.workers
-        feed = Feed(self._make_stream, recipe, workers.rank, workers.count, self.tokens, self._piece)
+        share = (self.workers.rank, self.workers.count)
+        feed = Feed(self._make_stream, recipe, *share, self.tokens, self._piece)
         self._batches = batches(feed, min(12, (os.cpu_count() or 2) - 1) if self.device.type == "cuda" else 0)
 
     def run(self, progress: Progress | None = None) -> None:

@@ -52,3 +52,11 @@ def may_become_alike(head: str, other: str) -> bool:
     return words[:last] == wanted[:last] and any(
         word.startswith(words[last]) for word in wanted[last : last + 1]
     )
+
+
+def shared_length(text: str, follower: str) -> int:
+    """How many characters at the end of `text` are the beginning of `follower`."""
+    for length in range(min(len(text), len(follower)), 0, -1):
+        if text.endswith(follower[:length]):
+            return length
+    return 0

@@ -1,19 +1,37 @@
-"""Ends a suggestion before anything that no document should contain: prompt markers and placeholders for secrets."""
+"""Keeps out of a suggestion what no document should contain: prompt markers, placeholders for secrets, and a chat
+model's prose and Markdown fences.
+"""
 
 from __future__ import annotations
 
 import re
 from functools import cache
 
+from aix_lsp.completion.brackets import state_at
 from aix_lsp.completion.cursor import CursorContext
-from aix_lsp.completion.postprocess.filter import Cut
+from aix_lsp.completion.postprocess.filter import Cut, shared_length
 from aix_lsp.fim.templates import FAMILIES
+from aix_lsp.languages import language_of
 
 # A marker that is also ordinary code, such as "[PREFIX]" or "</s>", must not end a suggestion.
 _UNMISTAKABLE = re.compile(r"[|｜]|fim|SPAN|<file_sep>|<repo_?name>|<gh_stars>")
 
 _SHORTEST = 8
 """A shorter placeholder ("xxxx") is as likely the model's own."""
+
+_FENCE = re.compile(r"^[ \t]*```[^\n`]*\n", re.MULTILINE)
+_FENCE_FIRST = re.compile(r"\s*```[^\n`]*\n")
+_CLOSING = re.compile(r"^[ \t]*```", re.MULTILINE)
+_MAY_CLOSE = re.compile(r"(?:^|\n)[ \t]*(`{1,2})\Z")
+_MAY_CLOSE_FENCED = re.compile(r"(\n[ \t]*`{0,2})\Z")
+_THINKS = "<think>"
+_OPENINGS = (
+    "Here is ", "Here's ", "Here are ", "Below is ", "Sure, ", "Sure! ", "Sure thing", "Certainly", "Of course",
+    "Absolutely", "Okay, ", "Great! ", "Unfortunately", "Sorry, ", "As an AI", "To complete ", "The completed ",
+    "The complete ", "The missing ", "The following ", "The code ", "The function ", "The given ", "This code ",
+    "This function ", "This is ", "I'll ", "I will ", "I have ", "I've ", "I can ", "I think ", "I am ", "I'm ",
+    "I apologize", "You can ", "Let me ", "Let's ", "It looks like ", "It seems ", "Based on ", "In this ",
+)  # fmt: skip
 
 
 def markers(text: str, cursor: CursorContext, done: bool) -> Cut:
@@ -55,13 +73,63 @@ def placeholders(text: str, cursor: CursorContext, done: bool) -> Cut:
     found = [at for placeholder in known if (at := text.find(placeholder)) >= 0]
     if found:
         return Cut(text[: min(found)], stop=True)
-    held = max((_shared(text, placeholder) for placeholder in known), default=0)
+    held = max((shared_length(text, placeholder) for placeholder in known), default=0)
     return Cut(text[: len(text) - held] if not done or held >= _SHORTEST else text)
 
 
-def _shared(text: str, placeholder: str) -> int:
-    """How much of the text's end is the placeholder's head."""
-    for length in range(min(len(text), len(placeholder)), 0, -1):
-        if text.endswith(placeholder[:length]):
-            return length
-    return 0
+def chat(text: str, cursor: CursorContext, done: bool) -> Cut:
+    """The code in `text`: what stands in its fence, else all of it up to a fence; nothing of a sentence.
+
+    A document that has fences or sentences of its own, and a cursor in a comment or a string, are left alone.
+    """
+    if language_of(cursor.language).prose or "```" in cursor.before or "```" in cursor.after:
+        return Cut(text)
+    head = text.lstrip()
+    if head.startswith(_THINKS):
+        _, thought, text = text.partition("</think>")
+        head = text.lstrip()
+        if not thought:
+            return Cut("")
+        text = head
+    if not done and _THINKS.startswith(head):
+        return Cut("")
+    if head.startswith("```"):
+        fence = _FENCE_FIRST.match(text)
+        return _fenced(text[fence.end() :], cursor, done) if fence else Cut(text if done else "")
+    if not done and (not head or "```".startswith(head)):
+        return Cut("")
+    if any(head.startswith(opening) for opening in _OPENINGS) and not _takes_prose(cursor):
+        fence = _FENCE.search(text)
+        return _fenced(text[fence.end() :], cursor, done) if fence else Cut("")
+    if not done and any(opening.startswith(head) for opening in _OPENINGS) and not _takes_prose(cursor):
+        return Cut("")
+    if closing := _CLOSING.search(text):
+        return Cut(text[: closing.end() - 3], stop=True)
+    return _without_beginning(text, _MAY_CLOSE, done)
+
+
+def _takes_prose(cursor: CursorContext) -> bool:
+    """Whether a sentence may well stand at the cursor. Little is known of a language without a comment sign."""
+    language = language_of(cursor.language)
+    if "sentences" in language.traits or not language.comment[0]:
+        return True
+    return cursor.line_before.rstrip().endswith(">") or bool(state_at(cursor.before, cursor.language))
+
+
+def _fenced(text: str, cursor: CursorContext, done: bool) -> Cut:
+    """What stands in a fence, which may begin with the cursor's line anew."""
+    line = cursor.line_before
+    if line.strip():
+        if text.startswith(line):
+            text = text[len(line) :]
+        elif not done and line.startswith(text):
+            return Cut("")
+    if closing := _CLOSING.search(text):
+        return Cut(text[: closing.start()].removesuffix("\n"), stop=True)
+    return _without_beginning(text, _MAY_CLOSE_FENCED, done)
+
+
+def _without_beginning(text: str, of_fence: re.Pattern[str], done: bool) -> Cut:
+    """`text` without what may be the beginning of a closing fence."""
+    held = None if done else of_fence.search(text)
+    return Cut(text[: held.start(1)] if held else text)

@@ -7,13 +7,10 @@ from collections.abc import Callable
 
 from aix_lsp.completion.cursor import CursorContext
 from aix_lsp.completion.postprocess.balance import Fitted, balance, fit
-from aix_lsp.completion.postprocess.chat import chat
-from aix_lsp.completion.postprocess.duplicates import above, below, echo, overlap
+from aix_lsp.completion.postprocess.duplicates import above, below, echo, overlap, repetition
 from aix_lsp.completion.postprocess.filter import Cut
-from aix_lsp.completion.postprocess.indentation import indentation
-from aix_lsp.completion.postprocess.lines import one_line, scope, tabs, trailing
-from aix_lsp.completion.postprocess.markers import markers, placeholders
-from aix_lsp.completion.postprocess.repetition import repetition
+from aix_lsp.completion.postprocess.lines import indentation, one_line, scope, tabs, trailing
+from aix_lsp.completion.postprocess.markers import chat, markers, placeholders
 
 __all__ = ["Cut", "Fitted", "apply", "fit", "of", "whole_words"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aix_lsp.completion.postprocess.chat import chat
+from aix_lsp.completion.postprocess.markers import chat
 from tests.completion.postprocess.cursors import cursor
 
 CHATTY = [

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from aix_lsp.completion.postprocess.duplicates import above, below, echo, overlap
-from aix_lsp.completion.postprocess.repetition import repetition
+from aix_lsp.completion.postprocess.duplicates import above, below, echo, overlap, repetition
 from tests.completion.postprocess.cursors import cursor
 
 

@@ -6,8 +6,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from aix_lsp.completion.cursor import CursorContext
+from aix_lsp.completion.postprocess.duplicates import repetition
 from aix_lsp.completion.postprocess.pipeline import apply
-from aix_lsp.completion.postprocess.repetition import repetition
 
 snippets = st.sampled_from(
     [
