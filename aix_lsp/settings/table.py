@@ -239,7 +239,6 @@ class Settings(EngineOptions):
     battery_saver: bool = option(
         False,
         "Do not prefetch while the computer runs on battery.",
-        group="Triggers and timing",
         scope="user",
     )
     deadline_ms: int = option(
