@@ -14,11 +14,14 @@ import time
 from dataclasses import asdict
 
 from benchmarks.machine import announce
+from benchmarks.team.beside_vllm import BESIDE_VLLM
 from benchmarks.team.fit import simulation
 from benchmarks.team.on_ray import ON_RAY
 from benchmarks.team.scenarios import SCENARIOS, Setting
 
 ROWS = {**SCENARIOS, **ON_RAY, "simulate": simulation}
+FURTHER = BESIDE_VLLM
+"""Rows that run only when they are named, for they need another program."""
 
 
 def main() -> int:
@@ -27,7 +30,7 @@ def main() -> int:
         "rows",
         nargs="*",
         metavar="ROW",
-        help=f"of {', '.join(ROWS)} (default: all; router and autoscale need Ray)",
+        help=f"of {', '.join(ROWS)} (default: all of these; router and autoscale need Ray), {', '.join(FURTHER)}",
     )
     parser.add_argument("--typists", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=10.0, help="of one turn")
@@ -35,9 +38,10 @@ def main() -> int:
     parser.add_argument("--engine", default="", help="further arguments of each replica, as one string")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    unknown = set(options.rows) - set(ROWS)
+    rows_by_name = {**ROWS, **FURTHER}
+    unknown = set(options.rows) - set(rows_by_name)
     if unknown:
-        parser.error(f"no row is called {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+        parser.error(f"no row is called {', '.join(sorted(unknown))}; there are {', '.join(rows_by_name)}")
     logging.getLogger("aix_lsp").setLevel(logging.CRITICAL)  # what happens to servers is what is measured
     announce()
     say = (lambda line: print(line, file=sys.stderr)) if options.json else print
@@ -46,7 +50,7 @@ def main() -> int:
     for name in options.rows or ROWS:
         began = time.monotonic()
         say(f"{name}:")
-        rows = asyncio.run(ROWS[name](setting))
+        rows = asyncio.run(rows_by_name[name](setting))
         for row in rows:
             say(row.line())
         say(f"  ({time.monotonic() - began:.0f} s)")

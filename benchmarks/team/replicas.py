@@ -11,7 +11,7 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,15 +144,19 @@ class Team:
         """A backend as the editor of a user has it, once it is ready."""
         token = self.token(name)
         if reach == "affinity":
-            backends: list[Any] = [connect(Settings(url=list(urls), api_key=token))]
-        else:
-            backends = [OpenAIBackend(Settings(url=url, api_key=token)) for url in urls]
+            [backend] = await self.connected([Settings(url=list(urls), api_key=token)])
+            return backend
+        return RoundRobin(await self.connected(Settings(url=url, api_key=token) for url in urls), self._turn)
+
+    async def connected(self, settings: Iterable[Settings]) -> list[Any]:
+        """A backend for each of these settings, once it is ready."""
+        backends: list[Any] = [connect(given) for given in settings]
         self._backends += backends
         async with asyncio.timeout(_READY_S):
             for backend in backends:
                 while backend.status.state != "ready":
                     await asyncio.sleep(0.02)
-        return backends[0] if reach == "affinity" else RoundRobin(backends, self._turn)
+        return backends
 
     async def leave(self) -> None:
         """Close the backends."""

@@ -19,6 +19,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.backends.vllm import healthy, vllm_server
 from tests.client.editor import Editor
 from tests.client.engine_watch import wait_until
 from tests.client.lsp import inline_items
@@ -85,48 +86,6 @@ async def llama_server(*options: str, context: int = 4096) -> AsyncIterator[str]
         if process.returncode is None:
             process.kill()
         await process.wait()
-
-
-@asynccontextmanager
-async def vllm_server(log: Path) -> AsyncIterator[str]:
-    """A running vLLM's URL."""
-    command, folder = os.environ.get("AIX_LSP_VLLM"), os.environ.get("AIX_LSP_QWEN_FOLDER")
-    if not command or not folder:
-        pytest.skip("no vLLM: name its command in AIX_LSP_VLLM, and a model's folder in AIX_LSP_QWEN_FOLDER")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    # 1 GiB of cache, and no threads bound to cores that others use.
-    settings = {
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    }
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            command, "serve", folder, "--served-model-name", "qwen2.5-coder-0.5b", "--enforce-eager",
-            "--max-model-len", "1024", "--max-num-seqs", "4", "--host", "127.0.0.1", "--port", str(port),
-            stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
-            env={**os.environ, "HF_HUB_OFFLINE": "1", **settings},
-        )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    try:
-        async with asyncio.timeout(400):
-            while not await healthy(url):
-                assert process.returncode is None, f"vLLM ended at once, see {log}"
-                await asyncio.sleep(0.5)
-        yield url
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-async def healthy(url: str) -> bool:
-    try:
-        async with aiohttp.ClientSession() as session, session.get(f"{url}/health") as answer:
-            return answer.status == 200
-    except aiohttp.ClientError:
-        return False
 
 
 async def asked(url: str, path: str, key: str = "") -> Any:
@@ -270,7 +229,11 @@ async def test_one_of_two_is_killed_in_mid_typing(fresh_home: Path) -> None:
 
 async def test_vllm(fresh_home: Path, tmp_path: Path) -> None:
     """All in one, for its start takes a minute."""
-    async with vllm_server(tmp_path / "vllm.log") as url:
+    folder = os.environ.get("AIX_LSP_QWEN_FOLDER")
+    if not folder or not os.environ.get("AIX_LSP_VLLM"):
+        pytest.skip("no vLLM: name its command in AIX_LSP_VLLM, and a model's folder in AIX_LSP_QWEN_FOLDER")
+    options = ("--enforce-eager", "--max-model-len", "1024", "--max-num-seqs", "4")
+    async with vllm_server(Path(folder), "qwen2.5-coder-0.5b", tmp_path / "vllm.log", *options) as url:
         async with editor(fresh_home, url, waitMs=0) as found:
             await wait_until_ready(found)
             await found.inline(found.open(None, "x = "), "invoked").result(120)  # its first answer takes long
