@@ -18,15 +18,15 @@ _SUBCOMMANDS = {
     "engine": "Run the process that holds the model.",
     "serve": "Serve a model to a team: users, quotas, usage.",
     "cluster": "Serve a model to a team with several replicas, on Ray.",
-    "dashboard": "Show the engine's figures in a browser.",
-    "complete": "Complete a file at a place and print the text.",
-    "doctor": "Check this installation and say how to fix what is wrong.",
+    "dashboard": "Show the engine's metrics in a browser.",
+    "complete": "Print the completion at a position in a file.",
+    "doctor": "Check this installation and explain how to fix problems.",
     "init": "Print the configuration for an editor.",
     "models": "List model families and models on this machine.",
-    "settings": "Show the settings in force, or all that exist.",
-    "stats": "Show how suggestions fared.",
-    "why": "Say whether a file may be sent to a model, and which rule says so.",
-    "train": "Let a small model learn your own code.",
+    "settings": "Show the settings in effect, or describe all of them.",
+    "stats": "Show how many suggestions were accepted, and how fast they were.",
+    "why": "Show whether a file may be sent to a model, and which rule decides.",
+    "train": "Fine-tune a small model on your own code.",
 }
 
 
@@ -104,7 +104,9 @@ def placed(model: str) -> str:
 )
 @click.option("--parent-pid", "--clientProcessId", type=int, help="Exit when this process ends.")
 @click.option(
-    "--log-file", type=click.Path(dir_okay=False, path_type=Path), help="Log here, not to standard error."
+    "--log-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Log to this file instead of standard error.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Log everything.")
 @click.option("--model", help='A folder, a Hugging Face id, or "embedded".')

@@ -120,7 +120,7 @@ def on_thread(work: Callable[..., Result], *arguments: Any) -> asyncio.Future[Re
 
 def _check(info: os.stat_result, limit: int) -> None:
     if not stat.S_ISREG(info.st_mode):
-        raise Unreadable("is no regular file")
+        raise Unreadable("is not a regular file")
     if info.st_size > limit:
         raise Unreadable(_too_large(limit))
 

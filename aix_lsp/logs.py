@@ -1,4 +1,4 @@
-"""Where log lines go: standard error or a file of bounded size. Standard output belongs to protocols."""
+"""Sends log lines to standard error or a file of bounded size. Standard output belongs to protocols."""
 
 from __future__ import annotations
 

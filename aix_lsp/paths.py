@@ -1,4 +1,4 @@
-"""Where the program keeps its files: sockets, caches, logs, settings, state. Knows nothing of their content.
+"""The places of the program's files: sockets, caches, logs, settings, state. Knows nothing of their content.
 
 `AIX_LSP_HOME` moves all of them, so that tests and several versions live side by side.
 """

@@ -95,7 +95,7 @@ def add(counts: Mapping[str, float]) -> None:
                 today[name] = today.get(name, 0) + count
             _write(path, days)
     except (OSError, Timeout) as error:
-        log.warning("statistics are not kept: %s", error)
+        log.warning("statistics could not be saved: %s", error)
 
 
 def read() -> dict[str, dict[str, float]]:

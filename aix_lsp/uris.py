@@ -77,7 +77,7 @@ def local_path(authority: str, path: str, *, windows: bool) -> tuple[str, str]:
     host = "" if host.lower() == "localhost" else host
     decoded = unquote(path, errors="surrogateescape") if windows else os.fsdecode(unquote_to_bytes(path))
     if "\0" in decoded:
-        return "", "the path has a NUL character"
+        return "", "the path contains a NUL character"
     if windows:
         return _windows_path(host, decoded)
     if host:

@@ -1,4 +1,4 @@
-"""How long the next suggestion takes after one was accepted, with `prefetch` and without.
+"""Measures how long the next suggestion takes after one was accepted, with `prefetch` and without.
 
 `python -m benchmarks.after_accept [--places 100] [--reading-ms 400]`. Cuts files at the starts of lines, asks, waits as
 long as somebody reads, accepts the suggestion, goes to the next line where this one has ended, and asks again. Two

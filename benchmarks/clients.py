@@ -23,11 +23,11 @@ from typing import Protocol
 
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.training.gguf_writer import write_gguf
-from benchmarks.keystrokes import EMBEDDED, PEER_CONTEXT
+from benchmarks.baselines.llama_server import HOW_TO_BUILD, LlamaServer
+from benchmarks.baselines.transformers_baselines import ContinuousBatching, GenerateOneByOne, Tokenized
+from benchmarks.baselines.windows import Windows
+from benchmarks.keystrokes import BASELINE_CONTEXT, EMBEDDED
 from benchmarks.machine import announce
-from benchmarks.peers.llama_server import HOW_TO_BUILD, LlamaServer
-from benchmarks.peers.transformers_peers import ContinuousBatching, GenerateOneByOne, Tokenized
-from benchmarks.peers.windows import Windows
 from benchmarks.scripts import Moment, Script, scripts, steps
 from tests.client.buffer import Buffer
 from tests.client.own_engine import OwnEngine, completion_body, own_engine
@@ -150,22 +150,22 @@ async def run(options: argparse.Namespace) -> Table:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aix-clients-")))
         engine = await stack.enter_async_context(own_engine("--threads", str(options.threads)))
-        weights = options.gguf or write_gguf(EMBEDDED, folder / "embedded.gguf", "q8_0", PEER_CONTEXT)
+        weights = options.gguf or write_gguf(EMBEDDED, folder / "embedded.gguf", "q8_0", BASELINE_CONTEXT)
         tokenized = Tokenized(EMBEDDED, options.threads)
         for clients in options.clients:
             async with AsyncExitStack() as turn:
                 batching = await turn.enter_async_context(ContinuousBatching(tokenized, TOKENS))
                 contenders: list[Contender] = [Ours(engine), GenerateOneByOne(tokenized), batching]
                 for spm in (False, True) if options.llama_server else ():
-                    peer = LlamaServer(
+                    baseline = LlamaServer(
                         options.llama_server,
                         weights,
                         spm=spm,
                         slots=clients,
                         threads=options.threads,
-                        context=PEER_CONTEXT,
+                        context=BASELINE_CONTEXT,
                     )
-                    contenders.append(await turn.enter_async_context(peer))
+                    contenders.append(await turn.enter_async_context(baseline))
                 for contender in contenders:
                     await measure(contender, typings[:clients], options.seconds / 4)
                 for _ in range(options.rounds):

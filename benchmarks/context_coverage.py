@@ -1,4 +1,4 @@
-"""What each source of context brings, without a model: `python -m benchmarks.context_coverage FOLDER …`.
+"""Measures what each source of context contributes, without a model: `python -m benchmarks.context_coverage FOLDER …`.
 
 At places drawn from each folder's files three lines are hidden. Of the names in them that the window around the
 place does not hold, how many does the context hold? Each source alone, all of them, and all but each.

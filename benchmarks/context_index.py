@@ -1,4 +1,5 @@
-"""What searching a large workspace costs: `python -m benchmarks.context_index` (100,000 files; `--files` for fewer).
+"""Measures the cost of searching a large workspace: `python -m benchmarks.context_index` (100,000 files; `--files`
+for fewer).
 
 A tree of made-up Python is indexed by the searcher of the real server. Its time stands beside that of only reading
 the same files once, the index's size beside theirs, and the event loop's pauses while indexing beside those before.

@@ -1,4 +1,4 @@
-"""What an edit costs in documents of any shape: `python -m benchmarks.documents`.
+"""Measures the cost of an edit in documents of any shape: `python -m benchmarks.documents`.
 
 From the client's position to the new snapshot, without the parsing of the message.
 """

@@ -1,4 +1,4 @@
-"""How fast the runner decodes and prefills, against transformers' generate and llama.cpp, as ratios in one
+"""Measures how fast the runner decodes and prefills, against transformers' generate and llama.cpp, as ratios in one
 run.
 
 `python -m benchmarks.engine_decode [--llama-server PATH] [--json]`. Contenders take turns, a few tokens
@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from aix_lsp.training.gguf_writer import write_gguf
+from benchmarks.baselines.llama_server import HOW_TO_BUILD, LlamaServer
 from benchmarks.machine import announce
-from benchmarks.peers.llama_server import HOW_TO_BUILD, LlamaServer
 from benchmarks.random_llama import write_random_llama
 
 EMBEDDED = Path(__file__).parent.parent / "aix_lsp" / "embedded"

@@ -1,4 +1,4 @@
-"""What the engine costs beside the model's steps, with many streams running: scheduling, cancelling, memory.
+"""Measures the engine's overhead beside the model's steps, with many streams running: scheduling, cancelling, memory.
 
 `python -m benchmarks.engine_load [--streams 16]`. Figures are the engine's own metrics over two phases: streams
 that run to their end, and streams that are closed at random points. Exit status 1 where a goal is missed.

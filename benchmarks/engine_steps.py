@@ -1,4 +1,5 @@
-"""What planning a step and taking in its tokens costs, without a model: the engine's Python beside the forward pass.
+"""Measures what planning a step and processing its tokens costs, without a model: the engine's Python beside the
+forward pass.
 
 `python -m benchmarks.engine_steps [--streams 16] [--profile]`. The runner answers at once with tokens of real text;
 requests, recall, drafts, stops and texts are the real ones. Exit status 1 where the goal is missed.

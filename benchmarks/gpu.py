@@ -149,18 +149,18 @@ def measure(folder: Path, device: str, streams: int, tokens: int) -> list[str]:
     floor = loaded.weight_bytes / bandwidth(device)
     rate = [asyncio.run(ours(loaded, streams, tokens)) for _ in range(2)][1]
     del loaded
-    peer = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).to(device).eval()
+    baseline = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).to(device).eval()
     rows = [
         f"one stream: {1e3 * token:.2f} ms a token, its weights' bytes alone {1e3 * floor:.2f} ms: "
         f"{floor / token:.2f} of the floor (goal {FLOOR_GOAL})",
         f"{streams} streams: {rate:.0f} tokens a second",
     ]
-    peers: dict[str, Callable[[Any, int, int], float]] = {
+    baselines: dict[str, Callable[[Any, int, int], float]] = {
         "generate": generate,
         "continuous batching": continuous_batching,
     }
-    for name, run in peers.items():
-        other = [run(peer, streams, tokens) for _ in range(2)][1]
+    for name, run in baselines.items():
+        other = [run(baseline, streams, tokens) for _ in range(2)][1]
         rows.append(f"  {name}: {other:.0f}; ours ÷ it {rate / other:.2f} (goal {RATE_GOAL})")
     return rows
 

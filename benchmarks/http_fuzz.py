@@ -1,4 +1,4 @@
-"""A fuzz of the engine's HTTP interface: what it answers to anything, and that it serves on.
+"""Fuzzes the engine's HTTP interface: any input gets an answer, and the engine keeps serving.
 
 `python -m benchmarks.http_fuzz [--requests 10000] [--parallel 8] [--seed 1] [-- engine's arguments]`. Each request gets
 exactly one answer, never 5xx; at the end nothing is held, memory has not grown, and the process ends when told.

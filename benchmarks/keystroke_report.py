@@ -1,4 +1,4 @@
-"""What keystrokes cost, as rows of text: one run's figures, and the ratios to its peers'."""
+"""Reports what keystrokes cost, as rows of text: one run's figures, and the ratios to its baselines'."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from benchmarks.peers.llama_server import PeerAnswer
+from benchmarks.baselines.llama_server import BaselineAnswer
 from benchmarks.stats import percentile
 from tests.client.ghost import Keystroke
 
@@ -47,7 +47,7 @@ class Stroke:
         )
 
     @classmethod
-    def peer(cls, key: str, answer: PeerAnswer) -> Stroke:
+    def baseline(cls, key: str, answer: BaselineAnswer) -> Stroke:
         source = "model" if answer.text else "none"
         tokens = answer.computed + answer.reused
         return cls(
@@ -62,7 +62,7 @@ class Run:
     name: str
     strokes: list[Stroke] = field(default_factory=list)
     engine: dict[str, float] = field(default_factory=dict)
-    """How far the engine's metrics moved; empty for a peer."""
+    """How far the engine's metrics moved; empty for a baseline."""
 
     def of(self, source: str) -> list[Stroke]:
         return [stroke for stroke in self.strokes if stroke.source == source]
@@ -151,10 +151,10 @@ FIGURES: tuple[Figure, ...] = (
 )
 
 
-def compare(ours: Run, peers: Sequence[Run]) -> list[str]:
-    """Our times as multiples of each peer's: below 1 is faster."""
-    rows = [f"{'ours ÷ peer':38}" + "".join(f"{peer.name:>26}" for peer in peers)]
+def compare(ours: Run, baselines: Sequence[Run]) -> list[str]:
+    """Our times as multiples of each baseline's: below 1 is faster."""
+    rows = [f"{'ours ÷ baseline':38}" + "".join(f"{baseline.name:>26}" for baseline in baselines)]
     for label, figure in FIGURES:
-        ratios = (figure(ours) / figure(peer) for peer in peers)
+        ratios = (figure(ours) / figure(baseline) for baseline in baselines)
         rows.append(f"  {label:36}" + "".join(f"{ratio:26.2f}" for ratio in ratios))
     return rows

@@ -1,4 +1,4 @@
-"""Replays typing through the real server and prints what a keystroke costs; with a peer, both in one run.
+"""Replays typing through the real server and prints what a keystroke costs; with a baseline, both in one run.
 
 `python -m benchmarks.keystrokes [--keys 300] [--llama-server PATH [--gguf PATH]] [--json]`
 """
@@ -18,10 +18,10 @@ from pathlib import Path
 
 import aix_lsp
 from aix_lsp.training.gguf_writer import write_gguf
+from benchmarks.baselines.llama_server import HOW_TO_BUILD, LlamaServer
+from benchmarks.baselines.windows import Windows
 from benchmarks.keystroke_report import Run, Stroke, compare, summarise, verbose_line
 from benchmarks.machine import announce
-from benchmarks.peers.llama_server import HOW_TO_BUILD, LlamaServer
-from benchmarks.peers.windows import Windows
 from benchmarks.scripts import Moment, Script, scripts
 from tests.client.editor import Editor
 from tests.client.engine_watch import EngineClient, wait_until_gone
@@ -31,10 +31,10 @@ from tests.client.readiness import wait_until_ready
 EMBEDDED = Path(aix_lsp.__file__).parent / "embedded"
 
 MAX_TOKENS = 64
-"""Longest suggestion, the server's default; the peers are asked for as many."""
+"""Longest suggestion, the server's default; the baselines are asked for as many."""
 
 
-PEER_CONTEXT = 4096
+BASELINE_CONTEXT = 4096
 """Tokens; it counts the same text as somewhat more of them than we do, and must not cut it."""
 
 
@@ -63,12 +63,12 @@ async def replay_ours(
     return places
 
 
-async def replay_peer(peer: LlamaServer, places: Sequence[Sequence[Moment]], run: Run) -> None:
-    """Ask a peer for the same keys, with the same windows."""
+async def replay_baseline(baseline: LlamaServer, places: Sequence[Sequence[Moment]], run: Run) -> None:
+    """Ask a baseline for the same keys, with the same windows."""
     windows = Windows()
     for moments in places:
-        answers = [await peer.infill(windows.at(moment), MAX_TOKENS) for moment in moments]
-        run.add([Stroke.peer(m.key, answer) for m, answer in zip(moments, answers, strict=True)])
+        answers = [await baseline.infill(windows.at(moment), MAX_TOKENS) for moment in moments]
+        run.add([Stroke.baseline(m.key, answer) for m, answer in zip(moments, answers, strict=True)])
 
 
 @asynccontextmanager
@@ -91,35 +91,37 @@ async def our_server(home: Path, options: dict[str, object]) -> AsyncIterator[Ed
 
 
 async def run(options: argparse.Namespace) -> list[Run]:
-    """Our run first, then each peer's, file by file, so that the machine's mood is shared."""
+    """Our run first, then each baseline's, file by file, so that the machine's mood is shared."""
     chosen = scripts(options.keys, options.seed, options.source)
     engine = json.loads(options.engine) if options.engine else {}
     async with AsyncExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aix-keys-")))
         editor = await stack.enter_async_context(our_server(home, engine))
         probe = await stack.enter_async_context(EngineClient(home))
-        peers = [await stack.enter_async_context(peer) for peer in peers_of(options, home)]
-        runs = [Run("aix-lsp"), *(Run(peer.name) for peer in peers)]
+        baselines = [await stack.enter_async_context(baseline) for baseline in baselines_of(options, home)]
+        runs = [Run("aix-lsp"), *(Run(baseline.name) for baseline in baselines)]
         interval = options.interval_ms / 1000 if options.interval_ms else None
         before = await probe.metrics()
         for script in chosen:
             places = await replay_ours(editor, script, interval, runs[0])
-            for own, peer in zip(runs[1:], peers, strict=True):
-                await replay_peer(peer, places, own)
+            for own, baseline in zip(runs[1:], baselines, strict=True):
+                await replay_baseline(baseline, places, own)
         runs[0].engine = {
             name: value - before.get(name, 0) for name, value in (await probe.metrics()).items()
         }
         return runs
 
 
-def peers_of(options: argparse.Namespace, folder: Path) -> list[LlamaServer]:
+def baselines_of(options: argparse.Namespace, folder: Path) -> list[LlamaServer]:
     """llama.cpp as its users run it, and with the order that suits typing."""
     if options.llama_server is None:
         return []
-    weights = options.gguf or write_gguf(EMBEDDED, folder / "embedded.gguf", "q8_0", PEER_CONTEXT)
+    weights = options.gguf or write_gguf(EMBEDDED, folder / "embedded.gguf", "q8_0", BASELINE_CONTEXT)
     threads = options.threads or os.cpu_count() or 1
     return [
-        LlamaServer(options.llama_server, weights, spm=spm, slots=1, threads=threads, context=PEER_CONTEXT)
+        LlamaServer(
+            options.llama_server, weights, spm=spm, slots=1, threads=threads, context=BASELINE_CONTEXT
+        )
         for spm in (False, True)
     ]
 
@@ -131,9 +133,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--source", type=Path, help="folder of Python files (default: the standard library)")
     parser.add_argument("--interval-ms", type=float, help="type on without waiting for the answers")
     parser.add_argument("--engine", help='settings of the server as JSON, such as \'{"dtype": "float32"}\'')
-    parser.add_argument("--llama-server", type=Path, metavar="PATH", help="llama.cpp's server, as a peer")
+    parser.add_argument("--llama-server", type=Path, metavar="PATH", help="llama.cpp's server, as a baseline")
     parser.add_argument("--gguf", type=Path, help="weights for it (default: written from the embedded model)")
-    parser.add_argument("--threads", type=int, help="the peer's threads (default: all cores)")
+    parser.add_argument("--threads", type=int, help="the baseline's threads (default: all cores)")
     parser.add_argument("--verbose", action="store_true", help="a line for each keystroke")
     parser.add_argument("--json", action="store_true", help="everything as JSON")
     return parser.parse_args(arguments)
@@ -153,7 +155,7 @@ def main() -> int:
     if len(runs) > 1:
         print("\n".join(compare(runs[0], runs[1:])))
     else:
-        print(f"no peer in this run: {HOW_TO_BUILD}")
+        print(f"no baseline in this run: {HOW_TO_BUILD}")
     return 0
 
 

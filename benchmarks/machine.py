@@ -1,4 +1,4 @@
-"""What a figure was taken on: cores, how busy they were with other things, versions. Knows no figure."""
+"""Describes the machine of a measurement: cores, load, versions. Knows no figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which form of prompt a prefix-first model completes best from, and what each source of context brings it.
+"""Compares forms of the prompt for a prefix-first model, and what each source of context contributes.
 
     python -m benchmarks.prompts MODEL FOLDER … --cursors 60 --json FILE
 

@@ -94,8 +94,8 @@ def main() -> None:
         print(f"{name}: {READ} tokens read in {read:.2f} s, a token decoded in {decode * 1e3:.1f} ms")
     for gguf in options.gguf:
         pairs = list(zip(found["ours"], found[str(gguf)], strict=True))
-        read = statistics.median(peer.read / own.read for own, peer in pairs)
-        decode = statistics.median(peer.decode / own.decode for own, peer in pairs)
+        read = statistics.median(baseline.read / own.read for own, baseline in pairs)
+        decode = statistics.median(baseline.decode / own.decode for own, baseline in pairs)
         print(f"ours against {gguf.name}: reading {read:.2f} x, decoding {decode:.2f} x")
 
 

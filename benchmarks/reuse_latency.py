@@ -1,4 +1,4 @@
-"""How fast a reused answer comes back over stdio while the engine is busy with other people's requests.
+"""Measures how fast a reused answer returns over stdio while the engine is busy with other users' requests.
 
 `python -m benchmarks.reuse_latency [--rounds 500] [--busy 4]`. Exit status 1 where p95 is not below 5 ms.
 """

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.right_text`: what the filters take from text that is right, since its authors wrote it.
+"""`python -m benchmarks.right_text`: measures what the filters remove from correct text, written by its authors.
 
 No model, some seconds. Places are drawn in the held-out files of the replay; lines from there on are taken out and
 go through each filter as if a model had written them. What a filter cuts it would have cut from a right suggestion.

@@ -1,4 +1,5 @@
-"""What the secret detector finds and what it costs: `python -m benchmarks.secrets` (`--each 4` for more of every kind).
+"""Measures what the secret detector finds and what it costs: `python -m benchmarks.secrets` (`--each 4` for more of
+every kind).
 
 Planted secrets of every kind in every position; ordinary files of the standard library and of what is installed, in
 which nothing should be masked; the time a keystroke takes in a document of 10,000 lines, and whether time grows in

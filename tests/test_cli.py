@@ -121,7 +121,7 @@ def test_init(editor: str, tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "@COMMAND@" not in done.stdout
     assert "aix-lsp" in done.stdout
-    assert "To see that it works" in done.stdout
+    assert "To check that it works" in done.stdout
 
 
 def test_settings_shows_what_files_set(tmp_path: Path) -> None:

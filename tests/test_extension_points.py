@@ -77,6 +77,23 @@ view = assemble(cell("book#probelang", "probelang", ""), cells)
 assert str(view.document.text) == ";; x = 1\\ny\\n", str(view.document.text)
 print("known")
 """
+USE_FIELD = """
+import json
+from dataclasses import replace
+from aix_lsp.backends.base import GenerateRequest
+from aix_lsp.backends.dialects import EngineDialect
+from aix_lsp.engine.http.parameters import BadField, parse
+from aix_lsp.fim.prompt import FimPrompt
+
+asked = GenerateRequest(FimPrompt(prefix="x"), probe=3)
+body = EngineDialect().body(asked)
+assert parse(json.dumps(body).encode()).probe == 3, body
+assert "probe" not in EngineDialect().body(replace(asked, probe=0))["aix"]
+try:
+    parse(b'{"aix": {"probe": 12}}')
+except BadField as error:
+    print(error)
+"""
 FILTER = '''
 """Ends a suggestion before a word that nobody wants."""
 
@@ -213,3 +230,12 @@ def test_a_filter_is_a_function_and_its_place_in_the_pipeline(package: Path) -> 
     source = pipeline.read_text("utf-8")
     pipeline.write_text(source.replace("    markers,\n", "    probe,\n    markers,\n"), "utf-8")
     assert run(package, "-c", USE_FILTER).strip() == "value + other;"
+
+
+def test_a_request_field_is_one_line_on_each_side_and_its_bounds(package: Path) -> None:
+    """The dialect sends it and the engine's parameters have it, bounded, without a line of theirs."""
+    insert(package / "backends" / "base.py", "    @property\n    def document(", "    probe: int = 0\n\n")
+    parameters = package / "engine" / "http" / "parameters.py"
+    insert(parameters, "\n\nclass _ContextFile(", "    probe: int = 0\n")
+    insert(parameters, "\n\nclass _Body(", "    probe: Annotated[int, Meta(ge=0, le=9)] | None = None\n")
+    assert run(package, "-c", USE_FIELD).startswith("aix.probe: ")

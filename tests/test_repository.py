@@ -1,5 +1,5 @@
-"""What a maintainer relies on: files and functions are short, imports run one way, releases name one version, and the
-documentation's build refuses a dead link.
+"""What a maintainer relies on: files and functions are short, releases name one version, and the documentation's
+build refuses a dead link.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ import ast
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,40 +18,6 @@ ROOT = Path(__file__).parent.parent
 SOURCES = [
     file for top in ("aix_lsp", "benchmarks", "training") for file in sorted((ROOT / top).rglob("*.py"))
 ]
-LAYERS = [
-    {"__version__", "files", "languages", "logs", "machine", "paths", "trust", "uris"},
-    {"fim", "grammars", "processes", "settings", "statistics"},
-    {"gguf", "privacy"},
-    {"backends", "models"},
-    {"completion", "engine"},
-    {"lsp", "serve", "training"},
-    {"cli", "cluster"},
-    {"commands", "__main__"},
-]
-"""The package's rooms from the ground up: each imports only from those below it."""
-
-
-def imports(file: Path) -> Iterator[str]:
-    """The rooms of the package that a file imports, also within functions."""
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == "aix_lsp":
-            yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aix_lsp."):
-            yield str(node.module).split(".")[1]
-
-
-def test_imports_run_one_way() -> None:
-    floor = {room: number for number, layer in enumerate(LAYERS) for room in layer}
-    upward = []
-    for file in (ROOT / "aix_lsp").rglob("*.py"):
-        room = file.relative_to(ROOT / "aix_lsp").parts[0].removesuffix(".py")
-        if room != "__init__":
-            upward += [
-                f"{file} imports {other}"
-                for other in imports(file)
-                if other != room and floor[other] >= floor[room]
-            ]
-    assert not upward
 
 
 def test_files_and_functions_are_short() -> None:

@@ -1,4 +1,4 @@
-"""`python -m training` makes the embedded model, stage after stage, going on where it was ended."""
+"""`python -m training` makes the embedded model, stage by stage, resuming where it stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which licence a package declares, read from its own metadata. Knows nothing of downloading."""
+"""Reads which licence a package declares in its own metadata. Knows nothing of downloading."""
 
 from __future__ import annotations
 

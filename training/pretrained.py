@@ -1,4 +1,4 @@
-"""Makes a pretrained Llama ready to be taught: its vocabulary pruned to code's, with the special tokens of ours.
+"""Prepares a pretrained Llama for training: prunes its vocabulary to code, and adds our special tokens.
 
 Embeddings are a fifth of a model of 135 M parameters, and code needs less than half of the entries; see the table
 of bytes a token in the README.

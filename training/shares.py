@@ -1,4 +1,4 @@
-"""How much probability recall should get, by the length of its match: fitted to correct continuations."""
+"""Fits how much probability recall should get, by the length of its match, to correct continuations."""
 
 from __future__ import annotations
 

@@ -1,1 +1,3 @@
-"""Where completions come from. Knows HTTP and processes; knows nothing of LSP, documents or torch."""
+"""Sources of completions: our engine and remote servers. Knows HTTP and processes; knows nothing of LSP, documents or
+torch.
+"""

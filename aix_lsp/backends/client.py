@@ -249,7 +249,7 @@ def _authorities() -> str:
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         named = os.environ.get(variable)
         if named and not any(Path(part).exists() for part in named.split(os.pathsep)):
-            return f"{variable} names {named}, which is not there."
+            return f"{variable} names {named}, which does not exist."
     return ""
 
 

@@ -45,7 +45,7 @@ class CorpusUploader:
                 await client.post(url, {"texts": [text.text for text in some]})
                 used.update(dict.fromkeys((text.digest for text in some), time.monotonic()))
         except BackendError as error:
-            log.debug("texts could not be sent: %s", error)
+            log.debug("corpus texts could not be uploaded: %s", error)
 
     async def close(self) -> None:
         """Send no more."""

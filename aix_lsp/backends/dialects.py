@@ -6,7 +6,8 @@ Which one a server speaks is found out in discovery.py.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from enum import IntEnum
 from typing import Any, Protocol
 
 from aix_lsp.backends.address import Address
@@ -16,6 +17,11 @@ from aix_lsp.fim.family import Template
 
 MOST_STOPS = 4
 """OpenAI's limit, which some servers enforce with an error."""
+_CONVERTED = {"prompt", "max_tokens", "temperature", "top_p", "n", "seed", "stop", "confidence", "corpus"}
+_EXTENSION_FIELDS = {
+    field.name: field.default for field in fields(GenerateRequest) if field.name not in _CONVERTED
+}
+"""Fields of a request that our engine takes as they are, below `aix`, with their defaults, which are its own, too."""
 
 
 class Dialect(Protocol):
@@ -45,27 +51,23 @@ class EngineDialect:
 
     def body(self, request: GenerateRequest) -> dict[str, Any]:
         prompt = request.prompt
-        extension = {
+        extension: dict[str, Any] = {
             "path": prompt.path,
             "language": prompt.language,
             "context": [{"path": file.path, "text": file.text} for file in prompt.context],
             "middle": prompt.middle,
-            "stream_key": request.stream_key,
-            "priority": int(request.priority),
-            "deadline_ms": request.deadline_ms,
-            "heal": request.heal,
-            "stop_when": request.stop_when,
             "confidence": {name: value for name, value in asdict(request.confidence).items() if value},
-            "recall": request.recall,
-            "shown": request.shown or None,
-            "accepted": request.accepted or None,
             "corpus": [text.digest for text in request.corpus],
         }
+        sent = {name: value for name, value in extension.items() if value}
+        for name, default in _EXTENSION_FIELDS.items():
+            if (value := getattr(request, name)) != default:
+                sent[name] = int(value) if isinstance(value, IntEnum) else value
         return {
             **_common(request, self.model, list(request.stop)),
             "prompt": prompt.prefix,
             "suffix": prompt.suffix,
-            "aix": {name: value for name, value in extension.items() if value not in (None, "", [], {})},
+            "aix": sent,
         }
 
     def read(self, event: Any) -> Iterator[Delta | Usage]:

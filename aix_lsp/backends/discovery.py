@@ -90,7 +90,7 @@ def _choose(models: list[dict[str, Any]], wanted: str, where: str) -> tuple[dict
     chosen = next((model for model in models if _completes(model)), models[0])
     if len(models) == 1:
         return chosen, ""
-    return chosen, f"asks {chosen['id']}, of {len(models)} models; aix.remoteModel chooses another"
+    return chosen, f"uses {chosen['id']}, one of {len(models)} models; set aix.remoteModel to use another"
 
 
 def _completes(model: dict[str, Any]) -> bool:

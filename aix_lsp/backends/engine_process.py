@@ -1,4 +1,4 @@
-"""Starting the engine's process so that it outlives the server, and finding out how it ended."""
+"""Starts the engine's process so that it outlives the server, and finds out how it ended."""
 
 from __future__ import annotations
 

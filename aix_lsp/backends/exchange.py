@@ -163,7 +163,7 @@ class Exchange:
             if size(request.prompt) < 16:
                 return None
             log.info(
-                "%s finds the prompt too long: asking again with %.0f %% of it",
+                "%s rejects the prompt as too long; retrying with%.0f %% of it",
                 self.client.address,
                 100 * share,
             )
@@ -183,7 +183,7 @@ class Exchange:
             return None
         if refused := (self._fields.left_out | self._fields.renamed) - known:
             log.warning(
-                "%s does not take %s, which is left out from now on.%s",
+                "%s does not accept %s, which is omitted from now on.%s",
                 self.client.address,
                 ", ".join(sorted(refused)),
                 _NO_SUFFIX if "suffix" in refused else "",

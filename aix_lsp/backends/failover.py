@@ -210,7 +210,7 @@ class FailoverBackend:
         local = self._local.status if self._local is not None else None
         if local is not None and local.state == "ready":
             self._board.set(
-                replace(local, message=f"the local engine, for no server can be used: {worst.message}")
+                replace(local, message=f"the local engine, because no server can be used: {worst.message}")
             )
         elif local is not None and local.state in ("starting", "loading"):
             self._board.set(local)

@@ -23,11 +23,11 @@ _MEANINGS: dict[int, tuple[str, str, Trouble | None]] = {
     403: ("refuses the key", "set aix.apiKey or AIX_LSP_API_KEY", "refused"),
     404: ("has no such endpoint or model", "check aix.url and aix.remoteModel", "refused"),
     405: ("has no such endpoint or model", "check aix.url and aix.remoteModel", "refused"),
-    407: ("cannot be reached, because the proxy wants a password", "put it in HTTPS_PROXY or HTTP_PROXY", "refused"),
+    407: ("cannot be reached, because the proxy requires a password", "put it in HTTPS_PROXY or HTTP_PROXY", "refused"),
     410: ("has no such endpoint or model", "check aix.url and aix.remoteModel", "refused"),
     413: ("rejects the prompt as too long", "lower aix.prefixLines, aix.suffixLines or aix.contextTokens", "failing"),
     422: ("rejects the request as invalid", "lower aix.prefixLines, aix.suffixLines or aix.contextTokens", "failing"),
-    429: ("asks for fewer requests", "", "throttled"),
+    429: ("limits the rate of requests", "", "throttled"),
 }  # fmt: skip
 _NOT_NOW = (408, 425, 429, 502, 503, 504)
 _NOT_READY = (408, 425, 503)
@@ -73,7 +73,8 @@ def cut_off(error: Exception, address: Address) -> BackendError:
     if isinstance(error, TimeoutError):
         return BackendUnavailable(f"{address} stopped sending in the middle of an answer.", trouble="failing")
     return BackendUnavailable(
-        f"{address} broke off in the middle of an answer ({type(error).__name__}).", trouble="away"
+        f"{address} closed the connection in the middle of an answer ({type(error).__name__}).",
+        trouble="away",
     )
 
 

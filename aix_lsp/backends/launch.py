@@ -86,7 +86,7 @@ class LocalEngine:
         """End the engine, for all servers that share it, and start it anew."""
         pid = self._supervisor.pid
         if pid:
-            log.info("ending the engine (pid %d) to start it anew", pid)
+            log.info("stopping the engine (pid %d) to restart it", pid)
             await self._end(pid)
         self._supervisor.ask_again()
 

@@ -1,4 +1,4 @@
-"""What was learned from a server's errors: fields that it rejects, and how much text fits its context. Pure."""
+"""Learns from a server's errors: fields that it rejects, and how much text fits its context. Pure."""
 
 from __future__ import annotations
 

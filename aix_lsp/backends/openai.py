@@ -178,7 +178,7 @@ class OpenAIBackend:
                 if error.trouble == "refused":
                     return
             except Exception as error:
-                log.exception("looking for the server failed in an unforeseen way")
+                log.exception("looking for the server failed unexpectedly")
                 self._board.set(BackendStatus("error", f"{client.address} cannot be used: {error}"))
                 return
             else:
@@ -207,4 +207,4 @@ def _key(settings: Settings) -> str:
 
 def _warn_of_open_key(client: Client, settings: Settings) -> None:
     if _key(settings) and client.address.root.startswith("http:") and not client.address.local:
-        log.warning("The key for %s travels unencrypted: use https.", client.address)
+        log.warning("The key for %s is sent unencrypted; use https.", client.address)

@@ -1,4 +1,4 @@
-"""A request on its way from server to server: what was shown of it already, and what is left to ask of the next one."""
+"""A request that moves from server to server: what was already shown, and what remains to request from the next one."""
 
 from __future__ import annotations
 

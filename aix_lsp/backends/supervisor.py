@@ -70,7 +70,7 @@ class EngineSupervisor:
                 await self._rest(trouble)
                 failures = 0
             else:
-                self._board.set(BackendStatus("starting", "the engine has ended and is started again"))
+                self._board.set(BackendStatus("starting", "the engine has exited and is being restarted"))
                 await self._pause(_BACK_OFF_S[max(failures - 1, 0)])
 
     def ask_again(self) -> None:
@@ -202,7 +202,7 @@ def read_status(event: dict[str, Any]) -> BackendStatus:
     if state == "ready":
         return BackendStatus("ready", model=_model(event.get("model") or {}))
     if state == "error":
-        return BackendStatus("error", message or "The engine is in trouble and does not say why.")
+        return BackendStatus("error", message or "The engine reports an error without a reason.")
     return BackendStatus("loading", message, event.get("fraction"))
 
 

@@ -47,7 +47,7 @@ def build(args: dict[str, Any]) -> Application:
         arguments = convert(args, Arguments)
         engine = asdict(EngineOptions(**arguments.engine))
     except (ValidationError, TypeError) as error:
-        raise ServeError(f"the application's args are not understood: {error}") from error
+        raise ServeError(f"the application's args are invalid: {error}") from error
     return application(arguments, engine)
 
 

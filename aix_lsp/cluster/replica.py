@@ -1,4 +1,4 @@
-"""One replica on Ray Serve: the engine behind the same door as `aix-lsp serve`. Ray starts, checks and ends it.
+"""One replica on Ray Serve: the engine behind the access control of `aix-lsp serve`. Ray starts, checks and ends it.
 
 The routes, users and quotas are those of one process; each replica counts quotas for itself.
 """

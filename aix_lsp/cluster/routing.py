@@ -1,4 +1,4 @@
-"""Which replica answers a request: the one where its document's prefix lies, unless that one has too much to do.
+"""Chooses the replica for a request: the one that has its document's prefix cached, unless that one is overloaded.
 
 Consistent hashing with bounded loads (Mirrokni, Thorup and Zadimoghaddam 2018) on Ray's ring: a replica is passed over
 while it has more than its part of all requests in flight, and the document's requests go to the next one on the ring.

@@ -1,4 +1,5 @@
-"""`aix-lsp cluster` from start to end: Ray and Serve on this machine, the applications, what is told of them.
+"""`aix-lsp cluster` from start to end: Ray and Serve on this machine, the applications, and the status shown to the
+user.
 
 What goes wrong is one line in the log. Ray sends nothing home: its usage statistics are switched off.
 """

@@ -1,4 +1,4 @@
-"""How many replicas there should be: by the requests in flight, and by how late the first texts are.
+"""Decides how many replicas there should be, by the requests in flight and the time to first text.
 
 Ray applies the least and the most number, and waits `upscale_delay_s` and `downscale_delay_s` before it acts.
 """

@@ -74,7 +74,7 @@ def settings_files(problems: list[Problem]) -> Iterator[Finding]:
         yield Finding("settings", "no problems")
     for problem in problems:
         yield Finding(
-            "settings", str(problem), "Correct the file; `aix-lsp settings` shows the settings in force."
+            "settings", str(problem), "Correct the file; `aix-lsp settings` shows the settings in effect."
         )
 
 
@@ -162,7 +162,7 @@ def editors() -> Iterator[Finding]:
     for name, where in found.items():
         yield Finding("editor", f"{where}: {_how(_EDITORS[name])}")
     if not found:
-        yield Finding("editor", "none of the supported ones is on the PATH; `aix-lsp init --help` lists them")
+        yield Finding("editor", "no supported editor is on the PATH; `aix-lsp init --help` lists them")
 
 
 def _how(editor: str) -> str:

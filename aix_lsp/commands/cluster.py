@@ -20,27 +20,31 @@ _NO_RAY = "Ray is not installed: pip install 'aix-lsp[cluster]'"
 @engine_flags
 @server_flags
 @click.option(
-    "--replicas", default=1, show_default=True, type=click.IntRange(1, _MOST), help="How many, at least."
+    "--replicas",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, _MOST),
+    help="Minimum number of replicas.",
 )
 @click.option(
     "--most-replicas",
     default=0,
     type=click.IntRange(0, _MOST),
-    help="Start more under load, up to so many (default: none).",
+    help="Maximum number of replicas under load (default: no autoscaling).",
 )
 @click.option(
     "--up-after-s",
     default=5.0,
     show_default=True,
     type=click.FloatRange(0),
-    help="How long load must last (s).",
+    help="How long load must be high before a replica is added (s).",
 )
 @click.option(
     "--down-after-s",
     default=60.0,
     show_default=True,
     type=click.FloatRange(0),
-    help="How long load must be low before a replica is let go (s).",
+    help="How long load must be low before a replica is removed (s).",
 )
 @click.option(
     "--also",
@@ -88,6 +92,6 @@ def _named(given: str) -> tuple[str, str]:
     name, equals, model = given.partition("=")
     if not (equals and model and name.isidentifier()) or name in ("admin", "aix", "health", "metrics", "v1"):
         raise click.ClickException(
-            f"--also {given} is not like small=SOME/MODEL, with a name for the address"
+            f"--also {given} must have the form NAME=MODEL, where NAME becomes part of the address"
         )
     return name, placed(model)

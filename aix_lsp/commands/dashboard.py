@@ -1,4 +1,4 @@
-"""`aix-lsp dashboard`: the local engine's figures in a browser, live."""
+"""`aix-lsp dashboard`: the local engine's metrics in a browser, live."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option(
     "--port", default=0, type=click.IntRange(0, 65535), help="Port on loopback; 0 picks a free one."
 )
-@click.option("--no-browser", is_flag=True, help="Print the address only.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any setting; repeatable.")
 def command(port: int, no_browser: bool, assignments: tuple[str, ...]) -> None:
     """Show the local engine's figures in a browser, until interrupted.
@@ -30,7 +30,7 @@ def command(port: int, no_browser: bool, assignments: tuple[str, ...]) -> None:
     settings = effective(Path.cwd(), assignments)
     if settings.url:
         raise click.ClickException(
-            f"the engine is a server, {settings.url}: its own address shows its figures"
+            f"the engine is the server {settings.url}; its dashboard is at that address"
         )
 
     def opened(address: str) -> None:
@@ -60,7 +60,7 @@ async def _serve(settings: Settings, port: int, opened: Callable[[str], None]) -
             return await client.get(url)
         except BackendError as error:
             raise OSError(
-                f"no engine runs for these settings; an editor or `aix-lsp complete` starts it ({error})"
+                f"no engine is running for these settings; an editor or `aix-lsp complete` starts it ({error})"
             ) from error
 
     try:

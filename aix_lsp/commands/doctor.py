@@ -1,4 +1,4 @@
-"""`aix-lsp doctor`: checks the installation, how fast it is, and says how to fix what is wrong."""
+"""`aix-lsp doctor`: checks the installation and its speed, and explains how to fix problems."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from aix_lsp.settings import Layer, Settings, project_layer, resolve, user_layer
 
 
 def effective(folder: Path, assignments: tuple[str, ...] = (), model: str | None = None) -> Settings:
-    """The settings in force in `folder`; what is wrong in the files is told on standard error."""
+    """The settings in effect in `folder`; problems in the files are reported on standard error."""
     flags = parse_assignments(assignments)
     if model is not None:
         flags["model"] = model

@@ -29,10 +29,12 @@ from aix_lsp.settings.table import EngineOptions
 @click.option(
     "--port", default=0, type=click.IntRange(0, 65535), help="Listen on this port; 0 picks a free one."
 )
-@click.option("--token-file", default="", help="File whose content clients must present.")
+@click.option("--token-file", default="", help="File with the token that clients must present.")
 @click.option("--lock", default="", help="Run only if no other engine holds this lock (else status 75).")
 @click.option(
-    "--log-file", type=click.Path(dir_okay=False, path_type=Path), help="Log here, not to standard error."
+    "--log-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Log to this file instead of standard error.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Log everything.")
 @click.pass_context

@@ -37,7 +37,7 @@ _WHOLE = {
 @click.option(
     "--write",
     is_flag=True,
-    help="Write it where the editor looks for it; the previous file is kept as a backup.",
+    help="Write it to the file that the editor reads; the previous file is kept as a backup.",
 )
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead.")
 def command(editor: str, write: bool, file: Path | None) -> None:
@@ -56,7 +56,7 @@ def command(editor: str, write: bool, file: Path | None) -> None:
     click.echo(f"{'Wrote' if done.changed else 'Already in'} {done.path}")
     if done.backup:
         click.echo(f"The previous file is now {done.backup}")
-    click.echo(next(line.lstrip('-/#;" ') for line in text.splitlines() if "To see that it works" in line))
+    click.echo(next(line.lstrip('-/#;" ') for line in text.splitlines() if "To check that it works" in line))
 
 
 def text_for(editor: str) -> str:

@@ -15,7 +15,9 @@ from aix_lsp.models.listing import Catalogued, catalogued, choices, on_this_comp
 
 @click.group("models", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--choices", "as_choices", is_flag=True, help="Print what an editor's picker offers, as JSON.")
+@click.option(
+    "--choices", "as_choices", is_flag=True, help="Print the choices of an editor's model picker as JSON."
+)
 @click.pass_context
 def command(context: click.Context, as_json: bool, as_choices: bool) -> None:
     """List models: the catalogue, with what fits this machine, and those that are on it.
@@ -70,8 +72,8 @@ def _about(model: dict[str, object]) -> str:
 @command.command("get")
 @click.argument("name")
 @click.option("--form", type=click.Choice(["gguf", "safetensors"]), help="Default: the smaller one.")
-@click.option("--yes", is_flag=True, help="You know the licence and agree to it; for scripts.")
-@click.option("--json", "as_json", is_flag=True, help="Tell progress and the outcome as JSON lines.")
+@click.option("--yes", is_flag=True, help="Agree to the licence without being asked; for scripts.")
+@click.option("--json", "as_json", is_flag=True, help="Report progress and the outcome as JSON lines.")
 def get(name: str, form: Form | None, yes: bool, as_json: bool) -> None:
     """Download a model of the catalogue, after showing its licence and asking.
 
@@ -107,7 +109,7 @@ def _download(entry: Entry, form: Form | None, yes: bool, as_json: bool) -> Any:
         wanted = download.look_up(entry, form)
         if not as_json:
             here = wanted.size - wanted.missing
-            more = f", {here / 1e9:.2f} GB of it are here already" if here else ""
+            more = f", {here / 1e9:.2f} GB of it are already here" if here else ""
             click.echo(
                 f"{source.repository}: {len(wanted.files)} files, {wanted.size / 1e9:.2f} GB{more}", err=True
             )

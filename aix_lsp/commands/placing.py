@@ -63,7 +63,7 @@ def place_of(editor: str) -> Place:
     }
     if editor not in places:
         raise CannotPlace(
-            f"{editor} is set up in its own windows: `aix-lsp init {editor}` says what to enter"
+            f"{editor} is configured in its own dialogs: `aix-lsp init {editor}` says what to enter"
         )
     return places[editor]
 
@@ -113,7 +113,7 @@ def sole_toml(before: str, text: str) -> str:
     if before.strip() in ("", text.strip()):
         return text
     raise CannotPlace(
-        "the file has languages already, which TOML doesn't let us add to: merge by hand what is printed"
+        "the file already has languages, which TOML does not let us extend: merge the printed configuration by hand"
     )
 
 
@@ -123,10 +123,10 @@ def json_keys(before: str, text: str) -> str:
         present = json.loads(before) if before.strip() else {}
     except ValueError:
         raise CannotPlace(
-            "the file has comments or mistakes in its JSON: add by hand what is printed"
+            "the file's JSON has comments or errors: add the printed configuration by hand"
         ) from None
     if not isinstance(present, dict):
-        raise CannotPlace("the file holds no JSON object: add by hand what is printed")
+        raise CannotPlace("the file contains no JSON object: add the printed configuration by hand")
     merged = _merged(present, _keys(text))
     return before if merged == present else json.dumps(merged, indent=2, ensure_ascii=False) + "\n"
 

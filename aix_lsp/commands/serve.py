@@ -1,4 +1,4 @@
-"""`aix-lsp serve`: the engine for a team, and the commands that manage its users and show what they used."""
+"""`aix-lsp serve`: the engine for a team, and the commands that manage its users and export their usage."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ _SERVER_FLAGS = (
         type=click.FloatRange(0),
         help="Abort a model step that takes longer than this (s). 0 disables it.",
     ),
-    click.option("--log-file", type=_FILE, help="Log here, not to standard error."),
+    click.option("--log-file", type=_FILE, help="Log to this file instead of standard error."),
     click.option("-v", "--verbose", is_flag=True, help="Log everything."),
 )
 
@@ -213,7 +213,7 @@ def list_users(inherited: Path | None, users: Path | None) -> None:
 
 @command.command()
 @usage_option
-@click.option("--since", default="", metavar="DAY", help="From this day on, such as 2026-11-29.")
+@click.option("--since", default="", metavar="DAY", help="Start at this day, such as 2026-11-29.")
 @click.option("--user", default="", help="Only this user.")
 @click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
 def usage(usage: Path | None, since: str, user: str, form: Any) -> None:

@@ -1,4 +1,4 @@
-"""`aix-lsp settings`: the settings in force here, and the table in the formats for editors and docs."""
+"""`aix-lsp settings`: the settings in effect here, and the table in the formats for editors and docs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import click
 @click.option("--language", default="", help="Show the settings that apply to this language id.")
 @click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def command(form: str | None, language: str, folder: Path) -> None:
-    """Show the settings in force for the project in FOLDER, as set by files."""
+    """Show the settings in effect for the project in FOLDER, as set by files."""
     printers = {"where": _where, "schema": _schema, "vscode": _vscode, "markdown": _markdown, "trust": _trust}
     if form is not None:
         click.echo(printers[form](folder))

@@ -1,4 +1,4 @@
-"""`aix-lsp stats`: how well suggestions have done on this machine."""
+"""`aix-lsp stats`: how many suggestions were accepted on this machine, and how fast they came."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _show(counts: Mapping[str, float], days: int | None) -> None:
             limit = (
                 f"within {bound:g} ms" if bound < float("inf") else f"later than {statistics.EDGES_MS[-1]} ms"
             )
-            click.echo(f"  {name:>12}  of the first texts came {limit}")
+            click.echo(f"  {name:>12}  of the first text came {limit}")
     for language, own in statistics.by_language(counts).items():
         click.echo(f"  {language:>12}  {_in_short(own)}")
 

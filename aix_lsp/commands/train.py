@@ -95,7 +95,8 @@ def _run(adaptation: Adaptation) -> None:
     try:
         adaptation.run(bar)
     except KeyboardInterrupt:
-        raise click.ClickException("stopped; the same command goes on from the last checkpoint.") from None
+        said = "stopped; run the same command again to continue from the last checkpoint."
+        raise click.ClickException(said) from None
     except OSError as error:
         raise click.ClickException(
             f"{error}. The last checkpoint is kept; the same command continues from it."

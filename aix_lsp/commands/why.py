@@ -32,7 +32,7 @@ def command(file: Path, root: Path | None, as_json: bool) -> None:
     settings = effective(root or path.parent)
     refusal = Privacy(lambda: [root] if root is not None else []).refusal(path.as_uri(), settings)
     if refusal is None:
-        found = {"sent": True, "reason": "no rule speaks against it"}
+        found = {"sent": True, "reason": "no rule excludes it"}
     else:
         place, line = _place(refusal.kind, refusal.rule, refusal.file, refusal.line, root or path.parent)
         found = {

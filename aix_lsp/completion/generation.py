@@ -150,7 +150,7 @@ class Generation:
             self.error = error
             failed(error)
         except Exception as error:
-            log.exception("the backend failed in an unforeseen way")
+            log.exception("the backend failed unexpectedly")
             self.error = BackendError(f"{type(error).__name__}: {error}")
         finally:
             for track in mine:

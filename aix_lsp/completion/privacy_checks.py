@@ -27,7 +27,7 @@ _PATIENCE_S = 5.0
 """How long a request waits for an answer. Without one, nothing is sent."""
 _MOST_AT_ONCE = 8
 """Threads; each may hang for as long as a file system does. Further checks wait for one of them to end."""
-SILENT = "it cannot be told whether it may be sent: the file system does not answer"
+SILENT = "it is not known whether it may be sent: the file system does not respond"
 
 _Key = tuple[str, tuple[str, ...], tuple[Path, ...]]
 
@@ -102,7 +102,7 @@ class PrivacyChecks:
             async with self._threads:
                 await self._judge(keys)
         except Exception:
-            log.exception("it could not be found out whether files may be sent")
+            log.exception("could not determine whether files may be sent")
         finally:
             for key in keys:
                 del self._running[key]

@@ -129,7 +129,7 @@ class CompletionService:
             ended = True
             raise
         except Exception:
-            log.exception("a suggestion failed in an unforeseen way")
+            log.exception("a suggestion failed unexpectedly")
             if not ended:
                 ended = True
                 yield NOTHING

@@ -118,7 +118,7 @@ class Engine:
         stream = EventStream(partial(self.cancel, request), ended)
         with self._lock:
             if self._stopped:
-                raise EngineStopped("the engine is leaving; ask again")
+                raise EngineStopped("the engine is shutting down; try again")
             newest = self._newest.get((request.client, stream_key)) if stream_key else None
             self._check_room(request.client, newest in self._wanted)
             self._streams[request] = stream
@@ -142,9 +142,9 @@ class Engine:
     def _check_room(self, client: str, replaces: bool) -> None:
         limits = self._limits
         if len(self._wanted) - replaces >= limits.waiting + limits.running:
-            raise QueueFull("the engine has too many requests waiting; ask again in a moment")
+            raise QueueFull("the engine has too many requests waiting; try again in a moment")
         if self._per_client.get(client, 0) - replaces >= limits.client_waiting + limits.client_running:
-            raise QueueFull("this client has too many requests waiting; ask again in a moment")
+            raise QueueFull("this client has too many requests waiting; try again in a moment")
 
     def cancel(self, request: Request) -> None:
         """End a request as soon as can be. Its stream still gets its terminal event."""

@@ -1,4 +1,4 @@
-"""A thread that computes for an event loop, which the process need not wait for when it exits."""
+"""A thread that computes for an event loop and does not keep the process from exiting."""
 
 from __future__ import annotations
 

@@ -49,14 +49,14 @@ class EngineMetrics:
             self.failed_steps.labels(kind)
         self.evicted_pages = self._counter("evicted_pages", "Pages evicted from the cache")
         self.released_bytes = self._counter("released_bytes", "Bytes of the KV pool given back to the system")
-        self.preemptions = self._counter("preemptions", "Sequences sent back to the queue")
+        self.preemptions = self._counter("preemptions", "Sequences preempted (returned to the queue)")
         self.pool_pages = self._gauge("pool_pages", "KV pages by state", "state")
         self.running_sequences = self._gauge("running_sequences", "Sequences running")
         self.waiting_sequences = self._gauge("waiting_sequences", "Sequences waiting")
         self.cost_model_relative_error = self._gauge(
             "cost_model_relative_error", "Median relative error of the last predicted step times"
         )
-        self.memory_bytes = self._gauge("memory_bytes", "Memory that the model takes", "part")
+        self.memory_bytes = self._gauge("memory_bytes", "Memory used by the model", "part")
         self.load_seconds = self._gauge("load_seconds", "How long loading the model took")
         self._reached: dict[Counter, int] = {}
 
@@ -68,13 +68,15 @@ class EngineMetrics:
         self.queue_seconds = self._histogram("queue_seconds", "From submission to the first step")
         self.step_seconds = self._histogram("step_seconds", "One forward step")
         self.schedule_seconds = self._histogram(
-            "schedule_seconds", "Planning a step and taking in its tokens", _FINE_SECONDS
+            "schedule_seconds", "Planning a step and processing its tokens", _FINE_SECONDS
         )
         self.step_rows = self._histogram("step_rows", "Sequences in a step", _ROWS)
         self.step_tokens = self._histogram("step_tokens", "Tokens in a step", _TOKENS)
-        self.cancel_to_free_seconds = self._histogram("cancel_to_free_seconds", "From cancel to pages let go")
+        self.cancel_to_free_seconds = self._histogram(
+            "cancel_to_free_seconds", "From a cancellation to the release of its pages"
+        )
         self.cancel_to_free_steps = self._histogram(
-            "cancel_to_free_steps", "Steps that ended from cancel to pages let go", _STEPS
+            "cancel_to_free_steps", "Steps between a cancellation and the release of its pages", _STEPS
         )
 
     def _add_tokens(self) -> None:
@@ -89,10 +91,12 @@ class EngineMetrics:
             "wasted_tokens", "Tokens generated for requests that were then cancelled"
         )
         self.tokens_after_cancel = self._counter(
-            "tokens_after_cancel", "Tokens that steps yielded for requests cancelled meanwhile"
+            "tokens_after_cancel", "Tokens that steps computed for requests cancelled meanwhile"
         )
         self.draft_tokens_proposed = self._counter("draft_tokens_proposed", "Tokens drafted")
-        self.draft_tokens_accepted = self._counter("draft_tokens_accepted", "Drafted tokens that were right")
+        self.draft_tokens_accepted = self._counter(
+            "draft_tokens_accepted", "Drafted tokens that were accepted"
+        )
 
     def _counter(self, name: str, doc: str, *labels: str) -> Counter:
         return Counter(f"aix_{name}", doc, labels, registry=self.registry)

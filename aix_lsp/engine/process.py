@@ -77,7 +77,7 @@ def run(options: EngineOptions, listen: Listen, load: Load | None = None) -> int
             if listen.uds:
                 Path(listen.uds).unlink(missing_ok=True)
     except (Timeout, AlreadyServed):
-        log.info("another engine runs here already")
+        log.info("another engine is already running here")
         return ALREADY_RUNNING
     except CannotListen as error:
         log.error("%s", error)

@@ -170,7 +170,7 @@ class ServedModel:
             return await future
         except asyncio.CancelledError:
             if self._leaving:
-                raise EngineStopped("the engine is leaving; ask again") from None
+                raise EngineStopped("the engine is shutting down; try again") from None
             raise
         finally:
             self._pending.discard(future)
@@ -197,9 +197,9 @@ class ServedModel:
             )
         limits = self._limits
         if self._preparing[asked.client] >= limits.client_waiting + limits.client_running:
-            raise QueueFull("this client has too many requests waiting; ask again in a moment")
+            raise QueueFull("this client has too many requests waiting; try again in a moment")
         if self._preparing.total() >= limits.waiting + limits.running:
-            raise QueueFull("the engine has too many requests waiting; ask again in a moment")
+            raise QueueFull("the engine has too many requests waiting; try again in a moment")
 
     def _prepare(self, asked: CompletionParameters, arrival: float) -> Request:
         room = self.engine.capacity - asked.max_tokens

@@ -101,7 +101,7 @@ class Stepper:
         for request in live:
             for sequence in request.sequences:
                 sequence.state = State.DONE
-        self.fail(live, "the engine failed and has started afresh; ask again")
+        self.fail(live, "the engine failed and was reset; try again")
 
     def _forward(self, plan: Plan, now: float) -> list[list[Sampled]] | None:
         requests = _requests(plan)
@@ -114,7 +114,7 @@ class Stepper:
         except Exception:
             log.exception("a step failed; its requests are ended and the engine goes on")
             self._metrics.failed_steps.labels("error").inc()
-            self.fail(requests, "the model failed on this request; the engine's log tells why")
+            self.fail(requests, "the model failed on this request; see the engine's log")
             return None
         finally:
             self.flight = None
@@ -145,7 +145,7 @@ class Stepper:
         self._good_steps = 0
         if self._short_of_memory:
             self._short_of_memory = False
-            log.error("out of memory in a small step, too: %s", error)
+            log.error("out of memory even in a small step: %s", error)
             self.fail(
                 _requests(plan),
                 "not enough memory for this request; lower kvMemoryMb or prefixLines, or use a smaller model",
@@ -222,7 +222,7 @@ class Stepper:
         cache.tree.clear()
         freed = self._runner.release(cache.pool.free_runs())
         self._metrics.released_bytes.inc(freed)
-        log.info("gave %d MiB of the KV cache back", freed >> 20)
+        log.info("returned %d MiB of the KV cache to the system", freed >> 20)
 
     # Requests, from being taken on to their one terminal event
 

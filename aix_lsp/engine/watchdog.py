@@ -17,10 +17,10 @@ _PATIENCE = 1.5
 """How many times the limit a step may take before the process is given up."""
 
 _GAVE_UP = (
-    "a step of the model took more than {seconds:.0f} s and was given up; choose a smaller model (setting "
+    "a step of the model took more than {seconds:.0f} s and was aborted; choose a smaller model (setting "
     "model) or smaller prompts (prefixLines, suffixLines) if this goes on"
 )
-_HANGS = "the engine hangs in a step and starts again; ask again in a moment"
+_HANGS = "the engine hung in a step and is restarting; try again in a moment"
 
 
 class Watchdog:
@@ -45,7 +45,7 @@ class Watchdog:
             return
         if started != self._told:
             self._told = started
-            log.error("a step has been running for %.0f s and is given up; where each thread is:", seconds)
+            log.error("a step has been running for %.0f s and is aborted; the stack of each thread:", seconds)
             faulthandler.dump_traceback(sys.stderr)
             self._engine.give_up_step(_GAVE_UP.format(seconds=self._limit))
         elif seconds > _PATIENCE * self._limit:

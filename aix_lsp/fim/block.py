@@ -1,4 +1,4 @@
-"""Where blocks of code begin and end, judged by lines and their indentation. Pure text.
+"""Finds where blocks of code begin and end, by lines and their indentation. Pure text.
 
 The engine ends generations by it, and the server suggestions.
 

@@ -280,7 +280,7 @@ def detect(special_tokens: Collection[str], name: str = "", forced: str = "") ->
 def _forced(name: str, present: frozenset[str]) -> Template:
     template = next((t for t in FAMILIES if t.name == name.strip().lower()), None)
     if template is None:
-        raise ValueError(f"fimFamily: no family is called {name!r}. Known: {', '.join(known())}.")
+        raise ValueError(f"fimFamily: there is no family {name!r}. Known: {', '.join(known())}.")
     missing = [marker for marker in template.markers if present and marker not in present]
     if missing:
         raise ValueError(

@@ -90,7 +90,7 @@ def type_name(kind: int) -> str:
     try:
         return GGMLQuantizationType(kind).name
     except ValueError:
-        raise GgufError(f"its tensors are of a type that is not known here (number {kind})") from None
+        raise GgufError(f"its tensors have an unknown type (number {kind})") from None
 
 
 class _Reader:
@@ -99,10 +99,10 @@ class _Reader:
 
     def header(self, path: Path) -> Header:
         if self._take(len(MAGIC)) != MAGIC:
-            raise GgufError("it does not begin as a GGUF file does")
+            raise GgufError("it does not start like a GGUF file")
         version = self._number("I")
         if version not in _VERSIONS:
-            raise GgufError(f"it is of version {version} of the format, where 2 and 3 can be read")
+            raise GgufError(f"it has format version {version}; only 2 and 3 are supported")
         tensor_count, pairs = self._number("Q"), self._number("Q")
         if tensor_count > _MOST_TENSORS or pairs > _MOST_TENSORS:
             raise GgufError("its header is damaged")
@@ -119,7 +119,7 @@ class _Reader:
                    for name, shape, kind, offset in described}  # fmt: skip
         end = max((tensor.start + tensor.nbytes for tensor in tensors.values()), default=0)
         if end > len(self._data):
-            raise GgufError(f"it is cut short: {len(self._data):,} bytes of {end:,}")
+            raise GgufError(f"it is truncated: {len(self._data):,} bytes of {end:,}")
         return Header(path, metadata, tensors)
 
     def _described(self) -> tuple[str, tuple[int, ...], int, int]:
@@ -167,7 +167,7 @@ class _Reader:
     def _take(self, count: int) -> bytes:
         end = self._at + count
         if end > len(self._data):
-            raise GgufError(f"it is cut short: its header goes on beyond its {len(self._data):,} bytes")
+            raise GgufError(f"it is truncated: its header extends beyond its {len(self._data):,} bytes")
         taken = self._data[self._at : end]
         self._at = end
         return taken

@@ -37,7 +37,7 @@ def names(header: Header) -> list[str]:
     """The vocabulary, in the order of ids. Raises GgufError where there is none."""
     tokens = header.metadata.get("tokenizer.ggml.tokens")
     if not isinstance(tokens, list) or not tokens:
-        raise GgufError("it holds no tokenizer")
+        raise GgufError("it contains no tokenizer")
     return [str(token) for token in tokens]
 
 
@@ -59,7 +59,7 @@ def write_tokenizer(header: Header, folder: Path) -> None:
     elif model == "llama":
         tokenizer = _sentencepiece(header)
     else:
-        raise GgufError(f"its tokenizer is of a kind that cannot be read here ({model})")
+        raise GgufError(f"its tokenizer has an unsupported type ({model})")
     tokenizer.save(str(folder / "tokenizer.json"))
     every = names(header)
     about: dict[str, Any] = {
@@ -79,7 +79,7 @@ def _byte_level(header: Header) -> Any:
 
     pre = str(header.metadata.get("tokenizer.ggml.pre", ""))
     if pre not in _CUTS:
-        raise GgufError(f"its tokenizer cuts text in a way that is not known here ({pre})")
+        raise GgufError(f"it uses an unknown pre-tokenizer ({pre})")
     every = names(header)
     renamed = _renamed(header, every)
     vocabulary = {renamed.get(name, name): number for number, name in enumerate(every)}

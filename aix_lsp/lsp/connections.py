@@ -87,7 +87,7 @@ class ConnectionRegistry:
 
     def _check(self, session: Session) -> None:
         if session.silent:
-            logger.warning("a client that never said `initialize` was sent away")
+            logger.warning("a client that never sent `initialize` was disconnected")
             session.disconnected()
 
     async def close(self) -> None:

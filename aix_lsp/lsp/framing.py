@@ -1,4 +1,4 @@
-"""Cuts a byte stream into LSP message bodies, whatever arrives. Knows no sockets and no JSON."""
+"""Splits a byte stream into LSP message bodies; survives any input. Knows no sockets and no JSON."""
 
 from __future__ import annotations
 
@@ -104,11 +104,11 @@ class FrameParser:
         """What is wrong with the line that ends there, or that has not ended, for a strict reader."""
         line = bytes(self._buffer[:end]).rstrip(b"\r") if end >= 0 else b""
         if end < 0 and len(self._buffer) > _LONGEST_STRICT_LINE:
-            return BadFrame("a line without end is no header of LSP", fatal=True)
+            return BadFrame("a header line is too long", fatal=True)
         if (line and not _OURS.fullmatch(line)) or (end >= 0 and not line and self._length is None):
             return BadFrame("the client does not speak LSP", fatal=True)
         if self._length is not None and _LENGTH.match(line):
-            return BadFrame("a header stands twice", fatal=True)
+            return BadFrame("a header is repeated", fatal=True)
         return None
 
     def _overlong(self) -> bool | BadFrame | None:

@@ -83,15 +83,15 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _classify(value: Any) -> Message:
     if not isinstance(value, dict):
-        return Invalid(INVALID_REQUEST, "a message is an object")
+        return Invalid(INVALID_REQUEST, "a message must be an object")
     id = _id(value.get("id"))
     if value.get("jsonrpc") != "2.0":
         answerable = id if "method" in value else None
-        return Invalid(INVALID_REQUEST, 'a message has "jsonrpc": "2.0"', answerable)
+        return Invalid(INVALID_REQUEST, 'a message must have "jsonrpc": "2.0"', answerable)
     if "method" in value:
         return _call(value, id)
     if "result" not in value and "error" not in value:
-        return Invalid(INVALID_REQUEST, "a message has a method, a result or an error")
+        return Invalid(INVALID_REQUEST, "a message must have a method, a result or an error")
     error = value.get("error")
     return Response(id, value.get("result"), error if isinstance(error, dict) else None)
 
@@ -99,11 +99,11 @@ def _classify(value: Any) -> Message:
 def _call(value: dict[str, Any], id: Id | None) -> Message:
     method, params = value["method"], value.get("params")
     if not isinstance(method, str):
-        return Invalid(INVALID_REQUEST, "the method is a string", id)
+        return Invalid(INVALID_REQUEST, "the method must be a string", id)
     if "id" in value and id is None:
-        return Invalid(INVALID_REQUEST, "an id is an integer or a string")
+        return Invalid(INVALID_REQUEST, "an id must be an integer or a string")
     if params is not None and not isinstance(params, dict | list):
-        return Invalid(INVALID_REQUEST, "params are an object or an array", id)
+        return Invalid(INVALID_REQUEST, "params must be an object or an array", id)
     return Notification(method, params) if id is None else Request(id, method, params)
 
 
@@ -134,7 +134,7 @@ class OutgoingRequests:
         """Take the client's response; an error raises JsonRpcException from the future."""
         future = None if id is None else self._open.get(id)
         if future is None or not future.set_running_or_notify_cancel():
-            logger.debug("an answer to nothing: %r", id)
+            logger.debug("a response without a request: %r", id)
         elif error is None:
             future.set_result(result)
         else:

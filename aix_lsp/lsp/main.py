@@ -38,8 +38,8 @@ def run(options: ServeOptions) -> int:
         return asyncio.run(_serve_stdio(options, stdio.claim_stdout()))
     if not options.token and not is_loopback(options.host):
         logger.error(
-            "%s can be reached from other machines, so that clients must present a token: "
-            "name a file with it (--token-file), or set AIX_LSP_TOKEN.",
+            "%s is reachable from other machines, so clients must present a token: "
+            "pass a file with --token-file, or set AIX_LSP_TOKEN.",
             options.host,
         )
         return _USAGE

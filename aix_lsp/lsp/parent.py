@@ -1,4 +1,4 @@
-"""Notices when another process ends, so that a server whose editor has crashed does not stay behind."""
+"""Notices when another process ends, so that the server exits if its editor crashes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def end_of(pid: int) -> Awaitable[None]:
     nothing here, and closes its end of the connection anyway.
     """
     if not _is_alive(pid):
-        logger.info("process %d cannot be seen from here; its end will not be noticed", pid)
+        logger.info("process %d is not visible from here; its exit will not be noticed", pid)
         return asyncio.get_running_loop().create_future()
     return _until_end(pid, _process_descriptor(pid))
 

@@ -75,7 +75,7 @@ class Protocol(LanguageServerProtocol):
         except Exception:
             logger.exception("a message could not be handled")
             if isinstance(message, Request):
-                self.refuse(message.id, jsonrpc.INTERNAL_ERROR, "the server failed; its log says more")
+                self.refuse(message.id, jsonrpc.INTERNAL_ERROR, "the server failed; see its log")
 
     def _take_request(self, id: Id, method: str, params: Any) -> None:
         refusal = self._lifecycle_refusal(method)

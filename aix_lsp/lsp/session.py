@@ -236,7 +236,7 @@ class Session:
         """Release the engines and suggest nothing until they are started again."""
         self.services.clear()
         self.documents.router.rebind()
-        self.status.stop("loading was cancelled; the command aix.restartEngine takes it up again")
+        self.status.stop("loading was cancelled; the command aix.restartEngine resumes it")
 
     def give_up_indexing(self) -> None:
         """Use no context from other files for the rest of the session."""

@@ -1,4 +1,4 @@
-"""The language server on a TCP port, for many clients at once: each connection has a session of its own."""
+"""The language server on a TCP port, for many clients at once: each connection has its own session."""
 
 from __future__ import annotations
 

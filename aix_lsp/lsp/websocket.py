@@ -69,7 +69,7 @@ class _ConnectionHandler:
             return connection.respond(HTTPStatus.FORBIDDEN, "This server is at a loopback address only.\n")
         origins = request.headers.get_all("Origin")
         if any(origin not in self._dependencies.options.origins for origin in origins):
-            logger.warning("a page of %s was refused; --origin allows it", ", ".join(origins))
+            logger.warning("a web page from %s was refused; --origin allows it", ", ".join(origins))
             return connection.respond(HTTPStatus.FORBIDDEN, "This origin is not allowed; see --origin.\n")
         wanted = self._dependencies.options.token
         if wanted and not any(hmac.compare_digest(t.encode(), wanted.encode()) for t in _tokens(request)):

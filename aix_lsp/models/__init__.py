@@ -1,1 +1,1 @@
-"""Which models there are: the catalogue, those on this computer, what fits it, and downloads. No torch."""
+"""The models one can choose: the catalogue, those on this computer, what fits it, and downloads. No torch."""

@@ -1,4 +1,4 @@
-"""Downloads a model of the catalogue into the Hugging Face hub's cache: resumed where it broke off, and checked.
+"""Downloads a model of the catalogue into the Hugging Face hub's cache: resumed if interrupted, and verified.
 
 huggingface_hub finds the files and speaks with the hub (HF_ENDPOINT, HF_TOKEN, HTTPS_PROXY). Its own download begins
 anew in another process and checks no digest, so files are fetched here, into the cache's layout that it documents.
@@ -93,7 +93,7 @@ def look_up(entry: Entry, form: Form | None = None) -> Download:
     weights = [file for file in files if file.path.endswith((".safetensors", ".gguf"))]
     if not weights or not told.sha or not _DIGEST.fullmatch(told.sha):
         raise DownloadError(
-            f"{source.repository} has no {source.file or '*.safetensors'} any more; try the other form (--form)"
+            f"{source.repository} has no {source.file or '*.safetensors'} any longer; try the other form (--form)"
         )
     return Download(source, told.sha, tuple(weights[:1] if source.file else files))
 
@@ -129,7 +129,7 @@ def _file(told: Any) -> File:
     digest = str((lfs.sha256 if lfs is not None else None) or told.blob_id or "")
     path = PurePosixPath(told.rfilename)
     if path.is_absolute() or ".." in path.parts or "\\" in told.rfilename or not _DIGEST.fullmatch(digest):
-        raise DownloadError(f"the hub's answer is damaged (file {told.rfilename!r}); check HF_ENDPOINT")
+        raise DownloadError(f"the hub's answer is invalid (file {told.rfilename!r}); check HF_ENDPOINT")
     return File(told.rfilename, int(told.size or 0), digest)
 
 
@@ -158,7 +158,7 @@ def _fetch_file(download: Download, file: File, progress: Callable[[int], None])
             part.unlink()
             if not again:
                 raise DownloadError(
-                    f"{file.path} of {download.source.repository} comes with other bytes than the hub says it has; "
+                    f"{file.path} of {download.source.repository} does not match its digest on the hub; "
                     "something on the way changes it: try without the proxy (HTTPS_PROXY) or mirror (HF_ENDPOINT)"
                 )
         part.replace(blob)
@@ -207,7 +207,7 @@ def _receive(download: Download, file: File, part: Path, progress: Callable[[int
                 idle = 0 if target.tell() > done else idle + 1
                 if idle >= _TRIES:
                     raise DownloadError(
-                        f"the hub sends nothing of {file.path}; run the same command again later"
+                        f"the hub sends no data of {file.path}; run the same command again later"
                     )
         if target.tell() > file.size:
             return ""

@@ -1,4 +1,4 @@
-"""What a failed download means to the user: one line that says what mends it."""
+"""Explains a failed download to the user: one line that says how to fix it."""
 
 from __future__ import annotations
 
@@ -43,11 +43,13 @@ def explained(error: Exception, repository: str) -> DownloadError:
         )
     if isinstance(error, GatedRepoError):
         return DownloadError(
-            f"{repository} is for those who have accepted its licence: do so on {endpoint}/{repository}, then run "
+            f"{repository} requires you to accept its licence: do so on {endpoint}/{repository}, then run "
             "`hf auth login` (or set HF_TOKEN) with a token of that account, and the same command again"
         )
     if status == 401 and "Invalid credentials" in str(error):
-        return DownloadError("the hub does not know your token: run `hf auth login` anew, or unset HF_TOKEN")
+        return DownloadError(
+            "the hub does not accept your token: run `hf auth login` again, or unset HF_TOKEN"
+        )
     if isinstance(error, RepositoryNotFoundError) or status == 404:
         return DownloadError(
             f"{endpoint} has no {repository}, or shows it only to those who are signed in: run `hf auth login`, or "
@@ -59,12 +61,12 @@ def explained(error: Exception, repository: str) -> DownloadError:
         )
     if status == 429:
         return DownloadError(
-            f"{endpoint} has had too many requests from here: run the same command again in "
-            f"{retry_after(error):.0f} s; it goes on where it broke off"
+            f"{endpoint} received too many requests from here: run the same command again in "
+            f"{retry_after(error):.0f} s; the download resumes where it stopped"
         )
     if status >= 500:
         return DownloadError(
-            f"{endpoint} fails ({status}): run the same command again later; it goes on where it broke off"
+            f"{endpoint} fails ({status}): run the same command again later; the download resumes where it stopped"
         )
     return DownloadError(_unreachable(error, endpoint))
 
@@ -76,11 +78,11 @@ def _unreachable(error: Exception, endpoint: str) -> str:
     )
     if "Proxy" in type(error).__name__ or (proxy and "onnect" in type(error).__name__):
         return (
-            f"the proxy {_without_password(proxy)} refuses or does not answer ({reason}): check HTTPS_PROXY"
+            f"the proxy {_without_password(proxy)} refuses or does not respond ({reason}): check HTTPS_PROXY"
         )
     return (
         f"cannot reach {endpoint} ({reason}): check the network, set HTTPS_PROXY where there is a proxy, or copy the "
-        "model's folder here from another computer and set model to it; the same command goes on where it broke off"
+        "model's folder here from another computer and set model to it; the same command resumes the download"
     )
 
 
@@ -96,8 +98,8 @@ def disk_error(error: OSError, folder: Path, missing: int) -> DownloadError:
         except OSError:
             free = "it is full"
         return DownloadError(
-            f"the disk of {folder.parent} has too little room: {missing / 1e9:.1f} GB are needed, {free}; free some, "
-            "or set HF_HOME to a folder on another disk; the same command goes on where it broke off"
+            f"the disk of {folder.parent} has too little space: {missing / 1e9:.1f} GB are needed, {free}; free some, "
+            "or set HF_HOME to a folder on another disk; the same command resumes the download"
         )
     return DownloadError(
         f"cannot write to {folder} ({error.strerror or error}): fix it, or set HF_HOME to another folder"

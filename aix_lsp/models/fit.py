@@ -1,4 +1,4 @@
-"""What a model takes on this computer: memory while it loads and runs, and the time to a suggestion's first text.
+"""Estimates a model's demands on this computer: memory to load and to run it, and the time to first text.
 
 Times are reckoned from what the engine's kernels were measured to take when a model was last loaded here.
 """

@@ -1,4 +1,4 @@
-"""Whether to tell the user that a better model than the embedded one fits this computer: once, in the first days."""
+"""Hints once, in the first days, that a better model than the embedded one fits this computer."""
 
 from __future__ import annotations
 

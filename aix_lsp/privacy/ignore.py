@@ -1,4 +1,4 @@
-"""Which files are ignored: by `.gitignore` with git's semantics, and by the ignore files of AI tools.
+"""Finds out which files are ignored: by `.gitignore` with git's semantics, and by the ignore files of AI tools.
 
 Git's part: `.gitignore` files from the top of the working tree down, then `info/exclude`, then `core.excludesFile`.
 Every repository around a file is asked, from the innermost to the one of the workspace folder: each can only ignore
@@ -46,7 +46,7 @@ class Ignored:
 
     def __str__(self) -> str:
         if self.problem:
-            return f"{self.file} cannot be judged ({self.problem})"
+            return f"{self.file} cannot be applied ({self.problem})"
         return f"{self.file}:{self.line} ({self.pattern})"
 
 
@@ -216,7 +216,7 @@ def _read(file: Path, ignore_case: bool, follow: bool) -> _Loaded:
         text = text_of(file) if follow or not file.is_symlink() else None
         return Rules(parse(text), ignore_case) if text is not None else None
     except (TooMany, Unreadable) as error:
-        log.warning("%s %s: nothing that it is about is sent", file, error)
+        log.warning("%s %s: no file that it covers is sent", file, error)
         return str(error)
 
 

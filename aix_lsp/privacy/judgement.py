@@ -1,4 +1,4 @@
-"""Whether a value is a secret, judged by its name and its form. Pure.
+"""Decides whether a value is a secret, by its name and its form. Pure.
 
 A name alone decides little: `token = "access_token"` is none, and neither do words inside a value excuse it:
 what counts is how much of it is random.

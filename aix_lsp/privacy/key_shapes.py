@@ -1,4 +1,4 @@
-"""Secrets in a line that need no name: keys of a known format, addresses with a password, random strings. Pure.
+"""Finds secrets that need no name: keys of a known format, addresses with a password, random strings. Pure.
 
 Every expression is bounded or consumes what it looks at, so that time grows with the line's length only.
 """

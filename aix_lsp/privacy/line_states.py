@@ -1,4 +1,5 @@
-"""What one line says about the next: a name whose value is to come, the head of a table, a Kubernetes secret. Pure.
+"""Carries what one line says about the next: a name whose value is to come, the head of a table, a Kubernetes secret.
+Pure.
 
 A state is a string, so that lines can be looked up by it: a kind, and for values that are awaited the level of their
 name and the indentation of its line.

@@ -85,7 +85,7 @@ class Privacy:
                 self._judge_path(Path(named.path), False, exclude, roots) if named.path is not None else None
             )
         except (OSError, ValueError, TooMany) as error:
-            return Refusal("unknown", f"it cannot be told whether it may be sent: {error}")
+            return Refusal("unknown", f"it is not known whether it may be sent: {error}")
 
     def _judge_path(
         self, path: Path, is_file: bool, exclude: tuple[str, ...], roots: tuple[Path, ...]

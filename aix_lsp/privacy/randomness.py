@@ -1,4 +1,4 @@
-"""Whether a string is random rather than made of words, which distinguishes a key from a name. Pure."""
+"""Distinguishes random strings from strings made of words, and so keys from names. Pure."""
 
 from __future__ import annotations
 

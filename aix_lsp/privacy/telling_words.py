@@ -1,4 +1,4 @@
-"""Whether the words of a line say that a search for names, calls or commands can find anything in it. Pure.
+"""Decides from a line's words whether searching it for names, calls or commands can find anything. Pure.
 
 Nearly all lines of a document have none of them, and words recur: what each says is remembered, so that most lines are
 passed over for the price of a look-up per word.

@@ -126,7 +126,7 @@ class Door:
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
         given = Headers(scope=scope).get("authorization", "")
         if path == "/health" and self.draining:
-            await send_error(send, 503, "this server is leaving", "draining")
+            await send_error(send, 503, "this server is shutting down", "draining")
         elif path in ("/", "/health"):
             await self._app(scope, receive, send)
         elif path.startswith("/admin/") or path in ("/metrics", "/aix/status"):
@@ -134,11 +134,11 @@ class Door:
         else:
             who = self.directory.identify(given.removeprefix(_BEARER)) if given.startswith(_BEARER) else None
             if who is None:
-                message = "this server wants a user's token: Authorization: Bearer aix_… (setting apiKey)"
+                message = "this server requires a user's token: Authorization: Bearer aix_… (setting apiKey)"
                 await send_error(send, 401, message, "unauthorized", {"www-authenticate": "Bearer"})
             elif self.draining == "stop" and scope["method"] == "POST":
                 await send_error(
-                    send, 503, "this server is leaving; ask again", "draining", {"retry-after": "5"}
+                    send, 503, "this server is shutting down; try again", "draining", {"retry-after": "5"}
                 )
             else:
                 await self._admit_user(who, scope, receive, send)

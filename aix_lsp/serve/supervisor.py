@@ -160,7 +160,7 @@ class Supervisor:
     async def _restart(self, status: int, stop: asyncio.Event) -> None:
         if time.monotonic() - self._current.started > _STEADY_S:
             self._pause = _FIRST_PAUSE_S
-        log.error("the worker ended with status %d and is started again in %g s", status, self._pause)
+        log.error("the worker ended with status %d and is restarted in %g s", status, self._pause)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), self._pause)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
@@ -173,7 +173,7 @@ class Supervisor:
         fresh = await self._start(takes_over=True)
         await _first(fresh.ready, self._current.ended)
         if fresh.ready.cancelled():
-            log.error("the new worker ended with status %d; the old one goes on", await fresh.ended)
+            log.error("the new worker ended with status %d; the old one continues", await fresh.ended)
             return
         old, self._current = self._current, fresh
         old.send(HAND_OVER)

@@ -1,4 +1,4 @@
-"""What each user has used, by day, in SQLite. Numbers only: no texts, no paths.
+"""Records each user's usage by day, in SQLite. Numbers only: no texts, no paths.
 
 Two processes write at the same time while one takes over from the other: each adds what it has counted.
 """
@@ -74,7 +74,7 @@ class UsageLog:
             with _database(self._path) as database, database:
                 database.executemany(_ADD, [(*key, *found.values()) for key, found in counts.items()])
         except (UsageError, sqlite3.Error) as error:
-            log.error("usage is not written, and tried again: %s", error)
+            log.error("usage could not be written and is retried: %s", error)
             for (_, user), found in counts.items():
                 self.add(user, **found)
 

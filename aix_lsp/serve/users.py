@@ -211,7 +211,7 @@ class UserDirectory:
             try:
                 self._take(await asyncio.to_thread(read, self._path))
             except UsersError as error:
-                log.error("%s; the users known before stay", error)
+                log.error("%s; the previous users stay in effect", error)
             else:
                 log.info("%s has changed: %d users", self._path, len(self.users.users))
 

@@ -119,7 +119,7 @@ class ServeProcess(EngineProcess):
 
     def told(self, number: int) -> None:
         if self.door.draining and number != HAND_OVER:
-            self.leave(f"told twice, signal {number}")
+            self.leave(f"received a second signal, {number}")
         elif not self.door.draining:
             self._keep(asyncio.create_task(self._drain(hand_over=number == HAND_OVER)))
 

@@ -1,4 +1,4 @@
-"""Merges several sources of settings: which one wins, and what was wrong with each. Reads no files."""
+"""Merges several sources of settings: which one wins, and the problems found in each. Reads no files."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _excluded(
     kept, left_out = excluding(layer.trust, patterns)
     if left_out:
         message = (
-            'a project may only exclude more; its "!" patterns are left out. '
+            'a project may only exclude more; its "!" patterns are ignored. '
             "Put them into your own settings (`aix-lsp settings --where`)."
         )
         problems.append(Problem(layer.source, "exclude", message))
@@ -127,7 +127,7 @@ def _narrow(layer: Layer, name: str, value: Any, held: Any, problems: list[Probl
     """The value as far as the layer may give it."""
     taken = narrowed(layer.trust, options()[name], value, held)
     if taken != value:
-        message = f"a project may only lower this or switch it off; using {_short(taken)}."
+        message = f"a project may only lower this or turn it off; using {_short(taken)}."
         problems.append(Problem(layer.source, place or name, message))
     return taken
 

@@ -1,4 +1,4 @@
-"""Whether a value fits an option, and the message if it does not. Pure functions over the table."""
+"""Checks whether a value fits an option, and words the message if it does not. Pure functions over the table."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def gather(source: Path, settings: Settings | None = None) -> Material:
     found = list(corpus.gather(source, source.name, _MOST_TEXT, Seen(), refused))
     if not found:
         raise CannotTrain(
-            f"{source} holds no source files to learn from: files count that are text in a known language, "
+            f"{source} contains no source files to train on. Files count if they are text in a known language, "
             "between 200 bytes and 250 kB, not minified or generated. Name another folder with --source."
         )
     order = sorted(found, key=lambda d: sha256(d.path.encode()).digest())
@@ -74,7 +74,7 @@ def gather(source: Path, settings: Settings | None = None) -> Material:
     material = Material(order[held:], order[:held])
     if material.size < _LEAST_TEXT:
         raise CannotTrain(
-            f"{source} holds {material.size:,} bytes of source text to train on, of {_LEAST_TEXT:,} that are "
+            f"{source} contains {material.size:,} bytes of source text to train on; at least {_LEAST_TEXT:,} are "
             "needed. Name a folder with more code with --source."
         )
     return material
@@ -116,7 +116,7 @@ class Adaptation:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CannotTrain(
-                f"{out} cannot be made: {error.strerror}. Name another folder with --out."
+                f"{out} cannot be created: {error.strerror}. Name another folder with --out."
             ) from error
         check_disk(out, sum(value.numel() for value in self._weights.values()))
         self.recipe = self._recipe(passes)

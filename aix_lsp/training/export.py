@@ -23,7 +23,7 @@ def export_checkpoint(run: Path, tokenizer: Path, out: Path) -> None:
     """
     state = Checkpoint(run).load()
     if state is None:
-        raise FileNotFoundError(f"{run} holds no checkpoint: train first.")
+        raise FileNotFoundError(f"{run} contains no checkpoint; train first.")
     write_model(merged(state["average"]), Shape(**state["shape"]), tokenizer, out)
 
 

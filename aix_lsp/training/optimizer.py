@@ -1,4 +1,4 @@
-"""Muon for matrices, AdamW for embeddings and norms, behind one step. Of a model it knows the names."""
+"""Muon for matrices, AdamW for embeddings and norms, behind one step. Knows only the names of a model's parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes training fast on this machine: the dtype of products, and whether torch.compile works. Knows no model."""
+"""Chooses what makes training fast on this machine: the dtype of products, and torch.compile. Knows no model."""
 
 from __future__ import annotations
 

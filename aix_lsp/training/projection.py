@@ -1,4 +1,4 @@
-"""A matrix of the model, which may learn a change of low rank while it stays as it is (LoRA: Hu et al. 2021)."""
+"""A weight matrix, which may be frozen and learn a low-rank change (LoRA: Hu et al. 2021)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of a training run, and what they make of the tokens seen so far. Knows no torch."""
+"""The hyperparameters of a training run, and their schedules over the tokens seen. Knows no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files are source text worth training on. Knows no packages and no tokens."""
+"""Selects the files that are source text worth training on. Knows no packages and no tokens."""
 
 from __future__ import annotations
 

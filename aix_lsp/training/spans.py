@@ -1,4 +1,4 @@
-"""Where a middle begins and ends: the spans that editors ask for. Pure; knows no tokens."""
+"""Chooses where a middle begins and ends: the spans that editors ask for. Pure; knows no tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a part of the campaign is told to do, and what it reports: tried, held, found, each with its seed."""
+"""A campaign part's order and its report: tried, held, found, each with its seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mutated messages over every transport to the real program: each answered once, memory flat, gone when told."""
+"""Mutated messages over every transport to the real program: each answered once, memory flat, and a prompt exit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a suggestion a person who knows what to write would take: all of it, its first lines, or its first words.
+"""Decides how much of a suggestion a user who knows the right text would accept: all, its first lines or words.
 
 Pure. Right is what leads to the wanted text by typing on, without deleting anything.
 """

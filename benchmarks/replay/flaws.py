@@ -1,4 +1,4 @@
-"""What is wrong with a suggestion as it would stand in the file: text doubled, brackets, syntax. Pure.
+"""Finds what is wrong with a suggestion once it is in the file: repeated text, brackets, syntax. Pure.
 
 Brackets and syntax are read by tree-sitter, which knows strings and comments; ours are not used to judge ourselves.
 """

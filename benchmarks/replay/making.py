@@ -1,4 +1,4 @@
-"""What is typed into a file, drawn with a seed: lines, ends of lines, middles, rewrites, the end of a file. Pure."""
+"""Draws, from a seed, what is typed into a file: lines, ends of lines, middles, rewrites, the end of a file. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What answers a person who types: the sides of a comparison. Knows nothing of what is typed or taken."""
+"""The sides of a comparison: sources of suggestions for the simulated user. Knows nothing of what is typed or
+accepted.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Ray Serve costs and does: the time it adds to the first text, and replicas that come and go with the load."""
+"""Measures Ray Serve: the time it adds to the first text, and replicas that follow the load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of what typists met: by class and by user, and rows of the table with their goals. Starts nothing."""
+"""Reports the typists' results by class and by user, and the table's rows with their goals. Starts nothing."""
 
 from __future__ import annotations
 

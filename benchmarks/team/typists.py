@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 from aix_lsp.backends.base import BackendError, Delta, GenerateRequest, Priority, Usage
 from aix_lsp.fim.prompt import FimPrompt
-from benchmarks.peers.windows import Windows
+from benchmarks.baselines.windows import Windows
 from benchmarks.replay.hands import Hands, moment_of
 from benchmarks.scripts import Moment, Script, scripts, steps
 from tests.client.buffer import Buffer

@@ -197,7 +197,7 @@ async def test_a_prompt_too_long_for_it_is_shortened(fresh_home: Path) -> None:
         buffer = found.open(None, "SIGNS = [\n" + RARE)
         await found.inline(buffer, "invoked").result()
         assert last_status(found)["state"] in ("ready", "busy")
-        assert "finds the prompt too long: asking again" in found.log()
+        assert "rejects the prompt as too long; retrying" in found.log()
         assert not [note for note in found.wire.notifications if note.method == "window/showMessage"]
         asked_again = found.log().count("asking again")
         found.type(buffer, "    ")
@@ -261,7 +261,7 @@ async def test_vllm(fresh_home: Path, tmp_path: Path) -> None:
         async with editor(fresh_home, url, contextTokens=0, prefixLines=2000, maxTokens=8) as found:
             await wait_until_ready(found)
             await found.inline(found.open(None, "SIGNS = [\n" + RARE), "invoked").result(120)
-            assert "finds the prompt too long: asking again" in found.log()
+            assert "rejects the prompt as too long; retrying" in found.log()
             assert last_status(found)["state"] in ("ready", "busy")
 
 

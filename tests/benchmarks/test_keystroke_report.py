@@ -20,10 +20,10 @@ def test_the_first_prompt_of_a_place_is_not_warm() -> None:
 
 
 def test_ratios_are_ours_over_the_peer_s() -> None:
-    ours, peer = Run("ours"), Run("peer")
+    ours, baseline = Run("ours"), Run("baseline")
     ours.add([stroke("model", 2.0), stroke("model", 2.0)])
-    peer.add([stroke("model", 8.0), stroke("model", 8.0)])
-    assert any(row.split()[-1] == "0.25" for row in compare(ours, [peer]))
+    baseline.add([stroke("model", 8.0), stroke("model", 8.0)])
+    assert any(row.split()[-1] == "0.25" for row in compare(ours, [baseline]))
 
 
 def test_an_empty_run_is_still_told() -> None:

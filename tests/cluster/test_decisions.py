@@ -110,7 +110,7 @@ def test_figures_of_replicas_are_added_up() -> None:
     "args", [{}, {"serve": {"users": "u"}}, {"serve": {"users": "u", "usage": "v"}, "engine": {"colour": 1}}]
 )
 def test_a_file_for_deploying_that_is_wrong(args: dict[str, object]) -> None:
-    with pytest.raises(ServeError, match="args are not understood"):
+    with pytest.raises(ServeError, match="args are invalid"):
         build(args)
 
 

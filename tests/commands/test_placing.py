@@ -11,7 +11,7 @@ from aix_lsp.commands import placing
 from aix_lsp.commands.placing import CannotPlace, Place, json_keys, lisp_block, own_file, sole_toml, write
 
 PASTED = (
-    '// Where it goes.\n"clients": {"aix-lsp": {"command": ["aix-lsp"]}}\n// To see that it works: look.\n'
+    '// Where it goes.\n"clients": {"aix-lsp": {"command": ["aix-lsp"]}}\n// To check that it works: look.\n'
 )
 
 

@@ -30,7 +30,7 @@ def why(*arguments: object) -> tuple[int, dict[str, object]]:
 
 
 def test_a_file_that_may_be_sent(project: Path) -> None:
-    assert why(project / "a.py") == (0, {"sent": True, "reason": "no rule speaks against it"})
+    assert why(project / "a.py") == (0, {"sent": True, "reason": "no rule excludes it"})
 
 
 @pytest.mark.parametrize(

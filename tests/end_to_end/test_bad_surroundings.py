@@ -99,7 +99,7 @@ async def test_bad_gguf_files_are_told_in_one_line_and_the_server_lives(fresh_ho
             told[what] = await error_about(editor, file.name)
         assert all("\n" not in said and "model" in said for said in told.values()), told
         assert (
-            "cut short" in told["cut in its tensors"] and "does not begin as a GGUF" in told["another file"]
+            "truncated" in told["cut in its tensors"] and "does not start like a GGUF" in told["another file"]
         )
         assert "aix-lsp models get mellum-4b" in await refused(editor, "mellum-4b")
         await answers_empty(editor)

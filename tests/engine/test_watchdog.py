@@ -137,7 +137,7 @@ async def test_a_process_that_hangs_says_so_ends_and_makes_way(folder: Path) -> 
         assert process.stderr
         told = (await asyncio.wait_for(process.stderr.read(), 60)).decode()
         assert await asyncio.wait_for(process.wait(), 60) == 70
-        assert "given up" in told and "held" in told  # where the thread hangs
+        assert "aborted" in told and "held" in told  # where the thread hangs
         await lease.read()  # its end is what the client's keeper starts another engine for
     (folder / "hang").unlink()
     async with hanging_engine(folder) as (_, session):

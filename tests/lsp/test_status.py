@@ -78,7 +78,7 @@ async def test_waiting_is_told_once_where_no_status_is_shown(
 ) -> None:
     await started(peer, {"experimental": {"aix": {"status": False}}})
     for _ in range(2):
-        backend.become(BackendStatus("throttled", "http://box asks for fewer requests (429)"))
+        backend.become(BackendStatus("throttled", "http://box limits the rate of requests (429)"))
         backend.become(READY)
     await peer.error("still/there")
     assert [note["type"] for note in peer.notifications("window/showMessage")] == [2]

@@ -109,7 +109,7 @@ def test_a_broken_download_goes_on(get: Get, hub: Hub, tmp_path: Path) -> None:
 def test_another_run_goes_on_where_the_first_broke_off(get: Get, hub: Hub, tmp_path: Path) -> None:
     hub.breaks = [300_000, *[0] * 12]
     said = one_line(get(NAME, "--yes"))
-    assert "run the same command again" in said or "goes on where it broke off" in said
+    assert "run the same command again" in said or "resumes" in said
     hub.breaks.clear()
     hub.asked.clear()
     assert get(NAME, "--yes").returncode == 0
@@ -129,16 +129,16 @@ def test_wrong_bytes_are_fetched_again_and_then_refused(get: Get, hub: Hub, tmp_
     assert (place(tmp_path) / FILE).read_bytes() == WEIGHTS
     shutil.rmtree(tmp_path / "hf")
     hub.wrong = 2
-    assert "other bytes than the hub says" in one_line(get(NAME, "--yes"))
+    assert "does not match its digest on the hub" in one_line(get(NAME, "--yes"))
     assert not (place(tmp_path) / FILE).exists()
 
 
 @pytest.mark.parametrize(
     ("status", "headers", "told"),
     [
-        (401, {"X-Error-Message": "Invalid credentials in Authorization header"}, "`hf auth login` anew"),
+        (401, {"X-Error-Message": "Invalid credentials in Authorization header"}, "`hf auth login` again"),
         (401, {"X-Error-Code": "RepoNotFound"}, "run `hf auth login`"),
-        (403, {"X-Error-Code": "GatedRepo"}, "accepted its licence"),
+        (403, {"X-Error-Code": "GatedRepo"}, "accept its licence"),
         (403, {}, "refuses"),
         (404, {"X-Error-Code": "RepoNotFound"}, f"has no {GGUF}"),
         (429, {"Retry-After": "3600"}, "in 3600 s"),
@@ -175,7 +175,7 @@ def test_a_disk_that_fills_up(get: Get, hub: Hub, tmp_path: Path) -> None:
     tried = subprocess.run([*alone, "true"], capture_output=True, timeout=60, check=False)
     if tried.returncode:
         pytest.skip(f"no disk can be mounted here: {tried.stderr!r}")
-    assert "too little room" in one_line(get(NAME, "--yes", prefix=alone))
+    assert "too little space" in one_line(get(NAME, "--yes", prefix=alone))
 
 
 @pytest.mark.parametrize("path", ["../outside.json", "/etc/outside.json", "a\\..\\outside.json"])
@@ -183,7 +183,7 @@ def test_a_hub_that_names_paths_outside_is_not_followed(
     get: Get, hub: Hub, tmp_path: Path, path: str
 ) -> None:
     hub.files[FOLDER] = {path: b"{}", "model.safetensors": WEIGHTS}
-    assert "the hub's answer is damaged" in one_line(get(NAME, "--yes", "--form", "safetensors"))
+    assert "the hub's answer is invalid" in one_line(get(NAME, "--yes", "--form", "safetensors"))
     assert not list(tmp_path.rglob("outside.json"))
 
 

@@ -112,10 +112,10 @@ def test_a_model_without_markers_and_one_that_cannot_run_are_listed_as_such(home
     found = _listed()
     assert found["chat"]["family"] == ""
     assert "mamba" in str(found["other"]["trouble"])
-    assert "cut short" in str(found["cut"]["trouble"])
+    assert "truncated" in str(found["cut"]["trouble"])
     shown = CliRunner().invoke(command, [], catch_exceptions=False).output
     assert "no fill-in-the-middle, 0.0 G weights" in shown
-    assert "cannot be used: it is cut short" in shown
+    assert "cannot be used: it is truncated" in shown
     assert str(studio / "chat.gguf") in shown
 
 

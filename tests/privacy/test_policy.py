@@ -265,7 +265,7 @@ def test_rules_beyond_the_limits_leave_everything_out(
     tmp_path: Path, rules: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / ".gitignore").write_text(rules)
-    assert "cannot be judged" in (reason(tmp_path / "a.py", [tmp_path]) or "")
+    assert "cannot be applied" in (reason(tmp_path / "a.py", [tmp_path]) or "")
     assert ".gitignore has" in caplog.text
 
 

@@ -44,7 +44,7 @@ def test_a_folder_without_sources(tmp_path: Path, base: Path) -> None:
     (tmp_path / "empty" / "binary.py").write_bytes(bytes(range(256)) * 20)
     result = _train("--source", tmp_path / "empty", "--model", base, "--out", tmp_path / "out")
     assert result.exit_code == 1
-    assert "holds no source files" in result.output
+    assert "contains no source files" in result.output
     assert "--source" in result.output
 
 

@@ -4,4 +4,4 @@
 (require 'aix-lsp)
 (setq aix-lsp-command '("@COMMAND@" "--stdio"))
 (add-hook 'prog-mode-hook #'aix-lsp-mode)
-;; To see that it works: open a source file, type in it, TAB accepts the grey text; the mode line says "aix".
+;; To check that it works: open a source file, type in it, TAB accepts the grey text; the mode line says "aix".

@@ -22,4 +22,4 @@ augroup aix_lsp
   autocmd FileType * if !empty(globpath(&runtimepath, 'autoload/ale/linter.vim'))
   \ | call s:AddAixLsp(expand('<amatch>')) | endif
 augroup END
-" To see that it works: open a source file, type in it; then :ALEInfo lists aix_lsp among the enabled linters.
+" To check that it works: open a source file, type in it; then :ALEInfo lists aix_lsp among the enabled linters.

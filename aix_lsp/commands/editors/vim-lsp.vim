@@ -7,4 +7,4 @@ augroup aix_lsp
   \   'allowlist': ['*'],
   \ })
 augroup END
-" To see that it works: open a source file, type in it; then :LspStatus shows aix-lsp running.
+" To check that it works: open a source file, type in it; then :LspStatus shows aix-lsp running.

@@ -1,1 +1,1 @@
-"""The engine's HTTP: JSON to sound requests, events to SSE, a private socket."""
+"""The engine's HTTP: JSON to validated requests, events to SSE, a private socket."""

@@ -131,12 +131,12 @@ class AuthMiddleware:
         headers = dict(scope["headers"])
         if self._token:
             if not hmac.compare_digest(headers.get(b"authorization", b""), self._token):
-                message = "this engine wants Authorization: Bearer with the content of its --token-file"
+                message = "this engine requires Authorization: Bearer with the content of its --token-file"
                 await send_error(send, 401, message, "unauthorized")
                 return
         elif b"origin" in headers:
             # Any web page can send requests to the loopback address of whoever looks at it.
-            await send_error(send, 403, "web pages may use an engine with a token only", "forbidden")
+            await send_error(send, 403, "web pages may only use an engine that requires a token", "forbidden")
             return
         elif self._hosts and _host(headers) not in self._hosts:
             message = f"the Host header must name this engine's address: {', '.join(sorted(self._hosts))}"

@@ -71,7 +71,7 @@ class BodyBudget:
             raise _too_large()
         # A quarter is left for small bodies: large ones must not keep out what somebody types.
         if self.held > (self._most if size <= _SMALL_BODY else self._most * 3 // 4):
-            raise BadBody(429, "too much is being sent at once; ask again in a moment", "busy")
+            raise BadBody(429, "too much is being sent at once; try again in a moment", "busy")
 
 
 def _too_large() -> BadBody:

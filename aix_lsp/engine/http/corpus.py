@@ -32,7 +32,7 @@ class CorpusTexts:
         try:
             async with self._budget.reading(scope, receive) as body:
                 if self._waiting >= _MOST_WAITING:
-                    raise BadBody(429, "too many texts are being sent; ask again in a moment", "busy")
+                    raise BadBody(429, "too many texts are being sent; try again in a moment", "busy")
                 count = await self._add(served, body)
         except BadBody as error:
             await error.answer(send)

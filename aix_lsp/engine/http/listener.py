@@ -84,7 +84,7 @@ def _clear(path: Path, owned: bool) -> None:
     """Remove what a killed engine left; never a socket that somebody answers at, nor another kind of file."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise CannotListen(f"{path} is there and is no socket; remove it or name another with --uds")
+            raise CannotListen(f"{path} exists and is not a socket; remove it or choose another --uds")
     except FileNotFoundError:
         return
     if not owned and _answers(path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import DecodeError, Meta, Struct, ValidationError
@@ -114,6 +115,8 @@ class _CorpusBody(Struct):
 
 
 _COMPLETION = Decoder(_Body)
+_AS_THEY_ARE = {field.name for field in dataclass_fields(CompletionParameters)} - {"prompt"}
+"""Parameters whose value is that of the body's field of the same name, but for those that `parse` converts."""
 _CORPUS = Decoder(_CorpusBody)
 _NO_EXTENSION = _Extension()
 
@@ -135,15 +138,13 @@ def parse(body: bytes) -> CompletionParameters:
     stops = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []
     given: dict[str, Any] = {
         "stop": tuple(stop for stop in stops if stop),
-        "stop_when": aix.stop_when,
         "confidence": aix.confidence and ConfidenceThresholds(**_present(aix.confidence)),
         "client": fields.user,
         "corpus": tuple(aix.corpus or ()),
     }
-    for name in ("max_tokens", "temperature", "top_p", "top_k", "min_p", "n", "seed", "logprobs", "stream"):
-        given[name] = getattr(fields, name)
-    for name in ("tenant", "stream_key", "priority", "deadline_ms", "heal", "recall", "shown", "accepted"):
-        given[name] = getattr(aix, name)
+    for source in (fields, aix):
+        for name in _AS_THEY_ARE.intersection(source.__struct_fields__).difference(given):
+            given[name] = getattr(source, name)
     return CompletionParameters(prompt, **{name: value for name, value in given.items() if value is not None})
 
 

@@ -1,6 +1,4 @@
-"""ASGI answers of the engine: JSON, and server-sent events that notice a client who leaves. No models
-here.
-"""
+"""ASGI answers of the engine: JSON, and server-sent events that notice when the client disconnects. No models here."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Compares a quantised model with the same model in float, on a piece of code. Knows no kernel and no
-policy but what is too far off."""
+"""Compares a quantised model with the same model in float, on a piece of code. Knows no kernel; owns the limits."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def assemble_prepared(keep: Prepared, config: Any) -> tuple[Assembled, Findings]
         state = LeanState(kept, repacked, findings.layers, KernelChoice(**findings.choice))
         return assembled(findings, LeanForward(restore(state, config))), findings
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
-        log.warning("the prepared model cannot be used (%s); it is prepared anew", error)
+        log.warning("the prepared model cannot be used (%s); it is prepared again", error)
         keep.remove()
         return None
 

@@ -1,4 +1,4 @@
-"""Attention of many decoding rows at once, for GPUs, where one operation a row would be all launches.
+"""Attention for many decoding rows at once, for GPUs, where one operation per row would only launch kernels.
 
 Fixed shapes throughout, so that a CUDA graph can record it. The same code runs, and is tested, on a CPU.
 """

@@ -1,4 +1,4 @@
-"""Runs a GGUF file: a folder as transformers has it is made of its header once, and its weights are read from it.
+"""Runs a GGUF file: turns its header into a model folder for transformers once, and reads the weights from it.
 
 The folder holds the configuration, the tokenizer and the file's name; it lies in the program's cache, so that only the
 first start waits for the tokenizer. Which tensor belongs where, and what llama.cpp's converters did to it, is

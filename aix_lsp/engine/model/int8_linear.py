@@ -69,7 +69,7 @@ def quantize_linears(
     that are right here. Other weights (experts, convolutions) stay. Raises RuntimeError where none is right."""
     choice = choose(measure(list(plains.values()), kernels), sum(p.weight.numel() for p in plains.values()))
     if choice == ALL_FLOAT32:
-        raise RuntimeError("no int8 kernel is right on this CPU")
+        raise RuntimeError("no int8 kernel is correct on this CPU")
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if child in plains:

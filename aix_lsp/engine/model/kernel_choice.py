@@ -175,7 +175,7 @@ def remember_speed(
     try:
         remember(Speed(weights, seconds))
     except OSError as error:
-        log.info("the kernels' speed is not kept (%s)", error)
+        log.info("the kernels' speed could not be saved (%s)", error)
 
 
 def describe(one: Measured) -> str:

@@ -141,10 +141,8 @@ class _Loading:
                 found = assemble_lean(model, wanted, keep) if lean else assemble_paged(model, wanted)
                 return (replace(found, running=found.running + reason), ends)
             except Unfit as error:
-                how = "lean" if lean else "paged"
-                log.warning(
-                    "%s does not run %s in %s: %s", self.options.model, how, wanted.precision.name, error
-                )
+                how = f"{'lean' if lean else 'paged'}, {wanted.precision.name}"
+                log.warning("%s cannot run %s: %s", self.options.model, how, error)
                 reason = reason or f"; not otherwise, since {error}"
                 wrong = {kernel.name for kernel in error.choice.kernels} if error.choice else set()
             del model

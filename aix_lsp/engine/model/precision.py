@@ -1,4 +1,4 @@
-"""Which number formats a model is loaded and run in. Knows devices and CPUs, no model's structure."""
+"""Chooses the number formats that a model is loaded and run in. Knows devices and CPUs, no model's structure."""
 
 from __future__ import annotations
 

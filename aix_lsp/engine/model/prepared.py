@@ -66,7 +66,7 @@ class Prepared:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, SafetensorError) as error:
-            log.warning("%s is damaged (%s); the model is prepared anew", self.folder, error)
+            log.warning("%s is damaged (%s); the model is prepared again", self.folder, error)
             self.remove()
             return None
         return findings, kept, repacked
@@ -78,7 +78,7 @@ class Prepared:
             root = self.folder.parent
             root.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(root).free < _ROOM * size:
-                raise OSError(f"too little room for {size >> 20} MB")
+                raise OSError(f"not enough disk space for {size >> 20} MB")
             with tempfile.TemporaryDirectory(dir=root, prefix="new-") as made:
                 # A folder inside: the rename leaves the temporary one to be removed.
                 folder = Path(made) / "model"
@@ -90,7 +90,7 @@ class Prepared:
                 folder.rename(self.folder)
             _prune(root)
         except (OSError, SafetensorError) as error:
-            log.warning("the prepared model is not kept (%s); the next start takes as long", error)
+            log.warning("the prepared model could not be saved (%s); the next start will take as long", error)
             return False
         return True
 
@@ -103,7 +103,7 @@ class Prepared:
             new.write_text(json.dumps({**found, "threads": threads}))
             new.replace(file)
         except (OSError, ValueError) as error:
-            log.info("the threads are not kept (%s)", error)
+            log.info("the number of threads could not be saved (%s)", error)
 
     def remove(self) -> None:
         """Forget it."""

@@ -1,5 +1,4 @@
-"""Where a sequence's positions are in the KV pool: one run of slots, or scattered ones. Knows numbers
-only."""
+"""Maps a sequence's positions to the KV pool: one run of slots, or scattered ones. Knows numbers only."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def _download(name: str, patterns: list[str], progress: Progress) -> Path:
         )
     except GatedRepoError as error:
         raise ModelError(
-            f"{name} asks for its licence to be accepted: do so on huggingface.co/{name}, then run "
+            f"{name} requires you to accept its licence: do so on huggingface.co/{name}, then run "
             "`hf auth login`, or change the setting model"
         ) from error
     except RepositoryNotFoundError as error:

@@ -1,4 +1,4 @@
-"""How many threads torch computes with. Measures steps; knows no model."""
+"""Chooses how many threads torch computes with. Measures steps; knows no model."""
 
 from __future__ import annotations
 

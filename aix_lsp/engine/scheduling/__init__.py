@@ -1,1 +1,1 @@
-"""What runs next, in what chunks, within what time. Plain Python."""
+"""Decides what runs next, in what chunks, within what time. Plain Python."""

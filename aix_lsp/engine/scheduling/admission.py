@@ -1,4 +1,4 @@
-"""Which waiting sequences start, and what a preempted one leaves behind. Pure: knows pages and order, no
+"""Decides which waiting sequences start, and what a preempted one leaves behind. Pure: knows pages and order, no
 steps.
 """
 

@@ -1,4 +1,4 @@
-"""Who goes first: by class, deadline, the client's recent use, arrival. Knows no pages and no steps."""
+"""Orders requests: by class, deadline, the client's recent use, arrival. Knows no pages and no steps."""
 
 from __future__ import annotations
 

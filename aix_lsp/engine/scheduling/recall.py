@@ -1,4 +1,4 @@
-"""What followed the same tokens before: in the request's own texts and in a corpus of others. Knows no model.
+"""Finds what followed the same tokens elsewhere: in the request's own texts and in the corpus. Knows no model.
 
 An n-gram model of unbounded order (Liu and others 2024, "Infini-gram"): the longest end of what stands before
 the cursor that stood elsewhere, too, says what may come next. It is mixed with the model's probabilities, with a

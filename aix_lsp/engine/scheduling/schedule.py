@@ -1,4 +1,4 @@
-"""What a step consists of and what bounds it: the scheduler's plain data."""
+"""The scheduler's plain data: what a step consists of, and its limits."""
 
 from __future__ import annotations
 

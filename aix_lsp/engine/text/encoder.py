@@ -67,7 +67,7 @@ class TextEncoder:
         self._incremental = True
         self._incremental = all(self._cuts_well(sample) for sample in _SAMPLES)
         if not self._incremental:
-            log.info("this tokenizer cannot be fed line by line: each keystroke tokenises the whole prompt")
+            log.info("this tokenizer does not work line by line: each keystroke tokenises the whole prompt")
 
     def tokens(self, text: str) -> list[int]:
         """The tokens of a text, and nothing else of it."""

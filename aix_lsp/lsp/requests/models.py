@@ -1,4 +1,4 @@
-"""The commands behind editors' model pickers: what can be chosen, and downloading it. Each runs as a child process:
+"""The commands behind editors' model pickers: listing the models, and downloading one. Each runs as a child process:
 it reads GGUF files and talks to the hub, for which this process does not load what it takes.
 """
 
@@ -33,7 +33,7 @@ async def models(session: Session, arguments: list[Any]) -> dict[str, Any]:
             lines = [line async for line in _lines("models", "--choices")]
     except TimeoutError:
         raise JsonRpcException(
-            "looking for models takes too long; run `aix-lsp models`", REQUEST_FAILED
+            "listing the models took too long; run `aix-lsp models`", REQUEST_FAILED
         ) from None
     return {"current": current, "choices": lines[-1] if lines else []}
 
@@ -64,7 +64,8 @@ async def get_model(session: Session, arguments: list[Any]) -> dict[str, Any]:
         if own is not None and own.cancelling():
             raise
         raise JsonRpcException(
-            f"the download of {entry.name} was stopped; another one goes on from there", REQUEST_FAILED
+            f"the download of {entry.name} was stopped; downloading it again resumes from there",
+            REQUEST_FAILED,
         ) from None
     finally:
         session.download = None

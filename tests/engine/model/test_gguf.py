@@ -231,9 +231,9 @@ def _logits_after(folder: Path, tokens: list[int]) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("cut in its tensors", "cut short"),
-        ("cut in its header", "cut short"),
-        ("another file", "does not begin as a GGUF"),
+        ("cut in its tensors", "truncated"),
+        ("cut in its header", "truncated"),
+        ("another file", "does not start like a GGUF"),
         ("empty", "empty"),
         ("an old version", "version 1"),
         ("an unknown type", "number 99"),

@@ -69,7 +69,7 @@ def build(database: Path, gate: Gate, skip: Collection[str] = (), *, own_process
     try:
         _build(database, gate, skip, reporter)
     except Damaged as damage:
-        log.warning("the index of %s was damaged (%s) and is made again", gate.root, damage)
+        log.warning("the index of %s was damaged (%s) and is being rebuilt", gate.root, damage)
         throw_away(database)
         _build(database, gate, skip, reporter)
 

@@ -1,4 +1,6 @@
-"""What the index stores for a file: chunks of lines with their words, and the names it defines. Knows syntax trees."""
+"""Cuts a file into what the index stores: chunks of lines with their words, and the names it defines. Knows syntax
+trees.
+"""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ def _files(gate: Gate) -> Iterator[tuple[str, Stamp]]:
             elif indexed_language(name) and (stamp := stamp_of(gate.root / path)) and gate.admits(path):
                 count += 1
                 if count > MOST_FILES:
-                    log.warning("%s has more than %d files; the rest is left out", gate.root, MOST_FILES)
+                    log.warning("%s has more than %d files; the rest is not indexed", gate.root, MOST_FILES)
                     return
                 yield path, stamp
 

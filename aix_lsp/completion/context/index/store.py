@@ -88,7 +88,7 @@ def _check_files(path: Path) -> None:
     """SQLite would write through a link, and wait for ever for a pipe. Raises Damaged."""
     for file in _files(path):
         if os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):
-            raise Damaged(f"{file.name} is no regular file")
+            raise Damaged(f"{file.name} is not a regular file")
 
 
 class Store:

@@ -70,7 +70,7 @@ class IndexClient:
             try:
                 snippets = folder.gather(query, message["sources"]) if folder is not None else []
             except Exception:
-                log.exception("a search failed in an unforeseen way")
+                log.exception("a search failed unexpectedly")
                 snippets = []
             self._send({"id": message["id"], "snippets": snippets})
 
@@ -119,7 +119,7 @@ class Folder:
         except Damaged as damage:
             self._begin_again(damage)
         except sqlite3.OperationalError as error:
-            log.info("the index of %s cannot be asked now: %s", self._root, error)
+            log.info("the index of %s cannot be queried now: %s", self._root, error)
         return found
 
     def changed(self, paths: Sequence[str]) -> None:
@@ -136,7 +136,7 @@ class Folder:
         except Damaged as damage:
             self._begin_again(damage)
         except sqlite3.OperationalError as error:
-            log.info("the index of %s cannot be changed now: %s", self._root, error)
+            log.info("the index of %s cannot be updated now: %s", self._root, error)
 
     def close(self) -> None:
         with self._starting:
@@ -157,7 +157,7 @@ class Folder:
             self._library = None
 
     def _begin_again(self, damage: Damaged) -> None:
-        log.warning("the index of %s is damaged (%s) and is made again", self._root, damage)
+        log.warning("the index of %s is damaged (%s) and is being rebuilt", self._root, damage)
         self._forget()
         if not self._builder.running and time.monotonic() > self._began + _BEGIN_AGAIN_S:
             throw_away(self._database)
@@ -178,7 +178,7 @@ class Folder:
     def _ended(self, file: str) -> None:
         """Go on without a file that has ended a builder, by its time or by a crash. Called on the builder's thread."""
         if file and len(self._skip) < _MOST_SKIPPED:
-            log.warning("%s in %s cannot be parsed, and is not searched", file, self._root)
+            log.warning("%s in %s cannot be parsed and is not indexed", file, self._root)
             self._skip.append(file)
             with self._starting:
                 if not self._closed:

@@ -1,4 +1,4 @@
-"""transformers as a peer: `generate`, one request after the other, and its own continuous batching."""
+"""transformers as a baseline: `generate`, one request after the other, and its own continuous batching."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""llama.cpp's server as a peer: run on the same weights, asked through /infill as its editor plugins do."""
+"""llama.cpp's server as a baseline: run on the same weights, asked through /infill as its editor plugins do."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ HOW_TO_BUILD = "see docs/benchmarks.md for how to build llama-server, and pass -
 
 
 @dataclass(frozen=True)
-class PeerAnswer:
-    """One answer of a peer. Times are milliseconds after the request was sent."""
+class BaselineAnswer:
+    """One answer of a baseline. Times are milliseconds after the request was sent."""
 
     first_ms: float | None
     """Until the first text; None where none came."""
@@ -91,7 +91,7 @@ class LlamaServer:
         assert self._process
         return self._process.pid
 
-    async def infill(self, prompt: FimPrompt, max_tokens: int, *, one_line: bool = False) -> PeerAnswer:
+    async def infill(self, prompt: FimPrompt, max_tokens: int, *, one_line: bool = False) -> BaselineAnswer:
         """Ask as llama.vim does: the lines above, the line's head, and what follows; greedy, streamed.
 
         With `one_line` the stream is closed after the first line, as by a client that wants no more.
@@ -110,7 +110,7 @@ class LlamaServer:
                 if one_line:
                     break
         timings = last.get("timings", {})
-        return PeerAnswer(
+        return BaselineAnswer(
             first,
             line,
             (time.perf_counter() - sent) * 1000,

@@ -1,0 +1,87 @@
+"""docs/architecture.md is true: imports run downwards, each module is on the map, and each file it names is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import aix_lsp
+
+PACKAGE = Path(aix_lsp.__file__).parent
+PAGE = (PACKAGE.parent / "docs" / "architecture.md").read_text("utf-8")
+LAYERS = [
+    {"__version__", "files", "languages", "logs", "machine", "paths", "trust", "uris"},
+    {"fim", "grammars", "processes", "settings", "statistics"},
+    {"gguf", "privacy"},
+    {"backends", "models"},
+    {"completion", "engine"},
+    {"lsp", "serve", "training"},
+    {"cli", "cluster"},
+    {"commands", "__main__"},
+]
+"""The package's rooms from the ground up: each imports only from those below it."""
+
+
+def imports(file: Path) -> Iterator[str]:
+    """The rooms of the package that a file imports, also within functions."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "aix_lsp":
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aix_lsp."):
+            yield str(node.module).split(".")[1]
+
+
+def test_imports_run_one_way() -> None:
+    floor = {room: number for number, layer in enumerate(LAYERS) for room in layer}
+    upward = []
+    for file in PACKAGE.rglob("*.py"):
+        room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if room != "__init__":
+            upward += [
+                f"{file} imports {other}"
+                for other in imports(file)
+                if other != room and floor[other] >= floor[room]
+            ]
+    assert not upward
+
+
+def mapped(section: str, folder: Path) -> dict[Path, set[str]]:
+    """The modules in a section's table, by folder: in the first column, or behind the folder in the first."""
+    found: dict[Path, set[str]] = {}
+    text = re.split(r"^##+ ", PAGE, flags=re.MULTILINE)
+    [rows] = [part.splitlines() for part in text if part.startswith(section)]
+    for row in rows:
+        cells = [re.findall(r"`(\w+)/?`", cell) for cell in row.split("|")[1:-1]]
+        if not cells or row.startswith(("|--", "| modules", "| folder")):
+            continue
+        if len(cells) == 3:  # an empty first cell stands for the folder above
+            folder = folder if not cells[0] else PACKAGE / "engine" / cells[0][0].removeprefix("engine")
+            found.setdefault(folder, set()).update(cells[1])
+        else:
+            found.setdefault(folder, set()).update(cells[0])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("section", "folder"), [("The language server", "lsp"), ("Completion", "completion"), ("The engine", "")]
+)
+def test_every_module_is_on_the_map(section: str, folder: str) -> None:
+    tables = mapped(section, PACKAGE / folder)
+    assert sum(map(len, tables.values())) > 15
+    for place, named in tables.items():
+        there = {
+            path.stem for path in place.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+        }
+        if not folder:  # the engine's folders have rows of their own
+            there = {path.stem for path in place.glob("*.py")}
+        assert there - {"__init__"} == named
+
+
+def test_every_file_that_the_map_names_is_there() -> None:
+    named = re.findall(r"`([\w.-]+(?:/[\w.-]+)+\.(?:py|lua|toml|md))`", PAGE)
+    assert len(named) > 25
+    assert not [name for name in named if not any((top / name).exists() for top in (PACKAGE, PACKAGE.parent))]
