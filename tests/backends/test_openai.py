@@ -200,7 +200,7 @@ async def error_event(_: dict[str, Any]) -> AsyncIterator[bytes]:
 
 
 BROKEN = [
-    (cut, BackendUnavailable, "broke off"),
+    (cut, BackendUnavailable, "closed the connection"),
     (not_json, BackendError, "JSON"),
     (not_utf8, BackendError, "UTF-8"),
     (not_a_completion, BackendError, "not a completion"),
