@@ -50,6 +50,10 @@ async def vllm(setting: Setting) -> list[Row]:
             for name, typists in sides.items():
                 await type_all(typists, setting.seconds / 2, pauses)
                 found[name].append(await type_all(typists, setting.seconds, pauses))
+    return _rows(found, setting)
+
+
+def _rows(found: dict[str, list[list[Asked]]], setting: Setting) -> list[Row]:
     for name, runs in found.items():
         asked = [one for run in runs for one in run]
         setting.say(f"  {name}:")
