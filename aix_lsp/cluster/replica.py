@@ -1,6 +1,6 @@
 """One replica on Ray Serve: the engine behind the access control of `aix-lsp serve`. Ray starts, checks and ends it.
 
-The routes, users and quotas are those of one process; each replica counts quotas for itself.
+The routes, users and quotas are those of one process; replicas tell each other what of the quotas is in use.
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec import convert
 from ray import serve
+from ray.exceptions import RayError
 from starlette.types import ASGIApp
 
 from aix_lsp.engine.engine import EngineStopped
@@ -24,12 +26,16 @@ from aix_lsp.engine.options import EngineOptions
 from aix_lsp.engine.state import Presence, StateBoard
 from aix_lsp.engine.watchdog import Watchdog
 from aix_lsp.serve.app import Door
+from aix_lsp.serve.quotas import InUse, Quotas
 from aix_lsp.serve.usage import UsageLog
 from aix_lsp.serve.users import UserDirectory
 from aix_lsp.serve.worker import ServeOptions, check
 
 _LOOK_EVERY_S = 0.5
 _STOP_S = 1.0
+_TELL_EVERY_S = 0.5
+_TELL_AGAIN_S = 2.0
+"""What is in use is told when it has changed, and again after so long while there are requests in flight."""
 _ANSWER_S = 5.0
 """How long the other replicas may take to tell their figures."""
 
@@ -55,10 +61,16 @@ class Replica:
         self._watchdog = Watchdog(served.engine, options.step_limit_s, self._give_up)
         self._first_texts = FirstTexts(self.service.metrics)
         self.service.board.publish({"state": "ready", "model": served.card.json(), "pid": os.getpid()})
-        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._directory.follow())]
+        self._quotas = Quotas()
+        self._tasks = [
+            asyncio.create_task(work)
+            for work in (self._watch(), self._directory.follow(), self._tell_what_is_in_use())
+        ]
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        return Door(self.service, self._directory, self._usage, self._admin_token, together=self._together)
+        door = Door(self.service, self._directory, self._usage, self._admin_token, together=self._together)
+        self._quotas = door.quotas
+        return door
 
     def _give_up(self, why: str) -> None:
         self._lost = why
@@ -83,12 +95,36 @@ class Replica:
         """This replica's part of the figures."""
         return self.service.figures_json()
 
+    async def _tell_what_is_in_use(self) -> None:
+        """Keep the other replicas' quotas up to date."""
+        told, at = InUse({}, {}), 0.0
+        while True:
+            await asyncio.sleep(_TELL_EVERY_S)
+            now = self._quotas.in_use()
+            spent = {key: tokens for key, (tokens, _, _) in now.spent.items()}
+            changed = now.in_flight != told.in_flight or spent != {k: v[0] for k, v in told.spent.items()}
+            if changed or (now.in_flight and time.monotonic() - at > _TELL_AGAIN_S):
+                told, at = now, time.monotonic()
+                context = serve.get_replica_context()
+                # Totals are told, so what is missed comes with the next.
+                with contextlib.suppress(RayError, TimeoutError):
+                    answers = self._handle().broadcast("hear", context.replica_tag, now)
+                    await answers.results_async(timeout_s=_ANSWER_S, return_exceptions=True)
+
+    async def hear(self, replica: str, in_use: InUse) -> None:
+        """What another replica has in use."""
+        if replica != serve.get_replica_context().replica_tag:
+            self._quotas.hear(replica, in_use)
+
+    @staticmethod
+    def _handle() -> Any:
+        context = serve.get_replica_context()
+        return serve.get_deployment_handle(context.deployment, context.app_name)
+
     async def _together(self) -> dict[str, Any]:
         """The figures of all replicas, added up."""
-        context = serve.get_replica_context()
-        handle = serve.get_deployment_handle(context.deployment, context.app_name)
         with contextlib.suppress(TimeoutError):
-            return added(await handle.broadcast("figures").results_async(timeout_s=_ANSWER_S))
+            return added(await self._handle().broadcast("figures").results_async(timeout_s=_ANSWER_S))
         return added([self.service.figures_json()])
 
     async def __del__(self) -> None:

@@ -212,7 +212,7 @@ class Door:
         return {
             "name": name,
             "class": who.class_name,
-            "inFlight": self.quotas.user_in_flight[name],
+            "inFlight": self.quotas.of_user(name),
             "mayHaveInFlight": who.in_flight,
             "tokensAMinute": who.tokens_a_minute,
             "tokensLeft": self.quotas.left(who),

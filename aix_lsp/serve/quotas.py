@@ -10,11 +10,14 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from aix_lsp.serve.users import Identity
 
 _MINUTE_S = 60.0
+HEARD_S = 5.0
+"""How long another replica's requests in flight count that were not told again: it may have died."""
 
 
 class OverQuota(Exception):
@@ -37,26 +40,64 @@ class _Bucket:
         self.at = now
 
 
+_Key = tuple[Literal["user", "class"], str]
+
+
+@dataclass(slots=True)
+class _Spent:
+    """Tokens of a bucket that were spent here since the start."""
+
+    tokens: int = 0
+    rate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """What users and classes have in use at one replica, as the others are told."""
+
+    in_flight: dict[_Key, int]
+    spent: dict[_Key, tuple[int, int, float]]
+    """Of each bucket: tokens since that replica's start, the rate (tokens a minute), and what is left there."""
+
+
+@dataclass(slots=True)
+class _Elsewhere:
+    """What was last heard of another replica."""
+
+    at: float
+    in_flight: dict[_Key, int] = field(default_factory=dict)
+    spent: dict[_Key, int] = field(default_factory=dict)
+
+
 class Quotas:
-    """What users and classes have in use. Used on one event loop."""
+    """What users and classes have in use. Used on one event loop.
+
+    Replicas share quotas by telling each other what is in use: `in_use` and `hear`. In between each goes by what it
+    heard last, so that a user may have a little more than the quota for about as long.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.user_in_flight: Counter[str] = Counter()
         self.class_in_flight: Counter[str] = Counter()
         self._clock = clock
-        self._buckets: dict[tuple[str, str], _Bucket] = {}
+        self._buckets: dict[_Key, _Bucket] = {}
+        self._spent: dict[_Key, _Spent] = {}
+        self._elsewhere: dict[str, _Elsewhere] = {}
 
     def enter(self, who: Identity) -> None:
         """Count a request in. Raises OverQuota."""
         kind = who.user_class
-        self._check_count(self.user_in_flight[who.name], who.in_flight, "you have")
-        self._check_count(
-            self.class_in_flight[who.class_name], kind.in_flight, f"the class {who.class_name} has"
-        )
+        self._check_count(self.of_user(who.name), who.in_flight, "you have")
+        of_class = self.class_in_flight[who.class_name] + self._heard_in_flight(("class", who.class_name))
+        self._check_count(of_class, kind.in_flight, f"the class {who.class_name} has")
         self._check_tokens(("user", who.name), who.tokens_a_minute, "your")
         self._check_tokens(("class", who.class_name), kind.tokens_a_minute, f"the class {who.class_name}'s")
         self.user_in_flight[who.name] += 1
         self.class_in_flight[who.class_name] += 1
+
+    def of_user(self, name: str) -> int:
+        """The user's requests in flight, here and elsewhere."""
+        return self.user_in_flight[name] + self._heard_in_flight(("user", name))
 
     def leave(self, who: Identity) -> None:
         """Count a request out."""
@@ -76,22 +117,50 @@ class Quotas:
             return None
         return self._bucket(("user", who.name), who.tokens_a_minute).left
 
-    def _bucket(self, key: tuple[str, str], rate: int) -> _Bucket:
+    def in_use(self) -> InUse:
+        """What other replicas have to hear."""
+        flight: dict[_Key, int] = {("user", name): count for name, count in self.user_in_flight.items()}
+        flight |= {("class", name): count for name, count in self.class_in_flight.items()}
+        spent = {
+            key: (found.tokens, found.rate, self._bucket(key, found.rate).left)
+            for key, found in self._spent.items()
+        }
+        return InUse(flight, spent)
+
+    def hear(self, replica: str, told: InUse) -> None:
+        """Take over what another replica has in use. Its requests in flight count for `HEARD_S`, unless told again."""
+        now = self._clock()
+        known = self._elsewhere.setdefault(replica, _Elsewhere(now))
+        known.at, known.in_flight = now, told.in_flight
+        for key, (tokens, rate, left) in told.spent.items():
+            if key not in self._buckets:  # nothing was spent here yet
+                self._buckets[key] = _Bucket(min(left, rate), now)
+            elif rate:
+                self._bucket(key, rate).left -= tokens - known.spent.get(key, 0)
+            known.spent[key] = tokens
+
+    def _heard_in_flight(self, key: _Key) -> int:
+        since = self._clock() - HEARD_S
+        return sum(one.in_flight.get(key, 0) for one in self._elsewhere.values() if one.at >= since)
+
+    def _bucket(self, key: _Key, rate: int) -> _Bucket:
         now = self._clock()
         bucket = self._buckets.setdefault(key, _Bucket(rate, now))
         bucket.fill(rate, now)
         return bucket
 
-    def _take(self, key: tuple[str, str], rate: int, tokens: int) -> None:
+    def _take(self, key: _Key, rate: int, tokens: int) -> None:
         if rate:
             self._bucket(key, rate).left -= tokens
+            spent = self._spent.setdefault(key, _Spent())
+            spent.tokens, spent.rate = spent.tokens + tokens, rate
 
     @staticmethod
     def _check_count(count: int, limit: int, whose: str) -> None:
         if limit and count >= limit:
             raise OverQuota(f"{whose} {count} requests in flight, of at most {limit}; retry in a moment", 1.0)
 
-    def _check_tokens(self, key: tuple[str, str], rate: int, whose: str) -> None:
+    def _check_tokens(self, key: _Key, rate: int, whose: str) -> None:
         if rate and (left := self._bucket(key, rate).left) < 1:
             wait = (1 - left) * _MINUTE_S / rate
             raise OverQuota(f"{whose} {rate} tokens a minute are used up; retry in {wait:.0f} s", wait)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import os
 import signal
 from typing import Any
@@ -53,6 +55,39 @@ async def test_load_brings_a_replica_and_its_end_lets_it_go() -> None:
         await asyncio.gather(*typists)
         assert set(found) == {200}
         await replicas(server, 1)
+
+
+async def test_replicas_share_a_quota() -> None:
+    async with serving("--replicas", "2", command="cluster", within=START_S) as server:
+        token = server.token("ann", "limited")
+        content = json.loads(server.users.read_text())
+        content["classes"] = {"limited": {"userTokensAMinute": 10}}
+        server.users.write_text(json.dumps(content))
+        await server.known(token)
+
+        async def left(document: int) -> float:
+            """What the replica that answers for a document says is left."""
+            headers = {"x-session-id": f"document {document}"}
+            async with (
+                server.session(ADMIN) as session,
+                session.get("/admin/users", headers=headers) as answer,
+            ):
+                users = (await answer.json())["users"]
+                return float(users[0]["tokensLeft"] if users else math.inf)
+
+        async with server.session(token) as session:
+            async with asyncio.timeout(START_S):  # until both have read the quota
+                while any([await left(document) != 10 for document in range(12)]):
+                    await asyncio.sleep(0.1)
+            assert (await ask(session, max_tokens=100))[0] == 200
+            async with asyncio.timeout(60):
+                while any([await left(document) > 0 for document in range(12)]):
+                    await asyncio.sleep(0.1)
+            for document in range(12):
+                headers = {"x-session-id": f"document {document}"}
+                body = {"prompt": "x = ", "max_tokens": 4}
+                async with session.post("/v1/completions", json=body, headers=headers) as answer:
+                    assert answer.status == 429
 
 
 async def test_a_replica_that_dies_and_a_rolling_restart() -> None:

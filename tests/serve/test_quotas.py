@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aix_lsp.serve.quotas import OverQuota, Quotas
+from aix_lsp.serve.quotas import HEARD_S, OverQuota, Quotas
 from aix_lsp.serve.users import Identity, UserClass
 
 
@@ -75,3 +75,35 @@ def test_over_any_stretch_no_more_is_begun_than_the_bucket_and_its_rate_allow(
             spent, largest = spent + tokens, max(largest, tokens)
     assert spent <= 100 + now * 100 / 60 + largest
     assert not quotas.user_in_flight and not quotas.class_in_flight
+
+
+def test_replicas_share_what_is_in_flight_until_one_is_not_heard_of() -> None:
+    now = 0.0
+    here, there, ann = Quotas(lambda: now), Quotas(lambda: now), who(in_flight=2)
+    there.enter(ann)
+    there.enter(ann)
+    here.hear("there", there.in_use())
+    with pytest.raises(OverQuota, match="you have 2 requests in flight"):
+        here.enter(ann)
+    now = HEARD_S + 0.1
+    here.enter(ann)
+    there.leave(ann)
+    here.hear("there", there.in_use())
+    with pytest.raises(OverQuota):
+        here.enter(ann)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 50), st.floats(0, 3)), min_size=1, max_size=40))
+def test_replicas_that_hear_of_all_have_the_bucket_of_one(spent: list[tuple[int, int, float]]) -> None:
+    now = 0.0
+    alone, replicas = Quotas(lambda: now), [Quotas(lambda: now) for _ in range(3)]
+    ann = who(tokens=600)
+    for number, tokens, seconds in spent:
+        now += seconds
+        for quotas in (alone, replicas[number]):
+            quotas.spent(ann, tokens)
+        for other in replicas:
+            if other is not replicas[number]:
+                other.hear(str(number), replicas[number].in_use())
+        for quotas in replicas:
+            assert quotas.left(ann) == pytest.approx(alone.left(ann))
