@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from aix_lsp.completion.context.index import scan
 from aix_lsp.completion.context.index.chunks import chunks
 from aix_lsp.completion.context.index_client import IndexClient
 from aix_lsp.grammars import parse
@@ -66,6 +68,20 @@ with scan.processor_limit():
     )
     assert done.stdout == "after\n"
     assert done.returncode < 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's clock of whole ticks")
+def test_the_limit_counts_as_the_system_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit goes by ticks; a process whose nanoseconds lag behind them was ended in the middle of small files."""
+    import resource
+
+    limits: list[int] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: limits.append(pair[0]))
+    charged = time.clock_gettime(scan._LINUX_CHARGED)
+    monkeypatch.setattr(time, "process_time", lambda: charged - 100)
+    with scan.processor_limit():
+        assert limits[0] >= int(charged) + scan.PROCESSOR_S
+    assert limits[1:] == [resource.getrlimit(resource.RLIMIT_CPU)[0]]
 
 
 def test_many_siblings_are_cut_in_linear_time() -> None:
