@@ -4,8 +4,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
              $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
-# Test processes side by side: `make test WORKERS=2`.
-WORKERS ?= 0
+# Test processes side by side, each with files of its own; `make test WORKERS=0` runs all in one.
+WORKERS ?= 2
 
 .PHONY: demo test test-editors pictures lint format types docs bench clean help
 
@@ -62,7 +62,7 @@ docs: $(READY)
 test: lint types docs
 	tests/editors/fetch_debian.sh
 	tests/editors/install.sh
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # What is not there is skipped by name: llama-server (`make llama-server`) and weights (CONTRIBUTING.md).
 .PHONY: test-models test-cluster llama-server

@@ -15,9 +15,12 @@ import pytest
 from aix_lsp.privacy import known
 from tests.client.engine_watch import end_engines
 from tests.models import SMALL
+from tests.models.prepared import keep_prepared, take_prepared
 
 # Before anything reads it, here and in every process that tests start.
 os.environ["AIX_LSP_EMBEDDED"] = str(SMALL)
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes of a parallel run share the cores already
 
 # No example is judged by how long it took: on a busy machine any can take long.
 # CI draws the same examples each time: a new one that fails is a find for whoever looks, not a reason to refuse a
@@ -26,14 +29,44 @@ hypothesis.settings.register_profile("any machine", deadline=None, derandomize="
 hypothesis.settings.load_profile("any machine")
 
 
-def make_home() -> Path:
-    """A home with a path short enough for a Unix socket."""
-    return Path(tempfile.mkdtemp(prefix="aix-"))
+LONGEST = (
+    "serve/test_server.py",
+    "engine/model/test_older_cpus.py",
+    "end_to_end/test_bad_surroundings.py",
+    "backends/test_launch.py",
+    "trust/test_code.py",
+    "training/test_loop.py",
+    "benchmarks/test_campaign.py",
+    "engine/model/test_loader.py",
+    "lsp/test_stdio.py",
+    "models/test_get.py",
+    "editors/test_neovim_commands.py",
+    "test_cli.py",
+    "training/test_adapt.py",
+    "privacy/test_adversary.py",
+    "privacy/test_heldout.py",
+)
+"""The files that take longest. They come first, so that no process runs one alone while the others are done."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {str(Path(__file__).parent / name): place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(str(item.path), len(places)))
+
+
+def make_home(*, prepared: bool = True) -> Path:
+    """A home with a path short enough for a Unix socket; `prepared`: no start of the tests' model is a first one."""
+    home = Path(tempfile.mkdtemp(prefix="aix-"))
+    if prepared:
+        take_prepared(home)
+    return home
 
 
 def remove_home(home: Path) -> None:
     """Remove a home and whatever engine still runs for it."""
     end_engines(home)
+    keep_prepared(home)
     shutil.rmtree(home, ignore_errors=True)
 
 
@@ -60,7 +93,7 @@ def logging_as_before() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def engine_home() -> Iterator[Path]:
     """The home whose engine all ordinary tests share; the first that starts a server starts it."""
-    home = make_home()
+    home = make_home(prepared=False)
     yield home
     remove_home(home)
 

@@ -18,6 +18,8 @@ from tests.end_to_end.conftest import PATIENT, SOURCE
 ENCODINGS = ("utf-8", "utf-16", "utf-32")
 MEBIBYTE = 1 << 20
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 TEXTS = {
     "empty": "",
     "one newline": "\n",
@@ -32,16 +34,25 @@ TEXTS = {
 }
 
 
-@pytest_asyncio.fixture
-async def hardy(engine_home: Path) -> AsyncIterator[Editor]:
-    """An editor whose server must still serve after the test, without having logged a traceback."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(engine_home: Path) -> AsyncIterator[Editor]:
+    """An editor with a server that serves all tests of this file, one after the other."""
     async with await Editor.start(engine_home) as editor:
         await editor.initialize(options=PATIENT)
         await wait_until_ready(editor)
         yield editor
-        probe = editor.open(None, SOURCE)
-        assert inline_items(await editor.inline(probe, "invoked").result())
-        assert "Traceback" not in editor.log()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def hardy(server: Editor) -> AsyncIterator[Editor]:
+    """An editor whose server must still serve after the test, without having logged a traceback."""
+    yield server
+    for buffer in list(server.buffers.values()):
+        server.close(buffer)
+    probe = server.open(None, SOURCE)
+    assert inline_items(await server.inline(probe, "invoked").result())
+    server.close(probe)
+    assert "Traceback" not in server.log()
 
 
 async def ask_everything(editor: Editor, buffer: Any) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ import aiohttp
 
 from aix_lsp.serve.users import add
 from tests.client.editor import environment
+from tests.models.prepared import keep_prepared, take_prepared
 
 ADMIN = "0123456789abcdef"
 
@@ -106,6 +107,7 @@ async def serving(
 ) -> AsyncIterator[Server]:
     """A server that serves; `command` is "serve" or "cluster"."""
     folder = home or Path(tempfile.mkdtemp(prefix="aix-serve-"))
+    take_prepared(folder)
     process = await asyncio.create_subprocess_exec(
         *arguments(folder, *more, command=command),
         stdout=asyncio.subprocess.PIPE,
@@ -124,4 +126,5 @@ async def serving(
             process.terminate()
             await process.wait()
         await log
+        keep_prepared(folder)
         shutil.rmtree(folder, ignore_errors=True)

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -15,17 +16,29 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from aix_lsp.serve.usage import rows
 from aix_lsp.serve.users import revoke
 from tests.client.editor import environment
 from tests.serve.server import ADMIN, Server, arguments, ask, serving
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="hands sockets to its workers")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="hands sockets to its workers"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def server() -> AsyncIterator[Server]:
+    """A server of the test's own."""
+    async with serving() as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[Server]:
+    """The server of the tests that leave one serving; each has users of its own."""
     async with serving() as server:
         yield server
 
@@ -57,13 +70,13 @@ async def test_users_are_let_in_measured_and_put_out(server: Server) -> None:
     assert row["user"] == "ann" and row["requests"] == 1 and row["completion_tokens"] > 0
 
 
-async def test_quotas_are_kept_and_say_when_to_ask_again(server: Server) -> None:
-    ann, bob = server.token("ann", "small"), server.token("bob")
-    content = json.loads(server.users.read_text())
+async def test_quotas_are_kept_and_say_when_to_ask_again(shared: Server) -> None:
+    ann, bob = shared.token("ann", "small"), shared.token("bob")
+    content = json.loads(shared.users.read_text())
     content["classes"]["small"] = {"userInFlight": 1, "userTokensAMinute": 10}
-    server.users.write_text(json.dumps(content))
-    await server.known(ann)
-    async with server.session(ann) as session, server.session(bob) as other:
+    shared.users.write_text(json.dumps(content))
+    await shared.known(ann)
+    async with shared.session(ann) as session, shared.session(bob) as other:
         async with session.post(
             "/v1/completions", json={"prompt": "x = ", "max_tokens": 900, "stream": True}
         ) as stream:
@@ -99,24 +112,24 @@ async def test_streams_end_and_new_requests_are_refused_while_it_drains(server: 
     assert await server.ended() == 0
 
 
-async def test_no_request_is_lost_while_one_worker_takes_over_from_another(server: Server) -> None:
-    token = server.token("ann")
-    await server.known(token)
-    first = await server.worker()
+async def test_no_request_is_lost_while_one_worker_takes_over_from_another(shared: Server) -> None:
+    token = shared.token("carl")
+    await shared.known(token)
+    first = await shared.worker()
     answered: list[int] = []
     stop = asyncio.Event()
 
     async def typing(fresh: bool) -> None:
-        async with server.session(token) as session:
+        async with shared.session(token) as session:
             while not stop.is_set():
                 if fresh:
-                    async with server.session(token) as alone:
+                    async with shared.session(token) as alone:
                         answered.append((await ask(alone))[0])
                 else:
                     answered.append((await ask(session))[0])
 
     typists = [asyncio.create_task(typing(fresh)) for fresh in (False, False, True)]
-    server.told(signal.SIGHUP)
+    shared.told(signal.SIGHUP)
     async with asyncio.timeout(120):
         while _alive(first):
             await asyncio.sleep(0.05)
@@ -127,7 +140,7 @@ async def test_no_request_is_lost_while_one_worker_takes_over_from_another(serve
             await asyncio.sleep(0.05)
     stop.set()
     await asyncio.gather(*typists)
-    assert set(answered) == {200} and await server.worker() != first
+    assert set(answered) == {200} and await shared.worker() != first
 
 
 def _alive(pid: int) -> bool:
@@ -138,15 +151,15 @@ def _alive(pid: int) -> bool:
     return True
 
 
-async def test_a_worker_that_dies_is_started_again(server: Server) -> None:
-    token = server.token("ann")
-    first = await server.worker()
+async def test_a_worker_that_dies_is_started_again(shared: Server) -> None:
+    token = shared.token("dora")
+    first = await shared.worker()
     os.kill(first, signal.SIGKILL)
     async with asyncio.timeout(120):
         while _alive(first):
             await asyncio.sleep(0.02)
-    assert await server.worker() != first
-    async with server.session(token) as session:
+    assert await shared.worker() != first
+    async with shared.session(token) as session:
         assert (await ask(session))[0] == 200
 
 
@@ -202,27 +215,28 @@ async def test_tls(certificate: tuple[Path, Path]) -> None:
         (["--model", "./nothing"], "nothing"),
     ],
 )
-def test_what_is_wrong_is_one_clear_line(more: list[str], says: str, tmp_path: Path) -> None:
+async def test_what_is_wrong_is_one_clear_line(more: list[str], says: str, tmp_path: Path) -> None:
     (tmp_path / "short").write_text("x")
     (tmp_path / "users.json").write_text("{}")
-    done = subprocess.run(
-        arguments(tmp_path, *more),
-        capture_output=True,
-        text=True,
-        timeout=200,
+    done = await asyncio.create_subprocess_exec(
+        *arguments(tmp_path, *more),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
         cwd=tmp_path,
         env=environment(tmp_path),
     )
-    lines = [line for line in done.stderr.splitlines() if "ERROR" in line or line.startswith("Error")]
-    assert done.returncode != 0 and len(lines) == 1 and says in lines[0], done.stderr
-    assert "Traceback" not in done.stderr and done.stdout == ""
+    told, errors = (text.decode() for text in await asyncio.wait_for(done.communicate(), 200))
+    lines = [line for line in errors.splitlines() if "ERROR" in line or line.startswith("Error")]
+    assert done.returncode != 0 and len(lines) == 1 and says in lines[0], errors
+    assert "Traceback" not in errors and told == ""
 
 
-async def test_a_port_that_is_taken(server: Server, tmp_path: Path) -> None:
-    command = arguments(tmp_path, "--port", server.url.rpartition(":")[2])
-    done = await asyncio.create_subprocess_exec(
-        *command, stderr=asyncio.subprocess.PIPE, env=environment(tmp_path)
-    )
-    _, errors = await asyncio.wait_for(done.communicate(), 60)
+async def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        command = arguments(tmp_path, "--port", str(other.getsockname()[1]))
+        done = await asyncio.create_subprocess_exec(
+            *command, stderr=asyncio.subprocess.PIPE, env=environment(tmp_path)
+        )
+        _, errors = await asyncio.wait_for(done.communicate(), 60)
     [line] = [line for line in errors.decode().splitlines() if "ERROR" in line]
     assert done.returncode == 1 and "--port" in line and "in use" in line
