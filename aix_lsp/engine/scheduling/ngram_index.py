@@ -34,8 +34,9 @@ class NgramIndex:
         self._at = self.tokens.data
         self._size = len(self.tokens)
         inner = self.tokens != BREAK
-        ends = np.flatnonzero(inner[:-2] & inner[1:-1] & inner[2:]) + 1
-        pairs = self.tokens[ends - 1] * _PAIR + self.tokens[ends]
+        ends = np.flatnonzero(inner[:-1] & inner[1:])
+        # By the last token first, so that a token's places lie together, too. Before a text stands a break.
+        pairs = self.tokens[ends] * _PAIR + self.tokens[ends - 1]
         order = np.argsort(pairs, kind="stable")
         self._pairs = pairs[order].data
         self._ends = ends[order]
@@ -87,7 +88,7 @@ class NgramIndex:
         return [place + 1 for place in places if at[place + 1] == token and at[place + 2] != BREAK]
 
     def _places_of_pair(self, before: int, last: int) -> NDArray[np.int64] | None:
-        pairs, pair = self._pairs, (before << 32) + last
+        pairs, pair = self._pairs, (last << 32) + before
         low = bisect_left(pairs, pair)
         if low == len(pairs) or pairs[low] != pair:
             return None
@@ -97,8 +98,10 @@ class NgramIndex:
     def _places_of(self, token: int) -> list[int]:
         found = self._single.get(token)
         if found is None:
-            places = np.flatnonzero(self.tokens[:-1] == token)
-            found = places[self.tokens[places + 1] != BREAK][-_KEPT:].tolist()
+            pairs = self._pairs
+            low = bisect_left(pairs, (token << 32) + BREAK)
+            high = bisect_left(pairs, (token + 1 << 32) + BREAK, low)
+            found = np.sort(self._ends[low:high])[-_KEPT:].tolist()
             self._single[token] = found
         return found
 
