@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -16,9 +17,10 @@ from aix_lsp.backends.launch import connect
 from aix_lsp.backends.status import wait_until_ready
 from aix_lsp.commands.effective import effective
 from aix_lsp.commands.printers import JsonPrinter, Printer, ProgressLine, TextPrinter
-from aix_lsp.commands.source import place, read
 from aix_lsp.completion.request import CompletionRequest
 from aix_lsp.completion.service import CompletionService
+from aix_lsp.completion.text import DocumentSnapshot, Position, Text
+from aix_lsp.languages import language_of_file
 from aix_lsp.settings import Settings
 
 _LOADING_S = 600.0
@@ -56,8 +58,8 @@ def command(
     The exit status is 0 if there is a suggestion and 1 if there is none.
     """
     logs.configure("debug" if verbose else "error")
-    document = read(file, language)
-    ask = CompletionRequest(document, place(at, document), trigger="invoked", candidates=candidates)
+    document = read_document(file, language)
+    ask = CompletionRequest(document, position_of(at, document), trigger="invoked", candidates=candidates)
     folder = Path.cwd() if str(file) == "-" else file.absolute().parent
     settings = effective(folder, assignments, model)
     printer = JsonPrinter() if as_json else TextPrinter()
@@ -116,3 +118,41 @@ async def _complete(ask: CompletionRequest, settings: Settings, printer: Printer
         raise click.ClickException(str(error)) from None
     finally:
         await backend.close()
+
+
+def read_document(path: Path, language: str) -> DocumentSnapshot:
+    """The file, or standard input for "-". Raises click.ClickException where it is no text."""
+    try:
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror}.") from None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{path} is not UTF-8 text (byte {error.start}).") from None
+    if "\0" in text:
+        raise click.ClickException(f"{path} is not text: it contains null bytes.")
+    return DocumentSnapshot(
+        path.absolute().as_uri(), 0, language or language_of_file(path), _shown(path), Text.of(text)
+    )
+
+
+def position_of(spec: str, document: DocumentSnapshot) -> Position:
+    """`LINE:COL`, both from 1, as a position. Raises click.BadParameter where there is no such place."""
+    line_text, colon, column_text = spec.partition(":")
+    if not (line_text.isdecimal() and (column_text.isdecimal() or not colon)):
+        raise click.BadParameter(f"{spec!r} is not LINE:COL, such as 12:5.")
+    line = int(line_text)
+    if not 1 <= line <= document.text.line_count:
+        raise click.BadParameter(f"there is no line {line}; the file has {document.text.line_count}.")
+    width = len(document.text.line(line - 1).rstrip("\r\n"))
+    column = int(column_text) if colon else width + 1
+    if not 1 <= column <= width + 1:
+        raise click.BadParameter(f"line {line} has columns 1 to {width + 1}, not {column}.")
+    return Position(line - 1, column - 1)
+
+
+def _shown(path: Path) -> str:
+    absolute = path.absolute()
+    here = Path.cwd()
+    return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else path.name

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from aix_lsp.commands import placing, shipped
+import aix_lsp
+from aix_lsp.commands import placing
 
 _TEXTS = {
     "neovim": "neovim.lua",
@@ -64,11 +65,11 @@ def text_for(editor: str) -> str:
     text = resources.files("aix_lsp.commands").joinpath("editors", _TEXTS[editor]).read_text("utf-8")
     if whole := _WHOLE.get(editor):
         name, _, file = whole.partition("/")
-        shipped_text = (shipped.folder(name) / file).read_text("utf-8").strip()
+        shipped_text = (editor_folder(name) / file).read_text("utf-8").strip()
         for ours in ('"aix-lsp", "--stdio"', 'command = "aix-lsp"'):
             shipped_text = shipped_text.replace(ours, ours.replace("aix-lsp", "@COMMAND@"))
         text = text.replace("@WHOLE@", shipped_text)
-    text = text.replace("@PLUGIN@", shipped.folder(editor).as_posix())
+    text = text.replace("@PLUGIN@", editor_folder(editor).as_posix())
     return text.replace("@COMMAND@", program())
 
 
@@ -82,3 +83,15 @@ def program() -> str:
         return "aix-lsp"
     # Forward slashes need no escaping in any of the texts, and Windows takes them.
     return here.absolute().as_posix()
+
+
+def editor_folder(editor: str) -> Path:
+    """An editor's folder: in the clone that this is run from, else in the installed package."""
+    package = Path(aix_lsp.__file__).parent
+    clone = package.parent / "editors" / editor
+    # Beside a package in site-packages another project's `editors` may lie.
+    return (
+        clone
+        if (package.parent / "pyproject.toml").is_file() and clone.is_dir()
+        else package / "editors" / editor
+    )

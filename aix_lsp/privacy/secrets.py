@@ -7,13 +7,12 @@ the text stay where they are and the model sees the same shape.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from aix_lsp.privacy import line_states
+from aix_lsp.privacy import command_lines, credential_calls, key_shapes, line_states, named_values
 from aix_lsp.privacy.command_lines import NEXT_ARGUMENT, NEXT_CREDENTIALS
-from aix_lsp.privacy.line_secrets import secrets_in
 from aix_lsp.privacy.line_states import PLAIN
 from aix_lsp.privacy.scanned_line import ScannedLine, Span, Style
 from aix_lsp.privacy.telling_words import is_plain
@@ -199,3 +198,32 @@ def _merged(spans: list[Span]) -> list[Span]:
 def encodable(string: str) -> str:
     """The string without lone surrogates, which JSON lets in and UTF-8 does not."""
     return string.encode("utf-8", "replace").decode("utf-8")
+
+
+def secrets_in(line: ScannedLine) -> list[Span]:
+    """Every secret in a line, of all kinds; where two overlap, the surer one comes first. A key of a known format is
+    given without the beginning that all keys of its kind share.
+    """
+    known = list(key_shapes.known(line))
+    found: list[Span] = [
+        *named_values.named(line),
+        *credential_calls.calls(line),
+        *command_lines.credentials(line),
+        *key_shapes.without_name(line),
+    ]
+    for begin, start, end in known:
+        found = list(_without(found, begin, end))
+        found.append((start, end))
+    return found
+
+
+def _without(spans: list[Span], begin: int, stop: int) -> Iterator[Span]:
+    """What is left of spans beside one that is surer."""
+    for start, end in spans:
+        if end <= begin or stop <= start:
+            yield start, end
+            continue
+        if start < begin:
+            yield start, begin
+        if stop < end:
+            yield stop, end

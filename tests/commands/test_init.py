@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import aix_lsp
-from aix_lsp.commands import shipped
-from aix_lsp.commands.init import _TEXTS, text_for
+from aix_lsp.commands.init import _TEXTS, editor_folder, text_for
 from aix_lsp.commands.placing import _keys
 
 ROOT = Path(aix_lsp.__file__).parents[1]
@@ -33,12 +32,12 @@ def helix() -> set[str]:
 
 
 def jetbrains() -> set[str]:
-    template = json.loads((shipped.folder("jetbrains") / "template.json").read_text("utf-8"))
+    template = json.loads((editor_folder("jetbrains") / "template.json").read_text("utf-8"))
     return {each["languageId"] for each in template["fileTypeMappings"]}
 
 
 def zed() -> set[str]:
-    declared = tomllib.loads((shipped.folder("zed") / "extension.toml").read_text("utf-8"))
+    declared = tomllib.loads((editor_folder("zed") / "extension.toml").read_text("utf-8"))
     return {name.lower() for name in declared["language_servers"]["aix-lsp"]["languages"]}
 
 
@@ -84,4 +83,4 @@ def test_an_installed_package_has_its_own_folders(tmp_path: Path, monkeypatch: p
     package = tmp_path / "site-packages" / "aix_lsp"
     (package.parent / "editors" / "neovim").mkdir(parents=True)
     monkeypatch.setattr(aix_lsp, "__file__", str(package / "__init__.py"))
-    assert shipped.folder("neovim") == package / "editors" / "neovim"
+    assert editor_folder("neovim") == package / "editors" / "neovim"
