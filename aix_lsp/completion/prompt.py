@@ -16,7 +16,7 @@ from aix_lsp.fim.block import opens_block
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
 from aix_lsp.fim.window import Limits, Window, next_window
 from aix_lsp.languages import language_of
-from aix_lsp.privacy.documents import without_secrets
+from aix_lsp.privacy.documents import PATIENCE_S, without_secrets
 from aix_lsp.privacy.secrets import encodable, redact
 from aix_lsp.settings import Settings
 
@@ -70,7 +70,7 @@ class PromptBuilder:
         """The prompt at the context's cursor; `before` is the window of the document's last one."""
         model, longest = self._backend.status.model, self._budget.longest
         settings, document = context.settings, context.document
-        text, found = without_secrets(document.text, document.language, *context.position)
+        text, found = without_secrets(document.text, document.language, *context.position, PATIENCE_S)
         window = next_window(before, text, context.position, limits(settings, model, longest))
         room = context_chars(settings, model, longest)
         files = self._context_provider.files(context, window, room, moved=window.moved_from(before))

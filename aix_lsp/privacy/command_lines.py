@@ -40,6 +40,9 @@ _OPTIONS_OF = {
     r"doctl|flyctl|fly": "-t --access-token",
     r"zabbix_\w{1,8}|wg|stunnel": "--psk",
     r"databricks|gh|aws|az": "--string-value --body -b --secret-string --master-user-password",
+    r"snmp(?:walk|getnext|get|set|bulkwalk|table|trap)": "-c -A -X",
+    r"ncftp\w{0,5}": "-p",
+    r"ipmitool": "-P",
     r"signtool|xfreerdp3?|freerdp|cmdkey|wfreerdp|netsh": "/p /pass /p: /pass:",
 }
 _PROGRAMS = re.compile(
@@ -89,6 +92,16 @@ keyvault secret set\b.{0,200}--value[=\s]+§
 put-parameter\b.{0,200}SecureString\b.{0,200}--value[=\s]+§
 put-parameter\b.{0,200}--value[=\s]+§["']?.{0,200}SecureString
 login · password §
+(?:sqlplus|impdp|expdp|sqlldr)(?: -\w{1,9})* ["']?[\w.]{1,64}/§
+rclone obscure §
+aws configure set \S*(?:secret|token|key)\S* §
+consul kv put \S*(?:password|secret|token|key)\S* §
+rootpw --plaintext §
+static:[\w.@-]{1,64}:§
+username · (?:privilege \d{1,2} )?(?:password|secret) (?:[05789] )?§
+community §
+(?:ikev[12]|isakmp) (?:key|(?:local-|remote-)?(?:authentication )?pre-shared-key) (?:[06] )?§
+ConvertTo-SecureString (?:-String )?["']§
 """
 """A blank is any, · an argument, § the secret."""
 _READS_INPUT = r"""
@@ -107,7 +120,7 @@ def _expression(command: str) -> re.Pattern[str]:
     return re.compile(r"\b" + "".join(parts.get(char, char) for char in command))
 
 
-_GIVEN = _expression(_GIVEN_TO)
+_GIVEN = (_expression(_GIVEN_TO), _expression(r"(?:ACL SETUSER|user) \S{1,64} on (?:\S{1,20} ){0,4}>§"))
 _PLACES = (
     *map(_expression, _COMMANDS.strip().split("\n")),
     re.compile(r"\b" + _PIPED + "(?:" + _READS_INPUT.replace("\n", "") + ")"),
@@ -123,7 +136,7 @@ def credentials(line: ScannedLine) -> Iterator[Span]:
     """The passwords among a command's arguments."""
     has_option = ("-" in line.text or "/p" in line.text) and _MAYBE.search(line.text) is not None
     has_command = bool(line.tells & Tells.COMMAND)
-    is_given = "<<<" in line.text
+    is_given = "<<<" in line.text or " on >" in line.text
     if not (has_option or has_command or is_given):
         return
     text = _LISTED.sub(lambda match: " " * len(match[0]), line.text)
@@ -137,7 +150,7 @@ def credentials(line: ScannedLine) -> Iterator[Span]:
     for match in _ARGUMENT.finditer(text) if not programs and not line.command and "-" in text else ():
         if match[1] in ("-u", "--user", "--proxy-user", "-U", "--basic-auth"):
             yield from _pair(line, match, least=0.8)
-    for place in (*_PLACES, _GIVEN) if has_command else (_GIVEN,) if is_given else ():
+    for place in (*_PLACES, *_GIVEN) if has_command else _GIVEN if is_given else ():
         for match in place.finditer(text):
             start, end = match.span(1)
             if is_secret(match[1], Level.PASSWORD, literal=True, open_end=line.is_typed(start, end)):

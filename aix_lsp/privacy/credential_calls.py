@@ -167,8 +167,8 @@ def columns(line: ScannedLine) -> str:
     if insert is not None and ";" not in line.text and (name := NAMES.search(insert[1])):
         return "rows" if name.lastgroup == "password" else ""
     text = line.text.strip()
-    separator = "|" if text.startswith("|") else ","
-    if text.count(separator) < (2 if separator == "|" else 1) or (separator == "," and not line.prose):
+    separator = "|" if text.startswith("|") else next((it for it in ",;\t" if it in text), ",")
+    if text.count(separator) < (2 if separator == "|" else 1) or (separator != "|" and not line.prose):
         return ""
     for number, cell in enumerate(text.split(separator)):
         cell = cell.strip(" \t*_`\"'").lower()

@@ -7,22 +7,30 @@ between a text's versions (completion/text.py), so that an unchanged one is foun
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple, Protocol, Self, TypeVar
 
-from cachetools import LRUCache, cached
+from cachetools import LRUCache
 
 from aix_lsp.privacy.known import without_known
 from aix_lsp.privacy.line_states import PLAIN
 from aix_lsp.privacy.scanned_line import Style
-from aix_lsp.privacy.secrets import RedactedLine, redact_line, redact_lines, style_of
+from aix_lsp.privacy.secrets import LONGEST_LINE, redact_line, redact_lines, style_of
 
 _FAR_LINES = 4096
 """On either side of the cursor; what lies farther is left empty, since no prompt reaches there."""
 _SLICE = 64
-_MOST_CHARACTERS = 16_000_000
+_MOST_OF_A_BLOCK, _LONG_LINE = 1_000_000, 1024
+"""Characters; of a block that has more, which is data, longer lines are left empty."""
+_TURN_S = 0.005
+"""Of processor time between two turns of the event loop."""
+PATIENCE_S = 0.02
+"""Of processor time that the event loop has for what was not searched ahead: other documents' parts."""
+_MOST_CHARACTERS = 4_000_000
 """Of text in each cache. A count of blocks would keep a closed document for each, whatever its lines hold."""
 
 _Block = tuple[str, ...]
@@ -51,98 +59,141 @@ def _characters(clean: _Clean) -> int:
 
 
 _known: LRUCache[tuple[int, str, Style], tuple[_Block, _Clean]] = LRUCache(
-    _MOST_CHARACTERS, getsizeof=lambda entry: _characters(entry[1])
+    _MOST_CHARACTERS, getsizeof=lambda entry: sum(map(len, entry[0])) + _characters(entry[1])
 )
 """By a block's identity, which is its own as long as it is kept here."""
+_searched_slices: LRUCache[tuple[_Block, str, Style], _Clean] = LRUCache(
+    _MOST_CHARACTERS // 2, getsizeof=_characters
+)
 
 
-def without_secrets(text: T, language: str, line: int, column: int = -1) -> tuple[T, tuple[str, ...]]:
+_Steps = Generator[None, None, _Clean]
+"""A search in steps: before each that takes time, it asks whether to go on."""
+
+
+def without_secrets(
+    text: T, language: str, line: int, column: int = -1, within_s: float = math.inf
+) -> tuple[T, tuple[str, ...]]:
     """The text around a line with each secret replaced, all places where they were; and what stands in their place.
 
-    With a `column`, that is where the user is typing: what is still unfinished there is judged more strictly.
+    With a `column`, that is where the user is typing: what is still unfinished there is judged more strictly. What
+    `within_s` seconds of processor time do not suffice to search is left empty; see `search_ahead`.
     """
-    style, state = style_of(language), PLAIN
     found: list[_Block] = []
     placeholders: dict[str, None] = {}
-    first = 0
-    for block in text.blocks:
-        behind = first + len(block)
-        if behind < line - _FAR_LINES or first > line + _FAR_LINES:
-            clean = _Clean(_empty(len(block)), (), PLAIN)
-        elif first <= line < behind and column >= 0:
-            clean = _typed_in(block, state, style, line - first, column)
-        else:
-            clean = _block(block, state, style)
+    state, until = PLAIN, time.thread_time() + within_s
+    for is_near, block, at in _near(text, line, column):
+        clean = (
+            _in_time(_block_steps(block, state, style_of(language), at, column), until) if is_near else None
+        )
+        if is_near and clean is None:
+            until = -math.inf  # nor what follows: nobody knows what state it begins in
+        clean = clean or _Clean(_empty(len(block)), (), PLAIN)
         lines, known = without_known(clean.lines)
         found.append(lines)
         placeholders.update(dict.fromkeys((*clean.placeholders, *known)))
-        first, state = behind, clean.state
+        state = clean.state
     return text.with_blocks(found), tuple(placeholders)
 
 
 async def search_ahead(text: Blocks, language: str, line: int, column: int = -1) -> None:
     """Search what `without_secrets` will ask for and nobody has searched yet, letting the event loop run in between.
 
-    The first look at 10,000 lines takes a quarter of a second of processor time, a block of them some 10 ms.
+    The first look at 10,000 lines takes a quarter of a second of processor time, a slice of them a few milliseconds.
     """
-    style, state = style_of(language), PLAIN
+    state, until = PLAIN, time.thread_time() + _TURN_S
+    for is_near, block, at in _near(text, line, column):
+        if not is_near:
+            state = PLAIN
+            continue
+        steps = _block_steps(block, state, style_of(language), at, column)
+        while (clean := _in_time(steps, until)) is None:
+            await asyncio.sleep(0)
+            until = time.thread_time() + _TURN_S
+        state = clean.state
+
+
+def _near(text: Blocks, line: int, column: int) -> Iterator[tuple[bool, _Block, int]]:
+    """(whether a prompt reaches it, a block, which of its lines the user is typing in or -1)"""
     first = 0
     for block in text.blocks:
         behind = first + len(block)
-        if behind < line - _FAR_LINES or first > line + _FAR_LINES:
-            state = PLAIN
-        elif first <= line < behind and column >= 0:
-            state = _typed_in(block, state, style, line - first, column).state
-        else:
-            is_new = (id(block), state, style) not in _known
-            state = _block(block, state, style).state
-            if is_new:
-                await asyncio.sleep(0)
+        is_near = not (behind < line - _FAR_LINES or first > line + _FAR_LINES)
+        yield is_near, block, line - first if first <= line < behind and column >= 0 else -1
         first = behind
 
 
-def _block(block: _Block, state: str, style: Style) -> _Clean:
+def _in_time(steps: _Steps, until: float) -> _Clean | None:
+    """What a search finds, or None where it is not over by then; it can go on."""
+    try:
+        while True:
+            next(steps)
+            if time.thread_time() > until:
+                return None
+    except StopIteration as end:
+        found: _Clean = end.value
+        return found
+
+
+def _block_steps(block: _Block, state: str, style: Style, at: int, column: int) -> _Steps:
+    if at >= 0:
+        return (yield from _typed_in(block, state, style, at, column))
     key = (id(block), state, style)
     known = _known.get(key)
     if known is None or known[0] is not block:
-        known = (block, _sliced(block, state, style))
+        known = (block, (yield from _sliced(block, state, style)))
         with suppress(ValueError):  # larger than the whole cache
             _known[key] = known
     return known[1]
 
 
-def _sliced(block: _Block, state: str, style: Style) -> _Clean:
+def _sliced(block: _Block, state: str, style: Style) -> _Steps:
     lines: list[str] = []
     placeholders: list[str] = []
-    for start in range(0, len(block), _SLICE):
-        clean = _slice(block[start : start + _SLICE], state, style)
+    whole = block
+    longest = LONGEST_LINE if sum(map(len, block)) <= _MOST_OF_A_BLOCK else _LONG_LINE
+    if max(map(len, block), default=0) > longest:
+        block = tuple(line if len(line) <= longest else "\n" * line.endswith("\n") for line in block)
+    for part in _slices(block):
+        key = (part, state, style)
+        clean = _searched_slices.get(key)
+        if clean is None:
+            yield
+            found, more, after = redact_lines(part, state, style)
+            clean = _searched_slices[key] = _Clean(tuple(found), more, after)
         lines += clean.lines
         placeholders += clean.placeholders
         state = clean.state
-    return _Clean(tuple(lines) if placeholders else block, tuple(placeholders), state)
+    return _Clean(whole if whole == tuple(lines) else tuple(lines), tuple(placeholders), state)
 
 
-@cached(LRUCache(_MOST_CHARACTERS // 8, getsizeof=_characters))
-def _slice(lines: _Block, state: str, style: Style) -> _Clean:
-    found, placeholders, state = redact_lines(lines, state, style)
-    return _Clean(tuple(found) if placeholders else lines, placeholders, state)
+def _slices(block: _Block) -> Iterator[_Block]:
+    """Lines in order, so many at a time that a slice is searched in one turn of the event loop."""
+    first = characters = 0
+    for number, line in enumerate(block):
+        if number - first == _SLICE or (characters + len(line) > LONGEST_LINE and number > first):
+            yield block[first:number]
+            first, characters = number, 0
+        characters += len(line)
+    if first < len(block):
+        yield block[first:]
 
 
-@lru_cache(maxsize=2)
-def _typed_in(block: _Block, state: str, style: Style, at: int, column: int) -> _Clean:
+_typed: LRUCache[tuple[_Block, str, Style, int, int], _Clean] = LRUCache(2)
+
+
+def _typed_in(block: _Block, state: str, style: Style, at: int, column: int) -> _Steps:
     """A block in which the user is typing."""
-    before = _sliced(block[:at], state, style)
-    typed = _line(block[at], before.state, style, column)
-    behind = _sliced(block[at + 1 :], typed.state, style)
-    return _Clean(
-        (*before.lines, typed.text, *behind.lines),
-        (*before.placeholders, *typed.placeholders, *behind.placeholders),
-        behind.state,
-    )
-
-
-def _line(line: str, state: str, style: Style, column: int) -> RedactedLine:
-    return redact_line(line, state, style, column)
+    key = (block, state, style, at, column)
+    clean = _typed.get(key)
+    if clean is None:
+        before = yield from _sliced(block[:at], state, style)
+        yield
+        typed = redact_line(block[at], before.state, style, column)
+        behind = yield from _sliced(block[at + 1 :], typed.state, style)
+        placeholders = (*before.placeholders, *typed.placeholders, *behind.placeholders)
+        clean = _typed[key] = _Clean((*before.lines, typed.text, *behind.lines), placeholders, behind.state)
+    return clean
 
 
 @lru_cache(maxsize=64)

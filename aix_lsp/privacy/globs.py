@@ -109,6 +109,11 @@ class Rules:
         for order, rule in enumerate(rules):
             self._add(order, rule)
         self._wild.reverse()
+        self.size = sum(
+            map(
+                len, (*self._by_name.values(), *self._by_path.values(), *self._by_ending.values(), self._wild)
+            )
+        )
 
     def _add(self, order: int, rule: Rule) -> None:
         pattern = self._folded(rule.pattern)

@@ -61,11 +61,17 @@ def remembered(cache: MutableMapping[K, V], key: K, find: Callable[[], V]) -> V:
         return value
 
 
+_MOST_RULES = 200_000
+"""Of all files, and the files themselves, that are remembered: some 30 MiB."""
+
+
 class IgnoreFiles:
     """The ignore files of folders, read again when they change; what they say of folders is remembered a while."""
 
     def __init__(self) -> None:
-        self._rules: LRUCache[tuple[Path, bool], tuple[tuple[int, int, int], _Loaded]] = LRUCache(8192)
+        self._rules: LRUCache[tuple[Path, bool], tuple[tuple[int, int, int], _Loaded]] = LRUCache(
+            _MOST_RULES, getsizeof=lambda entry: 1 + (entry[1].size if isinstance(entry[1], Rules) else 0)
+        )
         self._folders: TTLCache[tuple[_View, Path], Ignored | None] = TTLCache(
             16384, _REMEMBERED_S, time.monotonic
         )

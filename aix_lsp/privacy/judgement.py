@@ -106,7 +106,7 @@ def _is_password(value: str, open_end: bool, literal: bool) -> bool:
             value.isalpha() and not value[:1].isupper() and not value.islower()
         )
     if _NUMBER.fullmatch(value):
-        return literal and value.isdigit()
+        return value.isdigit() and (literal or 6 <= len(value) <= 16)
     if _IDENTIFIER.fullmatch(value) and word_share(value) > 0.8 and ("_" in value or "." in value):
         return False
     return any(map(str.isalnum, value))
@@ -199,7 +199,7 @@ def is_random(value: str, least: int, open_end: bool) -> bool:
     digits = sum(map(str.isdigit, value))
     if not 1 <= digits <= 0.6 * len(value):
         return False
-    if mean_run(value) > (4 if open_end else 2.6):
+    if mean_run(value) > (4 if open_end else 2.6 if len(value) < 28 else 3.0):
         return False
     return word_share(value) < (0.5 if open_end else 0.35) and entropy(value) >= (2.8 if open_end else 3.4)
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from aix_lsp.privacy.judgement import Level, is_random, is_secret
-from aix_lsp.privacy.randomness import is_hex, kinds, word_share
+from aix_lsp.privacy.randomness import is_hex, kinds, mean_run, word_share
 from aix_lsp.privacy.scanned_line import ScannedLine, Span
 from aix_lsp.privacy.secret_kinds import BY_SHAPE, BY_START, HASHES, JWT, SITES, UNFINISHED, WEBHOOK
 from aix_lsp.privacy.telling_words import Tells
@@ -20,7 +20,7 @@ _DIGIT = re.compile(r"\d")
 _TWILIO = re.compile(r"(?:SK|AC)([0-9a-f]{4,32})(?!\w)")
 _URL = re.compile(r"://([^\s:/@'\"`<>?#]{0,128})(?::([^\s@'\"`<>]{1,256}))?@")
 _OPEN_TOKEN = re.compile(r"://([\w-]{6,256})(?=$|[\"'`\s])")
-_OPEN_URL = re.compile(r"://([\w.%+-]{0,64}):([^\s@'\"`/<>{}$]{2,256})(?=$|[\"'`\s])")
+_OPEN_URL = re.compile(r"://([\w.%+;=,-]{0,64}):([^\s@'\"`/<>{}$]{2,256})(?=$|[\"'`\s])")
 _ADDRESS = re.compile(
     r"(?:\b(?:thin|oci8?):[\w.-]{1,64}/|(?-i:CONNECT|conn)[ \t]{1,4}[\w.-]{1,64}/|[\"'`][\w.-]{1,64}:)"
     r"([^\s@/'\"`<>()]{3,256})@(?:tcp\(|//|[\w.-]{1,64}[:\w])",
@@ -31,6 +31,12 @@ _SCHEME = re.compile(
     re.IGNORECASE,
 )
 
+_ROW = re.compile(
+    r"[ \t]*(?:[\w.*-]{1,128}:(?:\d{1,5}|\*):[^\s:]{1,64}:[^\s:]{1,64}:"
+    r"|\S{1,128}[ \t]{1,20}[\w.+-]{1,64}@[\w.-]{1,128}:)"
+    r"([^\s:]{3,128})[ \t]*"
+)
+"""A line of `.pgpass` or of Postfix's `sasl_passwd`."""
 _SCHEMES = ("basic ", "bearer ", "token ", "key ", "digest ")
 
 
@@ -53,7 +59,7 @@ def known(line: ScannedLine) -> Iterator[tuple[int, int, int]]:
         else:
             if line.is_typed(start, token.end()) and (hexes := _TWILIO.match(text, start)):
                 yield start, *hexes.span(1)
-            elif (token.end() - start >= 16 or text[token.end() : token.end() + 1] == ":") and (
+            elif (token.end() - start >= 16 or text[token.end() : token.end() + 1] in (":", "$")) and (
                 match := BY_SHAPE.match(text, start)
             ):
                 yield start, *match.span(match.lastindex or 0)
@@ -79,6 +85,9 @@ def without_name(line: ScannedLine) -> Iterator[Span]:
             yield match.span(match.lastindex or 0)
     if line.tells & Tells.SCHEME and any(scheme in line.lower for scheme in _SCHEMES):
         yield from _schemes(line)
+    row = _ROW.fullmatch(line.text) if (line.literal or line.prose) and ":" in line.text else None
+    if row and is_secret(row[1], Level.PASSWORD, literal=True, open_end=line.is_typed(*row.span(1))):
+        yield row.span(1)
     if line.cursor >= 0 or _DIGIT.search(line.text) is not None:  # a whole key without a name has digits
         yield from _bare(line)
 
@@ -148,4 +157,6 @@ def _is_made(rest: str) -> bool:
         if (rest.isupper() or is_hex(rest)) and len(rest) >= 12:
             return True
         return share < (0.9 if len(rest) >= 16 else 0.75)
+    if len(rest) >= 16 and kinds(rest) == 2 and mean_run(rest) <= 3.6:
+        return share < 0.9
     return share < 0.5

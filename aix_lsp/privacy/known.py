@@ -15,10 +15,10 @@ from typing import Protocol
 from cachetools import LRUCache
 
 from aix_lsp.privacy.line_states import PLAIN
-from aix_lsp.privacy.secrets import char_like, redact_line, style_of
+from aix_lsp.privacy.secrets import LONGEST_LINE, char_like, redact_line, style_of
 
 _MOST = 256
-_MOST_CHARACTERS = 8_000_000
+_MOST_CHARACTERS = 2_000_000
 """Of text that was looked through."""
 _BEFORE, _BEHIND = 8, 40
 """Lines around an edit in which a name and its value are looked for."""
@@ -60,7 +60,11 @@ def note(text: Lines, language: str, line: int, column: int) -> None:
     """Remember the secrets around a place that is about to be edited, but what is being typed there."""
     style, state = style_of(language), PLAIN
     first = max(0, line - _BEFORE)
+    left = LONGEST_LINE
     for number, content in enumerate(text.lines(first, line + _BEHIND), first):
+        left -= len(content)
+        if left < 0:
+            break
         redacted = redact_line(content, state, style)
         state = redacted.state
         for value in chain.from_iterable(map(_with_parts, redacted.secrets)):

@@ -107,6 +107,9 @@ def _text(line: ScannedLine, level: Level) -> Iterator[Span]:
 
 def _values(line: ScannedLine, kind: str, level: Level) -> Iterator[Span]:
     level = min(level, Level.SECRET) if kind == _MAP else level
+    if line.literal and (default := _ITEM_VALUE.match(line.text)) and default[2]:
+        yield from _judge(line, *default.span(2), level, literal=True)
+        return
     found, at = 0, 0
     while found < _MOST_STRINGS and (opening := _STRINGS.search(line.text, at)) is not None:
         start, end, _ = line.string(opening.end(), opening[1] + opening[2])
@@ -123,6 +126,10 @@ def _values(line: ScannedLine, kind: str, level: Level) -> Iterator[Span]:
     whole = _WHOLE.match(line.text) if line.literal and not found else None
     if whole is not None and not whole[1].endswith((":", "=")) and (":" not in whole[1] or kind == _VALUE):
         yield from _judge(line, *whole.span(1), level, literal=kind == _VALUE)
+    elif whole is not None and (  # chpasswd's user:password
+        line.is_typed(*whole.span(1)) or credential_calls.looks_chosen(whole[1].rpartition(":")[2])
+    ):
+        yield from _judge(line, whole.start(1) + whole[1].rfind(":") + 1, whole.end(1), level)
 
 
 def behind(line: ScannedLine, state: str) -> str:

@@ -17,19 +17,23 @@ from aix_lsp.privacy.telling_words import Tells, is_whole
 _LONG = re.compile(r"[\w=-]{12,}")
 _REST = re.compile(r"[\w.-]{0,48}(?:\[\w{0,8}\])?")
 _REST_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_ATTRIBUTES = r"""(?:[ \t]{1,8}[\w:-]{1,40}=["'][^"'<>]{0,80}["']){0,3}"""
 _CONNECTION = re.compile(
-    r"""(?P<closed>\\?["'`*]{1,3})?[\])}]{0,2}(?:
-        :[ \t]{0,4}[\w\[\]<>.,\ |&?*:]{1,60}?=[ \t]{0,8}(?=[A-Za-z@$&]{0,3}\\?["'`])
+    r"""\]?(?P<closed>\\?["'`*]{1,3})?[\])}]{0,2}(?:
+        ["']?{_ATTRIBUTES}[ \t]{1,8}(?:value|defaultValue|content)[ \t]{0,4}=[ \t]{0,4}
+      | (?P<tag>(?:</name|["']?{_ATTRIBUTES}[ \t]{0,4})?>(?:[ \t]{0,4}<(?:value|string)>)?)
+      | :[ \t]{0,4}[\w\[\]<>.,\ |&?*:]{1,60}?=[ \t]{0,8}(?=[A-Za-z@$&]{0,3}\\?["'`])
       | [ \t]{1,4}[\w.\[\]*&:<>]{1,40}[ \t]{0,4}(?P<typed>:?=)[ \t]{0,4}(?=["'`])
       | [ \t]{0,4}\{[^{}"'`]{0,60}\}[ \t]{0,4}(?P<property>=)[ \t]{0,4}(?=["'`@$])
-      | [ \t]{0,20}(?P<op>=>|:=|\?=|\|\|=|\?\?=?|===?|!==?|\+=|=|::?|:|<-|\|\||~>)(?:[ \t]{0,40}\*{0,2}[ \t]{0,2})
+      | [ \t]{0,20}(?P<op>=>|:=|\?=|\|\|=|\?\?=?|===?|!==?|\+=|=|::?|:|[：＝]|<-|\|\||~>)
+        (?:[ \t]{0,40}\*{0,2}[ \t]{0,2})
       | [ \t]{0,4}(?P<comma>,)[ \t]{0,20}(?P<value>["']?(?:value|default|fallback)["']?[ \t]{0,4}[:=][ \t]{0,4})?
-      | ["']?[ \t]{1,8}value[ \t]{0,4}=[ \t]{0,4}
-      | (?P<tag>>)
+      | (?:\.\w{1,20}\([^()"']{0,20}\)){0,2}\.(?:type|fill|send_?keys|set_?value|val|enter_?text|input)
+        \([ \t]{0,4}(?=["'`])
       | [ \t]{0,4}[({][ \t]{0,4}
-      | (?P<verb>[ \t]{1,4}(?:is|was|equals|to)[ \t]{1,4})
+      | (?P<verb>[ \t]{1,4}(?:is|was|equals|to|lautet|ist|est|es|é|è|är|jest)[ \t]{1,4})
       | [ \t]{1,20}(?=["'`“„«])
-    )""",
+    )""".replace("{_ATTRIBUTES}", _ATTRIBUTES),
     re.VERBOSE | re.IGNORECASE,
 )
 _OPENING = re.compile(r"[A-Za-z@$&]{0,3}#{0,3}(\\?)(\"\"\"|'''|[\"'`])")
@@ -40,8 +44,9 @@ _MOST_ARGUMENTS = 4
 _FILLED = re.compile(
     r"[^\"'`;\n]{0,80}?(?:[=(,:?|{\[][ \t]{0,4}|(?:String|crypt|lazy)[ \t]{1,4})[A-Za-z@$&]{0,3}(?=[\"'`])"
 )
-_CALLED = re.compile(r"[\w\])]\([ \t]{0,4}[A-Za-z]{0,2}\\?[\"'`][\w.-]{0,64}$")
+_CALLED = re.compile(r"[\w\])]\([ \t]{0,4}[A-Za-z]{0,2}\\?[\"'`][\w.#=\[\]*^$~:-]{0,64}$")
 _INSIDE = re.compile(r"[^\s;&\"'`<>,\\]{1,512}")
+_IN_QUERY = re.compile(r"[?&;][\w.-]{0,32}$")
 _PLAIN = re.compile(r"[^\s\"'`,;(){}\[\]&<>]{1,512}")
 _TO_THE_END = re.compile(r"(?:(?<![ \t])#|[^\s#;]).{0,1024}?(?=[ \t]+#|[ \t]*$)")
 _WRAPPING = re.compile(r"(?:!!?[a-z]{1,12}|&\w{1,40})[ \t]{1,4}(?=[\w\"'])|(?:base64:(?=.))|<!\[CDATA\[")
@@ -58,12 +63,13 @@ _DIRECTIVE = re.compile(r"[ \t]*(?:enable[ \t]+|username[ \t]+\S{1,40}[ \t]+)?[\
 _BLANKS = re.compile(r"[ \t]{1,20}(?:[057][ \t]+)?\"?")
 _COMMENT = re.compile(r"[ \t]*(?:#|//|--|;|\*|/\*|<!--|%|>|REM\b)|.*[ \t](?:#|//)[ \t]", re.IGNORECASE)
 _TO_COME = re.compile(
-    r"[ \t]*(?:[([{|>\\]|[|>][+-]?|\"\"\"\\?|'''|`|@[\"']|<<[~-]?[\"']?\w+[\"']?|b?r?\"\"\"|\[\[|%?[qQ]\{)*[ \t]*"
+    r"[ \t]*(?:[|>][+-]?|[([{\\]|b?r?\"\"\"|'''|`|@[\"']|<<[~-]?[\"']?\w+[\"']?|%?[qQ]\{)*+[ \t]*"
 )
 _IS_TEXT = re.compile(r"\"\"\"|'''|`|@[\"']|<<|\[\[|[qQ]\{")
 _PHRASE = re.compile(r"(?:mnemonic|seed|recovery)", re.IGNORECASE)
-_SHELL = re.compile(r"[ \t]*(?:export[ \t]+)?[A-Z][A-Z0-9_]*=")
-_LITERAL_OPS = frozenset(("=", ":", ":=", "=>", "?=", "::", ":"))
+_SHELL = re.compile(r"[ \t]*(?:(?:export|ENV|ARG|RUN|set|setx|-)[ \t]+|\$env:)?[A-Z][A-Z0-9_]*=", re.ASCII)
+_CHOSEN = re.compile(r"(?=.*[A-Za-z])(?=.*\d)(?=.*[!#%*?+^&$~@])[\w.!#%*?+^&$~@-]{6,64}")
+_LITERAL_OPS = frozenset(("=", ":", ":=", "=>", "?=", "::", "：", "＝"))
 _OF_NO_ACCESS = (
     "change",
     "lock",
@@ -74,7 +80,6 @@ _OF_NO_ACCESS = (
     "idempotency",
     "cancellation",
 )
-_TELLING = re.compile(r".*\d.*[^\W\d_]|.*[^\W\d_].*\d", re.DOTALL)
 LEVELS = {"password": Level.PASSWORD, "secret": Level.SECRET, "vendor": Level.SECRET, "key": Level.KEY}
 
 
@@ -227,7 +232,8 @@ def _unquoted(line: ScannedLine, name: int, connection: re.Match[str], at: int, 
     text = line.text
     if connection["tag"]:
         return _in_element(line, at, level)
-    inside, said = line.in_string(at), line.prose or bool(_COMMENT.match(text[:name]))
+    inside = line.in_string(at) or _IN_QUERY.search(text[max(0, name - 40) : name]) is not None
+    said = line.prose or bool(_COMMENT.match(text[:name]))
     if connection["verb"] and (said or line.literal or inside):
         return _said(line, at, level)
     if connection["op"] not in _LITERAL_OPS and not (connection["op"] == "==" and (inside or line.literal)):
@@ -255,7 +261,9 @@ def _unquoted(line: ScannedLine, name: int, connection: re.Match[str], at: int, 
         judged = is_secret(value[0], level, open_end=open_end, literal=not said)
     else:
         called = text[value.end() : value.end() + 1] in ("(", "[")
-        chosen = shell and (any(map(str.isdigit, value[0])) or open_end)
+        chosen = (shell and (any(map(str.isdigit, value[0])) or open_end)) or (
+            level is Level.PASSWORD and text[at - 1] == "=" and _CHOSEN.fullmatch(value[0]) is not None
+        )
         judged = not called and level >= Level.SECRET and is_random(value[0], 16, open_end)
         judged = judged or (chosen and is_secret(value[0], level, open_end=open_end, literal=True))
     return value.span() if judged else None
@@ -283,4 +291,5 @@ def _said(line: ScannedLine, at: int, level: Level) -> Span | None:
 
 def _is_telling(value: str) -> bool:
     """Whether what is typed so far in prose can be a secret, and is no word that has been begun."""
-    return _TELLING.match(value) is not None or (len(value) >= 6 and word_share(value) < 0.6)
+    mixed = any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+    return mixed or (len(value) >= 6 and word_share(value) < 0.6)

@@ -15,6 +15,17 @@ _ALNUM = "[A-Za-z0-9]"
 _PREFIXED: tuple[tuple[str, str, int], ...] = (
     # prefixes (separated by blanks), the characters that follow, how many at least
     ("AKIA ASIA AGPA AIDA AROA AIPA ANPA ANVA ABIA ACCA A3T", "[A-Z0-9]", 6),
+    ("AKID", _ALNUM, 20),
+    (
+        "rzp_live_ rzp_test_ ddapp_ ddpat_ AVNS_ amzn.mws. zpka_ ddp_ ddo_ ddw_ mdb_sa_sk_ napi_ xsmtpsib- snyk_uat.",
+        r"[\w.-]",
+        8,
+    ),
+    (
+        "vercel_blob_rw_ wandb_v1_ retool_01 ory_st_ ory_at_ ory_pat_ csk- bb_live_ figo_ figu_ rootly_",
+        _W,
+        12,
+    ),
     ("ABSK bedrock-api-key-", "[A-Za-z0-9+/=]", 12),
     ("LTAI AKCp cmVmd EZAK EZTK HRKU-AA GR1348941", _W, 10),
     ("ghp_ gho_ ghu_ ghs_ ghr_ github_pat_", r"\w", 8),
@@ -73,8 +84,12 @@ _ELSEWHERE = (
     r"(?!sha|md5)[a-z]{2,8}_([0-9a-f]{40,128})(?!\w)",
     rf"[0-9]{{5,16}}:(A{_W}{{8,64}})",
     rf"([MNO]{_W}{{22,28}}\.{_W}{{4,8}}\.{_W}{{6,80}})",
-    r"[\w~.]{3}\dQ~([\w~.-]{6,40})",
-    rf"SK([0-9a-f]{{32}})(?!{_ALNUM})",
+    r"[\w~.]{2,3}\dQ~([\w~.-]{6,40})",
+    rf"(?:SK|AC)([0-9a-f]{{32}})(?!{_ALNUM})",
+    r"(?:api|sdk|mob)-([0-9a-f]{8}-[0-9a-f-]{1,28})",
+    r"st\.([0-9a-f]{24}\.[0-9a-f]{8,64}(?:\.[0-9a-f]{0,64})?)",
+    r"[0-9]{13,16}:([0-9a-f]{8,64})(?!\w)",
+    r"access_token\$(?:production|sandbox)\$[0-9A-Za-z]{16}\$([0-9a-f]{6,64})",
     r"([0-9a-f]{16,32})-us[0-9]{1,2}(?!\w)",
     rf"({_ALNUM}{{6}}_{_ALNUM}{{20,29}}_mmk)",
     rf"s\.({_ALNUM}{{24}})(?!{_ALNUM})",
@@ -90,6 +105,9 @@ _ANYWHERE = (
     r"api\.telegram\.org/bot(\d{4,16}:[\w-]{6,64})",
     r"outlook\.office\.com/webhook/([\w@/-]{8,400})",
     r"maker\.ifttt\.com/trigger/[\w-]{1,80}/with/key/([\w-]{6,80})",
+    r"(?:infura\.io/v3|alchemy\.com/v2|g\.alchemy\.com/nft/v\d|bot/v2/hook|hc-ping\.com|webhook\.site|quiknode\.pro)"
+    r"/([\w-]{6,200})",
+    r"qyapi\.weixin\.qq\.com/cgi-bin/webhook/send\?key=([\w-]{6,80})",
     r"chat\.googleapis\.com/v1/spaces/[\w-]{1,80}/messages\?key=([\w&=%.-]{6,300})",
 )
 
@@ -113,7 +131,10 @@ UNFINISHED = re.compile(r"[\w.=+/-]{1,1024}|$")
 """What is typed so far of a key behind its prefix."""
 BY_SHAPE = re.compile("|".join(f"(?:{expression})" for expression in _ELSEWHERE))
 """At the start of a token; one of the groups is replaced."""
-SITES = ("hooks.", "webhook", "telegram.org/bot", "ifttt", "chat.googleapis")
+SITES = (
+    *("hooks.", "webhook", "telegram.org/bot", "ifttt", "chat.googleapis"),
+    *("infura.", "alchemy.", "/hook/", "hc-ping", "quiknode"),
+)
 """One of these stands where WEBHOOK can match."""
 WEBHOOK = re.compile("|".join(_ANYWHERE))
 """Anywhere in a line; one of the groups is replaced."""
@@ -130,9 +151,17 @@ HASHES = re.compile(
 _AT_WORD = r"(?:(?<![a-z])|(?-i:(?<=[a-z])(?=[A-Z])))"
 """Where a word of a name begins: `pass` in `db_pass` and `dbPass`, not in `bypass`."""
 _IN_OTHER_LANGUAGES = """
-passwort kennwort contraseña contrasena wachtwoord lösenord hasło heslo пароль 密码 密碼 パスワード 비밀번호
+passwort kennwort losungswort contraseña contrasena contrasenya contrasinal wachtwoord lösenord losenord hasło haslo
+heslo geslo zaporka lozinka adgangskode passord salasana jelszó jelszo parola parool slaptažodis şifre sifre sandi
+mat_khau matkhau пароль гасло парола лозинка κωδικός κωδικος συνθηματικό 密码 密碼 口令 パスワード 暗証番号 비밀번호
+סיסמה סיסמא
 """
 _OTHER_LANGUAGES = _IN_OTHER_LANGUAGES.split()
+DIVIDED = (
+    r"kata[ _]sandi|m[aậ]t[ _]kh[aẩ]u|كلمة[ _](?:المرور|السر)|รหัสผ่าน|पासवर्ड|"
+    "contrasen\u0303a|lo\u0308senord|mot[_ ]de[_ ]passe"
+)
+"""Names of several words, or with signs that are no letters."""
 
 
 def _any_of(alternatives: Iterable[str]) -> str:
@@ -145,25 +174,27 @@ def _any_of(alternatives: Iterable[str]) -> str:
 
 _PASSWORDS = r"""
 passw(?:or)?d passphrase passcode pswd pwd storepass(?!w) keypass(?!w) requirepass(?!w) masterauth mnemonic
-seed[_ ]?phrase recovery[_ ]?phrase identified\s+by pre-?shared-?key pin[_ -]?code wi-?fi[_ -]?key mot[_ ]de[_ ]passe
-bind(?:pw|pass)(?!w) root(?:pw|pass)(?!w) user(?:pw|pass)(?!w) db(?:pw|pass)(?!w)
+seed[_ ]?phrase recovery[_ ]?phrase identified(?:\s+with\s+\w{1,40})?\s+by
+pre-?shared-?key pin[_ -]?code wi-?fi[_ -]?key mot[_ ]?de[_ ]?passe
+bind(?:pwd?|pass)(?!w) root(?:pwd?|pass)(?!w) user(?:pwd?|pass)(?!w) db(?:pwd?|pass)(?!w)
 """
 PASSWORD = (
     _any_of((*re.split(r"(?<!_)[ \n]+(?!\])", _PASSWORDS.strip()), *_OTHER_LANGUAGES))
-    + rf"|(?-i:[A-Z]{{2}}(?<!BY)(?<!OM)PASS(?![A-Za-z]))|{_AT_WORD}(?:{_any_of(('pass', 'pw', 'senha'))})"
+    + rf"|(?-i:[A-Z]{{2}}(?<!BY)(?<!OM)PASS(?![A-Za-z]))|{_AT_WORD}(?:{_any_of(('pass', 'pw', 'senha', 'mdp'))})"
+    + rf"|{DIVIDED}"
 )
 _KEYS = """
 api access auth private encryption encrypt signing account master session shared license app application
 client service deploy admin secret storage subscription hmac crypto encrypted host ssh gpg publishing server
-user aes jwt cookie integration write read rest merchant consumer vault unseal
+user aes jwt validation decryption cookie integration write read rest merchant consumer vault unseal
 """
 _SECRETS = """
 secret token credential authorization session[_-]?id webhook connection[_-]?string conn[_-]?str
 """
-_SHORT_SECRETS = "creds auth bearer jwt pat sig signature dsn hmac totp otp salt pepper psk license sid"
+_SHORT_SECRETS = "creds auth bearer jwt pat clave sig signature dsn hmac totp otp salt pepper psk license sid"
 SECRET = (
     _any_of((*_SECRETS.split(), *(rf"{key}[ _.-]?(?:access[ _.-]?)?key" for key in _KEYS.split())))
-    + rf"|_gitlab_session|contribsys__com|{_AT_WORD}(?:{_any_of(_SHORT_SECRETS.split())})"
+    + rf"|(?:mfa|totp|otp|2fa)[_-]?seed|_gitlab_session|contribsys__com|{_AT_WORD}(?:{_any_of(_SHORT_SECRETS.split())})"
 )
 VENDORS = """
 adafruit adobe airtable algolia alibaba aliyun amplitude asana atlassian authress beamer bitbucket bittrex
@@ -190,7 +221,7 @@ pbekeyspec fernet jwt.encode jwt.decode jwt.sign jwt.verify signwith setsigningk
 hmac.compare_digest btoa cookieparser pgp_sym_encrypt pgp_sym_decrypt evp_bytestokey keystore.load
 connect_to sp_addlogin set_password setpassword withpassword usepassword createsecretkey ldap_bind
 ftp_login imap_open ssh2_auth_password curlopt_userpwd curlopt_password curlopt_xoauth2_bearer
-with_credentials withcredentials as_user
+with_credentials withcredentials as_user create_user createuser create_superuser kdf.derive cookiesession
 """
 CALLEES = (*_CALLED.split(),)
 """Ends of the names of calls that take a password, in lower case."""

@@ -31,6 +31,8 @@ _STYLES = dict.fromkeys(_LITERAL_LANGUAGES.split(), Style.LITERAL) | dict.fromke
 """By language ids, and endings."""
 _LONG = 4096
 _OVERLAP = 1024
+LONGEST_LINE = 16_384
+"""Characters. The texts that take longest take 2 us a character, and a line is searched in one go."""
 _CACHED = 1024
 _HEAD = re.compile(
     r"-----BEGIN ([A-Z0-9 ]{0,60})-----|PuTTY-User-Key-File-\d|-----BEGIN PGP (PRIVATE KEY BLOCK)-----"
@@ -88,9 +90,28 @@ def redact_lines(
 
 def redact_line(line: str, state: str, style: Style, cursor: int = -1) -> RedactedLine:
     """One line, with or without its ending. `cursor` is a column where the user is typing, or -1."""
+    if len(line) > LONGEST_LINE:
+        return _part_of_line(line, state, style, cursor)
     if cursor < 0 and len(line) <= _CACHED:
         return _remembered(line, state, style)
     return _redact_line(line, state, style, cursor)
+
+
+def _part_of_line(line: str, state: str, style: Style, cursor: int) -> RedactedLine:
+    """A line that is too long to search, such as minified code or data: only what stands around the cursor, if any.
+
+    The rest is blank, and what it says about the next line is not known; a private key's body goes on below it.
+    """
+    content = line.rstrip("\r\n")
+    ending = line[len(content) :]
+    if cursor < 0:
+        return RedactedLine(ending, (), state)
+    first, behind = max(0, cursor - LONGEST_LINE // 2), cursor + LONGEST_LINE // 2
+    part = _redact_line(content[first:behind], state, style, cursor - first)
+    # A secret that the part's edge cuts may tell nothing of itself.
+    start, end = _OVERLAP if first else 0, len(part.text) - (_OVERLAP if behind < len(content) else 0)
+    text = " " * (first + start) + part.text[start:end] + " " * (len(content) - first - end) + ending
+    return RedactedLine(text, part.placeholders, part.state, part.secrets)
 
 
 def _redact_line(line: str, state: str, style: Style, cursor: int) -> RedactedLine:
@@ -114,7 +135,7 @@ def _redact_line(line: str, state: str, style: Style, cursor: int) -> RedactedLi
     return RedactedLine("".join(parts) + line[position:], tuple(placeholders), state, tuple(secrets))
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def _remembered(line: str, state: str, style: Style) -> RedactedLine:
     """All lines but the last are the same from keystroke to keystroke."""
     return _redact_line(line, state, style, -1)

@@ -10,7 +10,7 @@ import re
 from enum import IntEnum
 from functools import lru_cache
 
-from aix_lsp.privacy.secret_kinds import BY_START, CALLEES, NAMES
+from aix_lsp.privacy.secret_kinds import BY_START, CALLEES, DIVIDED, NAMES
 
 
 class Tells(IntEnum):
@@ -36,17 +36,37 @@ class Tells(IntEnum):
 
 _WORD = re.compile(r"[^\W\d]+")
 _DIVIDED = re.compile(
-    r"session-id|connection-string|conn-str|pin[ -]code|(?:seed|recovery) phrase|identified\s+by|mot[_ ]de[_ ]passe",
+    r"session-id|connection-string|conn-str|pin[ -]code|(?:seed|recovery) phrase|identified\s+(?:by|with)|"
+    + DIVIDED,
     re.IGNORECASE,
 )
 """Names of which no single word is one."""
-_DIVIDED_WORDS = ("session", "connection", "conn", "pin", "seed", "recovery", "identified", "passe")
+_DIVIDED_WORDS = (
+    "session",
+    "connection",
+    "conn",
+    "pin",
+    "seed",
+    "recovery",
+    "identified",
+    "passe",
+    "sandi",
+    "khẩu",
+    "khau",
+    "المرور",
+    "السر",
+    "รห",
+    "प",
+    "contrasen",
+    "senord",
+)
 _ENDS_OF_CALLS = tuple({_WORD.findall(callee)[-1] for callee in CALLEES})
 _PAIRS = ("auth", "login", "credential", "userpass")
 _SAYS = ("log", "login", "credential", "credentials", "creds", "user", "username", "sign", "with", "use")
 _COMMANDS = """
 vault cargo vsce ovsx wrangler railway vercel snyk ngrok heroku infracost rabbitmqctl wpa_passphrase htpasswd runas
-psexec nmcli npm yarn poetry lftp iwconfig smbclient sp_addlogin sp_password keyvault parameter login echo
+psexec nmcli npm yarn poetry lftp iwconfig sqlplus impdp expdp sqlldr rclone configure consul plaintext community
+privilege ikev isakmp securestring sasl smbclient sp_addlogin sp_password keyvault parameter login echo
 """
 _COMMAND_WORDS = tuple(_COMMANDS.split())
 _SHORT_COMMANDS = frozenset(("mc", "net", "send", "expect"))
@@ -57,7 +77,7 @@ _PREFIXES = [
 _STARTS = tuple(prefix for prefix in _PREFIXES if "." not in prefix)
 _STARTS_WITH_POINT = frozenset(prefix.partition(".")[0] for prefix in _PREFIXES if "." in prefix)
 _LONG_WORD = 20
-_NEEDS_A_LOOK = re.compile(r"[/@$\\^`-]|[\w.~+=]{3}\d|\d[\w.~+=]{3}")
+_NEEDS_A_LOOK = re.compile(r"[/@$\\^`-]|on >|:\*:|[\w.~+=]{3}\d|\d[\w.~+=]{3}")
 """Of what no word tells: addresses, options, and numbers within something longer."""
 _MOST_WORDS, _LONGEST_WORD, _OVERLAP = 65536, 64, 32
 _silent: set[str] = set()

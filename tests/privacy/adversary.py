@@ -1,7 +1,7 @@
-"""The third corpus: secrets as they stand in real projects, written before a look at the detector.
+"""The third and the fourth corpus: secrets as they stand in real projects, written before a look at the detector.
 
-`adversary.txt` holds the lines, with § where the secret stands; what it was before anything was mended for it, and what
-was left out of it, is said in docs/privacy.md.
+`adversary.txt` and `formats.txt` hold the lines, with § where the secret stands; what it was before anything was mended
+for them, and what was left out of them, is said in docs/privacy.md.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from pathlib import Path
 
 from tests.privacy.planted import Plant
 
-_FILE = Path(__file__).with_name("adversary.txt")
+ADVERSARY = Path(__file__).with_name("adversary.txt")
+FORMATS = Path(__file__).with_name("formats.txt")
 _ALNUM = string.ascii_letters + string.digits
 _ALPHABETS = {
     "a": _ALNUM,
     "b": _ALNUM + "+/",
     "d": string.digits,
+    "g": "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L",
     "h": _ALNUM + "./",
     "n": "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz",
     "t": string.ascii_uppercase + "234567",
@@ -47,9 +49,22 @@ abandon ability able about above absent absorb abstract absurd abuse access acci
 acoustic acquire across act
 """
 _MNEMONIC = _WORDS.split()
-_TOKEN_FORMS = ('x = "§"', "# §", "call('§', 3)", "§", "/* §", "echo §")
+_TOKEN_FORMS = (
+    'x = "§"',
+    "# §",
+    "call('§', 3)",
+    "§",
+    "/* §",
+    "echo §",
+    "- §",
+    '{"a": "§"}',
+    "<a>§</a>",
+    "x=§",
+)
 _NAMED_FORMS = ("api_key: §", "token = '§'", 'secret: "§"', "Authorization: Bearer §")
-_BEHIND = re.compile(r"echo |§\"? ==|\(\"§\"\)|§\"\.|scott/§|root:§@tcp|VALUES|value=\"§\" key|INSERT|asic §")
+_BEHIND = re.compile(
+    r"echo |§\"? ==|\(\"§\"\)|§\"\.|scott/§|root:§@tcp|VALUES|value=\"§\" key|INSERT|asic §|@tcp\(|send \""
+)
 """Forms in which only what stands behind the value tells: nobody can know while it is typed."""
 
 
@@ -68,10 +83,10 @@ def _made(form: str, rng: random.Random) -> str:
     return re.sub(r"<(\w)(\d+)>", lambda m: "".join(rng.choices(_ALPHABETS[m[1]], k=int(m[2]))), form)
 
 
-def forms() -> Iterator[tuple[str, str, str, str]]:
+def forms(file: Path = ADVERSARY) -> Iterator[tuple[str, str, str, str]]:
     """(kind, language, form of the secret, text around it)"""
     kind = language = make = ""
-    for line in _FILE.read_text("utf-8").splitlines():
+    for line in file.read_text("utf-8").splitlines():
         if line.startswith("## "):
             kind, language, make = line.removeprefix("## ").split(" | ")
         elif make in ("forms", "named"):
@@ -82,10 +97,10 @@ def forms() -> Iterator[tuple[str, str, str, str]]:
             yield kind, language, make, line.replace("\\n", "\n").replace("\\t", "\t").replace("\\\\", "\\")
 
 
-def adversary(seed: int) -> Iterator[Plant]:
+def adversary(seed: int, file: Path = ADVERSARY) -> Iterator[Plant]:
     """Each form once, with a secret of its own."""
     rng = random.Random(seed)
-    for kind, language, form, text in forms():
+    for kind, language, form, text in forms(file):
         before, behind = text.split("§")
         known, _, hidden = form.rpartition("|")
         yield Plant(f"{kind}: {text!r}", language, before + _made(known, rng), _made(hidden, rng), behind)

@@ -1,11 +1,13 @@
-"""The secrets of the third corpus in every position."""
+"""The secrets of the third and the fourth corpus: all in files, all of the third in every position."""
 
 from __future__ import annotations
+
+import random
 
 import pytest
 
 from aix_lsp.privacy.secrets import redact
-from tests.privacy.adversary import adversary, forms, is_told_behind
+from tests.privacy.adversary import FORMATS, adversary, forms, is_told_behind
 from tests.privacy.planted import leaks
 from tests.privacy.test_leaks import POSITIONS, leaked
 
@@ -16,18 +18,22 @@ def test_the_corpus_is_large() -> None:
     texts = list(forms())
     assert len(texts) > 1400
     assert len({kind for kind, *_ in texts}) > 120
+    more = list(forms(FORMATS))
+    assert len(more) > 3000
+    assert len({kind for kind, *_ in more}) > 180
 
 
 @pytest.mark.parametrize("position", POSITIONS)
 def test_nothing_planted_is_left(position: str) -> None:
     found = [
         f"{plant.kind}: {secret}"
-        for plant in adversary(seed=31)
+        for plant in (*adversary(seed=31), *random.Random(31).sample([*adversary(31, FORMATS)], 300))
         if not (position in _TYPED and is_told_behind(plant)) and (secret := leaked(plant, position))
     ]
     assert found == []
 
 
 def test_nothing_planted_is_left_in_a_file() -> None:
-    found = [p.kind for p in adversary(seed=32) if leaks(p.secret, redact(p.text, p.language).text)]
+    secrets = (*adversary(seed=32), *adversary(32, FORMATS))
+    found = [p.kind for p in secrets if leaks(p.secret, redact(p.text, p.language).text)]
     assert found == []

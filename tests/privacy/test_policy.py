@@ -276,7 +276,7 @@ def test_a_glob_of_many_stars_takes_steps_in_proportion(tmp_path: Path) -> None:
 
 
 def test_a_folder_far_down(tmp_path: Path) -> None:
-    folder = tmp_path.joinpath(*["d"] * 100)
+    folder = tmp_path.joinpath(*["d"] * 200)
     folder.mkdir(parents=True)
     (tmp_path / ".gitignore").write_text("x.py\n")
     privacy = Privacy(lambda: [tmp_path])

@@ -22,7 +22,7 @@ from aix_lsp.files import on_thread
 from aix_lsp.fim.reading import LineColumn, read, read_back
 from aix_lsp.fim.window import Window
 from aix_lsp.languages import indexed_language, related
-from aix_lsp.privacy.documents import without_secrets
+from aix_lsp.privacy.documents import PATIENCE_S, without_secrets
 from aix_lsp.privacy.policy import Privacy
 from aix_lsp.privacy.secrets import Redacted, encodable
 from aix_lsp.settings import Settings
@@ -161,10 +161,10 @@ class Neighbours:
 
 def _around(document: DocumentSnapshot, part: tuple[LineColumn, LineColumn]) -> tuple[_Text, ...]:
     """What stands before and after a part of a document, without secrets."""
-    text, found = without_secrets(document.text, document.language, part[0][0])
+    text, found = without_secrets(document.text, document.language, part[0][0], within_s=PATIENCE_S)
     before, after = read_back(text, part[0], _OWN_CHARS), ""
     if part[1][0] < text.line_count:
-        text, more = without_secrets(document.text, document.language, part[1][0])
+        text, more = without_secrets(document.text, document.language, part[1][0], within_s=PATIENCE_S)
         after, found = read(text, part[1], text.line_count, _OWN_CHARS), (*found, *more)
     return tuple(
         _Text.of(Redacted(side, tuple(each for each in found if each in side)))

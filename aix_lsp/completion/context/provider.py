@@ -25,7 +25,7 @@ from aix_lsp.completion.text import DocumentSnapshot, Edit, OpenDocument, Positi
 from aix_lsp.fim.prompt import ContextFile
 from aix_lsp.fim.reading import read, read_back
 from aix_lsp.fim.window import Window
-from aix_lsp.privacy.documents import without_secrets
+from aix_lsp.privacy.documents import PATIENCE_S, without_secrets
 from aix_lsp.settings import Settings
 from aix_lsp.uris import file_path
 
@@ -222,7 +222,7 @@ class ContextProvider:
 
 
 def _query(document: DocumentSnapshot, position: Position) -> dict[str, str]:
-    text, _ = without_secrets(document.text, document.language, *position)
+    text, _ = without_secrets(document.text, document.language, *position, PATIENCE_S)
     return {
         "language": document.language,
         "head": "".join(text.lines(0, _HEAD_LINES))[:_HEAD_CHARS],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aix_lsp.completion.context.ranking import Snippet
 from aix_lsp.completion.text import DocumentSnapshot, Edit, OpenDocument
 from aix_lsp.languages import related
-from aix_lsp.privacy.documents import without_secrets
+from aix_lsp.privacy.documents import PATIENCE_S, without_secrets
 
 _PLACES = 16
 _NEAR_LINES = 16
@@ -77,7 +77,8 @@ def _around(document: DocumentSnapshot, line: int) -> str:
     """Some lines around a line, from where something begins where that is near."""
     line = min(line, document.text.line_count - 1)
     # As where it was left: what was typed there may be unfinished.
-    text, _ = without_secrets(document.text, document.language, line, len(_content(document.text.line(line))))
+    column = len(_content(document.text.line(line)))
+    text, _ = without_secrets(document.text, document.language, line, column, PATIENCE_S)
     start = first = max(0, line - _ABOVE)
     for at in range(line, first - 1, -1):
         if at and text.line(at).strip() and not text.line(at)[0].isspace() and not text.line(at - 1).strip():
