@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 _AGAIN_S = 600.0
 """A text that went unused for so long is sent again: the engine may have dropped it."""
-_MOST_CHARS = 1 << 20
-"""Of one message."""
+_MOST_CHARS = 256 << 10
+"""Of one message: JSON may take six bytes for each, and the engine takes 2 MiB."""
 
 
 class CorpusUploader:

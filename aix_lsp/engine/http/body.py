@@ -10,7 +10,8 @@ from starlette.types import Receive, Scope, Send
 
 from aix_lsp.engine.http.sse import send_error
 
-LARGEST_BODY = 8 << 20
+LARGEST_BODY = 2 << 20
+"""Parsing one takes C code that holds Python's lock throughout, up to 10 ms for so much; /health waits for it."""
 _SMALL_BODY = 256 << 10
 _SLOWEST_S = 20.0
 """How long a body may take to arrive, whatever its size."""
