@@ -120,7 +120,7 @@ class Language:
     id: str
     """The LSP language id."""
     comment: tuple[str, str] = ("", "")
-    """What stands before and after a comment; empty where that is not known, or nothing has to stand after it."""
+    """The markers before and after a comment; empty where unknown, or where none is needed after it."""
     files: tuple[str, ...] = ()
     """Suffixes with their dot, and whole names of files."""
     block: Block = "brace"

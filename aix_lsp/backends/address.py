@@ -44,7 +44,7 @@ class Address:
         return self.root + path
 
     def __str__(self) -> str:
-        """The address as messages show it: without a password that may stand in it."""
+        """The address as messages show it: without a password that it may contain."""
         shown = self.fixed or self.root + self.api.removesuffix("/v1")
         return f"unix:{self.socket}" if self.socket else _USER.sub("//", shown)
 

@@ -22,7 +22,7 @@ class Priority(IntEnum):
 
 
 StopWhen = Literal["", "line", "block"]
-"""End decoding by structure: after the first line, or when the block that the cursor stands in ends."""
+"""End decoding by structure: after the first line, or when the block that the cursor is in ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class GenerateRequest:
     deadline_ms: int | None = None
     heal: bool = True
     recall: float | None = None
-    """How much of what stood elsewhere behind the same words is mixed in, 0 to 1; None leaves it to the engine."""
+    """How much of what followed the same words elsewhere is mixed in, 0 to 1; None leaves it to the engine."""
     corpus: tuple[CorpusText, ...] = ()
     """Where to look for it beside the prompt."""
     shown: int = 0
@@ -81,7 +81,7 @@ class Delta:
     logprob: float | None = None
     """Sum of the log-probabilities (nats) of the tokens behind `text`, where the backend tells."""
     tokens: int = 0
-    """How many generated tokens stand behind `text`, where the backend tells."""
+    """How many generated tokens make up `text`, where the backend tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,9 @@ class ModelInfo:
     fim: bool = True
     """False where the model only continues the prefix."""
     takes_context: bool = False
-    """Whether it is told of other files."""
+    """Whether it uses context from other files."""
     recall: bool = False
-    """Whether its engine mixes in what stood elsewhere, unless told otherwise."""
+    """Whether its engine uses recall by default."""
     device: str = ""
     dtype: str = ""
     running: str = ""

@@ -245,7 +245,7 @@ async def _told(response: aiohttp.ClientResponse) -> str:
 
 
 def _authorities() -> str:
-    """What is wrong with the certificate authorities that OpenSSL was told of, if anything."""
+    """What is wrong with the certificate authorities that OpenSSL was given, if anything."""
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         named = os.environ.get(variable)
         if named and not any(Path(part).exists() for part in named.split(os.pathsep)):

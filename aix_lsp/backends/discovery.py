@@ -1,6 +1,6 @@
 """Finds out what a remote server is, which model it has, and which prompt format suits it best.
 
-Decisions, with their reasons in docs/remote.md: our engine is told everything apart. Where the model's
+Decisions, with their reasons in docs/remote.md: our engine gets every part separately. Where the model's
 format is known it is rendered here, because only then does the prompt grow at its end as the user types,
 whatever the server. Ollama wraps prompts of its own accord, so it gets prompt and suffix. A llama.cpp whose
 model is unknown to us is asked through /infill, any other server with prompt and suffix.

@@ -128,7 +128,7 @@ def _has_token(token_file: Path) -> bool:
 
 
 def _read_own(file: Path) -> str:
-    """What we wrote; a link that stands there instead is not followed. Raises OSError, ValueError."""
+    """What we wrote; a link in its place is not followed. Raises OSError, ValueError."""
     if file.is_symlink():
         raise OSError(f"{file} is a link")
     return read_text(file, _SMALL)

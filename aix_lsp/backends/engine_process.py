@@ -56,7 +56,7 @@ class EngineProcess:
 
 
 def arguments(settings: Settings, endpoint: EngineEndpoint) -> list[str]:
-    """What the program is told to run the engine for these settings."""
+    """The command line that runs the engine for these settings."""
     found = ["engine"]
     found += engine_arguments(settings)
     found += ["--lock", str(endpoint.lock), "--log-file", str(endpoint.log)]

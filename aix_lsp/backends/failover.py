@@ -78,7 +78,7 @@ class FailoverBackend:
         return self._board.subscribe(listener)
 
     async def restart(self) -> None:
-        """Look for all servers afresh."""
+        """Look for all servers again."""
         for server in self._servers:
             await server.restart()
         if self._local is not None:

@@ -34,7 +34,7 @@ _POLITE_S = 5.0
 
 
 def connect(settings: Settings) -> LocalEngine | OpenAIBackend | FailoverBackend:
-    """The backend for these settings. Returns at once; what it finds is told by `status` and `on_status`.
+    """The backend for these settings. Returns at once; what it finds is reported by `status` and `on_status`.
 
     To be called on a running event loop, which the backend then stays on.
     """
@@ -83,7 +83,7 @@ class LocalEngine:
                     yield item
 
     async def restart(self) -> None:
-        """End the engine, for all servers that share it, and start it anew."""
+        """Restart the engine, for all servers that share it."""
         pid = self._supervisor.pid
         if pid:
             log.info("stopping the engine (pid %d) to restart it", pid)

@@ -89,7 +89,7 @@ def _named(body: str, sent: list[str]) -> list[str]:
 
 
 def _mention(name: str) -> str:
-    """A pattern of a field's name in a sentence. Where it is an English word too, it must stand in quotes."""
+    """A pattern of a field's name in a sentence. Where it is an English word too, it must be in quotes."""
     if name in ("n", "stop", "stream", "seed", "temperature"):
         return rf"[\"'`.‘“\[]{name}[\"'`.:’”\]]"
     return rf"\b{name}\b"
@@ -197,7 +197,7 @@ def size(prompt: FimPrompt) -> int:
 
 
 def shortened(prompt: FimPrompt, share: float) -> FimPrompt:
-    """About `share` of a prompt: without other files, and with less of what stands farthest from the cursor."""
+    """About `share` of a prompt: without other files, and with less of the text farthest from the cursor."""
     target = int(size(prompt) * share)
     suffix_chars = min(len(prompt.suffix), target // 4)
     before = target - suffix_chars

@@ -68,7 +68,7 @@ class OpenAIBackend:
         return self._board.subscribe(listener)
 
     async def restart(self) -> None:
-        """Look for the server afresh; it may have changed its model."""
+        """Look for the server again; it may have changed its model."""
         self._exchange = None
         self._health.reset()
         if self._client is not None:

@@ -44,7 +44,7 @@ class Relay:
         return event
 
     def end(self) -> list[Delta]:
-        """What ends the candidates that nobody can go on with."""
+        """What ends the candidates that nobody can continue."""
         return [Delta("", index, "length") for index in range(self._whole.n) if index not in self._ended]
 
     def _rest(self) -> GenerateRequest:

@@ -35,7 +35,7 @@ _LOOK_EVERY_S = 0.5
 _STOP_S = 1.0
 _TELL_EVERY_S = 0.5
 _TELL_AGAIN_S = 2.0
-"""What is in use is told when it has changed, and again after so long while there are requests in flight."""
+"""Usage is reported when it has changed, and again after so long while there are requests in flight."""
 _ANSWER_S = 5.0
 """How long the other replicas may take to tell their figures."""
 
@@ -106,7 +106,7 @@ class Replica:
             if changed or (now.in_flight and time.monotonic() - at > _TELL_AGAIN_S):
                 told, at = now, time.monotonic()
                 context = serve.get_replica_context()
-                # Totals are told, so what is missed comes with the next.
+                # Totals are sent, so a missed report is made up by the next.
                 with contextlib.suppress(RayError, TimeoutError):
                     answers = self._handle().broadcast("hear", context.replica_tag, now)
                     await answers.results_async(timeout_s=_ANSWER_S, return_exceptions=True)

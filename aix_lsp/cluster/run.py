@@ -40,7 +40,7 @@ _TOLD = re.compile(r"\b(?:\w+\.)*(?:ModelError|ServeError|UsersError|UsageError)
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what will be the default, and is warned of
-    # How often the autoscaler is told of the requests in flight; Ray's 10 s suit jobs, not typing.
+    # How often the requests in flight are reported to the autoscaler; Ray's 10 s suit jobs, not typing.
     "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
     "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
 }

@@ -77,7 +77,7 @@ def _about(model: dict[str, object]) -> str:
 def get(name: str, form: Form | None, yes: bool, as_json: bool) -> None:
     """Download a model of the catalogue, after showing its licence and asking.
 
-    A download that broke off goes on where it was. HF_HOME says where models are kept, HF_ENDPOINT names a mirror,
+    An interrupted download resumes where it stopped. HF_HOME says where models are kept, HF_ENDPOINT names a mirror,
     HTTPS_PROXY a proxy, HF_TOKEN (or `hf auth login`) is for models that ask for an account.
     """
     entry = find(name)

@@ -106,7 +106,7 @@ def _run(adaptation: Adaptation) -> None:
 
 
 class _Bar:
-    """A progress bar with the time left; empty until it is told of the first step, so that it can be sent."""
+    """A progress bar with the time left; empty until the first step, so that it can be sent."""
 
     def __init__(self, total: int) -> None:
         self._total, self._seen = total, 0

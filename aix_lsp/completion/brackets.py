@@ -77,7 +77,7 @@ def unpaired(text: str, language_id: str, state: str = "") -> Unpaired:
 
 
 def brackets(text: str, language_id: str, state: str = "") -> list[Bracket]:
-    """All brackets of `text` in order; quotes are none, and what stands in strings and comments is left out."""
+    """All brackets of `text` in order; quotes are none, and those in strings and comments are left out."""
     found = _tokens(text, language_of(language_id), state)
     return [Bracket(token, at) for token, at, was, _ in found if not was and token in "([{)]}"]
 
@@ -88,7 +88,7 @@ def _tokens(text: str, language: Language, state: str) -> Iterator[tuple[str, in
     while match := pattern.search(text, place):
         token, was, place = match.group(), state, match.end()
         if len(token) > 2 and token[0] == "/":
-            if was:  # what ends there may stand between the slashes
+            if was:  # what ends there may be between the slashes
                 place = match.start() + 1
             continue
         if was:

@@ -54,7 +54,7 @@ def rest(track: Track, typed: str) -> str:
 
 
 def contradicts(generation: Generation, typed: str) -> bool:
-    """Whether no track will ever go on from what was typed."""
+    """Whether no track will ever continue what was typed."""
     return not any(_agrees(track, typed) for track in generation.tracks)
 
 

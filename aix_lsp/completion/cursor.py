@@ -32,11 +32,11 @@ class CursorContext:
     ending: str = "\n"
     """The document's line ending around the cursor."""
     placeholders: tuple[str, ...] = ()
-    """What stands in the prompt in place of secrets."""
+    """The placeholders for secrets in the prompt."""
 
     @classmethod
     def of(cls, document: DocumentSnapshot, position: Position) -> CursorContext:
-        """What stands around `position`, a valid one of `document`."""
+        """The text around `position`, a valid one of `document`."""
         text = document.text
         return cls(
             document.uri,
@@ -58,7 +58,7 @@ class CursorContext:
 
     @property
     def in_mid_line(self) -> bool:
-        """Whether code goes on right of the cursor: more than closing punctuation or a comment."""
+        """Whether code continues right of the cursor: more than closing punctuation or a comment."""
         rest = self.line_after
         comment = language_of(self.language).line_comment
         if comment and rest.lstrip().startswith(comment):
@@ -131,7 +131,7 @@ def _body_below(cursor: CursorContext) -> bool:
 
 
 def _between_block_brackets(line: str, rest: str) -> bool:
-    """Whether the cursor stands in a pair of brackets that an editor closed as its block was opened."""
+    """Whether the cursor is in a pair of brackets that an editor closed as its block was opened."""
     return line.rstrip().endswith("{") and rest.startswith("}")
 
 

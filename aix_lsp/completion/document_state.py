@@ -25,7 +25,7 @@ class _Running:
     generation: Generation
     span: Span
     head: str
-    """What stands between the span's start and the generated text, once the popup's entry is accepted."""
+    """The text between the span's start and the generated text, once the popup's entry is accepted."""
     near_before: str
     near_after: str
     typed: str
@@ -118,7 +118,7 @@ class DocumentState:
     def grew(self, generation: Generation) -> None:
         """Cancel a generation that has turned out other than what was typed meanwhile.
 
-        A request that is older than what was typed has no use for it; a newer one may begin anew.
+        A request that is older than what was typed has no use for it; a newer one may start another.
         """
         for running in self._running:
             if running.generation is generation and not self._agrees(running):

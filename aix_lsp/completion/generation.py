@@ -71,7 +71,7 @@ class Generation:
         self.error: BackendError | None = None
         self.cancelled = False
         self.diverged = False
-        """Whether the document was edited so that what is written here is of no use."""
+        """Whether the document was edited in a way that makes this generation useless."""
         self.may_be_cut_short = False
         """Whether it may have ended for want of likelihood."""
         self.typed_along = False

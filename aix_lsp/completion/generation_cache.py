@@ -50,7 +50,7 @@ class GenerationCache:
         context_provider: ContextProvider,
         unreported: Callable[[], tuple[int, int]],
     ) -> None:
-        """`ended` is told of each generation that has ended; `unreported` see PromptBuilder."""
+        """`ended` is called with each generation that has ended; `unreported` see PromptBuilder."""
         self.latency = Mean()
         """Seconds to the first text of a new generation."""
         self._prompts = PromptBuilder(backend, context_provider, unreported)
@@ -102,7 +102,7 @@ class GenerationCache:
     def begin(
         self, context: CompletionContext, state: DocumentState, prefetched_for: Generation | None = None
     ) -> GenerationRef:
-        """Begin a generation. Raises ContentModified where the text went on otherwise.
+        """Begin a generation. Raises ContentModified where the text continued otherwise.
 
         With `prefetched_for` it is one for later, for when that generation's text is accepted.
         """

@@ -24,7 +24,7 @@ _CHARS_PER_TOKEN = 2.6
 """Low for code (3 to 4 is usual), so that a prompt fits; the engine cuts what does not."""
 _SUFFIX_SHARE = 0.25
 _CONTEXT_SHARE = 0.3
-"""Of the prompt, at most: what stands around the cursor tells more than any other file."""
+"""Of the prompt, at most: the text around the cursor says more than any other file."""
 _MOST_CHARS = 32768
 _LONGEST_MS = 15_000
 """A generation that goes on for re-attachment after its request's deadline ends by then."""
@@ -46,7 +46,7 @@ class Prompt:
     request: GenerateRequest
     """For the first candidate."""
     placeholders: tuple[str, ...]
-    """What stands in it in place of secrets."""
+    """The placeholders for its secrets."""
     window: Window
 
 
@@ -77,7 +77,7 @@ class PromptBuilder:
         corpus = self._context_provider.corpus(context, window) if recalls(settings, model) else ()
         prompt, placeholders = clean(window.prompt(document.path, document.language, files), found)
         others = self._context_provider.placeholders(document.uri)
-        # Nobody else's server is told what a user does, unless he wants that.
+        # Acceptance is not reported to other people's servers unless the user wants that.
         tells = not settings.url or settings.report_acceptance
         shown, accepted = self._unreported() if tells else (0, 0)
         request = GenerateRequest(
@@ -157,7 +157,7 @@ def _context_tokens(settings: Settings, model: ModelInfo | None, room: int) -> i
 
 
 def recalls(settings: Settings, model: ModelInfo | None) -> bool:
-    """Whether the engine lets what stands elsewhere weigh in."""
+    """Whether the engine uses recall."""
     return settings.recall and model is not None and model.recall
 
 
@@ -172,7 +172,7 @@ def _stop_when(context: CompletionContext) -> StopWhen:
 
 
 def clean(prompt: FimPrompt, placeholders: tuple[str, ...]) -> tuple[FimPrompt, tuple[str, ...]]:
-    """The prompt as it may be sent, and what stands in it in place of secrets.
+    """The prompt as it may be sent, and the placeholders for its secrets.
 
     Its document has none left (see privacy/documents), but `placeholders`; what comes from elsewhere may.
     """

@@ -232,5 +232,5 @@ def after(position: Position, inserted: str) -> Position:
 
 
 def typed_in(span: Span, text: Text) -> str:
-    """What stands in the span, with "\\n" endings."""
+    """The text in the span, with "\\n" endings."""
     return normalise(text.slice(span.start, span.end))

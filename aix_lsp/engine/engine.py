@@ -112,7 +112,7 @@ class Engine:
     def submit(self, request: Request, stream_key: str = "", ended: Ended | None = None) -> EventStream:
         """Queue a request; one of the same client and `stream_key` that has not ended is cancelled for it.
 
-        `ended` is told its end on the event loop, whoever reads the stream.
+        `ended` is called with its end on the event loop, whoever reads the stream.
         Must be called on the event loop that will read the stream. Raises QueueFull, EngineStopped.
         """
         stream = EventStream(partial(self.cancel, request), ended)
@@ -228,7 +228,7 @@ class Engine:
             self._stepper.add(request)
 
     def _tell(self, request: Request, event: Event) -> None:
-        """Called by the stepper for each event. Once abandoned, nobody is told anything any more."""
+        """Called by the stepper for each event. Once abandoned, no more events are delivered."""
         if isinstance(event, Finished | Failed):
             with self._lock:
                 stream = self._streams.pop(request, None)

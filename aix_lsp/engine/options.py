@@ -15,7 +15,7 @@ from aix_lsp.settings.table import EngineOptions
 __all__ = ["EngineOptions", "Listen", "LoadedModel", "ModelError", "Progress"]
 
 Progress = Callable[[str, float], None]
-"""Told the stage of loading ("weights", "quantize", …) and its fraction, 0 to 1."""
+"""Called with the stage of loading ("weights", "quantize", …) and its fraction, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 _LEAST_PROMPT = 16
 _SMALL = 100_000_000
-"""Weights of a model that what stands elsewhere helps, as far as was measured (training/README.md)."""
+"""The most weights of a model that gains from recall, as far as was measured (training/README.md)."""
 
 _AT_ONCE = 16 << 10
 """Characters of a prompt that is laid out on the loop, within half of the loop's time."""
@@ -51,7 +51,7 @@ _QUICKLY_LAID_OUT = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What clients are told of the model."""
+    """The description of the model for clients."""
 
     name: str
     family: str
@@ -62,9 +62,9 @@ class ModelCard:
     running: str
     """How it is computed and why, for people."""
     recall: bool
-    """Whether what stands elsewhere is mixed into its probabilities where a request does not say."""
+    """Whether recall is used where a request does not say."""
     takes_context: bool
-    """Whether it completes better when it is told of other files."""
+    """Whether it completes better with context from other files."""
 
     def json(self) -> dict[str, object]:
         """As docs/engine-api.md has it."""
@@ -131,7 +131,7 @@ class ServedModel:
         self._loop_free_at = 0.0
 
     async def complete(self, asked: CompletionParameters, account: Account | None = None) -> EventStream:
-        """Start a asked. Its prompt is laid out on another thread, so that the loop goes on serving.
+        """Start a completion. Its prompt is laid out on another thread, so that the loop keeps serving.
 
         Raises PromptTooLong, QueueFull, EngineStopped.
         """

@@ -24,7 +24,7 @@ _HANGS = "the engine hung in a step and is restarting; try again in a moment"
 
 
 class Watchdog:
-    """Looks at the step in flight whenever it is told to.
+    """Looks at the step in flight whenever it is asked to.
 
     A step beyond the limit loses its requests, which ends it before its next layer: it was only slow, and
     the engine serves on. One that does not end by that hangs in an operation, and Python cannot end the

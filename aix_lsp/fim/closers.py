@@ -11,7 +11,7 @@ _LEADING = re.compile(r"[)\]}>\"'`]{1,4}")
 
 
 def only_closers(rest: str) -> bool:
-    """Whether `rest`, what stands right of the cursor in its line, is empty or closing punctuation only."""
+    """Whether `rest`, the text right of the cursor in its line, is empty or closing punctuation only."""
     return _CLOSERS_ONLY.fullmatch(rest) is not None
 
 

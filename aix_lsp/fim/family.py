@@ -51,20 +51,20 @@ class Template:
     """Markers and the slots {context}, {header}, {suffix}, {prefix}, {middle}; without the last the prefix goes on to
     the cursor."""
     middle_lines: int = 0
-    """For models that are told how near the middle begins: in the cursor's line, or so many lines above it at most, to
-    move seldom; with the line end before it. 0 leaves that to the prompt."""
+    """For models whose prompt says how near the middle begins: in the cursor's line, or at most so many lines above it,
+    to move seldom; with the line end before it. 0 leaves that to the prompt."""
     repository: tuple[str, ...] = ()
     """What opens the context, once, where there is any; may name the {repository}."""
     file: tuple[str, ...] = ()
     """One context file, of {path} and {text}; empty where the family was not trained on other files."""
     context_from: int = 0
-    """Weights that a model must have to be told of other files: smaller ones of the family complete worse with them."""
+    """Weights that a model must have to get context from other files: smaller ones complete worse with it."""
     after_files: tuple[str, ...] = ()
     """What ends the context, once, where there is any."""
     header: tuple[str, ...] = ()
     """What tells of the file being completed: {path}, or the comments {path_note} and {language_note}."""
     header_alone: bool = False
-    """Whether the header also stands where there is no context."""
+    """Whether the header is also there where there is no context."""
     bos: str = ""
     """A first token that the family's own code writes out; where empty, the tokenizer's habit is followed."""
     pad: str = ""
@@ -74,7 +74,7 @@ class Template:
     reserved: tuple[str, ...] = ()
     """Other special tokens of the family's tokenizers, which must not be parsed out of somebody's code."""
     requires: tuple[str, ...] = ()
-    """Special tokens, besides the markers of the layout, by which the family is told from its neighbours."""
+    """Special tokens, besides the markers of the layout, that distinguish the family from similar ones."""
     named: str = ""
     """A pattern that the names of the family's models match, ignoring case."""
     by_name: bool = False
@@ -87,7 +87,7 @@ class Template:
 
     @property
     def anchored(self) -> bool:
-        """Whether what stands before the cursor is cut in two, and the model told where."""
+        """Whether the text before the cursor is cut in two, and the model told where."""
         return "{middle}" in self.layout
 
     @property
@@ -96,7 +96,7 @@ class Template:
         return bool(self.file)
 
     def context_helps(self, parameters: int) -> bool:
-        """Whether a model of so many weights (0: unknown) is to be told of other files."""
+        """Whether a model of so many weights (0: unknown) gets context from other files."""
         return self.takes_context and (not parameters or parameters >= self.context_from)
 
     def segments(self, prompt: FimPrompt) -> list[Segment]:

@@ -15,9 +15,9 @@ class ContextFile:
 
 @dataclass(frozen=True, slots=True)
 class FimPrompt:
-    """Everything the model is told, as text.
+    """Everything in the prompt, as text.
 
-    `prefix` ends at the anchor, and `middle` is what stands between the anchor and the cursor. A model in SPM
+    `prefix` ends at the anchor, and `middle` is the text between the anchor and the cursor. A model in SPM
     order sees `prefix + middle` joined; a PSM model sees `middle` after its middle token, so that typing only
     ever appends to the prompt. Without an anchor `middle` is empty.
     """

@@ -253,7 +253,7 @@ def known() -> list[str]:
 
 
 def takes_context(family: str) -> bool:
-    """Whether models of a family, by its name, can be told of other files."""
+    """Whether models of a family, by its name, can use context from other files."""
     return any(template.takes_context for template in FAMILIES if template.name == family)
 
 

@@ -1,7 +1,7 @@
 """Chooses the part of a document that the model sees, so that typing only appends to the prompt.
 
 Pure: a window follows from the one before, the text and the cursor. The prefix's left edge moves in steps
-with hysteresis; the suffix is a frozen snapshot, taken anew when it was edited or the cursor left its place,
+with hysteresis; the suffix is a frozen snapshot, replaced when it was edited or the cursor left its place,
 not when text was typed before it; the prefix ends at an anchor, and what was typed since is the head of the
 middle. Knows nothing of models, tokens or editors. Lengths are in characters (code points).
 """
@@ -53,7 +53,7 @@ class Window:
     """Whether the suffix reaches the document's end."""
 
     def moved_from(self, previous: Window | None) -> bool:
-        """Whether the model has to read the prompt anew, not only what was appended since `previous`."""
+        """Whether the model has to read the whole prompt again, not only what was appended since `previous`."""
         return previous is None or (self.head, self.suffix) != (previous.head, previous.suffix)
 
     def prompt(self, path: str = "", language: str = "", context: tuple[ContextFile, ...] = ()) -> FimPrompt:
@@ -150,7 +150,7 @@ def _after(text: Lines, cursor: LineColumn, limits: Limits) -> tuple[str, bool]:
 
 
 def _still_there(previous: Window, text: Lines, cursor: LineColumn) -> bool:
-    """Whether the frozen suffix is what stands right of the cursor, but for closers just paired."""
+    """Whether the frozen suffix is the text right of the cursor, but for closers just paired."""
     frozen = previous.suffix
     if not frozen:
         return False

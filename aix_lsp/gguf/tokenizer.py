@@ -42,7 +42,7 @@ def names(header: Header) -> list[str]:
 
 
 def special_names(header: Header) -> frozenset[str]:
-    """The tokens that a fill-in-the-middle family is told by, the markers included that only ids name."""
+    """The tokens that identify a fill-in-the-middle family, including markers that only ids name."""
     kinds = header.metadata.get("tokenizer.ggml.token_type") or []
     found = {
         name for name, kind in zip(names(header), kinds, strict=False) if kind in {_CONTROL, _USER_DEFINED}

@@ -80,7 +80,7 @@ async def _serve_sockets(options: ServeOptions) -> int:
 
 
 def _ready(options: ServeOptions, url: str) -> dict[str, Any]:
-    """What whoever started us is told."""
+    """The message to whoever started the server."""
     return {"ready": True, "url": url} | ({"token": options.token} if options.announce_token else {})
 
 

@@ -84,7 +84,7 @@ class Entry:
 
 @cache
 def entries() -> tuple[Entry, ...]:
-    """All of them, as they stand in the file."""
+    """All of them, as they are in the file."""
     table = tomllib.loads(Path(__file__).with_name("catalogue.toml").read_text("utf-8"))
     licences = {one["id"]: Licence(**one) for one in table["licence"]}
     return tuple(

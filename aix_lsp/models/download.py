@@ -230,7 +230,7 @@ def _chunks(download: Download, file: File, start: int) -> Iterator[bytes]:
 
 
 def _wait(error: Exception, idle: int) -> float | None:
-    """Seconds until the next try; None where trying again is of no use."""
+    """Seconds until the next try; None where trying again is useless."""
     if idle >= _TRIES:
         return None
     status = status_of(error)

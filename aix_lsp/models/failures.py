@@ -13,7 +13,7 @@ from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, Reposit
 
 
 class DownloadError(Exception):
-    """A model cannot be downloaded. The message is one line for the user, and says what mends it."""
+    """A model cannot be downloaded. The message is one line for the user, and says how to fix it."""
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -33,7 +33,7 @@ def retry_after(error: Exception) -> float:
 
 
 def explained(error: Exception, repository: str) -> DownloadError:
-    """What a failure means, and what mends it."""
+    """What a failure means, and how to fix it."""
     endpoint, status = constants.ENDPOINT, status_of(error)
     if isinstance(error, DownloadError):
         return error

@@ -49,7 +49,7 @@ def _due(file: Path, today: date) -> str:
 
 def better() -> Catalogued | None:
     """Of the models that fit, are quick enough by what was measured here, and may be used for any work: the largest of
-    the family that stands first in the catalogue.
+    the family that comes first in the catalogue.
     """
     found = [one for one in catalogued() if _suits(one)]
     family = found[0].entry.family if found else ""

@@ -19,7 +19,7 @@ _LARGEST = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Catalogued:
-    """A model of the catalogue as it stands on this computer."""
+    """A model of the catalogue as it is on this computer."""
 
     entry: Entry
     fit: Fit

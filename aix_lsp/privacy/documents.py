@@ -74,7 +74,7 @@ _Steps = Generator[None, None, _Clean]
 def without_secrets(
     text: T, language: str, line: int, column: int = -1, within_s: float = math.inf
 ) -> tuple[T, tuple[str, ...]]:
-    """The text around a line with each secret replaced, all places where they were; and what stands in their place.
+    """The text around a line with each secret replaced, all places where they were; and the placeholders for them.
 
     With a `column`, that is where the user is typing: what is still unfinished there is judged more strictly. What
     `within_s` seconds of processor time do not suffice to search is left empty; see `search_ahead`.

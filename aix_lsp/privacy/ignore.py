@@ -28,7 +28,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 OURS = (".aixignore", ".aiignore", ".aiexclude", ".cursorignore", ".codeiumignore")
-"""Ours, and those by which other tools are told the same. What one ignores, no other one allows."""
+"""Our ignore file, and those of other AI tools. What one ignores, no other one allows."""
 _MOST_WILD_AROUND = 2 * MOST_WILD
 """Of all ignore files above one file."""
 _REMEMBERED_S = 5.0

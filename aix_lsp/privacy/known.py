@@ -23,7 +23,7 @@ _MOST_CHARACTERS = 2_000_000
 _BEFORE, _BEHIND = 8, 40
 """Lines around an edit in which a name and its value are looked for."""
 _LASTING = re.compile(r"(?=.*[^\W\d_])(?=.*[\d!#$%^&*+?@/=])\S{8,512}")
-"""Other values are words that stand elsewhere for something else."""
+"""Other values are words that occur elsewhere for something else."""
 
 _PARTS = re.compile(r"[/:=?&@,;]")
 

@@ -48,7 +48,7 @@ PRIVATE, PUBLIC = "private", "public"
 
 
 class Redacted(NamedTuple):
-    """A text without its secrets, and what stands in their place."""
+    """A text without its secrets, and the placeholders for them."""
 
     text: str
     placeholders: tuple[str, ...]

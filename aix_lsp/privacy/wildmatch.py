@@ -103,7 +103,7 @@ def _run(chunks: list[str], stars: list[str], last: bool) -> str:
 
 
 def _one(pattern: str, at: int, paths: bool) -> tuple[str, int] | None:
-    """The expression of what stands at `at`, which is no star, and where the pattern goes on."""
+    """The expression of the text at `at`, which is no star, and where the pattern goes on."""
     char = pattern[at]
     if char == "?":
         return ("[^/]" if paths else "."), at + 1

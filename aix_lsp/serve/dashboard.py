@@ -40,7 +40,7 @@ def dashboard_app(figures: Figures, token: str) -> Starlette:
 
 
 async def serve(figures: Figures, port: int, opened: Callable[[str], None]) -> None:
-    """Serve the page until interrupted; `opened` is told its address, which holds a token. Raises OSError."""
+    """Serve the page until interrupted; `opened` gets its address, which contains a token. Raises OSError."""
     token = secrets.token_urlsafe(24)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

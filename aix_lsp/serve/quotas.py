@@ -53,7 +53,7 @@ class _Spent:
 
 @dataclass(frozen=True, slots=True)
 class InUse:
-    """What users and classes have in use at one replica, as the others are told."""
+    """What users and classes have in use at one replica, as reported to the others."""
 
     in_flight: dict[_Key, int]
     spent: dict[_Key, tuple[int, int, float]]

@@ -201,7 +201,7 @@ class UserDirectory:
         return Identity(name, user.user_class, kind, in_flight, tokens)
 
     async def follow(self) -> None:
-        """Read the file again whenever it changes, for ever. A damaged one is told of, and changes nothing."""
+        """Read the file again whenever it changes, for ever. A damaged one is reported, and changes nothing."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             stamp = await asyncio.to_thread(_stamp, self._path)

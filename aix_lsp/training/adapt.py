@@ -156,7 +156,7 @@ class Adaptation:
         return self.out
 
     def _recipe(self, passes: float) -> Recipe:
-        """A fifth of the rates that weights are made with: they are to move, not to begin anew."""
+        """A fifth of the rates that weights are made with: they should move, not start over."""
         codec = Codec.load(self.base)
         sample = "".join(d.text[:4000] for d in self.material.train[:50])
         tokens = int(passes * self.material.size * len(codec.encode(sample)) / len(sample.encode()))

@@ -36,7 +36,7 @@ _SAVE, _STOP, _FALL, _FINISHED = 1, 2, 3, 4
 _FINE = 1_000_000  # parts of a factor, as whole numbers that workers agree on
 
 Progress = Callable[[int, float], None]
-"""Told the tokens seen and the last loss in nats a token."""
+"""Called with the tokens seen and the last loss in nats a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Trainer:
         self._batches = batches(feed, min(12, (os.cpu_count() or 2) - 1) if self.device.type == "cuda" else 0)
 
     def run(self, progress: Progress | None = None) -> None:
-        """Train until the recipe's tokens are seen; `progress` is told of each step. See also `stop`."""
+        """Train until the recipe's tokens are seen; `progress` is called after each step. See also `stop`."""
         self.run_to(self.recipe.tokens, progress)
         self._update_average()
         self._note(**self.scores(), finished=True)

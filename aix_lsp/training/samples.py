@@ -174,7 +174,7 @@ class Stream:
     def _surroundings(
         self, rng: Random, document: Document, start: int, room: int
     ) -> tuple[str, tuple[ContextFile, ...]]:
-        """The path that is told, or "", and pieces of other files."""
+        """The path in the prompt, or "", and pieces of other files."""
         with_context, with_path = rng.random() < _WITH_CONTEXT, rng.random() < _WITH_PATH
         context: tuple[ContextFile, ...] = ()
         if with_context and room > 250 and self._template.takes_context:

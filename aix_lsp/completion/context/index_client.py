@@ -32,7 +32,7 @@ class IndexClient:
     """A process that searches workspace folders."""
 
     def __init__(self, progress: Progress, indexed: Callable[[], None]) -> None:
-        """`progress` is told the folder, and how many of how many files are done; `indexed` when all are.
+        """`progress` gets the folder, and how many of how many files are done; `indexed` when all are.
 
         Nothing is left to do when the two numbers are the same.
         """

@@ -1,6 +1,6 @@
 """The texts around a document's window: the rest of the document, and the nearest files.
 
-An engine looks in them for what stood elsewhere behind the words before the cursor; no model reads them, so they
+An engine looks in them for what followed the words before the cursor (recall); no model reads them, so they
 may be long. They are read on a thread, for the requests to come.
 """
 
@@ -38,7 +38,7 @@ Stamp = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A text as an engine is told it, and what stands in it in place of secrets."""
+    """A text as it is sent to an engine, and the placeholders for its secrets."""
 
     told: CorpusText
     placeholders: tuple[str, ...]
@@ -53,7 +53,7 @@ class _State:
     """What is known for one document."""
 
     part: tuple[LineColumn, LineColumn] | None = None
-    """Of the document, what was not read: `own` is what stands before and after it."""
+    """Of the document, what was not read: `own` is the text before and after it."""
     known: bool = False
     own: tuple[_Text, ...] = ()
     files: tuple[_Text, ...] = ()
@@ -93,7 +93,7 @@ class Neighbours:
         return state.told
 
     def placeholders(self, uri: str) -> tuple[str, ...]:
-        """What stands in the texts of a document in place of secrets."""
+        """The placeholders for secrets in a document's texts."""
         state = self._states.get(uri)
         texts = (*state.own, *state.files) if state is not None else ()
         return tuple(chain.from_iterable(text.placeholders for text in texts))
@@ -160,7 +160,7 @@ class Neighbours:
 
 
 def _around(document: DocumentSnapshot, part: tuple[LineColumn, LineColumn]) -> tuple[_Text, ...]:
-    """What stands before and after a part of a document, without secrets."""
+    """The text before and after a part of a document, without secrets."""
     text, found = without_secrets(document.text, document.language, part[0][0], within_s=PATIENCE_S)
     before, after = read_back(text, part[0], _OWN_CHARS), ""
     if part[1][0] < text.line_count:

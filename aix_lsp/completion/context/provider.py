@@ -162,7 +162,7 @@ class ContextProvider:
     ) -> tuple[ContextFile, ...]:
         """The context of a prompt, in at most `budget` characters.
 
-        `moved` says whether the model reads the window anew anyway.
+        `moved` says whether the model reads the whole window again anyway.
         """
         if budget <= 0:
             return ()
@@ -185,7 +185,7 @@ class ContextProvider:
         return self._neighbours.texts(context.document, window, context.position, context.settings)
 
     def placeholders(self, uri: str) -> tuple[str, ...]:
-        """What stands in place of secrets in what was given last for a document: context and corpus."""
+        """The placeholders for secrets in what was given last for a document: context and corpus."""
         state = self._states.get(uri)
         kept = (
             chain.from_iterable(snippet.placeholders for snippet in state.kept) if state is not None else ()

@@ -38,14 +38,14 @@ class Snippet:
 
     source: Source
     path: str
-    """As the model is told it: inside the workspace, never absolute."""
+    """As the model sees it: relative to the workspace, never absolute."""
     text: str
     uri: str = ""
     """The file that it comes from; empty where it comes from none."""
     rank: int = 0
     """Its place among what the source has found, 0 for the best."""
     placeholders: tuple[str, ...] = ()
-    """What stands in it in place of secrets, where that is known."""
+    """The placeholders for its secrets, where that is known."""
 
 
 def choose(snippets: Iterable[Snippet], window: str, budget: int) -> list[Snippet]:

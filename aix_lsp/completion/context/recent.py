@@ -61,7 +61,7 @@ class RecentPlaces:
         self._closed = {each.uri: each for each in documents if each.uri in with_places}
 
     def snippets(self, document: DocumentSnapshot) -> Iterator[Snippet]:
-        """What stands around the last places in other documents that have to do with `document`."""
+        """The text around the last places in other documents that have to do with `document`."""
         rank = 0
         for place in self._places:
             other = self.document(place.uri)

@@ -13,7 +13,7 @@ from aix_lsp.fim.block import indentation
 from aix_lsp.fim.closers import only_closers, without_closers
 
 _AT_ITS_OPENER = re.compile(r"[)\]}]|(?:case|default|public|private|protected|else|elif|except|end)\b|#")
-"""Lines of a block that may stand as deep as the line that opened it."""
+"""Lines of a block that may be indented as deep as the line that opened it."""
 _FLAT = re.compile(r"\s*(?:namespace|extern)\b")
 """Lines that open blocks in which nothing is indented."""
 _LINES_TO_OPEN = 2
@@ -25,7 +25,7 @@ _PUNCTUATION = ";:,."
 def balance(text: str, cursor: CursorContext, done: bool) -> Cut:
     """Keep what comes before the first such closer, and in mid-line before a bracket or string that is left open.
 
-    At a line's end a suggestion may close what is closed further right, if it soon opens as much anew: `} else {`.
+    At a line's end a suggestion may close what is closed further right, if it soon opens as much again: `} else {`.
     Closers that are all of the line's rest are `fit`'s.
     """
     state = state_at(cursor.before, cursor.language)
@@ -54,9 +54,9 @@ class _Open(NamedTuple):
 
 
 def _fits_up_to(text: str, found: list[Bracket], open_: _Open, again: bool) -> tuple[int | None, bool]:
-    """(where the text ceases to fit what stands right of it, None where it fits; whether it never will again).
+    """(where the text ceases to fit the text right of it, None where it fits; whether it never will again).
 
-    `again` says whether what is closed too much may be opened anew.
+    `again` says whether what is closed too much may be opened again.
     """
     around = open_.free + open_.taken
     opened: list[str] = []
@@ -95,7 +95,7 @@ def _too_late(behind: str) -> bool:
 def _open(before: str, after: str, language: str) -> _Open | None:
     """What may be closed at the cursor, and what is closed right of it; None where it cannot be told.
 
-    Whoever types leaves open what stands nearest to the cursor: of the openers left of it, the fewest are
+    People who type leave open the brackets nearest to the cursor: of the openers left of it, the fewest are
     passed over that let the others pair with the closers right of it, in kind and in indentation.
     """
     state = state_at(before, language)
@@ -145,7 +145,7 @@ def _pair(opener: Bracket, before: str, closer: Bracket, after: str) -> bool:
 
 
 def _line_of(bracket: Bracket, text: str) -> str:
-    """The line that a bracket stands on, from its head."""
+    """The line that a bracket is on, from its head."""
     return text[text.rfind("\n", 0, bracket.at) + 1 :].partition("\n")[0]
 
 
@@ -223,5 +223,5 @@ def _candidates(text: str, found: Unpaired) -> list[Bracket]:
 
 
 def _inside(cursor: CursorContext, rest: str) -> bool:
-    """Whether the cursor stands between brackets that the rest closes."""
+    """Whether the cursor is between brackets that the rest closes."""
     return bool(unpaired(cursor.line_before, cursor.language).openers) and rest.lstrip()[:1] in ")]}"

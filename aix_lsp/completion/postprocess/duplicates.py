@@ -152,7 +152,7 @@ def _may_repeat(head: str, target: str, fresh: bool) -> bool:
 
 
 def _counts(target: str, fresh: bool) -> bool:
-    """Whether a line that is just like the line below repeats it: a sign or a short word stands on many lines."""
+    """Whether a line that is just like the line below repeats it: a sign or a short word occurs on many lines."""
     return significant(target) or (fresh and closes_block(target) and any(map(str.isalpha, target)))
 
 

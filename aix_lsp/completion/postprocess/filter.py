@@ -35,7 +35,7 @@ def significant(line: str) -> bool:
 
 
 def alike(one: str, other: str) -> bool:
-    """Whether two lines have the same words, whatever stands between them.
+    """Whether two lines have the same words, whatever is between them.
 
     A letter makes another line: `minX`, `minY` and `left`, `right` are what people write below each other. Of the
     lines that authors wrote above one within a tenth of its edit distance, the field's usual measure, all are right.

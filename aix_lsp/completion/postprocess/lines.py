@@ -16,9 +16,9 @@ _INDENTED = re.compile(r"^([ \t])[ \t]*(?=[^\s*])", re.MULTILINE)
 _ENOUGH = 3
 _INDENTED_LINE = re.compile(r"^( {2,})[^\s*]", re.MULTILINE)
 _GOES_ON = tuple("([{,=\\|&+-*/<?")
-"""A line that ends so goes on below, deeper."""
+"""A line that ends so continues below, deeper."""
 _CONTINUES = tuple(".?:|&+-*/")
-"""A line that begins so goes on with the one above."""
+"""A line that begins so continues the one above."""
 
 
 def one_line(text: str, cursor: CursorContext, done: bool) -> Cut:
@@ -65,7 +65,7 @@ def trailing(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def indentation(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """What stands before the cursor is not written again, nor a blank more of it.
+    """The text before the cursor is not written again, nor a blank more of it.
 
     Deeper indentation stays where the line above asks for it, in strings and comments, and where it completes what
     the user has begun to indent.
@@ -91,7 +91,7 @@ def indentation(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def _is_deeper(code: str, cursor: CursorContext) -> bool:
-    """Whether the cursor's line may well stand deeper than it does."""
+    """Whether the cursor's line may well be indented deeper than it is."""
     above = cursor.line_above()
     indent = above[: len(above) - len(above.lstrip())]
     opens = opens_block(above, language_of(cursor.language)) or above.endswith(_GOES_ON)

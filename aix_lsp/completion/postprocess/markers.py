@@ -78,7 +78,7 @@ def placeholders(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def chat(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """The code in `text`: what stands in its fence, else all of it up to a fence; nothing of a sentence.
+    """The code in `text`: the text in its fence, else all of it up to a fence; nothing of a sentence.
 
     A document that has fences or sentences of its own, and a cursor in a comment or a string, are left alone.
     """
@@ -109,7 +109,7 @@ def chat(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def _takes_prose(cursor: CursorContext) -> bool:
-    """Whether a sentence may well stand at the cursor. Little is known of a language without a comment sign."""
+    """Whether a sentence may well be at the cursor. Little is known of a language without a comment sign."""
     language = language_of(cursor.language)
     if "sentences" in language.traits or not language.comment[0]:
         return True
@@ -117,7 +117,7 @@ def _takes_prose(cursor: CursorContext) -> bool:
 
 
 def _fenced(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """What stands in a fence, which may begin with the cursor's line anew."""
+    """The text in a fence, which may begin by repeating the cursor's line."""
     line = cursor.line_before
     if line.strip():
         if text.startswith(line):

@@ -26,7 +26,7 @@ _BEAT_S = 15.0
 _LOOKS = ("/health", "/metrics", "/aix/status")
 """Whoever asks for these only looks, and keeps no engine from leaving."""
 STUCK_S = 20.0
-"""From when on a step in flight is told of in /health."""
+"""Seconds after which a step in flight is reported by /health."""
 
 
 class Service:

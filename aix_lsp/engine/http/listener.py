@@ -50,7 +50,7 @@ def hold_lock(path: str) -> Iterator[None]:
 
 
 def open_socket(listen: Listen, owned: bool) -> tuple[socket.socket, str]:
-    """A listening socket, and its URL as clients are told.
+    """A listening socket, and its URL for clients.
 
     `owned` says that a lock is held, so that a socket file found here can only be a dead engine's.
     Raises CannotListen, AlreadyServed.

@@ -77,7 +77,7 @@ def _errors_as_unfit() -> Iterator[None]:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """How a model is to be run: `dtype` is the setting, `auto` or a name; `positions` the longest sequence;
-    `sample` some text in tokens, that int8 is judged by; `excluded` kernels are known to be of no use here."""
+    `sample` some text in tokens, that int8 is judged by; `excluded` kernels are known not to work here."""
 
     dtype: str
     precision: Precision

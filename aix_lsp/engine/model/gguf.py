@@ -26,7 +26,7 @@ from aix_lsp.gguf.tokenizer import write_tokenizer
 from aix_lsp.paths import cache_dir
 
 _POINTER = "gguf.json"
-_FORM = 2  # of what is cached; a change of it makes every folder anew
+_FORM = 2  # of what is cached; changing it rebuilds every folder
 _THREADS = 2  # that dequantise; each holds a tensor in float32
 
 
@@ -90,7 +90,7 @@ def read_weights(folder: Path, dtype: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """A model without its modules' tree: transformers maps the names of each module anew, seconds in all, and all that
+    """A model without its modules' tree: transformers maps the names of each module again, seconds in all, and all that
     runs here is mapped by the whole one's names."""
 
     config: Any

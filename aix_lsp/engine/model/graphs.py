@@ -85,7 +85,7 @@ class _Recorded:
         return self._logits[:rows]
 
     def _compute(self) -> Tensor:
-        # Built anew in each call: what a batch derives from its tables is part of the recording.
+        # Built in each call: what a batch derives from its tables is part of the recording.
         return self._forward(
             Plan(
                 tokens=self._tokens,

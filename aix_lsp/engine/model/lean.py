@@ -89,7 +89,7 @@ class LeanModel:
 
     def convert(self, make: Callable[[FloatProjection], Project], progress: Callable[[float], None]) -> None:
         """Replace each projection by what `make` makes of it, one by one, so that memory holds one weight
-        twice; `progress` is told the share that is done."""
+        twice; `progress` gets the share that is done."""
         for number, layer in enumerate(self.layers):
             for name in PROJECTIONS:
                 setattr(layer, name, make(getattr(layer, name)))

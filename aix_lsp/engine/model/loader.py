@@ -35,7 +35,7 @@ _SMALL = 100_000_000
 
 
 def load(options: EngineOptions, progress: Progress) -> LoadedModel:
-    """Load `options.model` and make it ready; `progress` is told the stages `files`, `download`, `weights`,
+    """Load `options.model` and make it ready; `progress` gets the stages `files`, `download`, `weights`,
     `check`, `quantize` and `threads`. Raises ModelError."""
     device = precision.find_device(options.device)
     progress("files", 0.0)

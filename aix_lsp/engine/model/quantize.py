@@ -182,7 +182,7 @@ _Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]]"
 
 
 class Codes:
-    """The codes of `count` rows and views of them. Those of few rows are kept and written anew by the next call.
+    """The codes of `count` rows and views of them. Those of few rows are kept and overwritten by the next call.
 
     `both` is `[2 * count, width]`, all coarse rows before the fine ones. What a step of a coarse code is worth
     stands in `worth` `[count, 1]`; of few rows in `_mix` `[count, 2 * count]`, with that of a fine one, such that the

@@ -40,7 +40,7 @@ class Weights:
 
 
 def find_folder(options: EngineOptions, progress: Progress) -> Path:
-    """The folder with the model's files, downloaded where need be. Raises ModelError."""
+    """The folder with the model's files, downloaded where necessary. Raises ModelError."""
     name = options.model
     if name == "embedded":
         return embedded()

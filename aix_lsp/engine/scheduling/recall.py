@@ -30,9 +30,9 @@ class Shares(NamedTuple):
     """What a match gets of the probability, by its length in tokens from 0 on; longer ones have the last share."""
 
     own: Sequence[float]
-    """Where it stands in the request's own texts, which the model has read, too."""
+    """Where it occurs in the request's own texts, which the model has read, too."""
     corpus: Sequence[float]
-    """Where it stands in the corpus alone."""
+    """Where it occurs in the corpus alone."""
 
     def of(self, length: int, own: bool) -> float:
         """The share of a match of so many tokens."""
@@ -68,7 +68,7 @@ SHARES = Shares(
 
 class Match(NamedTuple):
     """Where the longest end of a text stands in what was given: its places in the sequence's own texts and in the
-    corpus. `length` is 0 where it stands nowhere.
+    corpus. `length` is 0 where it occurs nowhere.
     """
 
     length: int
@@ -93,7 +93,7 @@ class Draft:
 
 
 class Recall:
-    """One sequence's texts. The last of them is what stands before the cursor; it grows by what is generated.
+    """One sequence's texts. The last of them is the text before the cursor; it grows by what is generated.
 
     What was generated serves for drafts only, which cannot change the text: a model that believes its own words
     repeats itself, and what is mixed in must not depend on what was drafted.
@@ -131,7 +131,7 @@ class Recall:
 
     @property
     def matched(self) -> int:
-        """How many of the last tokens stand elsewhere, too."""
+        """How many of the last tokens occur elsewhere, too."""
         return self._match.length
 
     @property

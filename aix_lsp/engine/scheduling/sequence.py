@@ -142,7 +142,7 @@ class Request:
     corpus: NgramIndex = EMPTY
     """Other texts to look in for what may come next."""
     recall_weight: float = 0.0
-    """How much of what stood elsewhere is mixed into the model's probabilities, 0 to 1."""
+    """How much recall is mixed into the model's probabilities, 0 to 1."""
     parts: tuple[tuple[str, int], ...] = ()
     """The prompt's parts in order, with their lengths in tokens: what reuse is counted by."""
 

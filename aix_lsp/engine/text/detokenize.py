@@ -88,7 +88,7 @@ def _failures(stop: str) -> list[int]:
 
 
 class LineEnd:
-    """Ends with the line: before the first line break, or where the cursor stands at the end of its line,
+    """Ends with the line: before the first line break, or where the cursor is at the end of its line,
     before the first that follows visible text, so that a suggestion may also be the next line.
     """
 

@@ -61,7 +61,7 @@ class Completion:
 
 
 class Expected(NamedTuple):
-    """The chances that a right token was given by the model and by what stood elsewhere."""
+    """The chances that a right token was given by the model and by text from elsewhere."""
 
     matched: int
     """How many tokens before it stood elsewhere, too; at least 1."""
@@ -75,7 +75,7 @@ class Completer:
     """One model with its prompt format."""
 
     def __init__(self, model: NextToken, neighbours: Sequence[Document] | None = None) -> None:
-        """With `neighbours` what stands elsewhere in the prompt and in those of them that are of the document's
+        """With `neighbours` text from elsewhere in the prompt and in those of them that are of the document's
         package is mixed in, as the engine does it.
         """
         self.model = model

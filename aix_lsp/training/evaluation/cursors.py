@@ -35,7 +35,7 @@ class Cursor:
         return self.document.text[self.start : self.end]
 
     def prompt(self, suffix: bool = True) -> FimPrompt:
-        """What the model is told, about as much as the server's windows hold; without `suffix` nothing behind it."""
+        """The prompt, about as large as the server's windows; without `suffix`, nothing after the cursor."""
         text = self.document.text
         left = max(0, self.start - PREFIX_CHARACTERS)
         left = text.rfind("\n", 0, left) + 1 if left else 0

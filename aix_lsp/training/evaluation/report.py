@@ -48,7 +48,7 @@ def evaluate(
 ) -> Figures:
     """Every figure of one model, and some of its answers; with `recall` as the engine mixes it in.
 
-    `known` are figures of an evaluation that was ended early; `keep` is told what there is after each group.
+    `known` are figures of an evaluation that was ended early; `keep` gets the figures so far after each group.
     """
     extent = extent or Extent()
     completer = Completer(model, documents if recall else None)

@@ -80,7 +80,7 @@ def answers(completer: Completer, cursors: Iterable[Cursor]) -> list[Answer]:
 def exact_lines(
     completer: Completer, cursors: Iterable[Cursor], suffix: bool = True, heal: bool = True
 ) -> float:
-    """Share of line cursors answered exactly; without `suffix` only what stands before them is told."""
+    """Share of line cursors answered exactly; without `suffix`, the prompt has only the text before them."""
     right = []
     for cursor in cursors:
         prompt = cursor.prompt(suffix)
@@ -92,7 +92,7 @@ def exact_lines(
 
 
 def middle_bits(completer: Completer, cursors: Iterable[Cursor], suffix: bool = True) -> float:
-    """Bits a byte of what stood at the cursors; without `suffix` only what stands before them is told."""
+    """Bits per byte of the text at the cursors; without `suffix`, the prompt has only the text before them."""
     nats, size = 0.0, 0
     for cursor in cursors:
         nats += completer.nats(cursor.prompt(suffix), cursor.wanted)

@@ -61,7 +61,7 @@ def _begin(path: str) -> None:
 
 
 def build(database: Path, gate: Gate, skip: Collection[str] = (), *, own_process: bool = False) -> None:
-    """Bring the index up to date; a damaged one, or one that is mostly waste, is made anew.
+    """Bring the index up to date; a damaged one, or one that is mostly waste, is rebuilt.
 
     In a process of its own it lowers that process's priority where the work takes long.
     """

@@ -25,7 +25,7 @@ Chunk = tuple[int, int]
 
 SIGNATURE_LINES = 6
 SHAPE_LINES = 16
-"""Lines told of a type whose body says how it is used, such as a struct's fields."""
+"""Lines shown of a type whose body says how it is used, such as a struct's fields."""
 _MOST = 400
 """Definitions of one file; more are generated."""
 _C = (
@@ -65,7 +65,7 @@ def _end(start: int, stop: int, outer: list[int], inner: list[int]) -> int:
 
 
 def _borders_of(tree: Tree) -> tuple[list[int], list[int]]:
-    """Lines at which a node begins: of the file, and of what stands in those."""
+    """Lines at which a node begins: of the file, and of what is inside those."""
     outer, inner = [], []
     before, latest = None, None
     for node in tree.root_node.named_children:

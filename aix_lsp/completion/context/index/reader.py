@@ -20,7 +20,7 @@ OUTLINE_LINES = 14
 
 @dataclass(frozen=True)
 class Query:
-    """What stands at a cursor; `path` is inside the workspace folder."""
+    """The text at a cursor; `path` is inside the workspace folder."""
 
     path: str
     language: str
@@ -44,7 +44,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """Some lines of a file; `placeholders` are what stands in them in place of secrets."""
+    """Some lines of a file; `placeholders` stand for their secrets."""
 
     path: str
     text: str

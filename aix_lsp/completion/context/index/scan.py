@@ -121,9 +121,9 @@ def scan(
     skip: Collection[str] = (),
     begin: Callable[[str], None] = lambda path: None,
 ) -> None:
-    """Make the index say what is in the folder. `report` is told how many of how many files are done.
+    """Bring the index up to date with the folder. `report` gets how many of how many files are done.
 
-    `begin` is told each file before it is parsed, which may end the process (`processor_limit`); those of `skip` are
+    `begin` gets each file before it is parsed, which may end the process (`processor_limit`); those of `skip` are
     entered without looking into them.
     """
     known = dict(store.stamps())

@@ -207,7 +207,7 @@ class Builder:
         progress: Progress,
         ended: Callable[[str], None],
     ) -> None:
-        """`ended` is told the file that was the end of it, or nothing where it has ended in order."""
+        """`ended` gets the file that killed it, or nothing where it ended normally."""
         self._process = processes.start(
             "aix_lsp.completion.context.index.build",
             str(root),
