@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
+from aix_lsp.backends import health
+from tests.backends.servers import CompletionsServer, says, serving
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[CompletionsServer]:
+    async with serving(CompletionsServer(says("4", "2"))) as running:
+        yield running
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server in trouble may be asked again at once."""
+    monkeypatch.setattr(health, "_PAUSES_S", dict.fromkeys(health._PAUSES_S, (0.0,)))
 
 
 @pytest.fixture

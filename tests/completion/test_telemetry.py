@@ -81,9 +81,7 @@ def test_what_is_retained(inserted: str, text: str, expected: tuple[int, int]) -
     assert retained(inserted, Text.of(text), 0) == expected
 
 
-async def test_the_service_counts_and_saves() -> None:
-    backend = ScriptedBackend()
-    service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="never"))
+async def test_the_service_counts_and_saves(backend: ScriptedBackend, service: CompletionService) -> None:
     editor = Editor.at(service, "x = |\n")
     answer = editor.watch()
     call = await backend.called()
@@ -108,9 +106,9 @@ async def test_the_service_counts_and_saves() -> None:
     assert (saved["requests"], saved["accepted"]) == (2, 1)
 
 
-async def test_what_is_cancelled_unseen_is_waste() -> None:
-    backend = ScriptedBackend()
-    service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="never"))
+async def test_what_is_cancelled_unseen_is_waste(
+    backend: ScriptedBackend, service: CompletionService
+) -> None:
     editor = Editor.at(service, "x = |\n")
     answer = editor.watch()
     call = await backend.called()
@@ -124,10 +122,10 @@ async def test_what_is_cancelled_unseen_is_waste() -> None:
     assert (told["generations"], told["wasted_tokens"], told["answered"]) == (1, 1, 0)
 
 
-async def test_each_stream_of_a_generation_is_paid_for_once() -> None:
+async def test_each_stream_of_a_generation_is_paid_for_once(
+    backend: ScriptedBackend, service: CompletionService
+) -> None:
     """The further candidates of an invoked ask are another request; a filter that ends one loses no count."""
-    backend = ScriptedBackend()
-    service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="never"))
     editor = Editor.at(service, "x = |\n")
     first = editor.watch()
     call = await backend.called()
@@ -157,9 +155,8 @@ async def test_each_stream_of_a_generation_is_paid_for_once() -> None:
     ],
 )
 async def test_a_request_tells_what_was_accepted_since_the_last_one(
-    settings: Settings, told: list[tuple[int, int]]
+    backend: ScriptedBackend, settings: Settings, told: list[tuple[int, int]]
 ) -> None:
-    backend = ScriptedBackend()
     chosen = replace(settings, deadline_ms=60_000, prefetch="never", wait_ms=0)
     service = CompletionService(backend, lambda language: chosen)
     editor = Editor.at(service, "x = |\n")

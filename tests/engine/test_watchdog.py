@@ -19,6 +19,7 @@ from aix_lsp.engine.engine import Engine, EngineStopped
 from aix_lsp.engine.events import Failed
 from aix_lsp.engine.watchdog import Watchdog
 from tests.engine.fakes import FakeRunner, Gate, events_of, expected, request, tokens_in, until
+from tests.models.prepared import keep_prepared, take_prepared
 
 HANGING_ENGINE = """
 import sys, threading
@@ -41,7 +42,7 @@ def load(options, progress):
     model.runner.step = held
     return model
 
-listen = Listen(uds=str(folder / "engine.sock"), lock=str(folder / "lock"), step_limit_s=0.5)
+listen = Listen(uds=str(folder / "engine.sock"), lock=str(folder / "lock"), step_limit_s=2.0)
 sys.exit(process.run(EngineOptions(threads=1), listen, load))
 """
 """The real engine with the embedded model, whose steps a file in its folder holds up."""
@@ -94,6 +95,7 @@ def folder() -> Iterator[Path]:
 async def hanging_engine(
     folder: Path,
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, aiohttp.ClientSession]]:
+    take_prepared(folder)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", HANGING_ENGINE, str(folder)),
         stdout=asyncio.subprocess.PIPE,
@@ -105,12 +107,13 @@ async def hanging_engine(
     connector = aiohttp.UnixConnector(str(folder / "engine.sock"), force_close=True)
     try:
         async with aiohttp.ClientSession("http://aix", connector=connector) as session:
-            assert json.loads(await asyncio.wait_for(process.stdout.readline(), 60))["ready"]
+            assert json.loads(await asyncio.wait_for(process.stdout.readline(), 180))["ready"]
             yield process, session
     finally:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+        keep_prepared(folder)
 
 
 async def complete(session: aiohttp.ClientSession) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from aix_lsp.lsp import jsonrpc
+from aix_lsp.lsp.options import is_loopback
 from tests.client.peer import StreamPeer
 from tests.client.places import STREAM, URI
 from tests.lsp.program import PATIENCE_S, PROGRAM, running
@@ -240,3 +241,22 @@ def test_a_port_that_is_taken() -> None:
         )
     assert done.returncode == 1
     assert b"--port" in done.stderr and not done.stdout
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.1.5", False),
+        ("example.com", False),
+        ("localhost.example.com", False),
+        ("", False),
+    ],
+)
+def test_which_addresses_are_only_ours(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback

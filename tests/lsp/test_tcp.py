@@ -11,7 +11,6 @@ import pytest
 
 from aix_lsp.lsp import jsonrpc
 from aix_lsp.lsp.connections import ConnectionRegistry
-from aix_lsp.lsp.options import is_loopback
 from aix_lsp.lsp.session import Session
 from tests.client.peer import StreamPeer
 from tests.client.places import STREAM, at
@@ -285,22 +284,3 @@ async def test_a_client_that_never_reads_costs_bounded_memory(monkeypatch: pytes
                 await asyncio.sleep(0)
         assert peer.messages, "the session was in order before"
         writer.transport.abort()
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("localhost", True),
-        ("0.0.0.0", False),
-        ("::", False),
-        ("192.168.1.5", False),
-        ("example.com", False),
-        ("localhost.example.com", False),
-        ("", False),
-    ],
-)
-def test_which_addresses_are_only_ours(host: str, loopback: bool) -> None:
-    assert is_loopback(host) is loopback

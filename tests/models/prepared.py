@@ -27,8 +27,8 @@ def keep_prepared(home: Path) -> None:
 
 
 def take_prepared(home: Path) -> None:
-    """Give it to a home in which no engine has run."""
-    if any(_store().iterdir()):
+    """Give it to a home, unless engines have prepared models there themselves."""
+    if any(_store().iterdir()) and not (home / _MODELS).exists():
         shutil.copytree(_store(), home / _MODELS)
 
 

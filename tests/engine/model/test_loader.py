@@ -1,12 +1,10 @@
-"""Loading: real folders of several kinds run at once; each thing that can be wrong is said with its
-setting."""
+"""Loading: real folders of several kinds run at once, and what is found out is kept for the next start."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -19,9 +17,9 @@ from aix_lsp.engine.model.loader import load
 from aix_lsp.engine.model.plan import Plan
 from aix_lsp.engine.model.runner import TorchRunner
 from aix_lsp.engine.model.source import EMBEDDED
-from aix_lsp.engine.options import EngineOptions, LoadedModel, ModelError
+from aix_lsp.engine.options import EngineOptions, LoadedModel
 from aix_lsp.engine.step import Row
-from tests.engine.families import build
+from tests.engine.model.loading import change, load_quietly, saved
 
 PROMPT = "def add(a, b):\n    return a +"
 
@@ -36,19 +34,6 @@ def own_cache(monkeypatch, tmp_path) -> Path:
     """A home of this test's own: nothing is prepared there."""
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
     return tmp_path / "home" / "cache" / "models"
-
-
-def load_quietly(**options) -> LoadedModel:
-    return load(EngineOptions(threads=1, device="cpu", **options), lambda stage, fraction: None)
-
-
-def saved(folder: Path, case: str) -> Path:
-    """A tiny random model's folder, with the embedded model's tokenizer."""
-    model = build(case)
-    model.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(EMBEDDED / name, folder)
-    return folder
 
 
 def greedy(loaded: LoadedModel, ids: list[int], count: int) -> list[int]:
@@ -202,11 +187,6 @@ def test_the_context_is_no_longer_than_the_pool(tmp_path):
     assert loaded.context_length < loaded.runner.page_count * loaded.runner.page_size < 1024
 
 
-def change(folder: Path, name: str, **values) -> None:
-    path = folder / name
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
-
-
 def test_long_rope_is_held_to_its_first_range(tmp_path):
     """Beyond it transformers takes other frequencies for a whole batch, so a neighbour would change a
     request."""
@@ -220,76 +200,6 @@ def test_long_rope_is_held_to_its_first_range(tmp_path):
         original_max_position_embeddings=64,
     )
     assert load_quietly(model=str(folder), kv_memory_mb=8).context_length == 64
-
-
-def damaged_config(folder: Path) -> None:
-    (folder / "config.json").write_text("{")
-
-
-def unknown_type(folder: Path) -> None:
-    change(folder, "config.json", model_type="no-such-type")
-
-
-def own_code(folder: Path) -> None:
-    change(folder, "config.json", model_type="theirs", auto_map={"AutoConfig": "theirs.Config"})
-
-
-def not_causal(folder: Path) -> None:
-    change(folder, "config.json", architectures=["BertForMaskedLM"])
-
-
-def no_tokenizer(folder: Path) -> None:
-    (folder / "tokenizer.json").unlink()
-    (folder / "tokenizer_config.json").unlink()
-
-
-def missing_weight(folder: Path) -> None:
-    change(folder, "config.json", num_hidden_layers=4)
-
-
-def wrong_shape(folder: Path) -> None:
-    change(folder, "config.json", intermediate_size=100)
-
-
-def larger_than_memory(folder: Path) -> None:
-    header = json.dumps({"w": {"dtype": "F16", "shape": [1 << 44], "data_offsets": [0, 1 << 45]}}).encode()
-    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-
-
-@pytest.mark.parametrize(
-    ("spoil", "said"),
-    [
-        (damaged_config, "cannot read the config.json"),
-        (unknown_type, "cannot read the config.json"),
-        (own_code, "trustRemoteCode"),
-        (not_causal, "is a BertForMaskedLM, not a causal language model"),
-        (no_tokenizer, "tokenizer"),
-        (missing_weight, "lack"),
-        (wrong_shape, "weights"),
-        (larger_than_memory, "GB are free"),
-    ],
-)
-def test_spoilt_folders(tmp_path, spoil, said):
-    folder = saved(tmp_path, "llama")
-    spoil(folder)
-    with pytest.raises(ModelError, match=r"\bmodel\b") as caught:
-        load_quietly(model=str(folder))
-    assert said in str(caught.value)
-    assert str(folder) in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"device": "tpu"}, "setting device"),
-        ({"device": "cuda:99"}, "setting device"),
-        ({"dtype": "int3"}, "setting dtype"),
-        ({"kv_memory_mb": 1 << 30}, "kvMemoryMb"),
-    ],
-)
-def test_wrong_settings(options, said):
-    with pytest.raises(ModelError, match=said):
-        load(EngineOptions(threads=1, **{"device": "cpu", **options}), lambda stage, part: None)
 
 
 def test_steps_of_many_tokens_take_other_threads_than_those_of_few():

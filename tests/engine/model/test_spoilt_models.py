@@ -1,0 +1,82 @@
+"""Model folders and settings that cannot be loaded: each is told with its setting."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from aix_lsp.engine.model.loader import load
+from aix_lsp.engine.options import EngineOptions, ModelError
+from tests.engine.model.loading import change, load_quietly, saved
+
+
+def damaged_config(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+
+
+def unknown_type(folder: Path) -> None:
+    change(folder, "config.json", model_type="no-such-type")
+
+
+def own_code(folder: Path) -> None:
+    change(folder, "config.json", model_type="theirs", auto_map={"AutoConfig": "theirs.Config"})
+
+
+def not_causal(folder: Path) -> None:
+    change(folder, "config.json", architectures=["BertForMaskedLM"])
+
+
+def no_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer_config.json").unlink()
+
+
+def missing_weight(folder: Path) -> None:
+    change(folder, "config.json", num_hidden_layers=4)
+
+
+def wrong_shape(folder: Path) -> None:
+    change(folder, "config.json", intermediate_size=100)
+
+
+def larger_than_memory(folder: Path) -> None:
+    header = json.dumps({"w": {"dtype": "F16", "shape": [1 << 44], "data_offsets": [0, 1 << 45]}}).encode()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (damaged_config, "cannot read the config.json"),
+        (unknown_type, "cannot read the config.json"),
+        (own_code, "trustRemoteCode"),
+        (not_causal, "is a BertForMaskedLM, not a causal language model"),
+        (no_tokenizer, "tokenizer"),
+        (missing_weight, "lack"),
+        (wrong_shape, "weights"),
+        (larger_than_memory, "GB are free"),
+    ],
+)
+def test_spoilt_folders(tmp_path, spoil, said):
+    folder = saved(tmp_path, "llama")
+    spoil(folder)
+    with pytest.raises(ModelError, match=r"\bmodel\b") as caught:
+        load_quietly(model=str(folder))
+    assert said in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"device": "tpu"}, "setting device"),
+        ({"device": "cuda:99"}, "setting device"),
+        ({"dtype": "int3"}, "setting dtype"),
+        ({"kv_memory_mb": 1 << 30}, "kvMemoryMb"),
+    ],
+)
+def test_wrong_settings(options, said):
+    with pytest.raises(ModelError, match=said):
+        load(EngineOptions(threads=1, **{"device": "cpu", **options}), lambda stage, part: None)
