@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 import sys
 import tempfile
@@ -158,9 +159,44 @@ def _private(path: Path) -> Path:
     # A link of another user's may lead to a folder of ours today and to his own tomorrow; root needs no trick.
     if path.lstat().st_uid not in (0, os.getuid()) or not _is_ours(path):
         raise UnsafeDirectory(f"{path} belongs to another user; set AIX_LSP_HOME to a folder of your own.")
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
         path.chmod(0o700)
+    if mode & 0o022:
+        _remove_planted(path)
     return path
+
+
+def _remove_planted(folder: Path) -> None:
+    """Delete what other users put into a folder that they could write: a token that they know, a database, a link."""
+    for place, folders, names in os.walk(folder, topdown=False):
+        for name in (*names, *folders):
+            entry = Path(place, name)
+            if entry.lstat().st_uid == os.getuid():
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink(missing_ok=True)
+
+
+def is_anyones(file: Path) -> str:
+    """Why a file may say what another user of this machine wants, and what mends it; empty where it is safe or missing.
+
+    Root may use files of others, as in containers with mounted folders.
+    """
+    if sys.platform == "win32":
+        return ""
+    try:
+        infos = {path: path.stat() for path in (file, file.parent)}
+    except (OSError, ValueError):
+        return ""
+    for path, info in infos.items():
+        if info.st_mode & stat.S_IWOTH and not (path == file.parent and info.st_mode & stat.S_ISVTX):
+            return f"can be changed by every user of this machine; run chmod o-w {path}"
+        if info.st_uid not in (0, os.getuid()) and os.getuid() != 0:
+            return f"belongs to another user, as does what it says; make {path} your own"
+    return ""
 
 
 def _is_ours(path: Path) -> bool:

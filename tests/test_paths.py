@@ -7,7 +7,7 @@ import socket
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -143,3 +143,29 @@ def test_what_names_a_folder(value: str, base: str | None, folder: str | None) -
 def test_a_folder_relative_to_nothing(value: str) -> None:
     with pytest.raises(ValueError):
         paths.folder_named(value)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of Unix")
+@pytest.mark.parametrize("folder", [paths.state_dir, paths.cache_dir, paths.runtime_dir, paths.log_dir])
+def test_a_folder_that_everybody_could_write_is_taken_back(
+    folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What others put there goes; what is ours stays, and so does what their links lead to."""
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
+    base, precious = folder(), tmp_path / "precious"
+    ours = base / "ours"
+    for file in (ours, precious):
+        file.write_text("1")
+    base.chmod(0o777)
+    others = [base / name for name in ("engine.token", "link", "folder")]
+    others[0].write_text("a token that they know")
+    others[1].symlink_to(precious)
+    (others[2] / "in").mkdir(parents=True)
+    if os.getuid() == 0:
+        for entry in (*others, others[2] / "in"):
+            os.lchown(entry, 65534, 65534)
+    assert stat.S_IMODE(folder().stat().st_mode) == 0o700
+    assert ours.exists() and precious.exists()
+    assert [entry.name for entry in others if os.path.lexists(entry)] == (
+        [] if os.getuid() == 0 else [entry.name for entry in others]
+    )

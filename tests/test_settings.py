@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -266,3 +267,23 @@ def test_url_is_one_or_several() -> None:
     assert Settings().urls == ()
     assert Settings(url="http://a").urls == ("http://a",)
     assert Settings(url=["http://a", "", "http://b", "http://a"]).urls == ("http://a", "http://b")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of Unix")
+@pytest.mark.parametrize("what", ["file", "folder", "neither"])
+def test_settings_that_everybody_could_have_written_are_not_the_user_s(
+    what: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path))
+    file = tmp_path / "config" / "config.toml"
+    file.parent.mkdir(mode=0o755)
+    file.write_text('url = "http://evil.example"\n')
+    file.chmod(0o666 if what == "file" else 0o644)
+    file.parent.chmod(0o777 if what == "folder" else 0o755)
+    layer = user_layer()
+    settings, problems = resolve([layer])
+    if what == "neither":
+        assert settings.url == "http://evil.example" and not problems
+    else:
+        assert settings == Settings()
+        assert "chmod o-w" in str(problems[0])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aix_lsp import files
-from aix_lsp.paths import config_dir
+from aix_lsp.paths import config_dir, is_anyones
 from aix_lsp.settings.layers import Layer, Problem, unwrap
 from aix_lsp.trust import Source, Trust, trust_in
 
@@ -24,8 +24,10 @@ def user_file() -> Path:
 
 
 def user_layer() -> Layer:
-    """The user's own settings; empty where there is no file."""
-    return read(user_file(), trust_in(Source.USER))
+    """The user's own settings; empty where there is no file, and where others can write it: it chooses what is run."""
+    file, trust = user_file(), trust_in(Source.USER)
+    reason = is_anyones(file)
+    return _unusable(str(file), trust, reason) if reason else read(file, trust)
 
 
 def project_layer(folder: Path, *, workspace_trusted: bool = True) -> Layer:
