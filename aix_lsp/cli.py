@@ -134,13 +134,13 @@ def _serve(options: dict[str, Any]) -> None:
     gc.disable()  # what is imported stays; looking through it again and again is a tenth of a start
     from aix_lsp import logs
     from aix_lsp.lsp.main import run
-    from aix_lsp.lsp.options import ServeOptions, is_loopback
+    from aix_lsp.lsp.options import LspOptions, is_loopback
 
     gc.enable()
     logs.configure(values.get("logLevel", "info"), options["log_file"])
     token = "" if options["no_token"] else _token(options["token_file"])
     made = "" if token or options["no_token"] or not is_loopback(options["host"]) else _new_token()
-    serve = ServeOptions(
+    serve = LspOptions(
         transport="tcp" if options["tcp"] else "ws" if options["ws"] else "stdio",
         host=options["host"],
         port=options["port"],

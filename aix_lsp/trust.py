@@ -10,7 +10,7 @@ from enum import IntEnum, StrEnum
 from typing import Any, Protocol
 
 
-class Source(StrEnum):
+class SettingsSource(StrEnum):
     """Where a setting comes from, later ones winning. The values are what messages call them."""
 
     DEFAULTS = "the defaults"
@@ -33,15 +33,15 @@ class Trust(IntEnum):
     """It speaks for the user."""
 
 
-def trust_in(source: Source, *, client: bool = True, workspace: bool = True) -> Trust:
+def trust_in(source: SettingsSource, *, client: bool = True, workspace: bool = True) -> Trust:
     """How far a source is trusted.
 
     `client` says whether the client has shown that it is the user's (it has started us, or has the token),
     `workspace` whether the editor calls the workspace trusted.
     """
-    if source is Source.PROJECT:
+    if source is SettingsSource.PROJECT:
         return Trust.SHAPES if workspace else Trust.NARROWS
-    if source in (Source.EDITOR, Source.CLIENT, Source.COMMANDS):
+    if source in (SettingsSource.EDITOR, SettingsSource.CLIENT, SettingsSource.COMMANDS):
         return Trust.CHOOSES if client else Trust.SHAPES
     return Trust.CHOOSES
 

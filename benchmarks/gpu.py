@@ -89,10 +89,10 @@ class Counted:
 async def ours(model: Any, streams: int, tokens: int) -> float:
     """Tokens a second of our engine, scheduler and prompts included."""
     from aix_lsp.engine.engine import Engine
-    from aix_lsp.engine.scheduling.schedule import Limits
+    from aix_lsp.engine.scheduling.schedule import StepLimits
     from aix_lsp.engine.scheduling.sequence import Request, Sequence
 
-    engine = Engine(model.runner, limits=Limits(running=streams, client_running=streams, drafts=0))
+    engine = Engine(model.runner, limits=StepLimits(running=streams, client_running=streams, drafts=0))
     engine.start()
 
     async def one(prompt: list[int]) -> None:

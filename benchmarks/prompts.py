@@ -34,7 +34,7 @@ from aix_lsp.engine.options import EngineOptions
 from aix_lsp.engine.step import Row
 from aix_lsp.engine.text.encoder import TextEncoder
 from aix_lsp.engine.text.healing import Healing
-from aix_lsp.engine.text.layout import Layout, Prompt
+from aix_lsp.engine.text.layout import Layout, TokenPrompt
 from aix_lsp.engine.text.vocabulary import Vocabulary
 from aix_lsp.fim.family import Template
 from aix_lsp.fim.prompt import FimPrompt
@@ -102,7 +102,7 @@ class Asker:
         self.encoder = TextEncoder(tokenizer, self.vocabulary)
         self._layouts: dict[str, Layout] = {}
 
-    def laid(self, form: Form, prompt: FimPrompt) -> Prompt:
+    def laid(self, form: Form, prompt: FimPrompt) -> TokenPrompt:
         """The prompt in tokens."""
         layout = self._layouts.setdefault(
             repr(form.template),
@@ -110,7 +110,7 @@ class Asker:
         )
         return layout.lay_out(prompt, self.session.model.context_length - 256, form.heal)
 
-    def exact(self, laid: Prompt, wanted: str) -> bool:
+    def exact(self, laid: TokenPrompt, wanted: str) -> bool:
         """Whether the greedy first line is the right one."""
         healing, written, tokens = Healing(self.vocabulary, laid.typed), b"", list(laid.tokens)
         right = wanted.rstrip().encode()
@@ -125,7 +125,7 @@ class Asker:
             tokens.append(token)
         return written.partition(b"\n")[0].rstrip() == right
 
-    def nats(self, laid: Prompt, wanted: str) -> float:
+    def nats(self, laid: TokenPrompt, wanted: str) -> float:
         """What the right text costs, given the bytes that healing has the model spell again."""
         told = self.encoder.tokens(laid.typed.decode(errors="ignore") + wanted)
         scores = self.session.scores([*laid.tokens, *told[:-1]], len(told))

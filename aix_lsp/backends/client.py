@@ -32,7 +32,7 @@ _LOOKS_LIKE_EVENTS = re.compile(rb"(\xef\xbb\xbf)?\s*(data|event|id|retry)?:")
 _OTHER_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
-class Client:
+class HttpClient:
     """Kept-alive connections to one server. Use it on one event loop only.
 
     Proxies come from HTTP_PROXY, HTTPS_PROXY and NO_PROXY, but never for this machine's own addresses; own

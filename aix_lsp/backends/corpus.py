@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 from aix_lsp.backends.base import BackendError, CorpusText
-from aix_lsp.backends.client import Client
+from aix_lsp.backends.client import HttpClient
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +23,10 @@ class CorpusUploader:
     """Keeps track of what each engine has been sent. A restarted engine has a client of its own, and knows nothing."""
 
     def __init__(self) -> None:
-        self._used: WeakKeyDictionary[Client, dict[str, float]] = WeakKeyDictionary()
+        self._used: WeakKeyDictionary[HttpClient, dict[str, float]] = WeakKeyDictionary()
         self._sending: asyncio.Task[None] | None = None
 
-    def provide(self, client: Client, texts: Sequence[CorpusText]) -> None:
+    def provide(self, client: HttpClient, texts: Sequence[CorpusText]) -> None:
         """Have the engine know these texts soon. Returns at once; a request that comes before them passes them by."""
         used, now = self._used.setdefault(client, {}), time.monotonic()
         due = []
@@ -38,7 +38,7 @@ class CorpusUploader:
         if due and (self._sending is None or self._sending.done()):
             self._sending = asyncio.create_task(self._send(client, due, used))
 
-    async def _send(self, client: Client, texts: Sequence[CorpusText], used: dict[str, float]) -> None:
+    async def _send(self, client: HttpClient, texts: Sequence[CorpusText], used: dict[str, float]) -> None:
         url = client.address.at("/aix/corpus")
         try:
             for some in _by_size(texts):

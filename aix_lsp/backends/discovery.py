@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aix_lsp.backends.base import BackendError, BackendUnavailable, ModelInfo
-from aix_lsp.backends.client import Client
+from aix_lsp.backends.client import HttpClient
 from aix_lsp.backends.dialects import (
     Dialect,
     EngineDialect,
@@ -49,7 +49,7 @@ _NO_COMPLETIONS = re.compile(
 """Names of models that do not write text."""
 
 
-async def discover(client: Client, settings: Settings) -> Server:
+async def discover(client: HttpClient, settings: Settings) -> Server:
     """Ask the server what it is. Raises BackendError, BackendUnavailable."""
     if client.address.fixed:
         return _server("openai", {"id": settings.remote_model}, settings, suffix=client.address.takes_suffix)
@@ -64,7 +64,7 @@ async def discover(client: Client, settings: Settings) -> Server:
     return replace(_server(await _kind(client, model), model, settings), note=note)
 
 
-async def _models(client: Client) -> list[dict[str, Any]]:
+async def _models(client: HttpClient) -> list[dict[str, Any]]:
     answer = await client.get(client.address.models)
     data = answer.get("data", answer.get("models")) if isinstance(answer, dict) else answer
     if not isinstance(data, list) or not (isinstance(answer, dict) or data):
@@ -104,7 +104,7 @@ def _completes(model: dict[str, Any]) -> bool:
     return not _NO_COMPLETIONS.search(f"{kind} {model['id']}".replace("_", " "))
 
 
-async def _kind(client: Client, model: dict[str, Any]) -> str:
+async def _kind(client: HttpClient, model: dict[str, Any]) -> str:
     owner = model.get("owned_by")
     if "aix" in model or owner == "aix-lsp":
         return "aix"

@@ -15,7 +15,7 @@ ALREADY_RUNNING = 75
 _LARGEST_CRASH_FILE = 1 << 20
 
 
-class EngineProcess:
+class EngineChild:
     """An engine that this server has started."""
 
     def __init__(self, settings: Settings, endpoint: EngineEndpoint) -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from cachetools import LRUCache
 
 from aix_lsp.backends.base import BackendError, BackendUnavailable, Delta, GenerateRequest, ModelInfo, Usage
-from aix_lsp.backends.client import Client
+from aix_lsp.backends.client import HttpClient
 from aix_lsp.backends.dialects import EngineDialect, InfillDialect, SuffixDialect, TemplateDialect
 from aix_lsp.backends.discovery import Server
 from aix_lsp.backends.emulation import EmulatedStream, cut_word, markers
@@ -32,7 +32,7 @@ _NO_SUFFIX = (
 class Exchange:
     """Requests to one server, whose kind and model are known."""
 
-    def __init__(self, client: Client, server: Server, learned: Callable[[], None]) -> None:
+    def __init__(self, client: HttpClient, server: Server, learned: Callable[[], None]) -> None:
         """`learned` is called when `model` has changed by what the server taught."""
         self.client = client
         self.server = server

@@ -17,7 +17,7 @@ from aix_lsp.backends.base import (
     GenerateRequest,
     Usage,
 )
-from aix_lsp.backends.client import Client
+from aix_lsp.backends.client import HttpClient
 from aix_lsp.backends.corpus import CorpusUploader
 from aix_lsp.backends.dialects import EngineDialect
 from aix_lsp.backends.discovery import Server, discover
@@ -42,14 +42,14 @@ class OpenAIBackend:
         self._board = StatusBoard(_LOOKING)
         self._health = Health()
         self._exchange: Exchange | None = None
-        self._client: Client | None = None
+        self._client: HttpClient | None = None
         self._search: asyncio.Task[None] | None = None
         self._uploader = CorpusUploader()
         self._unanswered_s = 0.0
         """How long requests were under way since the last sign of life."""
         self._clock = asyncio.get_running_loop().time
         try:
-            self._client = Client(parse("".join(settings.urls)), _key(settings))
+            self._client = HttpClient(parse("".join(settings.urls)), _key(settings))
         except BackendError as error:
             self._board.set(BackendStatus("error", str(error)))
         self._search_soon()
@@ -156,7 +156,7 @@ class OpenAIBackend:
         if self._client is not None and (self._search is None or self._search.done()):
             self._search = asyncio.create_task(self._look_for(self._client, at_once))
 
-    async def _look_for(self, client: Client, at_once: bool) -> None:
+    async def _look_for(self, client: HttpClient, at_once: bool) -> None:
         """Find out what the server is. One that is away is looked for until it is there."""
         while True:
             began = self._clock()
@@ -191,7 +191,7 @@ class OpenAIBackend:
             self._health.succeeded()
         self._show()
 
-    async def _discover(self, client: Client) -> Server:
+    async def _discover(self, client: HttpClient) -> Server:
         try:
             async with asyncio.timeout(_DISCOVERY_S):
                 return await discover(client, self._settings)
@@ -205,6 +205,6 @@ def _key(settings: Settings) -> str:
     return (settings.api_key or os.environ.get("AIX_LSP_API_KEY", "")).strip()
 
 
-def _warn_of_open_key(client: Client, settings: Settings) -> None:
+def _warn_of_open_key(client: HttpClient, settings: Settings) -> None:
     if _key(settings) and client.address.root.startswith("http:") and not client.address.local:
         log.warning("The key for %s is sent unencrypted; use https.", client.address)

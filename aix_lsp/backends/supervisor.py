@@ -12,9 +12,9 @@ from contextlib import aclosing
 from typing import Any
 
 from aix_lsp.backends.base import BackendError, BackendStatus, BackendUnavailable, ModelInfo
-from aix_lsp.backends.client import Client
+from aix_lsp.backends.client import HttpClient
 from aix_lsp.backends.engine_endpoint import EngineEndpoint, engine_endpoint, forget_port
-from aix_lsp.backends.engine_process import ALREADY_RUNNING, EngineProcess
+from aix_lsp.backends.engine_process import ALREADY_RUNNING, EngineChild
 from aix_lsp.backends.status import StatusBoard
 from aix_lsp.fim.templates import takes_context
 from aix_lsp.paths import log_dir
@@ -53,7 +53,7 @@ class EngineSupervisor:
         self._settings = settings
         self._board = board
         self._again = asyncio.Event()
-        self.client: Client | None = None
+        self.client: HttpClient | None = None
         self.pid = 0
 
     async def run(self) -> None:
@@ -84,7 +84,7 @@ class EngineSupervisor:
         self._again.clear()
         try:
             endpoint = await asyncio.to_thread(engine_endpoint, self._settings)
-            self.client = Client(endpoint.address, endpoint.token, silence_s=_SILENCE_S)
+            self.client = HttpClient(endpoint.address, endpoint.token, silence_s=_SILENCE_S)
             if not await self._follow(self.client, endpoint):
                 await self._start(self.client, endpoint)
         except _PortTaken:
@@ -97,10 +97,10 @@ class EngineSupervisor:
             await self._let_go()
         return ""
 
-    async def _start(self, client: Client, endpoint: EngineEndpoint) -> None:
+    async def _start(self, client: HttpClient, endpoint: EngineEndpoint) -> None:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + _PATIENCE_S
-        process = await asyncio.to_thread(EngineProcess, self._settings, endpoint)
+        process = await asyncio.to_thread(EngineChild, self._settings, endpoint)
         log.info("started an engine (pid %d, log %s)", process.pid, endpoint.log)
         for attempt in range(1_000_000):
             await asyncio.sleep(_POLL_S[min(attempt, len(_POLL_S) - 1)])
@@ -112,7 +112,7 @@ class EngineSupervisor:
                 raise EngineFailed(f"The engine does not answer; see {endpoint.log}. {_RESTART}")
             if status == ALREADY_RUNNING and attempt % 10 == 9:
                 # Whoever held the lock may have been about to leave.
-                process = await asyncio.to_thread(EngineProcess, self._settings, endpoint)
+                process = await asyncio.to_thread(EngineChild, self._settings, endpoint)
             elif status is not None and status != ALREADY_RUNNING:
                 self._judge(status, process.last_words(), endpoint)
                 return
@@ -125,7 +125,7 @@ class EngineSupervisor:
         if status > 0:
             raise EngineFailed(words or f"The engine ended with status {status}; see {endpoint.log}.")
 
-    async def _follow(self, client: Client, endpoint: EngineEndpoint) -> bool:
+    async def _follow(self, client: HttpClient, endpoint: EngineEndpoint) -> bool:
         """Follow the engine's state to its end. False where there is no engine; raises EngineFailed."""
         seen: BackendStatus | None = None
         try:
@@ -169,7 +169,7 @@ class EngineSupervisor:
             endpoint = await asyncio.to_thread(engine_endpoint, self._settings)
         except OSError:
             return False
-        client = Client(endpoint.address, endpoint.token, silence_s=_SILENCE_S)
+        client = HttpClient(endpoint.address, endpoint.token, silence_s=_SILENCE_S)
         try:
             async with aclosing(client.events(client.address.at("/aix/events"))) as events:
                 event = await anext(events, None)

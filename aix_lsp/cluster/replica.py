@@ -25,7 +25,7 @@ from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.options import EngineOptions
 from aix_lsp.engine.state import Presence, StateBoard
 from aix_lsp.engine.watchdog import Watchdog
-from aix_lsp.serve.app import Door
+from aix_lsp.serve.app import AccessControl
 from aix_lsp.serve.quotas import InUse, Quotas
 from aix_lsp.serve.usage import UsageLog
 from aix_lsp.serve.users import UserDirectory
@@ -68,9 +68,11 @@ class Replica:
         ]
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        door = Door(self.service, self._directory, self._usage, self._admin_token, together=self._together)
-        self._quotas = door.quotas
-        return door
+        access = AccessControl(
+            self.service, self._directory, self._usage, self._admin_token, together=self._together
+        )
+        self._quotas = access.quotas
+        return access
 
     def _give_up(self, why: str) -> None:
         self._lost = why

@@ -47,12 +47,12 @@ def command(port: int, no_browser: bool, assignments: tuple[str, ...]) -> None:
 async def _serve(settings: Settings, port: int, opened: Callable[[str], None]) -> None:
     """Serve the page, with what the engine of these settings says whenever the page asks."""
     from aix_lsp.backends.base import BackendError
-    from aix_lsp.backends.client import Client
+    from aix_lsp.backends.client import HttpClient
     from aix_lsp.backends.engine_endpoint import engine_endpoint
     from aix_lsp.serve.dashboard import serve
 
     endpoint = await asyncio.to_thread(engine_endpoint, settings)
-    client = Client(endpoint.address, endpoint.token)
+    client = HttpClient(endpoint.address, endpoint.token)
     url = endpoint.address.at("/aix/status")
 
     async def figures() -> Any:

@@ -14,7 +14,7 @@ from aix_lsp.completion.debounce import Mean
 from aix_lsp.completion.request import CompletionContext
 from aix_lsp.fim.block import opens_block
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
-from aix_lsp.fim.window import Limits, Window, next_window
+from aix_lsp.fim.window import Window, WindowLimits, next_window
 from aix_lsp.languages import language_of
 from aix_lsp.privacy.documents import PATIENCE_S, without_secrets
 from aix_lsp.privacy.secrets import encodable, redact
@@ -121,13 +121,13 @@ def prefetched(request: GenerateRequest) -> GenerateRequest:
     return replace(request, priority=Priority.PREFETCH, stream_key=f"{request.stream_key}:prefetch")
 
 
-def limits(settings: Settings, model: ModelInfo | None, longest: int | None = None) -> Limits:
+def limits(settings: Settings, model: ModelInfo | None, longest: int | None = None) -> WindowLimits:
     """How much of a document fits the model, the settings, and the tokens read in bearable time."""
     room = _room(settings, model, longest)
     tokens = max(64, room - _context_tokens(settings, model, room))
     chars = min(_MOST_CHARS, int(tokens * _CHARS_PER_TOKEN))
     suffix = int(chars * _SUFFIX_SHARE)
-    return Limits(
+    return WindowLimits(
         prefix_lines=settings.prefix_lines,
         suffix_lines=settings.suffix_lines,
         prefix_chars=chars - suffix,

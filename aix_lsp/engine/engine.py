@@ -17,11 +17,11 @@ from functools import partial
 
 from aix_lsp.engine.events import Event, Failed, Finished
 from aix_lsp.engine.metrics import EngineMetrics
-from aix_lsp.engine.scheduling.schedule import BACKGROUND, Limits
+from aix_lsp.engine.scheduling.schedule import BACKGROUND, StepLimits
 from aix_lsp.engine.scheduling.sequence import Request
 from aix_lsp.engine.step import Runner
 from aix_lsp.engine.stepper import Signals, Stepper
-from aix_lsp.engine.stream import Ended, EventStream, Outbox
+from aix_lsp.engine.stream import Ended, EventOutbox, EventStream
 
 log = logging.getLogger(__name__)
 
@@ -40,18 +40,18 @@ class Engine:
     """One model's requests. `submit` and `cancel` may be called from any event loop."""
 
     def __init__(
-        self, runner: Runner, metrics: EngineMetrics | None = None, limits: Limits | None = None
+        self, runner: Runner, metrics: EngineMetrics | None = None, limits: StepLimits | None = None
     ) -> None:
         self.metrics = metrics or EngineMetrics()
         self.capacity = min(runner.context_length, (runner.page_count - 1) * runner.page_size)
         """How many tokens, prompt and generated, a sequence may have."""
         self.pool_tokens = (runner.page_count - 1) * runner.page_size
         """How many tokens all sequences may have together."""
-        self._limits = limits or Limits()
+        self._limits = limits or StepLimits()
         self._signals = Signals()
         self._stepper = Stepper(runner, self._tell, self._signals, self.metrics, self._limits)
         self._inbox: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
-        self._outbox = Outbox()
+        self._outbox = EventOutbox()
         self._lock = threading.Lock()
         self._streams: dict[Request, EventStream] = {}
         self._wanted: set[Request] = set()
@@ -104,7 +104,7 @@ class Engine:
             self._stopped = self._abandoned = True
             streams = list(self._streams.values())
             self._streams.clear()
-        outbox = Outbox()
+        outbox = EventOutbox()
         for stream in streams:
             outbox.post(stream, Failed(message))
         outbox.flush()

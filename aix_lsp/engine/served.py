@@ -22,14 +22,14 @@ from aix_lsp.engine.http.parameters import CompletionParameters
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.options import LoadedModel, ModelError
 from aix_lsp.engine.scheduling.ngram_index import NgramIndex
-from aix_lsp.engine.scheduling.schedule import Limits
+from aix_lsp.engine.scheduling.schedule import StepLimits
 from aix_lsp.engine.scheduling.sequence import Request, Sequence
 from aix_lsp.engine.step import Sampling
 from aix_lsp.engine.stream import EventStream
-from aix_lsp.engine.text.candidate import Candidate, stops_for
+from aix_lsp.engine.text.candidate import CandidateText, stops_for
 from aix_lsp.engine.text.corpus import Corpus
 from aix_lsp.engine.text.encoder import TextEncoder
-from aix_lsp.engine.text.layout import Layout, Prompt, PromptTooLong
+from aix_lsp.engine.text.layout import Layout, PromptTooLong, TokenPrompt
 from aix_lsp.engine.text.vocabulary import Vocabulary
 from aix_lsp.fim.family import Template
 from aix_lsp.fim.prompt import FimPrompt
@@ -72,7 +72,7 @@ class ModelCard:
 
 
 class Account(Protocol):
-    """On whose behalf a request runs, where the door knows users."""
+    """On whose behalf a request runs, where users are known."""
 
     client: str
     """What the scheduler knows them by; replaces what the request says."""
@@ -94,7 +94,7 @@ class ServedModel:
         model: LoadedModel,
         fim_family: str = "",
         metrics: EngineMetrics | None = None,
-        limits: Limits | None = None,
+        limits: StepLimits | None = None,
     ) -> None:
         tokenizer = model.tokenizer
         known: dict[str, int] = tokenizer.get_vocab()
@@ -124,7 +124,7 @@ class ServedModel:
         self.slow_work = DaemonThread("engine-texts")
         """For what takes long: large prompts, texts of the corpus."""
         self.quick_work = DaemonThread("engine-layout")
-        self._limits = limits or Limits()
+        self._limits = limits or StepLimits()
         self._preparing: Counter[str] = Counter()
         self._pending: set[asyncio.Future[Any]] = set()
         self._leaving = False
@@ -205,7 +205,7 @@ class ServedModel:
         room = self.engine.capacity - asked.max_tokens
         return self._request(asked, self._layout.lay_out(asked.prompt, room, asked.heal), arrival)
 
-    def _request(self, asked: CompletionParameters, prompt: Prompt, arrival: float) -> Request:
+    def _request(self, asked: CompletionParameters, prompt: TokenPrompt, arrival: float) -> Request:
         deadline = math.inf if asked.deadline_ms is None else arrival + asked.deadline_ms / 1e3
         request = Request(
             client=asked.client,
@@ -242,14 +242,14 @@ class ServedModel:
             return []
         return [self._encoder.encode(file.text, f"context:{file.path}").tokens for file in prompt.context]
 
-    def _candidate(self, index: int, asked: CompletionParameters, prompt: Prompt) -> Candidate:
+    def _candidate(self, index: int, asked: CompletionParameters, prompt: TokenPrompt) -> CandidateText:
         parts = asked.prompt
         before = parts.prefix + parts.middle
         line_head = before[max(before.rfind("\n"), before.rfind("\r")) + 1 :]
         at_line_end = not parts.suffix.split("\n", 1)[0].strip()
         stops = stops_for(asked.stop, asked.stop_when, line_head, at_line_end)
         logprobs = asked.logprobs is not None
-        return Candidate(index, self._vocabulary, prompt.typed, stops, logprobs, asked.confidence)
+        return CandidateText(index, self._vocabulary, prompt.typed, stops, logprobs, asked.confidence)
 
 
 def _template(known: dict[str, int], name: str, forced: str) -> Template | None:

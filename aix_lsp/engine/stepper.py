@@ -15,7 +15,7 @@ from typing import NamedTuple
 from aix_lsp.engine.events import Event, Failed, Finished, Reason, Started
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.pages.cache import KvCache
-from aix_lsp.engine.scheduling.schedule import BACKGROUND, Limits, Plan, Progress
+from aix_lsp.engine.scheduling.schedule import BACKGROUND, Progress, StepLimits, StepPlan
 from aix_lsp.engine.scheduling.scheduler import Scheduler
 from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
 from aix_lsp.engine.step import OutOfMemory, Runner, Sampled
@@ -54,12 +54,12 @@ class Stepper:
         tell: Tell,
         signals: Signals,
         metrics: EngineMetrics,
-        limits: Limits | None = None,
+        limits: StepLimits | None = None,
     ) -> None:
         self._runner = runner
         self._signals = signals
         self._metrics = metrics
-        self._limits = limits or Limits()
+        self._limits = limits or StepLimits()
         self._tell = tell
         self.scheduler = self._new_scheduler()
         self.steps = 0
@@ -103,7 +103,7 @@ class Stepper:
                 sequence.state = State.DONE
         self.fail(live, "the engine failed and was reset; try again")
 
-    def _forward(self, plan: Plan, now: float) -> list[list[Sampled]] | None:
+    def _forward(self, plan: StepPlan, now: float) -> list[list[Sampled]] | None:
         requests = _requests(plan)
         self.flight = Flight(now, requests)
         try:
@@ -123,7 +123,7 @@ class Stepper:
             self._metrics.aborted_steps.inc()
         return results
 
-    def _abort_check(self, plan: Plan, requests: list[Request]) -> Callable[[], bool]:
+    def _abort_check(self, plan: StepPlan, requests: list[Request]) -> Callable[[], bool]:
         """Whether nobody wants the step any more, or somebody wants another one first."""
         signals = self._signals
         seen = signals.raised
@@ -139,7 +139,7 @@ class Stepper:
 
         return abort
 
-    def _shrink(self, plan: Plan, error: OutOfMemory) -> None:
+    def _shrink(self, plan: StepPlan, error: OutOfMemory) -> None:
         """Try once with smaller steps, then give up on this step's requests only."""
         self._metrics.failed_steps.labels("memory").inc()
         self._good_steps = 0
@@ -170,7 +170,7 @@ class Stepper:
             request = sequences.waiting[0].request
             self.fail([request], "this prompt does not fit the KV pool; raise kvMemoryMb")
 
-    def _take_in(self, plan: Plan, results: list[list[Sampled]], seconds: float, now: float) -> None:
+    def _take_in(self, plan: StepPlan, results: list[list[Sampled]], seconds: float, now: float) -> None:
         metrics, generated = self._metrics, 0
         self._grow_back()
         for part, sampled in zip(plan.planned, results, strict=True):
@@ -290,5 +290,5 @@ class Stepper:
             self.end(heapq.heappop(self._deadlines)[2], "length")
 
 
-def _requests(plan: Plan) -> list[Request]:
+def _requests(plan: StepPlan) -> list[Request]:
     return list({part.sequence.request: None for part in plan.planned})

@@ -75,7 +75,7 @@ def _candidate(event: Event) -> int | None:
     return event.index if isinstance(event, Piece) else None
 
 
-class Outbox:
+class EventOutbox:
     """Collects what a step has to tell and wakes each loop once for all of it."""
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ _KEEP_AT_LEAST = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class WindowLimits:
     """How much of a document goes into a prompt; columns of one huge line count as characters do."""
 
     prefix_lines: int = 256
@@ -61,7 +61,7 @@ class Window:
         return FimPrompt(self.prefix, self.suffix, self.middle, path, language, context)
 
 
-def next_window(previous: Window | None, text: Lines, cursor: LineColumn, limits: Limits) -> Window:
+def next_window(previous: Window | None, text: Lines, cursor: LineColumn, limits: WindowLimits) -> Window:
     """The window at `cursor`, a valid place of `text`, moved from `previous` as little as may be."""
     left = _left(previous, text, cursor, limits)
     before = between(text, left, cursor)
@@ -77,7 +77,7 @@ def next_window(previous: Window | None, text: Lines, cursor: LineColumn, limits
 # The left edge
 
 
-def _left(previous: Window | None, text: Lines, cursor: LineColumn, limits: Limits) -> LineColumn:
+def _left(previous: Window | None, text: Lines, cursor: LineColumn, limits: WindowLimits) -> LineColumn:
     if previous is not None:
         kept = _found_again(previous, text)
         if kept is not None and kept <= cursor and _fits(text, kept, cursor, limits):
@@ -96,7 +96,7 @@ def _found_again(previous: Window, text: Lines) -> LineColumn | None:
     return None
 
 
-def _fits(text: Lines, left: LineColumn, cursor: LineColumn, limits: Limits) -> bool:
+def _fits(text: Lines, left: LineColumn, cursor: LineColumn, limits: WindowLimits) -> bool:
     lines = cursor[0] - left[0]
     if lines > limits.prefix_lines:
         return False
@@ -107,7 +107,7 @@ def _fits(text: Lines, left: LineColumn, cursor: LineColumn, limits: Limits) -> 
     return enough or left == (0, 0)
 
 
-def _fresh_left(text: Lines, cursor: LineColumn, limits: Limits) -> LineColumn:
+def _fresh_left(text: Lines, cursor: LineColumn, limits: WindowLimits) -> LineColumn:
     budget = int(limits.prefix_chars * _FULL)
     first, chars = cursor[0], cursor[1]
     if chars > budget:
@@ -138,7 +138,7 @@ def _round_up(column: int, step: int, most: int) -> int:
 # The suffix
 
 
-def _after(text: Lines, cursor: LineColumn, limits: Limits) -> tuple[str, bool]:
+def _after(text: Lines, cursor: LineColumn, limits: WindowLimits) -> tuple[str, bool]:
     """The text right of the cursor up to a round line number, and whether that is all there is."""
     stop = cursor[0] + 1 + limits.suffix_lines
     rounded = stop - stop % STEP_LINES
@@ -172,7 +172,7 @@ def _canonical(after: str) -> str:
 # The anchor
 
 
-def _anchor(previous: Window | None, before: str, limits: Limits) -> int:
+def _anchor(previous: Window | None, before: str, limits: WindowLimits) -> int:
     """Where the middle begins in `before`: the previous anchor while it holds, else some lines above the cursor's."""
     if previous is not None and before.startswith(previous.prefix):
         typed = before[len(previous.prefix) :]

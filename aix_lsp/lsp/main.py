@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aix_lsp.lsp.connections import ConnectionRegistry
-from aix_lsp.lsp.options import ServeOptions, is_loopback
+from aix_lsp.lsp.options import LspOptions, is_loopback
 from aix_lsp.lsp.parent import end_of
 from aix_lsp.lsp.services import EnginePool, LiveBackend
 from aix_lsp.lsp.session import Dependencies
@@ -30,7 +30,7 @@ _USAGE = 2
 """Exit status of a command line that cannot be served."""
 
 
-def run(options: ServeOptions) -> int:
+def run(options: LspOptions) -> int:
     """Run the server; returns the exit status."""
     if options.transport == "stdio":
         from aix_lsp.lsp import stdio
@@ -46,7 +46,7 @@ def run(options: ServeOptions) -> int:
     return asyncio.run(_serve_sockets(options))
 
 
-async def _serve_stdio(options: ServeOptions, channel: int) -> int:
+async def _serve_stdio(options: LspOptions, channel: int) -> int:
     from aix_lsp.lsp import stdio
 
     dependencies = default_dependencies(options)
@@ -55,7 +55,7 @@ async def _serve_stdio(options: ServeOptions, channel: int) -> int:
         return await stdio.serve(dependencies, channel, lambda end: _end_with(stack, options, end))
 
 
-async def _serve_sockets(options: ServeOptions) -> int:
+async def _serve_sockets(options: LspOptions) -> int:
     if options.transport == "tcp":
         from aix_lsp.lsp.tcp import listening
     else:
@@ -79,12 +79,12 @@ async def _serve_sockets(options: ServeOptions) -> int:
     return 0
 
 
-def _ready(options: ServeOptions, url: str) -> dict[str, Any]:
+def _ready(options: LspOptions, url: str) -> dict[str, Any]:
     """The message to whoever started the server."""
     return {"ready": True, "url": url} | ({"token": options.token} if options.announce_token else {})
 
 
-def _end_with(stack: AsyncExitStack, options: ServeOptions, end: Callable[[], None]) -> None:
+def _end_with(stack: AsyncExitStack, options: LspOptions, end: Callable[[], None]) -> None:
     """Call `end` when the parent process ends or a signal arrives, until the stack is closed."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -97,7 +97,7 @@ def _end_with(stack: AsyncExitStack, options: ServeOptions, end: Callable[[], No
         stack.callback(watching.cancel)
 
 
-def default_dependencies(options: ServeOptions) -> Dependencies:
+def default_dependencies(options: LspOptions) -> Dependencies:
     """The real backends and completion service, imported once the first session has been answered."""
     return Dependencies(options, EnginePool(_connect), _make_service, _warm_up)
 

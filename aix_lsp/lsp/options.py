@@ -11,7 +11,7 @@ MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class ServeOptions:
+class LspOptions:
     """Transport, who may connect, and the settings given as flags."""
 
     transport: Literal["stdio", "tcp", "ws"] = "stdio"

@@ -19,7 +19,7 @@ from aix_lsp.completion.text import DocumentSnapshot
 from aix_lsp.lsp.capabilities import Client, registrations
 from aix_lsp.lsp.documents import RequestDocument, RequestPosition
 from aix_lsp.lsp.open_documents import OpenDocuments
-from aix_lsp.lsp.options import ServeOptions
+from aix_lsp.lsp.options import LspOptions
 from aix_lsp.lsp.positions import from_wire
 from aix_lsp.lsp.protocol import Phase, Protocol
 from aix_lsp.lsp.services import ConfiguredService, EnginePool, MakeService, Roots, ServiceMap
@@ -42,7 +42,7 @@ CONFIGURATION_WAIT_S = 3.0
 class Dependencies:
     """What all sessions of a process share."""
 
-    options: ServeOptions
+    options: LspOptions
     pool: EnginePool
     make_service: MakeService
     warm_up: Callable[[], None] = lambda: None

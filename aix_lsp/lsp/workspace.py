@@ -12,7 +12,7 @@ from typing import Any
 from aix_lsp import files
 from aix_lsp.lsp.positions import without_surrogates
 from aix_lsp.settings import Layer, Problem, Settings, project_layer, resolve, unwrap, user_file, user_layer
-from aix_lsp.trust import UNTRUSTED_LIMITS, Source, Trust, trust_in
+from aix_lsp.trust import UNTRUSTED_LIMITS, SettingsSource, Trust, trust_in
 from aix_lsp.uris import file_path
 
 SECTION = "aix"
@@ -145,7 +145,9 @@ class Configuration:
 
     def before_start(self) -> Settings:
         """The settings as known before the client's configuration and any file have been read."""
-        return resolve([self._from(Source.CLIENT, self._options), self._from(Source.FLAGS, self._flags)])[0]
+        return resolve(
+            [self._from(SettingsSource.CLIENT, self._options), self._from(SettingsSource.FLAGS, self._flags)]
+        )[0]
 
     @property
     def workspace_trusted(self) -> bool:
@@ -153,20 +155,20 @@ class Configuration:
         told = self._pulled.get("", {}).get(WORKSPACE_TRUSTED, self._trust_at_start)
         return told is not False
 
-    def _from(self, source: Source, values: Mapping[str, Any]) -> Layer:
+    def _from(self, source: SettingsSource, values: Mapping[str, Any]) -> Layer:
         """What a client or a command line has given, as a layer."""
         settings = {name: value for name, value in values.items() if name not in CONNECTION_KEYS}
         return Layer(source, settings, trust_in(source, client=self._trusts_client))
 
     def _layers(self, read: Mapping[Path | None, Layer], uri: str, path: Path | None) -> Iterable[Layer]:
-        yield read.get(None, Layer(Source.USER))
+        yield read.get(None, Layer(SettingsSource.USER))
         if path is not None and path in read:
             yield read[path]
-        yield self._from(Source.EDITOR, self._pulled.get(uri) or self._pulled.get("", {}))
-        yield self._from(Source.CLIENT, self._options)
-        yield self._from(Source.FLAGS, self._flags)
-        yield self._from(Source.COMMANDS, self._overrides[""])
+        yield self._from(SettingsSource.EDITOR, self._pulled.get(uri) or self._pulled.get("", {}))
+        yield self._from(SettingsSource.CLIENT, self._options)
+        yield self._from(SettingsSource.FLAGS, self._flags)
+        yield self._from(SettingsSource.COMMANDS, self._overrides[""])
         if uri in self._overrides and uri:
-            yield self._from(Source.COMMANDS, self._overrides[uri])
+            yield self._from(SettingsSource.COMMANDS, self._overrides[uri])
         if not self.workspace_trusted:
             yield Layer("a workspace that is not trusted", UNTRUSTED_LIMITS, Trust.NARROWS)

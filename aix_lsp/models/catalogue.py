@@ -32,7 +32,7 @@ class Licence:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DownloadSource:
     """A repository on the Hugging Face hub; `file` is the pattern of the one file that is needed, if it is one."""
 
     repository: str
@@ -63,8 +63,8 @@ class Entry:
     context: int
     """Tokens."""
     licence: Licence
-    safetensors: Source
-    gguf: Source | None = None
+    safetensors: DownloadSource
+    gguf: DownloadSource | None = None
     gated: bool = False
     """Whether the hub hands it out only to those who have accepted its licence there."""
     active_billions: float = 0.0
@@ -75,7 +75,7 @@ class Entry:
         """Billions of weights that a token passes."""
         return self.active_billions or self.billions
 
-    def source(self, form: Form | None = None) -> Source:
+    def source(self, form: Form | None = None) -> DownloadSource:
         """Where it is downloaded from: the smaller form by default. KeyError where there is no such form."""
         if form == "gguf" and self.gguf is None:
             raise KeyError(form)
@@ -91,7 +91,7 @@ def entries() -> tuple[Entry, ...]:
         Entry(
             **model
             | {"licence": licences[model["licence"]]}
-            | {form: Source(**model[form]) for form in ("safetensors", "gguf") if form in model}
+            | {form: DownloadSource(**model[form]) for form in ("safetensors", "gguf") if form in model}
         )
         for model in table["model"]
     )

@@ -27,7 +27,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined,unused-ignore]
     hf_raise_for_status,
 )
 
-from aix_lsp.models.catalogue import Entry, Form, Source, repository_folder
+from aix_lsp.models.catalogue import DownloadSource, Entry, Form, repository_folder
 from aix_lsp.models.failures import FULL, DownloadError, disk_error, explained, retry_after, status_of
 
 Progress = Callable[[int, int], None]
@@ -57,7 +57,7 @@ class File:
 class Download:
     """What is to be fetched of one repository at one commit."""
 
-    source: Source
+    source: DownloadSource
     commit: str
     files: tuple[File, ...]
 

@@ -39,7 +39,7 @@ class Rule(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class RuleMatch:
     """The rule that speaks last about a path."""
 
     rule: Rule
@@ -134,7 +134,7 @@ class Rules:
         """How many patterns are tried one after the other."""
         return len(self._wild)
 
-    def match(self, path: str, is_folder: bool) -> Match | None:
+    def match(self, path: str, is_folder: bool) -> RuleMatch | None:
         """The last rule that fits a path below the file (see `as_bytes`); None where none does."""
         path = self._folded(path)
         name = path[path.rfind("/") + 1 :]
@@ -149,7 +149,7 @@ class Rules:
             if (is_folder or not rule.folders_only) and _fits(rule, path if rule.anchored else name):
                 best = order, rule
                 break
-        return Match(best[1], best[0]) if best is not None else None
+        return RuleMatch(best[1], best[0]) if best is not None else None
 
     def _folded(self, string: str) -> str:
         return string.lower() if self._ignore_case else string

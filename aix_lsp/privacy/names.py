@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import PurePath
 
-from aix_lsp.privacy.globs import Match, Rules, as_bytes, parse
+from aix_lsp.privacy.globs import RuleMatch, Rules, as_bytes, parse
 
 _TABLE = """
 # Environments
@@ -83,7 +83,7 @@ HOLDS_SECRETS = tuple(_patterns())
 """The patterns, later ones before earlier ones."""
 
 
-def sensitive(path: PurePath) -> Match | None:
+def sensitive(path: PurePath) -> RuleMatch | None:
     """The pattern of the table that says that a file holds credentials; None where none does.
 
     `path` is absolute, or as much of it as is known. A folder's pattern holds for all below.

@@ -31,7 +31,7 @@ _CLASSES = ("invoked", "typed", "prefetch", "background")
 
 
 class ServeMetrics:
-    """What the door counts, beside the engine's metrics."""
+    """What access control counts, beside the engine's metrics."""
 
     def __init__(self, service: Service) -> None:
         registry = service.metrics.registry
@@ -59,14 +59,14 @@ class UserAccount:
     client: str
     tenant: str
     share: float
-    door: Door
+    access: AccessControl
 
     def spent(self, end: Finished | Failed, priority: int) -> None:
         """See Account."""
-        self.door.spent(self.who, end, priority)
+        self.access.spent(self.who, end, priority)
 
 
-class Door:
+class AccessControl:
     """Lets users in by their tokens, within their quotas, and the administrator to the administration endpoints."""
 
     def __init__(

@@ -26,7 +26,7 @@ from starlette.types import ASGIApp
 from aix_lsp import files, logs
 from aix_lsp.engine.options import EngineOptions, Listen
 from aix_lsp.engine.process import EngineProcess, end, run_loop
-from aix_lsp.serve.app import Door
+from aix_lsp.serve.app import AccessControl
 from aix_lsp.serve.usage import UsageError, UsageLog
 from aix_lsp.serve.users import UserDirectory, UsersError
 
@@ -72,7 +72,7 @@ class ServeError(Exception):
 
 
 class ServeProcess(EngineProcess):
-    """The engine's process behind the door."""
+    """The engine's process behind its access control."""
 
     signals = (signal.SIGTERM, signal.SIGINT, HAND_OVER)
 
@@ -93,7 +93,7 @@ class ServeProcess(EngineProcess):
         threading.Thread(target=self._watch_supervisor, name="supervisor", daemon=True).start()
 
     def app(self) -> ASGIApp:
-        self.door = Door(
+        self.access = AccessControl(
             self.service,
             self._directory,
             self._usage,
@@ -101,7 +101,7 @@ class ServeProcess(EngineProcess):
             partial(self.told, signal.SIGTERM),
         )
         self._keep(asyncio.create_task(self._directory.follow()))
-        return self.door
+        return self.access
 
     def server_options(self) -> dict[str, Any]:
         options = self._serve
@@ -118,15 +118,15 @@ class ServeProcess(EngineProcess):
             await asyncio.sleep(_LOOK_EVERY_S)
 
     def told(self, number: int) -> None:
-        if self.door.draining and number != HAND_OVER:
+        if self.access.draining and number != HAND_OVER:
             self.leave(f"received a second signal, {number}")
-        elif not self.door.draining:
+        elif not self.access.draining:
             self._keep(asyncio.create_task(self._drain(hand_over=number == HAND_OVER)))
 
     async def _drain(self, hand_over: bool) -> None:
         """Let what is being answered come to its end; take nothing new."""
         log.info("draining: %s", "another worker takes over" if hand_over else "told to leave")
-        self.door.draining = "hand over" if hand_over else "stop"
+        self.access.draining = "hand over" if hand_over else "stop"
         if hand_over:
             # Told to stop it goes on accepting, to say so: the socket is the supervisor's too, and nobody else would.
             for server in getattr(self.server, "servers", ()):
@@ -137,13 +137,13 @@ class ServeProcess(EngineProcess):
         limit = began + self._serve.drain_s
         while self._busy(rest) and time.monotonic() < limit:  # noqa: ASYNC110 - nothing tells of quiet connections
             await asyncio.sleep(_LOOK_EVERY_S)
-        if self.door.active:
-            log.warning("%d requests did not end within %g s", self.door.active, self._serve.drain_s)
+        if self.access.active:
+            log.warning("%d requests did not end within %g s", self.access.active, self._serve.drain_s)
         self.leave("drained")
 
     def _busy(self, rest: float) -> bool:
         """Whether something is being answered, or may come on a connection that nobody else would get before `rest`."""
-        return self.door.active > 0 or (time.monotonic() < rest and bool(self.connections.open))
+        return self.access.active > 0 or (time.monotonic() < rest and bool(self.connections.open))
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)

@@ -10,7 +10,7 @@ from typing import Any
 from aix_lsp import files
 from aix_lsp.paths import config_dir, is_anyones
 from aix_lsp.settings.layers import Layer, Problem, unwrap
-from aix_lsp.trust import Source, Trust, trust_in
+from aix_lsp.trust import SettingsSource, Trust, trust_in
 
 PROJECT_FILE = ".aix-lsp.toml"
 LARGEST = 256 << 10
@@ -25,14 +25,14 @@ def user_file() -> Path:
 
 def user_layer() -> Layer:
     """The user's own settings; empty where there is no file, and where others can write it: it chooses what is run."""
-    file, trust = user_file(), trust_in(Source.USER)
+    file, trust = user_file(), trust_in(SettingsSource.USER)
     reason = is_anyones(file)
     return _unusable(str(file), trust, reason) if reason else read(file, trust)
 
 
 def project_layer(folder: Path, *, workspace_trusted: bool = True) -> Layer:
     """The settings that lie in a project's folder; empty where there is no file."""
-    return read(folder / PROJECT_FILE, trust_in(Source.PROJECT, workspace=workspace_trusted))
+    return read(folder / PROJECT_FILE, trust_in(SettingsSource.PROJECT, workspace=workspace_trusted))
 
 
 def read(path: Path, trust: Trust) -> Layer:

@@ -10,7 +10,7 @@ import msgspec
 from aix_lsp.settings.names import SECTION, STRING_OR_LIST, options
 from aix_lsp.settings.table import Settings
 from aix_lsp.settings.validate import constrained
-from aix_lsp.trust import Source, Trust, narrows
+from aix_lsp.trust import SettingsSource, Trust, narrows
 
 _HEAD = """\
 # Settings
@@ -136,15 +136,15 @@ def _simple(name: str) -> bool:
 def trust_tables() -> str:
     """The tables of docs/security.md: what each source may do, and which settings each may give."""
     rows = [
-        (Source.DEFAULTS, Trust.CHOOSES, ""),
-        (Source.USER, Trust.CHOOSES, "`config.toml`"),
-        (Source.PROJECT, Trust.SHAPES, "`.aix-lsp.toml`"),
-        (Source.PROJECT, Trust.NARROWS, "the same, in a workspace that the editor does not trust"),
-        (Source.EDITOR, Trust.CHOOSES, "`workspace/configuration`, `didChangeConfiguration`"),
-        (Source.CLIENT, Trust.CHOOSES, ""),
-        (Source.EDITOR, Trust.SHAPES, "those two and commands, over a socket with `--no-token`"),
-        (Source.FLAGS, Trust.CHOOSES, "`--model`, `--set`"),
-        (Source.COMMANDS, Trust.CHOOSES, "`aix.switchModel` and others"),
+        (SettingsSource.DEFAULTS, Trust.CHOOSES, ""),
+        (SettingsSource.USER, Trust.CHOOSES, "`config.toml`"),
+        (SettingsSource.PROJECT, Trust.SHAPES, "`.aix-lsp.toml`"),
+        (SettingsSource.PROJECT, Trust.NARROWS, "the same, in a workspace that the editor does not trust"),
+        (SettingsSource.EDITOR, Trust.CHOOSES, "`workspace/configuration`, `didChangeConfiguration`"),
+        (SettingsSource.CLIENT, Trust.CHOOSES, ""),
+        (SettingsSource.EDITOR, Trust.SHAPES, "those two and commands, over a socket with `--no-token`"),
+        (SettingsSource.FLAGS, Trust.CHOOSES, "`--model`, `--set`"),
+        (SettingsSource.COMMANDS, Trust.CHOOSES, "`aix.switchModel` and others"),
     ]
     lines = [
         "| source, later ones winning | runs and contacts | allows | shapes | forbids |",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aix_lsp.completion.text import Text
 from aix_lsp.fim.prompt import FimPrompt
-from aix_lsp.fim.window import Limits, Window, next_window
+from aix_lsp.fim.window import Window, WindowLimits, next_window
 from benchmarks.scripts import Moment
 
 
@@ -21,5 +21,5 @@ class Windows:
             self._path, self._window = moment.path, None
         before = moment.text[: moment.cursor]
         place = before.count("\n"), len(before) - (before.rfind("\n") + 1)
-        self._window = next_window(self._window, Text.of(moment.text), place, Limits())
+        self._window = next_window(self._window, Text.of(moment.text), place, WindowLimits())
         return self._window.prompt(moment.path, "python")

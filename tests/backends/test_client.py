@@ -12,7 +12,7 @@ import pytest
 
 from aix_lsp.backends.address import Address, parse, unix
 from aix_lsp.backends.base import BackendError, BackendUnavailable
-from aix_lsp.backends.client import Client
+from aix_lsp.backends.client import HttpClient
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -63,7 +63,7 @@ async def test_a_kept_connection_that_dies_is_no_trouble() -> None:
         writer.close()
 
     async with raw(handler) as address:
-        client = Client(address)
+        client = HttpClient(address)
         assert await client.get(address.models) == {}
         assert await client.get(address.models) == {}
         assert connections == 2
@@ -80,7 +80,7 @@ async def test_a_server_that_always_hangs_up_is_given_up() -> None:
         writer.close()
 
     async with raw(handler) as address:
-        client = Client(address)
+        client = HttpClient(address)
         with pytest.raises(BackendUnavailable):
             await anext(client.events(address.completions, {}))
         assert asked == 2
@@ -96,7 +96,7 @@ async def test_a_silent_server_is_given_up(begun: bytes) -> None:
         await reader.read()
 
     async with raw(handler) as address:
-        client = Client(address, silence_s=0.2)
+        client = HttpClient(address, silence_s=0.2)
         async with asyncio.timeout(60):
             with pytest.raises(BackendUnavailable):
                 await client.get(address.models)
@@ -114,14 +114,14 @@ async def test_something_else_listens_there(answer: bytes) -> None:
         writer.close()
 
     async with raw(handler) as address:
-        client = Client(address)
+        client = HttpClient(address)
         with pytest.raises(BackendError):
             await client.get(address.models)
         await client.close()
 
 
 async def test_no_socket_there(tmp_path: Path) -> None:
-    client = Client(unix(str(tmp_path / "s")))
+    client = HttpClient(unix(str(tmp_path / "s")))
     with pytest.raises(BackendUnavailable, match="cannot be reached"):
         await client.get(client.address.models)
     await client.close()
@@ -137,14 +137,14 @@ async def test_certificates(certificate: Path, monkeypatch: pytest.MonkeyPatch) 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     async with raw(handler, context) as address:
-        doubtful = Client(address)
+        doubtful = HttpClient(address)
         with pytest.raises(BackendError, match="SSL_CERT_FILE"):
             await doubtful.get(address.models)
         await doubtful.close()
         for variable in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
             with monkeypatch.context() as patch:
                 patch.setenv(variable, str(certificate.with_suffix(".crt")))
-                trusting = Client(address)
+                trusting = HttpClient(address)
                 assert await trusting.get(address.models) == {}
                 await trusting.close()
 
@@ -160,7 +160,7 @@ async def test_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     async with raw(handler) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.root)
         monkeypatch.delenv("NO_PROXY", raising=False)
-        client = Client(parse("http://models.example"))
+        client = HttpClient(parse("http://models.example"))
         assert await client.get(client.address.models) == {}
         await client.close()
     assert seen[0].startswith(b"GET http://models.example/v1/models ")

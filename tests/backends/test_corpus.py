@@ -10,7 +10,7 @@ import pytest
 from aix_lsp.backends import corpus
 from aix_lsp.backends.address import parse
 from aix_lsp.backends.base import CorpusText
-from aix_lsp.backends.client import Client
+from aix_lsp.backends.client import HttpClient
 from aix_lsp.backends.corpus import CorpusUploader
 from tests.backends.servers import CompletionsServer, says, serving
 
@@ -25,7 +25,7 @@ async def server() -> AsyncIterator[CompletionsServer]:
         yield made
 
 
-async def provide(uploader: CorpusUploader, client: Client, texts: list[CorpusText]) -> None:
+async def provide(uploader: CorpusUploader, client: HttpClient, texts: list[CorpusText]) -> None:
     uploader.provide(client, texts)
     if uploader._sending is not None:
         await uploader._sending
@@ -34,7 +34,7 @@ async def provide(uploader: CorpusUploader, client: Client, texts: list[CorpusTe
 async def test_each_text_is_sent_once_to_each_client(server: CompletionsServer) -> None:
     uploader = CorpusUploader()
     for count in (1, 2):
-        client = Client(parse(server.url))
+        client = HttpClient(parse(server.url))
         await provide(uploader, client, TEXTS[:2])
         await provide(uploader, client, TEXTS[:2])
         assert server.paths.count("/aix/corpus") == 2 * count - 1
@@ -46,7 +46,7 @@ async def test_each_text_is_sent_once_to_each_client(server: CompletionsServer) 
 async def test_what_was_not_used_for_long_is_sent_again(
     server: CompletionsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uploader, client = CorpusUploader(), Client(parse(server.url))
+    uploader, client = CorpusUploader(), HttpClient(parse(server.url))
     await provide(uploader, client, TEXTS)
     monkeypatch.setattr(corpus, "_AGAIN_S", 0.0)
     await provide(uploader, client, TEXTS)
@@ -58,14 +58,14 @@ async def test_many_texts_go_in_several_messages(
     server: CompletionsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(corpus, "_MOST_CHARS", 12)
-    client = Client(parse(server.url))
+    client = HttpClient(parse(server.url))
     await provide(CorpusUploader(), client, TEXTS)
     assert server.paths.count("/aix/corpus") == 2
     await client.close()
 
 
 async def test_an_engine_that_takes_none_is_asked_again(server: CompletionsServer) -> None:
-    uploader, client = CorpusUploader(), Client(parse(server.url))
+    uploader, client = CorpusUploader(), HttpClient(parse(server.url))
     del server.extra["/aix/corpus"]
     await provide(uploader, client, TEXTS)
     server.extra["/aix/corpus"] = {}
@@ -76,7 +76,7 @@ async def test_an_engine_that_takes_none_is_asked_again(server: CompletionsServe
 
 
 async def test_closing_ends_what_is_being_sent(server: CompletionsServer) -> None:
-    uploader, client = CorpusUploader(), Client(parse(server.url))
+    uploader, client = CorpusUploader(), HttpClient(parse(server.url))
     uploader.provide(client, TEXTS)
     assert uploader._sending is not None
     await uploader.close()

@@ -27,7 +27,7 @@ from aix_lsp.backends.base import (
     ModelInfo,
     Usage,
 )
-from aix_lsp.backends.client import Client
+from aix_lsp.backends.client import HttpClient
 from aix_lsp.backends.launch import LocalEngine, connect
 from aix_lsp.backends.status import wait_until_ready
 from aix_lsp.fim.prompt import FimPrompt
@@ -232,7 +232,7 @@ async def test_over_loopback_with_a_token(home: Path, monkeypatch: pytest.Monkey
         assert one.pid == other.pid
         assert await text_of(other)
         endpoint = engine_endpoint.engine_endpoint(Settings())
-        stranger = Client(endpoint.address)
+        stranger = HttpClient(endpoint.address)
         with pytest.raises(BackendError, match="401"):
             await stranger.get(endpoint.address.models)
         await stranger.close()

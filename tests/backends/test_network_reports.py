@@ -15,7 +15,7 @@ from aix_lsp.backends.base import (
     BackendUnavailable,
     GenerateRequest,
 )
-from aix_lsp.backends.client import Client
+from aix_lsp.backends.client import HttpClient
 from tests.backends.asking import PROMPT, REQUEST, backend, collect
 from tests.backends.servers import CompletionsServer, event, says, serving
 from tests.backends.test_client import OK, raw, request_of
@@ -40,7 +40,7 @@ async def test_a_proxy_is_never_asked_for_this_machine(
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         if host.endswith(":1"):
-            client = Client(parse(f"http://{host}"))
+            client = HttpClient(parse(f"http://{host}"))
             with pytest.raises(BackendUnavailable, match="cannot be reached: "):
                 await client.get(client.address.models)
             await client.close()
@@ -77,7 +77,7 @@ async def test_a_proxy_that_says_no_is_named(monkeypatch: pytest.MonkeyPatch) ->
     async with raw(proxy) as address:
         monkeypatch.setenv("HTTPS_PROXY", address.root.replace("//", "//me:sesame@"))
         monkeypatch.delenv("NO_PROXY", raising=False)
-        client = Client(parse("https://models.example"))
+        client = HttpClient(parse("https://models.example"))
         with pytest.raises(BackendError, match=r"The proxy http://localhost.*NO_PROXY") as raised:
             await client.get(client.address.models)
         await client.close()
@@ -89,7 +89,7 @@ async def test_a_proxy_that_says_no_is_named(monkeypatch: pytest.MonkeyPatch) ->
 async def test_a_proxy_that_is_no_use_is_named(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    client = Client(parse("http://models.example"))
+    client = HttpClient(parse("http://models.example"))
     with pytest.raises(BackendError, match=f"proxy {proxy}"):
         await client.get(client.address.models)
     await client.close()
@@ -122,7 +122,7 @@ async def test_a_missing_file_is_named_where_a_certificate_is_not_trusted(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
     async with tls_server(certificate) as address:
-        client = Client(address)
+        client = HttpClient(address)
         with pytest.raises(BackendError, match="SSL_CERT_FILE names /no/such/file"):
             await client.get(address.models)
         await client.close()
@@ -139,7 +139,7 @@ async def test_a_folder_of_authorities(certificate: Path, monkeypatch: pytest.Mo
     (folder / f"{name.decode().strip()}.0").write_bytes(authority.read_bytes())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder))
     async with tls_server(certificate) as address:
-        client = Client(address)
+        client = HttpClient(address)
         assert await client.get(address.models) == {}
         await client.close()
 

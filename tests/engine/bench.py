@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from aix_lsp.engine.events import Event, Failed, Finished, Piece
 from aix_lsp.engine.metrics import EngineMetrics
-from aix_lsp.engine.scheduling.schedule import Limits
+from aix_lsp.engine.scheduling.schedule import StepLimits
 from aix_lsp.engine.scheduling.sequence import Request
 from aix_lsp.engine.stepper import Signals, Stepper
 from tests.engine.fakes import FakeRunner
@@ -25,7 +25,7 @@ class Bench:
             self.tell,
             self.signals,
             self.metrics,
-            Limits(**limits),  # type: ignore[arg-type]
+            StepLimits(**limits),  # type: ignore[arg-type]
         )
 
     def tell(self, to: Request, event: Event) -> None:

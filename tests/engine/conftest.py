@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from aix_lsp.engine.engine import Engine
-from aix_lsp.engine.scheduling.schedule import Limits
+from aix_lsp.engine.scheduling.schedule import StepLimits
 from tests.engine.fakes import FakeRunner
 
 
@@ -26,7 +26,7 @@ async def runner() -> FakeRunner:
 
 @pytest.fixture
 async def engine(runner: FakeRunner) -> AsyncIterator[Engine]:
-    engine = Engine(runner, limits=Limits(waiting=4, running=4, client_waiting=2, client_running=2))
+    engine = Engine(runner, limits=StepLimits(waiting=4, running=4, client_waiting=2, client_running=2))
     engine.start()
     yield engine
     engine.stop()

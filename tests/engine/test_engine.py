@@ -13,7 +13,7 @@ import pytest
 
 from aix_lsp.engine.engine import Engine, EngineStopped, QueueFull
 from aix_lsp.engine.events import Event, Failed, Finished, Piece, Started
-from aix_lsp.engine.scheduling.schedule import Limits
+from aix_lsp.engine.scheduling.schedule import StepLimits
 from aix_lsp.engine.step import Row
 from tests.engine.fakes import FakeRunner, Gate, events_of, expected, request, tokens_in, until
 
@@ -142,7 +142,7 @@ async def test_fuzz_from_many_clients(seed: int) -> None:
     rng = random.Random(seed)
     runner = FakeRunner(pages=120)
     InTurn(runner)
-    engine = Engine(runner, limits=Limits(running=6))
+    engine = Engine(runner, limits=StepLimits(running=6))
     engine.start()
     stem = [rng.randrange(11) for _ in range(80)]
     ends = {"whole": 0, "cancelled": 0}

@@ -15,7 +15,7 @@ from aix_lsp.backends.base import (
     Usage,
 )
 from aix_lsp.completion.service import CompletionService
-from aix_lsp.lsp.options import ServeOptions
+from aix_lsp.lsp.options import LspOptions
 from aix_lsp.lsp.services import EnginePool
 from aix_lsp.lsp.session import Dependencies
 from aix_lsp.settings import Settings
@@ -113,7 +113,7 @@ def dependencies(
     """A server's dependencies around one backend, or one for each settings."""
     made = connect or (lambda settings: backend if backend is not None else ScriptedBackend(echo))
     options.setdefault("settings", {"deadlineMs": PATIENT.deadline_ms})
-    return Dependencies(ServeOptions(**options), EnginePool(made, linger_s), _service)  # type: ignore[arg-type]
+    return Dependencies(LspOptions(**options), EnginePool(made, linger_s), _service)  # type: ignore[arg-type]
 
 
 def _service(

@@ -13,7 +13,7 @@ import pytest
 
 from aix_lsp.engine.pages.radix import common_length
 from aix_lsp.lsp.main import default_dependencies
-from aix_lsp.lsp.options import ServeOptions
+from aix_lsp.lsp.options import LspOptions
 from aix_lsp.lsp.session import Dependencies
 from tests.backends.servers import CompletionsServer, says, serving
 from tests.client.peer import DirectPeer
@@ -58,7 +58,7 @@ def root(tmp_path: Path) -> Path:
 async def begun(connect: Connect, model: CompletionsServer, root: Path, **settings: Any) -> DirectPeer:
     """A client in the workspace, with `main.py` open, the model ready and the workspace indexed."""
     told = {"url": model.url, "deadlineMs": 60_000, "waitMs": 0, **settings}
-    peer = connect(default_dependencies(ServeOptions(settings=told)))
+    peer = connect(default_dependencies(LspOptions(settings=told)))
     await peer.initialize(workspaceFolders=[{"uri": root.as_uri(), "name": "w"}])
     await peer.wait(lambda: peer.session.started.is_set())
     [configured] = {id(configured): configured for configured in peer.session.services}.values()

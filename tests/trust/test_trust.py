@@ -15,7 +15,7 @@ from aix_lsp.lsp.workspace import Configuration, Workspace
 from aix_lsp.settings import Layer, Settings, for_language, resolve
 from aix_lsp.settings.names import options
 from aix_lsp.settings.schema import trust_tables
-from aix_lsp.trust import Source, Trust, trust_in
+from aix_lsp.trust import SettingsSource, Trust, trust_in
 
 DOCS = Path(__file__).parents[2] / "docs" / "security.md"
 ALL = [name for name in options() if name != "languages"]
@@ -41,27 +41,29 @@ def held(settings: Settings, name: str) -> Any:
 @pytest.mark.parametrize(
     ("source", "client", "workspace"),
     [
-        (Source.USER, True, True),
-        (Source.PROJECT, True, True),
-        (Source.PROJECT, True, False),
-        (Source.EDITOR, True, True),
-        (Source.EDITOR, False, True),
-        (Source.CLIENT, True, True),
-        (Source.CLIENT, False, True),
-        (Source.COMMANDS, True, True),
-        (Source.COMMANDS, False, True),
-        (Source.FLAGS, True, True),
-        (Source.FLAGS, False, False),
+        (SettingsSource.USER, True, True),
+        (SettingsSource.PROJECT, True, True),
+        (SettingsSource.PROJECT, True, False),
+        (SettingsSource.EDITOR, True, True),
+        (SettingsSource.EDITOR, False, True),
+        (SettingsSource.CLIENT, True, True),
+        (SettingsSource.CLIENT, False, True),
+        (SettingsSource.COMMANDS, True, True),
+        (SettingsSource.COMMANDS, False, True),
+        (SettingsSource.FLAGS, True, True),
+        (SettingsSource.FLAGS, False, False),
     ],
 )
-def test_every_setting_from_every_source(source: Source, client: bool, workspace: bool, name: str) -> None:
+def test_every_setting_from_every_source(
+    source: SettingsSource, client: bool, workspace: bool, name: str
+) -> None:
     value, how_far = another(name), trust_in(source, client=client, workspace=workspace)
     low = {
         n: "never" if n == "prefetch" else type(held(Settings(), n))()
         for n in ALL
         if trust.narrows(options()[n])
     }
-    user = Layer(Source.USER, low)
+    user = Layer(SettingsSource.USER, low)
     settings, problems = resolve([user, Layer(source, {name: value}, how_far)])
     taken, option = held(settings, name), options()[name]
     if how_far is Trust.CHOOSES:

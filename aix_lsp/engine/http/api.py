@@ -156,7 +156,7 @@ def _host(headers: Mapping[bytes, bytes]) -> str:
 
 
 def make_routes(service: Service) -> list[Route]:
-    """The interface's routes, for whoever puts another door before them."""
+    """The interface's routes, for applications that add access control."""
     endpoint: Callable[[], ServedModel | None] = lambda: service.served  # noqa: E731
     return [
         Route("/v1/completions", Completions(endpoint, service.bodies), methods=["POST"]),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from aix_lsp.engine.model.kv import KvPool, LayerShape
-from aix_lsp.engine.model.plan import Plan, lay_out
+from aix_lsp.engine.model.plan import DevicePlan, lay_out
 from aix_lsp.engine.step import Row
 
 _SAMPLE = Path(__file__).with_name("check_sample.txt")
@@ -52,7 +52,7 @@ def sample_tokens(encode: Callable[[str], Sequence[int]], vocab_size: int) -> li
 
 @torch.inference_mode()
 def text_logits(
-    forward: Callable[[Plan], Tensor],
+    forward: Callable[[DevicePlan], Tensor],
     tokens: Sequence[int],
     shapes: Mapping[int, LayerShape],
     dtype: torch.dtype,

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aix_lsp.engine.model.batched import Batch, attend_batch
-from aix_lsp.engine.model.plan import Plan, Span
+from aix_lsp.engine.model.batched import DecodeBatch, attend_batch
+from aix_lsp.engine.model.plan import DevicePlan, RowSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ _QUERY_BLOCK = 64
 _FOLD_LIMIT = 8
 
 
-def attend(plan: Plan, layer: int, query: Tensor, form: Form) -> Tensor:
+def attend(plan: DevicePlan, layer: int, query: Tensor, form: Form) -> Tensor:
     """Attention of `query` `[T, query_heads, key_size]` over each row's own KV, that of the step included
     (it must already be written). Returns `[T, query_heads * value_size]`."""
     if plan.batch is not None and form.plain:
@@ -50,7 +50,7 @@ def attend(plan: Plan, layer: int, query: Tensor, form: Form) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _attend_batched(plan: Plan, batch: Batch, layer: int, query: Tensor, form: Form) -> Tensor:
+def _attend_batched(plan: DevicePlan, batch: DecodeBatch, layer: int, query: Tensor, form: Form) -> Tensor:
     """As `attend`: rows of one token together, the others one by one."""
     keys, values = plan.store.buffers(layer)
     if batch.rows is None:
@@ -74,7 +74,7 @@ def folded_queries(query: Tensor, heads: int) -> Sequence[Tensor]:
     return query.view(count, 1, heads, query_heads // heads, size).unbind(0)
 
 
-def attend_tokens(plan: Plan, layer: int, queries: Sequence[Tensor], form: Form) -> Tensor:
+def attend_tokens(plan: DevicePlan, layer: int, queries: Sequence[Tensor], form: Form) -> Tensor:
     """As `attend`, where each row is one token, from its `folded_queries`; `form` must be plain."""
     parts = []
     for at, (span, query) in enumerate(zip(plan.spans, queries, strict=True)):
@@ -87,7 +87,7 @@ def attend_tokens(plan: Plan, layer: int, queries: Sequence[Tensor], form: Form)
     return out.view(len(parts), -1)
 
 
-def _attend_span(plan: Plan, span: Span, layer: int, query: Tensor, form: Form) -> Tensor:
+def _attend_span(plan: DevicePlan, span: RowSpan, layer: int, query: Tensor, form: Form) -> Tensor:
     low = max(0, span.start + 1 - form.window) if form.window else 0
     key, value = plan.store.read(layer, span.slots.tail(low))
     count, query_heads, size = query.shape
@@ -106,7 +106,7 @@ def _attend_span(plan: Plan, span: Span, layer: int, query: Tensor, form: Form) 
 
 
 def _folded(
-    plan: Plan, span: Span, low: int, query: Tensor, key: Tensor, value: Tensor, form: Form
+    plan: DevicePlan, span: RowSpan, low: int, query: Tensor, key: Tensor, value: Tensor, form: Form
 ) -> Tensor:
     """Attention of few positions: query groups as further rows, so that KV is read once."""
     heads, groups, count, size = query.shape
@@ -117,7 +117,7 @@ def _folded(
 
 
 def _blocks(
-    plan: Plan, span: Span, low: int, query: Tensor, key: Tensor, value: Tensor, form: Form
+    plan: DevicePlan, span: RowSpan, low: int, query: Tensor, key: Tensor, value: Tensor, form: Form
 ) -> Tensor:
     """Attention of many positions in blocks, each over the keys up to its own end: the CPU kernel computes
     what a causal mask then hides (512 positions: 40 % less to compute)."""
@@ -161,7 +161,7 @@ def _block_in_bfloat16(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, 
 
 
 def _written_out(
-    plan: Plan, span: Span, low: int, query: Tensor, key: Tensor, value: Tensor, form: Form
+    plan: DevicePlan, span: RowSpan, low: int, query: Tensor, key: Tensor, value: Tensor, form: Form
 ) -> Tensor:
     """Attention written out, for what no fused kernel has: `softcap * tanh(scores / softcap)` (Gemma 2),
     and sinks, a logit per head that takes part in the softmax and has no value (gpt-oss)."""

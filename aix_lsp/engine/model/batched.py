@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 @dataclass(slots=True)
-class Batch:
+class DecodeBatch:
     """The decoding rows of a step.
 
     `table` `[B, pages]` are the rows' page tables, filled up with any page that holds finite numbers;
@@ -59,17 +59,17 @@ class Batch:
 
 def batch_of(
     tables: Sequence[Sequence[int]], positions: Tensor, page_size: int, rows: Sequence[int] | None
-) -> Batch:
+) -> DecodeBatch:
     """The batch of rows with these page tables, each filled up with its own first page."""
     device = positions.device
     longest = max(len(table) for table in tables)
     filled = [[*table, *([table[0]] * (longest - len(table)))] for table in tables]
     places = None if rows is None else torch.tensor(rows, device=device)
-    return Batch(torch.tensor(filled, device=device), positions, page_size, places)
+    return DecodeBatch(torch.tensor(filled, device=device), positions, page_size, places)
 
 
 def attend_batch(
-    batch: Batch, keys: Tensor, values: Tensor, query: Tensor, scale: float, window: int
+    batch: DecodeBatch, keys: Tensor, values: Tensor, query: Tensor, scale: float, window: int
 ) -> Tensor:
     """Attention of `query` `[B, query_heads, size]` over a layer's whole buffers `[1, heads, capacity,
     size]`. Returns `[B, query_heads * value_size]`.

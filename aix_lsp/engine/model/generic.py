@@ -12,14 +12,14 @@ from transformers import AttentionInterface
 from aix_lsp.engine.model.attention import Form, attend
 from aix_lsp.engine.model.int8_linear import Int8Linear
 from aix_lsp.engine.model.kv import ShapeProbe
-from aix_lsp.engine.model.plan import Plan
+from aix_lsp.engine.model.plan import DevicePlan
 
 # transformers treats names that hold "flash", "sdpa", "flex", "paged|" or "/" as its own, and builds no
 # masks for names that it does not know.
 IMPLEMENTATION = "aix_lsp_rows"
 
 # Not an argument: some models (StableLM) drop the keyword arguments that they do not know.
-current_plan: ContextVar[Plan] = ContextVar("current_plan")
+current_plan: ContextVar[DevicePlan] = ContextVar("current_plan")
 
 
 class TransformersForward:
@@ -38,7 +38,7 @@ class TransformersForward:
         """Bytes that the weights take."""
         return weight_bytes(self.model)
 
-    def __call__(self, plan: Plan) -> Tensor:
+    def __call__(self, plan: DevicePlan) -> Tensor:
         """Logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""
         token = current_plan.set(plan)
         try:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from aix_lsp.engine.model.batched import Batch
+from aix_lsp.engine.model.batched import DecodeBatch
 from aix_lsp.engine.model.kv import KvPool
-from aix_lsp.engine.model.plan import Plan, never
+from aix_lsp.engine.model.plan import DevicePlan, never
 from aix_lsp.engine.model.runner import Forward
 from aix_lsp.engine.model.slots import Scattered
 
@@ -41,7 +41,7 @@ class GraphedForward:
         """Bytes that the weights take."""
         return self._forward.nbytes
 
-    def __call__(self, plan: Plan) -> Tensor:
+    def __call__(self, plan: DevicePlan) -> Tensor:
         """Logits `[len(plan.wanted), vocab]` of the wanted rows, valid until the next call. Raises Aborted,
         but not between layers of a replayed step."""
         batch = plan.batch
@@ -63,7 +63,11 @@ class _Recorded:
     """
 
     def __init__(
-        self, forward: Callable[[Plan], Tensor], pool: KvPool, recorder: Recorder, shape: tuple[int, int]
+        self,
+        forward: Callable[[DevicePlan], Tensor],
+        pool: KvPool,
+        recorder: Recorder,
+        shape: tuple[int, int],
     ) -> None:
         rows, pages = shape
         self._forward = forward
@@ -74,7 +78,7 @@ class _Recorded:
         self._table = torch.full((rows, pages), pool.spare_page, device=pool.device)
         self._replay, self._logits = recorder(self._compute)
 
-    def __call__(self, plan: Plan, batch: Batch) -> Tensor:
+    def __call__(self, plan: DevicePlan, batch: DecodeBatch) -> Tensor:
         rows, pages = batch.table.shape
         page_size = self._pool.page_size
         self._tokens.zero_()[:rows] = plan.tokens
@@ -87,7 +91,7 @@ class _Recorded:
     def _compute(self) -> Tensor:
         # Built in each call: what a batch derives from its tables is part of the recording.
         return self._forward(
-            Plan(
+            DevicePlan(
                 tokens=self._tokens,
                 positions=self._positions,
                 writes=Scattered(self._writes),
@@ -96,7 +100,7 @@ class _Recorded:
                 store=self._pool,
                 abort=never,
                 decoding=True,
-                batch=Batch(self._table, self._positions, self._pool.page_size),
+                batch=DecodeBatch(self._table, self._positions, self._pool.page_size),
             )
         )
 

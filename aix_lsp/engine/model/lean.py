@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from aix_lsp.engine.model.attention import Form, attend, attend_tokens, folded_queries
-from aix_lsp.engine.model.plan import Plan
+from aix_lsp.engine.model.plan import DevicePlan
 from aix_lsp.engine.model.projection import FloatProjection, Project, RmsNorm
 
 
@@ -133,7 +133,7 @@ class LeanForward:
         """Bytes that the weights take."""
         return self.model.nbytes
 
-    def __call__(self, plan: Plan) -> Tensor:
+    def __call__(self, plan: DevicePlan) -> Tensor:
         """Logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""
         model = self.model
         rows = model.embedding.index_select(0, plan.tokens).to(model.dtype)
@@ -176,7 +176,7 @@ class LeanForward:
         )
 
     def _project(
-        self, plan: Plan, index: int, layer: LeanLayer, rows: Tensor, turns: Tensor, space: _Workspace
+        self, plan: DevicePlan, index: int, layer: LeanLayer, rows: Tensor, turns: Tensor, space: _Workspace
     ) -> None:
         """A layer's queries into `space`, its keys and values into the pool."""
         layer.qkv(rows, space.joint)
@@ -187,7 +187,7 @@ class LeanForward:
             space.turned.mul_(turns)
         plan.store.write_joint(index, plan.writes, space.new)
 
-    def _attend(self, plan: Plan, index: int, layer: LeanLayer, space: _Workspace) -> Tensor:
+    def _attend(self, plan: DevicePlan, index: int, layer: LeanLayer, space: _Workspace) -> Tensor:
         """Attention of the queries in `space`: `[T, query_heads * head_size]`."""
         cache = self.model.cache_dtype
         if cache is not torch.float32:

@@ -10,7 +10,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from aix_lsp.engine.model.batched import Batch, batch_of
+from aix_lsp.engine.model.batched import DecodeBatch, batch_of
 from aix_lsp.engine.model.kv import KvPool, ShapeProbe
 from aix_lsp.engine.model.slots import Slots, joined, locate
 from aix_lsp.engine.step import Row
@@ -21,7 +21,7 @@ class Aborted(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class RowSpan:
     """One row's place in the flat batch: rows `first` … `first + count - 1` are positions `start` … `length
     - 1`, and `slots` says where the KV of positions 0 … `length - 1` lies."""
 
@@ -33,7 +33,7 @@ class Span:
 
 
 @dataclass(slots=True)
-class Plan:
+class DevicePlan:
     """All that a forward pass needs to know of a step.
 
     `tokens` and `positions` are `[T]` int64; `writes` are the slots of the T new tokens; `wanted` are the
@@ -44,11 +44,11 @@ class Plan:
     positions: Tensor
     writes: Slots
     wanted: Tensor
-    spans: list[Span]
+    spans: list[RowSpan]
     store: KvPool | ShapeProbe
     abort: Callable[[], bool]
     decoding: bool
-    batch: Batch | None = None
+    batch: DecodeBatch | None = None
     _views: dict[int, Sequence[Tensor] | None] = field(default_factory=dict)
     _masks: dict[tuple[int, int, torch.dtype], Tensor] = field(default_factory=dict)
 
@@ -65,7 +65,7 @@ class Plan:
         """Of `rows` `[T, …]` those whose logits are wanted."""
         return rows if self.wanted.shape[0] == rows.shape[0] else rows.index_select(0, self.wanted)
 
-    def mask(self, span: Span, low: int, window: int, dtype: torch.dtype) -> Tensor:
+    def mask(self, span: RowSpan, low: int, window: int, dtype: torch.dtype) -> Tensor:
         """The additive mask `[count, length - low]` of a row that hides later positions and those `window`
         or more before; the same for all layers of a kind, so kept for the step."""
         found = self._masks.get((span.first, window, dtype))
@@ -98,22 +98,22 @@ def lay_out(
     device: torch.device,
     abort: Callable[[], bool] = never,
     batched: bool = False,
-) -> Plan:
+) -> DevicePlan:
     """The plan of a step over `rows`; `batched` computes rows of one token together."""
-    spans: list[Span] = []
+    spans: list[RowSpan] = []
     wanted: list[int] = []
     first = 0
     for row in rows:
         count = len(row.tokens)
         length = row.start + count
-        spans.append(Span(first, count, row.start, length, locate(row.pages, length, page_size, device)))
+        spans.append(RowSpan(first, count, row.start, length, locate(row.pages, length, page_size, device)))
         first += count
         wanted.extend(range(first - row.outputs, first))
     tokens = list(chain.from_iterable(row.tokens for row in rows))
     positions = list(chain.from_iterable(range(span.start, span.length) for span in spans))
     packed = torch.tensor((tokens, positions), dtype=torch.int64, device=device)
     batch = _batch(rows, spans, packed[1], page_size) if batched else None
-    return Plan(
+    return DevicePlan(
         tokens=packed[0],
         positions=packed[1],
         writes=joined([span.slots.tail(span.start) for span in spans], device),
@@ -126,7 +126,9 @@ def lay_out(
     )
 
 
-def _batch(rows: Sequence[Row], spans: Sequence[Span], positions: Tensor, page_size: int) -> Batch | None:
+def _batch(
+    rows: Sequence[Row], spans: Sequence[RowSpan], positions: Tensor, page_size: int
+) -> DecodeBatch | None:
     singles = [(row, span) for row, span in zip(rows, spans, strict=True) if span.count == 1]
     if not singles:
         return None

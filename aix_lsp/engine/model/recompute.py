@@ -13,7 +13,7 @@ from torch import Tensor
 
 from aix_lsp.engine.model.generic import weight_bytes
 from aix_lsp.engine.model.kv import LayerShape
-from aix_lsp.engine.model.plan import Plan, Span
+from aix_lsp.engine.model.plan import DevicePlan, RowSpan
 
 SHAPES = {0: LayerShape(heads=1, key_size=1, value_size=0)}
 """What the pool holds in place of keys: one number a token, its id. Pages, sharing and copies work as
@@ -34,7 +34,7 @@ class RecomputeForward:
         """Bytes that the weights take."""
         return weight_bytes(self.model)
 
-    def __call__(self, plan: Plan) -> Tensor:
+    def __call__(self, plan: DevicePlan) -> Tensor:
         """Logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""
         ids = plan.tokens.view(1, 1, -1, 1)
         plan.store.write(0, plan.writes, ids, ids[..., :0])
@@ -47,7 +47,7 @@ class RecomputeForward:
                 parts.append(self._last(plan, span, kept))
         return torch.cat(parts) if parts else torch.empty(0, 0)
 
-    def _last(self, plan: Plan, span: Span, kept: int) -> Tensor:
+    def _last(self, plan: DevicePlan, span: RowSpan, kept: int) -> Tensor:
         ids = plan.store.read(0, span.slots)[0].view(1, -1)
         keep = {"logits_to_keep": kept} if self._keeps else {}
         logits: Tensor = self.model(input_ids=ids, use_cache=False, **keep).logits

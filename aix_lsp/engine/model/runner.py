@@ -12,7 +12,7 @@ from torch import Tensor
 from aix_lsp.engine.model.governor import Governor
 from aix_lsp.engine.model.kv import KvPool
 from aix_lsp.engine.model.memory import ran_out
-from aix_lsp.engine.model.plan import Aborted, Plan, lay_out, never
+from aix_lsp.engine.model.plan import Aborted, DevicePlan, lay_out, never
 from aix_lsp.engine.model.sampler import sample
 from aix_lsp.engine.model.threads import Threads
 from aix_lsp.engine.step import OutOfMemory, Row, Sampled
@@ -26,7 +26,7 @@ class Forward(Protocol):
     def nbytes(self) -> int:
         """Bytes that the weights take."""
 
-    def __call__(self, plan: Plan) -> Tensor: ...
+    def __call__(self, plan: DevicePlan) -> Tensor: ...
 
 
 class TorchRunner:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from aix_lsp.engine.model.kv import KvPool, LayerShape, ShapeProbe
-from aix_lsp.engine.model.plan import Plan, lay_out
+from aix_lsp.engine.model.plan import DevicePlan, lay_out
 from aix_lsp.engine.step import Row
 
 _PAGE_SIZE = 4
@@ -52,7 +52,7 @@ def eager_reference(model: Any) -> Reference:
 
 
 @torch.inference_mode()
-def probe_layers(forward: Callable[[Plan], Tensor], device: torch.device) -> ShapeProbe:
+def probe_layers(forward: Callable[[DevicePlan], Tensor], device: torch.device) -> ShapeProbe:
     """What a first forward pass shows of the layers that call our attention; empty if none does."""
     probe = ShapeProbe()
     forward(lay_out([Row(tokens=[0, 1], start=0, pages=[0])], probe, _PAGE_SIZE, device))
@@ -61,7 +61,7 @@ def probe_layers(forward: Callable[[Plan], Tensor], device: torch.device) -> Sha
 
 @torch.inference_mode()
 def worst_error(
-    forward: Callable[[Plan], Tensor],
+    forward: Callable[[DevicePlan], Tensor],
     reference: Reference,
     shapes: Mapping[int, LayerShape],
     dtype: torch.dtype,

@@ -37,7 +37,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class PrefixMatch:
     """The longest cached head of a token sequence: its length, its pages, and the node where it ends."""
 
     length: int
@@ -75,7 +75,7 @@ class RadixTree:
         self._nodes = 0
         self.evicted_pages = 0
 
-    def match(self, namespace: str, tokens: list[int], limit: int) -> Match:
+    def match(self, namespace: str, tokens: list[int], limit: int) -> PrefixMatch:
         """The longest cached head of `tokens[:limit]`. Its end is made a node's end, ready to be locked."""
         size = self._pool.page_size
         node, position = self._roots.get(namespace) or Node(None, 0, [], []), 0
@@ -92,7 +92,7 @@ class RadixTree:
             position += same
             if same < len(head):
                 break
-        return Match(position, pages, node)
+        return PrefixMatch(position, pages, node)
 
     def insert(self, namespace: str, tokens: list[int], pages: Sequence[int], length: int) -> Node:
         """Keep the KV of `tokens[:length]`, which lies in `pages`; what is cached already stays as it is.

@@ -7,14 +7,14 @@ from __future__ import annotations
 from aix_lsp.engine.pages.cache import KvCache
 from aix_lsp.engine.pages.radix import common_length
 from aix_lsp.engine.scheduling.order import Order, RateLimiter
-from aix_lsp.engine.scheduling.schedule import Limits
+from aix_lsp.engine.scheduling.schedule import StepLimits
 from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
 
 
 class Admission:
     """The waiting and the running, and the way from one to the other and out."""
 
-    def __init__(self, cache: KvCache, limits: Limits, limiter: RateLimiter, order: Order) -> None:
+    def __init__(self, cache: KvCache, limits: StepLimits, limiter: RateLimiter, order: Order) -> None:
         self.waiting: list[Sequence] = []
         self.running: list[Sequence] = []
         self.preemptions = 0

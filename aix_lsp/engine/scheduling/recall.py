@@ -66,7 +66,7 @@ SHARES = Shares(
 )
 
 
-class Match(NamedTuple):
+class RecallMatch(NamedTuple):
     """Where the longest end of a text stands in what was given: its places in the sequence's own texts and in the
     corpus. `length` is 0 where it occurs nowhere.
     """
@@ -110,7 +110,7 @@ class Recall:
         self._later: dict[int, list[int]] = {}
         """Where tokens stand that a generated one stands behind."""
         self._match = self._search(())
-        self._ahead: list[tuple[int, Match]] = []
+        self._ahead: list[tuple[int, RecallMatch]] = []
         """The drafted tokens last asked about, and the match behind each: right ones need not be followed again."""
 
     def extend(self, tokens: Sequence[int]) -> None:
@@ -185,7 +185,7 @@ class Recall:
                 best, place = length, end
         return best, place
 
-    def _mixture(self, match: Match, weight: float) -> Mixture | None:
+    def _mixture(self, match: RecallMatch, weight: float) -> Mixture | None:
         if not match.length:
             return None
         own, corpus = self._own.continuations(match.own), self._corpus.continuations(match.corpus)
@@ -212,7 +212,7 @@ class Recall:
             tail = tail[len(tail) - tail[::-1].index(BREAK) :]
         return tail
 
-    def _follow(self, match: Match, more: Sequence[int], drafts: Sequence[int]) -> Match:
+    def _follow(self, match: RecallMatch, more: Sequence[int], drafts: Sequence[int]) -> RecallMatch:
         """The match after more tokens: what it already was, so much longer, or a search. `drafts` are those
         that are not taken in, `more` included.
         """
@@ -221,12 +221,12 @@ class Recall:
             own = self._own.onward(own, token)
             corpus = self._corpus.onward(corpus, token)
         if own or corpus:
-            return Match(match.length + len(more), own, corpus)
+            return RecallMatch(match.length + len(more), own, corpus)
         return self._search(drafts)
 
-    def _search(self, drafts: Sequence[int]) -> Match:
+    def _search(self, drafts: Sequence[int]) -> RecallMatch:
         tail = self._tail(drafts)
         own_length, own = self._own.longest(tail)
         length, corpus = self._corpus.longest(tail)
         longest = max(own_length, length)
-        return Match(longest, own if own_length == longest else [], corpus if length == longest else [])
+        return RecallMatch(longest, own if own_length == longest else [], corpus if length == longest else [])

@@ -14,7 +14,7 @@ BACKGROUND = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class StepLimits:
     """Bounds of the scheduler. Counts of sequences, tokens a step, times in seconds."""
 
     running: int = 16
@@ -77,7 +77,7 @@ class Planned:
 
 
 @dataclass(slots=True)
-class Plan:
+class StepPlan:
     """A step to run. `foreground` is false where only background work is in it."""
 
     planned: list[Planned]

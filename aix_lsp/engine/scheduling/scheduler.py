@@ -11,7 +11,7 @@ from aix_lsp.engine.scheduling.admission import Admission
 from aix_lsp.engine.scheduling.cost import CostModel, Work
 from aix_lsp.engine.scheduling.draft import Drafter
 from aix_lsp.engine.scheduling.order import Order, RateLimiter
-from aix_lsp.engine.scheduling.schedule import BACKGROUND, Limits, Plan, Planned, Progress, Spent
+from aix_lsp.engine.scheduling.schedule import BACKGROUND, Planned, Progress, Spent, StepLimits, StepPlan
 from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
 from aix_lsp.engine.step import Sampled
 
@@ -21,9 +21,9 @@ _TYPICAL_CONTEXT = 512
 class Scheduler:
     """Plans steps over one KV cache and takes in what they bring. Used by one thread."""
 
-    def __init__(self, cache: KvCache, limits: Limits | None = None) -> None:
+    def __init__(self, cache: KvCache, limits: StepLimits | None = None) -> None:
         self.cache = cache
-        self.limits = limits or Limits()
+        self.limits = limits or StepLimits()
         self.cost = CostModel()
         self.drafter = Drafter(self.limits.drafts)
         self.step_tokens = self.limits.step_tokens
@@ -45,7 +45,7 @@ class Scheduler:
         """Whether there is nothing to do."""
         return not (self.sequences.waiting or self.sequences.running)
 
-    def plan(self, now: float) -> Plan | None:
+    def plan(self, now: float) -> StepPlan | None:
         """The next step, or None where nothing can run. `now` is in seconds, of a monotonic clock."""
         self._order.now = now
         if self.sequences.waiting:
@@ -59,7 +59,7 @@ class Scheduler:
         planned = [part for part in planned if part.sequence.state is State.RUNNING]
         if not planned:
             return None
-        return Plan(planned, [part.row() for part in planned], spent.work, foreground)
+        return StepPlan(planned, [part.row() for part in planned], spent.work, foreground)
 
     def _choose(self) -> tuple[list[Sequence], bool]:
         """Running sequences in order, background ones only where nothing else runs; whether others do."""
@@ -133,7 +133,7 @@ class Scheduler:
         return True
 
     def complete(
-        self, plan: Plan, results: list[list[Sampled]], seconds: float, now: float
+        self, plan: StepPlan, results: list[list[Sampled]], seconds: float, now: float
     ) -> list[Progress]:
         """Take in a step's tokens. Sequences of dead requests get none; they wait to be removed."""
         self.cost.observe(plan.work, seconds)

@@ -13,7 +13,7 @@ from aix_lsp.fim.block import BlockEnd
 from aix_lsp.fim.confidence import NO_THRESHOLD, ConfidenceGate, ConfidenceThresholds, Verdict
 
 
-class Candidate:
+class CandidateText:
     """The Output of sequence.py for text."""
 
     def __init__(

@@ -32,7 +32,7 @@ class PromptTooLong(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class TokenPrompt:
     """A prompt as tokens. `parts` are their counts by part, in order; `typed` is what is left to be spelled,
     which took `healed` tokens before.
     """
@@ -69,7 +69,7 @@ class Layout:
         self._habit = [] if template is not None and template.bos else _habit(tokenizer)
         self._anchored = template is not None and template.anchored
 
-    def lay_out(self, prompt: FimPrompt, room: int, heal: bool = True) -> Prompt:
+    def lay_out(self, prompt: FimPrompt, room: int, heal: bool = True) -> TokenPrompt:
         """The prompt in at most `room` tokens: context goes first, then the suffix's end, then the prefix's
         head.
 
@@ -87,7 +87,7 @@ class Layout:
         if not tokens:
             tokens, parts = [min(self._vocabulary.ends, default=0)], (("marker", 1),)
         healed = max(size - len(tokens), 0)
-        return Prompt(tokens, parts, typed, healed, _texts(whole, healed))
+        return TokenPrompt(tokens, parts, typed, healed, _texts(whole, healed))
 
     def _pieces(self, prompt: FimPrompt, known: Known) -> list[_Piece]:
         if self._template is None:

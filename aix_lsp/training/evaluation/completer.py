@@ -19,7 +19,7 @@ from aix_lsp.engine.scheduling.recall import Recall
 from aix_lsp.engine.step import Row
 from aix_lsp.engine.text.encoder import TextEncoder
 from aix_lsp.engine.text.healing import Healing
-from aix_lsp.engine.text.layout import Layout, Prompt
+from aix_lsp.engine.text.layout import Layout, TokenPrompt
 from aix_lsp.engine.text.vocabulary import Vocabulary
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.training.corpus import Document
@@ -144,14 +144,14 @@ class Completer:
                 yield Expected(recall.matched, recall.in_own, float(chances_of(logits)[token]), told)
             recall.extend([token])
 
-    def _told(self, laid: Prompt, wanted: str) -> Iterator[tuple[int, Logits]]:
+    def _told(self, laid: TokenPrompt, wanted: str) -> Iterator[tuple[int, Logits]]:
         """The right tokens from the word begun at the cursor on, each with the model's scores before it."""
         logits = self.model.start(laid.tokens)
         for token in self._encoder.tokens(laid.typed.decode(errors="ignore") + wanted):
             yield token, logits
             logits = self.model.add(token)
 
-    def _recall(self, laid: Prompt, document: Document | None) -> Recall | None:
+    def _recall(self, laid: TokenPrompt, document: Document | None) -> Recall | None:
         if self._libraries is None:
             return None
         return Recall(laid.texts, self._libraries.beside(document) if document else EMPTY)

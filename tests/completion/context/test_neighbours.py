@@ -11,12 +11,12 @@ from aix_lsp.completion.context import neighbours
 from aix_lsp.completion.context.neighbours import Neighbours
 from aix_lsp.completion.service import CompletionService
 from aix_lsp.completion.text import DocumentSnapshot, Text
-from aix_lsp.fim.window import Limits, Window, next_window
+from aix_lsp.fim.window import Window, WindowLimits, next_window
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor, ScriptedBackend
 
 LINES = [f"line_{number} = {number}\n" for number in range(400)]
-LIMITS = Limits(prefix_lines=40, suffix_lines=10)
+LIMITS = WindowLimits(prefix_lines=40, suffix_lines=10)
 SETTINGS = Settings()
 
 

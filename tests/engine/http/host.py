@@ -18,7 +18,7 @@ from aix_lsp.engine.http.api import Service, make_app
 from aix_lsp.engine.http.connections import Connections, guarded
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.options import LoadedModel
-from aix_lsp.engine.scheduling.schedule import Limits
+from aix_lsp.engine.scheduling.schedule import StepLimits
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.state import Presence, StateBoard
 from tests.engine.fakes import FakeRunner
@@ -55,7 +55,7 @@ class Host:
         return [json.loads(line.removeprefix("data: ")) for line in lines[:-2] if line]
 
 
-def load(service: Service, runner: FakeRunner, limits: Limits | None) -> None:
+def load(service: Service, runner: FakeRunner, limits: StepLimits | None) -> None:
     """Give the service the fake model, started."""
     model = LoadedModel(runner, embedded(), "embedded", "cpu", "float32", 2048, frozenset({0}))
     service.served = ServedModel(model, metrics=service.metrics, limits=limits)
@@ -68,7 +68,7 @@ async def serving(
     loaded: bool = True,
     token: str = "",
     headers: dict[str, str] | None = None,
-    limits: Limits | None = None,
+    limits: StepLimits | None = None,
     hosts: frozenset[str] = frozenset(),
     connections: Connections | None = None,
 ) -> AsyncIterator[Host]:

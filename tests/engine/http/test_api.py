@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from aix_lsp.engine.options import LoadedModel
-from aix_lsp.engine.scheduling.schedule import Limits
+from aix_lsp.engine.scheduling.schedule import StepLimits
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.step import Row
 from aix_lsp.engine.text.corpus import digest
@@ -122,7 +122,7 @@ async def test_a_superseded_stream_says_cancelled(host: Host) -> None:
 
 
 async def test_a_full_queue_answers_429() -> None:
-    async with serving(limits=Limits(running=1, waiting=1)) as host:
+    async with serving(limits=StepLimits(running=1, waiting=1)) as host:
         gate = Gate(host.runner)
         held = [asyncio.create_task(host.post(prompt="x", max_tokens=2)) for _ in range(2)]
         assert host.service.served

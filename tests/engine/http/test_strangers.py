@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aix_lsp.engine.http.connections import Connections
-from aix_lsp.engine.scheduling.schedule import Limits
+from aix_lsp.engine.scheduling.schedule import StepLimits
 from tests.engine.fakes import until
 from tests.engine.http.host import Host, serving
 
@@ -85,7 +85,7 @@ async def test_a_large_prompt_does_not_supersede_what_came_after_it(host: Host) 
 
 
 async def test_one_client_cannot_have_any_number_of_prompts_laid_out() -> None:
-    async with serving(limits=Limits(client_waiting=1, client_running=1)) as host:
+    async with serving(limits=StepLimits(client_waiting=1, client_running=1)) as host:
         release = threading.Event()
         host.model.slow_work.submit(release.wait)
         waiting = [asyncio.create_task(host.post(prompt=LARGE, max_tokens=1, user="a")) for _ in range(2)]

@@ -12,7 +12,7 @@ from aix_lsp.engine.model.kv import KvPool
 from aix_lsp.engine.model.plan import lay_out
 from aix_lsp.engine.model.precision import choose
 from aix_lsp.engine.model.runner import TorchRunner
-from aix_lsp.engine.scheduling.schedule import Limits
+from aix_lsp.engine.scheduling.schedule import StepLimits
 from aix_lsp.engine.step import Row
 from aix_lsp.engine.stepper import Signals, Stepper
 from tests.engine.fakes import request
@@ -144,7 +144,9 @@ def _batched(runner: TorchRunner) -> list[list[int]]:
 
 def _check_through_the_engine(runner: TorchRunner, answers: list[list[int]]) -> None:
     """With the scheduler, the cache and drafts: alone, all at once, and each of it again from the cache."""
-    stepper = Stepper(runner, lambda told, event: None, Signals(), EngineMetrics(), Limits(smallest_chunk=8))
+    stepper = Stepper(
+        runner, lambda told, event: None, Signals(), EngineMetrics(), StepLimits(smallest_chunk=8)
+    )
     stepper.scheduler.step_tokens = 16
     alone = [[prompt] for prompt in PROMPTS]
     for wave, reused in ((alone, False), ([PROMPTS], True), (alone, True)):

@@ -19,7 +19,7 @@ from aix_lsp.engine.http.parameters import CompletionParameters
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.model.loader import load
 from aix_lsp.engine.options import EngineOptions, LoadedModel
-from aix_lsp.engine.scheduling.schedule import Limits
+from aix_lsp.engine.scheduling.schedule import StepLimits
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.fim.prompt import FimPrompt
 from tests.models import SMALL
@@ -60,7 +60,9 @@ def reference(model: LoadedModel) -> dict[FimPrompt, str]:
 
 @pytest.fixture(params=[0, 8], ids=["plain", "drafts"])
 def served(model: LoadedModel, request: pytest.FixtureRequest) -> Iterator[ServedModel]:
-    made = ServedModel(model, metrics=EngineMetrics(), limits=Limits(drafts=request.param, smallest_chunk=16))
+    made = ServedModel(
+        model, metrics=EngineMetrics(), limits=StepLimits(drafts=request.param, smallest_chunk=16)
+    )
     made.engine.start()
     yield made
     made.engine.stop()

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 from aix_lsp.engine.model import assemble, prepared, threads
 from aix_lsp.engine.model.agreement import Agreement
 from aix_lsp.engine.model.loader import load
-from aix_lsp.engine.model.plan import Plan
+from aix_lsp.engine.model.plan import DevicePlan
 from aix_lsp.engine.model.runner import TorchRunner
 from aix_lsp.engine.model.source import EMBEDDED
 from aix_lsp.engine.options import EngineOptions, LoadedModel
@@ -209,7 +209,7 @@ def test_steps_of_many_tokens_take_other_threads_than_those_of_few():
     class Watched:
         nbytes = 0
 
-        def __call__(self, plan: Plan) -> torch.Tensor:
+        def __call__(self, plan: DevicePlan) -> torch.Tensor:
             seen.append(torch.get_num_threads())
             return torch.zeros(len(plan.wanted), 5)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from aix_lsp.engine.model.kv import KvPool, LayerShape
-from aix_lsp.engine.model.plan import Plan
+from aix_lsp.engine.model.plan import DevicePlan
 from aix_lsp.engine.model.runner import TorchRunner
 from aix_lsp.engine.step import OutOfMemory, Row, Runner
 from tests.engine.families import VOCAB, assemble, build
@@ -126,15 +126,15 @@ def test_abort_is_asked_between_layers(runner):
     assert len(asked) >= 2
 
 
-def raise_memory_error(plan: Plan) -> torch.Tensor:
+def raise_memory_error(plan: DevicePlan) -> torch.Tensor:
     raise MemoryError
 
 
-def exhaust_memory(plan: Plan) -> torch.Tensor:
+def exhaust_memory(plan: DevicePlan) -> torch.Tensor:
     return torch.empty(1 << 50)
 
 
-def exhaust_device(plan: Plan) -> torch.Tensor:
+def exhaust_device(plan: DevicePlan) -> torch.Tensor:
     raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
 

@@ -12,7 +12,7 @@ from aix_lsp.engine.scheduling.draft import Drafter
 from aix_lsp.engine.scheduling.ngram_index import NgramIndex
 from aix_lsp.engine.scheduling.order import RateLimiter
 from aix_lsp.engine.scheduling.recall import Recall
-from aix_lsp.engine.scheduling.schedule import Limits, Plan
+from aix_lsp.engine.scheduling.schedule import StepLimits, StepPlan
 from aix_lsp.engine.scheduling.scheduler import Scheduler
 from aix_lsp.engine.scheduling.sequence import Request, State
 from aix_lsp.engine.step import Sampled
@@ -24,18 +24,18 @@ def request(prompt: Iterable[int], new: int = 5, arrival: float = 0.0, **fields:
 
 
 def scheduler(pages: int = 4000, **limits: object) -> Scheduler:
-    made = Scheduler(KvCache(pages, 16, lambda *copied: None), Limits(**limits))  # type: ignore[arg-type]
+    made = Scheduler(KvCache(pages, 16, lambda *copied: None), StepLimits(**limits))  # type: ignore[arg-type]
     # 1 ms a step, 0.1 ms a token: budgets in the tests below follow from that.
     made.cost._weights = [1e-3, 0.0, 1e-4, 0.0, 0.0]
     return made
 
 
-def planned(plan: Plan | None) -> dict[Request, int]:
+def planned(plan: StepPlan | None) -> dict[Request, int]:
     assert plan is not None
     return {part.sequence.request: part.count for part in plan.planned}
 
 
-def step(made: Scheduler, now: float = 0.0) -> Plan:
+def step(made: Scheduler, now: float = 0.0) -> StepPlan:
     plan = made.plan(now)
     assert plan is not None
     results = [[Sampled(5, 0.0)] * row.outputs for row in plan.rows]

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from aix_lsp.engine.step import Sampled
-from aix_lsp.engine.text.candidate import Candidate, stops_for
+from aix_lsp.engine.text.candidate import CandidateText, stops_for
 from aix_lsp.fim.confidence import ConfidenceThresholds
 from tests.engine.text.test_encoder import encoder
 
@@ -26,7 +26,7 @@ def test_an_unlikely_candidate_ends_at_once(
     chances: tuple[float, ...], confidence: ConfidenceThresholds, text: str, taken: int, reason: str
 ) -> None:
     _, vocabulary = encoder("embedded")
-    candidate = Candidate(0, vocabulary, stops=stops_for((), "block", "", True), confidence=confidence)
+    candidate = CandidateText(0, vocabulary, stops=stops_for((), "block", "", True), confidence=confidence)
     tokens = [vocabulary.equal_to(piece)[0] for piece in (b"a", b"b", b"\n", b"c")]
     pushed, complete = 0, False
     for token, chance in zip(tokens, chances, strict=True):

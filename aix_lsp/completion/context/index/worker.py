@@ -38,13 +38,13 @@ _BEGIN_AGAIN_S = 5.0
 Progress = Callable[[int, int], None]
 
 
-class IndexClient:
+class WorkerConnection:
     """The workspace folders that are open, and what is asked about them. Used on one thread."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._writing = threading.Lock()
-        self._folders: dict[str, Folder] = {}
+        self._folders: dict[str, IndexedFolder] = {}
 
     def serve(self, lines: Iterable[str]) -> None:
         """Answer until there are no more lines."""
@@ -59,7 +59,9 @@ class IndexClient:
         root = message["root"]
         if message["do"] == "open":
             self._close(root)
-            self._folders[root] = Folder(root, Path(message["database"]), message["exclude"], self._send)
+            self._folders[root] = IndexedFolder(
+                root, Path(message["database"]), message["exclude"], self._send
+            )
         elif message["do"] == "close":
             self._close(root)
         elif message["do"] == "changed" and root in self._folders:
@@ -85,7 +87,7 @@ class IndexClient:
             self._out.flush()
 
 
-class Folder:
+class IndexedFolder:
     """One workspace folder: its index, made again where it is damaged, and its builder."""
 
     def __init__(self, root: str, database: Path, exclude: Sequence[str], send: Any) -> None:
@@ -192,7 +194,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     for stream in (sys.stdin, sys.stdout):
         stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    IndexClient(sys.stdout).serve(sys.stdin)
+    WorkerConnection(sys.stdout).serve(sys.stdin)
 
 
 class Builder:
