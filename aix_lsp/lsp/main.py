@@ -28,10 +28,33 @@ logger = logging.getLogger(__name__)
 
 _USAGE = 2
 """Exit status of a command line that cannot be served."""
+_MALLOC = {
+    "M_TRIM_THRESHOLD": (-1, 1 << 20),
+    "M_MMAP_THRESHOLD": (-3, 256 << 10),
+    "M_ARENA_MAX": (-8, 1),
+}
+"""Parameters of mallopt(3). Python's lock lets one thread allocate at a time anyway."""
+
+
+def give_memory_back() -> None:
+    """Have the C library (glibc) return to the system what is freed.
+
+    Files are read on threads of their own, each with an arena of the library's, of which a few small blocks that live
+    on keep whole megabytes: with 30 MiB in use, the process took 250.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for parameter, value in _MALLOC.values():
+            mallopt(parameter, value)
 
 
 def run(options: LspOptions) -> int:
     """Run the server; returns the exit status."""
+    give_memory_back()
     if options.transport == "stdio":
         from aix_lsp.lsp import stdio
 

@@ -27,7 +27,10 @@ log = logging.getLogger(__name__)
 K = TypeVar("K")
 V = TypeVar("V")
 
-OURS = (".aixignore", ".aiignore", ".aiexclude", ".cursorignore", ".codeiumignore")
+OURS = (
+    *(".aixignore", ".aiignore", ".aiexclude", ".cursorignore", ".codeiumignore", ".copilotignore"),
+    *(".geminiignore", ".clineignore", ".rooignore", ".aiderignore", ".tabnineignore"),
+)
 """Our ignore file, and those of other AI tools. What one ignores, no other one allows."""
 _MOST_WILD_AROUND = 2 * MOST_WILD
 """Of all ignore files above one file."""

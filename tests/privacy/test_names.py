@@ -1,12 +1,15 @@
-"""The table of names: what holds credentials, and what is called alike and does not."""
+"""The tables of names: what holds credentials, and what is called alike and does not; the assistants' ignore files."""
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 
+from aix_lsp.privacy.ignore import OURS
 from aix_lsp.privacy.names import HOLDS_SECRETS, sensitive
+from aix_lsp.privacy.policy import inactive_reason
+from aix_lsp.settings import Settings
 
 SENT_ONCE = """
 service-account.json my-service-account.json app-firebase-adminsdk-x1-0a.json kubeconfig prod.kubeconfig
@@ -49,3 +52,26 @@ def test_is_called_alike(name: str) -> None:
 
 def test_the_tables_patterns_are_told_apart() -> None:
     assert len(set(HOLDS_SECRETS)) == len(HOLDS_SECRETS)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_assistant_s_ignore_file_only_forbids(tmp_path: Path, name: str) -> None:
+    """At any depth, after git's rules; none takes back what another forbids."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / ".gitignore").write_text("built.py\n")
+    (tmp_path / ".aixignore").write_text("both.py\n")
+    (tmp_path / "sub" / name).write_text("\ufeffplan*\r\n!plan.md\n!built.py\n")
+    if name != ".aixignore":
+        (tmp_path / name).write_text("!both.py\n")
+    allowed = {
+        file: inactive_reason((tmp_path / file).as_uri(), Settings(), [tmp_path]) is None
+        for file in (
+            "plan.py",
+            "sub/plan.py",
+            "sub/deep/planned.py",
+            "sub/plan.md",
+            "sub/built.py",
+            "both.py",
+        )
+    }
+    assert [file for file, sent in allowed.items() if sent] == ["plan.py", "sub/plan.md"]
