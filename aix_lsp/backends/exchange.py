@@ -163,7 +163,7 @@ class Exchange:
             if size(request.prompt) < 16:
                 return None
             log.info(
-                "%s rejects the prompt as too long; retrying with%.0f %% of it",
+                "%s rejects the prompt as too long; retrying with %.0f %% of it",
                 self.client.address,
                 100 * share,
             )

@@ -199,10 +199,10 @@ async def test_a_prompt_too_long_for_it_is_shortened(fresh_home: Path) -> None:
         assert last_status(found)["state"] in ("ready", "busy")
         assert "rejects the prompt as too long; retrying" in found.log()
         assert not [note for note in found.wire.notifications if note.method == "window/showMessage"]
-        asked_again = found.log().count("asking again")
+        asked_again = found.log().count("retrying with")
         found.type(buffer, "    ")
         await found.inline(buffer, "invoked").result()
-        assert found.log().count("asking again") == asked_again
+        assert found.log().count("retrying with") == asked_again
 
 
 async def test_one_of_two_is_killed_in_mid_typing(fresh_home: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, base: Path) -> None:
     (tmp_path / "file").write_text("x")
     result = _train("--source", tmp_path / "code", "--model", base, "--out", tmp_path / "file" / "out")
     assert result.exit_code == 1
-    assert "cannot be made" in result.output
+    assert "cannot be created" in result.output
     assert "--out" in result.output
 
 
