@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +126,9 @@ def default_dependencies(options: LspOptions) -> Dependencies:
     return Dependencies(options, EnginePool(_connect), _make_service, _warm_up)
 
 
+@cache
 def _warm_up() -> None:
+    """Once in a process: what is frozen is never collected, and later on that would be sessions."""
     import aix_lsp.backends.launch
     import aix_lsp.completion.service  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""The server gives memory back that its threads took."""
+"""The server gives memory back that its threads and its former clients took."""
 
 from __future__ import annotations
 
@@ -41,3 +41,29 @@ def test_all_threads_share_one_arena(tmp_path: Path) -> None:
     file = tmp_path / "malloc"
     subprocess.run([sys.executable, "-P", "-c", _PROGRAM, str(file)], check=True, timeout=120)
     assert len(re.findall("<heap nr=", file.read_text())) == 1
+
+
+_FREEZING = """
+import gc
+from aix_lsp.lsp.main import default_dependencies
+from aix_lsp.lsp.options import LspOptions
+class Former:
+    pass
+gone = []
+import weakref
+for number in range(3):
+    default_dependencies(LspOptions()).warm_up()
+    former = Former()
+    former.itself = former
+    gone.append(weakref.ref(former))
+    if number:
+        default_dependencies(LspOptions()).warm_up()
+    del former
+gc.collect()
+assert [each() for each in gone] == [None] * 3
+"""
+
+
+def test_what_belongs_to_former_clients_is_collected() -> None:
+    """Modules are kept from collection when the first client comes; sessions never are."""
+    subprocess.run([sys.executable, "-P", "-c", _FREEZING], check=True, timeout=120)
