@@ -239,7 +239,7 @@ def _logits_after(folder: Path, tokens: list[int]) -> torch.Tensor:
         ("an unknown type", "number 99"),
         ("another architecture", r"architecture \(mamba\)"),
         ("no tokenizer", "no tokenizer"),
-        ("an unknown cut", r"cuts text .*\(gpt-9\)"),
+        ("an unknown cut", r"pre-tokenizer \(gpt-9\)"),
         ("a tensor less", "lack model.layers.1.mlp.up_proj.weight"),
     ],
 )
