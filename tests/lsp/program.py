@@ -15,14 +15,14 @@ PATIENCE_S = 60.0
 PROGRAM = """
 import asyncio, sys
 from aix_lsp.lsp import main, stdio
-from aix_lsp.lsp.options import ServeOptions
+from aix_lsp.lsp.options import LspOptions
 from tests.lsp.scripted import ScriptedBackend, echo, dependencies
 
 {extra}
 main.default_dependencies = lambda options: dependencies(
     connect=lambda settings: ScriptedBackend(echo), transport="stdio", settings=options.settings
 )
-sys.exit(main.run(ServeOptions(parent_pid={parent_pid})))
+sys.exit(main.run(LspOptions(parent_pid={parent_pid})))
 """
 """The real server but for its engine, which would take seconds to load."""
 

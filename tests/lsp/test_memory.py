@@ -66,4 +66,5 @@ assert [each() for each in gone] == [None] * 3
 
 def test_what_belongs_to_former_clients_is_collected() -> None:
     """Modules are kept from collection when the first client comes; sessions never are."""
-    subprocess.run([sys.executable, "-P", "-c", _FREEZING], check=True, timeout=120)
+    ended = subprocess.run([sys.executable, "-P", "-c", _FREEZING], timeout=120, check=False)
+    assert ended.returncode == 0
