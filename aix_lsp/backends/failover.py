@@ -1,10 +1,10 @@
 """Several servers as one backend: each document is assigned to one, and another takes over if it fails.
 
 A document's requests go to one server, where the cache of its prompt lies (rendezvous hashing of the stream key,
-Thaler and Ravishankar 1998; who had to leave his server stays with the next). A server in trouble is left alone
-(health.py), and tried in the background with a request of one token once its pause is over, so that no keystroke
-waits for it. A stream that breaks is taken up elsewhere behind what was shown already. Where no server is left, the
-local engine steps in, if the user wants that.
+Thaler and Ravishankar 1998). A server in trouble is left alone (health.py), and tried in the background with a
+request of one token once its pause is over, so that no keystroke waits for it; then its documents come back, or the
+others would have them for good. A stream that breaks is taken up elsewhere behind what was shown already. Where no
+server is left, the local engine steps in, if the user wants that.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Protocol
 
-from cachetools import LRUCache
+from cachetools import TTLCache
 
 from aix_lsp.backends.base import (
     BackendError,
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 _FIRST_EVENT_S = 3.0
 """Where another server is ready, one that has not answered by then is passed over."""
+_SLOW_S = 60.0
+"""How long a document stays away from a server that was passed over for being slow: finding out costs 3 s again."""
 _LOCAL_LINGERS_S = 60.0
 """The local engine stays so long after a server has come back: where one flaps, it is not started each time."""
 _PROBE = GenerateRequest(FimPrompt("x = "), max_tokens=1, heal=False, deadline_ms=5000)
@@ -61,8 +63,8 @@ class FailoverBackend:
         self._make_local = last_resort
         self._local: LocalBackend | None = None
         self._leaving: asyncio.TimerHandle | None = None
-        self._homes: LRUCache[str, OpenAIBackend] = LRUCache(maxsize=1024)
-        """Where each document's prompt is cached."""
+        self._slow: TTLCache[str, WatchedBackend] = TTLCache(maxsize=1024, ttl=_SLOW_S)
+        """The server that was too slow for a document."""
         self._probes: dict[OpenAIBackend, asyncio.Task[None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._board = StatusBoard(BackendStatus("starting", "looking for the servers at aix.url"))
@@ -118,6 +120,7 @@ class FailoverBackend:
                 return
             except _TooSlow as failure:
                 slow, error = server, failure
+                self._slow[_document(request)] = server
             except BackendError as failure:
                 error = failure
                 log.debug("%s failed over: %s", server.status.model, failure)
@@ -154,21 +157,17 @@ class FailoverBackend:
                 await stream.aclose()
 
     def _choose(self, request: GenerateRequest, tried: set[WatchedBackend]) -> WatchedBackend | None:
-        """The server for a request: its document's own, else the next by hash; ready ones before those in trouble."""
-        document = request.document or request.prompt.path
+        """The first in its document's order that is ready and was not too slow, else the first of all."""
+        document = _document(request)
         usable = [server for server in self._servers if server not in tried and server.admits]
         ready = [server for server in usable if server.status.state == "ready"]
-        home = self._homes.get(document)
-        if home in ready:
-            return home
         if not ready and (local := self._last_resort()) is not None and local not in tried:
             return local
-        candidates = ready or usable
-        if not candidates:
-            return None
-        chosen = max(candidates, key=lambda server: _weight(document, self._servers.index(server)))
-        self._homes[document] = chosen
-        return chosen
+        slow = self._slow.get(document)
+        candidates = [server for server in ready if server is not slow] or ready or usable
+        return max(
+            candidates, key=lambda server: _weight(document, self._servers.index(server)), default=None
+        )
 
     def _last_resort(self) -> WatchedBackend | None:
         """The local engine, if it is wanted and no server can be had. Until it has loaded, servers are tried on."""
@@ -244,6 +243,10 @@ async def _probe(server: OpenAIBackend) -> None:
         async with aclosing(server.generate(_PROBE)) as events:
             async for _ in events:
                 pass
+
+
+def _document(request: GenerateRequest) -> str:
+    return request.document or request.prompt.path
 
 
 def _weight(document: str, number: int) -> bytes:

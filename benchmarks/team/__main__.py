@@ -35,7 +35,11 @@ def main() -> int:
     parser.add_argument("--typists", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=10.0, help="of one turn")
     parser.add_argument("--rounds", type=int, default=2, help="turns of each side of a comparison")
-    parser.add_argument("--engine", default="", help="further arguments of each replica, as one string")
+    parser.add_argument(
+        "--engine",
+        default="--kv-memory-mb 512",
+        help="further arguments of each replica, as one string (default: %(default)s, room for all documents)",
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows_by_name = {**ROWS, **FURTHER}

@@ -165,13 +165,12 @@ async def restart(setting: Setting) -> list[Row]:
 
 
 async def _disturbed(setting: Setting, what: str, happen: Callable[[Team], Awaitable[None]]) -> list[Row]:
-    """Half of what two replicas can take, in bursts; something happens after a third of the time."""
+    """Half of what two replicas can take, in bursts of eight seconds; something happens after two of them."""
     keys = files(setting.typists)
-    seconds = 3 * max(8.0, setting.seconds)
+    event_s, seconds = (16.0, 48.0) if setting.seconds >= 8 else (8.0, 24.0)
     async with team(2, setting.engine) as crew:
         typists = await at_work(crew, keys, [replica.url for replica in crew.replicas])
         pauses, _ = await pauses_at(typists, min(4.0, setting.seconds), 0.4)
-        event_s = 16.0 if seconds >= 24 else seconds / 3
         working = asyncio.create_task(type_all(typists, seconds, pauses, _bursts(setting)))
         await asyncio.sleep(event_s)
         loop = asyncio.get_running_loop()

@@ -144,6 +144,7 @@ async def test_a_server_that_says_no_costs_one_request_and_comes_back(
         monkeypatch.setattr(member._health, "retry_at", 0.0)
         await collect(found, request())  # is not what tries it
         await until(lambda: member.status.state == "ready")
+        assert await collect(found, request()) == NAMES[servers.index(bad)]  # what it had comes back
         homes = {await collect(found, request(document)) for document in range(20, 60)}
         assert homes == {"one", "two"}
         assert {status.state for status in seen} <= {"ready"}
@@ -157,6 +158,9 @@ async def test_a_server_that_hangs_is_passed_over(monkeypatch: pytest.MonkeyPatc
         assert await collect(found, request()) in NAMES
         async with asyncio.timeout(60):
             await slow.closed_by_client.wait()
+        asked = len(slow.bodies)
+        assert await collect(found, request()) in NAMES
+        assert len(slow.bodies) == asked  # the next request does not wait for it again
 
 
 async def test_the_last_server_left_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
