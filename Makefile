@@ -4,8 +4,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
              $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
-# Test processes side by side, each with files of its own: `make test WORKERS=2`.
-WORKERS ?= 0
+# Test processes side by side, each with files of its own; 0 runs all in one: `make test WORKERS=0`.
+WORKERS ?= 2
 
 .PHONY: demo test test-editors pictures lint format types docs bench clean help
 

@@ -114,7 +114,7 @@ def test_asked_to_finish_a_run_ends_at_low_rates_and_can_go_on(work: Path) -> No
 
 
 def test_two_workers_fall_alike(work: Path) -> None:
-    Checkpoint(work / "run").ask_to_finish(time.time() + 30)
+    Checkpoint(work / "run").ask_to_finish(time.time() + 10)
     workers.run(2, work / "rendezvous", train, (_SHAPE, _recipe(10**9), Given(work), work / "run"))
     assert _log(work / "run")[-1]["finished"]
 
