@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import convert
 from ray import serve
 from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
 from starlette.types import ASGIApp
 
 from aix_lsp.engine.engine import EngineStopped
@@ -109,7 +110,7 @@ class Replica:
                 told, at = now, time.monotonic()
                 context = serve.get_replica_context()
                 # Totals are sent, so a missed report is made up by the next.
-                with contextlib.suppress(RayError, TimeoutError):
+                with contextlib.suppress(RayError, RayServeException, TimeoutError):
                     answers = self._handle().broadcast("hear", context.replica_tag, now)
                     await answers.results_async(timeout_s=_ANSWER_S, return_exceptions=True)
 

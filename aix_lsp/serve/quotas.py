@@ -133,10 +133,11 @@ class Quotas:
         known = self._elsewhere.setdefault(replica, _Elsewhere(now))
         known.at, known.in_flight = now, told.in_flight
         for key, (tokens, rate, left) in told.spent.items():
-            if key not in self._buckets:  # nothing was spent here yet
-                self._buckets[key] = _Bucket(min(left, rate), now)
-            elif rate:
-                self._bucket(key, rate).left -= tokens - known.spent.get(key, 0)
+            bucket = self._bucket(key, rate)
+            if key in known.spent:
+                bucket.left -= tokens - known.spent[key]
+            else:  # its total is that of a life before this replica's: what is left there says more
+                bucket.left = min(bucket.left, left)
             known.spent[key] = tokens
 
     def _heard_in_flight(self, key: _Key) -> int:

@@ -93,6 +93,22 @@ def test_replicas_share_what_is_in_flight_until_one_is_not_heard_of() -> None:
         here.enter(ann)
 
 
+def test_what_a_replica_spent_before_another_came_is_not_charged_again() -> None:
+    now = 0.0
+    old, new, ann = Quotas(lambda: now), Quotas(lambda: now), who(tokens=60)
+    for _ in range(1000):
+        old.spent(ann, 60)
+        now += 60.0
+    new.enter(ann)  # before anything was heard
+    new.spent(ann, 10)
+    old.spent(ann, 20)
+    new.hear("old", old.in_use())
+    assert new.left(ann) == 40
+    old.spent(ann, 5)
+    new.hear("old", old.in_use())
+    assert new.left(ann) == 35
+
+
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 50), st.floats(0, 3)), min_size=1, max_size=40))
 def test_replicas_that_hear_of_all_have_the_bucket_of_one(spent: list[tuple[int, int, float]]) -> None:
     now = 0.0
