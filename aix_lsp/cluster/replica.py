@@ -125,9 +125,12 @@ class Replica:
         return serve.get_deployment_handle(context.deployment, context.app_name)
 
     async def _together(self) -> dict[str, Any]:
-        """The figures of all replicas, added up."""
-        with contextlib.suppress(TimeoutError):
-            return added(await self._handle().broadcast("figures").results_async(timeout_s=_ANSWER_S))
+        """The figures of all replicas that answer, added up: one that has just died must not take the page along."""
+        with contextlib.suppress(RayError, RayServeException, TimeoutError):
+            answers = self._handle().broadcast("figures")
+            told = await answers.results_async(timeout_s=_ANSWER_S, return_exceptions=True)
+            if figures := [one for one in told if not isinstance(one, BaseException)]:
+                return added(figures)
         return added([self.service.figures_json()])
 
     async def __del__(self) -> None:
