@@ -19,6 +19,7 @@ import pytest
 
 from aix_lsp.engine import loading
 from aix_lsp.engine.options import EngineOptions
+from tests.models.prepared import keep_prepared, take_prepared
 
 SOURCE = Path(__file__).read_text("utf-8")
 
@@ -26,7 +27,9 @@ SOURCE = Path(__file__).read_text("utf-8")
 @pytest.fixture
 def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="aix-") as made:
+        take_prepared(Path(made))
         yield Path(made)
+        keep_prepared(Path(made))
 
 
 class EngineProcess:
@@ -186,7 +189,7 @@ async def test_it_leaves_when_idle_but_not_while_somebody_holds_the_lease(folder
                         break
             assert states[0]["state"] == "loading" and states[-1]["model"]["fim"]
             stages = [state["stage"] for state in states if state["state"] == "loading"]
-            assert "weights" in stages
+            assert "files" in stages
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(running.process.wait()), 2)
         assert await running.status() == 0

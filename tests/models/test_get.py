@@ -7,13 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from aix_lsp.models.catalogue import find
+from tests.client.engine_watch import end_engines
 from tests.models import SMALL
 from tests.models.hub import COMMIT, Hub, serving
 
@@ -203,11 +203,9 @@ def test_what_was_fetched_just_works(get: Get, hub: Hub, tmp_path: Path) -> None
     assert not hub.downloads("pytorch_model.bin")
     listed = json.loads(run(hub, tmp_path, "models", "--json").stdout)
     assert next(one for one in listed["catalogue"] if one["name"] == NAME)["downloaded"]
-    end = time.monotonic() + 60  # the engine that had no model says so for some seconds more, and leaves
-    while list((tmp_path / "aix" / "run").glob("*.sock")):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    end_engines(tmp_path / "aix")  # the one that had no model would say so for some seconds more
     done = run(hub, tmp_path, "complete", "--model", NAME, "--set", "deadlineMs=60000")
+    end_engines(tmp_path / "aix")
     assert done.returncode == 0 and done.stdout.strip(), done
 
 

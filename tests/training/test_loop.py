@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -113,10 +113,24 @@ def test_asked_to_finish_a_run_ends_at_low_rates_and_can_go_on(work: Path) -> No
     assert (resumed["tokens"], resumed["fall"]) == (8_192, None)
 
 
+@dataclass(frozen=True)
+class AskToFinish:
+    """Asks a run to finish a second after its second step, as a function that workers call."""
+
+    run: Path
+
+    def __call__(self, tokens: int, loss: float) -> None:
+        if tokens == 4_096:
+            Checkpoint(self.run).ask_to_finish(time.time() + 1)
+
+
 def test_two_workers_fall_alike(work: Path) -> None:
-    Checkpoint(work / "run").ask_to_finish(time.time() + 10)
-    workers.run(2, work / "rendezvous", train, (_SHAPE, _recipe(10**9), Given(work), work / "run"))
-    assert _log(work / "run")[-1]["finished"]
+    arguments = (_SHAPE, _recipe(10**9), Given(work), work / "run", AskToFinish(work / "run"))
+    workers.run(2, work / "rendezvous", train, arguments)
+    log = _log(work / "run")
+    assert log[-1]["finished"]
+    assert [line["tokens"] for line in log if line.get("falls")] == [4_096]
+    assert log[-1]["tokens"] > 4_096
 
 
 def test_frozen_layers_keep_their_weights(work: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -224,15 +225,16 @@ def test_steps_of_many_tokens_take_other_threads_than_those_of_few():
         torch.set_num_threads(before)
 
 
-def test_threads_are_measured_and_set():
+def test_threads_are_measured_and_set(tmp_path):
+    options = EngineOptions(device="cpu", model=str(saved(tmp_path, "llama")), kv_memory_mb=8)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        loaded = load(EngineOptions(device="cpu"), lambda stage, part: None)
+        loaded = load(options, lambda stage, part: None)
         assert torch.get_num_threads() in (1, 2)
         chosen = threads.choose(loaded.runner, 2)
         assert {chosen.few, chosen.many} <= {1, 2}
-        load(EngineOptions(device="cpu", threads=2), lambda stage, part: None)
+        load(dataclasses.replace(options, threads=2), lambda stage, part: None)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
