@@ -68,7 +68,7 @@ class NgramModel:
         return total
 
     def _scores(self) -> Logits:
-        chances = self._unigram.copy()
+        probabilities = self._unigram.copy()
         for length, counts in enumerate(self._orders, 1):
             if length > len(self._tail):
                 break
@@ -78,9 +78,9 @@ class NgramModel:
             tokens, seen = counts.after(_short(value)[0])
             if not len(tokens):
                 break
-            chances *= len(tokens) / (seen.sum() + len(tokens))
-            chances[tokens] += seen / (seen.sum() + len(tokens))
-        scores: Logits = np.log(chances).astype(np.float32)
+            probabilities *= len(tokens) / (seen.sum() + len(tokens))
+            probabilities[tokens] += seen / (seen.sum() + len(tokens))
+        scores: Logits = np.log(probabilities).astype(np.float32)
         return scores
 
 

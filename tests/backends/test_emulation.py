@@ -126,7 +126,10 @@ def test_an_unlikely_answer_ends(
     answer = EmulatedStream(
         GenerateRequest(FimPrompt("x"), confidence=ConfidenceThresholds(whole=0.5)), word, ()
     )
-    given = [Delta(text, logprob=math.log(chance) if chance is not None else None) for text, chance in deltas]
+    given = [
+        Delta(text, logprob=math.log(probability) if probability is not None else None)
+        for text, probability in deltas
+    ]
     told = run(answer, *given)
     assert "".join(text for _, text, _ in told) == shown
     assert (told[-1][2], answer.complete) == (reason, reason is not None)

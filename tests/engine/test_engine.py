@@ -164,24 +164,24 @@ async def test_fuzz_from_many_clients(seed: int) -> None:
 
 
 async def client(
-    engine: Engine, name: str, chance: random.Random, stem: list[int], ends: dict[str, int]
+    engine: Engine, name: str, generator: random.Random, stem: list[int], ends: dict[str, int]
 ) -> None:
     """Submit sixty requests; count in `ends` what became of those that were not abandoned."""
     for _ in range(60):
-        prompt = stem[: chance.randrange(1, 80)] + [chance.randrange(11) for _ in range(3)]
+        prompt = stem[: generator.randrange(1, 80)] + [generator.randrange(11) for _ in range(3)]
         one = request(
             prompt,
-            chance.randrange(1, 40),
-            n=chance.choice((1, 1, 2)),
+            generator.randrange(1, 40),
+            n=generator.choice((1, 1, 2)),
             client=name,
-            priority=chance.randrange(4),
+            priority=generator.randrange(4),
         )
-        stream = engine.submit(one, stream_key=chance.choice(("", "doc")))
-        if chance.random() < 0.3:
-            for _ in range(chance.randrange(40)):
+        stream = engine.submit(one, stream_key=generator.choice(("", "doc")))
+        if generator.random() < 0.3:
+            for _ in range(generator.randrange(40)):
                 await asyncio.sleep(0)
             stream.cancel()
-        if chance.random() < 0.2:
+        if generator.random() < 0.2:
             await stream.aclose()
             continue
         events = await events_of(stream)

@@ -1,4 +1,4 @@
-"""Where a generation ends for want of likelihood: what came with which chance, what is shown, how it ends."""
+"""Where a generation ends for want of likelihood: what came with which probability, what is shown, how it ends."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ LEAST = ConfidenceThresholds(head=0.1, whole=0.01, further=0.5)
 )
 def test_doubt(pieces: list[tuple[str, float]], shown: str, verdict: Verdict) -> None:
     gate, said, ended = ConfidenceGate(LEAST), "", ""
-    for text, chance in pieces:
+    for text, probability in pieces:
         assert not ended
-        more, ended = gate.feed(text, math.log(chance))
+        more, ended = gate.feed(text, math.log(probability))
         said += more
     assert (said, ended) == (shown, verdict)
 

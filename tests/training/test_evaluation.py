@@ -149,7 +149,7 @@ def test_cursors_stand_in_code_and_repeat(tmp_path: Path) -> None:
         assert 2 <= len(cursor.wanted.strip().split("\n")) <= 6
 
 
-def test_ngram_chances_add_up_to_one_and_know_what_they_saw(tokenizer: Any) -> None:
+def test_ngram_probabilities_add_up_to_one_and_know_what_they_saw(tokenizer: Any) -> None:
     ids = tokenizer(_TEXT * 4, add_special_tokens=False).input_ids
     model = NgramModel(ids, tokenizer)
     logits = model.start(ids[:12])
@@ -174,9 +174,11 @@ def test_the_transformers_model_scores_alike_with_and_without_its_cache(tmp_path
     fresh = TransformerModel(tmp_path / "model", "small")
     np.testing.assert_allclose(after[0], fresh.start(second), atol=1e-4)
     np.testing.assert_allclose(after[1], fresh.start([*second, 70]), atol=1e-4)
-    chances = [model.start(list(head))[token] for head, token in _steps(second)]
+    probabilities = [model.start(list(head))[token] for head, token in _steps(second)]
     logs = [model.start(list(head)) for head, _ in _steps(second)]
-    nats = -sum(c - np.logaddexp.reduce(log.astype(np.float64)) for c, log in zip(chances, logs, strict=True))
+    nats = -sum(
+        c - np.logaddexp.reduce(log.astype(np.float64)) for c, log in zip(probabilities, logs, strict=True)
+    )
     assert model.nats(second) == pytest.approx(nats, abs=1e-3)
 
 

@@ -60,7 +60,7 @@ def _mix_in(logprobs: Tensor, outputs: Sequence[_Output]) -> bool:
             kept[at] = math.log1p(-mixture.share)
             rows += [at] * len(mixture.tokens)
             places += [at * logprobs.shape[1] + token for token in mixture.tokens]
-            added += [math.log(mixture.share * chance) for chance in mixture.probabilities]
+            added += [math.log(mixture.share * probability) for probability in mixture.probabilities]
     if not places:
         return False
     ends = torch.tensor(outputs[0].row.ends, dtype=torch.long, device=device)

@@ -61,7 +61,7 @@ class Completion:
 
 
 class Expected(NamedTuple):
-    """The chances that a right token was given by the model and by text from elsewhere."""
+    """The probabilities that a right token was given by the model and by text from elsewhere."""
 
     matched: int
     """How many tokens before it stood elsewhere, too; at least 1."""
@@ -125,8 +125,8 @@ class Completer:
     def nats(self, prompt: FimPrompt, wanted: str) -> float:
         """Negative log-likelihood of `wanted` at the cursor, the word begun before it included."""
         laid = self._layout.lay_out(prompt, self.model.context - len(wanted.encode()) - 64, heal=True)
-        chances = (float(chances_of(logits)[token]) for token, logits in self._told(laid, wanted))
-        return -sum(math.log(max(chance, 1e-12)) for chance in chances)
+        probabilities = (float(probabilities_of(logits)[token]) for token, logits in self._told(laid, wanted))
+        return -sum(math.log(max(probability, 1e-12)) for probability in probabilities)
 
     def expected(self, prompt: FimPrompt, wanted: str, document: Document) -> Iterator[Expected]:
         """What the model and recall each expected of the tokens of `wanted`, given those before each.
@@ -141,7 +141,7 @@ class Completer:
             (mixture,) = recall.mixtures((), 1.0)
             if mixture is not None and (at or not laid.typed):
                 told = dict(zip(mixture.tokens, mixture.probabilities, strict=True)).get(token, 0.0)
-                yield Expected(recall.matched, recall.in_own, float(chances_of(logits)[token]), told)
+                yield Expected(recall.matched, recall.in_own, float(probabilities_of(logits)[token]), told)
             recall.extend([token])
 
     def _told(self, laid: TokenPrompt, wanted: str) -> Iterator[tuple[int, Logits]]:
@@ -198,11 +198,11 @@ class _Libraries:
             yield self._encoder.tokens(text)
 
 
-def chances_of(logits: Logits) -> Logits:
-    """Scores as chances that sum up to 1."""
-    chances: Logits = np.exp(logits - float(logits.max()))
-    chances /= chances.sum()
-    return chances
+def probabilities_of(logits: Logits) -> Logits:
+    """Scores as probabilities that sum up to 1."""
+    probabilities: Logits = np.exp(logits - float(logits.max()))
+    probabilities /= probabilities.sum()
+    return probabilities
 
 
 def load_tokenizer(folder: Path) -> Any:

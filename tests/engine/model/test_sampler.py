@@ -171,7 +171,7 @@ def test_seeds_and_positions_differ():
     assert abs(sum(values) / 2500 - 0.5) < 0.03
 
 
-def test_mixtures_change_the_chances_of_their_outputs_only():
+def test_mixtures_change_the_probabilities_of_their_outputs_only():
     scores = logits(3)
     before = scores.clone()
     model = scores.softmax(-1)[1]
@@ -188,15 +188,15 @@ def test_mixtures_change_the_chances_of_their_outputs_only():
     assert torch.equal(scores, before)
 
 
-def test_the_chances_of_an_end_stay_the_models():
+def test_the_probabilities_of_an_end_stay_the_models():
     scores = logits(2)
     model = scores.softmax(-1)
     mixtures = (Mixture(0.6, (3, 7), (0.9, 0.1)), Mixture(0.5, (3,), (1.0,)))
     found = sample(scores, [row(outputs=2, mixtures=mixtures, ends=(1, 2), top_logprobs=VOCAB)])[0]
     for at, mixture in enumerate(mixtures):
         expected = (1 - mixture.share) * model[at]
-        for token, chance in zip(mixture.tokens, mixture.probabilities, strict=True):
-            expected[token] += mixture.share * chance * (1 - model[at][1] - model[at][2])
+        for token, probability in zip(mixture.tokens, mixture.probabilities, strict=True):
+            expected[token] += mixture.share * probability * (1 - model[at][1] - model[at][2])
         expected[1:3] = model[at][1:3]
         assert float(expected.sum()) == pytest.approx(1.0, abs=1e-5)
         assert dict(found[at].top) == pytest.approx(dict(enumerate(expected.log().tolist())), abs=1e-4)

@@ -13,7 +13,7 @@ from tests.engine.text.test_encoder import encoder
 
 
 @pytest.mark.parametrize(
-    ("chances", "confidence", "text", "taken", "reason"),
+    ("probabilities", "confidence", "text", "taken", "reason"),
     [
         ((0.5, 0.5, 0.5, 0.5), ConfidenceThresholds(), "ab\nc", 4, "length"),
         ((0.5, 0.5, 0.5, 0.5), ConfidenceThresholds(whole=0.2), "ab", 3, "length"),
@@ -23,14 +23,14 @@ from tests.engine.text.test_encoder import encoder
     ],
 )
 def test_an_unlikely_candidate_ends_at_once(
-    chances: tuple[float, ...], confidence: ConfidenceThresholds, text: str, taken: int, reason: str
+    probabilities: tuple[float, ...], confidence: ConfidenceThresholds, text: str, taken: int, reason: str
 ) -> None:
     _, vocabulary = encoder("embedded")
     candidate = CandidateText(0, vocabulary, stops=stops_for((), "block", "", True), confidence=confidence)
     tokens = [vocabulary.equal_to(piece)[0] for piece in (b"a", b"b", b"\n", b"c")]
     pushed, complete = 0, False
-    for token, chance in zip(tokens, chances, strict=True):
-        complete = candidate.push(Sampled(token, math.log(chance)))
+    for token, probability in zip(tokens, probabilities, strict=True):
+        complete = candidate.push(Sampled(token, math.log(probability)))
         pushed += 1
         if complete:
             break
