@@ -1,4 +1,4 @@
-"""Turns a generation into suggestions: trimmed, fitted to the cursor, ranked, without duplicates."""
+"""Turns a generation into a request's suggestions: trimmed, fitted to the cursor, ranked, without duplicates."""
 
 from __future__ import annotations
 
@@ -6,9 +6,45 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from aix_lsp.completion.cursor import CursorContext, with_ending
-from aix_lsp.completion.generation import Generation, Track
+from aix_lsp.completion.generation import Generation
+from aix_lsp.completion.generation_cache import GenerationRef
 from aix_lsp.completion.postprocess import pipeline
+from aix_lsp.completion.request import CompletionContext, PendingRequest, Suggestion
 from aix_lsp.grammars import parse
+
+
+class SuggestionList:
+    """The suggestions for a request, as they grow."""
+
+    def __init__(self, context: CompletionContext, pending: PendingRequest) -> None:
+        self.suggestions: tuple[Suggestion, ...] = ()
+        self._context = context
+        self._pending = pending
+        self._first_ms = 0.0
+
+    def take(self, ref: GenerationRef) -> bool:
+        """Look at the generation again; whether a text has changed."""
+        found = candidates(ref.generation, ref.typed, self._context.cursor)[: self._context.candidates]
+        if found and not self._first_ms:
+            self._first_ms = self._pending.elapsed_ms
+        old = [(suggestion.text, suggestion.replace_right) for suggestion in self.suggestions]
+        self.suggestions = tuple(self._suggestion(candidate, ref) for candidate in found)
+        return old != [(candidate.text, candidate.replace_right) for candidate in found]
+
+    def _suggestion(self, candidate: Candidate, ref: GenerationRef) -> Suggestion:
+        generation, reused = ref.generation, ref.origin == "reused"
+        return Suggestion(
+            id=f"{generation.name}.{candidate.index}",
+            text=candidate.text,
+            replace_right=candidate.replace_right,
+            source="reuse" if reused else "model",
+            prompt_tokens=0 if reused else generation.usage.prompt_tokens,
+            reused_tokens=0 if reused else generation.usage.cached_tokens,
+            completion_tokens=0 if reused else generation.completion_tokens,
+            first_text_ms=self._first_ms,
+            total_ms=self._pending.elapsed_ms,
+            mean_logprob=candidate.mean_logprob,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +65,13 @@ def candidates(generation: Generation, typed: str, cursor: CursorContext) -> lis
     """
     found: dict[str, Candidate] = {}
     for index, track in enumerate(generation.tracks):
-        text = rest(track, typed)
+        text = track.rest(typed)
         if not track.stopped:
             text = pipeline.whole_words(text)
         fitted = pipeline.fit(text, cursor)
         if fitted.text.strip():
             ended = with_ending(fitted.text, cursor.ending)
-            candidate = Candidate(index, ended, fitted.replace_right, _mean_logprob(track))
+            candidate = Candidate(index, ended, fitted.replace_right, track.mean_logprob)
             found.setdefault("".join(ended.split()), candidate)
     if len(found) == 1 or not generation.finished:
         return sorted(found.values(), key=_rank)
@@ -48,40 +84,10 @@ def candidates(generation: Generation, typed: str, cursor: CursorContext) -> lis
     )
 
 
-def rest(track: Track, typed: str) -> str:
-    """What a track shows beyond what was typed; empty where it says something else, or nothing more."""
-    return track.shown[len(typed) :] if track.shown.startswith(typed) else ""
-
-
-def contradicts(generation: Generation, typed: str) -> bool:
-    """Whether no track will ever continue what was typed."""
-    return not any(_agrees(track, typed) for track in generation.tracks)
-
-
-def exhausted(generation: Generation, typed: str) -> bool:
-    """Whether everything that was generated has been typed, or accepted."""
-    return generation.finished and bool(typed) and not has_more(generation, typed)
-
-
-def has_more(generation: Generation, typed: str) -> bool:
-    """Whether something is shown beyond what was typed."""
-    return any(rest(track, typed).strip() for track in generation.tracks)
-
-
-def _agrees(track: Track, typed: str) -> bool:
-    if track.stopped:
-        return track.shown.startswith(typed)
-    return track.raw.startswith(typed) or typed.startswith(track.raw)
-
-
 def _rank(candidate: Candidate) -> tuple[bool, float, int]:
     """The likeliest choice first: the first track, which is the model's own; then by likelihood a token."""
     logprob = candidate.mean_logprob
     return candidate.index > 0, -logprob if logprob is not None else 0.0, candidate.index
-
-
-def _mean_logprob(track: Track) -> float | None:
-    return track.logprob / track.tokens if track.logprob is not None and track.tokens else None
 
 
 def syntax_errors(text: str, replaced: int, cursor: CursorContext) -> int:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aix_lsp.completion.debounce import Debouncer
-from aix_lsp.completion.edits import compatible, follow
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.request import CompletionContext, CompletionRequest, ContentModified, PendingRequest
-from aix_lsp.completion.reuse import NEAR_AFTER, NEAR_BEFORE, near_after, near_after_forms
-from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Span, Text, after, typed_in
+from aix_lsp.completion.reuse import NEAR_AFTER, NEAR_BEFORE, compatible, near_after, near_after_forms
+from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Span, Text, after, follow, typed_in
 from aix_lsp.fim.reading import read, read_back
 from aix_lsp.fim.window import Window
 

@@ -34,6 +34,21 @@ class Track:
     logprob: float | None = None
     tokens: int = 0
 
+    @property
+    def mean_logprob(self) -> float | None:
+        """Per token; None where the backend tells none."""
+        return self.logprob / self.tokens if self.logprob is not None and self.tokens else None
+
+    def rest(self, typed: str) -> str:
+        """What it shows beyond what was typed; empty where it says something else, or nothing more."""
+        return self.shown[len(typed) :] if self.shown.startswith(typed) else ""
+
+    def may_continue(self, typed: str) -> bool:
+        """Whether it says what was typed, or may yet."""
+        if self.stopped:
+            return self.shown.startswith(typed)
+        return self.raw.startswith(typed) or typed.startswith(self.raw)
+
 
 @dataclass(slots=True)
 class _Stream:
@@ -98,6 +113,18 @@ class Generation:
     def complete(self) -> bool:
         """Whether it came to its own end, so that another would bring nothing else."""
         return self.finished and not self.cancelled and self.error is None
+
+    def contradicts(self, typed: str) -> bool:
+        """Whether no track will ever continue what was typed since it began."""
+        return not any(track.may_continue(typed) for track in self.tracks)
+
+    def has_more(self, typed: str) -> bool:
+        """Whether something is shown beyond what was typed."""
+        return any(track.rest(typed).strip() for track in self.tracks)
+
+    def exhausted(self, typed: str) -> bool:
+        """Whether everything that was generated has been typed, or accepted."""
+        return self.finished and bool(typed) and not self.has_more(typed)
 
     @property
     def usage(self) -> Usage:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable
-from aix_lsp.completion.candidates import contradicts, exhausted, has_more
 from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.debounce import Mean
 from aix_lsp.completion.document_state import DocumentState
@@ -71,13 +70,13 @@ class GenerationCache:
     def find(self, context: CompletionContext, state: DocumentState) -> GenerationRef | None:
         """A generation that goes along with what was typed since it began."""
         for generation, typed in self._store.look_back(context.cursor, context.settings_key):
-            if generation.cancelled or generation.error is not None or contradicts(generation, typed):
+            if generation.cancelled or generation.error is not None or generation.contradicts(typed):
                 continue
             if context.candidates > len(generation.tracks):
                 if typed:
                     continue
                 self._vary(generation, context, state)
-            if exhausted(generation, typed) and not _ended_its_line(generation, context):
+            if generation.exhausted(typed) and not _ended_its_line(generation, context):
                 continue
             if (
                 context.request.trigger == "invoked"
@@ -93,10 +92,10 @@ class GenerationCache:
         generation, typed = ref.generation, ref.typed
         if not typed or ref.origin == "reused" or generation.error is not None:
             return False
-        if contradicts(generation, typed):
+        if generation.contradicts(typed):
             return True
         return (
-            generation.complete and exhausted(generation, typed) and not _ended_its_line(generation, context)
+            generation.complete and generation.exhausted(typed) and not _ended_its_line(generation, context)
         )
 
     def begin(
@@ -202,7 +201,7 @@ class GenerationCache:
 def _too_little(generation: Generation, typed: str) -> bool:
     """Whether what is left is less than an invoked request should bring."""
     cut = generation.may_be_cut_short and any(track.finish_reason == "length" for track in generation.tracks)
-    return cut or not has_more(generation, typed)
+    return cut or not generation.has_more(typed)
 
 
 def _ended_its_line(generation: Generation, context: CompletionContext) -> bool:

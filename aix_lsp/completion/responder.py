@@ -9,18 +9,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 
 from aix_lsp.backends.base import Backend, BackendUnavailable
-from aix_lsp.completion.candidates import Candidate, candidates
+from aix_lsp.completion.candidates import SuggestionList
 from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.document_state import DocumentState
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.generation_cache import GenerationCache, GenerationRef
 from aix_lsp.completion.prompt import context_chars
-from aix_lsp.completion.request import (
-    CompletionContext,
-    PendingRequest,
-    Suggestion,
-    Update,
-)
+from aix_lsp.completion.request import CompletionContext, PendingRequest, Update
 from aix_lsp.completion.telemetry import Telemetry
 from aix_lsp.machine import on_battery
 from aix_lsp.settings import Settings
@@ -120,37 +115,3 @@ def _prefetches(settings: Settings) -> bool:
 def takes_context(settings: Settings, backend: Backend) -> bool:
     """Whether other files are wanted in prompts."""
     return context_chars(settings, backend.status.model) > 0
-
-
-class SuggestionList:
-    """The suggestions for a request, as they grow."""
-
-    def __init__(self, context: CompletionContext, pending: PendingRequest) -> None:
-        self.suggestions: tuple[Suggestion, ...] = ()
-        self._context = context
-        self._pending = pending
-        self._first_ms = 0.0
-
-    def take(self, ref: GenerationRef) -> bool:
-        """Look at the generation again; whether a text has changed."""
-        found = candidates(ref.generation, ref.typed, self._context.cursor)[: self._context.candidates]
-        if found and not self._first_ms:
-            self._first_ms = self._pending.elapsed_ms
-        old = [(suggestion.text, suggestion.replace_right) for suggestion in self.suggestions]
-        self.suggestions = tuple(self._suggestion(candidate, ref) for candidate in found)
-        return old != [(candidate.text, candidate.replace_right) for candidate in found]
-
-    def _suggestion(self, candidate: Candidate, ref: GenerationRef) -> Suggestion:
-        generation, reused = ref.generation, ref.origin == "reused"
-        return Suggestion(
-            id=f"{generation.name}.{candidate.index}",
-            text=candidate.text,
-            replace_right=candidate.replace_right,
-            source="reuse" if reused else "model",
-            prompt_tokens=0 if reused else generation.usage.prompt_tokens,
-            reused_tokens=0 if reused else generation.usage.cached_tokens,
-            completion_tokens=0 if reused else generation.completion_tokens,
-            first_text_ms=self._first_ms,
-            total_ms=self._pending.elapsed_ms,
-            mean_logprob=candidate.mean_logprob,
-        )

@@ -1,4 +1,4 @@
-"""Generations by start position, found by looking back from the cursor.
+"""Whether what is generated fits what was typed; generations by start position, found by looking back from a cursor.
 
 What was typed since a generation began is the head of its text, so the place is found without knowing how the
 cursor came there: by typing, accepting a part, backspacing or undoing. Knows nothing of backends.
@@ -6,23 +6,43 @@ cursor came there: by typing, accepting a part, backspacing or undoing. Knows no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from cachetools import TTLCache
 
 from aix_lsp.completion.cursor import BEFORE, CursorContext
-from aix_lsp.completion.edits import MOST_TYPED_AHEAD
 from aix_lsp.fim.closers import without_closers, without_leading
 
 NEAR_BEFORE = 256
 """Characters before a place that must be the same; fewer at a document's start."""
 NEAR_AFTER = 64
 _TAIL = 12
+MOST_TYPED_AHEAD = 24
+"""How many characters a typist may be ahead of a running generation before it is given up."""
 LOOK_BACK = BEFORE - NEAR_BEFORE
 """The longest text that can have been typed along."""
 
+_PAIRED = re.compile(r"[)\]}>\"'`]{1,4}\Z")
+
 T = TypeVar("T")
+
+
+def compatible(produced: str, typed: str, running: bool) -> bool:
+    """Whether `typed` is the head of `produced`, or, of a running generation, may yet become it.
+
+    Brackets and quotes at the end of `typed` may be the editor's, which pairs them.
+    """
+    paired = _PAIRED.search(typed)
+    shortest = paired.start() if paired else len(typed)
+    for end in range(len(typed), shortest - 1, -1):
+        form = typed[:end]
+        if produced.startswith(form):
+            return True
+        if running and form.startswith(produced) and len(form) - len(produced) <= MOST_TYPED_AHEAD:
+            return True
+    return False
 
 
 class ReuseKey(NamedTuple):

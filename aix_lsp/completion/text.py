@@ -1,11 +1,14 @@
-"""Documents as immutable values: a text that is cheap to edit, positions in code points, edits, snapshots."""
+"""Documents as immutable values: a text that is cheap to edit, positions in code points, edits, snapshots.
+
+Spans of a text are followed through edits.
+"""
 
 from __future__ import annotations
 
 import io
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import NamedTuple
@@ -234,3 +237,61 @@ def after(position: Position, inserted: str) -> Position:
 def typed_in(span: Span, text: Text) -> str:
     """The text in the span, with "\\n" endings."""
     return normalise(text.slice(span.start, span.end))
+
+
+def follow(span: Span, before: Text, edits: Iterable[Edit]) -> Span | None:
+    """The span after `edits`, made one after another; None where an edit crossed one of its ends."""
+    text = before
+    current: Span | None = span
+    for edit in edits:
+        current = _moved(current, shrink(edit, text)) if current else None
+        if current is None:
+            return None
+        text = text.replace(edit.start, edit.end, edit.text)
+    return current
+
+
+def shrink(edit: Edit, text: Text) -> Edit:
+    """`edit` without what it leaves as it was: a client may replace a whole word to add a character."""
+    if edit.start == edit.end:
+        return edit
+    whole, new = text.slice(edit.start, edit.end), edit.text
+    head = _common(whole, new)
+    old, new = whole[head:], new[head:]
+    tail = _common(old[::-1], new[::-1])
+    start = after(edit.start, whole[:head])
+    return Edit(start, after(start, old[: len(old) - tail]), new[: len(new) - tail])
+
+
+def _moved(span: Span, edit: Edit) -> Span | None:
+    if edit.start == edit.end and not edit.text:
+        return span
+    if edit.start > span.end or (edit.start == span.end and not edit.text):
+        return span
+    if edit.start == span.end:  # typed, or an accepted text that replaced closers right of the cursor
+        return Span(span.start, after(edit.start, edit.text))
+    if edit.end <= span.start and edit.start < span.start:
+        return Span(_shifted(span.start, edit), _shifted(span.end, edit))
+    if edit.start >= span.start and edit.end <= span.end:
+        return Span(span.start, _shifted(span.end, edit))
+    return None
+
+
+def _shifted(position: Position, edit: Edit) -> Position:
+    """Where a position at or after the edit's end has gone."""
+    end = after(edit.start, edit.text)
+    if position.line > edit.end.line:
+        return Position(position.line + end.line - edit.end.line, position.column)
+    return Position(end.line, end.column + position.column - edit.end.column)
+
+
+def _common(one: str, other: str) -> int:
+    """Length of the common head, by bisection: comparing slices is far faster than comparing characters."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aix_lsp.completion.edits import MOST_TYPED_AHEAD, compatible, follow, shrink
-from aix_lsp.completion.text import Edit, Position, Span, Text, after, typed_in
+from aix_lsp.completion.text import Edit, Position, Span, Text, after, follow, shrink, typed_in
 
 ALPHABET = st.sampled_from("ab(\n😀\u2028")
 strings = st.text(ALPHABET, max_size=30)
@@ -76,24 +74,3 @@ def test_a_whole_document_sent_again_is_a_small_edit() -> None:
     text = Text.of("a = 1\nb = 2\nc = 3\n")
     small = shrink(Edit(Position(0, 0), Position(3, 0), "a = 1\nb = 23\nc = 3\n"), text)
     assert small == Edit(Position(1, 5), Position(1, 5), "3")
-
-
-@pytest.mark.parametrize(
-    ("produced", "typed", "running", "expected"),
-    [
-        ("foo(a)", "", True, True),
-        ("foo(a)", "foo", True, True),
-        ("foo(a)", "fo0", True, False),
-        ("foo(a)", "foo()", True, True),
-        ("foo(a)", "foo(a)", False, True),
-        ("foo(a)", "foo(a))", False, True),
-        ("f('a')", "f('')", True, True),
-        ("foo", "foobar", True, True),
-        ("foo", "foobar", False, False),
-        ("", "x" * MOST_TYPED_AHEAD, True, True),
-        ("", "x" * (MOST_TYPED_AHEAD + 1), True, False),
-        ("a\n    b", "a\n  ", True, True),
-    ],
-)
-def test_compatible(produced: str, typed: str, running: bool, expected: bool) -> None:
-    assert compatible(produced, typed, running) == expected

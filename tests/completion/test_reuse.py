@@ -1,9 +1,11 @@
-"""The store of generations: found by looking back, bounded in size and time."""
+"""The store of generations: found by looking back, bounded in size and time; and what goes along with what is typed."""
 
 from __future__ import annotations
 
+import pytest
+
 from aix_lsp.completion.cursor import CursorContext
-from aix_lsp.completion.reuse import LOOK_BACK, ReuseStore, reuse_key
+from aix_lsp.completion.reuse import LOOK_BACK, MOST_TYPED_AHEAD, ReuseStore, compatible, reuse_key
 
 
 def cursor(before: str, after: str = "\n", uri: str = "file:///a", language: str = "python") -> CursorContext:
@@ -85,3 +87,24 @@ def test_forget_and_clear() -> None:
     assert list(kept.look_back(cursor("x = ", uri="file:///b")))
     kept.clear()
     assert not list(kept.look_back(cursor("x = ", uri="file:///b")))
+
+
+@pytest.mark.parametrize(
+    ("produced", "typed", "running", "expected"),
+    [
+        ("foo(a)", "", True, True),
+        ("foo(a)", "foo", True, True),
+        ("foo(a)", "fo0", True, False),
+        ("foo(a)", "foo()", True, True),
+        ("foo(a)", "foo(a)", False, True),
+        ("foo(a)", "foo(a))", False, True),
+        ("f('a')", "f('')", True, True),
+        ("foo", "foobar", True, True),
+        ("foo", "foobar", False, False),
+        ("", "x" * MOST_TYPED_AHEAD, True, True),
+        ("", "x" * (MOST_TYPED_AHEAD + 1), True, False),
+        ("a\n    b", "a\n  ", True, True),
+    ],
+)
+def test_compatible(produced: str, typed: str, running: bool, expected: bool) -> None:
+    assert compatible(produced, typed, running) == expected

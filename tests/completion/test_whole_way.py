@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
+import aix_lsp
 from aix_lsp.completion.service import CompletionService
 from aix_lsp.settings import Settings
-from tests.completion.scripted import Editor, ScriptedBackend
+from tests.completion.scripted import Editor, ScriptedBackend, turns, under_way
 
 
 @pytest.fixture
@@ -20,8 +26,7 @@ async def service(backend: ScriptedBackend) -> AsyncIterator[CompletionService]:
 
 async def given(editor: Editor, backend: ScriptedBackend, written: str, reason: str) -> tuple[str, int]:
     """The text that the editor gets for what the model writes, and how much right of the cursor it replaces."""
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     for char in written:
         call.write(char)
     call.end(reason)
@@ -76,3 +81,34 @@ async def test_code_in_strings_is_left_alone(
     editor = Editor.at(service, source, language=language)
     text, replaced = await given(editor, backend, answer, "stop")
     assert (text, replaced) == (answer.rstrip(), 0)
+
+
+async def test_a_keystroke_passes_the_files_that_the_architecture_page_names(
+    backend: ScriptedBackend,
+) -> None:
+    package = Path(aix_lsp.__file__).parent
+    page = (package.parent / "docs" / "architecture.md").read_text("utf-8")
+    [told] = re.findall(r"^A keystroke runs code in .*?\n\n", page, re.DOTALL | re.MULTILINE)
+    passed = set()
+
+    def note(frame: FrameType, event: str, _: Any) -> None:
+        file = Path(frame.f_code.co_filename)
+        if event == "call" and file.is_relative_to(package / "completion"):
+            passed.add(file.relative_to(package / "completion").with_suffix("").as_posix())
+
+    service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000))
+    editor = Editor.at(service, "def nowhere_else(a):\n    |\n")  # some answers are remembered
+    await turns()
+    sys.setprofile(note)
+    try:
+        editor.type("r")
+        answer, call = await under_way(editor, backend, "eturn")
+        call.write(" a")
+        call.end()
+        await answer
+        await turns()
+    finally:
+        sys.setprofile(None)
+        await service.close()
+    assert passed == set(re.findall(r"`([\w/]+)`", told))
+    assert f" {len(passed)} of these files" in told
