@@ -112,3 +112,11 @@ def fresh_home() -> Iterator[Path]:
     home = make_home()
     yield home
     remove_home(home)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of this test alone, for code that runs in this process."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("AIX_LSP_HOME", str(folder))
+    return folder

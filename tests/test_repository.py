@@ -16,7 +16,9 @@ import aix_lsp
 
 ROOT = Path(__file__).parent.parent
 SOURCES = [
-    file for top in ("aix_lsp", "benchmarks", "training") for file in sorted((ROOT / top).rglob("*.py"))
+    file
+    for top in ("aix_lsp", "benchmarks", "tests", "training")
+    for file in sorted((ROOT / top).rglob("*.py"))
 ]
 
 

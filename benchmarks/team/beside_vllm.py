@@ -16,7 +16,7 @@ from benchmarks.team.replicas import Team, team
 from benchmarks.team.report import Row, count, errors, first_text_ms, table
 from benchmarks.team.scenarios import Setting, at_work, pauses_at
 from benchmarks.team.typists import Asked, Typist, files, type_all
-from tests.backends.vllm import vllm_server
+from tests.backends.real_servers import vllm_server
 
 _LOAD = 0.7
 """Of what the slower of the two servers can take."""

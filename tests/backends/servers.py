@@ -1,16 +1,20 @@
-"""A completions server on a real socket, whose behaviour the test writes down."""
+"""Servers on real sockets, whose behaviour the test writes down: of completions, and of bytes."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from aix_lsp.backends.address import Address, parse
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Reply = Callable[[dict[str, Any]], AsyncIterator[bytes]]
 Judge = Callable[[dict[str, Any]], "tuple[int, Any] | None"]
 """From a request's body to the status and the JSON, or the web page, by which it is refused."""
@@ -32,6 +36,7 @@ def usage(prompt: int, cached: int, completion: int) -> bytes:
 
 
 DONE = b"data: [DONE]\n\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 
 def says(*texts: str) -> Reply:
@@ -138,3 +143,30 @@ async def serving(
         yield server
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def raw(handler: Handler, context: ssl.SSLContext | None = None) -> AsyncIterator[Address]:
+    """A server that speaks bytes, not HTTP."""
+    server = await asyncio.start_server(handler, "127.0.0.1", 0, ssl=context)
+    scheme = "http" if context is None else "https"
+    async with server:
+        yield parse(f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}")
+
+
+async def request_of(reader: asyncio.StreamReader) -> bytes:
+    return await reader.readuntil(b"\r\n\r\n")
+
+
+def tls_server(certificate: Path) -> AbstractAsyncContextManager[Address]:
+    """A server that answers `OK` over TLS."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(OK)
+        await writer.drain()
+        writer.close()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return raw(handler, context)

@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from aix_lsp.backends.address import Address, parse, unix
+from aix_lsp.backends.address import parse, unix
 from aix_lsp.backends.base import BackendError, BackendUnavailable
 from aix_lsp.backends.client import HttpClient
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def raw(handler: Handler, context: ssl.SSLContext | None = None) -> AsyncIterator[Address]:
-    """A server that speaks bytes, not HTTP."""
-    server = await asyncio.start_server(handler, "127.0.0.1", 0, ssl=context)
-    scheme = "http" if context is None else "https"
-    async with server:
-        yield parse(f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}")
-
-
-async def request_of(reader: asyncio.StreamReader) -> bytes:
-    return await reader.readuntil(b"\r\n\r\n")
-
+from tests.backends.servers import OK, raw, request_of, tls_server
 
 ADDRESSES = [
     ("http://h:1", "http://h:1/v1/completions", "http://h:1/v1/models", "http://h:1"),
@@ -128,15 +109,7 @@ async def test_no_socket_there(tmp_path: Path) -> None:
 
 
 async def test_certificates(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await request_of(reader)
-        writer.write(OK)
-        await writer.drain()
-        writer.close()
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    async with raw(handler, context) as address:
+    async with tls_server(certificate) as address:
         doubtful = HttpClient(address)
         with pytest.raises(BackendError, match="SSL_CERT_FILE"):
             await doubtful.get(address.models)

@@ -210,20 +210,23 @@ async def test_all_servers_gone() -> None:
             await collect(found, request())
 
 
+WHOLE = "".join(f"w{number} " for number in range(12))
+
+
+async def continues(body: dict[str, Any]) -> AsyncIterator[bytes]:
+    """A model that goes on with `WHOLE` from where the prompt's part of it ends."""
+    written = body["prompt"].partition("x = ")[2].partition("<|")[0]
+    for at in range(len(written), len(WHOLE), 3):
+        yield event(WHOLE[at : at + 3])
+        await asyncio.sleep(0.002)
+    yield event("", reason="stop")
+    yield DONE
+
+
 async def test_kills_at_random_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of two servers is always there; whatever is asked is answered whole."""
     monkeypatch.setattr(health, "_PAUSES_S", dict.fromkeys(health._PAUSES_S, (0.05,)))
     sockets = [tmp_path / name for name in NAMES[:2]]
-    whole = "".join(f"w{number} " for number in range(12))
-
-    async def reply(body: dict[str, Any]) -> AsyncIterator[bytes]:
-        written = body["prompt"].partition("x = ")[2].partition("<|")[0]
-        for at in range(len(written), len(whole), 3):
-            yield event(whole[at : at + 3])
-            await asyncio.sleep(0.002)
-        yield event("", reason="stop")
-        yield DONE
-
     answered, kills = 0, 0
     stop = asyncio.Event()
 
@@ -231,7 +234,7 @@ async def test_kills_at_random_lose_nothing(tmp_path: Path, monkeypatch: pytest.
         nonlocal kills
         while not stop.is_set():
             await asyncio.to_thread(socket.unlink, missing_ok=True)
-            async with serving(CompletionsServer(reply), socket=socket) as server:
+            async with serving(CompletionsServer(continues), socket=socket) as server:
                 server.models = {"data": [{"id": "qwen", "owned_by": "vllm"}]}
                 await until(lambda server=server: len(server.bodies) >= 3 or stop.is_set())
                 kills += not stop.is_set()
@@ -240,7 +243,7 @@ async def test_kills_at_random_lose_nothing(tmp_path: Path, monkeypatch: pytest.
             await until(lambda back_at=back_at: answered >= back_at or stop.is_set())
 
     steady = tmp_path / "steady"
-    async with serving(CompletionsServer(reply), socket=steady) as always, asyncio.TaskGroup() as group:
+    async with serving(CompletionsServer(continues), socket=steady) as always, asyncio.TaskGroup() as group:
         always.models = {"data": [{"id": "qwen", "owned_by": "vllm"}]}
         for socket in sockets:
             group.create_task(flapping(socket))
@@ -249,7 +252,7 @@ async def test_kills_at_random_lose_nothing(tmp_path: Path, monkeypatch: pytest.
         await until(lambda: found.status.state == "ready")
         seen = watched(found)
         for document in range(120):
-            assert await collect(found, request(document, max_tokens=100)) == whole
+            assert await collect(found, request(document, max_tokens=100)) == WHOLE
             answered += 1
         assert kills > 5
         assert {status.state for status in seen} <= {"ready"}

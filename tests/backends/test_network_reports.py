@@ -17,8 +17,7 @@ from aix_lsp.backends.base import (
 )
 from aix_lsp.backends.client import HttpClient
 from tests.backends.asking import PROMPT, REQUEST, backend, collect
-from tests.backends.servers import CompletionsServer, event, says, serving
-from tests.backends.test_client import OK, raw, request_of
+from tests.backends.servers import CompletionsServer, event, raw, request_of, says, serving, tls_server
 
 # Proxies
 
@@ -142,20 +141,6 @@ async def test_a_folder_of_authorities(certificate: Path, monkeypatch: pytest.Mo
         client = HttpClient(address)
         assert await client.get(address.models) == {}
         await client.close()
-
-
-def tls_server(certificate: Path) -> Any:
-    import ssl
-
-    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await request_of(reader)
-        writer.write(OK)
-        await writer.drain()
-        writer.close()
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return raw(handler, context)
 
 
 # Redirects

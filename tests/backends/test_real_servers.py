@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,13 +17,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.backends.vllm import healthy, vllm_server
+from tests.backends.real_servers import llama_server, vllm_server
 from tests.client.editor import Editor
 from tests.client.engine_watch import wait_until
 from tests.client.lsp import inline_items
 from tests.client.readiness import wait_until_ready
 
-ROOT = Path(__file__).parents[2]
 KEY = "sesame"
 SOURCE = """\
 import math
@@ -48,44 +45,6 @@ RARE = "".join(f'"{"".join(chr(0x12000 + 16 * n + k) for k in range(16))}",\n' f
 """Characters that are several tokens each, so that a prompt of them is longer than characters tell."""
 
 pytestmark = [pytest.mark.real_models, pytest.mark.timeout(600)]
-
-
-def binary() -> Path:
-    named = os.environ.get("AIX_LSP_LLAMA_SERVER") or shutil.which("llama-server")
-    found = Path(named) if named else ROOT / ".cache" / "llama-server" / "llama-server"
-    if not found.exists():
-        pytest.skip(f"no llama-server at {found}: make llama-server, or name one in AIX_LSP_LLAMA_SERVER")
-    return found
-
-
-def weights() -> Path:
-    found = Path(os.environ.get("AIX_LSP_QWEN_GGUF") or ROOT / ".cache" / "models" / "qwen" / "model.gguf")
-    if not found.exists():
-        pytest.skip(f"no weights at {found}: name them in AIX_LSP_QWEN_GGUF")
-    return found
-
-
-@asynccontextmanager
-async def llama_server(*options: str, context: int = 4096) -> AsyncIterator[str]:
-    """A running server's URL."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = await asyncio.create_subprocess_exec(
-        str(binary()), "-m", str(weights()), "--host", "127.0.0.1", "--port", str(port), "-c", str(context), "-t", "1",
-        "--metrics", "--slots", *options,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    try:
-        async with asyncio.timeout(120):
-            while not await healthy(url):
-                assert process.returncode is None, "llama-server ended at once"
-                await asyncio.sleep(0.1)
-        yield url
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 async def asked(url: str, path: str, key: str = "") -> Any:

@@ -12,10 +12,8 @@ from tests.completion.scripted import SETTINGS, ScriptedBackend
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "home"
-    monkeypatch.setenv("AIX_LSP_HOME", str(folder))
-    return folder
+def _all_at_home(home: Path) -> None:
+    """No test of this folder writes elsewhere."""
 
 
 @pytest.fixture

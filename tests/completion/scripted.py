@@ -174,10 +174,21 @@ def texts(updates: list[Update]) -> list[str]:
     return [update.suggestions[0].text if update.suggestions else "" for update in updates]
 
 
+async def under_way(
+    editor: Editor, backend: ScriptedBackend, text: str = "", request: CompletionRequest | None = None
+) -> tuple[asyncio.Task[list[Update]], Call]:
+    """An answer that is waited for, and its generation, which has written `text`."""
+    answer = editor.watch(request)
+    call = await backend.called()
+    if text:
+        call.write(text)
+        await turns()
+    return answer, call
+
+
 async def finished(editor: Editor, backend: ScriptedBackend, text: str) -> None:
     """A generation at the editor's cursor that has written `text`."""
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     call.write(text)
     call.end()
     await answer

@@ -11,7 +11,7 @@ from aix_lsp.backends.base import Priority, Usage
 from aix_lsp.completion.request import Suggestion
 from aix_lsp.completion.service import CompletionService
 from aix_lsp.settings import Settings
-from tests.completion.scripted import Call, Editor, ScriptedBackend, texts, turns
+from tests.completion.scripted import Call, Editor, ScriptedBackend, texts, turns, under_way
 
 Prefetch = Literal["auto", "always", "never"]
 
@@ -26,8 +26,7 @@ async def service(backend: ScriptedBackend) -> AsyncIterator[CompletionService]:
 
 async def shown(editor: Editor, backend: ScriptedBackend, text: str, reason: str = "stop") -> Suggestion:
     """What the editor is given where the model writes `text`."""
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     call.write(text)
     call.end(reason)
     return (await answer)[-1].suggestions[0]
@@ -78,8 +77,7 @@ async def test_at_a_lines_end_comes_the_next_line(
 ) -> None:
     """However unlikely the suggestion was: who went along with it to its end goes on below."""
     editor = Editor.at(service, "def f():\n    y|\n")
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     call.write(" = 1\n", logprob=-5.0)
     call.end()
     await answer
@@ -117,8 +115,7 @@ async def test_where_the_model_says_that_the_line_has_ended(
     begun: bool,
 ) -> None:
     editor = Editor.at(service, source)
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     call.write(written, logprob=logprob)
     call.end()
     assert texts(await answer) == [""]
@@ -196,8 +193,7 @@ async def test_only_likely_suggestions_are_followed_and_only_where_wanted(
     settings = Settings(deadline_ms=60_000, prefetch=wanted, url=url)
     service = CompletionService(backend, lambda language: settings)
     editor = Editor.at(service, "x = |\n")
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     for snippet in snippets:
         call.write(snippet)
     call.end()

@@ -13,7 +13,7 @@ from aix_lsp.backends.base import Priority
 from aix_lsp.completion.request import ContentModified, SelectedCompletion, Superseded
 from aix_lsp.completion.service import CompletionService
 from aix_lsp.completion.text import Position
-from tests.completion.scripted import Editor, ScriptedBackend, finished, texts, turns
+from tests.completion.scripted import Editor, ScriptedBackend, finished, texts, turns, under_way
 
 
 async def test_a_finished_suggestion_is_used_again(
@@ -77,10 +77,7 @@ async def test_closing_the_answer_ends_the_generation(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
-    answer = editor.watch()
-    call = await backend.called()
-    call.write("foo")
-    await turns()
+    answer, call = await under_way(editor, backend, "foo")
     answer.cancel()
     await turns()
     assert call.closed.is_set()
@@ -90,10 +87,7 @@ async def test_after_typing_along_a_cancelled_ask_leaves_time_for_the_next(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
-    first = editor.watch()
-    call = await backend.called()
-    call.write("foo")
-    await turns()
+    first, call = await under_way(editor, backend, "foo")
     editor.type("f")
     first.cancel()
     await turns()
@@ -108,10 +102,7 @@ async def test_after_typing_along_a_cancelled_ask_leaves_time_for_the_next(
 
 async def test_nobody_coming_back_ends_it(service: CompletionService, backend: ScriptedBackend) -> None:
     editor = Editor.at(service, "x = |\n")
-    first = editor.watch()
-    call = await backend.called()
-    call.write("foo")
-    await turns()
+    first, call = await under_way(editor, backend, "foo")
     editor.type("f")
     first.cancel()
     await asyncio.wait_for(call.closed.wait(), 60)
@@ -120,8 +111,7 @@ async def test_nobody_coming_back_ends_it(service: CompletionService, backend: S
 
 async def test_two_channels_share_a_generation(service: CompletionService, backend: ScriptedBackend) -> None:
     editor = Editor.at(service, "x = |\n")
-    inline = editor.watch(editor.request(channel="inline"))
-    call = await backend.called()
+    inline, call = await under_way(editor, backend, request=editor.request(channel="inline"))
     popup = editor.watch(editor.request(channel="popup"))
     await turns()
     popup.cancel()
@@ -137,11 +127,9 @@ async def test_a_new_place_ends_the_old_ones_generation(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\ny = 1\n")
-    first = editor.watch()
-    old = await backend.called()
+    first, old = await under_way(editor, backend)
     editor.cursor = Position(1, 5)
-    second = editor.watch()
-    new = await backend.called()
+    second, new = await under_way(editor, backend)
     await turns()
     assert old.closed.is_set()
     assert old.request.stream_key == new.request.stream_key
@@ -155,8 +143,7 @@ async def test_closing_the_document_ends_everything(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     service.document_closed(editor.uri)
     await turns()
     assert call.closed.is_set()
@@ -172,8 +159,7 @@ async def test_the_selected_entry_counts_as_typed(
 ) -> None:
     editor = Editor.at(service, "pri|\n")
     selected = SelectedCompletion(Position(0, 0), "print")
-    answer = editor.watch(replace(editor.request(), selected=selected))
-    call = await backend.called()
+    answer, call = await under_way(editor, backend, request=replace(editor.request(), selected=selected))
     assert call.request.prompt.middle == "print"
     call.write("(x")
     await turns()
@@ -193,8 +179,7 @@ async def test_an_invoked_ask_at_a_lines_end_may_get_the_next_lines(
 ) -> None:
     editor = Editor.at(service, "def f():\n    x = 1|\n")
     await finished(editor, backend, "\n")
-    answer = editor.watch(editor.request("invoked"))
-    call = await backend.called()
+    answer, call = await under_way(editor, backend, request=editor.request("invoked"))
     assert call.request.stop_when == ""
     call.write("\n    return x\n\n    more")
     assert texts(await answer)[-1] == "\n    return x"
@@ -253,8 +238,7 @@ async def test_a_pasted_key_is_neither_sent_nor_is_its_stand_in_shown(
 ) -> None:
     key = "ghp_" + "aB3dE5" * 6
     editor = Editor.at(service, f"token = '{key}'\nx = |\nother = '{key}'\n")
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     prompt = call.request.prompt
     stand_in = "ghp_" + "xX0xX0" * 6
     assert prompt.prefix + prompt.middle == f"token = '{stand_in}'\nx = "
@@ -268,8 +252,7 @@ async def test_a_lone_surrogate_does_not_stop_anything(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "s = '\ud83d'\nx = |\n")
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     call.request.prompt.prefix.encode()
     call.write("1")
     call.end()

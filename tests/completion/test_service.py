@@ -14,7 +14,7 @@ from aix_lsp.completion.service import CompletionService
 from aix_lsp.completion.text import Position
 from aix_lsp.fim.confidence import ConfidenceThresholds
 from aix_lsp.settings import Settings
-from tests.completion.scripted import SETTINGS, Editor, ScriptedBackend, texts, turns
+from tests.completion.scripted import SETTINGS, Editor, ScriptedBackend, texts, turns, under_way
 
 # Streaming
 
@@ -23,8 +23,7 @@ async def test_updates_are_cumulative_and_the_last_one_is_done(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "import os\nx = |\ny = 1\n")
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     for snippet in (
         "os",
         ".get",
@@ -50,8 +49,7 @@ async def test_the_prompt_is_what_stands_around_the_cursor(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "a = 1\r\nb = f(|)\r\nc = 3\r\n")
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     prompt = call.request.prompt
     assert (prompt.prefix, prompt.middle, prompt.suffix) == ("a = 1\n", "b = f(", "\nc = 3\n")
     assert (prompt.path, prompt.language) == ("a.py", "python")
@@ -64,8 +62,7 @@ async def test_the_prompt_is_what_stands_around_the_cursor(
 async def test_the_deadline_brings_the_best_so_far_and_generation_goes_on(backend: ScriptedBackend) -> None:
     service = CompletionService(backend, lambda language: Settings(deadline_ms=500, prefetch="never"))
     editor = Editor.at(service, "x = |\n")
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     call.write("foo")
     updates = await answer
     assert texts(updates)[-1] == "foo"
@@ -84,8 +81,7 @@ async def test_what_the_filters_end_ends_in_the_backend(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     call.write("1\ny = 2")
     assert texts(await answer)[-1] == "1"
     await call.closed.wait()
@@ -107,8 +103,9 @@ async def test_a_cursor_past_the_end_is_at_the_end(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = 1\ny = |")
-    answer = editor.watch(replace(editor.request(), position=Position(99, 99)))
-    call = await backend.called()
+    answer, call = await under_way(
+        editor, backend, request=replace(editor.request(), position=Position(99, 99))
+    )
     assert call.request.prompt.prefix + call.request.prompt.middle == "x = 1\ny = "
     call.write("2")
     call.end()
@@ -132,8 +129,7 @@ async def test_a_word_begun_in_front_of_another_is_a_new_one(
     editor = Editor.at(service, "use |value\n")
     editor.type("a")
     editor.type("n")
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     call.write("other ")
     call.end()
     assert texts(await answer)[-1] == "other "
@@ -164,8 +160,7 @@ async def test_the_backend_is_told_what_is_too_unlikely(
     settings = replace(SETTINGS, confidence=confidence, multiline=multiline)
     service = CompletionService(backend, lambda language: settings)
     editor = Editor.at(service, "x = |\n")
-    answer = editor.watch(editor.request(trigger))
-    call = await backend.called()
+    answer, call = await under_way(editor, backend, request=editor.request(trigger))
     assert call.request.confidence == least
     call.end()
     await answer
@@ -176,13 +171,11 @@ async def test_what_was_cut_for_doubt_is_asked_for_in_full_by_hand(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     call.write("foo(bar")
     call.end("length")
     assert texts(await answer)[-1] == "foo("
-    answer = editor.watch(editor.request("invoked"))
-    call = await backend.called()
+    answer, call = await under_way(editor, backend, request=editor.request("invoked"))
     call.write("foo(barb)")
     call.end()
     assert texts(await answer)[-1] == "foo(barb)"
@@ -193,8 +186,7 @@ async def test_what_was_cut_for_doubt_is_asked_for_in_full_by_hand(
 async def test_a_word_that_the_deadline_cuts_is_left_out(backend: ScriptedBackend) -> None:
     service = CompletionService(backend, lambda language: Settings(deadline_ms=500, prefetch="never"))
     editor = Editor.at(service, "x = |\n")
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     call.write("foo(ba")
     assert texts(await answer)[-1] == "foo("
     editor.type("f")
@@ -208,8 +200,7 @@ async def test_a_word_that_the_deadline_cuts_is_left_out(backend: ScriptedBacken
 
 async def test_crlf_documents_get_crlf(service: CompletionService, backend: ScriptedBackend) -> None:
     editor = Editor.at(service, "def f():\r\n    |\r\n")
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     assert call.request.stop_when == "block"
     call.write("x = 1\n    return x\n")
     call.end()

@@ -15,7 +15,7 @@ from aix_lsp.completion.service import CompletionService
 from aix_lsp.completion.telemetry import Feedback, figures, retained
 from aix_lsp.completion.text import Position, Text
 from aix_lsp.settings import Settings
-from tests.completion.scripted import Editor, ScriptedBackend, turns
+from tests.completion.scripted import Editor, ScriptedBackend, under_way
 
 GIVEN = [Suggestion("a", "foo(a, b)")]
 
@@ -83,8 +83,7 @@ def test_what_is_retained(inserted: str, text: str, expected: tuple[int, int]) -
 
 async def test_the_service_counts_and_saves(backend: ScriptedBackend, service: CompletionService) -> None:
     editor = Editor.at(service, "x = |\n")
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     call.write("foo()")
     call.end()
     given = (await answer)[-1].suggestions[0]
@@ -110,10 +109,7 @@ async def test_what_is_cancelled_unseen_is_waste(
     backend: ScriptedBackend, service: CompletionService
 ) -> None:
     editor = Editor.at(service, "x = |\n")
-    answer = editor.watch()
-    call = await backend.called()
-    call.write("foo")
-    await turns()
+    answer, _ = await under_way(editor, backend, "foo")
     editor.type("g")
     with pytest.raises(ContentModified):
         await answer
@@ -127,14 +123,12 @@ async def test_each_stream_of_a_generation_is_paid_for_once(
 ) -> None:
     """The further candidates of an invoked ask are another request; a filter that ends one loses no count."""
     editor = Editor.at(service, "x = |\n")
-    first = editor.watch()
-    call = await backend.called()
+    first, call = await under_way(editor, backend)
     call.cost(Usage(100, 90, 0))
     call.write("foo()\n")
     await first
     assert call.closed.is_set()
-    invoked = editor.watch(editor.request("invoked", 3))
-    more = await backend.called()
+    invoked, more = await under_way(editor, backend, request=editor.request("invoked", 3))
     more.cost(Usage(100, 100, 0))
     for index, text in enumerate(("bar(", "baz(")):
         more.write(text, index)
@@ -162,8 +156,7 @@ async def test_a_request_tells_what_was_accepted_since_the_last_one(
     editor = Editor.at(service, "x = |\n")
     found = []
     for _ in range(3):
-        answer = editor.watch()
-        call = await backend.called()
+        answer, call = await under_way(editor, backend)
         found.append((call.request.shown, call.request.accepted))
         call.write("foo()")
         call.end()

@@ -9,17 +9,14 @@ import pytest
 from aix_lsp.completion.request import ContentModified, Superseded
 from aix_lsp.completion.service import CompletionService
 from aix_lsp.completion.text import Position
-from tests.completion.scripted import SETTINGS, Editor, ScriptedBackend, texts, turns
+from tests.completion.scripted import SETTINGS, Editor, ScriptedBackend, texts, turns, under_way
 
 
 async def test_typing_along_keeps_the_generation_and_the_next_ask_joins_it(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
-    first = editor.watch()
-    call = await backend.called()
-    call.write("foo(")
-    await turns()
+    first, call = await under_way(editor, backend, "foo(")
     editor.type("f")
     second = editor.watch()
     await turns()
@@ -36,10 +33,7 @@ async def test_divergence_closes_the_stream_at_the_change(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
-    answer = editor.watch()
-    call = await backend.called()
-    call.write("foo")
-    await turns()
+    answer, call = await under_way(editor, backend, "foo")
     editor.type("g")
     await turns()
     assert call.closed.is_set()
@@ -51,10 +45,7 @@ async def test_backspacing_within_what_was_typed_keeps_the_generation(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
-    answer = editor.watch()
-    call = await backend.called()
-    call.write("foo")
-    await turns()
+    answer, call = await under_way(editor, backend, "foo")
     editor.type("fo")
     editor.backspace()
     await turns()
@@ -71,8 +62,7 @@ async def test_typing_ahead_of_the_model_waits_for_it(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
-    first = editor.watch()
-    call = await backend.called()
+    first, call = await under_way(editor, backend)
     editor.type("f")
     second = editor.watch()
     await turns()
@@ -88,8 +78,7 @@ async def test_a_model_that_says_otherwise_is_cancelled_and_asked_anew(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
-    first = editor.watch()
-    call = await backend.called()
+    first, call = await under_way(editor, backend)
     editor.type("g")
     second = editor.watch()
     await turns()
@@ -109,8 +98,7 @@ async def test_an_ask_older_than_what_was_typed_has_no_use_for_another_text(
     service: CompletionService, backend: ScriptedBackend, in_one_piece: bool
 ) -> None:
     editor = Editor.at(service, "x = |\n" + "a = 1\n" * 100)
-    old = editor.watch()
-    call = await backend.called()
+    old, call = await under_way(editor, backend)
     editor.type("g")
     new = editor.watch(editor.request(channel="popup"))
     await turns()
@@ -144,8 +132,7 @@ async def test_two_channels_whose_generation_turns_out_wrong_share_the_next(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
-    old = editor.watch()
-    call = await backend.called()
+    old, call = await under_way(editor, backend)
     editor.type("g")
     answers = [editor.watch(editor.request(channel=channel)) for channel in ("inline", "popup")]
     await turns()
@@ -161,10 +148,7 @@ async def test_two_channels_whose_generation_turns_out_wrong_share_the_next(
 
 async def test_a_paired_bracket_is_typing_along(service: CompletionService, backend: ScriptedBackend) -> None:
     editor = Editor.at(service, "x = f|\n")
-    first = editor.watch()
-    call = await backend.called()
-    call.write("(a")
-    await turns()
+    first, call = await under_way(editor, backend, "(a")
     editor.pair("()")
     await turns()
     assert not call.closed.is_set()
@@ -183,8 +167,7 @@ async def test_edits_elsewhere_leave_a_generation_alone(
 ) -> None:
     editor = Editor.at(service, "import re\n" + "a = 1\n" * 100 + "x = |\n" + "b = 2\n" * 100)
     cursor = editor.cursor
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     editor.edit(Position(0, 0), Position(0, 0), "import os\n", Position(cursor.line + 1, cursor.column))
     editor.edit(Position(195, 0), Position(196, 0), "", editor.cursor)
     editor.type("f")
@@ -200,8 +183,7 @@ async def test_an_edit_next_to_the_place_diverges(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "y = 1\nx = |\n")
-    answer = editor.watch()
-    call = await backend.called()
+    answer, call = await under_way(editor, backend)
     editor.edit(Position(0, 4), Position(0, 5), "2", editor.cursor)
     await turns()
     assert call.closed.is_set()
@@ -215,8 +197,7 @@ async def test_an_ask_may_be_older_than_the_document(
     editor = Editor.at(service, "x = |\n")
     request = editor.request()
     editor.type("f")
-    answer = editor.watch(request)
-    call = await backend.called()
+    answer, call = await under_way(editor, backend, request=request)
     assert call.request.prompt.middle == "x = "
     call.write("foo")
     call.end()

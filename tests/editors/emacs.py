@@ -145,6 +145,13 @@ class Emacs(Terminal):
         return [text for place, text in told["texts"] if place == told["texts"][-1][0]]
 
 
+def assert_fast_typing_inserts_nothing(editor: Emacs) -> None:
+    editor.type(" ")
+    typed = "a  # typed in one go, with (brackets) and [more]"
+    editor.type(typed)
+    assert editor.text() == SOURCE + " " + typed + "\n"
+
+
 def assert_streams(editor: Emacs, home: Path) -> None:
     """With the engine of `home` slowed, text comes in pieces, each the head of the next, until its tail may go."""
     longest: list[str] = []

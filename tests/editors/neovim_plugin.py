@@ -8,6 +8,7 @@ import pytest
 
 from tests.editors.neovim import Neovim, find
 
+VERSIONS = [pytest.param("0.10", marks=pytest.mark.slow_editor), "0.11", "0.12"]
 SOURCE = "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    return"
 
 _CONFIG = """

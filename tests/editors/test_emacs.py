@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.editors.emacs import BRACKET, EGLOT, OWN, SOURCE, Emacs, assert_streams
+from tests.editors.emacs import (
+    BRACKET,
+    EGLOT,
+    OWN,
+    SOURCE,
+    Emacs,
+    assert_fast_typing_inserts_nothing,
+    assert_streams,
+)
 from tests.slow_engine import GROWING
 
 
@@ -39,10 +47,7 @@ def test_word_by_word(editor: Emacs) -> None:
 
 
 def test_fast_typing_inserts_nothing(editor: Emacs) -> None:
-    editor.type(" ")
-    typed = "a  # typed in one go, with (brackets) and [more]"
-    editor.type(typed)
-    assert editor.text() == SOURCE + " " + typed + "\n"
+    assert_fast_typing_inserts_nothing(editor)
 
 
 def test_streaming(editor: Emacs, engine_home: Path) -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.editors.emacs import BRACKET, PACKAGE, SOURCE, Emacs, assert_streams, emacs
+from tests.editors.emacs import (
+    BRACKET,
+    PACKAGE,
+    SOURCE,
+    Emacs,
+    assert_fast_typing_inserts_nothing,
+    assert_streams,
+    emacs,
+)
 from tests.editors.terminal import ROOT
 
 pytestmark = pytest.mark.slow_editor
@@ -51,10 +59,7 @@ def test_ghost_text_over_lsp_mode(editor: Emacs) -> None:
 
 
 def test_fast_typing_over_lsp_mode_inserts_nothing(editor: Emacs) -> None:
-    editor.type(" ")
-    typed = "a  # typed in one go, with (brackets) and [more]"
-    editor.type(typed)
-    assert editor.text() == SOURCE + " " + typed + "\n"
+    assert_fast_typing_inserts_nothing(editor)
 
 
 def test_streaming_over_lsp_mode(editor: Emacs, engine_home: Path) -> None:

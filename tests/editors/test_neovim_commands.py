@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.editors.neovim import ROOT
-from tests.editors.neovim_plugin import SOURCE, PluginNeovim, executable, start
+from tests.editors.neovim_plugin import SOURCE, VERSIONS, PluginNeovim, executable, start
 from tests.editors.server_wheel import LENT, build, path_without_server
 from tests.models import SMALL
 
 NUMBERS = itertools.count()
 DOC = ROOT / "editors" / "neovim" / "doc"
-VERSIONS = [pytest.param("0.10", marks=pytest.mark.slow_editor), "0.11", "0.12"]
 
 
 @pytest.fixture(scope="module", params=VERSIONS)

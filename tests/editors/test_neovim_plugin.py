@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.editors.neovim_plugin import SOURCE, PluginNeovim, executable, start
+from tests.editors.neovim_plugin import SOURCE, VERSIONS, PluginNeovim, executable, start
 from tests.slow_engine import GROWING, slowed_engine
 
 POINT = "class Point:\n    def __init__(self, x, y):\n        self.x = x"
@@ -16,7 +16,6 @@ POINT = "class Point:\n    def __init__(self, x, y):\n        self.x = x"
 UNSURE = (SOURCE + " ", "import ", 'def area(width, height):\n    """', "class ", "# ")
 
 
-VERSIONS = [pytest.param("0.10", marks=pytest.mark.slow_editor), "0.11", "0.12"]
 WITH_POPUP = pytest.mark.parametrize("own", ["0.11", "0.12"], indirect=True)
 """Neovim 0.10 completes in its popup as it likes: our entries are offered there from 0.11 on."""
 

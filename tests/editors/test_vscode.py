@@ -19,14 +19,8 @@ SOURCE = "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    return"
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory, engine_home: Path) -> Iterator[Workbench]:
-    if missing := workbench.missing():
-        pytest.skip(missing)
-    window = Workbench(tmp_path_factory.mktemp("vscode"), engine_home, "edited.py", SOURCE)
-    try:
-        window.wait(lambda: "embedded" in window.do("status"), "a status bar with the model", 240)
+    with workbench.opened(tmp_path_factory.mktemp("vscode"), engine_home, "edited.py", SOURCE) as window:
         yield window
-    finally:
-        window.close()
 
 
 @pytest.fixture

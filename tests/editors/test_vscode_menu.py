@@ -19,14 +19,8 @@ pytestmark = [pytest.mark.slow_editor, pytest.mark.timeout(400)]
 
 @pytest.fixture(scope="module")
 def window(tmp_path_factory: pytest.TempPathFactory, module_home: Path) -> Iterator[Workbench]:
-    if missing := workbench.missing():
-        pytest.skip(missing)
-    window = Workbench(tmp_path_factory.mktemp("vscode"), module_home, "edited.py", SOURCE)
-    try:
-        window.wait(lambda: "embedded" in window.do("status"), "a status bar with the model", 240)
+    with workbench.opened(tmp_path_factory.mktemp("vscode"), module_home, "edited.py", SOURCE) as window:
         yield window
-    finally:
-        window.close()
 
 
 def test_status_bar_tells_latency_and_acceptance(window: Workbench) -> None:

@@ -10,11 +10,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from urllib.request import urlopen
+
+import pytest
 
 from tests.editors.terminal import ROOT
 
@@ -197,6 +200,19 @@ class Workbench:
             os.killpg(self.server.pid, signal.SIGKILL)
             self.server.wait()
         self.log.close()
+
+
+@contextmanager
+def opened(folder: Path, home: Path, name: str, source: str) -> Iterator[Workbench]:
+    """A workbench with a file, once its status bar names the model; the test is skipped where none is here."""
+    if said := missing():
+        pytest.skip(said)
+    window = Workbench(folder, home, name, source)
+    try:
+        window.wait(lambda: "embedded" in window.do("status"), "a status bar with the model", 240)
+        yield window
+    finally:
+        window.close()
 
 
 def free_port() -> int:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -42,52 +43,7 @@ class Hub:
 @contextmanager
 def serving(hub: Hub) -> Iterator[Hub]:
     """Serve it on a free port of this machine."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            path = self.path.partition("?")[0]
-            hub.asked.append((path, self.headers.get("Range", "")))
-            if hub.refusal is not None:
-                self._answer(hub.refusal[0], b"", hub.refusal[1])
-            elif (found := re.fullmatch(r"/api/models/([^/]+/[^/]+)", path)) and found[1] in hub.files:
-                self._answer(200, json.dumps(_described(hub, found[1])).encode(), {})
-            elif (file := re.fullmatch(rf"/([^/]+/[^/]+)/resolve/{COMMIT}/(.+)", path)) and file[
-                2
-            ] in hub.files.get(file[1], {}):
-                self._send_file(hub.files[file[1]][file[2]])
-            else:
-                self._answer(404, b"", {"X-Error-Code": "RepoNotFound"})
-
-        def _send_file(self, data: bytes) -> None:
-            given = self.headers.get("Range", "") if hub.ranges else ""
-            start = int(given.removeprefix("bytes=").removesuffix("-") or 0)
-            body = data[start:]
-            if hub.wrong:
-                hub.wrong -= 1
-                body = body[:-1] + bytes([body[-1] ^ 1])
-            self.send_response(206 if given else 200)
-            self.send_header("Content-Length", str(len(body)))
-            if given:
-                self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-            self.end_headers()
-            if hub.breaks:
-                body = body[: hub.breaks.pop(0)]
-                self.close_connection = True
-            self.wfile.write(body)
-
-        def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-            self.send_response(status)
-            for name, value in (headers | {"Content-Length": str(len(body))}).items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, hub))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     hub.url = f"http://127.0.0.1:{server.server_port}"
@@ -97,6 +53,56 @@ def serving(hub: Hub) -> Iterator[Hub]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, hub: Hub, *connection: Any) -> None:
+        self._hub = hub
+        super().__init__(*connection)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        hub, path = self._hub, self.path.partition("?")[0]
+        hub.asked.append((path, self.headers.get("Range", "")))
+        about = re.fullmatch(r"/api/models/([^/]+/[^/]+)", path)
+        file = re.fullmatch(rf"/([^/]+/[^/]+)/resolve/{COMMIT}/(.+)", path)
+        if hub.refusal is not None:
+            self._answer(hub.refusal[0], b"", hub.refusal[1])
+        elif about and about[1] in hub.files:
+            self._answer(200, json.dumps(_described(hub, about[1])).encode(), {})
+        elif file and file[2] in hub.files.get(file[1], {}):
+            self._send_file(hub.files[file[1]][file[2]])
+        else:
+            self._answer(404, b"", {"X-Error-Code": "RepoNotFound"})
+
+    def _send_file(self, data: bytes) -> None:
+        hub = self._hub
+        given = self.headers.get("Range", "") if hub.ranges else ""
+        start = int(given.removeprefix("bytes=").removesuffix("-") or 0)
+        body = data[start:]
+        if hub.wrong:
+            hub.wrong -= 1
+            body = body[:-1] + bytes([body[-1] ^ 1])
+        self.send_response(206 if given else 200)
+        self.send_header("Content-Length", str(len(body)))
+        if given:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.end_headers()
+        if hub.breaks:
+            body = body[: hub.breaks.pop(0)]
+            self.close_connection = True
+        self.wfile.write(body)
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in (headers | {"Content-Length": str(len(body))}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
 
 
 def _described(hub: Hub, repository: str) -> dict[str, Any]:

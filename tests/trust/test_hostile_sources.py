@@ -14,16 +14,9 @@ from aix_lsp.completion.context.index import scan
 from aix_lsp.completion.context.index.chunks import chunks
 from aix_lsp.completion.context.index_client import IndexClient
 from aix_lsp.grammars import parse
+from tests.completion.context.index.places import BANK, QUERY
 
 SIZE = 255 * 1024
-QUERY = {
-    "path": "main.py",
-    "language": "python",
-    "head": "from bank import open_account\n",
-    "before": "from bank import open_account\nopen_account(",
-    "after": ")\n",
-    "sources": ["imports"],
-}
 
 
 @pytest.mark.timeout(600)
@@ -35,7 +28,7 @@ async def test_the_index_goes_on_without_a_file_that_takes_for_ever(
     workspace = tmp_path / "w"
     workspace.mkdir()
     (workspace / "a_hostile.py").write_text("(" * SIZE)
-    (workspace / "bank.py").write_text("def open_account(name: str) -> int:\n    return 1\n")
+    (workspace / "bank.py").write_text(BANK)
     (workspace / "main.py").write_text("\n")
     indexed = asyncio.Event()
     client = IndexClient(lambda *_: None, indexed.set)

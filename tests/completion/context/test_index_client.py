@@ -12,17 +12,7 @@ import psutil
 import pytest
 
 from aix_lsp.completion.context.index_client import Found, IndexClient, database
-from tests.completion.context.index.places import write
-
-BANK = "def open_account(name: str) -> int:\n    return 1\n"
-QUERY = {
-    "path": "main.py",
-    "language": "python",
-    "head": "from bank import open_account\n",
-    "before": "from bank import open_account\nopen_account(",
-    "after": ")\n",
-    "sources": ["imports", "siblings", "definitions", "similar"],
-}
+from tests.completion.context.index.places import BANK, QUERY, write
 
 
 class Watched(IndexClient):

@@ -36,8 +36,8 @@ def write_model(
     """`random_model(config)` as llama.cpp's converter would write it, some tensors instead of or beside its own."""
     from transformers.modeling_gguf_pytorch_utils import GGUF_TO_TRANSFORMERS_MAPPING
 
-    kinds = {name: number for number, name in gguf.MODEL_ARCH_NAMES.items()}
-    places = gguf.get_tensor_name_map(kinds[architecture], config.num_hidden_layers)
+    kind = next(number for number, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
+    places = gguf.get_tensor_name_map(kind, config.num_hidden_layers)
     writer = gguf.GGUFWriter(str(out), architecture)
     keys = GGUF_TO_TRANSFORMERS_MAPPING["config"].get(architecture, GEMMA)
     about = config.to_dict() | {"rope_theta": 10_000.0}
@@ -45,26 +45,15 @@ def write_model(
         if place and (value := about.get(place)) is not None and key != "vocab_size":
             add = writer.add_float32 if isinstance(value, float) else writer.add_uint32
             add(f"{architecture}.{key}", value)
-    letters = [chr(0x21 + number) for number in range(94)]
-    writer.add_tokenizer_model("gpt2")
-    writer.add_token_list([*letters, *(f"<{n}>" for n in range(config.vocab_size - 94))][: config.vocab_size])
-    writer.add_token_types([gguf.TokenType.NORMAL] * config.vocab_size)
-    for key, number in (fim or {}).items():
-        writer.add_uint32(f"tokenizer.ggml.{key}_token_id", number)
+    _add_tokenizer(writer, config.vocab_size, fim or {})
     written = dict(instead or {})
     for name, value in random_model(config).state_dict().items():
         stem, _, leaf = name.rpartition(".")
         if name == "lm_head.weight" and config.tie_word_embeddings:
             continue
-        if architecture == "llama" and (
-            heads := {"q_proj": 4, "k_proj": config.num_key_value_heads}.get(stem[-6:])
-        ):
-            value = value.view(heads, 2, -1, value.shape[1]).swapaxes(1, 2).reshape(value.shape)
-        if architecture == "gemma" and "norm" in stem:
-            value = value + 1
         target = f"{places.get_name(stem)}.{leaf}"
         if target not in written:
-            writer.add_tensor(target, value.contiguous().numpy())
+            writer.add_tensor(target, _converted(value, stem, config, architecture).contiguous().numpy())
     for name, (blocks, stored) in written.items():
         writer.add_tensor(name, blocks, raw_dtype=stored)
     writer.write_header_to_file()
@@ -72,6 +61,23 @@ def write_model(
     writer.write_tensors_to_file()
     writer.close()
     return out
+
+
+def _add_tokenizer(writer: gguf.GGUFWriter, size: int, fim: dict[str, int]) -> None:
+    letters = [chr(0x21 + number) for number in range(94)]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list([*letters, *(f"<{n}>" for n in range(size - 94))][:size])
+    writer.add_token_types([gguf.TokenType.NORMAL] * size)
+    for key, number in fim.items():
+        writer.add_uint32(f"tokenizer.ggml.{key}_token_id", number)
+
+
+def _converted(value: torch.Tensor, stem: str, config: PreTrainedConfig, architecture: str) -> torch.Tensor:
+    """A weight as llama.cpp wants it: rotated pairs side by side, norms without their one."""
+    heads = {"q_proj": 4, "k_proj": config.num_key_value_heads}.get(stem[-6:])
+    if architecture == "llama" and heads:
+        return value.view(heads, 2, -1, value.shape[1]).swapaxes(1, 2).reshape(value.shape)
+    return value + 1 if architecture == "gemma" and "norm" in stem else value
 
 
 def damage(file: Path, what: str) -> None:

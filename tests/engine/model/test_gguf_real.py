@@ -24,7 +24,7 @@ import torch
 from aix_lsp.engine.model.reading import read_config, read_model, read_tokenizer
 from aix_lsp.engine.model.source import find_folder
 from aix_lsp.engine.options import EngineOptions
-from tests.backends.test_real_servers import ROOT, binary
+from tests.backends.real_servers import ROOT, binary
 
 _PROMPTS = int(os.environ.get("AIX_LSP_REAL_PROMPTS", "40"))
 _TOKENS = 24

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from aix_lsp.completion.context.index.reader import IndexReader, Query
 from aix_lsp.completion.context.index.scan import Gate, scan
 from aix_lsp.completion.context.index.store import Store
 from aix_lsp.languages import indexed_language
+
+BANK = "def open_account(name: str) -> int:\n    return 1\n"
+QUERY: dict[str, Any] = {
+    "path": "main.py",
+    "language": "python",
+    "head": "from bank import open_account\n",
+    "before": "from bank import open_account\nopen_account(",
+    "after": ")\n",
+    "sources": ["imports", "siblings", "definitions", "similar"],
+}
+"""Asks for what `BANK`, in `bank.py`, defines."""
 
 
 def write(root: Path, files: Mapping[str, str]) -> None:
