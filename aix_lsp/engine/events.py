@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 Reason: TypeAlias = Literal["stop", "length", "cancelled"]
 
@@ -19,8 +19,7 @@ class TokenLogprob:
     top: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """More text of one candidate, from `tokens` tokens whose log-probabilities (nats) sum up to `logprob`.
 
     `reason` is set on the candidate's last piece.

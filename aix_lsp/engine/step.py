@@ -7,8 +7,8 @@ computes them and samples. Only token ids and page numbers cross, never tensors.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,7 @@ class Sampling:
 GREEDY = Sampling()
 
 
-@dataclass(frozen=True, slots=True)
-class Mixture:
+class Mixture(NamedTuple):
     """What to mix into the model's distribution: `(1 - share) * model + share * probabilities`, which sum up to 1.
 
     That is, of what goes on: a text that is recalled says nothing of where another ends, so the probabilities of
@@ -66,15 +65,14 @@ class Row:
     """Index of the first output in its generation; with `sampling.seed` it makes sampling reproducible."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sampled:
+class Sampled(NamedTuple):
     """A chosen token and its log-probability (nats) under the distribution before constraints and temperature:
     the model's, or the mixture where there is one.
     """
 
     token: int
     logprob: float
-    top: tuple[tuple[int, float], ...] = field(default=())
+    top: tuple[tuple[int, float], ...] = ()
     """The most likely tokens with their log-probabilities, where asked for."""
 
 

@@ -29,6 +29,8 @@ class RateLimiter:
         self._limit = rate * _HALF_LIFE_S / math.log(2)
         self._debts: dict[str, tuple[float, float]] = {}
         self._swept = _FEW
+        self._last: tuple[str, float] | None = None
+        self._changed = -math.inf
 
     def debt(self, client: str, now: float) -> float:
         """Decayed tokens of a client at `now` (seconds)."""
@@ -40,10 +42,20 @@ class RateLimiter:
     def charge(self, client: str, tokens: float, now: float) -> None:
         """Note that tokens were computed for a client."""
         self._debts[client] = (self.debt(client, now) + tokens, now)
+        if self._last is not None and self._last[0] != client:
+            self._changed = self._last[1]
+        self._last = client, now
         if len(self._debts) > self._swept:
             # With a bound that doubles, many clients at once cost no sweep at each charge.
             self._debts = {name: e for name, e in self._debts.items() if self.debt(name, now) > _FORGOTTEN}
             self._swept = max(2 * len(self._debts), _FEW)
+
+    def shared(self, client: str, now: float) -> bool:
+        """Whether another client than this was charged within the last five seconds."""
+        if self._last is None:
+            return False
+        last, when = self._last
+        return now - (self._changed if last == client else when) < _HALF_LIFE_S
 
     def may_run(self, client: str, now: float) -> bool:
         """Whether the client is within its rate."""

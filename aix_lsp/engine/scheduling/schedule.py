@@ -31,6 +31,10 @@ class StepLimits:
     invoked_step_s: float = 0.015
     """How long a step may take while somebody who asked by hand watches his suggestion grow."""
     decoding_step_s: float = 0.030
+    shared_step_s: float = 0.040
+    """How long a step of prefill alone may take if other clients were served lately, too: the next of them waits for
+    its end.
+    """
     prefill_step_s: float = 0.120
 
 

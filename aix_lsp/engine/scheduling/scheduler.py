@@ -100,7 +100,7 @@ class Scheduler:
         prefilling = [s for s in chosen if s.pending > 1]
         if not prefilling:
             return
-        seconds = self._step_seconds([part.sequence for part in planned], spent.work)
+        seconds = self._step_seconds([part.sequence for part in planned], spent.work, prefilling[0])
         least = min(self.limits.smallest_chunk, self.step_tokens)
         for sequence in prefilling:
             if sequence.state is not State.RUNNING:
@@ -114,10 +114,13 @@ class Scheduler:
                 planned.append(Planned(sequence, count))
                 spent.add(count, sequence.computed + count // 2)
 
-    def _step_seconds(self, decoding: list[Sequence], work: Work) -> float:
-        """How long a step may take, given who waits for its end."""
+    def _step_seconds(self, decoding: list[Sequence], work: Work, first: Sequence) -> float:
+        """How long a step may take, given who waits for its end; `first` is the first that prefills."""
         if not decoding:
-            return self.limits.prefill_step_s
+            if not self._limiter.shared(first.request.client, self._order.now):
+                return self.limits.prefill_step_s
+            one = self.cost.predict(Work(1, 1, _TYPICAL_CONTEXT))
+            return min(max(self.limits.shared_step_s, 4 * one), self.limits.prefill_step_s)
         alone = self.cost.predict(work)
         if any(s.request.priority == 0 for s in decoding):
             return max(self.limits.invoked_step_s, 1.5 * alone)

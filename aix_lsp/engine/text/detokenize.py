@@ -46,12 +46,13 @@ class StopStrings:
         self._stops = [(stop, _failures(stop)) for stop in stops if stop]
         self._matched = [0] * len(self._stops)
         """How many characters of each string the text ends with."""
+        self._first = frozenset(stop[0] for stop, _ in self._stops)
         self._kept = ""
 
     def feed(self, text: str) -> tuple[str, bool]:
         """See Stop."""
-        if not self._stops:
-            return text, False
+        if not self._kept and self._first.isdisjoint(text):
+            return text, False  # none has begun, and none begins here
         whole = self._kept + text
         for end, character in enumerate(text, len(self._kept) + 1):
             longest = 0

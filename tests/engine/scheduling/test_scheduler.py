@@ -50,6 +50,26 @@ def test_a_long_prompt_is_computed_in_chunks_that_fit_the_time() -> None:
     assert planned(step(made)) == {one: 200}
 
 
+def test_steps_are_shorter_while_other_clients_are_served_too() -> None:
+    made = scheduler(prefill_step_s=0.021, shared_step_s=0.011, drafts=0)
+    made.submit(request(range(10), new=1, client="a"))
+    step(made, now=1.0)
+    long = request(range(5000, 6000), client="b", arrival=2.0)
+    made.submit(long)
+
+    def at(now: float, step_s: float = 1e-3) -> int:
+        made.cost._weights = [step_s, 0.0, 1e-4, 0.0, 0.0]
+        return planned(step(made, now))[long]
+
+    assert 98 <= at(2.0) <= 100
+    assert 98 <= at(5.5) <= 100
+    assert 198 <= at(6.5) <= 200
+    made.submit(request(range(10), new=1, client="a", arrival=8.0))
+    step(made, now=8.0)
+    # What a step costs whatever is in it bounds how short one is worth being.
+    assert 122 <= at(8.5, step_s=4e-3) <= 124
+
+
 def test_prefill_rides_along_with_decoding_in_small_chunks_for_who_asked_by_hand() -> None:
     made = scheduler(invoked_step_s=0.005, decoding_step_s=0.011, drafts=0)
     typing = request(range(10), new=100, priority=0, client="a")
