@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import Any
 
@@ -64,10 +65,17 @@ def application(arguments: Arguments, engine: dict[str, Any], generation: int = 
         health_check_period_s=2.0,
         health_check_timeout_s=30.0,
         ray_actor_options={"num_cpus": arguments.cpus, "num_gpus": arguments.gpus},
-        request_router_config={"request_router_class": "aix_lsp.cluster.routing:AffinityRouter"},
+        **_routing(),
         **_replicas(scaling),
     )
     return deployment.bind(to_builtins(arguments.serve), engine, generation)
+
+
+def _routing() -> dict[str, Any]:
+    """Ray's own proxy asks our router; HAProxy in its place routes by itself, see `run.prepare`, and refuses one."""
+    if os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1":
+        return {}
+    return {"request_router_config": {"request_router_class": "aix_lsp.cluster.routing:AffinityRouter"}}
 
 
 def _replicas(scaling: Scaling) -> dict[str, Any]:

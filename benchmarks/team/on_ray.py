@@ -41,6 +41,13 @@ async def typist_at(url: str, token: str, name: str, keys: Sequence[Key]) -> Typ
 
 
 async def router(setting: Setting) -> list[Row]:
+    """What Ray's own proxy and what HAProxy adds."""
+    return await _added_by_ray(setting, "the router and Serve") + await _added_by_ray(
+        setting, "Serve with --haproxy", "--haproxy"
+    )
+
+
+async def _added_by_ray(setting: Setting, what: str, *more: str) -> list[Row]:
     """One typist, one replica, direct and through Ray, in turns of twenty requests."""
     [keys] = files(1)
     users = Path(tempfile.mkdtemp(prefix="aix-team-")) / "users.json"
@@ -48,7 +55,7 @@ async def router(setting: Setting) -> list[Row]:
     turns = max(2, round(setting.seconds * setting.rounds))
     async with (
         serving("--users", str(users), *setting.engine) as direct,
-        on_ray(setting, users) as through,
+        on_ray(setting, users, *more) as through,
     ):
         sides = [await typist_at(server.url, token, "ann", keys) for server in (direct, through)]
         for turn in range(turns + 1):
@@ -63,7 +70,7 @@ async def router(setting: Setting) -> list[Row]:
         alone, added = (first_text_ms(asked, percent) for asked in found)
         rows += [
             Row(f"first text p{percent}, one replica without Ray", alone, "ms"),
-            Row(f"what the router and Serve add to first text, p{percent}", added - alone, "ms", goal),
+            Row(f"what {what} adds to first text, p{percent}", added - alone, "ms", goal),
         ]
     return rows
 

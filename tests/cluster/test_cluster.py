@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import re
+import stat
 import subprocess
 import sys
 from contextlib import aclosing
@@ -75,6 +77,7 @@ async def test_one_replica_from_start_to_end() -> None:
         family = psutil.Process(server.process.pid).children(recursive=True)
         assert len(family) > 3
         await nobody_else_may_run_code_on_ray(family)
+        assert await asyncio.to_thread(modes_of_folders, server) == {0o700}
         server.process.terminate()
         assert await asyncio.wait_for(server.process.wait(), 120) == 0
         _, alive = await asyncio.to_thread(psutil.wait_procs, family, 60)
@@ -107,6 +110,15 @@ async def a_client_who_leaves_frees_the_pages(server: Server, token: str) -> Non
         assert (await ask(session))[0] == 200
 
 
+def modes_of_folders(server: Server) -> set[int]:
+    """The modes of the folders in which Ray and HAProxy have their sockets, some of which are open to all users."""
+    family = psutil.Process(server.process.pid).children(recursive=True)
+    named = {
+        found for process in family for found in re.findall(r"/\S*?/aix-ray-\w+", " ".join(process.cmdline()))
+    }
+    return {stat.S_IMODE(Path(folder).stat().st_mode) for folder in named}
+
+
 async def nobody_else_may_run_code_on_ray(family: list[Any]) -> None:
     """Ray listens at all addresses; whoever may submit a job there runs code as the server's user."""
     ports = {
@@ -135,6 +147,7 @@ async def nobody_else_may_run_code_on_ray(family: list[Any]) -> None:
         (["--replicas", "3", "--most-replicas", "2"], "--most-replicas 2 is less than --replicas 3"),
         (["--replicas", "9"], "9 is not in the range"),
         (["--also", "admin=x"], "--also admin=x"),
+        (["--haproxy", "--tls-certificate", "c", "--tls-key", "k"], "--haproxy has no TLS"),
     ],
 )
 def test_what_is_wrong_is_one_clear_line_before_ray_is_started(

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.cluster.test_cluster import START_S, run
+from tests.cluster.test_cluster import START_S, a_client_who_leaves_frees_the_pages, modes_of_folders, run
 from tests.serve.server import ADMIN, Server, ask, serving
 
 pytest.importorskip("ray.serve", reason="Ray is not installed (pip install 'aix-lsp[cluster]')")
@@ -88,6 +88,29 @@ async def test_replicas_share_a_quota() -> None:
                 body = {"prompt": "x = ", "max_tokens": 4}
                 async with session.post("/v1/completions", json=body, headers=headers) as answer:
                     assert answer.status == 429
+
+
+async def test_haproxy_keeps_documents_at_their_replica_and_passes_on_who_leaves() -> None:
+    async with serving("--replicas", "2", "--haproxy", command="cluster", within=START_S) as server:
+        ann = server.token("ann")
+        await server.known(ann)
+        await replicas(server, 2)
+
+        async def of(document: int) -> int:
+            """The replica that answers for a document."""
+            headers = {"x-session-id": f"document {document}"}
+            async with server.session() as session, session.get("/health", headers=headers) as answer:
+                return int((await answer.json())["pid"])
+
+        async with asyncio.timeout(START_S):  # until HAProxy knows both
+            while len({await of(document) for document in range(24)}) < 2:
+                await asyncio.sleep(0.1)
+        assert [await of(document) for document in range(24)] == [
+            await of(document) for document in range(24)
+        ]
+        await a_client_who_leaves_frees_the_pages(server, ann)
+        assert await server.status("/v1/models") == 401
+        assert await asyncio.to_thread(modes_of_folders, server) == {0o700}
 
 
 async def test_a_replica_that_dies_and_a_rolling_restart() -> None:
