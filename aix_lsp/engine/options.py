@@ -22,7 +22,8 @@ Progress = Callable[[str, float], None]
 class LoadedModel:
     """A model that is ready to run.
 
-    `tokenizer` is a fast transformers tokenizer (`PreTrainedTokenizerBase` with a `backend_tokenizer`).
+    `tokenizer` is a fast transformers tokenizer (`PreTrainedTokenizerBase` with a `backend_tokenizer`), or what of
+    one `aix_lsp.engine.model.prepared.StoredTokenizer` offers.
     `context_length` and the special ids are the model's own; `eos_token_ids` may be empty.
     """
 

@@ -31,6 +31,7 @@ from aix_lsp.engine.model.kernel_choice import choose as choose_kernels
 from aix_lsp.engine.model.kv import LayerShape, ShapeProbe
 from aix_lsp.engine.model.lean import LeanForward, LeanModel
 from aix_lsp.engine.model.lean_state import restore, take_state
+from aix_lsp.engine.model.llama_shape import Dimensions
 from aix_lsp.engine.model.memory import ran_out
 from aix_lsp.engine.model.precision import Precision
 from aix_lsp.engine.model.prepared import Findings, Prepared
@@ -77,13 +78,16 @@ def _errors_as_unfit() -> Iterator[None]:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """How a model is to be run: `dtype` is the setting, `auto` or a name; `positions` the longest sequence;
-    `sample` some text in tokens, that int8 is judged by; `excluded` kernels are known not to work here."""
+    `sample` some text in tokens, that int8 is judged by; `tokenizer` its JSON, and `ends` the tokens that it says end
+    a text, both for the next start; `excluded` kernels are known not to work here."""
 
     dtype: str
     precision: Precision
     device: torch.device
     positions: int
     sample: Sequence[int] = ()
+    tokenizer: str = ""
+    ends: frozenset[int] = frozenset()
     excluded: frozenset[str] = frozenset()
     progress: Progress = silent
 
@@ -94,7 +98,8 @@ def assemble_lean(model: Any, wanted: Wanted, keep: Prepared | None = None) -> A
     """Our own layer loop over paged KV, for Llama-shaped models, which is taken apart. With `keep`, what was
     found and made is stored there. Raises Unfit."""
     reference, generic, probe, check = _begin(model, wanted)
-    ends = end_tokens(model)
+    ends = wanted.ends.union(end_tokens(model))
+    dimensions = Dimensions.of(model.config)
     lean = llama_shape.take_apart(model, probe.forms, wanted.positions)
     check(forward := LeanForward(lean), lean.dtype, _TOLERANCE[lean.dtype], "the lean path")
     del generic
@@ -108,32 +113,34 @@ def assemble_lean(model: Any, wanted: Wanted, keep: Prepared | None = None) -> A
     exact = text_logits(forward, tokens, probe.shapes, lean.dtype, wanted.device)
     measured, choice = _choose_kernels(lean, wanted)
     wanted.progress("quantize", 0.0)
-    state = take_state(lean, choice)
+    state = take_state(lean, dimensions, choice)
     del lean, forward
     findings = Findings(
         choice=asdict(choice),
         agreement="",
         measured=[describe(one) for one in measured],
+        dimensions=asdict(dimensions),
         layers=state.layers,
+        context=wanted.positions,
         shapes={str(layer): list(astuple(shape)) for layer, shape in probe.shapes.items()},
         vocab_size=reference.vocab_size,
-        end_tokens=ends,
+        end_tokens=sorted(ends),
     )
-    made = LeanForward(restore(state, model.config))
+    made = LeanForward(restore(state))
     found = text_logits(made, tokens, probe.shapes, torch.float32, wanted.device)
     agreement = compare(found, exact)
     log.info("%s against float32: %s", choice, agreement)
     if not agreement.good:
         raise Unfit(f"computed with {choice} it differs from float32: {agreement}", choice)
     findings.agreement = str(agreement)
-    if keep is None or not keep.write(findings, state.kept, state.repacked):
+    if keep is None or not keep.write(findings, state.kept, state.repacked, wanted.tokenizer):
         return assembled(findings, made)
     del made, state, found, exact  # freed before the stored form is read
-    return _from_store(keep, model.config)
+    return _from_store(keep)
 
 
-def _from_store(keep: Prepared, config: Any) -> Assembled:
-    again = assemble_prepared(keep, config)
+def _from_store(keep: Prepared) -> Assembled:
+    again = assemble_prepared(keep)
     if again is None:
         raise Unfit("its stored form cannot be read")
     return again[0]

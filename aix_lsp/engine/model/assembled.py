@@ -1,6 +1,6 @@
 """A model that is ready to compute, and one made ready from what an earlier start prepared.
 
-Imports none of transformers' models, which a prepared one does without.
+Imports nothing of transformers, which a prepared model does without.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -16,7 +15,8 @@ from aix_lsp.engine.model.kernel_choice import KernelChoice
 from aix_lsp.engine.model.kv import LayerShape
 from aix_lsp.engine.model.lean import LeanForward
 from aix_lsp.engine.model.lean_state import LeanState, restore
-from aix_lsp.engine.model.prepared import Findings, Prepared
+from aix_lsp.engine.model.llama_shape import Dimensions
+from aix_lsp.engine.model.prepared import Findings, Prepared, Stored
 from aix_lsp.engine.model.runner import Forward
 
 log = logging.getLogger(__name__)
@@ -35,15 +35,21 @@ class Assembled:
 
 
 @torch.inference_mode()
-def assemble_prepared(keep: Prepared, config: Any) -> tuple[Assembled, Findings] | None:
+def assemble_prepared(keep: Prepared) -> tuple[Assembled, Stored] | None:
     """As `assemble_lean` made it once; None where there is nothing, or nothing that can be used here."""
     stored = keep.read()
     if stored is None:
         return None
-    findings, kept, repacked = stored
+    findings = stored.findings
     try:
-        state = LeanState(kept, repacked, findings.layers, KernelChoice(**findings.choice))
-        return assembled(findings, LeanForward(restore(state, config))), findings
+        state = LeanState(
+            stored.kept,
+            stored.repacked,
+            Dimensions(**findings.dimensions),
+            findings.layers,
+            KernelChoice(**findings.choice),
+        )
+        return assembled(findings, LeanForward(restore(state))), stored
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         log.warning("the prepared model cannot be used (%s); it is prepared again", error)
         keep.remove()

@@ -18,9 +18,11 @@ from torch import Tensor
 from aix_lsp.engine.model.attention import Form
 from aix_lsp.engine.model.kernel_choice import KernelChoice
 from aix_lsp.engine.model.lean import PROJECTIONS, LeanLayer, LeanModel
-from aix_lsp.engine.model.llama_shape import put_together
+from aix_lsp.engine.model.llama_shape import Dimensions, put_together
 from aix_lsp.engine.model.projection import FloatProjection, Project, RmsNorm
 from aix_lsp.engine.model.quantize import Int8Weight
+
+_FORMATS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(slots=True)
@@ -29,6 +31,7 @@ class LeanState:
 
     kept: Mapping[str, Tensor]
     repacked: Mapping[str, Tensor]
+    dimensions: Dimensions
     layers: list[dict[str, Any]]
     choice: KernelChoice
 
@@ -49,8 +52,8 @@ class _Parts:
             self.kept[f"{name}.inputs"] = torch.tensor(weight.inputs)
         if choice.needs_float and not tied:
             used_as_is = choice.uses("float32")
-            exact = plain.weight.float() if used_as_is else shortest(plain.weight)
-            (self.kept if used_as_is else self.repacked)[f"{name}.weight"] = exact.contiguous()
+            stored = plain.weight.float() if used_as_is else _as_packed(plain.weight, choice)
+            (self.kept if used_as_is else self.repacked)[f"{name}.weight"] = stored.contiguous()
         if plain.bias is not None:
             self.kept[f"{name}.bias"] = plain.bias.float()
         if plain.norm is not None:
@@ -59,7 +62,7 @@ class _Parts:
 
 
 @torch.inference_mode()
-def take_state(lean: LeanModel, choice: KernelChoice) -> LeanState:
+def take_state(lean: LeanModel, dimensions: Dimensions, choice: KernelChoice) -> LeanState:
     """The state of a model in float, whose projections are dropped one by one; those that have seen inputs are
     quantised the better for it."""
     parts, layers = _Parts(), []
@@ -83,11 +86,11 @@ def take_state(lean: LeanModel, choice: KernelChoice) -> LeanState:
     parts.add("head", head, choice.head, shared)
     parts.kept["embedding"] = lean.embedding.float() if shared else shortest(lean.embedding)
     parts.kept["turns"] = torch.view_as_real(lean.turns).contiguous()
-    return LeanState(parts.kept, parts.repacked, layers, choice)
+    return LeanState(parts.kept, parts.repacked, dimensions, layers, choice)
 
 
 @torch.inference_mode()
-def restore(state: LeanState, config: Any) -> LeanModel:
+def restore(state: LeanState) -> LeanModel:
     """The model that computes in float32 by the state's kernels. Raises KeyError where a tensor is missing,
     RuntimeError where a kernel cannot be made."""
     # Packing leaves Python's lock, so two of them take half the time.
@@ -109,7 +112,7 @@ def restore(state: LeanState, config: Any) -> LeanModel:
             )
         )
     turns = torch.view_as_complex(state.kept["turns"])
-    lean = put_together(config, state.kept["embedding"], layers, head.result(), turns)
+    lean = put_together(state.dimensions, state.kept["embedding"], layers, head.result(), turns)
     lean.dtype = lean.cache_dtype = torch.float32
     return lean
 
@@ -120,6 +123,12 @@ def shortest(weight: Tensor) -> Tensor:
         return weight
     short = weight.bfloat16()
     return short if bool((short.float() == weight).all()) else weight.float()
+
+
+def _as_packed(weight: Tensor, choice: KernelChoice) -> Tensor:
+    """The weight in the format that the choice's kernels round it to when they pack it."""
+    formats = {kernel.dtype for kernel in choice.kernels if not kernel.int8}
+    return weight.to(_FORMATS[formats.pop()]) if len(formats) == 1 else shortest(weight)
 
 
 @torch.inference_mode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +21,30 @@ FAMILIES = frozenset(
 )
 """Values of `model_type` whose block is Llama's up to what `take_apart` reads: projections' biases, norms
 of queries and keys, layers without rotary embedding, sliding windows, multipliers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dimensions:
+    """What a model's configuration says beside its weights, in JSON's types."""
+
+    query_heads: int
+    key_heads: int
+    middle_size: int
+    activation: str
+    embedding_scale: float
+    logit_scale: float
+
+    @classmethod
+    def of(cls, config: Any) -> Dimensions:
+        """Those of transformers' configuration."""
+        return cls(
+            query_heads=config.num_attention_heads,
+            key_heads=config.num_key_value_heads,
+            middle_size=config.intermediate_size,
+            activation=getattr(config, "hidden_activation", None) or config.hidden_act,
+            embedding_scale=_embedding_scale(config),
+            logit_scale=1.0 / float(getattr(config, "logits_scaling", 1.0)),
+        )
 
 
 def fits(model: Any) -> bool:
@@ -51,27 +76,27 @@ def take_apart(model: Any, forms: dict[int, Form], positions: int) -> LeanModel:
     head = FloatProjection(
         model.lm_head.weight.detach(), _bias(model.lm_head), _norm(inner.norm, config.model_type)
     )
-    return put_together(config, embedding, layers, head, turns)
+    return put_together(Dimensions.of(config), embedding, layers, head, turns)
 
 
 def put_together(
-    config: Any, embedding: Tensor, layers: list[LeanLayer], head: Project, turns: Tensor
+    dimensions: Dimensions, embedding: Tensor, layers: list[LeanLayer], head: Project, turns: Tensor
 ) -> LeanModel:
-    """The LeanModel of these parts and the configuration's numbers, computing in the embedding's dtype."""
+    """The LeanModel of these parts, computing in the embedding's dtype."""
     return LeanModel(
         embedding=embedding,
         layers=layers,
         head=head,
         turns=turns,
-        query_heads=config.num_attention_heads,
-        key_heads=config.num_key_value_heads,
+        query_heads=dimensions.query_heads,
+        key_heads=dimensions.key_heads,
         head_size=2 * turns.shape[-1],
-        middle_size=config.intermediate_size,
-        activation=_activation(config),
+        middle_size=dimensions.middle_size,
+        activation=_activation(dimensions.activation),
         dtype=embedding.dtype,
         cache_dtype=embedding.dtype,
-        embedding_scale=_embedding_scale(config),
-        logit_scale=1.0 / float(getattr(config, "logits_scaling", 1.0)),
+        embedding_scale=dimensions.embedding_scale,
+        logit_scale=dimensions.logit_scale,
     )
 
 
@@ -159,8 +184,7 @@ def _turns(rotary: Any, device: torch.device, positions: int, size: int) -> Tens
     return torch.complex(cos[0, :, :half].float(), sin[0, :, :half].float())[:, None]
 
 
-def _activation(config: Any) -> Callable[[Tensor], Tensor]:
-    name = getattr(config, "hidden_activation", None) or config.hidden_act
+def _activation(name: str) -> Callable[[Tensor], Tensor]:
     if name == "silu":
         return torch.nn.functional.silu
     if name in ("gelu_pytorch_tanh", "gelu_new"):

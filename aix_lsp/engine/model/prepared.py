@@ -1,7 +1,7 @@
 """The cached results of loading a model, so that the next start is quick.
 
-One folder for each combination of the model's files, this machine's CPU, the versions of torch and of this program,
-and the settings that matter. Owns those files; knows no kernel and no model's structure.
+One folder for each combination of the model's files, this machine's CPU, the versions of torch, of transformers and
+of this program, and the settings that matter. Owns those files; knows no kernel and no model's structure.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
 import aix_lsp
@@ -28,7 +31,7 @@ from aix_lsp import paths
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
 _KEPT_MODELS = 4
 _ROOM = 3
 """How many times its size must be free on the disk."""
@@ -36,17 +39,62 @@ _ROOM = 3
 
 @dataclass(slots=True)
 class Findings:
-    """What loading found out, in JSON's types: how the projections are computed and why, what each layer is, and
-    the threads that were chosen."""
+    """What loading found out, in JSON's types: how the projections are computed and why, what the model and each
+    layer are, and the threads that were chosen. `context` is the longest sequence in tokens."""
 
     choice: dict[str, Any]
     agreement: str
     measured: list[str]
+    dimensions: dict[str, Any]
     layers: list[dict[str, Any]]
+    context: int
     shapes: dict[str, list[int]]
     vocab_size: int
     end_tokens: list[int]
     threads: dict[str, int] = field(default_factory=dict)
+
+
+class StoredTokenizer:
+    """What the engine uses of a transformers tokenizer, from its file alone: importing transformers takes a second
+    and 100 MB."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    @cached_property
+    def backend_tokenizer(self) -> Tokenizer:
+        """The tokenizer, as transformers had made it. Raises ValueError where the file is damaged."""
+        try:
+            return Tokenizer.from_file(str(self._file))
+        except Exception as error:  # the library raises nothing narrower
+            raise ValueError(str(error)) from error
+
+    def get_vocab(self) -> dict[str, int]:
+        """All tokens and their ids."""
+        return self.backend_tokenizer.get_vocab(with_added_tokens=True)
+
+    def __call__(self, text: str, add_special_tokens: bool = True) -> _Ids:
+        return _Ids(self.backend_tokenizer.encode(text, add_special_tokens=add_special_tokens))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ids:
+    encoding: Encoding
+
+    @property
+    def input_ids(self) -> list[int]:
+        return self.encoding.ids
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A prepared model: the findings, the tensors to be kept (mapped from the file), those to be packed, and the
+    tokenizer."""
+
+    findings: Findings
+    kept: Mapping[str, Tensor]
+    repacked: Mapping[str, Tensor]
+    tokenizer: StoredTokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +103,14 @@ class Prepared:
 
     folder: Path
 
-    def read(self) -> tuple[Findings, Mapping[str, Tensor], Mapping[str, Tensor]] | None:
-        """The findings, the tensors to be kept (mapped from the file) and those to be packed; None where there
-        are none, or where they are damaged."""
+    def read(self) -> Stored | None:
+        """What is stored; None where there is nothing, or where it is damaged."""
         try:
             findings = Findings(**json.loads((self.folder / "findings.json").read_text()))
             kept = load_file(self.folder / "kept.safetensors")
             repacked = load_file(self.folder / "repacked.safetensors")
+            tokenizer = StoredTokenizer(self.folder / "tokenizer.json")
+            tokenizer.get_vocab()
             os.utime(self.folder)
         except FileNotFoundError:
             return None
@@ -69,10 +118,13 @@ class Prepared:
             log.warning("%s is damaged (%s); the model is prepared again", self.folder, error)
             self.remove()
             return None
-        return findings, kept, repacked
+        return Stored(findings, kept, repacked, tokenizer)
 
-    def write(self, findings: Findings, kept: Mapping[str, Tensor], repacked: Mapping[str, Tensor]) -> bool:
-        """Store all of it; False, with a line in the log, where the disk does not take it."""
+    def write(
+        self, findings: Findings, kept: Mapping[str, Tensor], repacked: Mapping[str, Tensor], tokenizer: str
+    ) -> bool:
+        """Store all of it, the tokenizer in its library's JSON; False, with a line in the log, where the disk does
+        not take it."""
         size = sum(tensor.nbytes for part in (kept, repacked) for tensor in part.values())
         try:
             root = self.folder.parent
@@ -85,6 +137,7 @@ class Prepared:
                 folder.mkdir()
                 save_file(dict(kept), folder / "kept.safetensors")
                 save_file(dict(repacked), folder / "repacked.safetensors")
+                (folder / "tokenizer.json").write_text(tokenizer, "utf-8")
                 (folder / "findings.json").write_text(json.dumps(asdict(findings)))
                 self.remove()
                 folder.rename(self.folder)
@@ -116,9 +169,8 @@ def prepared(files: Iterable[Path], **what: object) -> Prepared:
     for file in sorted(files):
         info = file.stat()
         digest.update(f"{file.resolve()} {info.st_size} {info.st_mtime_ns}\n".encode())
-    digest.update(
-        json.dumps([_FORMAT, aix_lsp.__version__, machine(), what], sort_keys=True, default=str).encode()
-    )
+    versions = [_FORMAT, aix_lsp.__version__, metadata.version("transformers")]
+    digest.update(json.dumps([versions, machine(), what], sort_keys=True, default=str).encode())
     return Prepared(paths.cache_dir() / "models" / digest.hexdigest()[:24])
 
 

@@ -1,6 +1,6 @@
 """From the `model` setting to a folder with a model's files: the embedded one, a local folder, or a download.
 
-Knows files and the Hugging Face hub; knows no torch.
+Knows files; knows no torch.
 """
 
 from __future__ import annotations
@@ -10,16 +10,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-)
-from tqdm.auto import tqdm  # type: ignore[import-untyped,unused-ignore]
 
 from aix_lsp.engine.options import EngineOptions, ModelError, Progress
 from aix_lsp.gguf.header import is_gguf
@@ -27,7 +17,6 @@ from aix_lsp.models import catalogue
 from aix_lsp.models.catalogue import EMBEDDED
 from aix_lsp.paths import folder_named
 
-_REPEATED = list(catalogue.REPEATED)
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -49,7 +38,9 @@ def find_folder(options: EngineOptions, progress: Progress) -> Path:
     else:
         folder = _folder(name)
     if folder is None:
-        return _from_hub(name, options, progress)
+        from aix_lsp.engine.model.hub import from_hub
+
+        return from_hub(name, options, progress, _complete)
     if folder.is_dir():
         return folder
     if folder.is_file():
@@ -160,83 +151,9 @@ def _weights(files: Iterable[Path]) -> Weights:
     return Weights(parameters, size / max(1, parameters))
 
 
-def _from_hub(name: str, options: EngineOptions, progress: Progress) -> Path:
-    patterns = [*catalogue.SAFETENSORS_FILES, *(["*.py"] if options.trust_remote_code else [])]
-    try:
-        # A complete copy is used as it is: no request leaves the machine at each start.
-        folder = Path(
-            snapshot_download(name, allow_patterns=patterns, ignore_patterns=_REPEATED, local_files_only=True)
-        )
-        if options.offline or _complete(folder):
-            return folder
-    except LocalEntryNotFoundError as error:
-        if options.offline:
-            raise ModelError(
-                f"there is no local copy of {name}, and offline is set; unset offline once, or download it "
-                f"beforehand with `hf download {name}`"
-            ) from error
-    return _download(name, patterns, progress)
-
-
 def _complete(folder: Path) -> bool:
     try:
         check_folder(folder, folder.name)
     except ModelError:
         return False
     return True
-
-
-def _download(name: str, patterns: list[str], progress: Progress) -> Path:
-    try:
-        return Path(
-            snapshot_download(
-                name,
-                allow_patterns=patterns,
-                ignore_patterns=_REPEATED,
-                tqdm_class=_reporting(progress),
-            )
-        )
-    except GatedRepoError as error:
-        raise ModelError(
-            f"{name} requires you to accept its licence: do so on huggingface.co/{name}, then run "
-            "`hf auth login`, or change the setting model"
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise ModelError(
-            f"there is no model {name} on the Hugging Face hub (or it is private: `hf auth login`); "
-            "change the setting model"
-        ) from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise ModelError(
-            f"cannot download {name} ({_first_line(error)}); check the network, download it beforehand with "
-            f"`hf download {name}`, or set model to a local folder or to embedded"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
-
-
-def _reporting(progress: Progress) -> type[Any]:
-    """A tqdm class whose bars, instead of being drawn, tell `progress` how far the bytes are."""
-
-    class Reporting(tqdm):  # type: ignore[misc,unused-ignore]
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            kwargs.pop("name", None)
-            super().__init__(*args, **{**kwargs, "disable": False, "file": _Nowhere()})
-
-        def display(self, *args: Any, **kwargs: Any) -> None:
-            if self.unit == "B" and self.total:
-                progress("download", min(1.0, self.n / self.total))
-
-    return Reporting
-
-
-class _Nowhere:
-    """A file that forgets what is written to it."""
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        pass

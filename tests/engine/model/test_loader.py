@@ -6,6 +6,8 @@ import dataclasses
 import json
 import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,9 @@ from aix_lsp.engine.model.runner import TorchRunner
 from aix_lsp.engine.model.source import EMBEDDED
 from aix_lsp.engine.options import EngineOptions, LoadedModel
 from aix_lsp.engine.step import Row
+from aix_lsp.training.gguf_writer import write_gguf
 from tests.engine.model.loading import change, load_quietly, saved
+from tests.models import SMALL
 
 PROMPT = "def add(a, b):\n    return a +"
 
@@ -84,10 +88,51 @@ def test_a_second_start_takes_what_the_first_one_made(own_cache):
     assert (again.running, again.dtype) == (first.running, first.dtype)
     assert again.eos_token_ids == first.eos_token_ids
     assert greedy(again, [5, 9, 33], 8) == greedy(first, [5, 9, 33], 8)
+    assert again.context_length == first.context_length
+    assert again.tokenizer(PROMPT).input_ids == first.tokenizer(PROMPT).input_ids
+    assert again.tokenizer.get_vocab() == first.tokenizer.get_vocab()
     assert list(own_cache.iterdir()) == [folder]
 
 
-@pytest.mark.parametrize("spoilt", ["findings.json", "kept.safetensors", "repacked.safetensors"])
+_HEAVY = {
+    "transformers",
+    "huggingface_hub",
+    "torch._dynamo",
+    "torch._inductor",
+    "sympy",
+    "networkx",
+    "scipy",
+    "gguf",
+}
+_WARM_START = """
+import sys
+from aix_lsp.engine import process
+from aix_lsp.engine.loading import start_model
+from aix_lsp.engine.metrics import EngineMetrics
+from aix_lsp.engine.options import EngineOptions
+stages = []
+options = EngineOptions(model=sys.argv[1], threads=1, device="cpu")
+served = start_model(options, EngineMetrics(), lambda stage, _: stages.append(stage))
+served.engine.stop(10)
+print(stages)
+print(sorted(sys.modules))
+"""
+
+
+def test_a_prepared_model_needs_none_of_the_heavy_libraries(tmp_path):
+    file = write_gguf(SMALL, tmp_path / "small.gguf", "q8_0")
+    load_quietly(model=str(file))
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _WARM_START, str(file)], capture_output=True, text=True, check=True
+    )
+    stages, modules = done.stdout.splitlines()
+    assert "weights" not in stages and "'torch'" in modules
+    assert not {name for name in _HEAVY if f"'{name}'" in modules}
+
+
+@pytest.mark.parametrize(
+    "spoilt", ["findings.json", "kept.safetensors", "repacked.safetensors", "tokenizer.json"]
+)
 def test_damaged_preparations_are_made_anew(own_cache, spoilt, caplog):
     expected = greedy(load_quietly(dtype="int8"), [5, 9, 33], 4)
     [folder] = own_cache.iterdir()
