@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,24 @@ from aix_lsp.gguf.tokenizer import names
 
 _SAME = 0.15  # relative difference of two quantisations of one matrix
 
-# llama.cpp's architectures that run here, and transformers' names of them.
+# llama.cpp's architectures that run here, and transformers' names of them and of their classes.
 _ARCHITECTURES = {
-    "llama": "llama", "mistral": "mistral", "qwen2": "qwen2", "qwen3": "qwen3", "starcoder2": "starcoder2",
-    "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3_text", "phi3": "phi3", "stablelm": "stablelm",
+    "llama": ("llama", "Llama"), "mistral": ("mistral", "Mistral"), "qwen2": ("qwen2", "Qwen2"),
+    "qwen3": ("qwen3", "Qwen3"), "starcoder2": ("starcoder2", "Starcoder2"), "gemma": ("gemma", "Gemma"),
+    "gemma2": ("gemma2", "Gemma2"), "gemma3": ("gemma3_text", "Gemma3"), "phi3": ("phi3", "Phi3"),
+    "stablelm": ("stablelm", "StableLm"),
+}  # fmt: skip
+# transformers' names of a header's numbers: the same as its own table, which takes a second to import.
+_LLAMA = {
+    "context_length": "max_position_embeddings", "block_count": "num_hidden_layers",
+    "feed_forward_length": "intermediate_size", "embedding_length": "hidden_size",
+    "rope.dimension_count": "head_dim", "rope.freq_base": "rope_theta",
+    "attention.head_count": "num_attention_heads", "attention.head_count_kv": "num_key_value_heads",
+    "attention.layer_norm_rms_epsilon": "rms_norm_eps", "vocab_size": "vocab_size",
+}  # fmt: skip
+_QWEN = {key: None if key == "rope.dimension_count" else name for key, name in _LLAMA.items()}
+OWN: dict[str, Mapping[str, str | None]] = {
+    "llama": _LLAMA, "mistral": _LLAMA, "qwen2": _QWEN, "qwen3": _QWEN,
 }  # fmt: skip
 GEMMA = {
     "context_length": "max_position_embeddings", "block_count": "num_hidden_layers",
@@ -28,16 +43,13 @@ GEMMA = {
 
 def configuration(header: Header) -> dict[str, Any]:
     """transformers' configuration of the model. Raises GgufError where it cannot run here."""
-    from transformers.modeling_gguf_pytorch_utils import GGUF_TO_TRANSFORMERS_MAPPING
-
     architecture = header.architecture
     if architecture not in _ARCHITECTURES:
         raise GgufError(f"its architecture ({architecture or 'unnamed'}) cannot be run here")
     if int(header.metadata.get("split.count") or 1) > 1:
         raise GgufError("it is one of several parts; merge them with `llama-gguf-split --merge`")
-    known: dict[str, str | None] = GGUF_TO_TRANSFORMERS_MAPPING["config"].get(architecture, GEMMA)
     about: dict[str, Any] = {}
-    for key, place in known.items():
+    for key, place in _places(architecture).items():
         if place and (value := header.of_architecture(key)) is not None:
             # A float32 of 1e-5 would be another number in float64.
             about[place] = float(f"{value:.7g}") if isinstance(value, float) else value
@@ -52,13 +64,18 @@ def configuration(header: Header) -> dict[str, Any]:
     about["bos_token_id"] = header.metadata.get("tokenizer.ggml.bos_token_id")
     about["eos_token_id"] = header.metadata.get("tokenizer.ggml.eos_token_id")
     about |= _rope(header, about.pop("rope_theta", 10_000.0))
-    return {"model_type": _ARCHITECTURES[architecture], "architectures": [_class(architecture)], **about}
+    name, class_name = _ARCHITECTURES[architecture]
+    return {"model_type": name, "architectures": [f"{class_name}ForCausalLM"], **about}
 
 
-def _class(architecture: str) -> str:
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+def _places(architecture: str) -> Mapping[str, str | None]:
+    """The configuration's name of each key below the architecture's."""
+    if architecture in OWN:
+        return OWN[architecture]
+    from transformers.modeling_gguf_pytorch_utils import GGUF_TO_TRANSFORMERS_MAPPING
 
-    return str(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[_ARCHITECTURES[architecture]])
+    found: dict[str, str | None] = GGUF_TO_TRANSFORMERS_MAPPING["config"].get(architecture, GEMMA)
+    return found
 
 
 def _rope(header: Header, base: float) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from aix_lsp.engine.model.assemble import Assembled, Wanted, assemble_lean, assemble_paged
+from aix_lsp.engine.model.assemble import assemble_lean, assemble_paged
+from aix_lsp.engine.model.assembled import Assembled
 from aix_lsp.engine.model.precision import choose
+from aix_lsp.engine.model.quantised import Wanted
 
 VOCAB = 211
 

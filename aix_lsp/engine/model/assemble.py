@@ -7,93 +7,36 @@ seconds and 100 MB, for transformers' models.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from aix_lsp.engine.model import llama_shape, recompute
 from aix_lsp.engine.model.agreement import compare, text_logits
-from aix_lsp.engine.model.assembled import Assembled, assemble_prepared, assembled
+from aix_lsp.engine.model.assembled import Assembled
 from aix_lsp.engine.model.generic import TransformersForward
 from aix_lsp.engine.model.int8_linear import observed, quantize_linears
-from aix_lsp.engine.model.kernel_choice import (
-    KernelChoice,
-    Measured,
-    candidates,
-    describe,
-    measure,
-    remember_speed,
-)
-from aix_lsp.engine.model.kernel_choice import choose as choose_kernels
+from aix_lsp.engine.model.kernel_choice import candidates
 from aix_lsp.engine.model.kv import LayerShape, ShapeProbe
-from aix_lsp.engine.model.lean import LeanForward, LeanModel
-from aix_lsp.engine.model.lean_state import restore, take_state
+from aix_lsp.engine.model.lean import LeanForward
 from aix_lsp.engine.model.llama_shape import Dimensions
-from aix_lsp.engine.model.memory import ran_out
-from aix_lsp.engine.model.precision import Precision
-from aix_lsp.engine.model.prepared import Findings, Prepared
+from aix_lsp.engine.model.prepared import Prepared
 from aix_lsp.engine.model.projection import PackedBfloat16Projection, packs_bfloat16
+from aix_lsp.engine.model.quantised import About, Unfit, Wanted, errors_as_unfit, quantised
 from aix_lsp.engine.model.reading import end_tokens
 from aix_lsp.engine.model.recompute import RecomputeForward
 from aix_lsp.engine.model.runner import Forward
 from aix_lsp.engine.model.selfcheck import Reference, eager_reference, probe_layers, worst_error
-from aix_lsp.engine.options import Progress
 
 log = logging.getLogger(__name__)
 
 _TOLERANCE = {torch.float32: 2e-3, torch.float16: 0.1, torch.bfloat16: 0.3}
 
 
-def silent(stage: str, share: float) -> None:
-    """A progress that nobody watches."""
-
-
-class Unfit(Exception):
-    """This way of running does not compute what transformers computes for this model. The model may be
-    spent. `choice` are the kernels that were to blame, where it was not the way itself."""
-
-    def __init__(self, reason: str, choice: KernelChoice | None = None) -> None:
-        super().__init__(reason)
-        self.choice = choice
-
-
-@contextmanager
-def _errors_as_unfit() -> Iterator[None]:
-    """Whatever a model's code raises, such as for an operation that a device lacks, is a reason to run it
-    otherwise."""
-    try:
-        yield
-    except Unfit:
-        raise
-    except Exception as error:
-        if ran_out(error):
-            raise
-        first = (str(error) or type(error).__name__).splitlines()[0]
-        raise Unfit(f"its code fails: {first}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """How a model is to be run: `dtype` is the setting, `auto` or a name; `positions` the longest sequence;
-    `sample` some text in tokens, that int8 is judged by; `tokenizer` its JSON, and `ends` the tokens that it says end
-    a text, both for the next start; `excluded` kernels are known not to work here."""
-
-    dtype: str
-    precision: Precision
-    device: torch.device
-    positions: int
-    sample: Sequence[int] = ()
-    tokenizer: str = ""
-    ends: frozenset[int] = frozenset()
-    excluded: frozenset[str] = frozenset()
-    progress: Progress = silent
-
-
 @torch.inference_mode()
-@_errors_as_unfit()
+@errors_as_unfit()
 def assemble_lean(model: Any, wanted: Wanted, keep: Prepared | None = None) -> Assembled:
     """Our own layer loop over paged KV, for Llama-shaped models, which is taken apart. With `keep`, what was
     found and made is stored there. Raises Unfit."""
@@ -102,62 +45,20 @@ def assemble_lean(model: Any, wanted: Wanted, keep: Prepared | None = None) -> A
     dimensions = Dimensions.of(model.config)
     lean = llama_shape.take_apart(model, probe.forms, wanted.positions)
     check(forward := LeanForward(lean), lean.dtype, _TOLERANCE[lean.dtype], "the lean path")
-    del generic
+    del generic, check
     if not wanted.precision.int8:
         if lean.dtype is torch.bfloat16 and wanted.device.type == "cpu" and packs_bfloat16():
             lean.convert(PackedBfloat16Projection, lambda share: wanted.progress("quantize", share))
         name = wanted.precision.name
         return Assembled(forward, probe.shapes, lean.cache_dtype, reference.vocab_size, name, f"lean, {name}")
-    tokens = wanted.sample or reference.sequences[0]
-    lean.observe()
-    exact = text_logits(forward, tokens, probe.shapes, lean.dtype, wanted.device)
-    measured, choice = _choose_kernels(lean, wanted)
-    wanted.progress("quantize", 0.0)
-    state = take_state(lean, dimensions, choice)
-    del lean, forward
-    findings = Findings(
-        choice=asdict(choice),
-        agreement="",
-        measured=[describe(one) for one in measured],
-        dimensions=asdict(dimensions),
-        layers=state.layers,
-        context=wanted.positions,
-        shapes={str(layer): list(astuple(shape)) for layer, shape in probe.shapes.items()},
-        vocab_size=reference.vocab_size,
-        end_tokens=sorted(ends),
-    )
-    made = LeanForward(restore(state))
-    found = text_logits(made, tokens, probe.shapes, torch.float32, wanted.device)
-    agreement = compare(found, exact)
-    log.info("%s against float32: %s", choice, agreement)
-    if not agreement.good:
-        raise Unfit(f"computed with {choice} it differs from float32: {agreement}", choice)
-    findings.agreement = str(agreement)
-    if keep is None or not keep.write(findings, state.kept, state.repacked, wanted.tokenizer):
-        return assembled(findings, made)
-    del made, state, found, exact  # freed before the stored form is read
-    return _from_store(keep)
-
-
-def _from_store(keep: Prepared) -> Assembled:
-    again = assemble_prepared(keep)
-    if again is None:
-        raise Unfit("its stored form cannot be read")
-    return again[0]
-
-
-def _choose_kernels(lean: LeanModel, wanted: Wanted) -> tuple[list[Measured], KernelChoice]:
-    """The speed of each kernel that is correct for this model here, and the fastest choice."""
-    wanted.progress("measure", 0.0)
-    parts = lean.layer_projections()
-    measured = measure(parts, candidates(wanted.dtype, wanted.excluded))
-    choice = choose_kernels(measured, lean.weight_count())
-    remember_speed(choice, measured, parts)
-    return measured, choice
+    about = About(dimensions, probe.shapes, reference.vocab_size, ends)
+    del forward, model
+    wanted = replace(wanted, sample=wanted.sample or reference.sequences[0])
+    return quantised(lean, about, wanted, keep)
 
 
 @torch.inference_mode()
-@_errors_as_unfit()
+@errors_as_unfit()
 def assemble_paged(model: Any, wanted: Wanted) -> Assembled:
     """transformers' layer loop with our attention, over paged KV. Raises Unfit."""
     reference, generic, probe, check = _begin(model, wanted)
@@ -179,7 +80,7 @@ def assemble_paged(model: Any, wanted: Wanted) -> Assembled:
 
 
 @torch.inference_mode()
-@_errors_as_unfit()
+@errors_as_unfit()
 def assemble_recomputing(model: Any, device: torch.device) -> Assembled:
     """Without KV. Raises Unfit."""
     reference = eager_reference(model)

@@ -1,32 +1,29 @@
-"""Loads a model from its files with transformers, in the fastest way of running that passes its check.
+"""Loads a model from its files, in the fastest way of running that passes its check.
 
-Owns the order in which the ways are tried. Importing it takes a second and 100 MB, for transformers.
+Owns the order in which the ways are tried. A plain GGUF file is read without transformers, whose import takes seconds
+and 100 MB; everything else with it.
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from aix_lsp.engine.model import llama_shape, precision
+from aix_lsp.engine.model import gguf, llama_shape, precision
 from aix_lsp.engine.model.agreement import sample_tokens
-from aix_lsp.engine.model.assemble import (
-    Unfit,
-    Wanted,
-    assemble_lean,
-    assemble_paged,
-    assemble_recomputing,
-)
 from aix_lsp.engine.model.assembled import Assembled
+from aix_lsp.engine.model.gguf_lean import PlainFile, plain_file
 from aix_lsp.engine.model.kernel_choice import candidates
 from aix_lsp.engine.model.precision import Precision
-from aix_lsp.engine.model.prepared import Prepared
-from aix_lsp.engine.model.reading import context_length, end_tokens, read_config, read_model, read_tokenizer
+from aix_lsp.engine.model.prepared import Prepared, StoredTokenizer
+from aix_lsp.engine.model.quantised import About, Unfit, Wanted, quantised
 from aix_lsp.engine.options import EngineOptions, ModelError, Progress
+from aix_lsp.gguf.header import GgufError
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +38,7 @@ class Read:
     ends: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Files:
     """A model's files, which hold `parameters` weights, and how they are to be loaded."""
 
@@ -53,69 +50,108 @@ class Files:
 
     def load(self, chosen: Precision, keep: Prepared | None) -> Read:
         """Read and assemble the model; what `keep` can keep of it is stored there. Raises ModelError."""
-        config = read_config(self.folder, self.options)
-        tokenizer = read_tokenizer(self.folder, self.options)
-        ends = frozenset({tokenizer.eos_token_id} - {None})
-        context = context_length(config)
+        plain = plain_file(self.folder) if chosen.int8 and gguf.is_made(self.folder) else None
+        if plain is not None:
+            tokenizer, context, ends = (
+                StoredTokenizer(self.folder / "tokenizer.json"),
+                plain.context,
+                plain.ends,
+            )
+            vocab = plain.vocab_size
+        else:
+            from aix_lsp.engine.model.reading import context_length, read_tokenizer
+
+            vocab = self._config.get_text_config().vocab_size
+            tokenizer = read_tokenizer(self.folder, self.options)
+            context, ends = context_length(self._config), frozenset({tokenizer.eos_token_id} - {None})
         wanted = Wanted(
             self.options.dtype,
             chosen,
             self.device,
             context,
-            _sample(config, tokenizer),
+            sample_tokens(lambda text: tokenizer(text, add_special_tokens=False).input_ids, vocab),
             tokenizer.backend_tokenizer.to_str(),
             ends,
             progress=self.progress,
         )
-        assembled, more = self._assemble(config, wanted, keep)
+        assembled, more = self._assemble(wanted, plain, keep)
         return Read(assembled, tokenizer, context, ends.union(more))
 
-    def _assemble(self, config: Any, wanted: Wanted, keep: Prepared | None) -> tuple[Assembled, list[int]]:
+    @cached_property
+    def _config(self) -> Any:
+        from aix_lsp.engine.model.reading import read_config
+
+        return read_config(self.folder, self.options)
+
+    def _assemble(
+        self, wanted: Wanted, plain: PlainFile | None, keep: Prepared | None
+    ) -> tuple[Assembled, frozenset[int]]:
         """The fastest way of running that passes its check, and the model's end tokens. A way that fails may have
         taken the model apart, so each starts from the files."""
-        lean = config.model_type in llama_shape.FAMILIES
-        chosen, plain = wanted.precision, precision.unquantised(self.device, self.parameters)
+        lean = plain is not None or self._config.model_type in llama_shape.FAMILIES
+        chosen, unquantised = wanted.precision, precision.unquantised(self.device, self.parameters)
         reason = ""
         while True:
-            model = self._read(config, wanted.precision)
-            ends = end_tokens(model)
             try:
-                found = assemble_lean(model, wanted, keep) if lean else assemble_paged(model, wanted)
-                return (replace(found, running=found.running + reason), ends)
+                if plain is not None and wanted.precision.int8 and lean:
+                    found, ends = self._from_plain(plain, wanted, keep)
+                else:
+                    found, ends = self._by_transformers(lean, wanted, keep)
+                return replace(found, running=found.running + reason), ends
             except Unfit as error:
                 how = f"{'lean' if lean else 'paged'}, {wanted.precision.name}"
                 log.warning("%s cannot run %s: %s", self.options.model, how, error)
                 reason = reason or f"; not otherwise, since {error}"
                 wrong = {kernel.name for kernel in error.choice.kernels} if error.choice else set()
-            del model
             if wrong and (left := candidates(self.options.dtype, wanted.excluded | wrong)):
                 log.info("kernels left: %s", ", ".join(kernel.name for kernel in left))
                 wanted = replace(wanted, excluded=wanted.excluded | wrong)
             elif lean and chosen.int8 and self.options.dtype == "auto" and wanted.precision.int8:
-                wanted = replace(wanted, precision=plain)
+                wanted = replace(wanted, precision=unquantised)
             elif lean:
                 lean, wanted = False, replace(wanted, precision=chosen, excluded=frozenset())
             elif wanted.precision.int8 and self.options.dtype == "auto":
-                wanted = replace(wanted, precision=plain)
+                wanted = replace(wanted, precision=unquantised)
             else:
-                return self._recomputing(config, plain)
+                return self._recomputing(unquantised)
 
-    def _recomputing(self, config: Any, plain: Precision) -> tuple[Assembled, list[int]]:
+    def _from_plain(
+        self, file: PlainFile, wanted: Wanted, keep: Prepared | None
+    ) -> tuple[Assembled, frozenset[int]]:
+        self.progress("weights", 0.0)
+        try:
+            lean = file.read(wanted.precision.load)
+        except GgufError as error:
+            raise ModelError(
+                f"cannot read the weights of {self.options.model} ({error}); change the setting model"
+            ) from error
+        about = About(file.dimensions, file.shapes, file.vocab_size, file.ends)
+        return quantised(lean, about, wanted, keep), file.ends
+
+    def _by_transformers(
+        self, lean: bool, wanted: Wanted, keep: Prepared | None
+    ) -> tuple[Assembled, frozenset[int]]:
+        from aix_lsp.engine.model.assemble import assemble_lean, assemble_paged
+
+        model, ends = self._read(wanted.precision)
+        return (assemble_lean(model, wanted, keep) if lean else assemble_paged(model, wanted)), ends
+
+    def _recomputing(self, chosen: Precision) -> tuple[Assembled, frozenset[int]]:
+        from aix_lsp.engine.model.assemble import assemble_recomputing
+
         name = self.options.model
-        model = self._read(config, plain)
+        model, ends = self._read(chosen)
         try:
             found = assemble_recomputing(model, self.device)
         except Unfit as error:
             raise ModelError(f"{name} cannot be run here: {error}; change the setting model") from error
         log.warning("%s runs without a KV cache, which is slow; choose another with the setting model", name)
-        return found, end_tokens(model)
+        return found, ends
 
-    def _read(self, config: Any, chosen: Precision) -> Any:
+    def _read(self, chosen: Precision) -> tuple[Any, frozenset[int]]:
+        """transformers' model, and the tokens that it says end a text."""
+        from aix_lsp.engine.model.reading import end_tokens, read_model
+
         self.progress("weights", 0.0)
-        return read_model(self.folder, self.options, config, chosen.load, self.device)
-
-
-def _sample(config: Any, tokenizer: Any) -> list[int]:
-    """The text that int8 is judged by, in the model's tokens."""
-    vocab = config.get_text_config().vocab_size
-    return sample_tokens(lambda text: tokenizer(text, add_special_tokens=False).input_ids, vocab)
+        model = read_model(self.folder, self.options, self._config, chosen.load, self.device)
+        return model, frozenset(end_tokens(model))

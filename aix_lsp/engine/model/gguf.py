@@ -27,7 +27,7 @@ from aix_lsp.paths import cache_dir
 
 _POINTER = "gguf.json"
 _FORM = 2  # of what is cached; changing it rebuilds every folder
-_THREADS = 2  # that dequantise; each holds a tensor in float32
+THREADS = 2  # that dequantise; each holds a tensor in float32
 
 
 def prepare(file: Path, name: str) -> Path:
@@ -66,7 +66,7 @@ def read_weights(folder: Path, dtype: Any) -> dict[str, Any]:
         get_gguf_hf_weights_map,
     )
 
-    header = _header(folder)
+    header = header_of(folder)
     about = json.loads((folder / "config.json").read_text("utf-8"))
     kept = "gemma2" if header.architecture == "gemma" else header.architecture
     processor = TENSOR_PROCESSORS.get(kept, TensorProcessor)(config=about)
@@ -81,7 +81,7 @@ def read_weights(folder: Path, dtype: Any) -> dict[str, Any]:
         return places[tensor.name], torch.from_numpy(np.ascontiguousarray(values)).to(dtype)
 
     wanted = [tensor for tensor in header.tensors.values() if tensor.name in places]
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         found = dict(pool.map(read, wanted))
     if about["tie_word_embeddings"] and "lm_head.weight" in found:
         found["model.embed_tokens.weight"] = found["lm_head.weight"]
@@ -112,7 +112,8 @@ def _pointer(folder: Path) -> dict[str, Any]:
         raise _unreadable(folder, error) from error
 
 
-def _header(folder: Path) -> Header:
+def header_of(folder: Path) -> Header:
+    """The header of the file behind a folder. Raises ModelError."""
     try:
         return read_header(_pointer(folder)["file"])
     except (GgufError, OSError) as error:

@@ -16,6 +16,9 @@ from aix_lsp.engine.model.attention import Form
 from aix_lsp.engine.model.lean import LeanLayer, LeanModel
 from aix_lsp.engine.model.projection import FloatProjection, Project, RmsNorm
 
+LONGEST = 131_072
+"""Positions at most: tables of more would take memory for nothing."""
+
 FAMILIES = frozenset(
     {"llama", "mistral", "ministral", "qwen2", "qwen3", "seed_oss", "granite", "gemma", "smollm3"}
 )
@@ -126,9 +129,9 @@ def _fused(linears: tuple[Any, ...], norm: RmsNorm, turned: int = 0, size: int =
     weights = [linear.weight.detach() for linear in linears]
     biases = [_bias(linear) for linear in linears]
     for at in range(turned):
-        weights[at] = _interleaved(weights[at], size)
+        weights[at] = interleaved(weights[at], size)
         bias = biases[at]
-        biases[at] = None if bias is None else _interleaved(bias, size)
+        biases[at] = None if bias is None else interleaved(bias, size)
     bias = None
     if any(part is not None for part in biases):
         bias = torch.cat(
@@ -148,8 +151,8 @@ def _scaled(linear: Any, scale: float) -> Project:
     return FloatProjection(weight, bias)
 
 
-def _interleaved(weight: Tensor, size: int) -> Tensor:
-    """Rows `i` and `i + size / 2` of each head brought side by side."""
+def interleaved(weight: Tensor, size: int) -> Tensor:
+    """`[heads * size, …]` with rows `i` and `i + size / 2` of each head brought side by side."""
     parts = weight.view(-1, 2, size // 2, *weight.shape[1:])
     return parts.transpose(1, 2).reshape(weight.shape)
 
@@ -171,7 +174,7 @@ def _head_norm(module: Any) -> RmsNorm | None:
     if module is None:
         return None
     weight = module.weight.detach()
-    return RmsNorm(_interleaved(weight, weight.shape[0]).float(), float(module.variance_epsilon))
+    return RmsNorm(interleaved(weight, weight.shape[0]).float(), float(module.variance_epsilon))
 
 
 def _turns(rotary: Any, device: torch.device, positions: int, size: int) -> Tensor:

@@ -12,14 +12,12 @@ import transformers
 from transformers import AutoConfig, AutoTokenizer
 
 from aix_lsp.engine.model import gguf
+from aix_lsp.engine.model.llama_shape import LONGEST
 from aix_lsp.engine.model.memory import ran_out
 from aix_lsp.engine.options import EngineOptions, ModelError
 
 # Bars on standard error would break the log of a process without a terminal.
 transformers.utils.logging.disable_progress_bar()
-
-
-_LONGEST = 131_072
 
 
 def read_config(folder: Path, options: EngineOptions) -> Any:
@@ -113,11 +111,11 @@ def context_length(config: Any) -> int:
             text, "original_max_position_embeddings", None
         )
         if original:
-            return min(int(original), _LONGEST)
+            return min(int(original), LONGEST)
     for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"):
         length = getattr(text, name, None)
         if isinstance(length, int) and length > 0:
-            return min(length, _LONGEST)
+            return min(length, LONGEST)
     return 2048
 
 

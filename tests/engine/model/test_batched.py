@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from aix_lsp.engine.model.assemble import Assembled
+from aix_lsp.engine.model.assembled import Assembled
 from aix_lsp.engine.model.graphs import GraphedForward
 from aix_lsp.engine.model.kv import KvPool
 from aix_lsp.engine.model.runner import TorchRunner

@@ -14,7 +14,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from aix_lsp.engine.model import assemble, prepared, threads
+from aix_lsp.engine.model import prepared, quantised, threads
 from aix_lsp.engine.model.agreement import Agreement
 from aix_lsp.engine.model.loader import load
 from aix_lsp.engine.model.plan import DevicePlan
@@ -164,16 +164,16 @@ def test_without_room_in_the_cache_it_runs_all_the_same(own_cache, monkeypatch, 
 def test_kernels_that_fail_the_whole_check_are_left_out(own_cache, monkeypatch, caplog):
     """The next fastest is tried, then float32 in the same lean path, which says why it runs so."""
     found = iter([Agreement(0.5, 0.5, 1.0), Agreement(0.001, 0.99, 0.05)])
-    monkeypatch.setattr(assemble, "compare", lambda *_: next(found))
+    monkeypatch.setattr(quantised, "compare", lambda *_: next(found))
     tried = []
-    choose = assemble.choose_kernels
-    monkeypatch.setattr(assemble, "choose_kernels", lambda *given: tried.append(choose(*given)) or tried[-1])
+    choose = quantised.choose_kernels
+    monkeypatch.setattr(quantised, "choose_kernels", lambda *given: tried.append(choose(*given)) or tried[-1])
     loaded = load_quietly()
     assert len(tried) == 2 and not {tried[0].few, tried[0].many} & {tried[1].few, tried[1].many}
     assert "kernels left" in caplog.text or loaded.running.startswith("lean")
     assert "not otherwise, since computed with" in loaded.running
 
-    monkeypatch.setattr(assemble, "compare", lambda *_: Agreement(0.5, 0.5, 1.0))
+    monkeypatch.setattr(quantised, "compare", lambda *_: Agreement(0.5, 0.5, 1.0))
     monkeypatch.setattr(prepared, "_FORMAT", -1)
     assert load_quietly().running.startswith("lean, float32; not otherwise")
 

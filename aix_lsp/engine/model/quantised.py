@@ -1,0 +1,144 @@
+"""From a Llama-shaped model in float to the same model with the kernels that are correct and fastest here.
+
+Measures kernels, quantises, compares with float, and stores what was made. Imports nothing of transformers.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass
+
+import torch
+
+from aix_lsp.engine.model.agreement import compare, text_logits
+from aix_lsp.engine.model.assembled import Assembled, assemble_prepared, assembled
+from aix_lsp.engine.model.kernel_choice import (
+    KernelChoice,
+    Measured,
+    candidates,
+    describe,
+    measure,
+    remember_speed,
+)
+from aix_lsp.engine.model.kernel_choice import choose as choose_kernels
+from aix_lsp.engine.model.kv import LayerShape
+from aix_lsp.engine.model.lean import LeanForward, LeanModel
+from aix_lsp.engine.model.lean_state import restore, take_state
+from aix_lsp.engine.model.llama_shape import Dimensions
+from aix_lsp.engine.model.memory import ran_out
+from aix_lsp.engine.model.precision import Precision
+from aix_lsp.engine.model.prepared import Findings, Prepared
+from aix_lsp.engine.options import Progress
+
+log = logging.getLogger(__name__)
+
+
+def silent(stage: str, share: float) -> None:
+    """A progress that nobody watches."""
+
+
+class Unfit(Exception):
+    """This way of running does not compute what transformers computes for this model. The model may be
+    spent. `choice` are the kernels that were to blame, where it was not the way itself."""
+
+    def __init__(self, reason: str, choice: KernelChoice | None = None) -> None:
+        super().__init__(reason)
+        self.choice = choice
+
+
+@contextmanager
+def errors_as_unfit() -> Iterator[None]:
+    """Whatever a model's code raises, such as for an operation that a device lacks, is a reason to run it
+    otherwise."""
+    try:
+        yield
+    except Unfit:
+        raise
+    except Exception as error:
+        if ran_out(error):
+            raise
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        raise Unfit(f"its code fails: {first}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a model is to be run: `dtype` is the setting, `auto` or a name; `positions` the longest sequence;
+    `sample` some text in tokens, that int8 is judged by; `tokenizer` its JSON, and `ends` the tokens that it says end
+    a text, both for the next start; `excluded` kernels are known not to work here."""
+
+    dtype: str
+    precision: Precision
+    device: torch.device
+    positions: int
+    sample: Sequence[int] = ()
+    tokenizer: str = ""
+    ends: frozenset[int] = frozenset()
+    excluded: frozenset[str] = frozenset()
+    progress: Progress = silent
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a LeanModel does not say itself: the configuration's numbers, what its layers keep of a token, the width of
+    its logits, and the tokens that end a text."""
+
+    dimensions: Dimensions
+    shapes: Mapping[int, LayerShape]
+    vocab_size: int
+    ends: frozenset[int]
+
+
+@torch.inference_mode()
+@errors_as_unfit()
+def quantised(lean: LeanModel, about: About, wanted: Wanted, keep: Prepared | None) -> Assembled:
+    """The model, which is spent, by the kernels that are correct and fastest here. With `keep`, what was found and
+    made is stored there. Raises Unfit."""
+    forward = LeanForward(lean)
+    lean.observe()
+    exact = text_logits(forward, wanted.sample, about.shapes, lean.dtype, wanted.device)
+    measured, choice = _choose_kernels(lean, wanted)
+    wanted.progress("quantize", 0.0)
+    state = take_state(lean, about.dimensions, choice)
+    del lean, forward
+    findings = Findings(
+        choice=asdict(choice),
+        agreement="",
+        measured=[describe(one) for one in measured],
+        dimensions=asdict(about.dimensions),
+        layers=state.layers,
+        context=wanted.positions,
+        shapes={str(layer): list(astuple(shape)) for layer, shape in about.shapes.items()},
+        vocab_size=about.vocab_size,
+        end_tokens=sorted(about.ends),
+    )
+    made = LeanForward(restore(state))
+    found = text_logits(made, wanted.sample, about.shapes, torch.float32, wanted.device)
+    agreement = compare(found, exact)
+    log.info("%s against float32: %s", choice, agreement)
+    if not agreement.good:
+        raise Unfit(f"computed with {choice} it differs from float32: {agreement}", choice)
+    findings.agreement = str(agreement)
+    if keep is None or not keep.write(findings, state.kept, state.repacked, wanted.tokenizer):
+        return assembled(findings, made)
+    del made, state, found, exact  # freed before the stored form is read
+    return _from_store(keep)
+
+
+def _from_store(keep: Prepared) -> Assembled:
+    again = assemble_prepared(keep)
+    if again is None:
+        raise Unfit("its stored form cannot be read")
+    return again[0]
+
+
+def _choose_kernels(lean: LeanModel, wanted: Wanted) -> tuple[list[Measured], KernelChoice]:
+    """The speed of each kernel that is correct for this model here, and the fastest choice."""
+    wanted.progress("measure", 0.0)
+    parts = lean.layer_projections()
+    measured = measure(parts, candidates(wanted.dtype, wanted.excluded))
+    choice = choose_kernels(measured, lean.weight_count())
+    remember_speed(choice, measured, parts)
+    return measured, choice
