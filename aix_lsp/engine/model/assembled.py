@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -32,6 +33,29 @@ class Assembled:
     vocab_size: int
     dtype: str
     running: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A model that is ready to compute, its tokenizer, its context length, the tokens that end its texts, and the
+    threads that an earlier start has chosen, if one has."""
+
+    assembled: Assembled
+    tokenizer: Any
+    context: int
+    ends: frozenset[int]
+    threads: Mapping[str, int] = field(default_factory=dict)
+
+
+def read_prepared(keep: Prepared) -> Read | None:
+    """As an earlier start left it; None where there is nothing, or nothing that can be used here."""
+    found = assemble_prepared(keep)
+    if found is None:
+        return None
+    assembled, stored = found
+    findings = stored.findings
+    ends = frozenset(findings.end_tokens)
+    return Read(assembled, stored.tokenizer, findings.context, ends, findings.threads)
 
 
 @torch.inference_mode()

@@ -16,7 +16,7 @@ import torch
 
 from aix_lsp.engine.model import gguf, llama_shape, precision
 from aix_lsp.engine.model.agreement import sample_tokens
-from aix_lsp.engine.model.assembled import Assembled
+from aix_lsp.engine.model.assembled import Assembled, Read
 from aix_lsp.engine.model.gguf_lean import PlainFile, plain_file
 from aix_lsp.engine.model.kernel_choice import candidates
 from aix_lsp.engine.model.precision import Precision
@@ -26,16 +26,6 @@ from aix_lsp.engine.options import EngineOptions, ModelError, Progress
 from aix_lsp.gguf.header import GgufError
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A model that is ready to compute, its tokenizer, its context length and the tokens that end its texts."""
-
-    assembled: Assembled
-    tokenizer: Any
-    context: int
-    ends: frozenset[int]
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import gc
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from aix_lsp.engine.model import memory, precision, threads
-from aix_lsp.engine.model.assembled import Assembled, assemble_prepared
+from aix_lsp.engine.model.assembled import Assembled, Read, read_prepared
 from aix_lsp.engine.model.graphs import GraphedForward, record_cuda
 from aix_lsp.engine.model.kv import KvPool, bytes_per_token
 from aix_lsp.engine.model.lean import LeanForward
@@ -67,51 +67,41 @@ class _Loading:
     def finish(self, chosen: Precision, keep: Prepared | None) -> LoadedModel:
         """Read, assemble, and measure, as far as an earlier start has not."""
         most_threads = threads.begin(self.options.threads, small=self.weights.parameters < _SMALL)
-        found = None if keep is None else assemble_prepared(keep)
-        if found is not None:
-            assembled, stored = found
-            tokenizer: Any = stored.tokenizer
-            context, ends, known = (
-                stored.findings.context,
-                frozenset(stored.findings.end_tokens),
-                stored.findings.threads,
-            )
-        else:
-            from aix_lsp.engine.model.from_files import Files
-
-            _check_memory(self.options, self.weights, chosen, self.device)
-            count = self.weights.parameters
-            read = Files(self.folder, count, self.options, self.device, self.progress).load(chosen, keep)
-            assembled, tokenizer, context, ends, known = (
-                read.assembled,
-                read.tokenizer,
-                read.context,
-                read.ends,
-                {},
-            )
-            gc.collect()  # transformers' models refer to themselves
+        read = (read_prepared(keep) if keep else None) or self._from_files(chosen, keep)
+        assembled = read.assembled
         memory.give_back()
-        pool = self._pool(assembled, context)
-        context = min(context, (pool.page_count - 1) * PAGE_SIZE)
+        pool = self._pool(assembled, read.context)
+        context = min(read.context, (pool.page_count - 1) * PAGE_SIZE)
         runner = self._runner(assembled, pool, context)
         self.progress("threads", 0.0)
         if not self.options.threads and self.device.type == "cpu":
-            self._govern(runner, most_threads, known, keep)
+            self._govern(runner, most_threads, read.threads, keep)
         return LoadedModel(
             runner=runner,
-            tokenizer=tokenizer,
+            tokenizer=read.tokenizer,
             name=self.options.model,
             device=str(self.device),
             dtype=assembled.dtype,
             context_length=context,
-            eos_token_ids=frozenset(ends),
+            eos_token_ids=read.ends,
             parameters=self.weights.parameters,
             weight_bytes=assembled.forward.nbytes,
             pool_bytes=pool.nbytes,
             running=assembled.running,
         )
 
-    def _govern(self, runner: TorchRunner, most: int, known: dict[str, int], keep: Prepared | None) -> None:
+    def _from_files(self, chosen: Precision, keep: Prepared | None) -> Read:
+        from aix_lsp.engine.model.from_files import Files
+
+        _check_memory(self.options, self.weights, chosen, self.device)
+        count = self.weights.parameters
+        read = Files(self.folder, count, self.options, self.device, self.progress).load(chosen, keep)
+        gc.collect()  # transformers' models refer to themselves
+        return read
+
+    def _govern(
+        self, runner: TorchRunner, most: int, known: Mapping[str, int], keep: Prepared | None
+    ) -> None:
         """Give the runner its numbers of threads: those that were chosen before, or what is fastest now."""
         if known and max(known.values()) <= most:
             runner.govern(threads.Threads(**known))
