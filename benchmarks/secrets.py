@@ -22,7 +22,7 @@ from aix_lsp.completion.text import Position, Text
 from aix_lsp.privacy.documents import search_ahead, without_secrets
 from aix_lsp.privacy.secrets import redact
 from benchmarks.stats import percentile
-from tests.privacy.adversary import FORMATS, adversary, forms, is_told_behind
+from tests.privacy.adversary import FORMATS, PLACES, adversary, forms, is_told_behind
 from tests.privacy.heldout import HARMLESS, heldout
 from tests.privacy.heldout import KINDS as heldout_kinds
 from tests.privacy.planted import KINDS, Plant, leaks, plants
@@ -46,6 +46,7 @@ def main() -> None:
     planted("held out", heldout(arguments.seed, arguments.each), heldout_kinds)
     planted("adversary", adversary(arguments.seed), len({kind for kind, *_ in forms()}))
     planted("formats", adversary(arguments.seed, FORMATS), len({kind for kind, *_ in forms(FORMATS)}))
+    planted("places", adversary(arguments.seed, PLACES), len({kind for kind, *_ in forms(PLACES)}))
     masked = sum(bool(redact(line, "python").placeholders) for line in HARMLESS)
     print(f"harmless, held out: {masked} of {len(HARMLESS)} masked")
     ordinary(arguments.seed, arguments.files)

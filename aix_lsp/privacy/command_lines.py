@@ -110,7 +110,8 @@ sudo\b.{0,40}-S|chpasswd|passwd\b|cryptsetup|kinit|vncpasswd|gpg\b|smbpasswd|su\
 """
 _PIPED = r"echo\s+(?:-\w+\s+)?[\"']?(?:[\w.-]{1,64}:)?([^\s\"':|]{3,256})[\"']?\s*\|\s*"
 _GIVEN_TO = (
-    r"(?:sudo\b.{0,20}-S|\w*passwd|login|auth|--with-token|TOKEN|PASS(?:WORD)?|cryptsetup)\b.{0,80}<<<\s*§"
+    r"(?:sudo\b.{0,20}-S|\w*passwd|login|auth|--with-token|TOKEN|PASS(?:WORD)?|cryptsetup|kinit|su|gpg)\b"
+    r".{0,80}<<<\s*§"
 )
 
 

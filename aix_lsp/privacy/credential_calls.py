@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 
 from aix_lsp.privacy.judgement import Level, is_secret
-from aix_lsp.privacy.named_values import is_about
 from aix_lsp.privacy.scanned_line import MOST_NAMES, ScannedLine, Span
 from aix_lsp.privacy.secret_kinds import CALLEES, NAMES
-from aix_lsp.privacy.telling_words import Tells, is_whole
+from aix_lsp.privacy.telling_words import Tells, is_about, is_whole
 
 _PAIR = re.compile(
     r"(?:auth|login|credentials?|basicauth|userpass\w{0,12})[ \t]{0,4}[=:(\[]{0,3}[ \t]{0,4}[(\[]?[ \t]{0,4}"
@@ -35,6 +34,8 @@ _BEFORE_NAME = re.compile(
     )""",
     re.VERBOSE,
 )
+_IN_ROW = re.compile(r"[ \t`*_:]{0,8}\|[ \t`*_]{0,8}([^\s|`]{4,128})(?=[ \t`*_]{0,8}(?:\||$))")
+"""The cell behind one that names a secret."""
 _UNPACKED = re.compile(
     r"(?:[ \t]{0,4},[ \t]{0,4}[\w$]{1,40}){0,4}[ \t]{0,4}[\])]?[ \t]{0,4}:?=[ \t]{0,4}[\[(]?[ \t]{0,4}"
     r"(?=[A-Za-z]?[\"'`])"
@@ -60,6 +61,8 @@ def calls(line: ScannedLine) -> Iterator[Span]:
     text, tells = line.text, line.tells
     if tells & Tells.SAID and (line.prose or _IS_COMMENT.match(text)):
         yield from _said(line)
+    if line.prose and tells & Tells.NAME and text.lstrip().startswith("|") and len(line.names) <= MOST_NAMES:
+        yield from _in_row(line)
     if not ('"' in text or "'" in text or "`" in text):
         return
     if tells & Tells.PAIR:
@@ -94,6 +97,17 @@ def _said(line: ScannedLine) -> Iterator[Span]:
             continue
         if is_secret(value, Level.SECRET, open_end=typed):
             yield start, end
+
+
+def _in_row(line: ScannedLine) -> Iterator[Span]:
+    """`| password | … |`"""
+    for name in line.names:
+        cell = _IN_ROW.match(line.text, name.end())
+        if cell is None or name.lastgroup not in ("password", "secret"):
+            continue
+        typed = line.is_typed(*cell.span(1))
+        if (looks_chosen(cell[1]) or typed) and is_secret(cell[1], Level.PASSWORD, open_end=typed):
+            yield cell.span(1)
 
 
 def _arguments(line: ScannedLine, at: int) -> Iterator[Span]:

@@ -9,7 +9,16 @@ from __future__ import annotations
 import re
 from enum import IntEnum
 
-from aix_lsp.privacy.randomness import entropy, is_hex, is_sequence, is_uuid, kinds, mean_run, word_share
+from aix_lsp.privacy.randomness import (
+    entropy,
+    is_hex,
+    is_sequence,
+    is_uuid,
+    kinds,
+    mean_run,
+    name_evidence,
+    word_share,
+)
 from aix_lsp.privacy.secret_kinds import NOT_A_VALUE
 
 _TEMPLATE = re.compile(
@@ -17,6 +26,7 @@ _TEMPLATE = re.compile(
     r"|\{[A-Za-z_][\w.()\[\]'\"!:-]{0,100}\}|\{\}|%\([\w.]{1,60}\)s|<[A-Za-z][\w .,:/-]{0,80}>|%[sdr](?!\w)"
     r"|\[[A-Z _-]{3,40}\]"
 )
+_OPEN_TEMPLATE = re.compile(r"(?:\$\{|\{\{|\$\(|#\{|<%)[\w. ]{0,100}$")
 _REFERENCE = re.compile(
     r"\$[A-Za-z_]\w*|%[A-Za-z_]\w*%|@[A-Za-z_]\w*@|!(?:vault|Ref|Sub|GetAtt|ImportValue|secret|env|include|reference)(?:\b.*)?|&[A-Za-z]\w*|\*+|[.•]{3,}|-+|_+"
 )
@@ -39,6 +49,8 @@ _CHOSEN = re.compile(r"(?=.{0,63}[!#%*?+^&$~@])[\w.!#%*?+^&$~@-]{8,64}")
 """Such as people choose where a sign is asked for."""
 _WORDS = re.compile(r"[a-z]{3,12}(?:[-_. ][a-z]{3,12}){3,11}")
 _DIGIT_RUNS = re.compile(r"[0-9]+")
+SURELY = 16
+"""Characters: from these on what is typed without a name is told from a name by all its pairs of characters."""
 _SIXTY_FOUR = re.compile(r"[A-Za-z0-9+/_-]{16,}={1,2}")
 
 
@@ -62,6 +74,7 @@ def is_secret(value: str, level: Level, *, open_end: bool = False, literal: bool
     """
     value = value.removeprefix("{noop}")
     rest = _TEMPLATE.sub("", value)
+    rest = _OPEN_TEMPLATE.sub("", rest) if open_end else rest
     if not rest.strip() or _REFERENCE.fullmatch(value) or _is_placeholder(rest, 0 if open_end else 3):
         return False
     if rest != value and word_share(rest) > 0.5:
@@ -71,6 +84,11 @@ def is_secret(value: str, level: Level, *, open_end: bool = False, literal: bool
     if level is Level.SECRET:
         return _is_token(rest, open_end)
     return is_random(rest, 16 if level is Level.KEY else 20, open_end)
+
+
+def is_begun(value: str) -> bool:
+    """Whether what is typed so far where nothing but a secret can stand is the beginning of one, and of no variable."""
+    return value[0] not in "$%<{&" and (len(value) < 3 or not _is_placeholder(value, 0))
 
 
 def _is_placeholder(value: str, most: int) -> bool:
@@ -143,7 +161,8 @@ def _is_token(value: str, open_end: bool) -> bool:
     if " " in value.strip():
         return any(is_random(word, 16, open_end) for word in value.split())
     if len(value) < (4 if open_end else 8) or (
-        _says_what_it_is(value) and not (open_end and value.isdigit() and len(value) >= 12)
+        _says_what_it_is(value)
+        and not (open_end and ((value.isdigit() and len(value) >= 12) or name_evidence(value) < 0))
     ):
         return False
     if is_uuid(value) or (open_end and len(value) >= 6 and _MIXED.search(value)):
@@ -185,6 +204,8 @@ def is_random(value: str, least: int, open_end: bool) -> bool:
         return False
     if open_end and is_hex(value) and _MIXED.search(value) and not value.startswith("0x"):
         return True
+    if open_end and len(value) >= 12 and name_evidence(value) < (0 if len(value) >= SURELY else -2):
+        return not is_sequence(value)
     if open_end and kinds(value) >= 2 and _has_few_words(value) and not is_sequence(value):
         return not _says_what_it_is(value)
     if (

@@ -8,13 +8,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from aix_lsp.privacy.judgement import Level, is_random, is_secret
-from aix_lsp.privacy.randomness import is_hex, kinds, mean_run, word_share
+from aix_lsp.privacy.judgement import Level, is_begun, is_random, is_secret
+from aix_lsp.privacy.randomness import is_hex, kinds, mean_run, name_evidence, word_share
 from aix_lsp.privacy.scanned_line import ScannedLine, Span
-from aix_lsp.privacy.secret_kinds import BY_SHAPE, BY_START, HASHES, JWT, SITES, UNFINISHED, WEBHOOK
+from aix_lsp.privacy.secret_kinds import (
+    ALSO_IN_NAMES,
+    BY_SHAPE,
+    BY_START,
+    HASHES,
+    JWT,
+    SITES,
+    UNFINISHED,
+    WEBHOOK,
+)
 from aix_lsp.privacy.telling_words import Tells
 
 _TOKEN = re.compile(r"(?<=\\)[nrtbf]|[A-Za-z0-9_][\w.~-]{6,}")
+_TYPED_TOKEN = re.compile(r"(?<=\\)[nrtbf]|[A-Za-z0-9_][\w.~-]{3,}")
 _BARE = re.compile(r"(?<![\w+/=~.-])(?:(?<=\\)[nrt])?([A-Za-z0-9_+/][\w+/=.~-]{11,})")
 _DIGIT = re.compile(r"\d")
 _TWILIO = re.compile(r"(?:SK|AC)([0-9a-f]{4,32})(?!\w)")
@@ -27,9 +37,14 @@ _ADDRESS = re.compile(
     re.IGNORECASE,
 )
 _SCHEME = re.compile(
-    r"\b(bearer|basic|token|apikey|api-key|digest|negotiate)[ \t]{1,4}([\w.~+/=!#%*?$^&-]{4,1024})",
+    r"\b(bearer|basic|token|apikey|api-key|digest|negotiate)[ \t]{1,4}([\w.~+/=!#%*?$^&:-]{1,1024})",
     re.IGNORECASE,
 )
+_AS_ARGUMENT = re.compile(
+    r"\b(?:bearer|basic|apikey|api-key|negotiate)[\"'`][ \t]{0,4},[ \t]{0,4}[\"'`]([\w.~+/=-]{1,1024})",
+    re.IGNORECASE,
+)
+"""`AuthenticationHeaderValue("Bearer", "…")`"""
 
 _ROW = re.compile(
     r"[ \t]*(?:[\w.*-]{1,128}:(?:\d{1,5}|\*):[^\s:]{1,64}:[^\s:]{1,64}:"
@@ -37,19 +52,31 @@ _ROW = re.compile(
     r"([^\s:]{3,128})[ \t]*"
 )
 """A line of `.pgpass` or of Postfix's `sasl_passwd`."""
-_SCHEMES = ("basic ", "bearer ", "token ", "key ", "digest ")
+_WIFI = re.compile(r"WIFI:[^\"'`]{0,200}?;P:((?:[^;\\\"'`]|\\.){4,128})")
+"""As a QR code holds it."""
+_SEED = re.compile(
+    r"(?:seed|mnemonic|phrase|words|wallet)\w{0,16}[\"']?[ \t]{0,4}[:=][ \t]{0,4}[\"'`]?"
+    r"((?:[a-z]{3,8}[ ]){1,23}[a-z]{0,8})",
+    re.IGNORECASE,
+)
+_LOGIN = re.compile(
+    r"(?:^|[\s(<])[A-Za-z][\w.-]{0,63}:([^\s@/:\"'`]{6,64})@[A-Za-z][\w.-]{0,127}(?=$|[\s:/,;)>])"
+)
+"""`root:…@db`, without an address's beginning; packages and digests look the same, but for the signs."""
+_SIGN = re.compile(r"[!#%*?+^&$~]")
+_SCHEMES = ("basic", "bearer", "token ", "key ", "apikey", "api-key", "digest ", "negotiate")
 
 
 def known(line: ScannedLine) -> Iterator[tuple[int, int, int]]:
     """Keys of a known format: (start with what all have in common, start, end)."""
     text = line.text
-    for token in _TOKEN.finditer(text):
+    for token in (_TOKEN if line.cursor < 0 else _TYPED_TOKEN).finditer(text):
         start = token.start()
         for prefix, expression in BY_START.get(text[start : start + 2], ()):
             if not text.startswith(prefix, start):
                 continue
             typed = UNFINISHED.match(text, start + len(prefix))
-            if typed and typed[0] and len(prefix) > 2 and line.is_typed(*typed.span()):
+            if typed and typed[0] and line.is_typed(*typed.span()) and not _may_be_a_name(prefix, typed[0]):
                 yield start, *typed.span()
                 break
             match = expression.match(text, start)
@@ -65,11 +92,16 @@ def known(line: ScannedLine) -> Iterator[tuple[int, int, int]]:
                 yield start, *match.span(match.lastindex or 0)
     if "eyJ" in text or "ZXlK" in text:
         for match in JWT.finditer(text):
-            if len(match[1]) >= 8 and kinds(match[1]) >= 2:
+            if (len(match[1]) >= 8 and kinds(match[1]) >= 2) or line.is_typed(*match.span(1)):
                 yield match.start(), *match.span(1)
     if "$" in text:
         for match in HASHES.finditer(text):
             yield match.start(), *match.span(1)
+
+
+def _may_be_a_name(prefix: str, rest: str) -> bool:
+    """Whether what is typed behind a prefix with which other names begin too is no key, as far as it goes."""
+    return len(prefix) < 3 or (prefix in ALSO_IN_NAMES and name_evidence(prefix + rest) > 0)
 
 
 def without_name(line: ScannedLine) -> Iterator[Span]:
@@ -79,6 +111,16 @@ def without_name(line: ScannedLine) -> Iterator[Span]:
     if "@" in line.text:
         for match in _ADDRESS.finditer(line.text):
             if is_secret(match[1], Level.PASSWORD, literal=True, open_end=line.is_typed(*match.span(1))):
+                yield match.span(1)
+        for match in _LOGIN.finditer(line.text):
+            typed = line.is_typed(*match.span(1))
+            if typed or (_SIGN.search(match[1]) and is_secret(match[1], Level.PASSWORD, literal=True)):
+                yield match.span(1)
+    if "WIFI:" in line.text:
+        yield from (match.span(1) for match in _WIFI.finditer(line.text))
+    if " " in line.text and (line.cursor >= 0 or line.text.count(" ") > 10):
+        for match in _SEED.finditer(line.text):
+            if line.is_typed(*match.span(1)) or match[1].count(" ") >= 11:
                 yield match.span(1)
     if "/" in line.text and any(site in line.lower for site in SITES):
         for match in WEBHOOK.finditer(line.text):
@@ -115,14 +157,28 @@ def _urls(line: ScannedLine) -> Iterator[Span]:
 
 
 def _schemes(line: ScannedLine) -> Iterator[Span]:
+    """What follows the name of a scheme: all of it in a header, from its first character on while it is typed."""
     header = "authorization" in line.lower
     for match in _SCHEME.finditer(line.text):
         start, end = match.span(2)
-        open_end = line.is_typed(start, end)
-        if (
-            header and match[1].lower() != "token" and is_secret(match[2], Level.PASSWORD, open_end=open_end)
-        ) or (len(match[2]) >= 6 and is_secret(match[2], Level.SECRET, open_end=open_end)):
+        if header and match[1].lower() != "token":
+            judged = _is_in_header(match[2], line.is_typed(start, end))
+        else:
+            judged = len(match[2]) >= 6 and is_secret(
+                match[2], Level.SECRET, open_end=line.is_typed(start, end)
+            )
+        if judged:
             yield start, end
+    for match in _AS_ARGUMENT.finditer(line.text):
+        if _is_in_header(match[1], line.is_typed(*match.span(1))):
+            yield match.span(1)
+
+
+def _is_in_header(value: str, open_end: bool) -> bool:
+    """Whether what follows `Authorization: Bearer` is a secret: neither a variable nor a word that stands for one."""
+    if open_end:
+        return is_begun(value)
+    return is_secret(value, Level.PASSWORD) or (len(value) >= 12 and is_secret(value, Level.SECRET))
 
 
 def _bare(line: ScannedLine) -> Iterator[Span]:

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 
 from aix_lsp.privacy import command_lines, credential_calls
 from aix_lsp.privacy.judgement import Level, is_secret
-from aix_lsp.privacy.named_values import LEVELS, is_about
+from aix_lsp.privacy.named_values import LEVELS
 from aix_lsp.privacy.scanned_line import ScannedLine, Span
 from aix_lsp.privacy.secret_kinds import NAMES
+from aix_lsp.privacy.telling_words import is_about
 
 PLAIN, MANIFEST, DATA, SECTION = "", "manifest", "data", "section"
 _VALUE, _MORE, _MAP, _TEXT, _ITEM, _CALL = "value", "more", "map", "text", "item", "call"

@@ -9,14 +9,12 @@ import re
 from collections.abc import Iterator
 
 from aix_lsp.privacy.judgement import Level, is_random, is_secret
-from aix_lsp.privacy.randomness import word_share
+from aix_lsp.privacy.randomness import name_evidence, word_share
 from aix_lsp.privacy.scanned_line import MOST_NAMES, ScannedLine, Span
-from aix_lsp.privacy.secret_kinds import NOT_A_VALUE
-from aix_lsp.privacy.telling_words import Tells, is_whole
+from aix_lsp.privacy.telling_words import Tells, is_about, is_public, is_whole, says_what_for
 
 _LONG = re.compile(r"[\w=-]{12,}")
 _REST = re.compile(r"[\w.-]{0,48}(?:\[\w{0,8}\])?")
-_REST_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _ATTRIBUTES = r"""(?:[ \t]{1,8}[\w:-]{1,40}=["'][^"'<>]{0,80}["']){0,3}"""
 _CONNECTION = re.compile(
     r"""\]?(?P<closed>\\?["'`*]{1,3})?[\])}]{0,2}(?:
@@ -31,7 +29,7 @@ _CONNECTION = re.compile(
       | (?:\.\w{1,20}\([^()"']{0,20}\)){0,2}\.(?:type|fill|send_?keys|set_?value|val|enter_?text|input)
         \([ \t]{0,4}(?=["'`])
       | [ \t]{0,4}[({][ \t]{0,4}
-      | (?P<verb>[ \t]{1,4}(?:is|was|equals|to|lautet|ist|est|es|é|è|är|jest)[ \t]{1,4})
+      | (?P<verb>[ \t]{1,4}(?:is|was|equals|to|lautet|ist|est|es|é|è|är|jest):?[ \t]{1,4})
       | [ \t]{1,20}(?=["'`“„«])
     )""".replace("{_ATTRIBUTES}", _ATTRIBUTES),
     re.VERBOSE | re.IGNORECASE,
@@ -70,16 +68,9 @@ _PHRASE = re.compile(r"(?:mnemonic|seed|recovery)", re.IGNORECASE)
 _SHELL = re.compile(r"[ \t]*(?:(?:export|ENV|ARG|RUN|set|setx|-)[ \t]+|\$env:)?[A-Z][A-Z0-9_]*=", re.ASCII)
 _CHOSEN = re.compile(r"(?=.*[A-Za-z])(?=.*\d)(?=.*[!#%*?+^&$~@])[\w.!#%*?+^&$~@-]{6,64}")
 _LITERAL_OPS = frozenset(("=", ":", ":=", "=>", "?=", "::", "：", "＝"))
-_OF_NO_ACCESS = (
-    "change",
-    "lock",
-    "next",
-    "page",
-    "pagination",
-    "continuation",
-    "idempotency",
-    "cancellation",
-)
+_INTERPOLATED = re.compile(r"(?:\b[rRbB]?[fF][rR]?|\$@?)[\"'][^\"']*$|`[^`]*$")
+_ENCRYPTED = re.compile(r"\{([A-Za-z0-9+/]{8,}={0,2})(?:\}|$)")
+"""As Jenkins keeps it; its key lies beside it."""
 LEVELS = {"password": Level.PASSWORD, "secret": Level.SECRET, "vendor": Level.SECRET, "key": Level.KEY}
 
 
@@ -96,30 +87,15 @@ def named(line: ScannedLine) -> Iterator[Span]:
         level = LEVELS[name.lastgroup or ""]
         rest = _REST.match(line.text, name.end())
         assert rest is not None, "it matches nothing, too"
-        if not is_whole(name[0], rest[0]) or is_about(rest[0]) or _is_public(line.text, name.start()):
+        if not is_whole(name[0], rest[0]) or is_about(rest[0]) or is_public(line.text, name.start()):
             continue
-        if name[0].lower() == "token" and _says_what_for(line.text, name.start()):
+        if name[0].lower() == "token" and says_what_for(line.text, name.start()):
             level = Level.KEY
         if "." in rest[0] and line.text.startswith("(", rest.end()):
             level = min(level, Level.SECRET)  # a method's argument: password.encode("utf-8")
         span = _value(line, name, rest.end(), level)
         if span is not None:
             yield span
-
-
-def _says_what_for(text: str, start: int) -> bool:
-    """Whether a token is one of those that stand for a place in a list or an attempt: `ChangeToken`, `next_token`."""
-    return text[max(0, start - 16) : start].lower().rstrip("_-").endswith(_OF_NO_ACCESS)
-
-
-def _is_public(text: str, start: int) -> bool:
-    return text[max(0, start - 7) : start].lower().rstrip("_-. ").endswith("public")
-
-
-def is_about(rest: str) -> bool:
-    """Whether a name goes on so that its value is something about the secret: `password_file`."""
-    words = (word.lower() for word in _REST_WORD.findall(rest))
-    return any(word in NOT_A_VALUE or word.removesuffix("s") in NOT_A_VALUE for word in words)
 
 
 def _value(line: ScannedLine, name: re.Match[str], end: int, level: Level) -> Span | None:
@@ -247,6 +223,14 @@ def _unquoted(line: ScannedLine, name: int, connection: re.Match[str], at: int, 
     if (value := form.match(text, at)) is None:
         return None
     open_end = line.is_typed(*value.span())
+    if (
+        open_end
+        and inside
+        and value[0][0] == "{"
+        and level is Level.PASSWORD
+        and not _is_filled_in(text[:at])
+    ):
+        return at + 1, value.end()
     if phrase and line.is_typed(at, len(text)):
         return value.span()
     shell = _SHELL.fullmatch(text[: connection.end()]) is not None
@@ -265,15 +249,27 @@ def _unquoted(line: ScannedLine, name: int, connection: re.Match[str], at: int, 
             level is Level.PASSWORD and text[at - 1] == "=" and _CHOSEN.fullmatch(value[0]) is not None
         )
         judged = not called and level >= Level.SECRET and is_random(value[0], 16, open_end)
+        alone = value.end() == len(text.rstrip()) and _FROM_THE_START.match(text[:name])
+        chosen = chosen or (
+            level is Level.PASSWORD and alone is not None and bool(_CHOSEN.fullmatch(value[0]))
+        )
         judged = judged or (chosen and is_secret(value[0], level, open_end=open_end, literal=True))
     return value.span() if judged else None
+
+
+def _is_filled_in(before: str) -> bool:
+    """Whether braces in the string that is open behind `before` stand for a value, as in Python's f-strings."""
+    return _INTERPOLATED.search(before) is not None
 
 
 def _in_element(line: ScannedLine, at: int, level: Level) -> Span | None:
     """An XML element's text: `<password>…</password>`."""
     end = line.text.find("<", at, at + 512)
     end = len(line.text) if end < 0 else end
-    judged = is_secret(line.text[at:end], level, literal=True, open_end=line.is_typed(at, end))
+    typed = line.is_typed(at, end)
+    if (encrypted := _ENCRYPTED.match(line.text, at, end)) and name_evidence(encrypted[1]) < 0:
+        return encrypted.span(1)
+    judged = is_secret(line.text[at:end], level, literal=True, open_end=typed)
     return (at, end) if judged and "{" not in line.text[at:end] else None
 
 

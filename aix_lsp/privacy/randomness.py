@@ -21,6 +21,18 @@ _LIKE_A_WORD = 0.75
 _RUNS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _HEX = re.compile(r"(?:0x)?[0-9a-fA-F]+|[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2})+")
 _UUID = re.compile(r"\{?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?")
+_CLASSES = "lUds"
+_SIZES = {"l": 26, "U": 26, "d": 10, "s": 2}
+_STEPS = {
+    "l": (0.856, 0.034, 0.007, 0.103),
+    "U": (0.228, 0.635, 0.018, 0.120),
+    "d": (0.118, 0.041, 0.681, 0.160),
+    "s": (0.710, 0.219, 0.020, 0.051),
+}
+"""How often each class of characters (lower case, upper case, digits, signs) follows each in 41,000 names and paths of
+Python's, npm's and C's installed sources."""
+_COMMON, _UNCOMMON = math.log(0.95 / 0.48), math.log(0.05 / 0.52)
+"""Of a pair of letters in names, against random letters."""
 _LONGEST = 512
 """More of a string says nothing more."""
 
@@ -72,6 +84,33 @@ def _is_word(run: str) -> bool:
 def mean_run(value: str) -> float:
     """How many characters a run of one kind has on average: about 6 in names of words, 2 or 3 in random letters."""
     return len(value) / max(1, len(_RUNS.findall(value)))
+
+
+@lru_cache(maxsize=1024)
+def name_evidence(value: str) -> float:
+    """The logarithm of how much likelier a string is as a name or a path than as random characters of its classes.
+
+    Of what is random, 1 in 20 of 12 characters in base64 and 1 in 2,000 of 20 letters and digits reach -5; 0 is reached
+    by 1 in 300 and by less than 1 in 4,000. Of names with 16 characters 94 in 100 are above 0, 97 above -2.
+    """
+    value = value[:_LONGEST]
+    classes = "".join(
+        "l" if char.islower() else "U" if char.isupper() else "d" if char.isdigit() else "s" for char in value
+    )
+    size = sum(_SIZES[kind] for kind in set(classes))
+    evidence = 0.0
+    for (first, second), step in zip(pairwise(value.lower()), pairwise(classes), strict=True):
+        evidence += _LOGARITHMS[step] + math.log(size)
+        if step in (("l", "l"), ("U", "U"), ("U", "l")):
+            evidence += _COMMON if second in _FOLLOWERS.get(first, ()) else _UNCOMMON
+    return evidence
+
+
+_LOGARITHMS = {
+    (first, second): math.log(share / _SIZES[second])
+    for first, shares in _STEPS.items()
+    for second, share in zip(_CLASSES, shares, strict=True)
+}
 
 
 def is_sequence(value: str) -> bool:

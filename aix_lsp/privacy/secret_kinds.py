@@ -75,6 +75,8 @@ _PREFIXED: tuple[tuple[str, str, int], ...] = (
         r"[\w.-]",
         14,
     ),
+    ("EAA re_ xoxd- dp.ct. y0_", r"[\w%+/=-]", 24),
+    ("sk_ sdk- api-", "[0-9a-f-]", 32),
 )
 _ELSEWHERE = (
     # The group is what is replaced.
@@ -127,6 +129,9 @@ def _table() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
 
 BY_START = _table()
 """By the first two characters: each prefix, and the expression whose group is replaced. Not for words behind it."""
+_ALSO_IN_NAMES = "EAA re_ y0_ sk_ sdk- api- key- fw_ hf_ live_ ops_ ext_ sc_ pat. sat. cio aio_"
+ALSO_IN_NAMES = frozenset(_ALSO_IN_NAMES.split())
+"""Prefixes with which names begin, too: what is typed behind these has to be no name."""
 UNFINISHED = re.compile(r"[\w.=+/-]{1,1024}|$")
 """What is typed so far of a key behind its prefix."""
 BY_SHAPE = re.compile("|".join(f"(?:{expression})" for expression in _ELSEWHERE))
@@ -138,7 +143,7 @@ SITES = (
 """One of these stands where WEBHOOK can match."""
 WEBHOOK = re.compile("|".join(_ANYWHERE))
 """Anywhere in a line; one of the groups is replaced."""
-JWT = re.compile(r"(?:eyJ|ZXlK)([\w+/=-]{4,}(?:\.[\w+/=-]*){0,4})")
+JWT = re.compile(r"(?:eyJ|ZXlK)([\w+/=-]{1,}(?:\.[\w+/=-]*){0,4})")
 
 HASHES = re.compile(
     r"(?:\$(?:2[abxy]?\$\d\d|apr1|argon2\w{0,2}|scrypt|pbkdf2[\w-]{0,12}|[156y])\$|pbkdf2_sha\d{1,3}\$|bcrypt_sha256\$)"
@@ -221,6 +226,7 @@ pbekeyspec fernet jwt.encode jwt.decode jwt.sign jwt.verify signwith setsigningk
 hmac.compare_digest btoa cookieparser pgp_sym_encrypt pgp_sym_decrypt evp_bytestokey keystore.load
 connect_to sp_addlogin set_password setpassword withpassword usepassword createsecretkey ldap_bind
 ftp_login imap_open ssh2_auth_password curlopt_userpwd curlopt_password curlopt_xoauth2_bearer
+simple_bind_s simple_bind ftp ftp_tls cookies.set set_cookie setcookie
 with_credentials withcredentials as_user create_user createuser create_superuser kdf.derive cookiesession
 """
 CALLEES = (*_CALLED.split(),)

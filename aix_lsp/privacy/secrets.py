@@ -36,13 +36,19 @@ LONGEST_LINE = 16_384
 _CACHED = 1024
 _HEAD = re.compile(
     r"-----BEGIN ([A-Z0-9 ]{0,60})-----|PuTTY-User-Key-File-\d|-----BEGIN PGP (PRIVATE KEY BLOCK)-----"
+    r"|\$ANSIBLE_VAULT;[\d.]{1,8};[\w;]{1,64}"
 )
-_SECRET_HEAD = re.compile(r"PRIVATE|SECRET|PuTTY|OPENSSH KEY|ENCRYPTED")
+_HEADS = ("-----BEGIN", "PuTTY", "$ANSIBLE")
+_SECRET_HEAD = re.compile(r"PRIVATE|SECRET|PuTTY|OPENSSH KEY|ENCRYPTED|VAULT")
 _BODY = re.compile(r"\\[nrt]|[A-Za-z0-9+/=]{4,}")
 _BODY_LINE = re.compile(
     r"""[ \t"'`+,;#*/|\\>.&()-]*(?:[rnbf]?["'])?(?:(?:\\[nr])?[A-Za-z0-9+/=]{1,100}(?:\\[nr])*["'`+,;\\ \t)&.|]*)?"""
     r"""|[ \t"'#*/]*[A-Z][A-Za-z-]+:[ ].*|[ \t"'#*/]*=[A-Za-z0-9+/]{4}["'\\nr,;+ \t]*"""
 )
+_MAIL_HEAD = re.compile(r"Content-Transfer-Encoding:[ \t]*base64[ \t]*", re.IGNORECASE)
+_MAIL_LINE = re.compile(r"Content-[\w-]{1,40}:.*|[ \t]+\w{1,20}=.*|[A-Za-z0-9+/=]{1,80}", re.IGNORECASE)
+MAIL = "mail"
+"""The state in a part of a mail that is encoded: attachments, which look like nothing but random characters."""
 PRIVATE, PUBLIC = "private", "public"
 """States in the body of a private key, or of a public thing; for all others see line_states."""
 
@@ -120,6 +126,9 @@ def _redact_line(line: str, state: str, style: Style, cursor: int) -> RedactedLi
         return RedactedLine(line, (), state)
     if state == PLAIN and cursor < 0 and is_plain(content):
         return RedactedLine(line, (), state)
+    if _MAIL_HEAD.fullmatch(content) or (state == MAIL and _MAIL_LINE.fullmatch(content)):
+        return RedactedLine(line, (), MAIL)
+    state = PLAIN if state == MAIL else state
     spans, state = spans_of(content, state, style, cursor)
     if not spans:
         return RedactedLine(line, (), state)
@@ -163,7 +172,7 @@ def spans_of(line: str, state: str, style: Style, cursor: int = -1) -> tuple[lis
 
 
 def _head(line: str, at: int) -> re.Match[str] | None:
-    return _HEAD.search(line, at) if "-----BEGIN" in line or "PuTTY" in line else None
+    return _HEAD.search(line, at) if any(start in line for start in _HEADS) else None
 
 
 def _behind_end(line: str, end: int) -> int:

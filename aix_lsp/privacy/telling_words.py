@@ -10,7 +10,7 @@ import re
 from enum import IntEnum
 from functools import lru_cache
 
-from aix_lsp.privacy.secret_kinds import BY_START, CALLEES, DIVIDED, NAMES
+from aix_lsp.privacy.secret_kinds import BY_START, CALLEES, DIVIDED, NAMES, NOT_A_VALUE
 
 
 class Tells(IntEnum):
@@ -70,16 +70,40 @@ privilege ikev isakmp securestring sasl smbclient sp_addlogin sp_password keyvau
 """
 _COMMAND_WORDS = tuple(_COMMANDS.split())
 _SHORT_COMMANDS = frozenset(("mc", "net", "send", "expect"))
-_OTHERS = ("insert", "kind", "buffer", "tochararray", "eyj", "zxlk")
+_OTHERS = (
+    "insert",
+    "kind",
+    "buffer",
+    "tochararray",
+    "eyj",
+    "zxlk",
+    "seed",
+    "mnemonic",
+    "phrase",
+    "words",
+    "wallet",
+    "wifi",
+)
 _PREFIXES = [
     prefix for entries in BY_START.values() for prefix, _ in entries if not re.search(r"[\d-]", prefix)
 ]
 _STARTS = tuple(prefix for prefix in _PREFIXES if "." not in prefix)
 _STARTS_WITH_POINT = frozenset(prefix.partition(".")[0] for prefix in _PREFIXES if "." in prefix)
 _LONG_WORD = 20
-_NEEDS_A_LOOK = re.compile(r"[/@$\\^`-]|on >|:\*:|[\w.~+=]{3}\d|\d[\w.~+=]{3}")
+_NEEDS_A_LOOK = re.compile(r"[/@$\\^`-]|on >|<<<|:\*:|[\w.~+=]{3}\d|\d[\w.~+=]{3}")
 """Of what no word tells: addresses, options, and numbers within something longer."""
 _MOST_WORDS, _LONGEST_WORD, _OVERLAP = 65536, 64, 32
+_OF_NO_ACCESS = (
+    "change",
+    "lock",
+    "next",
+    "page",
+    "pagination",
+    "continuation",
+    "idempotency",
+    "cancellation",
+)
+_REST_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _silent: set[str] = set()
 """Words that say nothing."""
 
@@ -148,3 +172,18 @@ def is_whole(name: str, rest: str) -> bool:
     if rest[0] in "sS" and not rest[1:2].isalpha():
         return True
     return name[-1].islower() and rest[0].isupper()
+
+
+def says_what_for(text: str, start: int) -> bool:
+    """Whether a token is one of those that stand for a place in a list or an attempt: `ChangeToken`, `next_token`."""
+    return text[max(0, start - 16) : start].lower().rstrip("_-").endswith(_OF_NO_ACCESS)
+
+
+def is_public(text: str, start: int) -> bool:
+    return text[max(0, start - 7) : start].lower().rstrip("_-. ").endswith("public")
+
+
+def is_about(rest: str) -> bool:
+    """Whether a name goes on so that its value is something about the secret: `password_file`."""
+    words = (word.lower() for word in _REST_WORD.findall(rest))
+    return any(word in NOT_A_VALUE or word.removesuffix("s") in NOT_A_VALUE for word in words)

@@ -1,7 +1,7 @@
-"""The third and the fourth corpus: secrets as they stand in real projects, written before a look at the detector.
+"""The third to the fifth corpus: secrets as they stand in real projects, written before a look at the detector.
 
-`adversary.txt` and `formats.txt` hold the lines, with § where the secret stands; what it was before anything was mended
-for them, and what was left out of them, is said in docs/privacy.md.
+`adversary.txt`, `formats.txt` and `places.txt` hold the lines, with § where the secret stands; what it was before
+anything was mended for them, and what was left out of them, is said in docs/privacy.md.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tests.privacy.planted import Plant
 
 ADVERSARY = Path(__file__).with_name("adversary.txt")
 FORMATS = Path(__file__).with_name("formats.txt")
+PLACES = Path(__file__).with_name("places.txt")
 _ALNUM = string.ascii_letters + string.digits
 _ALPHABETS = {
     "a": _ALNUM,
@@ -63,7 +64,7 @@ _TOKEN_FORMS = (
 )
 _NAMED_FORMS = ("api_key: §", "token = '§'", 'secret: "§"', "Authorization: Bearer §")
 _BEHIND = re.compile(
-    r"echo |§\"? ==|\(\"§\"\)|§\"\.|scott/§|root:§@tcp|VALUES|value=\"§\" key|INSERT|asic §|@tcp\(|send \""
+    r"echo |§\"? ==|\(\"§\"\)|§\"\.|scott/§|root:§@(?:tcp|db)|VALUES|value=\"§\" key|INSERT|asic §|@tcp\(|send \""
 )
 """Forms in which only what stands behind the value tells: nobody can know while it is typed."""
 

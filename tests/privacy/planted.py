@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import random
+import re
 import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,6 +31,28 @@ class Plant:
     @property
     def text(self) -> str:
         return self.before + self.secret + self.behind
+
+    @property
+    def known_from(self) -> int:
+        """How many of its characters are typed when it has to be found: docs/privacy.md says what is promised."""
+        if _IN_HEADER.search(self.before):
+            return 5
+        if _PREFIX.search(self.before):
+            return 5  # half of less says nothing
+        if self.before[-1:].isalnum() or self.before.endswith(("_", "-", ".")):
+            return 12
+        near = "\n".join(self.before.split("\n")[-3:])
+        return 12 if _TELLING.search(near) else 16
+
+
+_IN_HEADER = re.compile(r"authorization[\"']?[ :=,\"'`]{1,5}(?:Bearer|Basic)[ ]$", re.IGNORECASE)
+_PREFIX = re.compile(r"(?:\b(?!live_)[A-Za-z0-9_-]{4,}[_.-]|\b[A-Z]{4})$")
+"""What all keys of its kind begin with, and no name does; a shorter one takes as long as a name."""
+_TELLING = re.compile(
+    r"pass|pw|ps|secret|token|key|auth|bearer|basic|cred|log[ io]|user|session|cookie|sid|sig|salt|pin|otp|seed|phrase"
+    r"|mnemonic|dsn|://|@|-|[:/]$|identified|BEGIN|cert|account|conn|client|access|kind|\$|with|web|PAT\b|hash|id\b",
+    re.IGNORECASE,
+)
 
 
 def _of(characters: str, length: int) -> Callable[[random.Random], str]:

@@ -1,4 +1,4 @@
-"""The secrets of the third and the fourth corpus: all in files, all of the third in every position."""
+"""The secrets of the third to the fifth corpus: all in files, all of the third and the fifth in every position."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 import pytest
 
 from aix_lsp.privacy.secrets import redact
-from tests.privacy.adversary import FORMATS, adversary, forms, is_told_behind
+from tests.privacy.adversary import FORMATS, PLACES, adversary, forms, is_told_behind
 from tests.privacy.planted import leaks
 from tests.privacy.test_leaks import POSITIONS, leaked
 
@@ -27,13 +27,17 @@ def test_the_corpus_is_large() -> None:
 def test_nothing_planted_is_left(position: str) -> None:
     found = [
         f"{plant.kind}: {secret}"
-        for plant in (*adversary(seed=31), *random.Random(31).sample([*adversary(31, FORMATS)], 300))
+        for plant in (
+            *adversary(seed=31),
+            *adversary(31, PLACES),
+            *random.Random(31).sample([*adversary(31, FORMATS)], 300),
+        )
         if not (position in _TYPED and is_told_behind(plant)) and (secret := leaked(plant, position))
     ]
     assert found == []
 
 
 def test_nothing_planted_is_left_in_a_file() -> None:
-    secrets = (*adversary(seed=32), *adversary(32, FORMATS))
+    secrets = (*adversary(seed=32), *adversary(32, FORMATS), *adversary(32, PLACES))
     found = [p.kind for p in secrets if leaks(p.secret, redact(p.text, p.language).text)]
     assert found == []

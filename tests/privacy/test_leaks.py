@@ -63,13 +63,13 @@ def placed(plant: Plant, position: str) -> Iterator[tuple[str, int, str]]:
     elif position == "inside":
         yield f"{CODE}{text}\n{CODE}", at + len(secret) // 2, secret
     elif position == "half typed":
-        half = secret[: max(8, len(secret) // 2)]
+        half = secret[: max(8 if plant.known_from < 16 else 16, len(secret) // 2)]
         yield f"{CODE}{plant.before}{half}", at + len(half), half
     elif position == "quoted half":
-        half = secret[: max(8, len(secret) // 2)]
+        half = secret[: max(8 if plant.known_from < 16 else 16, len(secret) // 2)]
         yield f"{CODE}{plant.before}{half}{plant.behind}\n{CODE}", at + len(half), half
     else:
-        for end in range(12, len(secret) + 1):
+        for end in range(plant.known_from, len(secret) + 1):
             yield f"{CODE}{plant.before}{secret[:end]}", at + end, secret[:end]
 
 
