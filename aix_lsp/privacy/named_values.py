@@ -216,20 +216,12 @@ def _unquoted(line: ScannedLine, name: int, connection: re.Match[str], at: int, 
         return None
     phrase = _PHRASE.match(text, name)
     from_the_start = line.literal and _FROM_THE_START.match(text[:name])
-    if not inside and (phrase or from_the_start):
-        form = _TO_THE_END
-    else:
-        form = _INSIDE if inside or line.literal or said else _PLAIN
+    unbroken = _INSIDE if inside or line.literal or said else _PLAIN
+    form = _TO_THE_END if not inside and (phrase or from_the_start) else unbroken
     if (value := form.match(text, at)) is None:
         return None
     open_end = line.is_typed(*value.span())
-    if (
-        open_end
-        and inside
-        and value[0][0] == "{"
-        and level is Level.PASSWORD
-        and not _is_filled_in(text[:at])
-    ):
+    if open_end and inside and value[0][0] == "{" and not _is_filled_in(text[:at], level):
         return at + 1, value.end()
     if phrase and line.is_typed(at, len(text)):
         return value.span()
@@ -244,22 +236,30 @@ def _unquoted(line: ScannedLine, name: int, connection: re.Match[str], at: int, 
         )
         judged = is_secret(value[0], level, open_end=open_end, literal=not said)
     else:
-        called = text[value.end() : value.end() + 1] in ("(", "[")
-        chosen = (shell and (any(map(str.isdigit, value[0])) or open_end)) or (
-            level is Level.PASSWORD and text[at - 1] == "=" and _CHOSEN.fullmatch(value[0]) is not None
-        )
-        judged = not called and level >= Level.SECRET and is_random(value[0], 16, open_end)
-        alone = value.end() == len(text.rstrip()) and _FROM_THE_START.match(text[:name])
-        chosen = chosen or (
-            level is Level.PASSWORD and alone is not None and bool(_CHOSEN.fullmatch(value[0]))
-        )
-        judged = judged or (chosen and is_secret(value[0], level, open_end=open_end, literal=True))
+        alone = value.end() == len(text.rstrip()) and _FROM_THE_START.match(text[:name]) is not None
+        judged = _is_value_in_code(text, value, level, open_end, (shell, alone))
     return value.span() if judged else None
 
 
-def _is_filled_in(before: str) -> bool:
+def _is_value_in_code(
+    text: str, value: re.Match[str], level: Level, open_end: bool, shell_or_alone: tuple[bool, bool]
+) -> bool:
+    """Whether what has no quotes is a secret where values of code have them: as in a shell, or alone in its line."""
+    shell, alone = shell_or_alone
+    called = text[value.end() : value.end() + 1] in ("(", "[")
+    if not called and level >= Level.SECRET and is_random(value[0], 16, open_end):
+        return True
+    chosen = (shell and (any(map(str.isdigit, value[0])) or open_end)) or (
+        level is Level.PASSWORD
+        and (alone or text[value.start() - 1] == "=")
+        and _CHOSEN.fullmatch(value[0]) is not None
+    )
+    return chosen and is_secret(value[0], level, open_end=open_end, literal=True)
+
+
+def _is_filled_in(before: str, level: Level) -> bool:
     """Whether braces in the string that is open behind `before` stand for a value, as in Python's f-strings."""
-    return _INTERPOLATED.search(before) is not None
+    return level is not Level.PASSWORD or _INTERPOLATED.search(before) is not None
 
 
 def _in_element(line: ScannedLine, at: int, level: Level) -> Span | None:
