@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Protocol
 
 from aix_lsp.fim.prompt import FimPrompt
-from aix_lsp.training.gguf_writer import write_gguf
 from benchmarks.baselines.llama_server import HOW_TO_BUILD, LlamaServer
 from benchmarks.baselines.transformers_baselines import ContinuousBatching, GenerateOneByOne, Tokenized
 from benchmarks.baselines.windows import Windows
@@ -31,6 +30,7 @@ from benchmarks.machine import announce
 from benchmarks.scripts import Moment, Script, scripts, steps
 from tests.client.buffer import Buffer
 from tests.client.own_engine import OwnEngine, completion_body, own_engine
+from training.gguf_writer import write_gguf
 
 TOKENS = 16
 """Tokens a suggestion: about a line of code."""

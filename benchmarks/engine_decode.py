@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aix_lsp.training.gguf_writer import write_gguf
 from benchmarks.baselines.llama_server import HOW_TO_BUILD, LlamaServer
 from benchmarks.machine import announce
 from benchmarks.random_llama import write_random_llama
+from training.gguf_writer import write_gguf
 
 EMBEDDED = Path(__file__).parent.parent / "aix_lsp" / "embedded"
 PROMPT_TOKENS = 512

@@ -17,7 +17,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import aix_lsp
-from aix_lsp.training.gguf_writer import write_gguf
 from benchmarks.baselines.llama_server import HOW_TO_BUILD, LlamaServer
 from benchmarks.baselines.windows import Windows
 from benchmarks.keystroke_report import Run, Stroke, compare, summarise, verbose_line
@@ -27,6 +26,7 @@ from tests.client.editor import Editor
 from tests.client.engine_watch import EngineClient, wait_until_gone
 from tests.client.ghost import GhostTyping
 from tests.client.readiness import wait_until_ready
+from training.gguf_writer import write_gguf
 
 EMBEDDED = Path(aix_lsp.__file__).parent / "embedded"
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from aix_lsp.training import export, vocabulary
-from aix_lsp.training.transplant import EMBEDDINGS
+from training.transplant import EMBEDDINGS
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from aix_lsp.training.loop import Inputs
 from aix_lsp.training.loop import train as train_worker
 from aix_lsp.training.model import Shape
 from aix_lsp.training.recipe import Emphasis, Phase, Recipe
-from aix_lsp.training.transplant import transplant
+from training.transplant import transplant
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

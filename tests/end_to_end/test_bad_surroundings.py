@@ -11,7 +11,6 @@ import pytest
 
 from aix_lsp.backends.engine_endpoint import engine_endpoint
 from aix_lsp.settings import Settings
-from aix_lsp.training.gguf_writer import write_gguf
 from tests.client.editor import Editor
 from tests.client.engine_watch import EngineClient, wait_until
 from tests.client.lsp import inline_items
@@ -19,6 +18,7 @@ from tests.client.readiness import NotReady, wait_until_ready
 from tests.end_to_end.conftest import PATIENT, SOURCE
 from tests.engine.model.gguf_files import damage
 from tests.models import SMALL
+from training.gguf_writer import write_gguf
 
 DAMAGES = ("cut in its tensors", "another file", "no tokenizer")
 """One each in the tensors, the first bytes and the tokenizer, since each takes the start of an engine.

@@ -13,8 +13,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from aix_lsp.training import export, vocabulary
 from aix_lsp.training.model import Llama, Shape
-from aix_lsp.training.transplant import EMBEDDINGS
 from training import pretrained
+from training.transplant import EMBEDDINGS
 
 _TEXT = "def area(width, height):\n    return width * height + 1234\n" * 20
 _FORMER = tuple(pretrained.FORMER.values())

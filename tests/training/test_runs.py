@@ -15,10 +15,10 @@ from aix_lsp.training import corpus, export, vocabulary
 from aix_lsp.training.duplicates import Seen
 from aix_lsp.training.model import Llama, Shape
 from aix_lsp.training.recipe import Phase, Recipe
-from aix_lsp.training.transplant import EMBEDDINGS
 from tests.training.code import write_package
 from training import recipe
 from training.__main__ import main
+from training.transplant import EMBEDDINGS
 
 SHAPE = Shape(400, hidden=32, layers=1, heads=2, kv_heads=1, intermediate=64, context=256, head_size=16)
 STILL = Recipe(

@@ -30,9 +30,9 @@ from aix_lsp.gguf.header import read_header
 from aix_lsp.gguf.tokenizer import special_names
 from aix_lsp.training import export, vocabulary
 from aix_lsp.training.evaluation.transformer import TransformerModel
-from aix_lsp.training.gguf_writer import write_gguf
 from aix_lsp.training.model import Llama, Shape
 from tests.engine.model.gguf_files import damage, random_model, write_model
+from training.gguf_writer import write_gguf
 
 SHAPE = Shape(400, hidden=64, layers=2, heads=4, kv_heads=2, intermediate=96, context=256, head_size=16)
 _TEXT = "def area(width, height):\n    return width * height + 1234\n"

@@ -1,6 +1,6 @@
 """Writes a Llama-shaped model folder as GGUF, which llama.cpp, transformers and our engine all read.
 
-`python -m aix_lsp.training.gguf_writer FOLDER OUT.gguf [--type q4_1] [--other token_embd=q8_0 'blk.1?.attn_*=q8_0']`
+`python -m training.gguf_writer FOLDER OUT.gguf [--type q4_1] [--other token_embd=q8_0 'blk.1?.attn_*=q8_0']`
 """
 
 from __future__ import annotations
