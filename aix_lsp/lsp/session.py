@@ -13,7 +13,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
-from aix_lsp import files
+from aix_lsp import files, logs
 from aix_lsp.completion.request import CompletionRequest, Suggestion
 from aix_lsp.completion.text import DocumentSnapshot
 from aix_lsp.lsp.capabilities import Client, registrations
@@ -96,6 +96,7 @@ class Session:
         """Set when settings are known, so that there are services."""
         self.finished: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         """The exit status, when the client has said `exit`."""
+        self._log_level = dependencies.options.settings.get("logLevel", "info")
         self.shown: LRUCache[str, ShownSuggestion] = LRUCache(maxsize=256)
         """Recent suggestions, by id."""
         self.candidates: LRUCache[str, CandidateList] = LRUCache(maxsize=32)
@@ -195,6 +196,9 @@ class Session:
             message = "\n".join(f"aix-lsp: {problem}" for problem in problems)
             logger.warning("%s", message)
             self.server.window_show_message(types.ShowMessageParams(types.MessageType.Warning, message))
+        if (level := settings[""].log_level) != self._log_level:
+            self._log_level = level
+            logs.set_level(level)
         self.services.apply(settings)
         self.documents.router.rebind()
         if (configured := self.services.get("")) is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aix_lsp import logs
 from aix_lsp.lsp.session import Dependencies
 from aix_lsp.settings import Settings
 from tests.client.peer import DirectPeer
@@ -95,6 +97,22 @@ async def test_the_order_of_sources(home: Path, connect: Connect, tmp_path: Path
         0.5,
     )
     assert settings(peer).temperature == 0.0
+
+
+async def test_the_log_level_takes_effect_wherever_it_is_set(home: Path, connect: Connect) -> None:
+    (home / "config").mkdir(parents=True)
+    (home / "config" / "config.toml").write_text('logLevel = "error"\n')
+    logs.set_level("info")
+    peer = connect(dependencies())
+    await started(peer)
+    assert logging.getLogger().level == logging.ERROR
+    peer.notify("workspace/didChangeConfiguration", {"settings": {"aix": {"logLevel": "debug"}}})
+    await peer.wait(lambda: settings(peer).log_level == "debug")
+    assert logging.getLogger().level == logging.DEBUG
+    flagged = connect(dependencies(settings={"logLevel": "warning"}))
+    logs.set_level("warning")
+    await started(flagged)
+    assert logging.getLogger().level == logging.WARNING
 
 
 @pytest.mark.parametrize("root", ["rootUri", "rootPath"])
