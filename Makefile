@@ -20,7 +20,7 @@ help:
 	@echo "make pictures  draw the README's pictures with the real editors"
 	@echo "make docs    the documentation as a site in .cache/site; a link that leads nowhere is an error"
 	@echo "make bench   the quick benchmarks; docs/benchmarks.md lists them all"
-	@echo "make format  let ruff mend what it can"
+	@echo "make format  fix what ruff can fix"
 	@echo "make clean   remove what these commands made"
 
 $(READY): pyproject.toml constraints.txt

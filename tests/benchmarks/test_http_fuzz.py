@@ -28,7 +28,7 @@ def test_every_request_made_is_bytes_that_say_how_long_they_are(draw: random.Ran
 
 
 async def test_each_request_has_one_answer_and_the_engine_serves_on() -> None:
-    async with own_engine(*ARGS) as engine:
+    async with own_engine(*ARGS, prepared=True) as engine:
         tally = await fuzz(engine, seed=3, requests=250, parallel=4)
         assert tally.wrong == []
         assert tally.statuses[200] > 20 and tally.statuses[400] > 50
@@ -38,7 +38,7 @@ async def test_each_request_has_one_answer_and_the_engine_serves_on() -> None:
 async def test_it_ends_when_told_whatever_it_does() -> None:
     hostile = b'{"prompt": "' + b"x " * 2_000_000 + b'", "max_tokens": 1500, "stop": ["%s"]}' % (b"x" * 64)
     texts = b'{"texts": ["' + b"y = 1; " * 1_000_000 + b'"]}'
-    async with own_engine(*ARGS) as engine:
+    async with own_engine(*ARGS, prepared=True) as engine:
         tally = Tally()
         tasks = [
             asyncio.create_task(exchange(engine, Exchange(_post(path, body)), tally))

@@ -15,6 +15,7 @@ import aiohttp
 
 from tests.client.editor import environment
 from tests.client.engine_watch import parse_metrics
+from tests.models.prepared import keep_prepared, take_prepared
 
 
 class OwnEngine:
@@ -81,13 +82,16 @@ async def events(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]
 
 
 @asynccontextmanager
-async def own_engine(*args: str, within: float = 180.0) -> AsyncIterator[OwnEngine]:
+async def own_engine(*args: str, prepared: bool = False, within: float = 180.0) -> AsyncIterator[OwnEngine]:
     """Start an engine and wait until it serves; it ends with the context.
 
-    Raises RuntimeError with its log where it does not start.
+    `prepared`: it takes what engines before it have measured (see tests/models/prepared.py). Raises RuntimeError with
+    its log where it does not start.
     """
     with tempfile.TemporaryDirectory(prefix="aix-engine-") as folder:
         home = Path(folder)
+        if prepared:
+            take_prepared(home)
         log = home / "engine.log"
         listen = ("--uds", str(home / "e.sock")) if sys.platform != "win32" else ("--host", "127.0.0.1")
         process = await asyncio.create_subprocess_exec(
@@ -109,6 +113,8 @@ async def own_engine(*args: str, within: float = 180.0) -> AsyncIterator[OwnEngi
             if process.returncode is None:
                 process.terminate()
                 await process.wait()
+            if prepared:
+                keep_prepared(home)
 
 
 def session_for(url: str) -> aiohttp.ClientSession:

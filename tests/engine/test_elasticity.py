@@ -87,7 +87,8 @@ def _texts() -> list[str]:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the process's memory from /proc")
 @pytest.mark.timeout(400)
 async def test_an_idle_engine_gives_the_pool_back_and_serves_on() -> None:
-    async with own_engine("--kv-idle-s", "2", "--kv-memory-mb", "64", "--threads", "1") as engine:
+    arguments = ("--kv-idle-s", "2", "--kv-memory-mb", "64", "--threads", "1")
+    async with own_engine(*arguments, prepared=True) as engine:
         texts = _texts()
         first = [await engine.whole(completion_body(text, "\n", 4)) for text in texts]
         resident = engine.memory_mib()

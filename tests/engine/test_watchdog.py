@@ -124,17 +124,13 @@ async def complete(session: aiohttp.ClientSession) -> list[dict[str, Any]]:
         return [json.loads(line[6:]) async for line in answer.content if line.startswith(b"data: {")]
 
 
-async def test_the_process_outlives_a_slow_step(folder: Path) -> None:
-    async with hanging_engine(folder) as (process, session):
+async def test_a_process_outlives_a_slow_step_and_one_that_hangs_ends_and_makes_way(folder: Path) -> None:
+    async with hanging_engine(folder) as (process, session), session.get("/aix/events") as lease:
         (folder / "slow").touch()
         assert (await complete(session))[-1]["error"]["code"] == "failed"
         (folder / "slow").unlink()
         assert "usage" in (await complete(session))[-1]
         assert process.returncode is None
-
-
-async def test_a_process_that_hangs_says_so_ends_and_makes_way(folder: Path) -> None:
-    async with hanging_engine(folder) as (process, session), session.get("/aix/events") as lease:
         (folder / "hang").touch()
         assert (await complete(session))[-1]["error"]["code"] == "failed"
         assert process.stderr

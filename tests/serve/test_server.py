@@ -43,31 +43,27 @@ async def shared() -> AsyncIterator[Server]:
         yield server
 
 
-async def test_users_are_let_in_measured_and_put_out(server: Server) -> None:
-    assert await server.status("/v1/models") == 401
-    assert await server.status("/v1/models", "aix_0_0") == 401
-    ann = server.token("ann")
-    await server.known(ann)
-    async with server.session(ann) as session:
-        status, answer, _ = await ask(session, user="bob")
+async def test_users_are_let_in_measured_and_put_out(shared: Server) -> None:
+    assert await shared.status("/v1/models") == 401
+    assert await shared.status("/v1/models", "aix_0_0") == 401
+    eve = shared.token("eve")
+    await shared.known(eve)
+    async with shared.session(eve) as session:
+        status, answer, _ = await ask(session, user="nobody")
         assert status == 200 and answer["choices"][0]["aix"]["tokens"] > 0
         assert (await ask(session, temperature=99))[0] == 400
-    async with server.session(ADMIN) as session, session.get("/metrics") as metrics:
+    async with shared.session(ADMIN) as session, session.get("/metrics") as metrics:
         text = await metrics.text()
-    assert 'aix_user_requests_total{user="ann"} 1.0' in text and 'user="bob"' not in text
-    assert await server.status("/metrics", ann) == 401 and await server.status("/admin/users") == 401
-    async with server.session(ADMIN) as session, session.get("/admin/users") as users:
-        [known] = (await users.json())["users"]
-    assert known["name"] == "ann" and known["inFlight"] == 0
-    async with server.session(ADMIN) as session, session.get("/admin/status") as found:
+    assert 'aix_user_requests_total{user="eve"} 1.0' in text and 'user="nobody"' not in text
+    assert await shared.status("/metrics", eve) == 401 and await shared.status("/admin/users") == 401
+    async with shared.session(ADMIN) as session, session.get("/admin/users") as users:
+        [known] = [user for user in (await users.json())["users"] if user["name"] == "eve"]
+    assert known["inFlight"] == 0
+    async with shared.session(ADMIN) as session, session.get("/admin/status") as found:
         samples = (await found.json())["samples"]
-    assert [{"user": "ann"}, 1.0] in samples["aix_user_requests_total"]
-    revoke(server.users, "ann")
-    await server.known(ann, 401)
-    server.told(signal.SIGTERM)
-    assert await server.ended() == 0
-    [row] = rows(server.home / "usage.sqlite")
-    assert row["user"] == "ann" and row["requests"] == 1 and row["completion_tokens"] > 0
+    assert [{"user": "eve"}, 1.0] in samples["aix_user_requests_total"]
+    revoke(shared.users, "eve")
+    await shared.known(eve, 401)
 
 
 async def test_quotas_are_kept_and_say_when_to_ask_again(shared: Server) -> None:
@@ -98,18 +94,21 @@ async def test_streams_end_and_new_requests_are_refused_while_it_drains(server: 
     ann = server.token("ann")
     await server.known(ann)
     async with server.session(ann) as session, server.session(ann) as kept:
-        await ask(kept)
+        answered = [(await ask(kept))[0]]
         body = {"prompt": "x = ", "max_tokens": 600, "stream": True, "n": 4, "temperature": 1}
         async with session.post("/v1/completions", json=body) as stream:
             await stream.content.readline()
             server.told(signal.SIGTERM)
             async with asyncio.timeout(60):
                 while (found := await ask(kept))[0] == 200:
+                    answered.append(200)
                     await asyncio.sleep(0.01)
             assert found[0] == 503 and found[2]["retry-after"] and found[2]["connection"] == "close"
             rest = await stream.text()
     assert rest.endswith("data: [DONE]\n\n") and "cancelled" not in rest
     assert await server.ended() == 0
+    [row] = rows(server.home / "usage.sqlite")
+    assert row["user"] == "ann" and row["requests"] == len(answered) + 1 and row["completion_tokens"] > 0
 
 
 async def test_no_request_is_lost_while_one_worker_takes_over_from_another(shared: Server) -> None:
@@ -163,15 +162,16 @@ async def test_a_worker_that_dies_is_started_again(shared: Server) -> None:
         assert (await ask(session))[0] == 200
 
 
-async def test_workers_leave_with_their_supervisor(server: Server) -> None:
-    worker = await server.worker()
-    server.process.kill()
-    await server.ended()
+async def test_workers_leave_with_their_supervisor(shared: Server) -> None:
+    """The last test of the shared server, which it ends."""
+    worker = await shared.worker()
+    shared.process.kill()
+    await shared.ended()
     async with asyncio.timeout(60):
         while _alive(worker):
             await asyncio.sleep(0.05)
     with pytest.raises(aiohttp.ClientError):
-        await server.status("/health")
+        await shared.status("/health")
 
 
 @pytest.fixture
