@@ -147,7 +147,7 @@ async def test_a_kv_memory_of_one_context_serves_document_after_document(fresh_h
     async with await Editor.start(fresh_home) as editor:
         await editor.initialize(options=PATIENT | {"kvMemoryMb": 14})
         await wait_until_ready(editor)
-        for number in range(12):
+        for number in range(6):
             buffer = editor.open(None, "".join(f"row_{number}_{i} = {i}\n" for i in range(300)) + SOURCE)
             assert inline_items(await editor.inline(buffer, "invoked").result())
 
