@@ -85,11 +85,7 @@ def _rust(statement: str) -> Iterator[Import]:
     if module:
         yield Import((module[1],))
         return
-    used = re.match(
-        r"(?:pub(?:\([^)]*\))?\s+)?use\s+([\w:]+?)(?:::)?(\{.*\}|\*)?\s*(?:as\s+\w+)?\s*;",
-        statement,
-        re.DOTALL,
-    )
+    used = _RUST_USE.match(statement)
     if used is None:
         return
     parts = tuple(part for part in used[1].split("::") if part not in ("crate", "self", "super", ""))
