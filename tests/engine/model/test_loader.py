@@ -22,9 +22,9 @@ from aix_lsp.engine.model.runner import TorchRunner
 from aix_lsp.engine.model.source import EMBEDDED
 from aix_lsp.engine.options import EngineOptions, LoadedModel
 from aix_lsp.engine.step import Row
-from aix_lsp.training.gguf_writer import write_gguf
 from tests.engine.model.loading import change, load_quietly, saved
 from tests.models import SMALL
+from training.gguf_writer import write_gguf
 
 PROMPT = "def add(a, b):\n    return a +"
 
