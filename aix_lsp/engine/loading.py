@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from aix_lsp.engine.metrics import EngineMetrics
+from aix_lsp.engine.model import memory
 from aix_lsp.engine.options import EngineOptions, LoadedModel, ModelError, Progress
 from aix_lsp.engine.served import ServedModel
 
@@ -65,5 +66,6 @@ def start_model(
     # objects, some 100 ms in the middle of somebody's suggestion.
     gc.collect()
     gc.freeze()
+    memory.give_back()  # building a large vocabulary's tables leaves up to 200 MB
     metrics.load_seconds.set(time.monotonic() - started)
     return served

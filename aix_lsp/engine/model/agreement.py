@@ -17,7 +17,7 @@ _SAMPLE = Path(__file__).with_name("check_sample.txt")
 _PAGE_SIZE = 16
 _TOKENS = 256
 _READ = 192
-_DECODED = 4
+_DECODED = 8
 """Tokens of the sample, those of them read in one step, and how many a step reads of the rest."""
 
 _MOST_KL = 0.006

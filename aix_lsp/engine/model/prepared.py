@@ -71,6 +71,10 @@ class StoredTokenizer:
 
     def get_vocab(self) -> dict[str, int]:
         """All tokens and their ids."""
+        return self._vocabulary
+
+    @cached_property
+    def _vocabulary(self) -> dict[str, int]:
         return self.backend_tokenizer.get_vocab(with_added_tokens=True)
 
     def __call__(self, text: str, add_special_tokens: bool = True) -> _Ids:
@@ -110,7 +114,7 @@ class Prepared:
             kept = load_file(self.folder / "kept.safetensors")
             repacked = load_file(self.folder / "repacked.safetensors")
             tokenizer = StoredTokenizer(self.folder / "tokenizer.json")
-            tokenizer.get_vocab()
+            _ = tokenizer.backend_tokenizer
             os.utime(self.folder)
         except FileNotFoundError:
             return None

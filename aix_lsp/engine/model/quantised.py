@@ -25,7 +25,7 @@ from aix_lsp.engine.model.kernel_choice import (
 from aix_lsp.engine.model.kernel_choice import choose as choose_kernels
 from aix_lsp.engine.model.kv import LayerShape
 from aix_lsp.engine.model.lean import LeanForward, LeanModel
-from aix_lsp.engine.model.lean_state import restore, take_state
+from aix_lsp.engine.model.lean_state import LeanState, restore, take_state
 from aix_lsp.engine.model.llama_shape import Dimensions
 from aix_lsp.engine.model.memory import ran_out
 from aix_lsp.engine.model.precision import Precision
@@ -103,17 +103,7 @@ def quantised(lean: LeanModel, about: About, wanted: Wanted, keep: Prepared | No
     wanted.progress("quantize", 0.0)
     state = take_state(lean, about.dimensions, choice)
     del lean, forward
-    findings = Findings(
-        choice=asdict(choice),
-        agreement="",
-        measured=[describe(one) for one in measured],
-        dimensions=asdict(about.dimensions),
-        layers=state.layers,
-        context=wanted.positions,
-        shapes={str(layer): list(astuple(shape)) for layer, shape in about.shapes.items()},
-        vocab_size=about.vocab_size,
-        end_tokens=sorted(about.ends),
-    )
+    findings = _findings(about, wanted, measured, state)
     made = LeanForward(restore(state))
     found = text_logits(made, wanted.sample, about.shapes, torch.float32, wanted.device)
     agreement = compare(found, exact)
@@ -123,8 +113,28 @@ def quantised(lean: LeanModel, about: About, wanted: Wanted, keep: Prepared | No
     findings.agreement = str(agreement)
     if keep is None or not keep.write(findings, state.kept, state.repacked, wanted.tokenizer):
         return assembled(findings, made)
+    if all(kernel.packs for kernel in choice.kernels):
+        # They have copies of their own, and packing takes longest: of the stored form the rest is enough.
+        if (stored := keep.read()) is not None:
+            made.model.embedding = stored.kept["embedding"]
+        return assembled(findings, made)
     del made, state, found, exact  # freed before the stored form is read
     return _from_store(keep)
+
+
+def _findings(about: About, wanted: Wanted, measured: Sequence[Measured], state: LeanState) -> Findings:
+    """What is known before the check."""
+    return Findings(
+        choice=asdict(state.choice),
+        agreement="",
+        measured=[describe(one) for one in measured],
+        dimensions=asdict(about.dimensions),
+        layers=state.layers,
+        context=wanted.positions,
+        shapes={str(layer): list(astuple(shape)) for layer, shape in about.shapes.items()},
+        vocab_size=about.vocab_size,
+        end_tokens=sorted(about.ends),
+    )
 
 
 def _from_store(keep: Prepared) -> Assembled:

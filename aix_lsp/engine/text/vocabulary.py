@@ -107,12 +107,14 @@ def _pieces(model: dict[str, Any]) -> list[tuple[str, int]]:
 def _decoder(backend: dict[str, Any]) -> Any:
     kinds = json.dumps(backend.get("decoder") or {})
     if '"ByteLevel"' in kinds:
-        alphabet = _byte_alphabet()
+        # By one call a piece: there are 150,000. What is no letter of the alphabet is made one that Latin-1 lacks.
+        letters = dict.fromkeys(range(256), "Δ")
+        letters |= {ord(character): chr(byte) for character, byte in _byte_alphabet().items()}
 
         def byte_level(piece: str) -> bytes:
             try:
-                return bytes([alphabet[character] for character in piece])
-            except KeyError:
+                return piece.translate(letters).encode("latin-1")
+            except UnicodeEncodeError:
                 return piece.encode()
 
         return byte_level
