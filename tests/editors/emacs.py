@@ -152,6 +152,17 @@ def assert_fast_typing_inserts_nothing(editor: Emacs) -> None:
     assert editor.text() == SOURCE + " " + typed + "\n"
 
 
+def assert_no_doubled_bracket(editor: Emacs) -> None:
+    """With pairs of brackets closed by the editor, in a file that is `BRACKET`."""
+    editor.type("(")
+    editor.wait(lambda: len(editor.line("    print(")) > len("    print()"), "ghost text within the brackets")
+    editor.settled_line("    print(")
+    editor.keys("Tab")
+    text = editor.text()
+    assert text.startswith(BRACKET + "(") and text.count("(") == text.count(")") > 0, text
+    assert len(text.strip()) > len(BRACKET) + 2, text
+
+
 def assert_streams(editor: Emacs, home: Path) -> None:
     """With the engine of `home` slowed, text comes in pieces, each the head of the next, until its tail may go."""
     longest: list[str] = []

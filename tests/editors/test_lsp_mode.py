@@ -14,6 +14,7 @@ from tests.editors.emacs import (
     SOURCE,
     Emacs,
     assert_fast_typing_inserts_nothing,
+    assert_no_doubled_bracket,
     assert_streams,
     emacs,
 )
@@ -69,14 +70,7 @@ def test_streaming_over_lsp_mode(editor: Emacs, engine_home: Path) -> None:
 def test_no_doubled_bracket_over_lsp_mode(tmp_path: Path, engine_home: Path) -> None:
     editor = Emacs(tmp_path, engine_home, _LSP_MODE % fetched() + "(electric-pair-mode 1)", BRACKET)
     try:
-        editor.type("(")
-        editor.wait(
-            lambda: len(editor.line("    print(")) > len("    print()"), "ghost text within the brackets"
-        )
-        editor.settled_line("    print(")
-        editor.keys("Tab")
-        text = editor.text()
-        assert text.startswith(BRACKET + "(") and text.count("(") == text.count(")") > 0, text
+        assert_no_doubled_bracket(editor)
     finally:
         editor.close()
 
