@@ -42,6 +42,35 @@ _FOLDERS = frozenset({"PYTHONHOME", "PYTHONUSERBASE"})
 """Without these an interpreter that needs them does not start; they are handed on where they lie elsewhere than
 in the current folder."""
 
+_LISTS = frozenset(
+    (
+        "PATH",
+        "LD_LIBRARY_PATH",
+        "LD_PRELOAD",
+        "LD_AUDIT",
+        "DYLD_LIBRARY_PATH",
+        "DYLD_INSERT_LIBRARIES",
+        "DYLD_FRAMEWORK_PATH",
+    )
+)
+"""Lists of folders and libraries, from which entries are taken that are relative or in the current folder."""
+_FILES = frozenset(
+    (
+        "TMPDIR",
+        "TEMP",
+        "TMP",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "CC",
+        "CXX",
+    )
+)
+"""Files and folders that would be looked for in the current folder where they are relative."""
+_LONGEST_VALUE = 4096
+"""Characters of what may be a file's path."""
+_OWN = frozenset(("PWD", "OLDPWD", "HOME", "USERPROFILE"))
 _QUIET: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 # Windows' way of keeping a process alive when its starter, the terminal or the editor goes.
 _DETACHED: int = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(
@@ -53,13 +82,16 @@ def environment(inherited: Mapping[str, str] | None = None, here: str | None = N
     """The environment of a child process; `inherited` is ours, `here` the current folder, where not given."""
     inherited = os.environ if inherited is None else inherited
     here = _current_folder() if here is None else here
-    found = {name: value for name, value in inherited.items() if _harmless(name, value, here)}
+    project = "" if _is_home(here, inherited) else here
+    found = {
+        name: _elsewhere_only(value, project) if name in _LISTS else value
+        for name, value in inherited.items()
+        if _harmless(name, value, here) and (name in _LISTS or not _leads_into(name, value, project))
+    }
     found |= {"PYTHONPATH": _module_path(inherited.get("PYTHONPATH", ""), here), "PYTHONSAFEPATH": "1"}
     if sys.platform == "win32":
         found["NoDefaultCurrentDirectoryInExePath"] = "1"  # else programs are looked for in the folder first
-    if "PATH" in found:
-        found["PATH"] = _absolute_entries(found["PATH"])
-    return found
+    return {name: value for name, value in found.items() if value or name not in _LISTS - {"PATH"}}
 
 
 def _for_child() -> dict[str, str]:
@@ -141,12 +173,29 @@ def _module_path(inherited: str, here: str) -> str:
 
 def _elsewhere(folder: str, here: str) -> bool:
     """Whether a folder means the same one everywhere, and is not in the current one."""
-    return Path(folder).is_absolute() and not (here and Path(folder).resolve().is_relative_to(here))
+    return Path(folder).is_absolute() and not (here and Path(os.path.realpath(folder)).is_relative_to(here))
 
 
-def _absolute_entries(value: str) -> str:
-    """A list of folders without those that mean another one in each place (`.`, and an empty entry)."""
-    return os.pathsep.join(entry for entry in value.split(os.pathsep) if Path(entry).is_absolute())
+def _elsewhere_only(value: str, project: str) -> str:
+    """A list of folders without those in the project, and those that mean another one in each place (`.`)."""
+    return os.pathsep.join(entry for entry in value.split(os.pathsep) if _elsewhere(entry, project))
+
+
+def _leads_into(name: str, value: str, project: str) -> bool:
+    """Whether a variable names something in the project, as its author would have it: our folders, the temporary one,
+    authorities for TLS, git's settings, compilers, anything."""
+    if name in _OWN:
+        return False
+    if name in _FILES and os.sep in value and not Path(value).is_absolute():
+        return True
+    entries = value.split(os.pathsep) if project and len(value) < _LONGEST_VALUE else ()
+    return any(Path(entry).is_absolute() and not _elsewhere(entry, project) for entry in entries)
+
+
+def _is_home(here: str, inherited: Mapping[str, str]) -> bool:
+    """Whether the current folder is the user's own, in which everything else lies too, or one above it."""
+    home = inherited.get("HOME") or inherited.get("USERPROFILE") or ""
+    return bool(here and home) and Path(home).resolve().is_relative_to(here)
 
 
 def _current_folder() -> str:

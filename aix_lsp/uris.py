@@ -25,6 +25,8 @@ _PARTS = re.compile(
 )
 """RFC 3986's expression; a scheme has two characters at least, so that `C:\\x` is no URI of the scheme "c"."""
 _DRIVE = re.compile(r"\\?([A-Za-z])[:|](?=\\|$)")
+_THIS_MACHINE = ("wsl$", "wsl.localhost")
+"""Shares that lie on this machine: of the Windows Subsystem for Linux."""
 _CELL_SCHEME = re.compile(r"s([A-Za-z0-9+/]+=*)$")
 """What ends a notebook cell's fragment: "s" and the notebook's own scheme in Base64."""
 
@@ -97,6 +99,9 @@ def _windows_path(host: str, path: str) -> tuple[str, str]:
             return "", "the path has no drive and no share"
         if server in (".", "?"):
             return "", "the path is a device"
+        if server.lower() not in _THIS_MACHINE:
+            # Opening it would tell that machine the user's name and a hash of the password.
+            return "", f"the file is on the machine {server}"
         root, rest = f"\\\\{server}\\{share}\\", "\\".join(parts)
     else:
         return "", "the path has no drive and no share"

@@ -222,7 +222,8 @@ def is_random(value: str, least: int, open_end: bool) -> bool:
         return False
     if mean_run(value) > (4 if open_end else 2.6 if len(value) < 28 else 3.0):
         return False
-    return word_share(value) < (0.5 if open_end else 0.35) and entropy(value) >= (2.8 if open_end else 3.4)
+    few_words = word_share(value) < (0.5 if open_end else 0.35) or name_evidence(value) < -0.7 * len(value)
+    return few_words and entropy(value) >= (2.8 if open_end else 3.4)
 
 
 def _has_few_words(value: str) -> bool:

@@ -36,9 +36,9 @@ class Plant:
     def known_from(self) -> int:
         """How many of its characters are typed when it has to be found: docs/privacy.md says what is promised."""
         if _IN_HEADER.search(self.before):
-            return 5
+            return 8
         if _PREFIX.search(self.before):
-            return 5  # half of less says nothing
+            return 8  # of fewer, a placeholder may have as many by chance; test_typed.py looks at each
         if self.before[-1:].isalnum() or self.before.endswith(("_", "-", ".")):
             return 12
         near = "\n".join(self.before.split("\n")[-3:])
@@ -46,7 +46,7 @@ class Plant:
 
 
 _IN_HEADER = re.compile(r"authorization[\"']?[ :=,\"'`]{1,5}(?:Bearer|Basic)[ ]$", re.IGNORECASE)
-_PREFIX = re.compile(r"(?:\b(?!live_)[A-Za-z0-9_-]{4,}[_.-]|\b[A-Z]{4})$")
+_PREFIX = re.compile(r"(?:\b(?!live_)[A-Za-z0-9_-]{4,}[_.-]|\b(?!EAA)[A-Z]{4})\Z")
 """What all keys of its kind begin with, and no name does; a shorter one takes as long as a name."""
 _TELLING = re.compile(
     r"pass|pw|ps|secret|token|key|auth|bearer|basic|cred|log[ io]|user|session|cookie|sid|sig|salt|pin|otp|seed|phrase"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,12 @@ import pytest
 from aix_lsp import __main__, paths, processes
 
 ROOT = Path(__file__).parents[2]
+_NAMES = """
+AIX_LSP_HOME XDG_CONFIG_HOME XDG_STATE_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR TMPDIR TEMP SSL_CERT_FILE
+SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE GIT_DIR GIT_CONFIG_GLOBAL GIT_CONFIG_SYSTEM GIT_EXTERNAL_DIFF
+GIT_SSH_COMMAND GIT_EXEC_PATH HF_HOME HF_HUB_CACHE TORCHINDUCTOR_CACHE_DIR TRITON_CACHE_DIR CC CXX OLLAMA_MODELS
+AIX_LSP_EMBEDDED PYTHONUSERBASE PYTHONHOME NODE_OPTIONS_FILE
+"""
 
 
 def test_a_childs_environment(tmp_path: Path) -> None:
@@ -39,6 +47,84 @@ def test_a_childs_environment(tmp_path: Path) -> None:
         "PYTHONUTF8",
     }
     assert found["HOME"] == "/home/u"
+
+
+def test_nothing_in_the_open_folder_is_named(tmp_path: Path) -> None:
+    """What a project's `.envrc` may set, for the editor to hand on."""
+    here, mine = tmp_path / "open", tmp_path / "mine"
+    names = _NAMES.split()
+    lists = ("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES", "DYLD_LIBRARY_PATH")
+    inherited = {"HOME": str(tmp_path / "home"), "PWD": str(here), "PATH": f"{here}/bin{os.pathsep}/usr/bin"}
+    inherited |= {name: str(here / "x") for name in (*names, *lists)}
+    found = processes.environment(inherited, str(here))
+    kept = {"HOME", "PWD", "PATH", "PYTHONPATH", "PYTHONSAFEPATH"}
+    assert found.keys() == kept | ({"NoDefaultCurrentDirectoryInExePath"} if os.name == "nt" else set())
+    assert found["PATH"] == "/usr/bin"
+    inherited |= {name: str(mine / "x") for name in (*names, *lists)}
+    found = processes.environment(inherited, str(here))
+    assert found.items() >= {name: str(mine / "x") for name in (*names, *lists)}.items()
+    inherited |= dict.fromkeys(lists, f"lib/x{os.pathsep}{here / 'x'}{os.pathsep}{mine / 'x'}")
+    assert {processes.environment(inherited, str(here))[name] for name in lists} == {str(mine / "x")}
+
+
+@pytest.mark.parametrize(("variable", "folder"), [("AIX_LSP_HOME", "config"), ("XDG_CONFIG_HOME", "aix-lsp")])
+def test_settings_in_the_open_folder_are_not_the_users_own(
+    tmp_path: Path, variable: str, folder: str
+) -> None:
+    """However the environment calls them: what they say would be run, and contacted."""
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    for place in (project / "x", elsewhere / "x"):
+        (place / folder).mkdir(parents=True)
+        (place / folder / "config.toml").write_text('url = "http://evil.example"\n')
+    shown = []
+    for place in (elsewhere / "x", project / "x"):
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "AIX_"))
+        }
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "aix_lsp", "settings"],
+            cwd=project,
+            env=inherited | {"HOME": str(tmp_path / "home"), variable: str(place)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        shown.append("evil.example" in done.stdout)
+    assert shown == ([True, False] if sys.platform == "linux" or folder == "config" else [False, False])
+
+
+def test_a_relative_file_is_not_looked_for_in_the_open_folder(tmp_path: Path) -> None:
+    inherited = {
+        "SSL_CERT_FILE": "./ca.pem",
+        "TMPDIR": "a/tmp",
+        "CXX": "./c++",
+        "HTTPS_PROXY": "http://p:3128",
+    }
+    found = processes.environment(inherited, str(tmp_path))
+    assert found.keys() & inherited.keys() == {"HTTPS_PROXY"}
+
+
+def test_in_the_users_own_folder_all_of_the_users_settings_hold(tmp_path: Path) -> None:
+    inherited = {
+        "HOME": str(tmp_path),
+        "XDG_CONFIG_HOME": str(tmp_path / "settings"),
+        "TMPDIR": str(tmp_path / "tmp"),
+    }
+    assert processes.environment(inherited, str(tmp_path)).items() >= inherited.items()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the variable is Unix's")
+def test_a_library_of_the_project_is_not_loaded_into_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("LD_PRELOAD", str(project / "evil.so"))
+    done = processes.run_code("import os; print(os.environ.get('LD_PRELOAD'))", 60)
+    assert (done.stdout.strip(), done.stderr) == ("None", "")
 
 
 def test_a_child_is_not_told_the_servers_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
