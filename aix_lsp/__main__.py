@@ -41,14 +41,21 @@ def _within(path: str, folder: str) -> bool:
     return bool(top) and top != os.path.dirname(top) and (real == top or real.startswith(top + os.sep))
 
 
+def open_folder(arguments: list[str]) -> str | None:
+    """Where not to believe the environment: in the current folder (None), but of servers for others, which their
+    operator starts where their data lies, in none."""
+    return "" if arguments[:1] in (["serve"], ["cluster"]) else None
+
+
 def main() -> None:
     """The entry point of the program."""
     sys.path[:] = close_module_path(sys.path, dict(os.environ), safe=bool(sys.flags.safe_path))
 
     from aix_lsp import cli, processes
 
-    os.environ.update(processes.environment())
-    for name in os.environ.keys() - processes.environment().keys():
+    kept = processes.environment(here=open_folder(sys.argv[1:]))
+    os.environ.update(kept)
+    for name in os.environ.keys() - kept.keys():
         del os.environ[name]
     cli.main()
 

@@ -94,6 +94,11 @@ def test_settings_in_the_open_folder_are_not_the_users_own(
     assert shown == ([True, False] if sys.platform == "linux" or folder == "config" else [False, False])
 
 
+def test_a_team_servers_data_may_lie_where_it_is_started() -> None:
+    assert __main__.open_folder(["serve", "--port", "1"]) == ""
+    assert __main__.open_folder(["doctor"]) is None and __main__.open_folder([]) is None
+
+
 def test_a_relative_file_is_not_looked_for_in_the_open_folder(tmp_path: Path) -> None:
     inherited = {
         "SSL_CERT_FILE": "./ca.pem",
