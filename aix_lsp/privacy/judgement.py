@@ -44,6 +44,9 @@ _PATH = re.compile(r"(?:~|\.{1,2}|[A-Za-z]:)?(?:[/\\][\w .@+-]*)+|(?:[\w@+-]+/)+
 _NUMBER = re.compile(r"[+-]?\d[\d_.,:/ -]*(?:ms|s|m|h|d|px|em|%)?")
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?")
 _PUBLIC = re.compile(r"AAAA[A-E]3NzaC1|sha\d+-|sha\d+:|h1:|md5[:-]|data:|urn:|https?:|[\w.+-]+@[\w-]+\.\w")
+_ALGORITHMS = re.compile(
+    r"(?<![A-Za-z])(?:AES|SHA|GCM|CBC|CCM|ARIA|CAMELLIA|CHACHA|POLY|3DES|DES|RC|MD|NULL|ECDHE|DHE|RSA|PSK)\d{0,4}(?![A-Za-z])"
+)
 _MIXED = re.compile(r"[A-Za-z].*[0-9]|[0-9].*[A-Za-z]")
 _CHOSEN = re.compile(r"(?=.{0,63}[!#%*?+^&$~@])[\w.!#%*?+^&$~@-]{8,64}")
 """Such as people choose where a sign is asked for."""
@@ -186,6 +189,8 @@ def _is_token(value: str, open_end: bool) -> bool:
 
 def _says_what_it_is(value: str) -> bool:
     """Whether a value is a path, a number, a date, or has something before it that names its kind."""
+    if len(_ALGORITHMS.findall(value)) >= 2:
+        return True  # TLS_PSK_WITH_AES_128_CCM
     if _PUBLIC.match(value) or _NUMBER.fullmatch(value) or _DATED.fullmatch(value):
         return True
     words = (
@@ -217,6 +222,8 @@ def is_random(value: str, least: int, open_end: bool) -> bool:
         return True
     if kinds(value) < 3 or is_hex(value) or is_uuid(value) or _says_what_it_is(value) or is_sequence(value):
         return False
+    if "_" in value and not open_end and not any(_mixes_cases(part) for part in _PARTS.split(value)):
+        return False  # DER_OID_SZ_c2pnb163v1
     digits = sum(map(str.isdigit, value))
     if not 1 <= digits <= 0.6 * len(value):
         return False
@@ -224,6 +231,10 @@ def is_random(value: str, least: int, open_end: bool) -> bool:
         return False
     few_words = word_share(value) < (0.5 if open_end else 0.35) or name_evidence(value) < -0.7 * len(value)
     return few_words and entropy(value) >= (2.8 if open_end else 3.4)
+
+
+def _mixes_cases(part: str) -> bool:
+    return any(map(str.isupper, part)) and any(map(str.islower, part))
 
 
 def _has_few_words(value: str) -> bool:

@@ -76,11 +76,17 @@ def known(line: ScannedLine) -> Iterator[tuple[int, int, int]]:
             if not text.startswith(prefix, start):
                 continue
             typed = UNFINISHED.match(text, start + len(prefix))
-            if typed and typed[0] and line.is_typed(*typed.span()) and not _may_be_a_name(prefix, typed[0]):
+            if (
+                typed
+                and typed[0]
+                and len(prefix) > 2
+                and line.is_typed(*typed.span())
+                and not _may_be_a_name(prefix, typed[0])
+            ):
                 yield start, *typed.span()
                 break
             match = expression.match(text, start)
-            if match and _is_made(match[1]):
+            if match and _is_made(match[1]) and not _may_be_a_name(prefix, match[1]):
                 yield start, *match.span(1)
                 break
         else:
@@ -101,7 +107,7 @@ def known(line: ScannedLine) -> Iterator[tuple[int, int, int]]:
 
 def _may_be_a_name(prefix: str, rest: str) -> bool:
     """Whether what is typed behind a prefix with which other names begin too is no key, as far as it goes."""
-    return len(prefix) < 3 or (prefix in ALSO_IN_NAMES and name_evidence(prefix + rest) > 0)
+    return prefix in ALSO_IN_NAMES and name_evidence(prefix + rest) > 0
 
 
 def without_name(line: ScannedLine) -> Iterator[Span]:

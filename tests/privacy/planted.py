@@ -34,20 +34,14 @@ class Plant:
 
     @property
     def known_from(self) -> int:
-        """How many of its characters are typed when it has to be found: docs/privacy.md says what is promised."""
-        if _IN_HEADER.search(self.before):
-            return 8
-        if _PREFIX.search(self.before):
-            return 8  # of fewer, a placeholder may have as many by chance; test_typed.py looks at each
+        """How many of its characters are typed when it has to be found; of fewer, a placeholder may have as many by
+        chance. What is promised from the first on is looked at in test_typed.py."""
         if self.before[-1:].isalnum() or self.before.endswith(("_", "-", ".")):
             return 12
         near = "\n".join(self.before.split("\n")[-3:])
         return 12 if _TELLING.search(near) else 16
 
 
-_IN_HEADER = re.compile(r"authorization[\"']?[ :=,\"'`]{1,5}(?:Bearer|Basic)[ ]$", re.IGNORECASE)
-_PREFIX = re.compile(r"(?:\b(?!live_)[A-Za-z0-9_-]{4,}[_.-]|\b(?!EAA)[A-Z]{4})\Z")
-"""What all keys of its kind begin with, and no name does; a shorter one takes as long as a name."""
 _TELLING = re.compile(
     r"pass|pw|ps|secret|token|key|auth|bearer|basic|cred|log[ io]|user|session|cookie|sid|sig|salt|pin|otp|seed|phrase"
     r"|mnemonic|dsn|://|@|-|[:/]$|identified|BEGIN|cert|account|conn|client|access|kind|\$|with|web|PAT\b|hash|id\b",
