@@ -43,7 +43,9 @@ _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.)[A-Za-z_$][\w$]*)
 _PATH = re.compile(r"(?:~|\.{1,2}|[A-Za-z]:)?(?:[/\\][\w .@+-]*)+|(?:[\w@+-]+/)+[\w.@+-]*\.\w{1,5}")
 _NUMBER = re.compile(r"[+-]?\d[\d_.,:/ -]*(?:ms|s|m|h|d|px|em|%)?")
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?")
-_PUBLIC = re.compile(r"AAAA[A-E]3NzaC1|sha\d+-|sha\d+:|h1:|md5[:-]|data:|urn:|https?:|[\w.+-]+@[\w-]+\.\w")
+_PUBLIC = re.compile(
+    r"AAAA[A-E]3NzaC1|sha\d+-|sha\d+:|h1:|md5[:-]|data:|urn:|https?:|[\w.+-]+@[\w.-]+\.[A-Za-z]{2,12}(?![\w!#$%?*])"
+)
 _ALGORITHMS = re.compile(
     r"(?<![A-Za-z])(?:AES|SHA|GCM|CBC|CCM|ARIA|CAMELLIA|CHACHA|POLY|3DES|DES|RC|MD|NULL|ECDHE|DHE|RSA|PSK)\d{0,4}(?![A-Za-z])"
 )

@@ -25,7 +25,7 @@ from aix_lsp.privacy.telling_words import Tells
 
 _TOKEN = re.compile(r"(?<=\\)[nrtbf]|[A-Za-z0-9_][\w.~-]{6,}")
 _TYPED_TOKEN = re.compile(r"(?<=\\)[nrtbf]|[A-Za-z0-9_][\w.~-]{3,}")
-_BARE = re.compile(r"(?<![\w+/=~.-])(?:(?<=\\)[nrt])?([A-Za-z0-9_+/][\w+/=.~-]{11,})")
+_BARE = re.compile(r"(?<![\w+/=~.-])-?(?:(?<=\\)[nrt])?([A-Za-z0-9_+/][\w+/=.~-]{11,})")
 _DIGIT = re.compile(r"\d")
 _TWILIO = re.compile(r"(?:SK|AC)([0-9a-f]{4,32})(?!\w)")
 _URL = re.compile(r"://([^\s:/@'\"`<>?#]{0,128})(?::([^\s@'\"`<>]{1,256}))?@")
@@ -107,7 +107,9 @@ def known(line: ScannedLine) -> Iterator[tuple[int, int, int]]:
 
 def _may_be_a_name(prefix: str, rest: str) -> bool:
     """Whether what is typed behind a prefix with which other names begin too is no key, as far as it goes."""
-    return prefix in ALSO_IN_NAMES and name_evidence(prefix + rest) > 0
+    if prefix not in ALSO_IN_NAMES or any(map(str.isdigit, rest)):
+        return False
+    return name_evidence(prefix + rest) > 0
 
 
 def without_name(line: ScannedLine) -> Iterator[Span]:

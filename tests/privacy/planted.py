@@ -37,7 +37,7 @@ class Plant:
         """How many of its characters are typed when it has to be found; of fewer, a placeholder may have as many by
         chance. What is promised from the first on is looked at in test_typed.py."""
         if self.before[-1:].isalnum() or self.before.endswith(("_", "-", ".")):
-            return 12
+            return 12 if re.search(r"[\w-]{5}$", self.before) else 16  # names begin with the short ones, too
         near = "\n".join(self.before.split("\n")[-3:])
         return 12 if _TELLING.search(near) else 16
 
