@@ -55,7 +55,10 @@ def main() -> None:
 
     kept = processes.environment(here=open_folder(sys.argv[1:]))
     os.environ.update(kept)
-    for name in os.environ.keys() - kept.keys():
+    for name in sorted(os.environ.keys() - kept.keys()):
+        if name.startswith(("AIX_LSP_", "HF_", "SSL_", "XDG_")):
+            where = "in the folder that aix-lsp was started in, or relative"
+            sys.stderr.write(f"aix-lsp: {name}={os.environ[name]} is ignored, for it is {where}\n")
         del os.environ[name]
     cli.main()
 

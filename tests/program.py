@@ -22,7 +22,8 @@ def run(home: Path, *arguments: str, stdin: str | None = None) -> subprocess.Com
         capture_output=True,
         text=True,
         input=stdin,
-        env={**os.environ, "AIX_LSP_HOME": str(home), "PYTHONPATH": str(ROOT)},
+        # Where it is started in the user's own folder, it believes what the environment names there.
+        env={**os.environ, "AIX_LSP_HOME": str(home), "HOME": str(home), "PYTHONPATH": str(ROOT)},
         cwd=home,
         check=False,
         timeout=150,

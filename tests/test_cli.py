@@ -93,7 +93,7 @@ def test_a_reader_that_has_gone(tmp_path: Path) -> None:
             stdout=gone,
             stderr=subprocess.PIPE,
             text=True,
-            cwd=ROOT,
+            cwd=tmp_path,
             check=False,
         )
     assert done.returncode != 0

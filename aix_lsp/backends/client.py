@@ -220,8 +220,12 @@ async def _chunks(response: aiohttp.ClientResponse, first: bytes) -> AsyncGenera
     """An answer as it comes, of which `first` was read already."""
     if first:
         yield first
-    async for chunk in response.content.iter_any():
-        yield chunk
+    try:
+        async for chunk in response.content.iter_any():
+            yield chunk
+    except RuntimeError as error:
+        # What aiohttp says where the connection was lost before the next chunk was waited for.
+        raise ConnectionResetError(str(error)) from error
 
 
 async def _body(response: aiohttp.ClientResponse, first: bytes = b"") -> str:

@@ -211,7 +211,7 @@ def is_random(value: str, least: int, open_end: bool) -> bool:
         return False
     if open_end and is_hex(value) and _MIXED.search(value) and not value.startswith("0x"):
         return True
-    if open_end and len(value) >= 12 and name_evidence(value) < (0 if len(value) >= SURELY else -2):
+    if open_end and len(value) >= SURELY and name_evidence(value) < 0:
         return not is_sequence(value)
     if open_end and kinds(value) >= 2 and _has_few_words(value) and not is_sequence(value):
         return not _says_what_it_is(value)

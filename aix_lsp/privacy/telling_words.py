@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
-from functools import lru_cache
 
 from aix_lsp.privacy.secret_kinds import BY_START, CALLEES, DIVIDED, NAMES, NOT_A_VALUE
 
@@ -104,8 +103,10 @@ _OF_NO_ACCESS = (
     "cancellation",
 )
 _REST_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_judged: dict[str, int] = {}
+"""What words say, of those met lately."""
 _silent: set[str] = set()
-"""Words that say nothing."""
+"""Those of them that say nothing."""
 
 
 def is_plain(text: str) -> bool:
@@ -130,13 +131,15 @@ def told_by(text: str) -> int:
 _DIVIDED_FLAG = 1024
 
 
-@lru_cache(maxsize=_MOST_WORDS)
 def _tells(word: str) -> int:
-    tells = _judge(word)
-    if not tells:
-        if len(_silent) >= _MOST_WORDS:
+    tells = _judged.get(word)
+    if tells is None:
+        if len(_judged) >= _MOST_WORDS:
+            _judged.clear()
             _silent.clear()
-        _silent.add(word)
+        tells = _judged[word] = _judge(word)
+        if not tells:
+            _silent.add(word)
     return tells
 
 

@@ -1,4 +1,6 @@
-"""The third to the fifth corpus: secrets as they stand in real projects, written before a look at the detector.
+"""The third to the fifth corpus: secrets as they stand in real projects.
+
+The first two were written before a look at the detector, the last after some of it was seen.
 
 `adversary.txt`, `formats.txt` and `places.txt` hold the lines, with § where the secret stands; what it was before
 anything was mended for them, and what was left out of them, is said in docs/privacy.md.

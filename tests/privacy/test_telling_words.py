@@ -42,6 +42,12 @@ def test_plain_lines_hold_nothing(style: Style) -> None:
     assert plain > 1000
 
 
+def test_words_that_were_forgotten_are_judged_again() -> None:
+    words = ["q" + "".join(chr(ord("k") + int(digit)) for digit in str(number)) for number in range(70_000)]
+    for word in [*words, *words[::1000]]:
+        assert bool(told_by(word)) != is_plain(word)
+
+
 def test_a_line_with_a_name_says_so() -> None:
     named = 0
     for line in dict.fromkeys(_lines()):
