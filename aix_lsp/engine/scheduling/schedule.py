@@ -25,13 +25,15 @@ class StepLimits:
     """Tokens a second that one client may have computed on average; 0 for any number."""
     step_tokens: int = 1024
     smallest_chunk: int = 32
-    """A prefill that is first in order gets at least this many tokens a step, whatever they cost."""
+    """A prefill that is first in order gets at least this many tokens a step, whatever they cost; one of a client who
+    has had much more than others in the step gets at most as many.
+    """
     drafts: int = 8
     ageing_s: float = 3.0
     invoked_step_s: float = 0.015
     """How long a step may take while somebody who asked by hand watches his suggestion grow."""
     decoding_step_s: float = 0.030
-    shared_step_s: float = 0.040
+    shared_step_s: float = 0.020
     """How long a step of prefill alone may take if other clients were served lately, too: the next of them waits for
     its end.
     """

@@ -16,6 +16,7 @@ from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
 from aix_lsp.engine.step import Sampled
 
 _TYPICAL_CONTEXT = 512
+_MUCH_MORE = 4
 
 
 class Scheduler:
@@ -106,6 +107,8 @@ class Scheduler:
             if sequence.state is not State.RUNNING:
                 continue
             fits = self.cost.tokens_within(seconds, spent.work, sequence.computed + sequence.pending // 2)
+            if self._has_had_more(sequence, planned):
+                fits = min(fits, self.limits.smallest_chunk)
             count = min(sequence.pending, max(min(fits, self.step_tokens - spent.tokens), least))
             if count <= 0:
                 break
@@ -113,6 +116,13 @@ class Scheduler:
             if self._room(sequence, sequence.computed + count):
                 planned.append(Planned(sequence, count))
                 spent.add(count, sequence.computed + count // 2)
+
+    def _has_had_more(self, sequence: Sequence, planned: list[Planned]) -> bool:
+        """Whether others are in the step for whom much less was computed: their tokens shall not wait for it."""
+        client, now = sequence.request.client, self._order.now
+        others = {part.sequence.request.client for part in planned} - {client}
+        debt = self._limiter.debt(client, now)
+        return any(_MUCH_MORE * self._limiter.debt(other, now) < debt for other in others)
 
     def _step_seconds(self, decoding: list[Sequence], work: Work, first: Sequence) -> float:
         """How long a step may take, given who waits for its end; `first` is the first that prefills."""

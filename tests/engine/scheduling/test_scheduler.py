@@ -69,6 +69,17 @@ def test_steps_are_shorter_while_other_clients_are_served_too() -> None:
     assert 122 <= at(8.5, step_s=4e-3) <= 124
 
 
+def test_who_has_had_much_more_rides_along_in_small_chunks() -> None:
+    made = scheduler(shared_step_s=0.021, prefill_step_s=0.021, drafts=0)
+    greedy = request(range(5000, 6000), client="greedy")
+    made.submit(greedy)
+    assert planned(step(made)) == {greedy: 200}
+    modest = request(range(50), new=50, client="modest")
+    made.submit(modest)
+    assert planned(step(made)) == {modest: 50, greedy: 32}
+    assert planned(made.plan(0.0)) == {modest: 1, greedy: 32}
+
+
 def test_prefill_rides_along_with_decoding_in_small_chunks_for_who_asked_by_hand() -> None:
     made = scheduler(invoked_step_s=0.005, decoding_step_s=0.011, drafts=0)
     typing = request(range(10), new=100, priority=0, client="a")
