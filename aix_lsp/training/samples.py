@@ -26,7 +26,7 @@ _WITH_PATH = 0.75
 _WITH_CONTEXT = 0.18
 _CONTEXT_SHARE = 0.45  # of the room
 _SMALLEST = 40  # tokens of room below which a row is padded
-_SHORTEST, _SHORT = 120, 380  # tokens of short samples
+_SHORTEST, _SHORT = 56, 240  # tokens of short samples: one decision where to end in each
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w{2,}")
 
 
