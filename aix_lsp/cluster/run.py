@@ -65,8 +65,10 @@ def prepare(haproxy: bool = False) -> str:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(32)
+    # Said either way: an environment that asks for HAProxy would have its control socket open to all users.
+    os.environ["RAY_SERVE_ENABLE_HA_PROXY"] = "1" if haproxy else "0"
     if haproxy:
-        os.environ |= {"RAY_SERVE_ENABLE_HA_PROXY": "1", **_haproxy(folder)}
+        os.environ.update(_haproxy(folder))
     return folder
 
 
