@@ -47,6 +47,9 @@ def open_folder(arguments: list[str]) -> str | None:
     return "" if arguments[:1] in (["serve"], ["cluster"]) else None
 
 
+_TOLD = ("AIX_LSP_", "HF_", "HOME", "SSL_", "USERPROFILE", "XDG_")
+
+
 def main() -> None:
     """The entry point of the program."""
     sys.path[:] = close_module_path(sys.path, dict(os.environ), safe=bool(sys.flags.safe_path))
@@ -54,12 +57,13 @@ def main() -> None:
     from aix_lsp import cli, processes
 
     kept = processes.environment(here=open_folder(sys.argv[1:]))
-    os.environ.update(kept)
-    for name in sorted(os.environ.keys() - kept.keys()):
-        if name.startswith(("AIX_LSP_", "HF_", "SSL_", "XDG_")):
+    for name, value in sorted(os.environ.items()):
+        if kept.get(name) != value and name.startswith(_TOLD) and sys.stderr is not None:
             where = "in the folder that aix-lsp was started in, or relative"
-            sys.stderr.write(f"aix-lsp: {name}={os.environ[name]} is ignored, for it is {where}\n")
-        del os.environ[name]
+            sys.stderr.write(f"aix-lsp: {name}={value} is ignored, for it is {where}\n")
+        if name not in kept:
+            del os.environ[name]
+    os.environ.update(kept)
     cli.main()
 
 

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,9 @@ _FILES = frozenset(
 """Files and folders that would be looked for in the current folder where they are relative."""
 _LONGEST_VALUE = 4096
 """Characters of what may be a file's path."""
-_OWN = frozenset(("PWD", "OLDPWD", "HOME", "USERPROFILE"))
+_WHERE_WE_ARE = frozenset(("PWD", "OLDPWD"))
+_HOMES = frozenset(("HOME", "USERPROFILE"))
+"""Where a program finds the user's own folder, first of all settings."""
 _QUIET: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 # Windows' way of keeping a process alive when its starter, the terminal or the editor goes.
 _DETACHED: int = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(
@@ -82,12 +85,14 @@ def environment(inherited: Mapping[str, str] | None = None, here: str | None = N
     """The environment of a child process; `inherited` is ours, `here` the current folder, where not given."""
     inherited = os.environ if inherited is None else inherited
     here = _current_folder() if here is None else here
-    project = "" if _is_home(here, inherited) else here
+    home = _home_of_account() or next((inherited[name] for name in _HOMES if inherited.get(name)), "")
+    project = "" if here and home and Path(home).resolve().is_relative_to(here) else here
     found = {
         name: _elsewhere_only(value, project) if name in _LISTS else value
         for name, value in inherited.items()
         if _harmless(name, value, here) and (name in _LISTS or not _leads_into(name, value, project))
     }
+    found |= dict.fromkeys(_HOMES & (inherited.keys() - found.keys()), home)
     found |= {"PYTHONPATH": _module_path(inherited.get("PYTHONPATH", ""), here), "PYTHONSAFEPATH": "1"}
     if sys.platform == "win32":
         found["NoDefaultCurrentDirectoryInExePath"] = "1"  # else programs are looked for in the folder first
@@ -183,8 +188,8 @@ def _elsewhere_only(value: str, project: str) -> str:
 
 def _leads_into(name: str, value: str, project: str) -> bool:
     """Whether a variable names something in the project, as its author would have it: our folders, the temporary one,
-    authorities for TLS, git's settings, compilers, anything."""
-    if name in _OWN:
+    authorities for TLS, git's settings, compilers, the home folder, anything."""
+    if name in _WHERE_WE_ARE:
         return False
     if name in _FILES and os.sep in value and not Path(value).is_absolute():
         return True
@@ -192,10 +197,17 @@ def _leads_into(name: str, value: str, project: str) -> bool:
     return any(Path(entry).is_absolute() and not _elsewhere(entry, project) for entry in entries)
 
 
-def _is_home(here: str, inherited: Mapping[str, str]) -> bool:
-    """Whether the current folder is the user's own, in which everything else lies too, or one above it."""
-    home = inherited.get("HOME") or inherited.get("USERPROFILE") or ""
-    return bool(here and home) and Path(home).resolve().is_relative_to(here)
+@lru_cache(maxsize=1)
+def _home_of_account() -> str:
+    """The user's own folder as the system's list of users has it, whatever the environment says; "" if unknown."""
+    try:
+        import pwd
+    except ImportError:
+        return ""  # Windows
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return ""  # a container that runs as a number
 
 
 def _current_folder() -> str:

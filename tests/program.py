@@ -16,15 +16,19 @@ SOURCE = f"{HEAD}]\n\n\nprint(read_lines('a.txt'))\n"
 CURSOR = "3:42"
 
 
-def run(home: Path, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    home: Path, *arguments: str, stdin: str | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run it with its files under `home`, in another folder: what the environment names in that is not believed."""
+    work = cwd or home / "work"
+    work.mkdir(exist_ok=True)
     return subprocess.run(
         [*PROGRAM, *arguments],
         capture_output=True,
         text=True,
         input=stdin,
-        # Where it is started in the user's own folder, it believes what the environment names there.
         env={**os.environ, "AIX_LSP_HOME": str(home), "HOME": str(home), "PYTHONPATH": str(ROOT)},
-        cwd=home,
+        cwd=work,
         check=False,
         timeout=150,
     )

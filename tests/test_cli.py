@@ -17,7 +17,8 @@ from tests.program import PROGRAM, ROOT, SOURCE, run
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    file = tmp_path / "sample.py"
+    file = tmp_path / "project" / "sample.py"
+    file.parent.mkdir()
     file.write_text(SOURCE)
     return file
 
@@ -77,7 +78,7 @@ WRONG = [
 def test_mistakes_are_told_in_words(arguments: list[str], told: str, source: Path) -> None:
     (source.parent / "binary.py").write_bytes(b"a\0b")
     (source.parent / "latin.py").write_bytes(b"a\xe4b")
-    done = run(source.parent, *arguments)
+    done = run(source.parents[1], *arguments, cwd=source.parent)
     assert done.returncode in (1, 2)
     assert told in done.stderr
     assert "Traceback" not in done.stderr

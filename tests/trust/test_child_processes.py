@@ -110,13 +110,63 @@ def test_a_relative_file_is_not_looked_for_in_the_open_folder(tmp_path: Path) ->
     assert found.keys() & inherited.keys() == {"HTTPS_PROXY"}
 
 
-def test_in_the_users_own_folder_all_of_the_users_settings_hold(tmp_path: Path) -> None:
-    inherited = {
-        "HOME": str(tmp_path),
-        "XDG_CONFIG_HOME": str(tmp_path / "settings"),
-        "TMPDIR": str(tmp_path / "tmp"),
-    }
+@pytest.fixture(name="account")
+def _account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home folder of a user, by the system's list of users."""
+    home = tmp_path / "account"
+    home.mkdir()
+    monkeypatch.setattr(processes, "_home_of_account", lambda: str(home))
+    return home
+
+
+@pytest.mark.parametrize("place", ["", "home", "../other/home"])
+def test_a_project_does_not_become_the_users_home_by_saying_so(
+    tmp_path: Path, account: Path, place: str
+) -> None:
+    """What an `.envrc` sets; another home elsewhere is the user's own choice."""
+    project = tmp_path / "project"
+    home = os.path.normpath(project / place)
+    inherited = {"HOME": home, "AIX_LSP_HOME": str(project / "x"), "XDG_CONFIG_HOME": str(project / "y")}
+    found = processes.environment(inherited, str(project))
+    assert found.keys() & inherited.keys() == {"HOME"}
+    assert found["HOME"] == (home if ".." in place else str(account))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no list of users to ask")
+def test_a_project_that_calls_itself_home_configures_nothing(tmp_path: Path) -> None:
+    """The whole program, with the system's own list of users."""
+    (tmp_path / ".config" / "aix-lsp").mkdir(parents=True)
+    (tmp_path / ".config" / "aix-lsp" / "config.toml").write_text('url = "http://evil.example"\n')
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "AIX_"))}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "aix_lsp", "settings"],
+        cwd=tmp_path,
+        env=inherited | {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0 and "evil.example" not in done.stdout
+    assert f"HOME={tmp_path} is ignored" in done.stderr
+
+
+def test_where_the_system_knows_no_user_the_environment_is_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container that runs as a number."""
+    monkeypatch.setattr(processes, "_home_of_account", lambda: "")
+    inherited = {"HOME": str(tmp_path), "AIX_LSP_HOME": str(tmp_path / "x")}
     assert processes.environment(inherited, str(tmp_path)).items() >= inherited.items()
+
+
+def test_in_the_users_own_folder_all_of_the_users_settings_hold(account: Path) -> None:
+    inherited = {
+        "HOME": str(account),
+        "XDG_CONFIG_HOME": str(account / "settings"),
+        "TMPDIR": str(account / "tmp"),
+    }
+    assert processes.environment(inherited, str(account)).items() >= inherited.items()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the variable is Unix's")
