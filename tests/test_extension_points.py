@@ -97,7 +97,7 @@ except BadField as error:
 FILTER = '''
 """Ends a suggestion before a word that nobody wants."""
 
-from aix_lsp.completion.postprocess.filter import Cut
+from aix_lsp.completion.postprocess import Cut
 
 
 def probe(text: str, cursor: object, done: bool) -> Cut:

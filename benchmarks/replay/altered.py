@@ -15,9 +15,8 @@ from typing import Any
 from aix_lsp import statistics
 from aix_lsp.cli import main as serve
 from aix_lsp.completion.context.provider import ContextProvider
-from aix_lsp.completion.postprocess import pipeline
+from aix_lsp.completion.postprocess import Cut, pipeline
 from aix_lsp.completion.postprocess.balance import Fitted
-from aix_lsp.completion.postprocess.filter import Cut
 from aix_lsp.completion.reuse import ReuseStore
 
 REUSE, FIT, WHOLE_WORDS = "reuse", "fit", "whole_words"

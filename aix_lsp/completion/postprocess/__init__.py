@@ -1,1 +1,17 @@
-"""From what a model wrote to what is shown: small pure functions that work on a text as it streams in."""
+"""The filters of what a model writes. Each takes the text so far, the cursor and whether the text is complete."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Cut(NamedTuple):
+    """The part of a generated text that may be shown, and whether nothing further ever will be.
+
+    Filters see the whole text so far, and work on streams: what they show of a text's beginning is the
+    beginning of what they show of the whole. What is undecided is held back until more text, or the end,
+    decides. (`repetition` is the exception.)
+    """
+
+    text: str
+    stop: bool = False

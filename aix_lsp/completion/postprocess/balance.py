@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from aix_lsp.completion.brackets import PAIRS, Bracket, Unpaired, brackets, state_at, unpaired
 from aix_lsp.completion.cursor import AFTER, BEFORE, CursorContext
-from aix_lsp.completion.postprocess.filter import Cut
+from aix_lsp.completion.postprocess import Cut
 from aix_lsp.fim.block import indentation
 from aix_lsp.fim.closers import only_closers, without_closers
 

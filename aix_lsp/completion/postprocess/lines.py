@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from aix_lsp.completion.brackets import state_at
 from aix_lsp.completion.cursor import CursorContext
-from aix_lsp.completion.postprocess.filter import Cut
+from aix_lsp.completion.postprocess import Cut
 from aix_lsp.fim.block import BlockEnd, opens_block
 from aix_lsp.languages import language_of
 

@@ -9,7 +9,8 @@ from functools import cache
 
 from aix_lsp.completion.brackets import state_at
 from aix_lsp.completion.cursor import CursorContext
-from aix_lsp.completion.postprocess.filter import Cut, shared_length
+from aix_lsp.completion.postprocess import Cut
+from aix_lsp.completion.postprocess.duplicates import shared_length
 from aix_lsp.fim.templates import FAMILIES
 from aix_lsp.languages import language_of
 

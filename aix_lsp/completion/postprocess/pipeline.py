@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 
 from aix_lsp.completion.cursor import CursorContext
+from aix_lsp.completion.postprocess import Cut
 from aix_lsp.completion.postprocess.balance import Fitted, balance, fit
 from aix_lsp.completion.postprocess.duplicates import above, below, echo, overlap, repetition
-from aix_lsp.completion.postprocess.filter import Cut
 from aix_lsp.completion.postprocess.lines import indentation, one_line, scope, tabs, trailing
 from aix_lsp.completion.postprocess.markers import chat, markers, placeholders
 
