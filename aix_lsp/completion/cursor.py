@@ -8,7 +8,7 @@ from typing import Literal
 from aix_lsp.completion.brackets import BLOCK_COMMENT, LINE_COMMENT, state_at, unpaired
 from aix_lsp.completion.text import DocumentSnapshot, Position
 from aix_lsp.fim.block import indentation, opens_block
-from aix_lsp.fim.closers import only_closers
+from aix_lsp.fim.closers import only_closers, without_closers, without_leading
 from aix_lsp.fim.reading import Lines, read, read_back
 from aix_lsp.languages import language_of
 
@@ -17,6 +17,9 @@ Multiline = Literal["auto", "always", "never"]
 
 BEFORE = 4096
 AFTER = 2048
+NEAR_BEFORE = 256
+"""Characters before a place that must be the same for it to be the same place; fewer at a document's start."""
+NEAR_AFTER = 64
 _LOOK_AT = 64
 """Lines in each direction whose endings are counted."""
 
@@ -133,6 +136,17 @@ def _body_below(cursor: CursorContext) -> bool:
 def _between_block_brackets(line: str, rest: str) -> bool:
     """Whether the cursor is in a pair of brackets that an editor closed as its block was opened."""
     return line.rstrip().endswith("{") and rest.startswith("}")
+
+
+def near_after(after: str) -> str:
+    """The part of the text right of a cursor that must be the same, without an editor's closers."""
+    return without_closers(after[: 2 * NEAR_AFTER])[:NEAR_AFTER]
+
+
+def near_after_forms(after: str) -> list[str]:
+    """`near_after`, also as it was before the editor paired a bracket in mid-line; most likely first."""
+    near = after[: 2 * NEAR_AFTER]
+    return list(dict.fromkeys(map(near_after, (near, *without_leading(near)))))
 
 
 def line_ending(text: Lines, near: int) -> str:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aix_lsp.completion.cursor import NEAR_AFTER, NEAR_BEFORE, near_after, near_after_forms
 from aix_lsp.completion.debounce import Debouncer
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.request import CompletionContext, CompletionRequest, ContentModified, PendingRequest
-from aix_lsp.completion.reuse import NEAR_AFTER, NEAR_BEFORE, compatible, near_after, near_after_forms
 from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Span, Text, after, follow, typed_in
 from aix_lsp.fim.reading import read, read_back
 from aix_lsp.fim.window import Window
 
 _REMEMBERED_CHANGES = 64
+MOST_TYPED_AHEAD = 24
+"""How many characters a typist may be ahead of a running generation before it is given up."""
+_PAIRED = re.compile(r"[)\]}>\"'`]{1,4}\Z")
 
 
 @dataclass(slots=True)
@@ -199,3 +203,19 @@ def _goes_along(running: _Running, typed: str) -> bool:
         return True
     tracks = running.generation.tracks
     return not tracks or any(compatible(running.head + track.raw, typed, running=True) for track in tracks)
+
+
+def compatible(produced: str, typed: str, running: bool) -> bool:
+    """Whether `typed` is the head of `produced`, or, of a running generation, may yet become it.
+
+    Brackets and quotes at the end of `typed` may be the editor's, which pairs them.
+    """
+    paired = _PAIRED.search(typed)
+    shortest = paired.start() if paired else len(typed)
+    for end in range(len(typed), shortest - 1, -1):
+        form = typed[:end]
+        if produced.startswith(form):
+            return True
+        if running and form.startswith(produced) and len(form) - len(produced) <= MOST_TYPED_AHEAD:
+            return True
+    return False

@@ -1,6 +1,8 @@
 """Finds the generation that answers a request: a finished one, a running one, or a new one.
 
-Owns the generations. Knows nothing of how answers are put together.
+What was typed since a generation began is the head of its text, so the place where it began is found without
+knowing how the cursor came there: by typing, accepting a part, backspacing or undoing. Owns the generations. Knows
+nothing of how answers are put together.
 """
 
 from __future__ import annotations
@@ -8,24 +10,30 @@ from __future__ import annotations
 import itertools
 import logging
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Generic, Literal, NamedTuple, TypeVar
+
+from cachetools import TTLCache
 
 from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable
 from aix_lsp.completion.context.provider import ContextProvider
+from aix_lsp.completion.cursor import BEFORE, NEAR_BEFORE, CursorContext, near_after, near_after_forms
 from aix_lsp.completion.debounce import Mean
-from aix_lsp.completion.document_state import DocumentState
+from aix_lsp.completion.document_state import MOST_TYPED_AHEAD, DocumentState
 from aix_lsp.completion.generation import Generation
-from aix_lsp.completion.prefetch import after_acceptance, after_line_break
 from aix_lsp.completion.prompt import Prompt, PromptBuilder, prefetched, varied
-from aix_lsp.completion.request import CompletionContext, ContentModified, Suggestion, completion_context
-from aix_lsp.completion.reuse import ReuseStore, reuse_key
+from aix_lsp.completion.request import CompletionContext
 
 Origin = Literal["generated", "joined", "reused"]
 
 log = logging.getLogger(__name__)
+
+_TAIL = 12
+LOOK_BACK = BEFORE - NEAR_BEFORE
+"""The longest text that can have been typed along."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,33 +130,6 @@ class GenerationCache:
         self._store.put(reuse_key(context.cursor, context.settings_key), generation)
         return GenerationRef(generation, "", "generated")
 
-    def prefetch(
-        self,
-        context: CompletionContext,
-        ref: GenerationRef,
-        suggestion: Suggestion | None,
-        state: DocumentState,
-    ) -> None:
-        """Begin with what follows a suggestion just given, at the lowest class, while the user reads it.
-
-        Where there was nothing to give, since the line has ended, that is the next line.
-        """
-        generation = ref.generation
-        if not generation.complete:
-            return
-        if suggestion is not None:
-            request = after_acceptance(
-                context, suggestion, generation.tracks[int(suggestion.id.rpartition(".")[2])]
-            )
-        else:
-            request = after_line_break(context, ref.typed, generation.tracks[0])
-        further = (
-            completion_context(request, context.settings, self._backend.status.model) if request else None
-        )
-        if further is not None and self.find(further, state) is None:
-            with suppress(ContentModified):
-                self.begin(further, state, prefetched_for=generation)
-
     def forget(self, uri: str) -> None:
         """Drop what is stored of a document."""
         self._store.forget(uri)
@@ -211,3 +192,83 @@ def _ended_its_line(generation: Generation, context: CompletionContext) -> bool:
         and context.request.trigger == "automatic"
         and all(track.finish_reason == "stop" for track in generation.tracks)
     )
+
+
+class ReuseKey(NamedTuple):
+    """What makes two places the same: file, language, near text on both sides, settings of generation."""
+
+    uri: str
+    language: str
+    before: str
+    after: str
+    settings_key: Hashable
+
+
+class Hit(NamedTuple, Generic[T]):
+    """A stored value, and what was typed since its place."""
+
+    value: T
+    typed: str
+
+
+def reuse_key(cursor: CursorContext, settings_key: Hashable = None) -> ReuseKey:
+    """The key of a cursor's place."""
+    return ReuseKey(
+        cursor.uri, cursor.language, cursor.before[-NEAR_BEFORE:], near_after(cursor.after), settings_key
+    )
+
+
+class ReuseStore(Generic[T]):
+    """A bounded store of values by place; the least recently used go first, and all after an idle while."""
+
+    def __init__(self, clock: Callable[[], float], size: int = 512, seconds: float = 900.0) -> None:
+        self._entries: TTLCache[ReuseKey, T] = TTLCache(size, seconds, clock)
+        self._longest = MOST_TYPED_AHEAD
+        # What is in the cache, and the last characters before each place. Hundreds of places are looked at
+        # for a keystroke, and asking the cache about each takes 20 µs, where these take a fifth of one.
+        self._known: set[ReuseKey] = set()
+        self._tails: set[str] = set()
+
+    def put(self, at: ReuseKey, value: T) -> None:
+        """Store a value at a place, instead of what was there."""
+        self._entries[at] = value
+        if len(self._known) > 2 * self._entries.maxsize:
+            self._known = set(self._entries)
+            self._tails = {kept.before[-_TAIL:] for kept in self._known}
+        self._known.add(at)
+        self._tails.add(at.before[-_TAIL:])
+
+    def grew(self, length: int) -> None:
+        """Say that some value's text has this many characters; lookups go back as far as the longest."""
+        self._longest = min(LOOK_BACK, max(self._longest, length + MOST_TYPED_AHEAD))
+
+    def look_back(self, cursor: CursorContext, settings_key: Hashable = None) -> Iterator[Hit[T]]:
+        """What was stored at the cursor's place and at those before it, nearest first.
+
+        Whether what was typed since is the head of the value's text is for the caller to see.
+        """
+        if not self._entries:
+            return
+        before = cursor.before
+        forms = near_after_forms(cursor.after)
+        for back in range(min(self._longest, len(before)) + 1):
+            end = len(before) - back
+            if before[max(0, end - _TAIL) : end] not in self._tails:
+                continue
+            near = before[max(0, end - NEAR_BEFORE) : end]
+            for after in forms:
+                at = ReuseKey(cursor.uri, cursor.language, near, after, settings_key)
+                if at in self._known and (value := self._entries.get(at)) is not None:
+                    yield Hit(value, before[end:])
+
+    def forget(self, uri: str) -> None:
+        """Drop what belongs to one document."""
+        for at in [at for at in self._entries if at.uri == uri]:
+            self._entries.pop(at, None)
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._entries.clear()
+        self._known.clear()
+        self._tails.clear()
+        self._longest = MOST_TYPED_AHEAD

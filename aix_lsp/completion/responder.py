@@ -1,26 +1,44 @@
-"""One request from start to final answer: reuses, joins or starts a generation, and passes on its text.
+"""One request from start to final answer: reuses, joins or starts a generation, and makes suggestions of its text.
 
-Keeps nothing between requests.
+Then prefetches what would follow. Keeps nothing between requests.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
 
 from aix_lsp.backends.base import Backend, BackendUnavailable
-from aix_lsp.completion.candidates import SuggestionList
 from aix_lsp.completion.context.provider import ContextProvider
+from aix_lsp.completion.cursor import CursorContext, with_ending
 from aix_lsp.completion.document_state import DocumentState
-from aix_lsp.completion.generation import Generation
+from aix_lsp.completion.generation import Generation, Track
 from aix_lsp.completion.generation_cache import GenerationCache, GenerationRef
+from aix_lsp.completion.postprocess import pipeline
 from aix_lsp.completion.prompt import context_chars
-from aix_lsp.completion.request import CompletionContext, PendingRequest, Update
+from aix_lsp.completion.request import (
+    CompletionContext,
+    CompletionRequest,
+    ContentModified,
+    PendingRequest,
+    SelectedCompletion,
+    Suggestion,
+    Update,
+    completion_context,
+)
 from aix_lsp.completion.telemetry import Telemetry
+from aix_lsp.fim.block import opens_block
+from aix_lsp.fim.reading import normalise
+from aix_lsp.languages import language_of
 from aix_lsp.machine import on_battery
 from aix_lsp.settings import Settings
 
 _LOOK_S = 0.05
+_LIKELY = 0.1
+"""Less likely suggestions are rarely taken whole (in the replay 1 of 20, above it 1 of 4)."""
 
 
 class Responder:
@@ -60,7 +78,7 @@ class Responder:
                 self._telemetry.answered(context, ref, answer.suggestions)
                 if _prefetches(context.settings) and context.request.channel != "popup":
                     soon = asyncio.get_running_loop().call_soon
-                    soon(self._cache.prefetch, context, ref, next(iter(answer.suggestions), None), state)
+                    soon(self._prefetch, context, ref, next(iter(answer.suggestions), None), state)
             if done or changed:
                 yield Update(answer.suggestions, done)
                 if done:
@@ -104,6 +122,112 @@ class Responder:
             pending.check()
         return waited and self._backend.status.state == "ready" and not pending.late
 
+    def _prefetch(
+        self,
+        context: CompletionContext,
+        ref: GenerationRef,
+        suggestion: Suggestion | None,
+        state: DocumentState,
+    ) -> None:
+        """Begin with what follows a suggestion just given, at the lowest class, while the user reads it.
+
+        Where there was nothing to give, since the line has ended, that is the next line.
+        """
+        generation = ref.generation
+        if not generation.complete:
+            return
+        if suggestion is not None:
+            track = generation.tracks[int(suggestion.id.rpartition(".")[2])]
+            request = _after_acceptance(context, suggestion, track)
+        else:
+            request = _after_line_break(context, ref.typed, generation.tracks[0])
+        if request is None:
+            return
+        further = completion_context(request, context.settings, self._backend.status.model)
+        if further is not None and self._cache.find(further, state) is None:
+            with suppress(ContentModified):
+                self._cache.begin(further, state, prefetched_for=generation)
+
+
+def takes_context(settings: Settings, backend: Backend) -> bool:
+    """Whether other files are wanted in prompts."""
+    return context_chars(settings, backend.status.model) > 0
+
+
+class SuggestionList:
+    """The suggestions for a request, as they grow."""
+
+    def __init__(self, context: CompletionContext, pending: PendingRequest) -> None:
+        self.suggestions: tuple[Suggestion, ...] = ()
+        self._context = context
+        self._pending = pending
+        self._first_ms = 0.0
+
+    def take(self, ref: GenerationRef) -> bool:
+        """Look at the generation again; whether a text has changed."""
+        found = candidates(ref.generation, ref.typed, self._context.cursor)[: self._context.candidates]
+        if found and not self._first_ms:
+            self._first_ms = self._pending.elapsed_ms
+        old = [(suggestion.text, suggestion.replace_right) for suggestion in self.suggestions]
+        self.suggestions = tuple(self._suggestion(candidate, ref) for candidate in found)
+        return old != [(candidate.text, candidate.replace_right) for candidate in found]
+
+    def _suggestion(self, candidate: Candidate, ref: GenerationRef) -> Suggestion:
+        generation, reused = ref.generation, ref.origin == "reused"
+        return Suggestion(
+            id=f"{generation.name}.{candidate.index}",
+            text=candidate.text,
+            replace_right=candidate.replace_right,
+            source="reuse" if reused else "model",
+            prompt_tokens=0 if reused else generation.usage.prompt_tokens,
+            reused_tokens=0 if reused else generation.usage.cached_tokens,
+            completion_tokens=0 if reused else generation.completion_tokens,
+            first_text_ms=self._first_ms,
+            total_ms=self._pending.elapsed_ms,
+            mean_logprob=candidate.mean_logprob,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One distinct text to insert; `index` is its track's."""
+
+    index: int
+    text: str
+    replace_right: int
+    mean_logprob: float | None
+
+
+def candidates(generation: Generation, typed: str, cursor: CursorContext) -> list[Candidate]:
+    """What is left of a generation once `typed` has been typed, for `cursor`; best first.
+
+    Of one that still grows, the word being written is kept back: it may be taken off at the end. Of several, those
+    come first that parse in their place as the model wrote them, once they are whole.
+    """
+    found: dict[str, Candidate] = {}
+    for index, track in enumerate(generation.tracks):
+        text = track.rest(typed)
+        if not track.stopped:
+            text = pipeline.whole_words(text)
+        fitted = pipeline.fit(text, cursor)
+        if fitted.text.strip():
+            ended = with_ending(fitted.text, cursor.ending)
+            candidate = Candidate(index, ended, fitted.replace_right, track.mean_logprob)
+            found.setdefault("".join(ended.split()), candidate)
+    if len(found) == 1 or not generation.finished:
+        return sorted(found.values(), key=_rank)
+
+    def errors(each: Candidate) -> int:
+        return pipeline.syntax_errors(each.text, each.replace_right, cursor)
+
+    return sorted(found.values(), key=lambda each: (errors(each), *_rank(each)))
+
+
+def _rank(candidate: Candidate) -> tuple[bool, float, int]:
+    """The likeliest choice first: the first track, which is the model's own; then by likelihood a token."""
+    logprob = candidate.mean_logprob
+    return candidate.index > 0, -logprob if logprob is not None else 0.0, candidate.index
+
 
 def _prefetches(settings: Settings) -> bool:
     """Whether to prefetch what follows a suggestion; a remote server's tokens may cost money."""
@@ -112,6 +236,51 @@ def _prefetches(settings: Settings) -> bool:
     return settings.prefetch == "always" or (settings.prefetch == "auto" and not settings.url)
 
 
-def takes_context(settings: Settings, backend: Backend) -> bool:
-    """Whether other files are wanted in prompts."""
-    return context_chars(settings, backend.status.model) > 0
+def _after_acceptance(
+    context: CompletionContext, suggestion: Suggestion, track: Track
+) -> CompletionRequest | None:
+    """The request that will come when `suggestion`, from `track`, is accepted; None where that is unlikely.
+
+    Where the model has ended its line, the next request comes on a new line, which the editor indents as that one;
+    behind what opens a block it comes at once.
+    """
+    if not _likely(track):
+        return None
+    line = (context.cursor.line_before + normalise(suggestion.text)).rpartition("\n")[2]
+    if _ended(context, track) and not opens_block(line, language_of(context.cursor.language)):
+        return _below(context, suggestion.text, suggestion.replace_right, line)
+    return _after(context, suggestion.text, suggestion.replace_right)
+
+
+def _after_line_break(context: CompletionContext, typed: str, track: Track) -> CompletionRequest | None:
+    """The request that will come when the line is broken; None where `track` does not end it at the cursor.
+
+    `typed` is what was typed of the track: who went along with it to the line's end goes on below.
+    """
+    wrote_more = not track.raw.startswith(typed) or track.raw[len(typed) :].strip()
+    if wrote_more or not _ended(context, track) or not (typed or _likely(track)):
+        return None
+    return _below(context, "", 0, context.cursor.line_before) if context.cursor.line_before.strip() else None
+
+
+def _likely(track: Track) -> bool:
+    return track.logprob is not None and math.exp(track.logprob) >= _LIKELY
+
+
+def _ended(context: CompletionContext, track: Track) -> bool:
+    return not context.multiline and track.finish_reason == "stop"
+
+
+def _below(context: CompletionContext, text: str, replaced: int, line: str) -> CompletionRequest | None:
+    """The request on a new line behind `text`, which ends with `line`."""
+    if context.cursor.line_after[replaced:].strip():
+        return None  # nobody breaks the line there
+    return _after(context, text + context.cursor.ending + line[: len(line) - len(line.lstrip())], replaced)
+
+
+def _after(context: CompletionContext, text: str, replaced: int) -> CompletionRequest | None:
+    if context.request.selected is not None:
+        return None
+    entry = SelectedCompletion(context.request_position, text, replaced)
+    document, position = context.request.document, context.request.position
+    return CompletionRequest(document, position, "automatic", "prefetch", selected=entry)

@@ -15,9 +15,9 @@ from typing import Any
 from aix_lsp import statistics
 from aix_lsp.cli import main as serve
 from aix_lsp.completion.context.provider import ContextProvider
+from aix_lsp.completion.generation_cache import ReuseStore
 from aix_lsp.completion.postprocess import Cut, pipeline
 from aix_lsp.completion.postprocess.balance import Fitted
-from aix_lsp.completion.reuse import ReuseStore
 
 REUSE, FIT, WHOLE_WORDS = "reuse", "fit", "whole_words"
 OTHERS = (REUSE, FIT, WHOLE_WORDS)

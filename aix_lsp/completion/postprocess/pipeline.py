@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from aix_lsp.completion.cursor import CursorContext
 from aix_lsp.completion.postprocess import Cut
@@ -11,8 +12,9 @@ from aix_lsp.completion.postprocess.balance import Fitted, balance, fit
 from aix_lsp.completion.postprocess.duplicates import above, below, echo, overlap, repetition
 from aix_lsp.completion.postprocess.lines import indentation, one_line, scope, tabs, trailing
 from aix_lsp.completion.postprocess.markers import chat, markers, placeholders
+from aix_lsp.grammars import parse
 
-__all__ = ["Cut", "Fitted", "apply", "fit", "of", "whole_words"]
+__all__ = ["Cut", "Fitted", "apply", "fit", "of", "syntax_errors", "whole_words"]
 
 Filter = Callable[[str, CursorContext, bool], Cut]
 
@@ -46,6 +48,8 @@ BLOCK: tuple[Filter, ...] = (
     trailing,
 )
 
+_TIME_LIMIT_S = 0.05
+"""On the event loop: a text that was made to take longer is not judged."""
 _LAST_WORD = re.compile(r"((?<![.:])(\.|::)|->|\\)\w*\Z|(?<=\W)\w+\Z")
 
 
@@ -74,3 +78,29 @@ def whole_words(text: str) -> str:
     """The text up to its last word, which may be half of one; one that is all there is stays."""
     head = _LAST_WORD.sub("", text).rstrip()
     return head if head else text
+
+
+def syntax_errors(text: str, replaced: int, cursor: CursorContext) -> int:
+    """Syntax errors around a cursor with `text` in place of `replaced` characters right of it.
+
+    Says something only beside the number for another text, since what is seen begins and ends anywhere. 0 for
+    languages without a grammar.
+    """
+    return _errors(cursor.before + text + cursor.after[replaced:], cursor.language)
+
+
+@lru_cache(maxsize=32)
+def _errors(source: str, language: str) -> int:
+    tree = parse(source.encode("utf-8", "replace"), language, _TIME_LIMIT_S)
+    if tree is None:
+        return 0
+    count, walk = 0, tree.walk()
+    while True:
+        node = walk.node
+        assert node is not None
+        count += node.is_error or node.is_missing
+        if node.has_error and walk.goto_first_child():
+            continue
+        while not walk.goto_next_sibling():
+            if not walk.goto_parent():
+                return count

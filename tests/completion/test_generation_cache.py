@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from aix_lsp.completion.cursor import CursorContext
-from aix_lsp.completion.reuse import LOOK_BACK, MOST_TYPED_AHEAD, ReuseStore, compatible, reuse_key
+from aix_lsp.completion.document_state import MOST_TYPED_AHEAD, compatible
+from aix_lsp.completion.generation_cache import LOOK_BACK, ReuseStore, reuse_key
 
 
 def cursor(before: str, after: str = "\n", uri: str = "file:///a", language: str = "python") -> CursorContext:

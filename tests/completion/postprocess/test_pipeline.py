@@ -1,13 +1,15 @@
-"""What every filter promises of a stream: nothing shown is taken back, and "stop" means stop."""
+"""What the filters promise of a stream (nothing shown is taken back, "stop" means stop), and the count of errors."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from aix_lsp.completion.cursor import CursorContext
 from aix_lsp.completion.postprocess.duplicates import repetition
-from aix_lsp.completion.postprocess.pipeline import apply
+from aix_lsp.completion.postprocess.pipeline import apply, syntax_errors
+from tests.completion.postprocess.cursors import cursor as cursor_at
 
 snippets = st.sampled_from(
     [
@@ -77,3 +79,28 @@ def test_what_is_shown_was_written_there_in_one_piece(
     # Only a fence, and the indentation or the line that stands there already, may be missing in front.
     assert written.startswith(shown) or written.lstrip(" \t").startswith(shown) or f"\n{shown}" in written
     assert shown == "" or shown.strip()
+
+
+@pytest.mark.parametrize(
+    ("source", "good", "bad", "language"),
+    [
+        ("x = f(|\ny = 1\n", "a)", "a]", "python"),
+        ("  y = 1\n        return x\nz = |\n", "f(1)", "f(1))", "python"),
+        ("const f = () => {|\n", " g(); }", " g();", "javascript"),
+        ("let x: number = |;\n", "f(1)", "f(1", "typescript"),
+        ("func f() int {\n\t|\n}\n", "return 1", "return 1)", "go"),
+        ("é = |\n", '"😀"', '"😀', "python"),
+    ],
+)
+def test_a_text_that_parses_has_fewer_errors(source: str, good: str, bad: str, language: str) -> None:
+    here = cursor_at(source, language)
+    assert syntax_errors(good, 0, here) < syntax_errors(bad, 0, here)
+
+
+def test_errors_of_what_is_replaced_do_not_count() -> None:
+    here = cursor_at("f(|)\n", "python")
+    assert syntax_errors("a)", 1, here) == 0 < syntax_errors("a)", 0, here)
+
+
+def test_languages_without_a_grammar_have_no_errors() -> None:
+    assert syntax_errors("))", 0, cursor_at("x = |", "klingon")) == 0
