@@ -25,6 +25,16 @@ client_secret_1.apps.json secrets.yml secret.yaml db-secret.yaml master.key terr
 terraform.tfstate.backup x.ovpn rclone.conf .s3cfg .boto auth.json .terraformrc
 .terraform.d/credentials.tfrc.json .m2/settings.xml .gem/credentials wp-config.php rootkey.csv
 me_accessKeys.csv shadow passwd ngrok.yml kaggle.json .claude/.credentials.json local.settings.json token.json
+.env_prod .envs/.production/.django env.production run/secrets/db_password x.psafe3 key4.db .solana/id.json
+acme.json .pip/pip.conf .yarnrc.yml .chef/knife.rb prod.secret.exs key.properties smbcredentials chap-secrets
+wpa_supplicant-wlan0.conf x.nmconnection x.rdp winscp.ini sasl_passwd .odbc.ini .pg_service.conf .mongorc.js
+.erlang.cookie kafka_client_jaas.conf .codex/auth.json .config/github-copilot/hosts.json io.datasette.llm/keys.json
+.config/hcloud/cli.toml .config/argocd/config .railway/config.json msal_token_cache.json key.json
+google-credentials.json AwsCredentials.properties oauth_creds.json github_token.txt api_key.json .secret_key
+group_vars/all/vault.yml my-passwords.txt .gitcookies .subversion/auth/svn.simple/1a .circleci/cli.yml
+"""
+COPIES = """
+{}~ {}.~1~ .#{} #{}# {}.bak {}.old {}.orig {}.swp .{}.swp {}.dpkg-old {}.1 {}.bak~ {}_backup {}|copy {}|(1) {}|-|Copy
 """
 ALLOWED = """
 id_rsa.pub id_ed25519.pub .env.example .env.sample .env.template config.env.example secrets.yaml.example
@@ -34,7 +44,8 @@ passwords.py password.ts apikeys.go api_keys.py history.py shell_history.py conf
 config/credentials.rb kube/config.go docker/config.json aws.py aws/client.go known_hosts.py auth.ts hub.py
 vite-env.d.ts process.env.d.ts package.json Dockerfile main.tf variables.tf settings.py my.cnf.py wallet.py
 README.md monkey.js .gitignore .git/COMMIT_EDITMSG ssh/config.go secrets/index.ts credentials/__init__.py
-creds.go sealedsecret.yaml
+creds.go sealedsecret.yaml plan.py~ main.bak.py backup.py #main.py# .env.example~ id_rsa.pub.bak creds.go.orig
+.env-example .env_sample api-key.component.ts api_key.md apikey.ts letsencrypt/client.go .Dockerfile.swp
 """
 
 
@@ -43,6 +54,20 @@ creds.go sealedsecret.yaml
 def test_holds_credentials(name: str, folder: str) -> None:
     assert sensitive(PurePosixPath(folder + name)) is not None
     assert sensitive(PurePosixPath(folder + name.upper())) is not None
+
+
+@pytest.mark.parametrize("copy", COPIES.split())
+@pytest.mark.parametrize("name", [".env", "id_rsa", "secrets.yml", ".netrc", "server.pem", "wp-config.php"])
+def test_copies_that_editors_and_people_make_hold_the_same(name: str, copy: str) -> None:
+    copied = copy.format(name).replace("|", " ")
+    assert sensitive(PurePosixPath("/home/me/project/" + copied)) is not None
+
+
+@pytest.mark.parametrize(
+    "name", ["wp-config.bak.php", "credentials.old.json", "secrets_backup.yml", "secrets (1).json"]
+)
+def test_a_copy_may_say_so_before_the_ending(name: str) -> None:
+    assert sensitive(PurePosixPath("/home/me/project/" + name)) is not None
 
 
 @pytest.mark.parametrize("name", ALLOWED.split())
