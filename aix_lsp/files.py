@@ -6,6 +6,7 @@ such a thing must not block, fill memory, or keep the program from ending.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import stat
@@ -62,11 +63,21 @@ def read_bytes(path: Path | str, limit: int, time_limit_s: float = TIME_LIMIT_S)
 
 
 def read_text(path: Path | str, limit: int, *, errors: str = "strict") -> str:
-    """A file's text (UTF-8, with or without a byte-order mark) of at most `limit` bytes.
+    """A file's text (UTF-8, or UTF-16 with its byte-order mark) of at most `limit` bytes.
 
     Raises as `read_bytes`, and UnicodeDecodeError where `errors` is "strict".
     """
-    return read_bytes(path, limit).decode("utf-8-sig", errors)
+    return decoded(read_bytes(path, limit), errors)
+
+
+def decoded(data: bytes, errors: str = "strict") -> str:
+    """Text from bytes, without a byte-order mark: UTF-16 where that says so (as PowerShell's `>` writes), else UTF-8.
+
+    Raises UnicodeDecodeError where `errors` is "strict".
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors if errors in ("strict", "ignore") else "replace")
+    return data.decode("utf-8-sig", errors)
 
 
 def read_json(path: Path | str, limit: int) -> Any:

@@ -105,6 +105,9 @@ def test_a_file_is_read_whole_or_not_at_all(content: bytes, limit: int) -> None:
 def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"\xef\xbb\xbf*.log\n")
     assert files.read_text(tmp_path / "x", LIMIT) == "*.log\n"
+    for encoding in ("utf-16-le", "utf-16-be"):  # as PowerShell's `echo … > .gitignore` writes
+        (tmp_path / "x").write_bytes("\ufeff*.log\n".encode(encoding))
+        assert files.read_text(tmp_path / "x", LIMIT) == "*.log\n"
 
 
 def test_what_is_not_utf_8(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ FILES = [
     (b"maxTokens = 7\n", 7, []),
     (b"[aix]\nmaxTokens = 7\n", 7, []),
     (b"maxTokens = \n", 64, ["is not TOML", "line 1"]),
-    (b"\xff\xfe", 64, ["is not UTF-8"]),
+    (b"\xff\xfa", 64, ["is not UTF-8"]),
     (b"# " + b"x" * (1 << 20), 64, ["larger than 256 KiB"]),
     (b"", 64, []),
 ]

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from aix_lsp.files import Unreadable, is_regular, read_bytes
+from aix_lsp.files import Unreadable, decoded, is_regular, read_bytes
 
 LARGEST = 8 << 20
 """Bytes of an ignore file or a configuration."""
-_DEEPEST_INCLUDE = 5
+_DEEPEST_INCLUDE = 10
+"""As git has it."""
+_MOST_CONFIG_FILES = 100
+"""Read for one repository: a file that includes itself again and again is read as often as this, not for ever."""
 _SECTION = re.compile(r'\[\s*([\w.-]+)\s*(?:"((?:[^"\\]|\\.)*)")?\s*\]')
+_PARAMETER = re.compile(r"'((?:[^']|'\\'')*)'(?:(=)'((?:[^']|'\\'')*)')?")
+_REMOTE = re.compile(r"remote\..+\.url", re.DOTALL)
 _TRUE = {"", "true", "yes", "on", "1"}
 
 
@@ -48,7 +53,7 @@ class IgnoreConfig:
 def text_of(path: Path) -> str | None:
     """A file's text; None where there is none, or no regular file. Raises Unreadable where it is larger."""
     try:
-        return read_bytes(path, LARGEST).decode("utf-8", "surrogateescape")
+        return decoded(read_bytes(path, LARGEST), "surrogateescape")
     except Unreadable:
         if is_regular(path):
             raise
@@ -80,10 +85,11 @@ def _common(git_dir: Path) -> Path:
 
 
 def ignore_config(repository: Repository | None) -> IgnoreConfig:
-    """The configuration that holds in a repository; without one, the user's."""
+    """The configuration that holds in a repository; without one, the user's. Raises Unreadable."""
     users = _Values()
     for file in _user_files():
         users.read(file, repository)
+    users.take(_from_environment())
     own = _Values()
     if repository is not None:
         own.read(repository.common_dir / "config", repository)
@@ -117,6 +123,26 @@ def _user_files() -> Iterator[Path]:
     yield Path.home() / ".gitconfig"
 
 
+def _from_environment() -> Iterator[tuple[str, str | None]]:
+    """What GIT_CONFIG_PARAMETERS (`git -c`) and GIT_CONFIG_COUNT say."""
+    for match in _PARAMETER.finditer(os.environ.get("GIT_CONFIG_PARAMETERS", "")[:LARGEST]):
+        name, equals, value = f"{match[1]}{match[2] or ''}{match[3] or ''}".replace("'\\''", "'").partition(
+            "="
+        )
+        yield _lower(name), value if equals else None
+    count = os.environ.get("GIT_CONFIG_COUNT", "")
+    for at in range(min(int(count), _MOST_CONFIG_FILES) if count.isdecimal() and len(count) < 9 else 0):
+        name = os.environ.get(f"GIT_CONFIG_KEY_{at}", "")
+        yield _lower(name), os.environ.get(f"GIT_CONFIG_VALUE_{at}")
+
+
+def _lower(name: str) -> str:
+    """A name whose first and last part are in lower case; the middle one keeps its case."""
+    section, _, rest = name.partition(".")
+    middle, point, last = rest.rpartition(".")
+    return f"{section.lower()}.{middle}{point}{last.lower()}"
+
+
 def _expanded(value: str, base: Path) -> Path:
     try:
         return Path(os.path.normpath(base / Path(value).expanduser()))
@@ -129,6 +155,7 @@ class _Values:
 
     def __init__(self) -> None:
         self._values: dict[str, str | None] = {}
+        self._files = 0
 
     def last(self, name: str) -> str | None:
         return self._values.get(name)
@@ -139,7 +166,13 @@ class _Values:
         value = self._values[name]
         return value is None or value.lower() in _TRUE
 
+    def take(self, entries: Iterable[tuple[str, str | None]]) -> None:
+        self._values.update(entries)
+
     def read(self, file: Path, repository: Repository | None, depth: int = 0) -> None:
+        self._files += 1
+        if self._files > _MOST_CONFIG_FILES:
+            raise Unreadable(f"{file} includes more than {_MOST_CONFIG_FILES} files")
         for name, value in _entries(text_of(file) or ""):
             self._values[name] = value
             if value and depth < _DEEPEST_INCLUDE and name.endswith(".path"):
@@ -186,19 +219,34 @@ _unescaped = partial(re.sub, r"\\(.)", r"\1")
 
 
 def _holds(condition: str, file: Path, repository: Repository | None) -> bool:
-    """Whether an `includeIf` holds; those by branch or by remote never do."""
+    """Whether an `includeIf` holds."""
     kind, _, pattern = condition.removeprefix("includeif.").partition(":")
-    if kind not in ("gitdir", "gitdir/i") or repository is None:
+    if repository is None:
         return False
-    from aix_lsp.privacy.globs import Rule, Rules, as_bytes
-
+    if kind == "onbranch":
+        head = (text_of(repository.git_dir / "HEAD") or "").strip()
+        branch = head.removeprefix("ref: refs/heads/")
+        return branch != head and _fits(pattern, [branch])
+    if kind == "hasconfig" and pattern.startswith("remote.*.url:"):
+        config = _entries(text_of(repository.common_dir / "config") or "")
+        urls = [value for name, value in config if _REMOTE.fullmatch(name) and value]
+        return _fits(pattern.removeprefix("remote.*.url:"), urls)
+    if kind not in ("gitdir", "gitdir/i"):
+        return False
     if pattern.startswith("./"):
         pattern = f"{file.parent.as_posix()}/{pattern[2:]}"
     pattern = f"{Path.home().as_posix()}/{pattern[2:]}" if pattern.startswith("~/") else pattern
-    pattern += "**" if pattern.endswith("/") else ""
     if not pattern.startswith("/"):
         pattern = "**/" + pattern
-    rule = Rule(as_bytes(pattern.removeprefix("/")), False, False, True, 1)
-    rules = Rules([rule], ignore_case=kind.endswith("/i"))
     places = {repository.git_dir, Path(os.path.realpath(repository.git_dir))}
-    return any(rules.match(as_bytes(place.as_posix().lstrip("/")), False) is not None for place in places)
+    names = [place.as_posix().lstrip("/") for place in places]
+    return _fits(pattern.removeprefix("/"), names, ignore_case=kind.endswith("/i"))
+
+
+def _fits(pattern: str, names: Iterable[str], ignore_case: bool = False) -> bool:
+    """Whether a pattern that may end in a slash, for all below, fits one of some paths."""
+    from aix_lsp.privacy.globs import Rule, Rules, as_bytes
+
+    pattern += "**" if pattern.endswith("/") else ""
+    rules = Rules([Rule(as_bytes(pattern), False, False, True, 1)], ignore_case)
+    return any(rules.match(as_bytes(name), False) is not None for name in names)

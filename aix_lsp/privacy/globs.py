@@ -64,7 +64,8 @@ def parse(text: str) -> list[Rule]:
     """The rules of an ignore file's text. Raises TooMany."""
     rules = []
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
-        rule = _rule(line.removesuffix("\r"), number)
+        # Git's lines are C strings, which a zero byte ends.
+        rule = _rule(line.removesuffix("\r").partition("\0")[0], number)
         if rule is not None:
             rules.append(rule)
             if len(rules) > MOST_RULES:

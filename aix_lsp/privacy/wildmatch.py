@@ -142,8 +142,9 @@ def _bracket(pattern: str, at: int, paths: bool) -> tuple[str, int] | None:
             high = _literal(pattern, at + 1)
             if high is None:
                 return None
-            if char <= high[0]:
-                inside.append(f"{re.escape(char)}-{re.escape(high[0])}")
+            # Of a range that runs backwards, git takes the first character.
+            last = f"-{re.escape(high[0])}" if char <= high[0] else ""
+            inside.append(re.escape(char) + last)
             at = high[1]
         else:
             inside.append(re.escape(char))

@@ -13,7 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aix_lsp.files import Unreadable
 from aix_lsp.privacy.ignore import IgnoreFiles
+from aix_lsp.privacy.policy import inactive_reason
+from aix_lsp.settings import Settings
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is the oracle")
 
@@ -27,6 +30,9 @@ _PIECES = [
     "[a-c]",
     "[!a]",
     "[[:alpha:]]",
+    "[c-a]",
+    "[b-\\]x]",
+    "\0",
     "x.log",
     "d",
     "deep",
@@ -158,12 +164,60 @@ def written(top: Path, files: Mapping[str, str]) -> None:
         "[core] excludesfile=~/ev\\\nery\n",
         "[include]\n\tpath = more\n",
         '[includeIf "gitdir:w/"]\n\tpath = more\n',
+        '[includeIf "onbranch:main"]\n\tpath = more\n',
+        '[includeIf "onbranch:ma*"]\n\tpath = more\n',
+        '[includeIf "hasconfig:remote.*.url:https://git.example/**"]\n\tpath = more\n',
+        "[include]\n\tpath = deep9\n",
     ],
 )
 def test_the_users_own_rules(users: Path, repository: Path, config: str, rooted: bool) -> None:
+    git(repository, "symbolic-ref", "HEAD", "refs/heads/main")
+    git(repository, "remote", "add", "origin", "https://git.example/acme/x.git")
+    for depth in range(1, 10):
+        written(
+            users, {f"deep{depth}": f"[include]\n\tpath = {f'deep{depth - 1}' if depth > 1 else 'more'}\n"}
+        )
     written(users, {".gitconfig": config, "more": "[core]\nexcludesFile = ~/every\n", "every": "every.py\n"})
     assert ignored_by_git(repository, TREE) == {"every.py"}
     assert ignored_by_us(repository, TREE, repository if rooted else None) == {"every.py"}
+
+
+@pytest.mark.parametrize(
+    "condition", ["onbranch:dev", "onbranch:main/", "hasconfig:remote.*.url:https://*/x"]
+)
+def test_an_include_whose_condition_does_not_hold(users: Path, repository: Path, condition: str) -> None:
+    git(repository, "symbolic-ref", "HEAD", "refs/heads/main")
+    git(repository, "remote", "add", "origin", "https://git.example/acme/x.git")
+    config = f'[includeIf "{condition}"]\n\tpath = more\n'
+    written(users, {".gitconfig": config, "more": "[core]\nexcludesFile = ~/every\n", "every": "every.py\n"})
+    assert ignored_by_git(repository, TREE) == ignored_by_us(repository, TREE, repository) == set()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"GIT_CONFIG_PARAMETERS": "'core.excludesfile'='{}'"},
+        {"GIT_CONFIG_PARAMETERS": "'user.name=it'\\''s' 'core.excludesFile={}'"},
+        {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.excludesFile", "GIT_CONFIG_VALUE_0": "{}"},
+    ],
+)
+def test_rules_that_the_environment_names(
+    users: Path, repository: Path, variables: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(users, {"every": "every.py\n"})
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(users / "every"))
+    assert ignored_by_git(repository, TREE) == ignored_by_us(repository, TREE, repository) == {"every.py"}
+
+
+def test_a_configuration_that_includes_itself_again_and_again_is_given_up(repository: Path) -> None:
+    with (repository / ".git/config").open("a") as config:
+        config.write("[include]\n" + "path = config\n" * 1000)
+    with pytest.raises(Unreadable, match="includes more than"):
+        ignored_by_us(repository, TREE, repository)
+    refused = inactive_reason((repository / "a.py").as_uri(), Settings(), [repository])
+    assert refused is not None
+    assert "includes more than" in refused
 
 
 def test_a_repository_cannot_undo_the_users_own_rules(users: Path, repository: Path) -> None:
@@ -220,3 +274,10 @@ def test_what_is_no_regular_file_says_nothing(repository: Path) -> None:
     os.mkfifo(repository / ".gitignore")
     (repository / ".aixignore").symlink_to("/dev/zero")
     assert ignored_by_us(repository, TREE, repository) == set()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("name", [".gitignore", ".aixignore"])
+def test_rules_with_a_byte_order_mark_are_read(tmp_path: Path, name: str, encoding: str) -> None:
+    (tmp_path / name).write_bytes("private.py\n".encode(encoding))
+    assert ignored_by_us(tmp_path, ["private.py", "open.py"], tmp_path) == {"private.py"}
