@@ -31,7 +31,7 @@ force.
 
 Settings marked **user** decide which code runs, which server is contacted and what is disclosed, so a project's file
 cannot set them. Those marked **lower** decide what is sent: a project's file can only lower them, turn them off or
-exclude more ([security.md](security.md)). Those marked **language** can differ by language:
+exclude more ([security.md](security.md)). Those marked **language** can be set per language:
 
 ```toml
 maxTokens = 96

@@ -72,25 +72,25 @@ class EngineOptions:
         "auto", 'Number format of the weights. "int8" quantises them while loading.'
     )
     threads: int = engine_option(
-        0, "CPU threads of the engine. 0 measures and picks the fastest.", minimum=0, maximum=4096
+        0, "CPU threads of the engine. 0 times several counts and picks the fastest.", minimum=0, maximum=4096
     )
     kv_memory_mb: int = engine_option(
         0,
-        "Memory for the KV cache, which keeps prompts already computed. 0 sizes it by the free memory.",
+        "Memory for the KV cache, which keeps prompts already computed. 0 takes a share of the free memory.",
         unit="MiB",
         minimum=0,
         maximum=1 << 20,
     )
     kv_idle_s: float = engine_option(
         300.0,
-        "Give the KV cache's memory back to the system after this long without requests; while the system is short of "
-        "memory it is given back at once. 0 keeps it.",
+        "Return the KV cache's memory to the system after this long without requests; while the system is short of "
+        "memory, return it at once. 0 keeps it.",
         unit="s",
         minimum=0,
         maximum=2592000,
     )
     trust_remote_code: bool = engine_option(
-        False, "Run the Python code that a model ships with. Only for models you trust."
+        False, "Run the Python code that a model ships with. Enable it only for models you trust."
     )
     offline: bool = engine_option(False, "Never download a model; use those already on disk.")
     idle_exit_s: float = engine_option(
@@ -129,8 +129,8 @@ class Settings(EngineOptions):
     )
     report_acceptance: bool = option(
         False,
-        "Tell an `aix-lsp serve` at `url` how many suggestions were shown and accepted, for its live page: two numbers "
-        "with a request, no texts.",
+        "Report to an `aix-lsp serve` at `url` how many suggestions were shown and accepted, for its live dashboard: "
+        "two numbers per request, no text.",
         scope="user",
     )
     remote_model: str = option(
@@ -224,7 +224,7 @@ class Settings(EngineOptions):
     )
     context_clipboard: bool = option(
         False,
-        "Include the lines that you last copied, if the editor reports them (`aix/didCopy`).",
+        "Include the lines that you copied last, if the editor reports them (`aix/didCopy`).",
         scope="user",
     )
 
@@ -252,7 +252,7 @@ class Settings(EngineOptions):
     wait_ms: int = option(
         200,
         "Longest delay before the model is queried while you type. With a `url`, every burst of keystrokes is delayed; "
-        "with the local engine, only those where you type faster than the model answers, or reject its suggestions. "
+        "with the local engine, only while you type faster than the model answers or keep rejecting its suggestions. "
         "0 never delays.",
         unit="ms",
         minimum=0,
@@ -276,7 +276,7 @@ class Settings(EngineOptions):
 
     languages: dict[str, Mapping[str, Any]] = option(  # noqa: RUF009 - a dataclasses.field
         {},
-        "Settings for one language, by LSP language id. Only those marked **language** can differ.",
+        "Settings for one language, by LSP language id. Only those marked **language** are allowed.",
         group="Per-language settings",
     )
 
