@@ -154,7 +154,7 @@ def evaluate(work: Path, models: tuple[str, ...], quick: bool, ngram: bool) -> N
     """Compare the exported model with others on the held-out packages, and print the table."""
     import torch
 
-    from aix_lsp.training.evaluation.report import Extent
+    from aix_lsp.training.evaluation.scores import Extent
     from training.evaluate import compare
 
     torch.set_num_threads(1)  # one token at a time: a second thread only waits

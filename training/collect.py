@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aix_lsp.training import corpus
 from aix_lsp.training.duplicates import Seen
+from training.documents import write
 from training.fetch import Package, read_sources
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def collect(work: Path, packages: list[Package]) -> None:
             )
             for document in found:
                 shares[f"{use} {document.language}"] += len(document.text.encode())
-        corpus.write(work / ("heldout.jsonl" if held_out else "train.jsonl"), documents)
+        write(work / ("heldout.jsonl" if held_out else "train.jsonl"), documents)
     MANIFEST.write_text("\n".join(rows) + "\n")
     log.info("bytes: %s", ", ".join(f"{name} {size:,}" for name, size in shares.most_common()))
 

@@ -10,14 +10,16 @@ from pathlib import Path
 from random import Random
 
 from aix_lsp.engine.scheduling.recall import SHARES, Shares
-from aix_lsp.training import corpus
 from aix_lsp.training.corpus import Document
 from aix_lsp.training.evaluation import cursors
-from aix_lsp.training.evaluation.completer import Completer, Expected, NextToken, load_tokenizer
-from aix_lsp.training.evaluation.report import GROUPS, Extent, Figures, evaluate, table
+from aix_lsp.training.evaluation.completer import NextToken, load_tokenizer
+from aix_lsp.training.evaluation.scores import GROUPS, Extent, Figures
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.vocabulary import Codec
 from training import shares
+from training.completer import Expected, RecallCompleter
+from training.documents import load
+from training.figures import evaluate, table
 from training.ngram import NgramModel
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ def compare(work: Path, folders: dict[str, Path], extent: Extent, ngram: bool) -
     """
     place = work / ("figures" if extent == Extent() else "figures-quick")
     place.mkdir(exist_ok=True)
-    documents = corpus.load(work / "heldout.jsonl")
+    documents = load(work / "heldout.jsonl")
     found: list[Figures] = []
     for name, model, recall in _models(work, folders, ngram):
         file = place / f"{name}.json"
@@ -70,8 +72,8 @@ def _models(work: Path, folders: dict[str, Path], ngram: bool) -> Iterator[tuple
 
 def fit_shares(work: Path, folder: Path) -> str:
     """Recall's shares for a model by the length of the match, and bits a token without, with today's and with these."""
-    held = corpus.load(work / "heldout.jsonl")
-    completer = Completer(TransformerModel(folder, folder.name), held)
+    held = load(work / "heldout.jsonl")
+    completer = RecallCompleter(TransformerModel(folder, folder.name), held)
     fitted_on: list[Expected] = []
     scored_on: list[Expected] = []
     for group, count in _SHARES_CURSORS.items():
@@ -105,7 +107,7 @@ class _Loader:
 
     def _tokens(self) -> array[int]:
         codec = Codec.load(self._work / "tokenizer")
-        documents = corpus.load(self._work / "train.jsonl")
+        documents = load(self._work / "train.jsonl")
         Random(0).shuffle(documents)
         ids = array("H")
         for document in documents:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from aix_lsp.training import export, vocabulary
+from training.tokenizer import save_tokenizer
 from training.transplant import EMBEDDINGS
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def prepare(model: Path, texts: Iterable[str], entries: int, out: Path) -> None:
     rows = weights[EMBEDDINGS][torch.tensor(kept)]
     moved: dict[str, Tensor] = {**weights, EMBEDDINGS: rows}
     out.mkdir(parents=True, exist_ok=True)
-    vocabulary.save_tokenizer(_tokenizer(data), out, shape.context)
+    save_tokenizer(_tokenizer(data), out, shape.context)
     export.write_model(moved, replace(shape, vocabulary=len(kept)), out, out)
 
 

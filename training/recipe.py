@@ -8,12 +8,14 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from aix_lsp.training import corpus, vocabulary
+from aix_lsp.training import vocabulary
 from aix_lsp.training.export import read_model
 from aix_lsp.training.loop import Inputs
 from aix_lsp.training.loop import train as train_worker
 from aix_lsp.training.model import Shape
 from aix_lsp.training.recipe import Emphasis, Phase, Recipe
+from training.documents import load
+from training.tokenizer import save_tokenizer, train_tokenizer
 from training.transplant import transplant
 
 if TYPE_CHECKING:
@@ -107,7 +109,7 @@ class Run:
             weights = read_model(self.start)[0]
             if self.tokenizer != self.start:
                 weights = transplant(weights, _tokenizer(self.start), _tokenizer(self.tokenizer))
-        documents, held_out = (corpus.load(self.work / name) for name in ("train.jsonl", "heldout.jsonl"))
+        documents, held_out = (load(self.work / name) for name in ("train.jsonl", "heldout.jsonl"))
         return Inputs(documents, held_out, self.tokenizer, weights)
 
     def train(self, count: int, tokens: int | None = None) -> None:
@@ -135,8 +137,8 @@ class Run:
 
 def make_tokenizer(work: Path) -> None:
     """Train it on whole documents, drawn at random, of all languages as the corpus has them."""
-    trained = vocabulary.train_tokenizer(_sample(work), VOCABULARY)
-    vocabulary.save_tokenizer(trained, work / "tokenizer")
+    trained = train_tokenizer(_sample(work), VOCABULARY)
+    save_tokenizer(trained, work / "tokenizer")
 
 
 def prepare_pretrained(work: Path, model: Path, out: Path) -> None:
@@ -148,7 +150,7 @@ def prepare_pretrained(work: Path, model: Path, out: Path) -> None:
 
 def _sample(work: Path) -> list[str]:
     """Texts for a tokenizer."""
-    documents = corpus.load(work / "train.jsonl")
+    documents = load(work / "train.jsonl")
     Random(0).shuffle(documents)
     texts, size = [], 0
     for document in documents:

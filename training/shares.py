@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 
 from aix_lsp.engine.scheduling.recall import Shares
-from aix_lsp.training.evaluation.completer import Completer, Expected
 from aix_lsp.training.evaluation.cursors import Cursor
+from training.completer import Expected, RecallCompleter
 
 LONGEST = 16
 """Longer matches share one share."""
@@ -16,7 +16,7 @@ _FEW = 30
 """So many made-up places, right or wrong as those of one token less, keep a rare length's share near that one's."""
 
 
-def observe(completer: Completer, places: Iterable[Cursor]) -> list[Expected]:
+def observe(completer: RecallCompleter, places: Iterable[Cursor]) -> list[Expected]:
     """What was expected of each right token at the cursors, where anything was recalled."""
     return [
         expected

@@ -129,7 +129,7 @@ class _Bar:
 
 def _tell(before: dict[str, Any], after: dict[str, Any]) -> None:
     """The figures that matter to a user, before and after."""
-    from aix_lsp.training.evaluation.report import GROUPS
+    from aix_lsp.training.evaluation.scores import GROUPS
 
     wanted = ("bits per byte", "line exact", "keystrokes saved", "block exact")
     for group in (name for name in GROUPS if name in after):

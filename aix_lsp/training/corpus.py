@@ -1,12 +1,11 @@
-"""Documents to train on: collected from folders, deduplicated, stored as JSON lines. Knows no tokens."""
+"""Documents to train on: collected from folders and deduplicated. Knows no tokens."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from aix_lsp.training.duplicates import Seen
@@ -70,21 +69,3 @@ def _rank(relative: Path) -> int:
     if relative.name.endswith(".d.ts"):
         return 2
     return 0 if "src" in relative.parts else 1
-
-
-def write(path: Path, documents: Iterable[Document]) -> int:
-    """Write JSON lines, whole or not at all; return how many."""
-    count = 0
-    draft = path.with_suffix(".part")
-    with draft.open("w", encoding="utf-8") as file:
-        for document in documents:
-            file.write(json.dumps(asdict(document), ensure_ascii=False) + "\n")
-            count += 1
-    draft.replace(path)
-    return count
-
-
-def load(path: Path) -> list[Document]:
-    """The documents of a file that `write` made."""
-    with path.open(encoding="utf-8") as file:
-        return [Document(**json.loads(line)) for line in file]

@@ -12,13 +12,14 @@ from click.testing import CliRunner, Result
 from aix_lsp import files
 from aix_lsp.commands.train import command
 from aix_lsp.settings import Settings
-from aix_lsp.training import adapt, export, vocabulary
+from aix_lsp.training import adapt, export
 from aix_lsp.training.checkpoint import Checkpoint
-from aix_lsp.training.evaluation.report import Extent
+from aix_lsp.training.evaluation.scores import Extent
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.model import Llama, Shape
 from tests.privacy.heldout import heldout
 from tests.training.code import write_package
+from training.tokenizer import save_tokenizer, train_tokenizer
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def base(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     write_package(tmp_path / "other", files=2, seed=9)
     text = "".join(path.read_text() for path in (tmp_path / "other").iterdir())
-    vocabulary.save_tokenizer(vocabulary.train_tokenizer([text], 500), tmp_path / "tokenizer")
+    save_tokenizer(train_tokenizer([text], 500), tmp_path / "tokenizer")
     shape = Shape(500, hidden=32, layers=2, heads=2, kv_heads=1, intermediate=64, context=512, head_size=16)
     export.write_model(Llama(shape).state_dict(), shape, tmp_path / "tokenizer", tmp_path / "base")
     return tmp_path / "base"

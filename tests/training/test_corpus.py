@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from aix_lsp.training.corpus import Document, gather, load, write
+from aix_lsp.training.corpus import Document, gather
 from aix_lsp.training.duplicates import Seen
 from aix_lsp.training.sourcefiles import is_worth_learning, language_of
 from training import licences
+from training.documents import load, write
 from training.fetch import read_sources
 
 _LINES = [f"value_{n} = compute(argument_{n}, other={n})" for n in range(40)]

@@ -17,11 +17,14 @@ from aix_lsp.training.corpus import Document
 from aix_lsp.training.evaluation import cursors, scores
 from aix_lsp.training.evaluation.completer import Completer, Completion, Logits, load_tokenizer
 from aix_lsp.training.evaluation.cursors import Cursor
-from aix_lsp.training.evaluation.report import Extent, evaluate, table
+from aix_lsp.training.evaluation.scores import Extent, evaluate
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.model import Llama, Shape
 from tests.training.code import write_package
+from training import figures
+from training.completer import RecallCompleter
 from training.ngram import NgramModel
+from training.tokenizer import save_tokenizer, train_tokenizer
 
 _TEXT = """def total(values):
     result = 0
@@ -77,7 +80,7 @@ class Silent(Reciter):
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("tokenizer")
-    vocabulary.save_tokenizer(vocabulary.train_tokenizer([_TEXT] * 5, 400), folder)
+    save_tokenizer(train_tokenizer([_TEXT] * 5, 400), folder)
     return load_tokenizer(folder)
 
 
@@ -91,11 +94,11 @@ def test_a_model_that_knows_the_text_is_always_right(tokenizer: Any, start: str)
     completer, cursor = Completer(Reciter(tokenizer, _TEXT)), _cursor(start, "\n")
     (answer,) = scores.answers(completer, [cursor])
     assert answer.exact
-    assert answer.similarity == 1
-    assert answer.parses
+    assert figures.similarity(answer) == 1
+    assert figures.parses(answer)
     assert not answer.completion.ended  # it went on, and the line's end stopped it
-    assert scores.exact_lines(completer, [cursor], suffix=False) == 1
-    assert scores.ended_lines(completer, [cursor]) == 0
+    assert figures.exact_lines(completer, [cursor], suffix=False) == 1
+    assert figures.ended_lines(completer, [cursor]) == 0
 
 
 def test_bits_per_byte_counts_bytes_not_tokens(tokenizer: Any) -> None:
@@ -130,8 +133,8 @@ def test_ends_and_repeats(text: str, ended: bool, right: bool, repeats: bool) ->
     document = Document("p", "python", "a.py", "if x:\n    a()\n    b()\n")
     cursor = Cursor(document, "block", 5, len(document.text) - 1)
     answer = scores.Answer(cursor, Completion(text, ended))
-    assert answer.ended_right is right
-    assert answer.repeats is repeats
+    assert figures.ended_right(answer) is right
+    assert figures.repeats(answer) is repeats
 
 
 def test_cursors_stand_in_code_and_repeat(tmp_path: Path) -> None:
@@ -164,7 +167,7 @@ def test_the_transformers_model_scores_alike_with_and_without_its_cache(tmp_path
     torch.set_num_threads(1)
     torch.manual_seed(0)
     shape = Shape(400, hidden=32, layers=2, heads=2, kv_heads=1, intermediate=64, context=512, head_size=16)
-    vocabulary.save_tokenizer(vocabulary.train_tokenizer([_TEXT] * 5, 400), tmp_path / "tokenizer")
+    save_tokenizer(train_tokenizer([_TEXT] * 5, 400), tmp_path / "tokenizer")
     export.write_model(Llama(shape).state_dict(), shape, tmp_path / "tokenizer", tmp_path / "model")
     model = TransformerModel(tmp_path / "model", "small")
     first, second = [5, 9, 30, 31, 32], [5, 9, 30, 60, 61]
@@ -191,20 +194,26 @@ def test_a_report_has_a_row_a_figure_and_a_column_a_model(tokenizer: Any, tmp_pa
     documents = [Document("p", "python", p.name, p.read_text()) for p in sorted(tmp_path.iterdir())]
     ids = [i for d in documents for i in tokenizer(d.text, add_special_tokens=False).input_ids]
     extent = Extent(lines=6, other_lines=6, blocks=2, replays=1, pieces=2)
-    figures = evaluate(NgramModel(ids, tokenizer), documents, extent)
+    measured = figures.evaluate(NgramModel(ids, tokenizer), documents, extent)
     kept: list[int] = []
-    again = evaluate(
-        NgramModel(ids[:9], tokenizer), documents, extent, known=figures, keep=lambda f: kept.append(len(f))
+    again = figures.evaluate(
+        NgramModel(ids[:9], tokenizer), documents, extent, known=measured, keep=lambda f: kept.append(len(f))
     )
-    assert again == figures and not kept  # nothing is measured twice
-    partly = {name: figures[name] for name in list(figures)[:-1]}
-    evaluate(NgramModel(ids, tokenizer), documents, extent, known=partly, keep=lambda f: kept.append(len(f)))
-    assert kept == [len(figures)]
-    shown = table([figures, {"model": "absent"}]).splitlines()
+    assert again == measured and not kept  # nothing is measured twice
+    partly = {name: measured[name] for name in list(measured)[:-1]}
+    figures.evaluate(
+        NgramModel(ids, tokenizer), documents, extent, known=partly, keep=lambda f: kept.append(len(f))
+    )
+    assert kept == [len(measured)]
+    shown = figures.table([measured, {"model": "absent"}]).splitlines()
     assert shown[0] == "| | n-gram | absent |"
     bits = next(line for line in shown if line.startswith("| bits per byte"))
     assert 0 < float(bits.split("|")[2]) < 4
     assert bits.split("|")[3].strip() == "–"
+    shown_to_users = evaluate(NgramModel(ids, tokenizer), documents, extent)
+    assert shown_to_users == {
+        "Python": {name: measured["Python"][name] for name in shown_to_users["Python"]}
+    }  # `aix-lsp train` measures the same, of less
 
 
 def test_recall_writes_what_stands_elsewhere(tokenizer: Any) -> None:
@@ -220,14 +229,14 @@ def test_recall_writes_what_stands_elsewhere(tokenizer: Any) -> None:
     cursor = Cursor(document, "mid-word", at, at)
     silent = Silent(tokenizer, "")
     for beside, expected in ((None, ""), (neighbours, "rst(values)"), (neighbours[:1] + neighbours[2:], "")):
-        completer = Completer(silent, beside)
+        completer = RecallCompleter(silent, beside)
         written = completer.complete(cursor.prompt(), 20, line=True, document=document).text
         assert written.strip() == expected
 
 
 def test_cursors_in_brackets_end_before_the_closer_that_follows() -> None:
     held = [Document("p", "python", "a.py", _TEXT * 5)]
-    found = cursors.in_brackets(held, 20)
+    found = figures.in_brackets(held, 20)
     assert len(found) == 20
     for cursor in found:
         assert cursor.wanted
@@ -243,7 +252,7 @@ class Indifferent(Silent):
 
 
 def test_bits_of_middles_are_those_of_what_is_missing_and_of_the_blank_before_it(tokenizer: Any) -> None:
-    completer, cursor = Completer(Indifferent(tokenizer, "")), _cursor("result += ", "\n")
+    completer, cursor = RecallCompleter(Indifferent(tokenizer, "")), _cursor("result += ", "\n")
     missing = tokenizer(" value", add_special_tokens=False).input_ids
     wanted = len(missing) * math.log2(len(tokenizer.get_vocab())) / len("value")
-    assert scores.middle_bits(completer, [cursor]) == pytest.approx(wanted, rel=1e-4)
+    assert figures.middle_bits(completer, [cursor]) == pytest.approx(wanted, rel=1e-4)

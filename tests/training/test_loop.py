@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from aix_lsp.training import corpus, vocabulary, workers
+from aix_lsp.training import corpus, workers
 from aix_lsp.training.checkpoint import Checkpoint
 from aix_lsp.training.duplicates import Seen
 from aix_lsp.training.export import export_checkpoint, read_model
@@ -22,6 +22,8 @@ from aix_lsp.training.loop import Inputs, Trainer, train
 from aix_lsp.training.model import Llama, Shape
 from aix_lsp.training.recipe import Phase, Recipe
 from tests.training.code import write_package
+from training.documents import load, write
+from training.tokenizer import save_tokenizer, train_tokenizer
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -41,7 +43,7 @@ class Given:
         self._work = work
 
     def __call__(self) -> Inputs:
-        documents = corpus.load(self._work / "documents.jsonl")
+        documents = load(self._work / "documents.jsonl")
         return Inputs(documents[2:], documents[:2], self._work / "tokenizer")
 
 
@@ -50,9 +52,9 @@ def work(tmp_path: Path) -> Path:
     torch.set_num_threads(1)
     write_package(tmp_path / "code", files=8)
     documents = list(corpus.gather(tmp_path / "code", "code", 10**6, Seen()))
-    corpus.write(tmp_path / "documents.jsonl", documents)
-    tokenizer = vocabulary.train_tokenizer([d.text for d in documents], 600)
-    vocabulary.save_tokenizer(tokenizer, tmp_path / "tokenizer")
+    write(tmp_path / "documents.jsonl", documents)
+    tokenizer = train_tokenizer([d.text for d in documents], 600)
+    save_tokenizer(tokenizer, tmp_path / "tokenizer")
     return tmp_path
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from aix_lsp.training import export, loss, vocabulary
 from aix_lsp.training.model import Llama, Shape
 from aix_lsp.training.optimizer import Optimizers, orthogonal
+from training.tokenizer import save_tokenizer, train_tokenizer
 
 SHAPES = [
     Shape(vocabulary=300, hidden=64, layers=2, heads=4, kv_heads=2, intermediate=96, head_size=16),
@@ -31,8 +32,8 @@ def test_exported_model_computes_what_transformers_computes(
 ) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = vocabulary.train_tokenizer(["def f(x):\n    return x\n"] * 3, 300)
-    vocabulary.save_tokenizer(tokenizer, tmp_path / "tokenizer")
+    tokenizer = train_tokenizer(["def f(x):\n    return x\n"] * 3, 300)
+    save_tokenizer(tokenizer, tmp_path / "tokenizer")
     model = Llama(shape)
     export.write_model(model.state_dict(), shape, tmp_path / "tokenizer", tmp_path / "out")
     weights, read = export.read_model(tmp_path / "out")

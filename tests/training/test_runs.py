@@ -18,6 +18,8 @@ from aix_lsp.training.recipe import Phase, Recipe
 from tests.training.code import write_package
 from training import recipe
 from training.__main__ import main
+from training.documents import write
+from training.tokenizer import save_tokenizer, train_tokenizer
 from training.transplant import EMBEDDINGS
 
 SHAPE = Shape(400, hidden=32, layers=1, heads=2, kv_heads=1, intermediate=64, context=256, head_size=16)
@@ -39,10 +41,10 @@ def work(tmp_path: Path) -> Path:
     torch.manual_seed(1)
     write_package(tmp_path / "package", files=3, functions=8)
     documents = list(corpus.gather(tmp_path / "package", "package", 10**6, Seen()))
-    corpus.write(tmp_path / "train.jsonl", documents[1:])
-    corpus.write(tmp_path / "heldout.jsonl", documents[:1])
-    trained = vocabulary.train_tokenizer([document.text for document in documents], 400)
-    vocabulary.save_tokenizer(trained, tmp_path / "tokenizer")
+    write(tmp_path / "train.jsonl", documents[1:])
+    write(tmp_path / "heldout.jsonl", documents[:1])
+    trained = train_tokenizer([document.text for document in documents], 400)
+    save_tokenizer(trained, tmp_path / "tokenizer")
     export.write_model(Llama(SHAPE).state_dict(), SHAPE, tmp_path / "tokenizer", tmp_path / "base")
     return tmp_path
 
@@ -70,9 +72,9 @@ def test_a_model_without_a_token_for_repositories_is_given_the_new_tokenizer(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recipe, "WARM_RECIPE", STILL)
-    base, other = work / "base", vocabulary.train_tokenizer(["alpha = beta(gamma)\n" * 50], 300)
+    base, other = work / "base", train_tokenizer(["alpha = beta(gamma)\n" * 50], 300)
     other = Tokenizer.from_str(other.to_str().replace(vocabulary.REPOSITORY, "<|something|>"))
-    vocabulary.save_tokenizer(other, work / "other")
+    save_tokenizer(other, work / "other")
     shape = replace(SHAPE, vocabulary=other.get_vocab_size())
     export.write_model(Llama(shape).state_dict(), shape, work / "other", base)
     _invoke("--work", work, "train", "--workers", 1, "--start", base)

@@ -26,8 +26,8 @@ from aix_lsp.training.vocabulary import (
     SPECIALS,
     SUFFIX,
     Codec,
-    train_tokenizer,
 )
+from training.tokenizer import train_tokenizer
 
 _PYTHON = "\n\n".join(
     f"def area_{n}(width: int, height: int) -> int:\n    total = width * height + {n}\n"

@@ -9,10 +9,10 @@ import pytest
 
 from aix_lsp.engine.scheduling.recall import Shares
 from aix_lsp.training.corpus import Document
-from aix_lsp.training.evaluation.completer import Completer, Expected
 from aix_lsp.training.evaluation.cursors import Cursor
 from tests.training.test_evaluation import _TEXT, Silent, tokenizer
 from training import shares
+from training.completer import Expected, RecallCompleter
 
 __all__ = ["tokenizer"]
 
@@ -62,7 +62,7 @@ def test_what_stood_before_is_observed_with_the_length_of_its_match(
     text = f"{_TEXT}\n\n{_TEXT}"
     at = text.rindex("result +=") + len("result +=")
     place = Cursor(Document("p", "python", "a.py", text), "after a sign", at, text.index("\n", at))
-    observed = shares.observe(Completer(Silent(tokenizer, ""), []), [place])
+    observed = shares.observe(RecallCompleter(Silent(tokenizer, ""), []), [place])
     assert observed
     assert all(expected.by_recall == 1 and expected.matched >= 2 and expected.own for expected in observed)
     lengths = [expected.matched for expected in observed]

@@ -6,7 +6,8 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from aix_lsp.training.vocabulary import FILE, MIDDLE, REPOSITORY, train_tokenizer
+from aix_lsp.training.vocabulary import FILE, MIDDLE, REPOSITORY
+from training.tokenizer import train_tokenizer
 from training.transplant import EMBEDDINGS, transplant
 
 OLD = train_tokenizer(["def read_line(self): return self.line\n" * 20], 320)

@@ -16,7 +16,6 @@ Kind = Literal["mid-word", "after a sign", "line start", "in brackets", "block"]
 
 PREFIX_CHARACTERS, SUFFIX_CHARACTERS = 2400, 800
 _WORD = re.compile(r"\w")
-_PAIR = re.compile(r"[(\[{]([^()\[\]{}\n]{3,60})[)\]}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,36 +51,16 @@ def lines(documents: Sequence[Document], count: int, seed: int = 0) -> list[Curs
     rng = Random(seed)
     found: list[Cursor] = []
     while len(found) < count:
-        text = (document := _draw(rng, documents)).text
+        text = (document := draw(rng, documents)).text
         place = rng.randrange(len(text))
         start = text.rfind("\n", 0, place) + 1
         end = text.find("\n", place)
         line = text[start : end if end >= 0 else len(text)]
-        if not _is_code(line) or len(line) > 160:
+        if not is_code(line) or len(line) > 160:
             continue
         first = start + len(line) - len(line.lstrip())
         cursor = first if rng.random() < 0.2 else rng.randrange(first, start + len(line.rstrip()))
         found.append(Cursor(document, _kind(text, first, cursor), cursor, start + len(line.rstrip())))
-    return found
-
-
-def in_brackets(documents: Sequence[Document], count: int, seed: int = 0) -> list[Cursor]:
-    """`count` rests of what stands in a pair of brackets of a line, on whose other side the line goes on.
-
-    Only what follows the cursor tells where they end.
-    """
-    rng = Random(seed)
-    found: list[Cursor] = []
-    for _ in range(count * 400):
-        if len(found) == count:
-            break
-        text = (document := _draw(rng, documents)).text
-        place = rng.randrange(len(text))
-        pair = _PAIR.search(text, place, place + 400)
-        if pair is not None and _is_code(text[text.rfind("\n", 0, pair.start()) + 1 : pair.end()]):
-            found.append(
-                Cursor(document, "in brackets", rng.randrange(pair.start(1), pair.end(1)), pair.end(1))
-            )
     return found
 
 
@@ -92,7 +71,7 @@ def blocks(documents: Sequence[Document], count: int, seed: int = 0) -> list[Cur
     for _ in range(count * 400):
         if len(found) == count:
             break
-        text = (document := _draw(rng, documents)).text
+        text = (document := draw(rng, documents)).text
         span = block_span(text, rng.randrange(len(text)))
         if span is None or not 2 <= text[slice(*span)].strip().count("\n") + 1 <= 6:
             continue
@@ -107,14 +86,15 @@ def of_language(documents: Iterable[Document], *languages: str) -> list[Document
     return [d for d in documents if d.language in languages and len(d.text) > 400]
 
 
-def _draw(rng: Random, documents: Sequence[Document]) -> Document:
+def draw(rng: Random, documents: Sequence[Document]) -> Document:
     """A document of a package drawn first, so that a package of many files does not decide the result."""
     packages = sorted({d.package for d in documents})
     package = rng.choice(packages)
     return rng.choice([d for d in documents if d.package == package])
 
 
-def _is_code(line: str) -> bool:
+def is_code(line: str) -> bool:
+    """Whether a line says something, and is no comment."""
     stripped = line.strip()
     return len(stripped) > 3 and not stripped.startswith(("#", "//", "*", "/*", '"""'))
 

@@ -1,21 +1,59 @@
-"""The figures of the evaluation: what is measured of one model at given cursors. Writes no report."""
+"""What a model is worth on held-out files, in four figures for each group of languages. Knows no training."""
 
 from __future__ import annotations
 
-import ast
-import difflib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
 from aix_lsp.training.corpus import Document
-from aix_lsp.training.evaluation.completer import Completer, Completion
+from aix_lsp.training.evaluation import cursors
+from aix_lsp.training.evaluation.completer import Completer, Completion, NextToken
 from aix_lsp.training.evaluation.cursors import Cursor
 
 LINE_TOKENS, BLOCK_TOKENS = 48, 160
 _PIECE = 3000  # characters of a document that bits per byte are measured on
-_REPEATS = 4  # times the same line in a row: a suggestion that goes round in circles
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many samples are drawn for each figure of a group of languages."""
+
+    lines: int = 300
+    other_lines: int = 150
+    """Line cursors of each group of languages but the first."""
+    blocks: int = 80
+    replays: int = 24
+    pieces: int = 60
+
+
+GROUPS = {
+    "Python": ("python",),
+    "TypeScript, JavaScript": ("typescript", "javascript"),
+    "Go, Rust, C, Java": ("go", "rust", "c", "java"),
+    "Shell, Markdown, data": ("shell", "markdown", "json", "toml", "yaml"),
+}
+
+
+def evaluate(model: NextToken, documents: Sequence[Document], extent: Extent) -> Figures:
+    """Figures of one model, by group of languages and name; groups without documents are left out."""
+    completer, figures = Completer(model), {}
+    for number, (group, languages) in enumerate(GROUPS.items()):
+        if held := cursors.of_language(documents, *languages):
+            places = cursors.lines(held, extent.other_lines if number else extent.lines)
+            blocks = cursors.blocks(held, extent.blocks)
+            replays = cursors.lines(held, extent.replays, seed=7)
+            figures[group] = {
+                "bits per byte": bits_per_byte(completer, held, extent.pieces),
+                "line exact": mean(answer.exact for answer in answers(completer, places)),
+                "keystrokes saved": keystrokes_saved(completer, replays),
+                "block exact": mean(answer.exact for answer in answers(completer, blocks)),
+            }
+    return figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,45 +68,11 @@ class Answer:
         """Whether what was written is what stood there, but for blanks at its end."""
         return self.completion.text.rstrip() == self.cursor.wanted.rstrip()
 
-    @property
-    def similarity(self) -> float:
-        """Edit similarity, 0 to 1: the ratio of matching characters (Ratcliff and Obershelp 1988)."""
-        return difflib.SequenceMatcher(None, self.completion.text, self.cursor.wanted, autojunk=False).ratio()
 
-    @property
-    def ended_right(self) -> bool:
-        """Whether the model ended by itself, on the line where the middle ends."""
-        lines = self.cursor.wanted.strip().count("\n")
-        return self.completion.ended and self.completion.text.strip().count("\n") == lines
-
-    @property
-    def repeats(self) -> bool:
-        """Whether one line stands several times in a row."""
-        lines = [line.strip() for line in self.completion.text.split("\n") if line.strip()]
-        return any(len(set(lines[at : at + _REPEATS])) == 1 for at in range(len(lines) - _REPEATS + 1))
-
-    @property
-    def parses(self) -> bool | None:
-        """Whether the Python file parses with the suggestion in it; None where that says nothing."""
-        document = self.cursor.document
-        if document.language != "python" or not _parses(document.text):
-            return None
-        start, end = self.cursor.start, self.cursor.end
-        return _parses(document.text[:start] + self.completion.text + document.text[end:])
-
-
-def _parses(text: str) -> bool:
-    try:
-        ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
-
-
-def answers(completer: Completer, cursors: Iterable[Cursor]) -> list[Answer]:
+def answers(completer: Completer, places: Iterable[Cursor]) -> list[Answer]:
     """The model's answers at the cursors, as an editor would get them."""
     found = []
-    for cursor in cursors:
+    for cursor in places:
         line = cursor.kind != "block"
         limit = LINE_TOKENS if line else BLOCK_TOKENS
         found.append(
@@ -77,47 +81,18 @@ def answers(completer: Completer, cursors: Iterable[Cursor]) -> list[Answer]:
     return found
 
 
-def exact_lines(
-    completer: Completer, cursors: Iterable[Cursor], suffix: bool = True, heal: bool = True
-) -> float:
-    """Share of line cursors answered exactly; without `suffix`, the prompt has only the text before them."""
-    right = []
-    for cursor in cursors:
-        prompt = cursor.prompt(suffix)
-        done = completer.complete(
-            prompt, LINE_TOKENS, line=True, heal=heal, expected=cursor.wanted, document=cursor.document
-        )
-        right.append(Answer(cursor, done).exact)
-    return mean(right)
-
-
-def middle_bits(completer: Completer, cursors: Iterable[Cursor], suffix: bool = True) -> float:
-    """Bits per byte of the text at the cursors; without `suffix`, the prompt has only the text before them."""
-    nats, size = 0.0, 0
-    for cursor in cursors:
-        nats += completer.nats(cursor.prompt(suffix), cursor.wanted)
-        size += len(cursor.wanted.encode())
-    return nats / size / math.log(2) if size else math.nan
-
-
-def ended_lines(completer: Completer, cursors: Iterable[Cursor]) -> float:
-    """Share of one-line middles that the model ends by itself at the line's end, not stopped there by us."""
-    ended = [completer.complete(c.prompt(), LINE_TOKENS, line=False, document=c.document) for c in cursors]
-    return mean(done.ended and "\n" not in done.text.rstrip() for done in ended)
-
-
 def mean(values: Iterable[float]) -> float:
     """The mean, or nan of nothing."""
     listed = list(values)
     return sum(listed) / len(listed) if listed else math.nan
 
 
-def bits_per_byte(completer: Completer, documents: Sequence[Document], count: int, seed: int = 0) -> float:
+def bits_per_byte(completer: Completer, documents: Sequence[Document], count: int) -> float:
     """Bits a byte of plain text, in pieces of about 3,000 characters that begin with a line.
 
     Each piece begins after an end token; tokenizers of different sizes are compared on the same bytes.
     """
-    rng, nats, size = Random(seed), 0.0, 0
+    rng, nats, size = Random(0), 0.0, 0
     tokenizer = completer.model.tokenizer
     for document in rng.sample(list(documents), min(count, len(documents))):
         start = document.text.rfind("\n", 0, rng.randrange(max(1, len(document.text) - _PIECE // 2))) + 1
@@ -128,9 +103,7 @@ def bits_per_byte(completer: Completer, documents: Sequence[Document], count: in
     return nats / size / math.log(2)
 
 
-def keystrokes_saved(
-    completer: Completer, cursors: Sequence[Cursor], lines: int = 4, told: Callable[[], None] = lambda: None
-) -> float:
+def keystrokes_saved(completer: Completer, places: Sequence[Cursor], lines: int = 4) -> float:
     """Share of keystrokes that are spared when the lines from each cursor on are typed again.
 
     A suggestion is shown after each keystroke; while what is typed equals its head it stays. It is accepted
@@ -138,10 +111,9 @@ def keystrokes_saved(
     keystroke, and so does a line end with the indentation behind it.
     """
     characters = keys = 0
-    for cursor in cursors:
+    for cursor in places:
         typed, needed = _replay(completer, cursor, lines)
         keys, characters = keys + typed, characters + needed
-        told()
     return 1 - keys / characters if characters else math.nan
 
 

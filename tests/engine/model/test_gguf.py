@@ -28,11 +28,12 @@ from aix_lsp.engine.model.source import check_folder, find_folder
 from aix_lsp.engine.options import EngineOptions, ModelError
 from aix_lsp.gguf.header import read_header
 from aix_lsp.gguf.tokenizer import special_names
-from aix_lsp.training import export, vocabulary
+from aix_lsp.training import export
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.model import Llama, Shape
 from tests.engine.model.gguf_files import damage, random_model, write_model
 from training.gguf_writer import write_gguf
+from training.tokenizer import save_tokenizer, train_tokenizer
 
 SHAPE = Shape(400, hidden=64, layers=2, heads=4, kv_heads=2, intermediate=96, context=256, head_size=16)
 _TEXT = "def area(width, height):\n    return width * height + 1234\n"
@@ -47,8 +48,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A tiny Llama of ours, as transformers has it."""
-    trained = vocabulary.train_tokenizer([_TEXT * 9], 400)
-    vocabulary.save_tokenizer(trained, tmp_path / "folder")
+    trained = train_tokenizer([_TEXT * 9], 400)
+    save_tokenizer(trained, tmp_path / "folder")
     shape = Shape(
         **{**{n: getattr(SHAPE, n) for n in SHAPE.__slots__}, "vocabulary": trained.get_vocab_size()}
     )

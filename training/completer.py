@@ -1,0 +1,110 @@
+"""Completions with recall mixed in, and what a model and recall each expect of the right tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from os.path import commonpath
+from typing import NamedTuple
+
+import numpy as np
+
+from aix_lsp.engine.scheduling.ngram_index import EMPTY, NgramIndex
+from aix_lsp.engine.scheduling.recall import Recall
+from aix_lsp.engine.text.encoder import TextEncoder
+from aix_lsp.engine.text.layout import TokenPrompt
+from aix_lsp.fim.prompt import FimPrompt
+from aix_lsp.training.corpus import Document
+from aix_lsp.training.evaluation.completer import Completer, Logits, NextToken
+
+_LIBRARY_CHARACTERS = 200_000
+
+
+class Expected(NamedTuple):
+    """The probabilities that a right token was given by the model and by text from elsewhere."""
+
+    matched: int
+    """How many tokens before it stood elsewhere, too; at least 1."""
+    own: bool
+    """Whether they stood in the prompt, not only in other files."""
+    by_model: float
+    by_recall: float
+
+
+class RecallCompleter(Completer):
+    """A completer that can mix in text from elsewhere, as the engine does."""
+
+    def __init__(self, model: NextToken, neighbours: Sequence[Document] | None = None) -> None:
+        """With `neighbours`, text from elsewhere in the prompt and in those of them that are of the document's
+        package is mixed in.
+        """
+        super().__init__(model)
+        self._libraries = None if neighbours is None else _Libraries(neighbours, self._encoder)
+
+    def nats(self, prompt: FimPrompt, wanted: str) -> float:
+        """Negative log-likelihood of `wanted` at the cursor, the word begun before it included."""
+        laid = self._layout.lay_out(prompt, self.model.context - len(wanted.encode()) - 64, heal=True)
+        probabilities = (float(probabilities_of(logits)[token]) for token, logits in self._told(laid, wanted))
+        return -sum(math.log(max(probability, 1e-12)) for probability in probabilities)
+
+    def expected(self, prompt: FimPrompt, wanted: str, document: Document) -> Iterator[Expected]:
+        """What the model and recall each expected of the tokens of `wanted`, given those before each.
+
+        The token that spells the cursor's word again is left out: healing leaves it little choice.
+        """
+        laid = self._layout.lay_out(prompt, self.model.context - len(wanted.encode()) - 64, heal=True)
+        recall = self._recall(laid, document)
+        if recall is None:
+            return
+        for at, (token, logits) in enumerate(self._told(laid, wanted)):
+            (mixture,) = recall.mixtures((), 1.0)
+            if mixture is not None and (at or not laid.typed):
+                told = dict(zip(mixture.tokens, mixture.probabilities, strict=True)).get(token, 0.0)
+                yield Expected(recall.matched, recall.in_own, float(probabilities_of(logits)[token]), told)
+            recall.extend([token])
+
+    def _told(self, laid: TokenPrompt, wanted: str) -> Iterator[tuple[int, Logits]]:
+        """The right tokens from the word begun at the cursor on, each with the model's scores before it."""
+        logits = self.model.start(laid.tokens)
+        for token in self._encoder.tokens(laid.typed.decode(errors="ignore") + wanted):
+            yield token, logits
+            logits = self.model.add(token)
+
+    def _recall(self, laid: TokenPrompt, document: Document | None) -> Recall | None:
+        if self._libraries is None:
+            return None
+        return Recall(laid.texts, self._libraries.beside(document) if document else EMPTY)
+
+
+class _Libraries:
+    """What stands in the files nearest to a document, as a server would know them."""
+
+    def __init__(self, documents: Sequence[Document], encoder: TextEncoder) -> None:
+        self._encoder = encoder
+        self._packages: dict[tuple[str, str], list[Document]] = {}
+        for document in documents:
+            self._packages.setdefault((document.package, document.language), []).append(document)
+        self._last: tuple[Document, NgramIndex] | None = None
+
+    def beside(self, document: Document) -> NgramIndex:
+        """The tokens of a document's neighbours of its language, nearest paths first."""
+        if self._last is None or self._last[0] is not document:
+            self._last = document, NgramIndex(list(self._chosen(document)))
+        return self._last[1]
+
+    def _chosen(self, document: Document) -> Iterator[list[int]]:
+        others = self._packages.get((document.package, document.language), [])
+        left = _LIBRARY_CHARACTERS
+        for other in sorted(others, key=lambda d: (-len(commonpath([d.path, document.path])), d.path)):
+            if other is document or left <= 0:
+                continue
+            text = other.text[:left]
+            left -= len(text)
+            yield self._encoder.tokens(text)
+
+
+def probabilities_of(logits: Logits) -> Logits:
+    """Scores as probabilities that sum up to 1."""
+    probabilities: Logits = np.exp(logits - float(logits.max()))
+    probabilities /= probabilities.sum()
+    return probabilities
