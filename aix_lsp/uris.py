@@ -15,6 +15,7 @@ import os
 import posixpath
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -27,6 +28,9 @@ _PARTS = re.compile(
 _DRIVE = re.compile(r"\\?([A-Za-z])[:|](?=\\|$)")
 _THIS_MACHINE = ("wsl$", "wsl.localhost")
 """Shares that lie on this machine: of the Windows Subsystem for Linux."""
+_REVISION = re.compile(r":?[^:]*:(.*[^:])", re.DOTALL)
+"""A revision with the first part of a path behind it: `HEAD~1:src`, `:0:src`."""
+_DEEPEST_MODULE = 32
 _CELL_SCHEME = re.compile(r"s([A-Za-z0-9+/]+=*)$")
 """What ends a notebook cell's fragment: "s" and the notebook's own scheme in Base64."""
 
@@ -144,6 +148,30 @@ def _git_path(query: str) -> str:
     except (ValueError, AttributeError, RecursionError):
         return ""
     return path.replace("%", "%25") if isinstance(path, str) else ""
+
+
+def revised_paths(path: PurePosixPath) -> Iterator[PurePosixPath]:
+    """The files of a working tree that a path inside its `.git` may be a revision of, as plugins of editors write it.
+
+    `/work/.git/0/src/a.py` (fugitive), `/work/.git/:0:/src/a.py` (diffview), `/work/.git/HEAD:src/a.py` (gitsigns), and
+    the same of linked working trees (`.git/worktrees/NAME`) and of submodules (`.git/modules/NAME`).
+    """
+    if ".git" not in path.parts:
+        return
+    at = path.parts.index(".git")
+    top, inside = PurePosixPath(*path.parts[:at]), path.parts[at + 1 :]
+    starts = {"worktrees": [2], "modules": [*range(2, min(len(inside), _DEEPEST_MODULE))]}.get(
+        "".join(inside[:1]), [0]
+    )
+    for start in starts:
+        rest = inside[start:]
+        if not rest:
+            continue
+        module = inside[1:start] if inside[0] == "modules" else ()
+        named = _REVISION.fullmatch(rest[0])
+        below = (named[1], *rest[1:]) if named is not None else rest[1:]
+        if below:
+            yield top.joinpath(*module, *below)
 
 
 def true_case(path: Path) -> Path:

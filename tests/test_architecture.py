@@ -15,7 +15,7 @@ PACKAGE = Path(aix_lsp.__file__).parent
 PAGE = (PACKAGE.parent / "docs" / "architecture.md").read_text("utf-8")
 LAYERS = [
     {"__version__", "files", "languages", "logs", "machine", "paths", "trust", "uris"},
-    {"fim", "grammars", "processes", "settings", "statistics"},
+    {"fim", "grammars", "processes", "roots", "settings", "statistics"},
     {"gguf", "privacy"},
     {"backends", "models"},
     {"completion", "engine"},

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aix_lsp.uris import file_path, local_path, matching_name, parse_uri, true_case
+from aix_lsp.uris import file_path, local_path, matching_name, parse_uri, revised_paths, true_case
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="paths of POSIX systems")
 
@@ -88,6 +88,27 @@ def test_no_files(uri: str, path: str | None, reason: str) -> None:
     assert found.path == (None if path is None else PurePosixPath(path))
     assert found.reason
     assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    ("uri", "paths"),
+    [
+        ("fugitive:///me/.git//0/src/a.py", ["/me/src/a.py"]),
+        ("fugitive:///me/.git/worktrees/w//0a1b/src/a.py", ["/me/src/a.py"]),
+        ("fugitive:///me/.git/modules/lib//0/a.py", ["/me/lib/a.py"]),
+        ("diffview:///me/.git/:0:/src/a.py", ["/me/src/a.py"]),
+        ("gitsigns:///me/.git//HEAD~1:src/a.py", ["/me/src/a.py"]),
+        ("gitsigns:///me/.git//:0:a.py", ["/me/a.py"]),
+        ("fugitive:///me/.git", []),
+        ("fugitive:///me/.git//0", []),
+        ("zip:///me/a.py", []),
+    ],
+)
+def test_revisions(uri: str, paths: list[str]) -> None:
+    path = parse_uri(uri).path
+    assert path is not None
+    assert set(paths) <= {str(each) for each in revised_paths(path)}
+    assert bool(paths) or not [*revised_paths(path)]
 
 
 @posix_only

@@ -11,9 +11,10 @@ from typing import Any
 
 from aix_lsp import files
 from aix_lsp.lsp.positions import without_surrogates
+from aix_lsp.roots import ON_THE_LOOP_S, RootFinder
 from aix_lsp.settings import Layer, Problem, Settings, project_layer, resolve, unwrap, user_file, user_layer
 from aix_lsp.trust import UNTRUSTED_LIMITS, SettingsSource, Trust, trust_in
-from aix_lsp.uris import file_path
+from aix_lsp.uris import file_path, parse_uri
 
 SECTION = "aix"
 _FILE_S = 10.0
@@ -36,6 +37,7 @@ class Workspace:
 
     def __init__(self) -> None:
         self._folders: dict[str, Folder] = {}
+        self._finder = RootFinder(ON_THE_LOOP_S)
 
     @property
     def folders(self) -> tuple[Folder, ...]:
@@ -54,10 +56,8 @@ class Workspace:
         self._folders.pop(uri, None)
 
     def folder_of(self, uri: str) -> Folder | None:
-        """The innermost folder that contains the document: by path if both have one, else by URI."""
-        path = file_path(uri)
-        holding = [f for f in self._folders.values() if _holds(f, uri, path)]
-        return max(holding, key=lambda folder: len(folder.uri), default=None)
+        """The innermost folder that contains the document: by its path, or by its URI where that is no file's."""
+        return self._found(uri)[0]
 
     def shown_path(self, uri: str) -> str:
         """The path shown to the model: relative to its folder, else the file's bare name.
@@ -67,15 +67,22 @@ class Workspace:
         path = file_path(uri)
         if path is None:
             return ""
-        folder = self.folder_of(uri)
-        root = None if folder is None else folder.path
-        return without_surrogates(path.name if root is None else path.relative_to(root).as_posix())
+        below = self._found(uri)[1]
+        return without_surrogates(path.name if below is None else below.as_posix())
 
-
-def _holds(folder: Folder, uri: str, path: Path | None) -> bool:
-    if folder.path is not None and path is not None:
-        return path.is_relative_to(folder.path)
-    return uri.startswith(folder.uri.rstrip("/") + "/")
+    def _found(self, uri: str) -> tuple[Folder | None, Path | None]:
+        """The innermost folder of a document, and the document's path inside where it has one."""
+        document = parse_uri(uri)
+        by_path = {folder.path: folder for folder in self._folders.values() if folder.path is not None}
+        # A view of a file (`fugitive:`, `gitlens:`) has the file's path.
+        path = document.file or (Path(document.path) if document.path is not None else None)
+        found = self._finder.find(path, tuple(by_path)) if path is not None else None
+        if found is not None:
+            return by_path[found[0]], found[1]
+        holding = [
+            folder for folder in self._folders.values() if uri.startswith(folder.uri.rstrip("/") + "/")
+        ]
+        return max(holding, key=lambda folder: len(folder.uri), default=None), None
 
 
 class Configuration:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,8 +19,9 @@ from cachetools import TTLCache
 from aix_lsp.privacy.globs import Rules, TooMany, as_bytes, parse
 from aix_lsp.privacy.ignore import IgnoreFiles, remembered
 from aix_lsp.privacy.names import sensitive
+from aix_lsp.roots import RootFinder
 from aix_lsp.settings import Settings
-from aix_lsp.uris import parse_uri, true_case
+from aix_lsp.uris import parse_uri, revised_paths, true_case
 
 _REMEMBERED_S = 5.0
 
@@ -52,9 +53,7 @@ class Privacy:
         self._answers: TTLCache[tuple[object, ...], Refusal | None] = TTLCache(
             4096, _REMEMBERED_S, time.monotonic
         )
-        self._found: TTLCache[tuple[object, ...], tuple[Path, Path] | None] = TTLCache(
-            4096, _REMEMBERED_S, time.monotonic
-        )
+        self._roots_found = RootFinder(follow=False)
 
     def inactive_reason(self, uri: str, settings: Settings) -> str | None:
         """Why nothing of a document may be sent, for its user to read; None where all is well."""
@@ -70,7 +69,7 @@ class Privacy:
     def ignores_folder(self, folder: Path) -> bool:
         """Whether ignore files leave out all that lies in a folder, so that nobody need look inside."""
         try:
-            found = self._in_root(folder, tuple(self._roots()))
+            found = self._roots_found.find(folder, tuple(self._roots()))
             return self._ignored.ignored(folder, found[0] if found else None, is_folder=True) is not None
         except (OSError, ValueError):
             return True
@@ -80,17 +79,21 @@ class Privacy:
             named = parse_uri(uri)
             if named.file is not None:
                 return self._judge_path(named.file, True, exclude, roots)
+            if named.path is None:
+                return None
             # Elsewhere than on this machine, the same names and rules are as good a guess as any.
-            return (
-                self._judge_path(Path(named.path), False, exclude, roots) if named.path is not None else None
+            refusals = (
+                self._judge_path(Path(path), False, exclude, roots)
+                for path in (named.path, *revised_paths(named.path))
             )
+            return next(filter(None, refusals), None)
         except (OSError, ValueError, TooMany) as error:
             return Refusal("unknown", f"it is not known whether it may be sent: {error}")
 
     def _judge_path(
         self, path: Path, is_file: bool, exclude: tuple[str, ...], roots: tuple[Path, ...]
     ) -> Refusal | None:
-        found = self._in_root(path, roots)
+        found = self._roots_found.find(path, roots)
         as_given = _Named(found[0] / found[1], found[0], found[1]) if found else _Named.alone(path)
         refusal = self._judge_name(as_given, exclude)
         if refusal is not None or not path.is_absolute():
@@ -98,7 +101,7 @@ class Privacy:
         real = true_case(Path(os.path.realpath(path)))
         if real == as_given.path:
             return None
-        found = self._in_root(real, roots)
+        found = self._roots_found.find(real, roots)
         is_outside = is_file and as_given.root is not None and found is None
         if (
             is_outside
@@ -133,18 +136,6 @@ class Privacy:
             return Refusal("ignored", reason, ignored.pattern, ignored.file, ignored.line)
         return None
 
-    def _in_root(self, path: Path, roots: tuple[Path, ...]) -> tuple[Path, Path] | None:
-        """The innermost workspace folder that a path lies in, however the two are spelt, and the path below it."""
-        key = (path.parent, roots)
-        found = remembered(
-            self._found,
-            key,
-            lambda: max(_roots_of(path.parent, roots), key=lambda it: len(it[0].parts), default=None),
-        )
-        if found is not None:
-            return found[0], found[1] / path.name
-        return (path, Path()) if path in roots else None
-
 
 def inactive_reason(uri: str, settings: Settings, roots: Sequence[Path] = ()) -> str | None:
     """See Privacy.inactive_reason; remembers nothing."""
@@ -162,28 +153,6 @@ class _Named:
     @classmethod
     def alone(cls, path: Path) -> _Named:
         return cls(path, None, path.relative_to(path.anchor))
-
-
-def _roots_of(folder: Path, roots: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """The workspace folders that a folder lies in, each with the folder's path below it."""
-    for root in roots:
-        if folder.is_relative_to(root):
-            yield root, folder.relative_to(root)
-            continue
-        known = _identity(root)
-        for around in (folder, *folder.parents) if known is not None else ():
-            if _identity(around) == known:
-                yield root, folder.relative_to(around)
-                break
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """What is the same however a folder is spelt: by links, by case, by composed letters."""
-    try:
-        info = folder.stat()
-    except (OSError, ValueError):
-        return None
-    return (info.st_dev, info.st_ino) if info.st_ino else None
 
 
 def _chosen(exclude: tuple[str, ...], named: _Named) -> str | Literal[False] | None:

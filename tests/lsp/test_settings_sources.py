@@ -255,3 +255,24 @@ async def test_another_model_is_another_backend(connect: Connect) -> None:
     await peer.wait(lambda: made["embedded"].closed)
     assert made["embedded"].listeners == 0 and not made["other"].closed
     assert len(peer.session.dependencies.pool) == 1
+
+
+@pytest.mark.parametrize(
+    "document", ["file://{real}/a.py", "file://{link}/a.py", "fugitive://{real}/.git//0/a.py"]
+)
+@pytest.mark.parametrize("root", ["real", "link"])
+async def test_a_project_s_settings_hold_however_its_folder_is_spelt(
+    connect: Connect, tmp_path: Path, root: str, document: str
+) -> None:
+    places = {"real": tmp_path / "real", "link": tmp_path / "link"}
+    places["real"].mkdir()
+    places["link"].symlink_to("real")
+    (places["real"] / ".aix-lsp.toml").write_text('exclude = ["a.py"]\n')
+    peer = connect(dependencies())
+    await peer.initialize(workspaceFolders=[{"uri": places[root].as_uri(), "name": "p"}])
+    await peer.wait(lambda: peer.session.started.is_set())
+    configured = peer.session.service_for(document.format(**places))
+    assert configured is not None
+    assert configured.settings.exclude == ["a.py"]
+    if document.startswith("file:"):
+        assert peer.session.workspace.shown_path(document.format(**places)) == "a.py"

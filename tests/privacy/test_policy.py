@@ -215,13 +215,15 @@ def test_names_hold_on_the_absolute_path(tmp_path: Path, path: str, root: str | 
         "vscode-remote://host{}",
         "untitled:{}",
         "gitlens://x{}?y",
+        "fugitive://{top}/.git//0/{name}",
+        "diffview://{top}/.git/:0:/{name}",
+        "gitsigns://{top}/.git//HEAD~1:{name}",
     ],
 )
 @pytest.mark.parametrize("name", ["out/x.py", ".env", "mine/a.py"])
 def test_a_view_of_a_file_is_judged_as_the_file(linked: Path, uri: str, name: str) -> None:
-    path = (linked / name).as_posix()
-    assert reason(uri.format(path, path), [linked], ["mine/"]) is not None
-    assert reason(uri.format(linked / "a.py", linked / "a.py"), [linked], ["mine/"]) is None
+    uris = [uri.format(linked / path, linked / path, top=linked, name=path) for path in (name, "a.py")]
+    assert [reason(each, [linked], ["/mine/"]) is None for each in uris] == [False, True]
 
 
 def test_names_where_case_does_not_count(tmp_path: Path) -> None:

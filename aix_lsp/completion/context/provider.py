@@ -26,6 +26,7 @@ from aix_lsp.fim.prompt import ContextFile
 from aix_lsp.fim.reading import read, read_back
 from aix_lsp.fim.window import Window
 from aix_lsp.privacy.documents import PATIENCE_S, without_secrets
+from aix_lsp.roots import ON_THE_LOOP_S, RootFinder
 from aix_lsp.settings import Settings
 from aix_lsp.uris import file_path
 
@@ -68,6 +69,7 @@ class ContextProvider:
         """`roots` gives the workspace folders; `progress` see IndexClient."""
         self.recent = RecentPlaces(open_document)
         self._roots = roots
+        self._finder = RootFinder(ON_THE_LOOP_S)
         self._privacy = privacy
         self._index_client = IndexClient(progress, self._search_all_again)
         self._neighbours = Neighbours(self._place)
@@ -216,9 +218,8 @@ class ContextProvider:
         file = file_path(uri)
         if file is None:
             return None
-        holding = [root for root in self._roots() if file.is_relative_to(root) and _is_workspace(root)]
-        root = max(holding, key=lambda root: len(root.parts), default=None)
-        return (root, file.relative_to(root).as_posix()) if root is not None else None
+        found = self._finder.find(file, [root for root in self._roots() if _is_workspace(root)])
+        return (found[0], found[1].as_posix()) if found is not None else None
 
 
 def _query(document: DocumentSnapshot, position: Position) -> dict[str, str]:
