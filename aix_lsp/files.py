@@ -38,13 +38,13 @@ class Unreadable(OSError):
     """A path that is not read: no regular file, too large, too slow. The message says which, for the user."""
 
 
-def read_bytes(path: Path | str, limit: int, time_limit_s: float = TIME_LIMIT_S) -> bytes:
+def read_bytes(path: Path | str, limit: int) -> bytes:
     """The content of a regular file of at most `limit` bytes; links are followed.
 
     Raises Unreadable, or the OSError of the system (FileNotFoundError, PermissionError, …). May block for as long
     as a file system that hangs does: call it elsewhere than on an event loop.
     """
-    deadline = time.monotonic() + time_limit_s
+    deadline = time.monotonic() + TIME_LIMIT_S
     try:
         _check(os.stat(path), limit)  # noqa: PTH116 - before it is opened, which has effects on some devices
         descriptor = os.open(path, _FLAGS)
@@ -58,7 +58,7 @@ def read_bytes(path: Path | str, limit: int, time_limit_s: float = TIME_LIMIT_S)
             if len(found) > limit:
                 raise Unreadable(_too_large(limit))
             if time.monotonic() > deadline:
-                raise Unreadable(f"took longer than {time_limit_s:g} s to read")
+                raise Unreadable(f"took longer than {TIME_LIMIT_S:g} s to read")
     return bytes(found)
 
 

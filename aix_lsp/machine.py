@@ -40,9 +40,9 @@ class _Seen:
     battery = False
 
 
-def on_battery(now: float | None = None) -> bool:
+def on_battery() -> bool:
     """Whether there is a battery and nothing charges it, as of the last half minute. False where that is unknown."""
-    now = time.monotonic() if now is None else now
+    now = time.monotonic()
     if now - _Seen.at >= _LOOK_EVERY_S:
         _Seen.at, _Seen.battery = now, _look()
     return _Seen.battery

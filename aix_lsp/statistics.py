@@ -86,8 +86,8 @@ def add(counts: Mapping[str, float]) -> None:
 
     if not any(counts.values()):
         return
-    path = file()
     try:
+        path = file()
         with FileLock(path.with_suffix(".lock"), timeout=_LOCK_S):
             days = read()
             today = days.setdefault(date.today().isoformat(), {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, Protocol
@@ -169,7 +169,7 @@ class Backend(Protocol):
     @property
     def status(self) -> BackendStatus: ...
 
-    def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
         """Stream a generation. Closing the iterator (`aclose`) cancels it, down to the device.
 
         Raises BackendUnavailable before the first item where nothing can be generated now, BackendError

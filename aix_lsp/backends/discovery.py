@@ -8,7 +8,6 @@ model is unknown to us is asked through /infill, any other server with prompt an
 
 from __future__ import annotations
 
-import logging
 import re
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,8 +24,6 @@ from aix_lsp.backends.dialects import (
 from aix_lsp.backends.failures import not_a_completion, says_error
 from aix_lsp.fim.templates import Template, detect, takes_context
 from aix_lsp.settings.table import Settings
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

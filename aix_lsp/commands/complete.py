@@ -79,16 +79,13 @@ class _Witness:
         return self._backend.status
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
-        events = self._backend.generate(request)
         try:
-            async for event in events:
-                yield event
+            async with aclosing(self._backend.generate(request)) as events:
+                async for event in events:
+                    yield event
         except BackendError as error:
             self.error = error
             raise
-        finally:
-            if isinstance(events, AsyncGenerator):
-                await events.aclose()
 
     async def close(self) -> None:
         await self._backend.close()

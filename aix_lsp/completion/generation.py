@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from aix_lsp.backends.base import Backend, BackendError, Delta, GenerateRequest, Usage
 from aix_lsp.completion.cursor import CursorContext
@@ -168,7 +167,7 @@ class Generation:
     async def _run(self, backend: Backend, request: GenerateRequest, stream: _Stream, failed: Failed) -> None:
         mine = stream.tracks
         try:
-            async with _closing(backend.generate(request)) as events:
+            async with aclosing(backend.generate(request)) as events:
                 async for event in events:
                     self._take(event, stream)
                     if all(track.stopped for track in mine) and not _ends_itself(mine):
@@ -231,14 +230,3 @@ class Generation:
 def _ends_itself(tracks: list[Track]) -> bool:
     """Whether the backend has ended all candidates, so that only the usage is still to come."""
     return all(track.finish_reason is not None for track in tracks)
-
-
-@asynccontextmanager
-async def _closing(events: AsyncIterator[Any]) -> AsyncIterator[AsyncIterator[Any]]:
-    """Close a stream at the end, however it ends; one that cannot be closed is let go."""
-    try:
-        yield events
-    finally:
-        close = getattr(events, "aclose", None)
-        if close is not None:
-            await close()

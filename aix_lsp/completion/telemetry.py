@@ -148,8 +148,6 @@ class Telemetry:
 def _add(counts: Counter[str]) -> None:
     try:
         statistics.add(counts)
-    except OSError as error:
-        log.info("statistics could not be saved: %s", error)
     except Exception:
         log.exception("statistics could not be saved")
 

@@ -114,10 +114,6 @@ class DocumentStore:
         """A client's position in code points, clamped."""
         return from_wire(text, *position, self.encoding)
 
-    def to_wire(self, text: Text, position: Position) -> WirePosition:
-        """A position in the client's encoding."""
-        return to_wire(text, position, self.encoding)
-
 
 class DocumentRouter:
     """Passes documents and their edits to the completion service that is responsible for each.

@@ -39,9 +39,9 @@ class FrameParser:
     A web page can have a browser send bytes to any port, with messages in a header's value or in a body.
     """
 
-    def __init__(self, max_body: int, *, strict: bool = False) -> None:
+    def __init__(self, max_body: int) -> None:
         self.max_body = max_body
-        self.strict = strict
+        self.strict = False
         self._buffer = bytearray()
         self._length: int | None = None
         self._in_body = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -23,8 +22,6 @@ from aix_lsp.lsp.requests import (
     workspace,
 )
 from aix_lsp.lsp.session import Dependencies, Session
-
-logger = logging.getLogger(__name__)
 
 Handler = Callable[..., Any]
 

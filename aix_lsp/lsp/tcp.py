@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,8 +10,6 @@ from aix_lsp.lsp.connections import ConnectionRegistry, MessageReader
 from aix_lsp.lsp.outbox import StreamOutbox
 from aix_lsp.lsp.server import build
 from aix_lsp.lsp.session import Dependencies, Session
-
-logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager

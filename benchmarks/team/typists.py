@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -33,7 +33,7 @@ Rate = Callable[[float], float]
 class Generator(Protocol):
     """What a typist asks: a backend."""
 
-    def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]: ...
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]: ...
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 from hypothesis import given, settings
@@ -75,7 +75,7 @@ class Answers:
     def __init__(self, kind: str) -> None:
         self.kind = kind
 
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
         if self.kind == "fails":
             raise BackendError("no")
         yield Delta("x")

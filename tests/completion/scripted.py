@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
 from aix_lsp.backends.base import (
@@ -50,7 +50,7 @@ class Call:
     def fail(self, error: Exception) -> None:
         self._events.put_nowait(error)
 
-    async def stream(self) -> AsyncIterator[Delta | Usage]:
+    async def stream(self) -> AsyncGenerator[Delta | Usage]:
         try:
             while (event := await self._events.get()) is not None:
                 if isinstance(event, Exception):
@@ -69,7 +69,7 @@ class ScriptedBackend:
         self._arrived = asyncio.Event()
         self._seen = 0
 
-    def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
         call = Call(request)
         self.calls.append(call)
         self._arrived.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -52,7 +52,7 @@ class RandomBackend:
     async def close(self) -> None:
         return None
 
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
         texts = [""] * request.n
         self.written.append((request, texts))
         self.open += 1

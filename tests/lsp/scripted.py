@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
 from aix_lsp.backends.base import (
@@ -74,12 +74,12 @@ class ScriptedBackend:
     async def close(self) -> None:
         self.closed = True
 
-    def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
         generation = Generation(request)
         self.generations.append(generation)
         return self._stream(generation)
 
-    async def _stream(self, generation: Generation) -> AsyncIterator[Delta | Usage]:
+    async def _stream(self, generation: Generation) -> AsyncGenerator[Delta | Usage]:
         try:
             for piece in self.say(generation.request):
                 await asyncio.sleep(0)

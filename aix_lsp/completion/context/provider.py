@@ -7,7 +7,6 @@ where the window around the cursor moves anyway, and then by what is appended to
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -29,8 +28,6 @@ from aix_lsp.privacy.documents import PATIENCE_S, without_secrets
 from aix_lsp.roots import ON_THE_LOOP_S, RootFinder
 from aix_lsp.settings import Settings
 from aix_lsp.uris import file_path
-
-log = logging.getLogger(__name__)
 
 WAIT_S = 0.01
 """How long a request waits for what is being searched. What comes later is for the next."""

@@ -50,16 +50,6 @@ class Dimensions:
         )
 
 
-def fits(model: Any) -> bool:
-    """Whether `take_apart` can be tried."""
-    config = model.config
-    return (
-        config.model_type in FAMILIES
-        and hasattr(model.model, "rotary_emb")
-        and type(model.model.layers[0].self_attn.q_proj) is torch.nn.Linear
-    )
-
-
 @torch.no_grad()
 def take_apart(model: Any, forms: dict[int, Form], positions: int) -> LeanModel:
     """The LeanModel of `model`, whose layers are emptied one by one so that memory holds the weights once.

@@ -6,7 +6,6 @@ transformers.
 from __future__ import annotations
 
 import gc
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,8 +23,6 @@ from aix_lsp.engine.model.runner import TorchRunner
 from aix_lsp.engine.model.source import Weights, check_folder, find_folder
 from aix_lsp.engine.options import EngineOptions, LoadedModel, ModelError, Progress
 from aix_lsp.machine import available_bytes
-
-log = logging.getLogger(__name__)
 
 PAGE_SIZE = 16
 _SMALL = 100_000_000

@@ -5,7 +5,6 @@ It holds no code: text is read from the files when it is wanted, so that nothing
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import sqlite3
@@ -15,8 +14,6 @@ from pathlib import Path, PurePosixPath
 
 from aix_lsp.completion.context.files import stem
 from aix_lsp.completion.context.index.chunks import Definition, FileEntry, Found, Stamp
-
-log = logging.getLogger(__name__)
 
 _VERSION = 1
 _WAIT_S = 5.0
