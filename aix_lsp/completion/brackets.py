@@ -1,6 +1,6 @@
-"""Unmatched brackets and quotes in a piece of code, not counting strings and comments.
+"""Unmatched brackets and quotes in a piece of code, ignoring those in strings and comments.
 
-A reader of tokens, not a parser: it is used on fragments, which no parser takes.
+A tokenizer, not a parser: it reads fragments, which a parser would reject.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Unpaired:
     state: str
     """At its end: "" in code, a quote in a string, or LINE_COMMENT or BLOCK_COMMENT."""
     quoted: int | None = None
-    """Where the first string begins, of those that begin in the text, that its line or the text leaves open."""
+    """Where the first string begins that starts in the text and is not closed in its line, or in the text."""
 
     @property
     def in_string(self) -> bool:
@@ -77,7 +77,7 @@ def unpaired(text: str, language_id: str, state: str = "") -> Unpaired:
 
 
 def brackets(text: str, language_id: str, state: str = "") -> list[Bracket]:
-    """All brackets of `text` in order; quotes are none, and those in strings and comments are left out."""
+    """All brackets of `text` in order, without quotes and without those in strings and comments."""
     found = _tokens(text, language_of(language_id), state)
     return [Bracket(token, at) for token, at, was, _ in found if not was and token in "([{)]}"]
 
@@ -100,7 +100,7 @@ def _tokens(text: str, language: Language, state: str) -> Iterator[tuple[str, in
 
 @lru_cache(maxsize=64)
 def state_at(before: str, language_id: str) -> str:
-    """The state at the end of `before`, which may begin anywhere in a document, also inside a long string."""
+    """The state at the end of `before`, which may begin anywhere in a document, even inside a long string."""
     language = language_of(language_id)
     if not language.triple or not _TRIPLE.search(before):
         return unpaired(before, language_id).state

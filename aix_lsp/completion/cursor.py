@@ -70,7 +70,7 @@ class CursorContext:
 
     @property
     def in_word(self) -> bool:
-        """Whether the cursor parts a word."""
+        """Whether the cursor is inside a word."""
         return _is_word(self.before[-1:]) and _is_word(self.after[:1])
 
     @property
@@ -83,12 +83,12 @@ class CursorContext:
         return line[start:]
 
     def lines_below(self, count: int = 3) -> list[str]:
-        """The first lines below the cursor's that are not blank."""
+        """The first non-blank lines below the cursor's."""
         below = self.after.partition("\n")[2]
         return [line for line in below.split("\n") if line.strip()][:count]
 
     def line_above(self) -> str:
-        """The nearest line above the cursor's that is not blank; empty where there is none."""
+        """The nearest non-blank line above the cursor's; empty if there is none."""
         above = self.before[: self.before.rfind("\n") + 1].rstrip()
         return above[above.rfind("\n") + 1 :]
 
@@ -98,7 +98,7 @@ def _is_word(char: str) -> bool:
 
 
 def syntactic_context(cursor: CursorContext) -> SyntacticContext:
-    """The innermost of them; "parentheses" are those of a call, a signature or a condition.
+    """The innermost syntactic context; "parentheses" are those of a call, a signature or a condition.
 
     A "long string" may span lines, as docstrings do.
     """
@@ -114,7 +114,7 @@ def syntactic_context(cursor: CursorContext) -> SyntacticContext:
 
 
 def is_multiline(cursor: CursorContext, setting: Multiline, invoked: bool = False) -> bool:
-    """Whether a suggestion may have several lines; an invoked request wants more than the line's rest."""
+    """Whether a suggestion may have several lines; an invoked request asks for more than the rest of the line."""
     if setting == "never" or cursor.in_mid_line:
         return False
     if setting == "always":
@@ -128,7 +128,7 @@ def is_multiline(cursor: CursorContext, setting: Multiline, invoked: bool = Fals
 
 
 def _body_below(cursor: CursorContext) -> bool:
-    """Whether the next line is deeper: what is written above it may not end where it would have to begin."""
+    """Whether the next line is indented deeper: a block generated above it might not end where that line begins."""
     below = cursor.lines_below(1)
     return bool(below) and indentation(below[0]) > indentation(cursor.line_before)
 
@@ -144,7 +144,7 @@ def near_after(after: str) -> str:
 
 
 def near_after_forms(after: str) -> list[str]:
-    """`near_after`, also as it was before the editor paired a bracket in mid-line; most likely first."""
+    """`near_after`, and what it was before the editor paired a bracket in mid-line; most likely first."""
     near = after[: 2 * NEAR_AFTER]
     return list(dict.fromkeys(map(near_after, (near, *without_leading(near)))))
 

@@ -1,9 +1,9 @@
 """Debounces requests, so that fast typing costs no model calls.
 
-Waiting pays only where an answer would come too late anyway: between keystrokes that are closer together than
-the time to first text, and where suggestions are being rejected: shown at a pause they disturb less (an
-adaptive delay raised acceptance from 15.4 to 18.6 %, arXiv 2511.18842). A server elsewhere may be paid or shared, so
-there a rush of keys costs no calls however fast it is. Times are in seconds.
+Waiting pays only if an answer would come too late anyway, because keystrokes are closer together than the time to
+first text, or if suggestions are being rejected: shown at a pause, they disturb less (an adaptive delay raised
+acceptance from 15.4 to 18.6 %, arXiv 2511.18842). A remote server may be paid or shared, so there a burst of
+keystrokes costs no calls however fast the server is. Times are in seconds.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 _SMOOTHING = 0.3
 _PAUSE = 1.0
-"""A longer gap is a pause, and says nothing of the typing rhythm."""
+"""A longer gap is a pause and says nothing about the typing rhythm."""
 
 
 @dataclass(slots=True)
 class Mean:
-    """A running mean in which the newest value weighs most."""
+    """An exponential moving average."""
 
     value: float | None = None
 
@@ -34,7 +34,7 @@ class Debouncer:
     _after_pause: bool = True
 
     def typed(self, now: float) -> None:
-        """Take note of a keystroke."""
+        """Record a keystroke."""
         gap = None if self._last is None else now - self._last
         self._last = now
         self._after_pause = gap is None or gap > _PAUSE
@@ -44,8 +44,8 @@ class Debouncer:
     def wait(self, latency: float | None, longest: float, *, costly: bool = False) -> float:
         """How long to wait now; `latency` is the usual time to first text, `longest` the setting's cap.
 
-        Nothing at the first keystroke after a pause, nor where text comes sooner than the next keystroke, unless
-        requests are `costly`: because suggestions are unwelcome at present, or go to somebody's server.
+        Zero at the first keystroke after a pause, and if text arrives sooner than the next keystroke, unless requests
+        are `costly`: because suggestions are being rejected, or because they go to a remote server.
         """
         interval = self.interval.value
         if longest <= 0 or interval is None or self._after_pause:

@@ -1,4 +1,4 @@
-"""The state of one document: its latest snapshot, and its running generations, followed through every edit."""
+"""The state of one document: its latest snapshot and its running generations, kept up to date through every edit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Running:
     near_before: str
     near_after: str
     typed: str
-    """What stood in the span at first: the part of the popup's entry that was typed, mostly nothing."""
+    """The text in the span at first: the part of the popup's entry that was already typed, usually none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +54,24 @@ class DocumentState:
         self._changes: deque[_Change] = deque(maxlen=_REMEMBERED_CHANGES)
         self._running: list[_Running] = []
         self._typed: Span | None = None
-        """What was written in one go, up to where it was written last."""
+        """What was typed without moving elsewhere, up to where the last edit ended."""
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is going on."""
+        """Whether nothing is running or waiting for this document."""
         return not self._running and not self.pending_requests
 
     @property
     def latest(self) -> DocumentSnapshot | None:
-        """The newest snapshot known; None of a document that was not opened."""
+        """The newest known snapshot; None if the document was not opened."""
         return self._latest
 
     def open(self, document: DocumentSnapshot) -> None:
-        """Begin with a document as it was opened."""
+        """Start with the document as it was opened."""
         self._latest = document
 
     def change(self, before: DocumentSnapshot, after: DocumentSnapshot, edits: Sequence[Edit]) -> None:
-        """Follow an edit; generations that it makes useless are cancelled at once."""
+        """Apply an edit; generations that it makes useless are cancelled at once."""
         change = _Change(before, after, tuple(edits))
         self._latest = after
         self._changes.append(change)
@@ -81,7 +81,7 @@ class DocumentState:
             _advance(running, change)
 
     def typed_before(self, position: Position) -> str:
-        """What was written in one go up to `cursor`; empty where the last writing was elsewhere."""
+        """What was typed without moving elsewhere, up to `position`; empty if the last edit ended elsewhere."""
         if self._typed is None or self._latest is None or self._typed.end != position:
             return ""
         return typed_in(self._typed, self._latest.text)
@@ -95,9 +95,9 @@ class DocumentState:
         self._typed = typed if typed is not None and typed.end == end else Span(last.start, end)
 
     def begin(self, generation: Generation, context: CompletionContext) -> None:
-        """Follow a generation that began at the context's cursor.
+        """Track a generation that began at the context's cursor.
 
-        Raises ContentModified where the document has gone on so that the generation would be useless.
+        Raises ContentModified if the document has changed since in a way that makes the generation useless.
         """
         document = context.request.document
         text = document.text
@@ -119,9 +119,9 @@ class DocumentState:
         self._running.append(running)
 
     def grew(self, generation: Generation) -> None:
-        """Cancel a generation that has turned out other than what was typed meanwhile.
+        """Cancel a generation if it disagrees with what was typed meanwhile.
 
-        A request that is older than what was typed has no use for it; a newer one may start another.
+        A request older than that typing has no use for it; a newer one may start another.
         """
         for running in self._running:
             if running.generation is generation and not self._agrees(running):
@@ -131,7 +131,7 @@ class DocumentState:
                 generation.cancel()
 
     def drop_strays(self, keep: Generation | None = None) -> None:
-        """Cancel what runs at places that no request is about, nor will be when `keep` is accepted."""
+        """Cancel generations at positions that no request is about, now or once `keep` is accepted."""
         self._forget_finished()
         for running in self._running:
             generation = running.generation
@@ -140,13 +140,13 @@ class DocumentState:
                 generation.cancel()
 
     def cancel_all(self) -> None:
-        """Cancel every generation, with what waits for it."""
+        """Cancel every generation and the requests that wait for it."""
         for running in self._running:
             running.generation.diverged = True
             running.generation.cancel()
 
     def _since(self, document: DocumentSnapshot) -> list[_Change]:
-        """The changes after `document`'s version. Raises ContentModified where they are not known."""
+        """The changes since `document`'s version. Raises ContentModified if they are not known."""
         if self._latest is None or document.version >= self._latest.version:
             return []
         later = [change for change in self._changes if change.before.version >= document.version]
@@ -155,7 +155,7 @@ class DocumentState:
         return later
 
     def _typed_since(self, request: CompletionRequest) -> bool:
-        """Whether the text at a request's cursor is no longer as it was."""
+        """Whether the text at a request's cursor has changed since."""
         position = request.document.text.clamp(request.position)
         span: Span | None = Span(position, position)
         try:
@@ -174,7 +174,7 @@ class DocumentState:
 
 
 def _advance(running: _Running, change: _Change) -> None:
-    """Follow one change; where it makes the generation useless, say so and cancel it."""
+    """Apply one change; if it makes the generation useless, mark it as diverged and cancel it."""
     generation = running.generation
     text = change.after.text
     span = follow(running.span, change.before.text, change.edits)
@@ -206,9 +206,9 @@ def _goes_along(running: _Running, typed: str) -> bool:
 
 
 def compatible(produced: str, typed: str, running: bool) -> bool:
-    """Whether `typed` is the head of `produced`, or, of a running generation, may yet become it.
+    """Whether `typed` is the head of `produced` or, if the generation is still running, may become it.
 
-    Brackets and quotes at the end of `typed` may be the editor's, which pairs them.
+    Brackets and quotes at the end of `typed` may have been added by the editor, to close pairs.
     """
     paired = _PAIRED.search(typed)
     shortest = paired.start() if paired else len(typed)

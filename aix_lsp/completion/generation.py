@@ -1,4 +1,4 @@
-"""A generation at one position: a backend stream (or two), filtered as it arrives, that many requests can watch.
+"""A generation at one position: one or two backend streams, filtered as they arrive, that many requests can watch.
 
 Ends its streams as soon as nothing further would be shown. Knows no documents and no requests.
 """
@@ -26,7 +26,7 @@ class Track:
 
     raw: str = ""
     shown: str = ""
-    """What the filters let through so far."""
+    """What the filters have let through so far."""
     stopped: bool = False
     """Nothing further will be shown: the filters said so, or the model ended."""
     finish_reason: str | None = None
@@ -35,15 +35,15 @@ class Track:
 
     @property
     def mean_logprob(self) -> float | None:
-        """Per token; None where the backend tells none."""
+        """Per token; None if the backend reports none."""
         return self.logprob / self.tokens if self.logprob is not None and self.tokens else None
 
     def rest(self, typed: str) -> str:
-        """What it shows beyond what was typed; empty where it says something else, or nothing more."""
+        """What it shows beyond what was typed; empty if it disagrees or has nothing more."""
         return self.shown[len(typed) :] if self.shown.startswith(typed) else ""
 
     def may_continue(self, typed: str) -> bool:
-        """Whether it says what was typed, or may yet."""
+        """Whether it agrees with what was typed, or still may."""
         if self.stopped:
             return self.shown.startswith(typed)
         return self.raw.startswith(typed) or typed.startswith(self.raw)
@@ -59,12 +59,12 @@ class _Stream:
 
     @property
     def completion_tokens(self) -> int:
-        """A stream that the filters ended early has not told its usage, but its deltas have."""
+        """If the filters ended the stream early, it has not reported its usage, but its deltas have counted tokens."""
         return max(self.usage.completion_tokens, sum(track.tokens for track in self.tracks))
 
 
 class Generation:
-    """What a model writes at one place."""
+    """What a model writes at one position."""
 
     def __init__(
         self,
@@ -87,15 +87,15 @@ class Generation:
         self.diverged = False
         """Whether the document was edited in a way that makes this generation useless."""
         self.may_be_cut_short = False
-        """Whether it may have ended for want of likelihood."""
+        """Whether it may have been cut off because it became unlikely."""
         self.typed_along = False
-        """Whether text was typed along since the last request came to watch."""
+        """Whether the user typed text that agrees with it since the last request began to watch."""
         self.prefetched_for: Generation | None = None
-        """The generation whose acceptance this was begun in advance of."""
+        """The generation whose acceptance this one was started in anticipation of."""
         self.written_off = 0
-        """Tokens that are counted as wasted so far."""
+        """Tokens counted as wasted so far."""
         self.given = False
-        """Whether a request was answered with it."""
+        """Whether it has answered a request."""
         self.watchers: set[Callable[[], None]] = set()
         """The requests that wait for this; called at each change."""
         self._clock = clock
@@ -110,11 +110,11 @@ class Generation:
 
     @property
     def complete(self) -> bool:
-        """Whether it came to its own end, so that another would bring nothing else."""
+        """Whether it ended by itself, so that starting another would give the same."""
         return self.finished and not self.cancelled and self.error is None
 
     def contradicts(self, typed: str) -> bool:
-        """Whether no track will ever continue what was typed since it began."""
+        """Whether no track can agree with what was typed since it began."""
         return not any(track.may_continue(typed) for track in self.tracks)
 
     def has_more(self, typed: str) -> bool:
@@ -132,11 +132,11 @@ class Generation:
 
     @property
     def completion_tokens(self) -> int:
-        """Tokens generated, where the backend tells."""
+        """Tokens generated, if the backend reports them."""
         return sum(stream.completion_tokens for stream in self._streams)
 
     def bills(self) -> list[Usage]:
-        """What each stream cost that has ended since this was last asked."""
+        """The cost of each stream that has ended since the last call."""
         running = self._running.values()
         due = [stream for stream in self._streams if not stream.billed and stream not in running]
         for stream in due:

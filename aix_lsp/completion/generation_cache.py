@@ -1,8 +1,8 @@
 """Finds the generation that answers a request: a finished one, a running one, or a new one.
 
-What was typed since a generation began is the head of its text, so the place where it began is found without
-knowing how the cursor came there: by typing, accepting a part, backspacing or undoing. Owns the generations. Knows
-nothing of how answers are put together.
+What was typed since a generation began is the head of its text, so looking back from the cursor finds it however the
+cursor got there: by typing, accepting a part, backspacing or undoing. Owns the generations; knows nothing about how
+answers are assembled.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class GenerationCache:
         return len(self._generations)
 
     def find(self, context: CompletionContext, state: DocumentState) -> GenerationRef | None:
-        """A generation that goes along with what was typed since it began."""
+        """A generation that agrees with what was typed since it began."""
         for generation, typed in self._store.look_back(context.cursor, context.settings_key):
             if generation.cancelled or generation.error is not None or generation.contradicts(typed):
                 continue
@@ -96,7 +96,7 @@ class GenerationCache:
         return None
 
     def fails(self, ref: GenerationRef, context: CompletionContext) -> bool:
-        """Whether a generation found running has turned out other than what was typed, or shorter."""
+        """Whether a generation that was joined while running turned out different from what was typed, or shorter."""
         generation, typed = ref.generation, ref.typed
         if not typed or ref.origin == "reused" or generation.error is not None:
             return False
@@ -109,9 +109,9 @@ class GenerationCache:
     def begin(
         self, context: CompletionContext, state: DocumentState, prefetched_for: Generation | None = None
     ) -> GenerationRef:
-        """Begin a generation. Raises ContentModified where the text continued otherwise.
+        """Start a generation. Raises ContentModified if the document has changed in a way that makes it useless.
 
-        With `prefetched_for` it is one for later, for when that generation's text is accepted.
+        With `prefetched_for`, it is a prefetch, for when that generation's text is accepted.
         """
         name = f"{self._session}-{next(self._numbers)}"
         prompt = self._prompt(context, state)
@@ -131,11 +131,11 @@ class GenerationCache:
         return GenerationRef(generation, "", "generated")
 
     def forget(self, uri: str) -> None:
-        """Drop what is stored of a document."""
+        """Drop what is stored for a document."""
         self._store.forget(uri)
 
     def clear(self) -> None:
-        """Drop what is stored."""
+        """Drop everything stored."""
         self._store.clear()
 
     async def close(self) -> None:
@@ -147,7 +147,7 @@ class GenerationCache:
             await generation.closed()
 
     def _vary(self, generation: Generation, context: CompletionContext, state: DocumentState) -> None:
-        """Ask for further candidates at a generation's place, beside the first."""
+        """Request further candidates at a generation's position, beside the first."""
         request = varied(self._prompt(context, state).request, context.candidates - len(generation.tracks))
         self._generations.add(generation)
         generation.start(self._backend, request, self._failed)
@@ -171,7 +171,7 @@ class GenerationCache:
                 self._complaint = ""
 
     def _failed(self, error: BackendError) -> None:
-        """Say once what is wrong; while it stays so, only whoever debugs wants to hear it again."""
+        """Log what is wrong once; repetitions are logged for debugging only."""
         level = logging.INFO if isinstance(error, BackendUnavailable) else logging.WARNING
         if str(error) == self._complaint:
             level = logging.DEBUG
@@ -180,7 +180,7 @@ class GenerationCache:
 
 
 def _too_little(generation: Generation, typed: str) -> bool:
-    """Whether what is left is less than an invoked request should bring."""
+    """Whether what is left is less than an invoked request should return."""
     cut = generation.may_be_cut_short and any(track.finish_reason == "length" for track in generation.tracks)
     return cut or not generation.has_more(typed)
 
@@ -195,7 +195,7 @@ def _ended_its_line(generation: Generation, context: CompletionContext) -> bool:
 
 
 class ReuseKey(NamedTuple):
-    """What makes two places the same: file, language, near text on both sides, settings of generation."""
+    """What makes two positions the same: file, language, nearby text on both sides, settings of generation."""
 
     uri: str
     language: str
@@ -219,7 +219,7 @@ def reuse_key(cursor: CursorContext, settings_key: Hashable = None) -> ReuseKey:
 
 
 class ReuseStore(Generic[T]):
-    """A bounded store of values by place; the least recently used go first, and all after an idle while."""
+    """A bounded store of values by position; the least recently used are evicted first, and all expire."""
 
     def __init__(self, clock: Callable[[], float], size: int = 512, seconds: float = 900.0) -> None:
         self._entries: TTLCache[ReuseKey, T] = TTLCache(size, seconds, clock)
@@ -230,7 +230,7 @@ class ReuseStore(Generic[T]):
         self._tails: set[str] = set()
 
     def put(self, at: ReuseKey, value: T) -> None:
-        """Store a value at a place, instead of what was there."""
+        """Store a value at a position, replacing what was there."""
         self._entries[at] = value
         if len(self._known) > 2 * self._entries.maxsize:
             self._known = set(self._entries)
@@ -239,13 +239,13 @@ class ReuseStore(Generic[T]):
         self._tails.add(at.before[-_TAIL:])
 
     def grew(self, length: int) -> None:
-        """Say that some value's text has this many characters; lookups go back as far as the longest."""
+        """Note that some value's text has grown to this many characters; lookups go back as far as the longest."""
         self._longest = min(LOOK_BACK, max(self._longest, length + MOST_TYPED_AHEAD))
 
     def look_back(self, cursor: CursorContext, settings_key: Hashable = None) -> Iterator[Hit[T]]:
-        """What was stored at the cursor's place and at those before it, nearest first.
+        """What was stored at the cursor's position and at those before it, nearest first.
 
-        Whether what was typed since is the head of the value's text is for the caller to see.
+        The caller checks whether what was typed since is the head of the value's text.
         """
         if not self._entries:
             return

@@ -1,6 +1,6 @@
-"""Asks the privacy policy on threads: no keystroke waits on the event loop for a file system, which may hang.
+"""Queries the privacy policy on threads, so that no keystroke waits for a file system, which may hang.
 
-Used on one event loop. Knows nothing of rules; those are aix_lsp/privacy's.
+Used on one event loop. Knows no rules; those are in aix_lsp/privacy.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from aix_lsp.settings import Settings
 log = logging.getLogger(__name__)
 
 _FRESH_S = 5.0
-"""How long an answer is taken as it is."""
+"""How long an answer is used without checking again."""
 _STALE_S = 15.0
-"""How long it is taken for context while a new one is fetched, so that a prompt does not change for want of one."""
+"""How long it is used for context while a new one is fetched, so that a missing answer does not change a prompt."""
 _PATIENCE_S = 5.0
 """How long a request waits for an answer. Without one, nothing is sent."""
 _MOST_AT_ONCE = 8
-"""Threads; each may hang for as long as a file system does. Further checks wait for one of them to end."""
+"""Threads; each may hang for as long as a file system does. Further checks wait until one is free."""
 SILENT = "it is not known whether it may be sent: the file system does not respond"
 
 _Key = tuple[str, tuple[str, ...], tuple[Path, ...]]
 
 
 class PrivacyChecks:
-    """Why files may not be sent, "" where nothing forbids it; remembered for some seconds."""
+    """Why files may not be sent ("" if nothing forbids it), remembered for some seconds."""
 
     def __init__(self, roots: Callable[[], Sequence[Path]] = tuple) -> None:
         """`roots` gives the workspace folders."""
@@ -45,21 +45,21 @@ class PrivacyChecks:
         """With their workspace folders. Each is used by one thread at a time; that of a hung thread is missing."""
 
     def known(self, uri: str, settings: Settings) -> str | None:
-        """The last answer, and a new one is fetched where it is old; None where there is none yet."""
+        """The last answer; if it is old, a new one is fetched meanwhile. None if there is none yet."""
         return self._known_within(_STALE_S, uri, settings)
 
     def fresh(self, uri: str, settings: Settings) -> str | None:
-        """The answer of the last seconds; None where there is none."""
+        """The answer, if it is some seconds old at most; else None."""
         return self._known_within(_FRESH_S, uri, settings)
 
     async def reason(self, uri: str, settings: Settings) -> str:
-        """The answer, waited for where it must be; a file system that does not give it forbids."""
+        """The answer, waiting for it if necessary; a file system that does not respond counts as a no."""
         await self.fetch([uri], settings)
         known = self.fresh(uri, settings)
         return SILENT if known is None else known
 
     async def fetch(self, uris: Iterable[str], settings: Settings) -> None:
-        """Have answers about all of these at hand, unless that takes too long."""
+        """Fetch the answers about all of these, unless that takes too long."""
         keys = [self._key(uri, settings) for uri in uris]
         self._ask([key for key in keys if self._age(key) >= _FRESH_S])
         running = [self._running[key] for key in keys if key in self._running]
@@ -68,7 +68,7 @@ class PrivacyChecks:
             await asyncio.wait({task for _, task in running}, timeout=max(left, 0.0))
 
     async def close(self) -> None:
-        """Wait for no answer any more."""
+        """Stop waiting for answers."""
         tasks = {task for _, task in self._running.values()}
         for task in tasks:
             task.cancel()
@@ -89,7 +89,7 @@ class PrivacyChecks:
         return time.monotonic() - answer[0] if answer is not None else float("inf")
 
     def _ask(self, keys: Sequence[_Key]) -> None:
-        """Fetch answers on one thread, but for those that are being fetched."""
+        """Fetch answers on one thread, except for those already being fetched."""
         keys = [key for key in dict.fromkeys(keys) if key not in self._running]
         if not keys:
             return

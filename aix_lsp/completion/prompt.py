@@ -21,27 +21,27 @@ from aix_lsp.privacy.secrets import encodable, redact
 from aix_lsp.settings import Settings
 
 _CHARS_PER_TOKEN = 2.6
-"""Low for code (3 to 4 is usual), so that a prompt fits; the engine cuts what does not."""
+"""Low for code (3 to 4 is usual), so that a prompt fits; the engine truncates one that does not."""
 _SUFFIX_SHARE = 0.25
 _CONTEXT_SHARE = 0.3
-"""Of the prompt, at most: the text around the cursor says more than any other file."""
+"""Of the prompt, at most: the text around the cursor matters more than any other file."""
 _MOST_CHARS = 32768
 _LONGEST_MS = 15_000
-"""A generation that goes on for re-attachment after its request's deadline ends by then."""
+"""A generation that continues after its request's deadline, so that the next can join it, ends by then."""
 _VARIED = 0.7
-"""Temperature of further candidates, which at 0 would all be the same."""
+"""Temperature of further candidates; at 0 they would all be the same."""
 BEARABLE_MS = 2000.0
-"""A prompt that shares nothing with earlier ones, as after a jump, should be read in this time. What is
-typed after that costs a token or two, however long the prompt is."""
+"""A prompt that shares nothing with earlier ones, as after a jump, should be processed in this time. What is typed
+after that costs a token or two, however long the prompt is."""
 SHORTEST = 512
 _ENOUGH = 128
-"""Fewer uncached tokens say more of the overhead than of the reading."""
+"""The time for fewer uncached tokens is mostly overhead."""
 _SLACK = 1.25
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What goes to a backend for one generation."""
+    """What is sent to a backend for one generation."""
 
     request: GenerateRequest
     """For the first candidate."""
@@ -51,7 +51,7 @@ class Prompt:
 
 
 class PromptBuilder:
-    """Makes the prompts of one client, each from the one before, so that a backend finds its head again."""
+    """Builds the prompts of one client, each from the one before, so that a backend has its beginning cached."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class PromptBuilder:
         self._session = secrets.token_hex(4)
 
     def build(self, context: CompletionContext, before: Window | None) -> Prompt:
-        """The prompt at the context's cursor; `before` is the window of the document's last one."""
+        """The prompt at the context's cursor; `before` is the window of the document's last prompt."""
         model, longest = self._backend.status.model, self._budget.longest
         settings, document = context.settings, context.document
         text, found = without_secrets(document.text, document.language, *context.position, PATIENCE_S)
@@ -97,17 +97,17 @@ class PromptBuilder:
         return Prompt(request, (*placeholders, *others), window)
 
     def read(self, usage: Usage) -> None:
-        """Take note of how fast a prompt was read."""
+        """Record how fast a prompt was processed."""
         self._budget.add(usage)
 
     def _stream_key(self, uri: str) -> str:
-        """The engine's name for a document's stream; it tells a remote server nothing of the path."""
+        """The engine's name for a document's stream, which tells a remote server nothing about the path."""
         digest = hashlib.blake2s(uri.encode("utf-8", "replace"), digest_size=8).hexdigest()
         return f"{self._session}:{digest}"
 
 
 def varied(request: GenerateRequest, count: int) -> GenerateRequest:
-    """The request for `count` further candidates beside that of `request`."""
+    """The request for `count` further candidates, beside the one of `request`."""
     return replace(
         request,
         n=count,
@@ -117,12 +117,12 @@ def varied(request: GenerateRequest, count: int) -> GenerateRequest:
 
 
 def prefetched(request: GenerateRequest) -> GenerateRequest:
-    """`request` as one that nobody waits for yet."""
+    """`request` at the priority of one that nobody waits for yet."""
     return replace(request, priority=Priority.PREFETCH, stream_key=f"{request.stream_key}:prefetch")
 
 
 def limits(settings: Settings, model: ModelInfo | None, longest: int | None = None) -> WindowLimits:
-    """How much of a document fits the model, the settings, and the tokens read in bearable time."""
+    """How much of a document fits the model, the settings, and the prompt budget."""
     room = _room(settings, model, longest)
     tokens = max(64, room - _context_tokens(settings, model, room))
     chars = min(_MOST_CHARS, int(tokens * _CHARS_PER_TOKEN))
@@ -137,7 +137,7 @@ def limits(settings: Settings, model: ModelInfo | None, longest: int | None = No
 
 
 def context_chars(settings: Settings, model: ModelInfo | None, longest: int | None = None) -> int:
-    """How much of other files goes into a prompt; 0 where none does."""
+    """How many characters of other files go into a prompt."""
     return int(_context_tokens(settings, model, _room(settings, model, longest)) * _CHARS_PER_TOKEN)
 
 
@@ -150,7 +150,7 @@ def _room(settings: Settings, model: ModelInfo | None, longest: int | None) -> i
 
 
 def _context_tokens(settings: Settings, model: ModelInfo | None, room: int) -> int:
-    """None for a model that recalls: what it would read of other files weighs in without being read."""
+    """Zero for a model with recall, which weighs other files in without their being in the prompt."""
     if model is None or not model.takes_context or recalls(settings, model):
         return 0
     return max(0, min(settings.context_tokens, int(room * _CONTEXT_SHARE)))
@@ -162,7 +162,7 @@ def recalls(settings: Settings, model: ModelInfo | None) -> bool:
 
 
 def _stop_when(context: CompletionContext) -> StopWhen:
-    """Where the backend may end by itself. Where that would be too early, the filters end the generation."""
+    """Where the backend may end by itself. If that would be too early, the filters end the generation."""
     if context.cursor.in_mid_line:  # whether the model ends its line or its insertion must be seen
         return ""
     line = context.cursor.line_before
@@ -174,7 +174,8 @@ def _stop_when(context: CompletionContext) -> StopWhen:
 def clean(prompt: FimPrompt, placeholders: tuple[str, ...]) -> tuple[FimPrompt, tuple[str, ...]]:
     """The prompt as it may be sent, and the placeholders for its secrets.
 
-    Its document has none left (see privacy/documents), but `placeholders`; what comes from elsewhere may.
+    The document's secrets have been replaced by `placeholders` already (privacy/documents); those in context files
+    are replaced here.
     """
     before = encodable(prompt.prefix + prompt.middle)
     suffix = encodable(prompt.suffix)
@@ -196,7 +197,7 @@ def clean(prompt: FimPrompt, placeholders: tuple[str, ...]) -> tuple[FimPrompt, 
 
 
 class PromptBudget:
-    """The longest prompt in tokens, a round number with hysteresis: each change of it makes a cold prompt."""
+    """The longest prompt in tokens: a power of two, with hysteresis, since each change means a cold prompt."""
 
     def __init__(self) -> None:
         self._tokens_per_ms = Mean()
@@ -204,11 +205,11 @@ class PromptBudget:
 
     @property
     def longest(self) -> int | None:
-        """Tokens; None while there is no reason for a limit."""
+        """Tokens; None while no limit is needed."""
         return self._longest
 
     def add(self, usage: Usage) -> None:
-        """Take note of a generation."""
+        """Record the usage of a generation."""
         read, took = usage.prompt_tokens - usage.cached_tokens, usage.first_token_ms - usage.queue_ms
         if read < _ENOUGH or took <= 0:
             return

@@ -18,9 +18,9 @@ from aix_lsp.settings import Settings
 Trigger = Literal["automatic", "invoked"]
 
 _HEAD = 0.02
-"""Of suggestions that began with less, one of 20 had anything right (docs/quality.md)."""
+"""Of suggestions that began with a lower probability, 1 in 20 had anything right (docs/quality.md)."""
 _FURTHER = 0.1
-"""After lines that were less likely, 1 of 86 second lines was right; after others, 2 of 23."""
+"""After less likely lines, 1 of 86 second lines was right; after others, 2 of 23."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class SelectedCompletion:
     start: Position
     text: str
     replace_right: int = 0
-    """How many characters right of the cursor it would replace, too."""
+    """How many characters right of the cursor it would also replace."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionRequest:
-    """One request for suggestions at one place of one snapshot."""
+    """One request for suggestions at one position of one snapshot."""
 
     document: DocumentSnapshot
     position: Position
@@ -78,12 +78,12 @@ class Superseded(Exception):
 
 
 class ContentModified(Exception):
-    """The document changed in a way that makes the answer useless."""
+    """The document has changed in a way that makes the answer useless."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionContext:
-    """Everything that is worked out of a request, once. Positions are valid."""
+    """Everything determined once per request. Positions are valid."""
 
     request: CompletionRequest
     settings: Settings
@@ -95,13 +95,13 @@ class CompletionContext:
     multiline: bool
     """Whether a suggestion may have several lines."""
     settings_key: Hashable
-    """What must be the same for a generation to be used again, besides the place."""
+    """What must be the same for a generation to be reused, besides the position."""
     candidates: int
     """How many are wanted."""
 
     @property
     def request_start(self) -> Position:
-        """Where in the request's own document the popup's entry would go; its cursor without one."""
+        """Where in the request's own document the popup's entry would go; without one, its cursor."""
         request = self.request
         start = request.selected.start if request.selected else request.position
         return request.document.text.clamp(min(start, request.position))
@@ -113,7 +113,7 @@ class CompletionContext:
 
     @property
     def confidence(self) -> ConfidenceThresholds:
-        """The probabilities at which a suggestion ends. What was asked for by hand is shown in full."""
+        """The probabilities below which a suggestion is cut off. An invoked request is answered in full."""
         sure = self.settings.confidence
         if self.request.trigger == "invoked" or not sure:
             return NO_THRESHOLD
@@ -129,10 +129,10 @@ class CompletionContext:
 def completion_context(
     request: CompletionRequest, settings: Settings, model: ModelInfo | None, typed: str = ""
 ) -> CompletionContext | None:
-    """The context of a request; None where no suggestion can help: in binary data, and, unasked, inside a word.
+    """The context of a request; None if no suggestion can help: in binary data, and inside a word unless invoked.
 
-    `typed` is what was just written up to the cursor: a word that begins there is a new one, which only
-    touches the word right of it until the blank between them is typed.
+    `typed` is what was just typed up to the cursor: a word that begins in it is a new one, which only touches the
+    word right of it until the space between them is typed.
     """
     document, position = request.document, request.document.text.clamp(request.position)
     if request.selected is not None:
@@ -190,14 +190,14 @@ class PendingRequest:
         return (self._clock() - self.started) * 1000
 
     def watch(self, generation: Generation) -> None:
-        """Be woken when the generation changes, instead of the one before."""
+        """Wake up when this generation changes, instead of the previous one."""
         self.leave()
         self.generation = generation
         generation.typed_along = False
         generation.watchers.add(self._wake)
 
     def leave(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching."""
         if self.generation is not None:
             self.generation.watchers.discard(self._wake)
 
@@ -208,12 +208,12 @@ class PendingRequest:
         self._wake()
 
     def outdate(self) -> None:
-        """The document went on, at this request's place, other than what was generated for it."""
+        """What was typed at this request's position differs from what was generated for it."""
         self._outdated = True
         self._wake()
 
     def check(self) -> None:
-        """Raises Superseded or ContentModified where this request has become useless."""
+        """Raises Superseded or ContentModified if this request has become useless."""
         if self._superseded:
             raise Superseded
         if self._outdated or (self.generation is not None and self.generation.diverged):

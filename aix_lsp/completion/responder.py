@@ -38,7 +38,7 @@ from aix_lsp.settings import Settings
 
 _LOOK_S = 0.05
 _LIKELY = 0.1
-"""Less likely suggestions are rarely taken whole (in the replay 1 of 20, above it 1 of 4)."""
+"""Less likely suggestions are rarely accepted whole (in the replay 1 of 20; likelier ones, 1 of 4)."""
 
 
 class Responder:
@@ -89,7 +89,7 @@ class Responder:
     async def _begin(
         self, context: CompletionContext, pending: PendingRequest, state: DocumentState
     ) -> GenerationRef:
-        """Start a generation, after a pause where typing is fast."""
+        """Start a generation, after a pause if the user types fast."""
         if context.request.trigger == "automatic":
             longest = context.settings.wait_ms / 1000
             costly = bool(context.settings.url) or self._telemetry.unwelcome
@@ -103,7 +103,7 @@ class Responder:
         return self._find_or_begin(context, state)
 
     def _find_or_begin(self, context: CompletionContext, state: DocumentState) -> GenerationRef:
-        """Start a generation, unless another channel's request for the same key has done so meanwhile."""
+        """Start a generation, unless a request of another channel has started it meanwhile."""
         return self._cache.find(context, state) or self._cache.begin(context, state)
 
     async def _recovered(
@@ -129,9 +129,9 @@ class Responder:
         suggestion: Suggestion | None,
         state: DocumentState,
     ) -> None:
-        """Begin with what follows a suggestion just given, at the lowest class, while the user reads it.
+        """Generate what follows a suggestion just given, at the lowest priority, while the user reads it.
 
-        Where there was nothing to give, since the line has ended, that is the next line.
+        If there was nothing to suggest because the line had ended, that is the next line.
         """
         generation = ref.generation
         if not generation.complete:
@@ -150,7 +150,7 @@ class Responder:
 
 
 def takes_context(settings: Settings, backend: Backend) -> bool:
-    """Whether other files are wanted in prompts."""
+    """Whether prompts have context from other files."""
     return context_chars(settings, backend.status.model) > 0
 
 
@@ -164,7 +164,7 @@ class SuggestionList:
         self._first_ms = 0.0
 
     def take(self, ref: GenerationRef) -> bool:
-        """Look at the generation again; whether a text has changed."""
+        """Update from the generation; returns whether a text has changed."""
         found = candidates(ref.generation, ref.typed, self._context.cursor)[: self._context.candidates]
         if found and not self._first_ms:
             self._first_ms = self._pending.elapsed_ms
@@ -201,8 +201,8 @@ class Candidate:
 def candidates(generation: Generation, typed: str, cursor: CursorContext) -> list[Candidate]:
     """What is left of a generation once `typed` has been typed, for `cursor`; best first.
 
-    Of one that still grows, the word being written is kept back: it may be taken off at the end. Of several, those
-    come first that parse in their place as the model wrote them, once they are whole.
+    While it grows, the word being written is held back, since it may be removed at the end. Once it has ended,
+    candidates with the fewest syntax errors come first.
     """
     found: dict[str, Candidate] = {}
     for index, track in enumerate(generation.tracks):
@@ -224,7 +224,7 @@ def candidates(generation: Generation, typed: str, cursor: CursorContext) -> lis
 
 
 def _rank(candidate: Candidate) -> tuple[bool, float, int]:
-    """The likeliest choice first: the first track, which is the model's own; then by likelihood a token."""
+    """Likeliest first: the first track, at the lowest temperature; then by mean probability of a token."""
     logprob = candidate.mean_logprob
     return candidate.index > 0, -logprob if logprob is not None else 0.0, candidate.index
 
@@ -239,10 +239,10 @@ def _prefetches(settings: Settings) -> bool:
 def _after_acceptance(
     context: CompletionContext, suggestion: Suggestion, track: Track
 ) -> CompletionRequest | None:
-    """The request that will come when `suggestion`, from `track`, is accepted; None where that is unlikely.
+    """The request to expect when `suggestion`, from `track`, is accepted; None if that is unlikely.
 
-    Where the model has ended its line, the next request comes on a new line, which the editor indents as that one;
-    behind what opens a block it comes at once.
+    If the model ended its line, the next request comes on a new line, which the editor indents like that one; after a
+    line that opens a block, it comes at once.
     """
     if not _likely(track):
         return None
@@ -253,9 +253,9 @@ def _after_acceptance(
 
 
 def _after_line_break(context: CompletionContext, typed: str, track: Track) -> CompletionRequest | None:
-    """The request that will come when the line is broken; None where `track` does not end it at the cursor.
+    """The request to expect when the line is broken; None if `track` does not end the line at the cursor.
 
-    `typed` is what was typed of the track: who went along with it to the line's end goes on below.
+    `typed` is how much of the track was typed: a user who agreed with it to the end of the line goes on below.
     """
     wrote_more = not track.raw.startswith(typed) or track.raw[len(typed) :].strip()
     if wrote_more or not _ended(context, track) or not (typed or _likely(track)):
@@ -272,7 +272,7 @@ def _ended(context: CompletionContext, track: Track) -> bool:
 
 
 def _below(context: CompletionContext, text: str, replaced: int, line: str) -> CompletionRequest | None:
-    """The request on a new line behind `text`, which ends with `line`."""
+    """The request on a new line after `text`, which ends with `line`."""
     if context.cursor.line_after[replaced:].strip():
         return None  # nobody breaks the line there
     return _after(context, text + context.cursor.ending + line[: len(line) - len(line.lstrip())], replaced)

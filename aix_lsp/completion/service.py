@@ -1,4 +1,4 @@
-"""From a document and a cursor to a stream of suggestions: reuses, joins or starts a generation.
+"""The entry point: from a document and a cursor to a stream of suggestions.
 
 Knows no LSP, no tokens and no sockets. Runs on one event loop.
 """
@@ -38,10 +38,10 @@ from aix_lsp.settings import Settings
 log = logging.getLogger(__name__)
 
 LINGER_S = 0.1
-"""How long a cancelled request's generation waits for the next request, where text was typed along meanwhile: some
-editors send the change, then the cancellation, then the new request."""
+"""How long a cancelled request's generation waits for the next request if the user has typed text that agrees with
+it: some editors send the change, then the cancellation, then the new request."""
 STREAM_S = 15.0
-"""A streaming request shows its text as it comes: no deadline has to cut it, this only ends one that hangs."""
+"""A streaming request shows its text as it arrives, so it needs no deadline; this only ends one that hangs."""
 _UNOPENED = 32
 _SWITCHED_OFF = 'switched off by the setting "aix.enabled"'
 NOTHING = Update((), done=True)
@@ -58,7 +58,7 @@ class CompletionService:
     ) -> None:
         """`settings` gives the effective settings of a language id, `roots` the workspace folders.
 
-        Made on a running event loop, and used on that only.
+        Created on a running event loop and used only there.
         """
         self._backend = backend
         self._settings = settings
@@ -67,9 +67,9 @@ class CompletionService:
         self._looking: set[asyncio.Task[None]] = set()
         self._telemetry = Telemetry(self._open_document)
         self.inactive: Callable[[str], None] = lambda reason: None
-        """Told at each request why its document gets no suggestions; "" where it does."""
+        """Called at each request with the reason why its document gets no suggestions; "" if it gets them."""
         self.indexing: Progress = lambda root, done, of: None
-        """Told of a workspace folder that is being indexed, and how many of how many files are."""
+        """Called with the progress of indexing a workspace folder: how many of how many files are done."""
         self._context_provider = ContextProvider(
             roots, self._privacy, lambda *progress: self.indexing(*progress), self._open_document
         )
@@ -89,11 +89,11 @@ class CompletionService:
     # Requests
 
     def suggest(self, request: CompletionRequest) -> AsyncGenerator[Update, None]:
-        """Suggestions for a request, each update cumulative; exactly one, the last, is `done`, by the deadline.
+        """Suggestions for a request, as cumulative updates; the last one, and only that, is `done`, by the deadline.
 
-        With a selected popup entry, the suggestions are what comes after its text. Raises Superseded where a
-        newer request of the same document and channel comes, ContentModified where an edit made the answer
-        useless. Closing the iterator before its last update cancels.
+        With a selected popup entry, the suggestions are what comes after its text. Raises Superseded if a newer
+        request of the same document and channel arrives, ContentModified if an edit makes the answer useless. Closing
+        the iterator before its last update cancels.
         """
         settings = self._settings(request.document.language)
         state = self._document_state(request.document.uri)
@@ -143,12 +143,12 @@ class CompletionService:
     def _context(
         self, request: CompletionRequest, settings: Settings, state: DocumentState
     ) -> CompletionContext | None:
-        """All that is worked out of a request; None where there are no suggestions."""
+        """The context of a request; None if there is nothing to suggest."""
         typed = state.typed_before(request.position)
         return completion_context(request, settings, self._backend.status.model, typed)
 
     def _abandon(self, generation: Generation | None) -> None:
-        """The client cancelled: end the generation, unless others watch it or its next request is on its way."""
+        """The client cancelled: end the generation, unless others watch it or its next request is about to arrive."""
         if generation is None or generation.watchers:
             return
         if not generation.typed_along:
@@ -158,9 +158,9 @@ class CompletionService:
         loop.call_later(LINGER_S, _cancel_unwatched, generation)
 
     def inactive_reason(self, uri: str, language: str) -> str | None:
-        """Why there are no suggestions in a document, for its user to read; "" where there are.
+        """Why a document gets no suggestions, in words for the user; "" if it gets them.
 
-        None where that is not known yet: files are looked at elsewhere. A request finds out.
+        None if that is not known yet, since files are checked on threads; a request finds out.
         """
         settings = self._settings(language)
         return self._privacy.fresh(uri, settings) if settings.enabled else _SWITCHED_OFF
@@ -174,7 +174,7 @@ class CompletionService:
     # Documents
 
     def document_opened(self, snapshot: DocumentSnapshot) -> None:
-        """Take note of a document that will be edited."""
+        """Start tracking a document."""
         self._drop(snapshot.uri)
         self._opened.add(snapshot.uri)
         self._document_state(snapshot.uri).open(snapshot)
@@ -186,7 +186,7 @@ class CompletionService:
             looking.add_done_callback(self._looking.discard)
 
     async def _look(self, snapshot: DocumentSnapshot, settings: Settings, wanted: bool) -> None:
-        """Search a document that was opened for secrets, and for its context if that is wanted."""
+        """Scan a newly opened document for secrets, and search for its context if that is `wanted`."""
         forbidden = await self._reason(snapshot.uri, settings)
         if forbidden:
             return
@@ -197,7 +197,7 @@ class CompletionService:
     def document_changed(
         self, before: DocumentSnapshot, after: DocumentSnapshot, edits: Sequence[Edit]
     ) -> None:
-        """Follow an edit: a generation that the new text goes along with goes on, any other ends now."""
+        """Apply an edit: a generation that agrees with the new text continues, any other ends now."""
         state = self._document_state(after.uri)
         state.debouncer.typed(self._clock())
         self._context_provider.edited(after, edits)
@@ -210,21 +210,21 @@ class CompletionService:
             state.cancel_all()
 
     def document_closed(self, uri: str) -> None:
-        """Forget a document, and end what is generated for it."""
+        """Forget a document and end its generations."""
         self._opened.discard(uri)
         self._drop(uri)
 
     def files_changed(self, uris: Sequence[str]) -> None:
-        """Take note of files that were written, made or deleted, in an editor or elsewhere."""
+        """Files were written, created or deleted, in an editor or elsewhere."""
         self._context_provider.files_changed(uris)
 
     def copied(self, text: str) -> None:
-        """Take what the user has copied, where the client tells it; see the setting `contextClipboard`."""
+        """Record what the user copied, if the client reports it; see the setting `contextClipboard`."""
         if self._settings("").context_clipboard:
             self._context_provider.copied(text)
 
     async def stop_searching(self) -> None:
-        """Look for no context in other files any more."""
+        """Stop searching other files for context."""
         await self._context_provider.close()
 
     def _drop(self, uri: str) -> None:
@@ -253,7 +253,7 @@ class CompletionService:
         self._telemetry.feedback(suggestion_id, event, accepted_chars)
 
     def statistics(self) -> dict[str, Any]:
-        """The figures of this session, see telemetry.py, and how many generations are under way."""
+        """The figures of this session (see telemetry.py), and the number of running generations."""
         return self._telemetry.session() | {"under_way": self._cache.under_way}
 
     def clear(self) -> None:

@@ -1,6 +1,7 @@
 """Counts a client's requests, generations and suggestions, on this machine only.
 
-Counts go to the user's file now and then (aix_lsp/statistics.py); numbers only, nothing of any document.
+Counts are added to the user's file from time to time (aix_lsp/statistics.py): numbers only, nothing from any
+document.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ _UNWELCOME = 4
 CHECK_AFTER_S = 30.0
 _NEAR_LINES = 50
 _MOST_TOLD = 10_000
-"""What the engine takes at once."""
+"""The most that the engine accepts in one request."""
 Report = Callable[[int, int], None]
 
 
 class Telemetry:
-    """The counts of one client, added to those of all in a file."""
+    """The counts of one client, which are added to those of all clients in a file."""
 
     def __init__(self, open_document: OpenDocument) -> None:
         self._session: Counter[str] = Counter()
@@ -72,7 +73,7 @@ class Telemetry:
             self._count("saved_tokens", generation.usage.prompt_tokens + generation.completion_tokens)
 
     def generated(self, generation: Generation) -> None:
-        """A generation has ended, or the further candidates that were asked for at its place have."""
+        """A generation has ended, or the further candidates requested at its position have."""
         language = generation.cursor.language
         for usage in generation.bills():
             self._count("generations")
@@ -91,7 +92,7 @@ class Telemetry:
             self._retention.accepted(suggestion_id)
 
     def unreported(self) -> tuple[int, int]:
-        """How many suggestions were shown, and accepted in whole or in part, since this was last asked."""
+        """How many suggestions were shown, and accepted in whole or in part, since the last call."""
         now = Counter({name: self._session[name] for name in ("shown", "accepted", "partly")})
         risen = now - self._reported
         self._reported = now
@@ -103,7 +104,7 @@ class Telemetry:
         return self._feedback.unwelcome
 
     def look_again(self, uri: str | None = None) -> None:
-        """See now what is left of accepted suggestions, before a document (or all of them) is closed."""
+        """Check now what is left of accepted suggestions, before a document (or all of them) is closed."""
         self._retention.check(uri)
 
     def session(self) -> dict[str, Any]:
@@ -164,7 +165,7 @@ class _Outcome:
 
 
 class Feedback:
-    """Turns what a client says of suggestions into counts, in which each suggestion comes once."""
+    """Turns a client's feedback into counts, in which each suggestion counts once."""
 
     def __init__(self, count: Count) -> None:
         """`count` takes a name of aix_lsp.statistics.COUNTS, how many, and the language id."""
@@ -178,9 +179,9 @@ class Feedback:
         return self._rejected_in_a_row >= _UNWELCOME
 
     def given(self, suggestions: Iterable[Suggestion], language: str) -> None:
-        """A client has these, in a document of this language.
+        """A client has received these, in a document of this language.
 
-        An id comes again with what is left of its text as the user types along.
+        An id returns with what is left of its text as the user types.
         """
         for suggestion in suggestions:
             outcome = self._known.setdefault(suggestion.id, _Outcome(language))
@@ -221,7 +222,7 @@ class Feedback:
 
 
 def figures(counts: Mapping[str, float]) -> dict[str, Any]:
-    """The counts of aix_lsp.statistics, and what follows from them; None where nothing was counted."""
+    """The counts of aix_lsp.statistics, and the ratios derived from them; None if nothing was counted."""
     taken = counts.get("accepted", 0) + counts.get("partly", 0)
     return {name: int(counts.get(name, 0)) for name in COUNTS} | {
         "acceptance": _share(taken, counts.get("shown", 0)),
@@ -249,7 +250,7 @@ class _Insertion:
 
 
 class Retention:
-    """Looks again at places where suggestions were accepted."""
+    """Checks later how much of each accepted suggestion is still there."""
 
     def __init__(self, open_document: OpenDocument, report: Report) -> None:
         """`report` takes characters inserted, and kept."""
@@ -263,14 +264,14 @@ class Retention:
         self._given[suggestion_id] = _Insertion(uri, position.line, text)
 
     def accepted(self, suggestion_id: str) -> None:
-        """Look at the place again in a while."""
+        """Schedule the check of an accepted suggestion."""
         insertion = self._given.pop(suggestion_id, None)
         if insertion is not None and insertion not in self._due:
             loop = asyncio.get_running_loop()
             self._due[insertion] = loop.call_later(CHECK_AFTER_S, self._check, insertion)
 
     def check(self, uri: str | None = None) -> None:
-        """Look now, before a document is closed; without `uri`, at all of them."""
+        """Check now, before a document is closed; without `uri`, all of them."""
         for insertion, timer in list(self._due.items()):
             if uri in (None, insertion.uri):
                 timer.cancel()
@@ -284,7 +285,7 @@ class Retention:
 
 
 def retained(inserted: str, text: Text, line: int) -> tuple[int, int]:
-    """Characters of the lines of `inserted`, and of those that stand near `line` still as they were."""
+    """The characters in the lines of `inserted`, and in those of them that are still unchanged near `line`."""
     snippets = [snippet.strip() for snippet in inserted.splitlines() if snippet.strip()]
     stop = line + len(snippets) + _NEAR_LINES
     near = [there[:10_000] for there in text.lines(max(0, line - _NEAR_LINES), stop)]

@@ -59,7 +59,7 @@ class Text:
         return self._blocks
 
     def with_blocks(self, blocks: Sequence[tuple[str, ...]]) -> Text:
-        """This text with other blocks, each of as many lines as the one in its place."""
+        """This text with other blocks, each with as many lines as the one it replaces."""
         return Text(list(blocks), self._starts, self._count)
 
     @property
@@ -240,7 +240,7 @@ def typed_in(span: Span, text: Text) -> str:
 
 
 def follow(span: Span, before: Text, edits: Iterable[Edit]) -> Span | None:
-    """The span after `edits`, made one after another; None where an edit crossed one of its ends."""
+    """The span after `edits`, applied in order; None if an edit crossed one of its ends."""
     text = before
     current: Span | None = span
     for edit in edits:
@@ -252,7 +252,7 @@ def follow(span: Span, before: Text, edits: Iterable[Edit]) -> Span | None:
 
 
 def shrink(edit: Edit, text: Text) -> Edit:
-    """`edit` without what it leaves as it was: a client may replace a whole word to add a character."""
+    """`edit` without the parts it leaves unchanged: a client may replace a whole word to add a character."""
     if edit.start == edit.end:
         return edit
     whole, new = text.slice(edit.start, edit.end), edit.text
@@ -278,7 +278,7 @@ def _moved(span: Span, edit: Edit) -> Span | None:
 
 
 def _shifted(position: Position, edit: Edit) -> Position:
-    """Where a position at or after the edit's end has gone."""
+    """Where a position at or after the edit's end has moved."""
     end = after(edit.start, edit.text)
     if position.line > edit.end.line:
         return Position(position.line + end.line - edit.end.line, position.column)

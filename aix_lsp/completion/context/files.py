@@ -1,4 +1,4 @@
-"""The files that are searched for context: which they are, how near each other, how they are read. Knows no index."""
+"""The files searched for context: which ones, how near to each other, and how they are read. Knows no index."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _LONGEST_LINE = 2000
 
 
 def passed_by(folder: str) -> bool:
-    """Whether a folder's name says that nobody wrote what lies in it here."""
+    """Whether a folder's name says that its content was not written by hand here."""
     return folder.startswith(".") or folder in _PASSED_BY
 
 
 def stem(path: str) -> str:
-    """What others call the file: its name without suffixes, or its folder's where it stands for that."""
+    """The name that others import the file by: its own without suffixes, or its folder's if it stands for that."""
     pure = PurePosixPath(path)
     name = pure.name.partition(".")[0]
     return pure.parent.name if name in _STANDS_FOR_ITS_FOLDER and pure.parent.name else name
@@ -39,14 +39,14 @@ def module_parts(path: str) -> tuple[str, ...]:
 
 
 def nearness(path: str, other: str) -> int:
-    """More for files that share more folders and part from them sooner; at most 0."""
+    """Higher for files with more folders in common and fewer that differ; at most 0."""
     one, two = PurePosixPath(path).parts[:-1], PurePosixPath(other).parts[:-1]
     shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False)))
     return 2 * shared - len(one) - len(two)
 
 
 def read_source(path: Path) -> Redacted | None:
-    """A file's text without its secrets, all line endings "\\n"; None where it is no source that one reads."""
+    """A file's text without its secrets, with line feeds only; None if it is not source code written by hand."""
     try:
         data = read_bytes(path, LARGEST)
     except OSError:

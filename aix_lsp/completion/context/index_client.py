@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 
 _LONGEST_LINE = 1 << 22
 _MOST_WAITING = 8
-"""Searches asked and not answered; more are not asked."""
+"""Unanswered searches; further ones are not sent."""
 _STARTS = 3
-"""A process that dies as often is not started again."""
+"""A process that dies this often is not restarted."""
 
 Progress = Callable[[str, int, int], None]
 Found = list[dict[str, Any]]
@@ -32,9 +32,9 @@ class IndexClient:
     """A process that searches workspace folders."""
 
     def __init__(self, progress: Progress, indexed: Callable[[], None]) -> None:
-        """`progress` gets the folder, and how many of how many files are done; `indexed` when all are.
+        """`progress` is called with the folder and how many of how many files are done; `indexed` when all are.
 
-        Nothing is left to do when the two numbers are the same.
+        Nothing is left to do when the two numbers are equal.
         """
         self._progress = progress
         self._indexed = indexed
@@ -47,29 +47,29 @@ class IndexClient:
 
     @property
     def starts_left(self) -> int:
-        """How often it would still be started."""
+        """How many more times it would be started."""
         return _STARTS - self._starts
 
     def open(self, root: Path, exclude: Sequence[str]) -> None:
-        """Have a folder indexed; again with the same patterns does nothing."""
+        """Have a folder indexed; repeating it with the same patterns does nothing."""
         if self._open.get(str(root)) != list(exclude):
             self._open[str(root)] = list(exclude)
             self._tell_to_open(str(root))
         self._start()
 
     def close_folders(self, but: Sequence[Path]) -> None:
-        """Let go of all folders but these."""
+        """Close all folders but these."""
         for root in set(self._open) - set(map(str, but)):
             del self._open[root]
             self._send({"do": "close", "root": root})
 
     def changed(self, root: Path, files: Sequence[str]) -> None:
-        """Have files, by their paths inside the folder, looked at again."""
+        """Have files, given by their paths inside the folder, indexed again."""
         if str(root) in self._open:
             self._send({"do": "changed", "root": str(root), "paths": list(files)})
 
     async def gather(self, root: Path, query: Mapping[str, Any]) -> Found:
-        """What the sources find; nothing where the process is not there or has too much to do."""
+        """What the sources find; nothing if the process is not running or too busy."""
         if self._process is None or str(root) not in self._open or len(self._waiting) >= _MOST_WAITING:
             return []
         number = next(self._numbers)
@@ -148,7 +148,7 @@ class IndexClient:
 
 
 def database(root: str) -> Path:
-    """Where the index of a workspace folder lies: in the user's cache, so that it can be deleted at any time."""
+    """Where the index of a workspace folder is kept: in the user's cache, where it can be deleted at any time."""
     folder = paths.cache_dir() / "context"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder / f"{hashlib.blake2s(root.encode('utf-8', 'replace'), digest_size=8).hexdigest()}.db"

@@ -1,7 +1,7 @@
-"""The texts around a document's window: the rest of the document, and the nearest files.
+"""The texts around a document's window, for recall: the rest of the document, and the nearest files.
 
-An engine looks in them for what followed the words before the cursor (recall); no model reads them, so they
-may be long. They are read on a thread, for the requests to come.
+The engine searches them for what followed the words before the cursor; no model reads them, so they may be long. They
+are read on a thread, for later requests.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from aix_lsp.privacy.secrets import Redacted, encodable
 from aix_lsp.settings import Settings
 
 _CHARS = 200_000
-"""Of other files: more finds little more, and a match may take longer to find than the model a token."""
+"""Of other files: more text adds few matches, and finding one may take longer than the model takes for a token."""
 _OWN_CHARS = 30_000
 _MOST_FOLDERS, _MOST_FILES = 100, 400
 _STALE_S = 30.0
@@ -53,7 +53,7 @@ class _State:
     """What is known for one document."""
 
     part: tuple[LineColumn, LineColumn] | None = None
-    """Of the document, what was not read: `own` is the text before and after it."""
+    """The part of the document that is in the window: `own` is the text before and after it."""
     known: bool = False
     own: tuple[_Text, ...] = ()
     files: tuple[_Text, ...] = ()
@@ -80,7 +80,7 @@ class Neighbours:
     def texts(
         self, document: DocumentSnapshot, window: Window, position: LineColumn, settings: Settings
     ) -> tuple[CorpusText, ...]:
-        """What has been read of them, farthest file last. What may have changed is read again meanwhile."""
+        """What has been read so far, farthest file last. What may have changed is read again in the background."""
         state = self._states.setdefault(document.uri, _State())
         part = (window.left, (position[0] + window.suffix.count("\n") + 2, 0))
         if state.part != part:
@@ -99,7 +99,7 @@ class Neighbours:
         return tuple(chain.from_iterable(text.placeholders for text in texts))
 
     def closed(self, uri: str) -> None:
-        """Forget what was read for a document."""
+        """Discard what was read for a document."""
         state = self._states.pop(uri, None)
         if state is not None and state.reading is not None:
             state.reading.cancel()
@@ -107,7 +107,7 @@ class Neighbours:
             self._seen.clear()
 
     async def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         readings = [state.reading for state in self._states.values() if state.reading is not None]
         for uri in list(self._states):
             self.closed(uri)
@@ -146,7 +146,7 @@ class Neighbours:
         return tuple(found)
 
     def _text(self, file: Path) -> _Text | None:
-        """A file's text, from before where the file is as it was."""
+        """A file's text; read again only if the file has changed."""
         try:
             info = file.stat()
         except OSError:
@@ -189,7 +189,7 @@ def _near(root: Path, path: str, language: str, privacy: Privacy) -> Iterator[Pa
 
 
 def _entries(folder: Path, privacy: Privacy) -> tuple[Sequence[Path], Sequence[Path]]:
-    """(files, folders) that somebody wrote, by name; links are left out."""
+    """(files, folders) written by hand, sorted by name, without links."""
     try:
         with os.scandir(folder) as entries:
             found = sorted((e.name, e.is_dir(follow_symlinks=False)) for e in entries if not e.is_symlink())

@@ -1,7 +1,7 @@
-"""The context in each document's prompts: looked up when it may have changed, replaced when that is cheap.
+"""The context in each document's prompts: searched for when it may have changed, replaced when that is cheap.
 
-A prompt begins with its context, so that each change of it has the model read everything again. It changes only
-where the window around the cursor moves anyway, and then by what is appended to it.
+A prompt begins with its context, so each change of it makes the model process the whole prompt again. It therefore
+changes only when the window around the cursor moves anyway, and then by appending.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from aix_lsp.settings import Settings
 from aix_lsp.uris import file_path
 
 WAIT_S = 0.01
-"""How long a request waits for what is being searched. What comes later is for the next."""
+"""How long a request waits for a search. What is found later is for the next request."""
 _FULL = 0.75
-"""What is chosen takes this share of the budget, so that something can be appended before half of it goes."""
+"""What is chosen takes this share of the budget, so that something can be appended before any of it is dropped."""
 _FAR_LINES = 32
-"""What was found around a line is of use this far from it."""
+"""Results of a search around a line are used up to this far from it."""
 _HEAD_LINES, _HEAD_CHARS, _BEFORE, _AFTER = 400, 16384, 4096, 2048
 _MOST_COPIED = 4096
 _SEARCHED: tuple[Source, ...] = ("imports", "siblings", "definitions", "similar")
@@ -47,9 +47,9 @@ class _State:
     kept: tuple[Snippet, ...] = ()
     found: tuple[Snippet, ...] = ()
     taken: bool = False
-    """Whether anything found was taken over."""
+    """Whether anything found has been used."""
     line: int | None = None
-    """Around which was searched last."""
+    """The line of the last search."""
     search: asyncio.Task[None] | None = None
 
 
@@ -76,11 +76,11 @@ class ContextProvider:
     # Events
 
     def edited(self, after: DocumentSnapshot, edits: Sequence[Edit]) -> None:
-        """Take note of an edit."""
+        """Record an edit."""
         self.recent.edited(after.uri, edits)
 
     def closed(self, uri: str, document: DocumentSnapshot | None = None) -> None:
-        """Forget what was gathered for a document, which was `document` at last."""
+        """Discard what was gathered for a document; `document` is its last state."""
         if document is not None:
             self.recent.closed(document)
         self._neighbours.closed(uri)
@@ -89,7 +89,7 @@ class ContextProvider:
             state.search.cancel()
 
     def files_changed(self, uris: Sequence[str]) -> None:
-        """Have files that were written, made or deleted looked at again."""
+        """Have files indexed again that were written, created or deleted."""
         by_root: dict[Path, list[str]] = {}
         for root, path in filter(None, map(self._place, uris)):
             by_root.setdefault(root, []).append(path)
@@ -97,7 +97,7 @@ class ContextProvider:
             self._index_client.changed(root, paths)
 
     def copied(self, text: str) -> None:
-        """Take what the clipboard holds, as the client tells it: lines of code, and not a password."""
+        """Record what the client reports of the clipboard, if it is lines of code rather than a password."""
         lines = [line for line in text.splitlines() if line.strip()]
         self._clipboard = text[:_MOST_COPIED] if len(lines) > 1 else ""
 
@@ -111,7 +111,7 @@ class ContextProvider:
     # Requests
 
     def look(self, document: DocumentSnapshot, position: Position, settings: Settings) -> None:
-        """Search around a cursor of a document that may have suggestions, where that was not done already."""
+        """Start a search around a cursor of a document that may be sent, unless there was one nearby."""
         place = self._place(document.uri)
         sources = [source for source in _SEARCHED if _wanted(source, settings)]
         if place is None or not sources:
@@ -125,7 +125,7 @@ class ContextProvider:
             state.search = asyncio.create_task(self._search(state, place[0], query))
 
     async def prepare(self, context: CompletionContext) -> None:
-        """Search around a request's cursor, and wait a moment for what is found."""
+        """Search around a request's cursor, and wait briefly for the results."""
         self.recent.seen(context.request.document.uri, context.request_position.line)
         self.look(context.document, context.position, context.settings)
         state = self._states.get(context.document.uri)
@@ -161,7 +161,7 @@ class ContextProvider:
     ) -> tuple[ContextFile, ...]:
         """The context of a prompt, in at most `budget` characters.
 
-        `moved` says whether the model reads the whole window again anyway.
+        `moved` says whether the model has to process the whole window again anyway.
         """
         if budget <= 0:
             return ()
@@ -184,7 +184,7 @@ class ContextProvider:
         return self._neighbours.texts(context.document, window, context.position, context.settings)
 
     def placeholders(self, uri: str) -> tuple[str, ...]:
-        """The placeholders for secrets in what was given last for a document: context and corpus."""
+        """The placeholders for secrets in the context and corpus last given for a document."""
         state = self._states.get(uri)
         kept = (
             chain.from_iterable(snippet.placeholders for snippet in state.kept) if state is not None else ()
@@ -199,7 +199,7 @@ class ContextProvider:
         return [snippet for snippet in snippets if _wanted(snippet.source, context.settings)]
 
     def _still_so(self, snippet: Snippet) -> bool:
-        """Whether a chunk read from a file stands in it as the editor has it, too."""
+        """Whether a chunk read from a file is also in the file as the editor has it."""
         document = self.recent.document(snippet.uri) if snippet.source == "similar" else None
         return document is None or snippet.text.split("\n")[0] in str(document.text)
 
@@ -234,6 +234,6 @@ def _wanted(source: Source, settings: Settings) -> bool:
 
 
 def _is_workspace(root: Path) -> bool:
-    """Whether a folder is somebody's project rather than all that they have."""
+    """Whether a folder is a project rather than the user's whole home folder."""
     home = Path.home()
     return root != home and root not in home.parents

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 Source = Literal["imports", "siblings", "definitions", "similar", "recent", "clipboard"]
 SOURCES: tuple[Source, ...] = get_args(Source)
-"""All sources, from what changes least while one works in a file to what changes most."""
+"""All sources, from the one that changes least while the user works in a file to the one that changes most."""
 
 WEIGHTS: dict[Source, float] = {
     "similar": 1.0,
@@ -23,35 +23,35 @@ flat: similar code must come first, and a few signatures add to it."""
 _FADES = 0.8
 """A snippet is worth this share of the one before it in its source."""
 _PARROTS = 0.5
-"""A snippet with more of its lines in the text at the cursor would have the model say that text again."""
+"""A snippet with a larger share of its lines in the text at the cursor would make the model repeat that text."""
 _ALIKE = 0.7
-"""A snippet with more of its lines in those chosen before it tells nothing new."""
+"""A snippet with a larger share of its lines in those chosen before it adds nothing new."""
 _TELLING = 4
-"""Characters of a line that tells anything; closers do not."""
+"""Characters of a line that carries information; closing brackets do not."""
 _HEADER = 40
 """Characters that a path and its markers take, about."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """Some lines of a file, whole or its signatures only."""
+    """Some lines of a file, either code or signatures only."""
 
     source: Source
     path: str
     """As the model sees it: relative to the workspace, never absolute."""
     text: str
     uri: str = ""
-    """The file that it comes from; empty where it comes from none."""
+    """The file that it comes from; empty if it does not come from a file."""
     rank: int = 0
-    """Its place among what the source has found, 0 for the best."""
+    """Its rank among what the source has found, 0 for the best."""
     placeholders: tuple[str, ...] = ()
-    """The placeholders for its secrets, where that is known."""
+    """The placeholders for its secrets, if they are known."""
 
 
 def choose(snippets: Iterable[Snippet], window: str, budget: int) -> list[Snippet]:
-    """The snippets worth most within `budget` characters, those first that change least.
+    """The snippets worth most within `budget` characters, those that change least first.
 
-    `window` is what the prompt holds of the document itself.
+    `window` is the part of the document that is in the prompt.
     """
     here, told = _lines(window), set[str]()
     chosen: list[Snippet] = []
@@ -68,9 +68,9 @@ def choose(snippets: Iterable[Snippet], window: str, budget: int) -> list[Snippe
 
 
 def keep(kept: Sequence[Snippet], chosen: Sequence[Snippet], budget: int) -> tuple[Snippet, ...]:
-    """What the prompt holds next: what it held, and behind it what is new, so that the model has read most of it.
+    """The snippets of the next prompt: those of the last one, followed by new ones, so that most of it is cached.
 
-    Where that is more than `budget` characters, what was not chosen again goes at once.
+    If that is more than `budget` characters, those that were not chosen again are dropped at once.
     """
     known = {snippet.text for snippet in kept}
     new = [snippet for snippet in chosen if snippet.text not in known]

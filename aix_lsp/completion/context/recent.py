@@ -25,7 +25,7 @@ class _Place:
 
 
 class RecentPlaces:
-    """The last places; of documents that were closed, also what they held."""
+    """The last places, and for documents that were closed, their text."""
 
     def __init__(self, open_document: OpenDocument) -> None:
         self._open_document = open_document
@@ -33,11 +33,11 @@ class RecentPlaces:
         self._places: list[_Place] = []
 
     def document(self, uri: str) -> DocumentSnapshot | None:
-        """A document as it was last; None where it is neither open nor has a place."""
+        """A document's last state; None if it is neither open nor has a place."""
         return self._open_document(uri) or self._closed.get(uri)
 
     def edited(self, uri: str, edits: Sequence[Edit]) -> None:
-        """Take note of an edit; places below it move with their lines."""
+        """Record an edit; places below it move with their lines."""
         for edit in edits:
             more = edit.text.count("\n") - (edit.end.line - edit.start.line)
             for place in self._places if more else ():
@@ -46,7 +46,7 @@ class RecentPlaces:
             self.seen(uri, edit.start.line)
 
     def seen(self, uri: str, line: int) -> None:
-        """Take note of the cursor's line."""
+        """Record the cursor's line."""
         apart = [p for p in self._places if p.uri != uri or abs(p.line - line) > _NEAR_LINES]
         self._places = [_Place(uri, line), *apart][:_PLACES]
         self._keep_closed(self._closed.values())
@@ -61,7 +61,7 @@ class RecentPlaces:
         self._closed = {each.uri: each for each in documents if each.uri in with_places}
 
     def snippets(self, document: DocumentSnapshot) -> Iterator[Snippet]:
-        """The text around the last places in other documents that have to do with `document`."""
+        """The text around the last places in other documents of a language related to `document`'s."""
         rank = 0
         for place in self._places:
             other = self.document(place.uri)
@@ -74,7 +74,7 @@ class RecentPlaces:
 
 
 def _around(document: DocumentSnapshot, line: int) -> str:
-    """Some lines around a line, from where something begins where that is near."""
+    """Some lines around a line, starting at a definition if one begins nearby."""
     line = min(line, document.text.line_count - 1)
     # As where it was left: what was typed there may be unfinished.
     column = len(_content(document.text.line(line)))

@@ -1,4 +1,4 @@
-"""The filters of what a model writes. Each takes the text so far, the cursor and whether the text is complete."""
+"""Filters for generated text. Each takes the text so far, the cursor, and whether the text is complete."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import NamedTuple
 class Cut(NamedTuple):
     """The part of a generated text that may be shown, and whether nothing further ever will be.
 
-    Filters see the whole text so far, and work on streams: what they show of a text's beginning is the
-    beginning of what they show of the whole. What is undecided is held back until more text, or the end,
-    decides. (`repetition` is the exception.)
+    Filters see the whole text so far and work on streams: what they show of a text's beginning is the beginning of
+    what they show of the whole. What is undecided is held back until more text, or the end, decides. (`repetition` is
+    the exception.)
     """
 
     text: str

@@ -17,7 +17,8 @@ _AT_ITS_OPENER = re.compile(r"[)\]}]|(?:case|default|public|private|protected|el
 _FLAT = re.compile(r"\s*(?:namespace|extern)\b")
 """Lines that open blocks in which nothing is indented."""
 _LINES_TO_OPEN = 2
-"""So many lines after one that closes what is closed further right (`} else {`), another must have opened for it."""
+"""This many lines after a line that closes what is also closed further right (`} else {`), another must have opened.
+"""
 
 _PUNCTUATION = ";:,."
 
@@ -43,14 +44,14 @@ def balance(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 class _Open(NamedTuple):
-    """The openers left of the cursor that are still open there, innermost first."""
+    """The opening brackets left of the cursor that are still open there, innermost first."""
 
     free: str
     """Those that nothing right of the cursor closes."""
     taken: str
     """Those that are closed further right, as far as they are in sight."""
     all_seen: bool
-    """Whether there are no others out of sight."""
+    """Whether there are no others beyond the text that is seen."""
 
 
 def _fits_up_to(text: str, found: list[Bracket], open_: _Open, again: bool) -> tuple[int | None, bool]:
@@ -175,7 +176,7 @@ def fit(text: str, cursor: CursorContext) -> Fitted:
 
 
 def _excess(found: Unpaired, cursor: CursorContext, rest: str) -> int:
-    """How many closers too many the line would have with all of the suggestion's and the rest's."""
+    """How many closers too many the line would have with both the suggestion's and the rest's."""
     left = unpaired(cursor.line_before, cursor.language)
     opened = len(left.openers) + left.in_string
     right = unpaired(rest, cursor.language, left.state if left.in_string else "")

@@ -1,4 +1,4 @@
-"""Ends a suggestion before it repeats what is around the cursor or in its prompt, and one that repeats itself."""
+"""Ends a suggestion before it repeats what is around the cursor or in its prompt, or repeats itself."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LABEL = re.compile(rf"(?:{'|'.join(map(re.escape, _LABELS))})\s*", re.IGNORECAS
 _WORD = re.compile(r"\w+")
 _WORD_CHARS = re.compile(r"[^\W_]")
 _SURE = 3
-"""This many characters of the line's rest, or all of it, at the suggestion's end are no accident."""
+"""This many characters of the line's rest, or all of it, at the suggestion's end are no coincidence."""
 _PIECES = re.compile(r"(.{3,40}?)\1{4,}")
-"""Five times the same is a circle; three times are an ordinary row."""
+"""Five repetitions are a loop; three are ordinary."""
 _LONG_PIECES = re.compile(r"(.{11,80}?)\1{2,}")
 _LARGEST_BLOCK = 6
 _STRING_PREFIX = re.compile(r"\b[A-Za-z]{1,2}\Z")
@@ -31,7 +31,7 @@ _OPEN_END = re.compile(r"[\s,.+\-*/%=<>&|^:!?]+\Z")
 
 
 def echo(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """Cut before a comment line of its own that names this file, or says what a prompt says.
+    """Cut before a comment line that names this file, or repeats a comment from the prompt template.
 
     A file may begin with such a line, and a comment that the user has begun is the user's.
     """
@@ -61,7 +61,7 @@ def _echoes(line: str, mark: str, name: str) -> bool:
 
 
 def _may_echo(head: str, mark: str) -> bool:
-    """Whether a line that begins so may turn out to echo."""
+    """Whether a line that begins like this may turn out to be an echo."""
     if not head.startswith(mark):
         return bool(head) and mark.startswith(head)
     body = head[len(mark) :].strip().lower()
@@ -95,9 +95,9 @@ def overlap(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def above(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """Show nothing while the first line is the head of the line above; the word's end if it becomes that line.
+    """Show nothing while the first line may become the line above; if it does, show the end of the word only.
 
-    People write lines that begin as the one above does.
+    People do write lines that begin like the one above.
     """
     target = cursor.line_above().rstrip()
     if not _significant(target):
@@ -110,9 +110,9 @@ def above(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def below(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """Cut before a line that is the next one in the document; of the cursor's own keep the end of the word begun.
+    """Cut before a line that repeats the next one in the document; of the cursor's own line keep the end of its word.
 
-    A short line that ends a block (`end`, `</p>`) must also have the same indentation; brackets are `balance`'s.
+    A short line that ends a block (`end`, `</p>`) must also have the same indentation; `balance` handles brackets.
     """
     following = cursor.lines_below(1)
     if not following:
@@ -146,7 +146,7 @@ def _may_repeat(head: str, target: str, fresh: bool) -> bool:
 
 
 def _counts(target: str, fresh: bool) -> bool:
-    """Whether a line that is just like the line below repeats it: a sign or a short word occurs on many lines."""
+    """Whether a line equal to the line below repeats it: a bracket or a short word occurs on many lines."""
     return _significant(target) or (fresh and closes_block(target) and any(map(str.isalpha, target)))
 
 
@@ -155,9 +155,9 @@ def _as_deep(line: str, target: str) -> bool:
 
 
 def repetition(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """Cut after the first round of a loop, and what that has left unfinished.
+    """Cut after the first round of a loop, and drop what that leaves unfinished.
 
-    The one filter that takes back what was shown: a loop shows only after some rounds.
+    The only filter that takes back what was shown: a loop becomes apparent only after some rounds.
     """
     in_line, over_lines = _in_line(text), _over_lines(text)
     if in_line < over_lines:
@@ -166,7 +166,7 @@ def repetition(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def _in_line(text: str) -> int:
-    """Where the second round of a repeated piece begins; the text's length where there is none."""
+    """Where the second round of a repeated piece begins; the text's length if there is none."""
     ends = [
         match.end(1)
         for pattern in (_PIECES, _LONG_PIECES)
@@ -177,7 +177,7 @@ def _in_line(text: str) -> int:
 
 
 def _no_row(snippet: str) -> bool:
-    """Whether a piece is none of which people write rows: `0, 0, 0`, `-----`, `=-=-=-`."""
+    """Whether a piece is unlike those that people repeat on purpose: `0, 0, 0`, `-----`, `=-=-=-`."""
     if any(map(str.isalpha, snippet)):
         return True
     return not any(map(str.isdigit, snippet)) and len(set(snippet) - {" "}) > 2
@@ -195,7 +195,7 @@ def _tidied(text: str, end: int, cursor: CursorContext) -> str:
 
 
 def _over_lines(text: str) -> int:
-    """Where the second of two equal blocks of lines begins; the text's length where there is none."""
+    """Where the second of two equal blocks of lines begins; the text's length if there is none."""
     complete = text.split("\n")[:-1]
     for end in range(2, len(complete) + 1):
         for size in range(1, min(_LARGEST_BLOCK, end // 2) + 1):
@@ -210,21 +210,21 @@ def _says_something(block: list[str]) -> bool:
 
 
 def _word_begun(text: str, cursor: CursorContext) -> str:
-    """What of a text ends the word that ends at the cursor; empty where none does."""
+    """The start of a text that completes the word at the cursor; empty if there is none."""
     word = _WORD.match(text) if cursor.word_before else None
     return word[0] if word else ""
 
 
 def _significant(line: str) -> bool:
-    """Whether a line says so much that writing it twice is a fault: `}`, `0,` and `else:` may come twice."""
+    """Whether a line is so distinctive that writing it twice is an error: `}`, `0,` and `else:` may occur twice."""
     return len(_WORD_CHARS.findall(line)) >= 5 and len(line.strip()) >= 7
 
 
 def _alike(one: str, other: str) -> bool:
     """Whether two lines have the same words, whatever is between them.
 
-    A letter makes another line: `minX`, `minY` and `left`, `right` are what people write below each other. Of the
-    lines that authors wrote above one within a tenth of its edit distance, the field's usual measure, all are right.
+    One letter makes a different line: people write `minX` and `minY` below each other. Edit distance, the usual
+    measure, would be wrong here: of the lines that authors wrote above one within a tenth of it, all are right.
     """
     return _WORD.findall(one) == _WORD.findall(other)
 

@@ -12,13 +12,13 @@ from aix_lsp.fim.block import BlockEnd, opens_block
 from aix_lsp.languages import language_of
 
 _INDENTED = re.compile(r"^([ \t])[ \t]*(?=[^\s*])", re.MULTILINE)
-"""Lines of a comment that begin with a star stand a blank in, whatever the file has."""
+"""Comment lines that begin with a star are indented by one more space, whatever the file uses."""
 _ENOUGH = 3
 _INDENTED_LINE = re.compile(r"^( {2,})[^\s*]", re.MULTILINE)
 _GOES_ON = tuple("([{,=\\|&+-*/<?")
-"""A line that ends so continues below, deeper."""
+"""A line with such an end continues below, indented deeper."""
 _CONTINUES = tuple(".?:|&+-*/")
-"""A line that begins so continues the one above."""
+"""A line with such a beginning continues the one above."""
 
 
 def one_line(text: str, cursor: CursorContext, done: bool) -> Cut:
@@ -28,14 +28,14 @@ def one_line(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def scope(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """Keep what is deeper than the line that opened the block; else one statement or paragraph."""
+    """Keep what is indented deeper than the line that opened the block; else one statement or paragraph."""
     return Cut(*BlockEnd(cursor.line_before, siblings=True).feed(f"{text}\n" if done else text))
 
 
 def tabs(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """Keep what comes before the first such line. A file that has both is left alone.
+    """Keep what comes before the first line indented with tabs in a file of spaces, or the other way round.
 
-    To write the line with the file's own would change strings, too.
+    A file that has both is left alone. Converting the line's indentation would change strings, too.
     """
     wanted = _indents_by(cursor.before, cursor.after)
     if wanted is None or "\n" not in text:
@@ -48,13 +48,13 @@ def tabs(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 @lru_cache(maxsize=64)
 def _indents_by(before: str, after: str) -> str | None:
-    """What all lines around a cursor are indented with; None where that is no single character, or not known."""
+    """What all lines around a cursor are indented with; None if it is not the same character, or not known."""
     found = _INDENTED.findall(before.partition("\n")[2] + "\n" + after.partition("\n")[2])
     return found[0] if len(found) >= _ENOUGH and len(set(found)) == 1 else None
 
 
 def trailing(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """Take white space from the end; keep blanks that part the suggestion from a word right of the cursor."""
+    """Strip white space from the end, except before a word right of the cursor."""
     bare = text.rstrip()
     if not bare or not done:
         return Cut(bare)
@@ -65,10 +65,10 @@ def trailing(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def indentation(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """The text before the cursor is not written again, nor a blank more of it.
+    """Drop indentation that repeats what is before the cursor, give or take one space.
 
-    Deeper indentation stays where the line above asks for it, in strings and comments, and where it completes what
-    the user has begun to indent.
+    Deeper indentation stays after a line that calls for it, in strings and comments, and if it completes what the
+    user has begun to indent.
     """
     before = cursor.line_before
     if not before or before.strip() or cursor.line_after.strip():
@@ -101,7 +101,7 @@ def _is_deeper(code: str, cursor: CursorContext) -> bool:
 
 
 def _completes(lead: str, cursor: CursorContext) -> bool:
-    """Whether the cursor's line is indented by half a step, and `lead` makes it a whole one."""
+    """Whether the cursor's line is indented by part of a step, and `lead` completes it."""
     before = cursor.line_before
     if "\t" in before + lead:
         return False

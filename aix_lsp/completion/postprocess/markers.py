@@ -18,7 +18,7 @@ from aix_lsp.languages import language_of
 _UNMISTAKABLE = re.compile(r"[|｜]|fim|SPAN|<file_sep>|<repo_?name>|<gh_stars>")
 
 _SHORTEST = 8
-"""A shorter placeholder ("xxxx") is as likely the model's own."""
+"""A shorter placeholder ("xxxx") may well be the model's own text."""
 
 _FENCE = re.compile(r"^[ \t]*```[^\n`]*\n", re.MULTILINE)
 _FENCE_FIRST = re.compile(r"\s*```[^\n`]*\n")
@@ -36,7 +36,7 @@ _OPENINGS = (
 
 
 def markers(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """Cut before a marker, unless the document itself writes of markers."""
+    """Cut before a marker, unless the document itself has that marker."""
     found = [
         at for marker in _markers() if (at := text.find(marker)) >= 0 and not _in_document(marker, cursor)
     ]
@@ -110,7 +110,7 @@ def chat(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def _takes_prose(cursor: CursorContext) -> bool:
-    """Whether a sentence may well be at the cursor. Little is known of a language without a comment sign."""
+    """Whether prose is plausible at the cursor, as it is in a language whose comment marker is not known."""
     language = language_of(cursor.language)
     if "sentences" in language.traits or not language.comment[0]:
         return True

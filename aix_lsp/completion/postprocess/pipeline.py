@@ -49,19 +49,19 @@ BLOCK: tuple[Filter, ...] = (
 )
 
 _TIME_LIMIT_S = 0.05
-"""On the event loop: a text that was made to take longer is not judged."""
+"""On the event loop: a text that takes longer is not judged."""
 _LAST_WORD = re.compile(r"((?<![.:])(\.|::)|->|\\)\w*\Z|(?<=\W)\w+\Z")
 
 
 def of(multiline: bool) -> tuple[Filter, ...]:
-    """The filters of suggestions of one line, or of several, in their order."""
+    """The filters for suggestions of one line, or of several, in order."""
     return BLOCK if multiline else LINE
 
 
 def apply(text: str, cursor: CursorContext, multiline: bool, done: bool) -> Cut:
-    """What of `text`, all that was generated so far at the cursor, may be shown.
+    """The part of `text`, which is all that was generated so far, that may be shown.
 
-    `done` says that nothing will be added. `stop` in the answer says that nothing added would be shown.
+    `done` says that nothing will be added; `stop` in the result says that nothing added would be shown.
     """
     text = whole = text.replace("\r\n", "\n").replace("\r", "\n")
     stopped = False
@@ -75,15 +75,15 @@ def apply(text: str, cursor: CursorContext, multiline: bool, done: bool) -> Cut:
 
 
 def whole_words(text: str) -> str:
-    """The text up to its last word, which may be half of one; one that is all there is stays."""
+    """The text without its last word, which may be incomplete; a text of one word stays."""
     head = _LAST_WORD.sub("", text).rstrip()
     return head if head else text
 
 
 def syntax_errors(text: str, replaced: int, cursor: CursorContext) -> int:
-    """Syntax errors around a cursor with `text` in place of `replaced` characters right of it.
+    """The number of syntax errors around a cursor with `text` in place of `replaced` characters right of it.
 
-    Says something only beside the number for another text, since what is seen begins and ends anywhere. 0 for
+    Meaningful only in comparison with another text, since the part that is parsed begins and ends anywhere. 0 for
     languages without a grammar.
     """
     return _errors(cursor.before + text + cursor.after[replaced:], cursor.language)

@@ -1,4 +1,4 @@
-"""The index's process: words and names of the workspace, and the searches for them.
+"""The index: words and names of the workspace, and the searches for them.
 
-Runs apart from the server, and knows nothing of it: lines of JSON come in and go out (worker.py).
+It runs in processes of its own and knows nothing of the server: lines of JSON come in and go out (worker.py).
 """

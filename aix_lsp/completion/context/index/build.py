@@ -1,10 +1,9 @@
-"""The process that indexes a workspace folder, and exits when it is done.
+"""The process that indexes a workspace folder and exits when it is done.
 
-It runs at idle priority, but for its first second: small folders are then known before somebody types in them,
-however busy the machine is with loading a model.
-
-Its standard output has a line "done of" now and then, and `@` with a file's path as JSON before each file that is
-parsed. It ends early when its standard input does, or by a signal of the system where a file is made to take for ever.
+It runs at idle priority except for its first second, so that small folders are indexed before anyone types in them,
+even while the machine is busy loading a model. It writes lines to standard output: "done of" from time to time, and
+`@` with a file's path as JSON before each file that it parses. It ends early when its standard input does, or by a
+signal of the system if parsing a file takes too long.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _OLD_S = 90 * 86400
 
 
 def main() -> None:
-    """Arguments: the workspace folder, the index's file, and as JSON patterns to exclude and files to skip."""
+    """Arguments: the workspace folder, the index's file and, as JSON, patterns to exclude and files to skip."""
     root, database = Path(sys.argv[1]), Path(sys.argv[2])
     exclude, skip = json.loads(sys.argv[3]), json.loads(sys.argv[4])
     _keep_no_core()
@@ -48,7 +47,7 @@ def main() -> None:
 
 
 def _keep_no_core() -> None:
-    """A process that the system ends must not leave its memory, with the project's texts, on the disk."""
+    """If the system kills this process, its memory, with the project's code, must not be dumped to disk."""
     if sys.platform != "win32":
         import resource
 
@@ -61,9 +60,9 @@ def _begin(path: str) -> None:
 
 
 def build(database: Path, gate: Gate, skip: Collection[str] = (), *, own_process: bool = False) -> None:
-    """Bring the index up to date; a damaged one, or one that is mostly waste, is rebuilt.
+    """Bring the index up to date; one that is damaged, or mostly waste, is rebuilt.
 
-    In a process of its own it lowers that process's priority where the work takes long.
+    With `own_process`, the process's priority is lowered if the work takes long.
     """
     reporter = _Reporter(own_process)
     try:
@@ -88,7 +87,7 @@ def _build(database: Path, gate: Gate, skip: Collection[str], reporter: _Reporte
 
 
 def _drop_old(folder: Path) -> None:
-    """Delete the indexes of folders that nobody has opened for long."""
+    """Delete the indexes of folders that have not been opened for a long time."""
     for database in folder.glob("*.db"):
         with suppress(OSError):
             if database.stat().st_mtime < time.time() - _OLD_S:
@@ -96,7 +95,7 @@ def _drop_old(folder: Path) -> None:
 
 
 class _Reporter:
-    """Prints how far it is, not too often; makes a process of its own idle when it has had its second."""
+    """Prints progress, not too often; lowers the priority of a process of its own after its first second."""
 
     def __init__(self, own_process: bool) -> None:
         self._last = 0.0
@@ -119,9 +118,9 @@ def _end_with_starter() -> None:
 
 
 def run_idle() -> None:
-    """From now on, everybody else goes first. Does nothing to a process that does not lead its session.
+    """Let every other program go first. Does nothing in a process that does not lead its session.
 
-    Such a process is not the builder, and its session's group holds programs that are not ours.
+    Such a process is not the builder, and its session has programs that are not ours.
     """
     if sys.platform == "win32":
         import ctypes

@@ -1,6 +1,4 @@
-"""Cuts a file into what the index stores: chunks of lines with their words, and the names it defines. Knows syntax
-trees.
-"""
+"""Splits a file into what the index stores: chunks of lines with their words, and the names it defines."""
 
 from __future__ import annotations
 
@@ -18,16 +16,16 @@ if TYPE_CHECKING:
 LINES = 24
 """Of a chunk at most."""
 _FEWEST = 8
-"""A chunk that ends at an outer border has at least as many, else it goes on to an inner one."""
+"""A chunk that ends at an outer boundary has at least this many; otherwise it extends to an inner one."""
 
 Chunk = tuple[int, int]
 """First line and the one after the last, zero-based."""
 
 SIGNATURE_LINES = 6
 SHAPE_LINES = 16
-"""Lines shown of a type whose body says how it is used, such as a struct's fields."""
+"""Lines shown of a type whose body tells how to use it, such as a struct's fields."""
 _MOST = 400
-"""Definitions of one file; more are generated."""
+"""Definitions in one file; a file with more is generated."""
 _C = (
     "(function_definition declarator: (_) @name) @definition"
     "(declaration declarator: (function_declarator) @name) @definition"
@@ -42,7 +40,7 @@ _SHORTEST_PART = 4
 
 
 def chunks(lines: Sequence[str], tree: Tree | None) -> list[Chunk]:
-    """The chunks of a file, in order and without gaps, but for those with nothing in them."""
+    """The chunks of a file, in order and without gaps, except for empty ones."""
     outer, inner = _borders_of(tree) if tree is not None else _guessed(lines)
     found = []
     start = 0
@@ -219,12 +217,12 @@ def _name(node: Node) -> str:
 
 
 def identifiers(text: str) -> Iterator[str]:
-    """The identifiers of a text, in order, again where they come again."""
+    """The identifiers of a text, in order, with repetitions."""
     return (match[0] for match in _IDENTIFIER.finditer(text))
 
 
 def words(text: str) -> dict[str, None]:
-    """The lower-case words of a text, each once, in order: identifiers, then what they are made of."""
+    """The words of a text in lower case, each once, in order: identifiers, then their parts."""
     found: dict[str, None] = {}
     for identifier in dict.fromkeys(identifiers(text)):
         if len(identifier) > 2:
@@ -236,7 +234,7 @@ def words(text: str) -> dict[str, None]:
 
 
 class Stamp(NamedTuple):
-    """By which it is seen that a file has changed: modification time in nanoseconds, and size in bytes."""
+    """Shows whether a file has changed: modification time in nanoseconds, and size in bytes."""
 
     changed: int
     size: int
@@ -244,7 +242,7 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """What is known of a file; `chunks` are (first line, line after the last, words)."""
+    """What the index stores of a file; `chunks` are (first line, line after the last, words)."""
 
     path: str
     """Inside the workspace folder, with "/"."""
@@ -255,7 +253,7 @@ class FileEntry:
 
 
 class Found(NamedTuple):
-    """Lines of a file, as they were when it had `stamp`; `end` is the line after the last."""
+    """Lines of a file in the state given by `stamp`; `end` is the line after the last."""
 
     path: str
     language: str

@@ -46,7 +46,7 @@ def import_statements(head: str, language: str) -> list[Import]:
 
 
 def _names(listed: str) -> tuple[str, ...]:
-    """The names of a list such as "a as b, type c", without what they are called here."""
+    """The names in a list such as "a as b, type c", without their aliases."""
     found = (re.match(r"\s*(?:type\s+)?([\w$]+)", name) for name in listed.strip(" \n(){}").split(","))
     return tuple(match[1] for match in found if match)
 

@@ -31,12 +31,12 @@ class Query:
 
     @property
     def near(self) -> str:
-        """What the next lines are likely to be about."""
+        """The text next to the cursor, which the next lines are likely to be about."""
         return self.before[-_NEAR_BEFORE:] + "\n" + self.after[:_NEAR_AFTER]
 
     @cached_property
     def names(self) -> list[str]:
-        """The identifiers around the cursor, each once, those next to it first."""
+        """The identifiers around the cursor, each once, nearest first."""
         before = list(identifiers(self.before[-_NEAR_BEFORE:]))
         after = list(identifiers(self.after[:_NEAR_AFTER]))
         return list(dict.fromkeys([*reversed(before), *after]))
@@ -52,7 +52,7 @@ class Excerpt:
 
 
 class IndexReader:
-    """What the sources look things up in."""
+    """Looks up code and signatures for the searches."""
 
     def __init__(self, store: Store, gate: Gate) -> None:
         self.store = store
@@ -62,14 +62,14 @@ class IndexReader:
         self._texts: LRUCache[tuple[str, Stamp], _Lines] = LRUCache(64)
 
     def excerpt(self, found: Found) -> Excerpt | None:
-        """The lines that were found; None where they may not be read, or are others now."""
+        """The lines that were found; None if they may not be read or have changed."""
         read = self._read(found.path, found.stamp)
         return read.excerpt(found.path, "\n".join(read.lines[found.first : found.end]).strip("\n"))
 
     def outline(self, path: str, names: Collection[str], used: Iterable[str] = ()) -> Excerpt | None:
-        """The signatures of what a file defines: `names` and their members, or all where there are none.
+        """The signatures of what a file defines: `names` and their members, or all if `names` is empty.
 
-        Where that is much, what is `used` goes before the rest.
+        If that is too much, those in `used` take precedence.
         """
         known = self.store.definitions_of(path)
         if known is None:
@@ -82,7 +82,7 @@ class IndexReader:
         return read.excerpt(path, "\n".join(signatures))
 
     def _read(self, path: str, stamp: Stamp) -> _Lines:
-        """The file as it was indexed; no lines where it may not be read, or is another now."""
+        """The file as it was indexed; no lines if it may not be read or has changed."""
         if not self.gate.admits(path) or stamp_of(self.gate.root / path) != stamp:
             self.stale.add(path)
             return _NOTHING
@@ -94,13 +94,13 @@ class IndexReader:
 
 
 class _Lines(NamedTuple):
-    """A file that was read."""
+    """A file's lines, as read."""
 
     lines: list[str]
     placeholders: tuple[str, ...] = ()
 
     def excerpt(self, path: str, text: str) -> Excerpt | None:
-        """A part of the file; None where it says nothing."""
+        """A part of the file; None if it is blank."""
         if not text.strip():
             return None
         return Excerpt(path, text, tuple(each for each in self.placeholders if each in text))
@@ -110,7 +110,7 @@ _NOTHING = _Lines([])
 
 
 def _most_telling(wanted: list[Definition], names: Collection[str], used: set[str]) -> list[Definition]:
-    """As many as an outline has room for, in the file's order."""
+    """As many definitions as an outline has room for, in the file's order."""
 
     def worth(definition: Definition) -> tuple[bool, bool, bool]:
         private = definition.name.startswith("_") and definition.name != "__init__"

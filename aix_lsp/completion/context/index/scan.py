@@ -1,6 +1,6 @@
 """Brings an index up to date with its workspace folder: new, changed and deleted files.
 
-The privacy of files is privacy/policy.py's word alone.
+Which files may be read is decided by privacy/policy.py alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from aix_lsp.settings import Settings
 log = logging.getLogger(__name__)
 MOST_FILES = 200_000
 _BATCH = 32
-"""Files that one transaction takes: others who write wait that long, about a tenth of a second."""
+"""Files per transaction: other writers wait that long, about a tenth of a second."""
 _LINUX_CHARGED = -8
 """The clock of this process's ticks: `MAKE_PROCESS_CPUCLOCK(0, CPUCLOCK_PROF)` of linux/posix-timers.h."""
 PROCESSOR_S = 5
@@ -37,7 +37,7 @@ Report = Callable[[int, int], None]
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """The stamp of a file that is small enough; None for any other, and where there is none."""
+    """The stamp of a file that is small enough; None for any other, and if there is no file."""
     try:
         info = path.stat()
     except (OSError, ValueError):
@@ -46,7 +46,7 @@ def stamp_of(path: Path) -> Stamp | None:
 
 
 def entry(root: Path, path: str, stamp: Stamp) -> FileEntry:
-    """The entry of a file; an empty one for what nobody reads, so that it is not looked at again."""
+    """The entry of a file; empty for a file that is not source code, so that it is not read again."""
     language = indexed_language(path)
     source = read_source(root / path)
     if source is None:
@@ -78,9 +78,9 @@ def _charged_s() -> float:
 
 @contextmanager
 def processor_limit() -> Iterator[None]:
-    """Have the system end this process where what is inside takes more than PROCESSOR_S.
+    """Have the system end this process if what is inside takes more than PROCESSOR_S.
 
-    Nothing else ends a parser or a query that takes time in squares, and some crash: whoever has started the process
+    Nothing else ends a parser or a query that takes quadratic time, and some crash: whatever started the process
     starts another, which skips the file. Does nothing on Windows.
     """
     if sys.platform == "win32":
@@ -121,10 +121,10 @@ def scan(
     skip: Collection[str] = (),
     begin: Callable[[str], None] = lambda path: None,
 ) -> None:
-    """Bring the index up to date with the folder. `report` gets how many of how many files are done.
+    """Bring the index up to date with the folder. `report` is called with how many of how many files are done.
 
-    `begin` gets each file before it is parsed, which may end the process (`processor_limit`); those of `skip` are
-    entered without looking into them.
+    `begin` is called with each file before it is parsed, which may end the process (`processor_limit`); files in
+    `skip` are entered without being read.
     """
     known = dict(store.stamps())
     changed: list[tuple[str, Stamp]] = []
@@ -156,7 +156,7 @@ def scan(
 
 
 def update(store: Store, gate: Gate, path: str) -> None:
-    """Make the index say what is in one file now."""
+    """Bring the index up to date with one file."""
     stamp = stamp_of(gate.root / path)
     wanted = stamp is not None and bool(indexed_language(path)) and gate.admits(path)
     if store.stamp(path) == (stamp if wanted else None):

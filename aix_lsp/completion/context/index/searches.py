@@ -14,7 +14,7 @@ from aix_lsp.languages import indexed_language, related
 
 _LOOKED_UP = 40
 _AMBIGUOUS = 6
-"""A name with more definitions, such as `get` or `run`, says nothing."""
+"""A name with more definitions, such as `get` or `run`, is not informative."""
 _USES = re.compile(r"(\.|->|::)?\b([^\W\d]\w{2,63})(?=\s*([(<{])?)")
 _MEMBER, _PLAIN = True, False
 
@@ -22,18 +22,18 @@ _TEST = re.compile(r"^(?:test_(?P<a>\w+)|(?P<b>\w+)_(?:test|spec)|(?P<c>\w+?)(?:
 _FORMS = ("test_{}", "{}_test", "{}_spec", "{}Test", "{}Tests", "{}Spec")
 _MOST_SIBLINGS = 2
 _REACHES = ((250, 100), (1000, 300))
-"""Characters before and after the cursor whose words are looked for; the farther ones where the nearer tell too
-little. 250 found a third more of the names to come than 1500 (`python -m benchmarks.context_coverage`)."""
+"""Characters before and after the cursor whose words are searched for; the second pair if the first has too few. 250
+found a third more of the names to come than 1500 (`python -m benchmarks.context_coverage`)."""
 _ENOUGH_WORDS = 4
 _MOST_WORDS = 24
 _LOOKED_AT = 16
 Find = Callable[[Query, IndexReader], Iterable[Excerpt]]
 MOST = 6
-"""Snippets that one source gives."""
+"""The most snippets from one source."""
 
 
 def _definitions(query: Query, index: IndexReader) -> Iterator[Excerpt]:
-    """One definition a name, the nearest; those of names next to the cursor first."""
+    """One definition per name, the nearest; names next to the cursor first."""
     outlined: set[str] = set()
     for name, is_member in list(uses(query))[:_LOOKED_UP]:
         places = [
@@ -52,9 +52,9 @@ def _definitions(query: Query, index: IndexReader) -> Iterator[Excerpt]:
 
 
 def uses(query: Query) -> dict[tuple[str, bool], None]:
-    """(name, whether it is used as a member of something), those next to the cursor first.
+    """(name, whether it is used as a member of something), nearest to the cursor first.
 
-    Of plain names only those that are called or capitalised: others are mostly variables of the place itself.
+    Plain names count only if they are called or capitalised: others are mostly local variables.
     """
     found = []
     for dot, name, call in reversed(_USES.findall(query.near)):
@@ -66,7 +66,7 @@ def uses(query: Query) -> dict[tuple[str, bool], None]:
 
 
 def _siblings(query: Query, index: IndexReader) -> Iterator[Excerpt]:
-    """Signatures of the nearest of them."""
+    """Signatures from the file's nearest counterparts."""
     paths = [
         path
         for stem in counterparts(PurePosixPath(query.path).name.partition(".")[0])

@@ -19,10 +19,10 @@ _VERSION = 1
 _WAIT_S = 5.0
 _CACHE_KIB = 8192
 _COMMON = 0.02
-"""Words in more than this share of all chunks tell none of them apart, and cost the most to look up."""
+"""Words in more than this share of all chunks do not distinguish them, and cost the most to look up."""
 _FEWEST_COMMON = 64
 _MOST_ROWS = 20_000
-"""Chunks that one search may have to weigh."""
+"""The most chunks that one search ranks."""
 _MOST_OF_A_NAME = 200
 _SCHEMA = """
 CREATE TABLE files (
@@ -47,11 +47,11 @@ CREATE TABLE common (word TEXT PRIMARY KEY) WITHOUT ROWID;
 
 
 class Damaged(Exception):
-    """The index cannot be read; it is to be thrown away and made again."""
+    """The index cannot be read; it has to be deleted and rebuilt."""
 
 
 class damage:
-    """Turns what SQLite says of a broken file into Damaged; a busy or full disk stays what it is."""
+    """Turns SQLite's errors about a broken file into Damaged; those about a busy database or a full disk stay."""
 
     def __enter__(self) -> None:
         return None
@@ -69,7 +69,7 @@ def _passing(error: sqlite3.DatabaseError) -> bool:
 
 
 def throw_away(path: Path) -> None:
-    """Delete an index and what SQLite keeps beside it, or what stands in their places; links are not followed."""
+    """Delete an index and what SQLite keeps beside it, or whatever is in their place; links are not followed."""
     for file in _files(path):
         if file.is_dir() and not file.is_symlink():
             shutil.rmtree(file)
@@ -82,7 +82,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _check_files(path: Path) -> None:
-    """SQLite would write through a link, and wait for ever for a pipe. Raises Damaged."""
+    """SQLite would write through a link and wait for ever for a pipe. Raises Damaged."""
     for file in _files(path):
         if os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):
             raise Damaged(f"{file.name} is not a regular file")
@@ -92,7 +92,7 @@ class Store:
     """One workspace folder's index. Used on one thread; any method may raise Damaged."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make the index in the file `path`."""
+        """Open or create the index in the file `path`."""
         self.path = path
         _check_files(path)
         with damage():
@@ -123,14 +123,14 @@ class Store:
 
     @property
     def replaced(self) -> bool:
-        """Whether another process has thrown this index away."""
+        """Whether another process has deleted this index."""
         try:
             return self.path.stat().st_ino != self._file
         except OSError:
             return True
 
     def check(self) -> None:
-        """Raise Damaged where the file is not sound; reads all of it."""
+        """Raise Damaged if the file is corrupt; reads all of it."""
         with damage():
             verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
@@ -147,7 +147,7 @@ class Store:
             self._db.execute("COMMIT")
 
     def put(self, entry: FileEntry) -> None:
-        """Take a file in, instead of what was known of it."""
+        """Store a file's entry, replacing its old one."""
         with damage():
             self._remove(entry.path)
             folder = PurePosixPath(entry.path).parent.name
@@ -169,7 +169,7 @@ class Store:
             )
 
     def remove(self, path: str) -> None:
-        """Forget a file."""
+        """Remove a file's entry."""
         with damage():
             self._remove(path)
 
@@ -182,20 +182,20 @@ class Store:
                 self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", row)
 
     def tidy(self) -> None:
-        """Note which words are common; after many files were put."""
+        """Update which words are common; called after many files were stored."""
         with damage():
             least = max(_FEWEST_COMMON, int(_COMMON * self._count("chunks")))
             self._db.execute("DELETE FROM common")
             self._db.execute("INSERT INTO common SELECT term FROM vocabulary WHERE doc > ?", (least,))
 
     def compact(self) -> None:
-        """Give back what writing has taken on the disk; not within a transaction."""
+        """Free the disk space that writing has taken; not within a transaction."""
         with damage():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @property
     def wasteful(self) -> bool:
-        """Whether most of the index is about files that are no more or have changed since."""
+        """Whether most of the index is about files that are gone or have changed since."""
         with damage():
             ever = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
             return ever is not None and ever[0] > 10_000 and ever[0] > 3 * self._count("chunks")
@@ -209,7 +209,7 @@ class Store:
                 yield path, Stamp(changed, size)
 
     def stamp(self, path: str) -> Stamp | None:
-        """A file's; None where it is not indexed."""
+        """A file's stamp; None if it is not indexed."""
         with damage():
             row = self._db.execute("SELECT changed, size FROM files WHERE path = ?", (path,)).fetchone()
         return Stamp(*row) if row else None
@@ -219,7 +219,7 @@ class Store:
         return self._paths("stem", name)
 
     def in_folder(self, name: str) -> list[str]:
-        """The paths of files that lie right in a folder of this name."""
+        """The paths of files directly in a folder of this name."""
         return self._paths("folder", name)
 
     def _paths(self, column: str, value: str) -> list[str]:
@@ -230,7 +230,7 @@ class Store:
             return [path for (path,) in rows]
 
     def definitions_of(self, path: str) -> tuple[Stamp, list[Definition]] | None:
-        """What a file defines, in order, as it was at a stamp; None where it is not indexed."""
+        """A file's stamp and what it defined then, in order; None if it is not indexed."""
         stamp = self.stamp(path)
         if stamp is None:
             return None
@@ -243,7 +243,7 @@ class Store:
             return stamp, [Definition(*row) for row in rows]
 
     def defining(self, name: str, most: int) -> list[tuple[Found, str]]:
-        """Where a name is defined, with its owner; empty where that is in more than `most` places."""
+        """Where a name is defined, with its owner; empty if it is defined in more than `most` places."""
         with damage():
             rows = self._db.execute(
                 "SELECT path, language, changed, size, first, last, owner FROM definitions "
@@ -258,7 +258,7 @@ class Store:
         ]
 
     def telling(self, words: Sequence[str]) -> list[str]:
-        """Those of the words that stand somewhere but not everywhere, rarest first."""
+        """Those of the words that occur in some chunks but not in most, rarest first."""
         with damage():
             marks = ", ".join("?" * len(words))
             common = {
@@ -279,7 +279,7 @@ class Store:
         return found
 
     def matching(self, words: Sequence[str], language: str, limit: int) -> list[Found]:
-        """The chunks of a language that the words tell most about, by BM25, best first."""
+        """The chunks of a language that match the words best, by BM25, best first."""
         if not words:
             return []
         wanted = " OR ".join(f'"{word}"' for word in words)

@@ -31,15 +31,15 @@ log = logging.getLogger(__name__)
 
 _MOST_SKIPPED = 50
 _MANY = 100
-"""Files that change at once, as when another branch is checked out, for which a scan is quicker."""
+"""If this many files change at once, as when another branch is checked out, a scan is quicker."""
 _BEGIN_AGAIN_S = 5.0
-"""An index that is damaged again sooner is not the file's fault."""
+"""If an index is damaged again sooner than this, rebuilding it does not help."""
 
 Progress = Callable[[int, int], None]
 
 
 class WorkerConnection:
-    """The workspace folders that are open, and what is asked about them. Used on one thread."""
+    """Serves requests about the open workspace folders. Used on one thread."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -47,7 +47,7 @@ class WorkerConnection:
         self._folders: dict[str, IndexedFolder] = {}
 
     def serve(self, lines: Iterable[str]) -> None:
-        """Answer until there are no more lines."""
+        """Handle messages until there are no more lines."""
         try:
             for line in lines:
                 self._handle(json.loads(line))
@@ -88,7 +88,7 @@ class WorkerConnection:
 
 
 class IndexedFolder:
-    """One workspace folder: its index, made again where it is damaged, and its builder."""
+    """One workspace folder: its index, which is rebuilt if damaged, and its builder."""
 
     def __init__(self, root: str, database: Path, exclude: Sequence[str], send: Any) -> None:
         self._root, self._database, self._exclude = Path(root), database, exclude
@@ -97,9 +97,9 @@ class IndexedFolder:
         self._library: IndexReader | None = None
         self._began = 0.0
         self._again = False
-        """Whether the folder is to be scanned once more."""
+        """Whether to scan the folder once more."""
         self._skip: list[str] = []
-        """Files that have ended a builder."""
+        """Files that made a builder die."""
         self._starting = threading.Lock()
         self._closed = False
         self._builder = self._build()
@@ -125,7 +125,7 @@ class IndexedFolder:
         return found
 
     def changed(self, paths: Sequence[str]) -> None:
-        """Look at some files again, or at all where that is quicker."""
+        """Index some files again, or scan the folder if that is quicker."""
         if len(paths) > _MANY:
             self._again = True
             paths = ()
@@ -178,7 +178,8 @@ class IndexedFolder:
         )
 
     def _ended(self, file: str) -> None:
-        """Go on without a file that has ended a builder, by its time or by a crash. Called on the builder's thread."""
+        """Continue without a file that made a builder die, by taking too long or by a crash. Called on the builder's
+        thread."""
         if file and len(self._skip) < _MOST_SKIPPED:
             log.warning("%s in %s cannot be parsed and is not indexed", file, self._root)
             self._skip.append(file)
@@ -198,7 +199,7 @@ def main() -> None:
 
 
 class Builder:
-    """A builder that runs. `progress` is called on a thread of its own."""
+    """A running builder. `progress` is called on a thread of its own."""
 
     def __init__(
         self,
@@ -209,7 +210,7 @@ class Builder:
         progress: Progress,
         ended: Callable[[str], None],
     ) -> None:
-        """`ended` gets the file that killed it, or nothing where it ended normally."""
+        """`ended` is called with the file that killed it, or "" if it ended normally."""
         self._process = processes.start(
             "aix_lsp.completion.context.index.build",
             str(root),
@@ -242,7 +243,7 @@ class Builder:
         return self._process.poll() is None
 
     def end(self) -> None:
-        """End it now. What it has done stays."""
+        """Stop it now. What it has done is kept."""
         self._told_to_end = True
         if self.running:
             self._process.terminate()
