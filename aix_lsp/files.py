@@ -1,7 +1,7 @@
 """The one place that reads untrusted files: regular files only, bounded, without blocking.
 
-What stands in a project may be a named pipe, or a link to a device, to a terminal or to a sparse terabyte. Reading
-such a thing must not block, fill memory, or keep the program from ending.
+A file in a project may be a named pipe, or a link to a device, a terminal or a sparse file of a terabyte. Reading it
+must not block, fill memory, or keep the program from exiting.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 TIME_LIMIT_S = 5.0
-"""A file that is still not read by then lies on something that hangs, or is written faster than it is read."""
+"""A file not read by then is on a file system that hangs, or is written faster than it is read."""
 
 _CHUNK = 1 << 20
 _FLAGS = (

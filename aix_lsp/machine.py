@@ -12,7 +12,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_bytes() -> int | None:
-    """Main memory that can be had without swapping, in bytes, within the container's limit; None if unknown."""
+    """Main memory available without swapping, in bytes, within the container's limit; None if unknown."""
     found = [size for size in (_system_available(), _cgroup_available()) if size is not None]
     return min(found) if found else None
 

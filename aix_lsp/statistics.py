@@ -51,7 +51,7 @@ _LARGEST = 16 << 20
 _DAYS_KEPT = 365
 _LOCK_S = 5.0
 _MOST = 1e15
-"""A count above it, or that is no number (JSON has infinity here), is damage."""
+"""A count above it, or one that is not a number (Python's JSON allows infinity), is treated as damage."""
 
 
 def latency_name(milliseconds: float) -> str:

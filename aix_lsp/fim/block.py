@@ -46,7 +46,7 @@ _OPENERS: dict[Block, re.Pattern[str]] = {
 _OPENS = re.compile(r"(?:[{(\[:,]|\bdo|\bthen|=>|\|)\s*$")
 _BREAK = re.compile(r"\r\n?|\n")
 _MOST_COLUMNS = 1000
-"""Of a line's end that are looked at: openers are searched in time that grows as the square."""
+"""Characters at a line's end that are examined: searching for openers takes quadratic time."""
 
 
 def indentation(line: str) -> int:
@@ -65,7 +65,7 @@ def closes_block(line: str) -> bool:
 
 
 class _Side(Enum):
-    """Where a line lies with regard to the block."""
+    """Where a line is in relation to the block."""
 
     INSIDE = auto()
     CLOSING = auto()
@@ -163,5 +163,5 @@ class BlockEnd:
         return bool(_CONTINUES.match(words) or _OPENS.search(words))
 
     def flush(self) -> str:
-        """See Stop. Line breaks and blanks that nothing followed are not worth showing."""
+        """See Stop. Trailing line breaks and spaces are not shown."""
         return ""

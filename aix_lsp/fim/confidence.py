@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Verdict = Literal["", "stop", "length"]
-"""Go on, or end: at a line's end as if the model had, or in the middle of what it would have said."""
+"""Continue, or end: at a line's end as if the model had ended there, or in the middle of its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +15,11 @@ class ConfidenceThresholds:
     """Probabilities from 0 to 1 below which a generation ends; 0 never ends one."""
 
     head: float = 0.0
-    """Of the first text that can be seen. What is less likely is not shown at all."""
+    """Of the first visible text. A suggestion that begins less likely is not shown at all."""
     whole: float = 0.0
-    """Of all of it. It ends before the text that takes it below."""
+    """Of the whole text. It ends before the text that would take it below."""
     further: float = 0.0
-    """Of the lines so far, for another line to be written."""
+    """Of the lines so far; below it, no further line is written."""
 
     def __bool__(self) -> bool:
         return bool(self.head or self.whole or self.further)

@@ -12,7 +12,7 @@ from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.languages import language_of
 
 _REPOSITORY = "repository"
-"""What every repository is called: its real name would tell the model little, and others perhaps much."""
+"""The name given to every repository: its real name would help the model little, and may be confidential."""
 
 _LONGEST_HEAD, _STEP = 1024, 512
 """Characters: of a longer line only the end is the middle's head, cut at a multiple of the step."""
@@ -54,15 +54,15 @@ class Template:
     """For models whose prompt says how near the middle begins: in the cursor's line, or at most so many lines above it,
     to move seldom; with the line end before it. 0 leaves that to the prompt."""
     repository: tuple[str, ...] = ()
-    """What opens the context, once, where there is any; may name the {repository}."""
+    """What opens the context, if there is any; may name the {repository}."""
     file: tuple[str, ...] = ()
     """One context file, of {path} and {text}; empty where the family was not trained on other files."""
     context_from: int = 0
     """Weights that a model must have to get context from other files: smaller ones complete worse with it."""
     after_files: tuple[str, ...] = ()
-    """What ends the context, once, where there is any."""
+    """What ends the context, if there is any."""
     header: tuple[str, ...] = ()
-    """What tells of the file being completed: {path}, or the comments {path_note} and {language_note}."""
+    """What describes the file being completed: {path}, or the comments {path_note} and {language_note}."""
     header_alone: bool = False
     """Whether the header is also there where there is no context."""
     bos: str = ""
@@ -87,16 +87,16 @@ class Template:
 
     @property
     def anchored(self) -> bool:
-        """Whether the text before the cursor is cut in two, and the model told where."""
+        """Whether the prompt marks where the middle begins in the text before the cursor."""
         return "{middle}" in self.layout
 
     @property
     def takes_context(self) -> bool:
-        """Whether other files can be told to the model."""
+        """Whether the prompt can have other files."""
         return bool(self.file)
 
     def context_helps(self, parameters: int) -> bool:
-        """Whether a model of so many weights (0: unknown) gets context from other files."""
+        """Whether a model with this many weights (0: unknown) gets context from other files."""
         return self.takes_context and (not parameters or parameters >= self.context_from)
 
     def segments(self, prompt: FimPrompt) -> list[Segment]:
@@ -123,7 +123,7 @@ class Template:
         return "".join(s.text if s.kind == "special" else self.defuse(s.text) for s in segments)
 
     def defuse(self, text: str) -> str:
-        """`text` with none of the family's special tokens left whole."""
+        """`text` with each of the family's special tokens broken up."""
         return self._specials.sub(lambda match: f"{match[0][:-1]} {match[0][-1]}", text)
 
     def _slot(self, slot: str, prompt: FimPrompt) -> Iterator[Segment]:
@@ -139,7 +139,7 @@ class Template:
             yield from self._header(prompt)
 
     def _cut_before_cursor(self, prompt: FimPrompt) -> FimPrompt:
-        """The prompt with prefix and middle as the model wants them."""
+        """The prompt with prefix and middle as the family's layout has them."""
         prefix, middle = prompt.prefix, prompt.middle
         if not self.anchored:
             return replace(prompt, prefix=prefix + middle, middle="")

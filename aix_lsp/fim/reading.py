@@ -57,7 +57,7 @@ def read(text: Lines, start: LineColumn, stop: int, limit: int) -> str:
 
 
 def read_back(text: Lines, end: LineColumn, limit: int) -> str:
-    """At most `limit` characters that stand before `end`."""
+    """At most `limit` characters before `end`."""
     if limit <= 0:
         return ""
     line, column = end

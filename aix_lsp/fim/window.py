@@ -27,7 +27,7 @@ _KEEP_AT_LEAST = 0.25
 
 @dataclass(frozen=True, slots=True)
 class WindowLimits:
-    """How much of a document goes into a prompt; columns of one huge line count as characters do."""
+    """How much of a document goes into a prompt."""
 
     prefix_lines: int = 256
     suffix_lines: int = 64

@@ -47,7 +47,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a GGUF file says of itself."""
+    """A GGUF file's metadata and its table of tensors."""
 
     path: Path
     metadata: dict[str, Any]
@@ -64,7 +64,7 @@ class Header:
 
 
 def is_gguf(file: Path) -> bool:
-    """Whether a file begins as a GGUF does, whatever its name: Ollama's have none."""
+    """Whether a file begins with GGUF's magic number, whatever its name: Ollama's files have no suffix."""
     try:
         with file.open("rb") as stream:
             return stream.read(len(MAGIC)) == MAGIC

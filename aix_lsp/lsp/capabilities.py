@@ -17,7 +17,7 @@ from aix_lsp.lsp.positions import DEFAULT_ENCODING, Encoding, negotiate
 from aix_lsp.settings.files import PROJECT_FILE
 
 TRIGGER_CHARACTERS = (".", ":", "(", "[", ",", "=")
-"""Not blanks or line ends: a popup there would catch the Enter key of somebody who is only writing on."""
+"""Not spaces or line ends: a popup there would catch the Enter key of a user who is just typing on."""
 
 
 def server_capabilities(client: Client, commands: list[str]) -> types.ServerCapabilities:
@@ -157,9 +157,9 @@ class _Tree:
 
 
 def registrations(client: Client, searched: bool) -> list[types.Registration]:
-    """What cannot be declared in `initialize`, as far as this client supports its registration.
+    """What cannot be declared in `initialize`, if this client supports registering it.
 
-    `searched` says whether other files are searched for context, so that their changes are of interest.
+    `searched` says whether other files are searched for context, so that their changes matter.
     """
     wanted = []
     if client.registers_configuration:

@@ -15,10 +15,10 @@ logger = logging.getLogger(__name__)
 
 MAX_CLIENTS = 1000
 INTRODUCTION_S = 30.0
-"""A client that has not said `initialize` (with the token, where one is required) by then is sent away."""
+"""A client that has not sent `initialize` (with the token, if one is required) by then is disconnected."""
 MAX_SILENT = 200
-"""Connections whose client has not introduced itself. When one more comes, the oldest of them goes: whoever opens
-many and says nothing shuts nobody else out."""
+"""The most connections whose client has not sent `initialize`. When one more arrives, the oldest is closed, so that
+opening many silent connections locks nobody out."""
 FLUSH_S = 2.0
 
 
@@ -27,7 +27,7 @@ class Visitor(Protocol):
 
     @property
     def silent(self) -> bool:
-        """Whether its client has yet to introduce itself (and whether it is still there)."""
+        """Whether its client is connected but has not sent `initialize` yet."""
         ...
 
     def abort(self) -> None:
@@ -42,7 +42,7 @@ class ConnectionRegistry:
         self._introduction_s = introduction_s
         self._tasks: dict[asyncio.Task[None], Session] = {}
         self._silent: dict[Visitor, None] = {}
-        """Connections that may be silent yet, the oldest first."""
+        """Connections that may still be silent, oldest first."""
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -52,7 +52,7 @@ class ConnectionRegistry:
         return list(self._tasks.values())
 
     def arrived(self, visitor: Visitor) -> None:
-        """Take note of a connection that was accepted, and have the oldest silent one go where there are too many."""
+        """Record an accepted connection; close the oldest silent one if there are too many."""
         if len(self._silent) >= MAX_SILENT:
             self._silent = {each: None for each in self._silent if each.silent}
         if len(self._silent) >= MAX_SILENT:
@@ -63,11 +63,11 @@ class ConnectionRegistry:
         self._silent[visitor] = None
 
     def left(self, visitor: Visitor) -> None:
-        """Take note of a connection's end."""
+        """Record that a connection has ended."""
         self._silent.pop(visitor, None)
 
     def add(self, session: Session, outbox: Outbox) -> asyncio.Task[None]:
-        """Take in a session whose connection is open; the task ends when nothing of it is left."""
+        """Add a session whose connection is open; the task ends when it has been cleaned up."""
         if len(self._tasks) >= MAX_CLIENTS:
             logger.error("more than %d clients; a connection was refused", MAX_CLIENTS)
             session.disconnected()
@@ -91,7 +91,7 @@ class ConnectionRegistry:
             session.disconnected()
 
     async def close(self) -> None:
-        """Send everybody away and wait until they are gone."""
+        """Disconnect all clients and wait until they are gone."""
         tasks = list(self._tasks)
         for session in self.sessions:
             session.disconnected()
@@ -111,16 +111,16 @@ async def flush(outbox: Outbox) -> None:
 
 
 FIRST_MESSAGE_BYTES = 1 << 20
-"""The longest `initialize`; with its options it has some kilobytes."""
+"""The longest `initialize` accepted; with its options it takes some kilobytes."""
 
 
 def first_limit(max_message_bytes: int, introduced: bool) -> int:
-    """The longest message of a client that has, or has not, introduced itself."""
+    """The longest message accepted from a client that has, or has not, sent `initialize`."""
     return max_message_bytes if introduced else min(max_message_bytes, FIRST_MESSAGE_BYTES)
 
 
 class MessageReader:
-    """Bodies go to the session as they are complete, in order."""
+    """Passes message bodies to the session, in order, as they are completed."""
 
     def __init__(self, session: Session, max_message_bytes: int) -> None:
         self._session = session
@@ -129,7 +129,7 @@ class MessageReader:
         self._adapt()
 
     def feed(self, data: bytes) -> None:
-        """Take bytes from the client."""
+        """Receive bytes from the client."""
         for frame in self._parser.feed(data):
             self._feed(frame)
             self._adapt()
@@ -143,13 +143,13 @@ class MessageReader:
             self._refuse(frame)
 
     def _adapt(self) -> None:
-        """Take little before the client has introduced itself, and from a socket LSP only: it may be anybody."""
+        """Accept only short messages before `initialize`, and on a socket nothing but LSP: it may be anyone."""
         introduced = not self._session.silent
         self._parser.max_body = first_limit(self._max_message_bytes, introduced)
         self._parser.strict = self._session.on_socket and not introduced
 
     def end(self) -> None:
-        """The client's side is closed."""
+        """The client has closed its side."""
         self._session.disconnected()
 
     def _refuse(self, frame: BadFrame) -> None:

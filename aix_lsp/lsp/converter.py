@@ -24,7 +24,7 @@ _FALLBACK: dict[type[enum.Enum], enum.Enum] = {
 
 @cache
 def shared_converter() -> Converter:
-    """The converter of all sessions; what it has compiled for one client serves the next."""
+    """The converter shared by all sessions, so that what it compiled for one client serves the next."""
     converter: Converter = default_converter()  # type: ignore[no-untyped-call]
     converter.register_structure_hook(str, _string)
     converter.register_structure_hook(int, _integer)
@@ -65,7 +65,7 @@ def _lenient(kind: type[enum.Enum], fallback: enum.Enum) -> Any:
 
 
 def _position(value: Any, _: type) -> types.Position:
-    """Clients say "the end" with whatever their largest number is; LSP's own largest means the same here."""
+    """Clients write "the end" as their largest number; LSP's own largest means the same here."""
     if not isinstance(value, dict):
         raise TypeError("expected a position")
     line, character = (_integer(value.get(name), int) for name in ("line", "character"))

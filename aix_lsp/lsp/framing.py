@@ -16,7 +16,7 @@ MAX_HEADER_BYTES = 16 * 1024
 """Longer header lines, or header blocks, are garbage."""
 _LONGEST_STRICT_LINE = 512
 MAX_GARBAGE_BYTES = 64 << 20
-"""A stream with this much in a row that is no message is given up."""
+"""A stream with this much garbage in a row is given up."""
 MAX_SKIPPED_BYTES = 1 << 30
 """A message above the limit is skipped up to this size; beyond it, the stream is given up."""
 
@@ -101,7 +101,7 @@ class FrameParser:
         return True if _HEADER.match(line) else self._note_garbage(len(line))
 
     def _foreign(self, end: int) -> BadFrame | None:
-        """What is wrong with the line that ends there, or that has not ended, for a strict reader."""
+        """What a strict reader finds wrong with the line that ends there, or has not ended yet."""
         line = bytes(self._buffer[:end]).rstrip(b"\r") if end >= 0 else b""
         if end < 0 and len(self._buffer) > _LONGEST_STRICT_LINE:
             return BadFrame("a header line is too long", fatal=True)
@@ -112,13 +112,13 @@ class FrameParser:
         return None
 
     def _overlong(self) -> bool | BadFrame | None:
-        """Drop a line without end, but keep what may be the beginning of a good header."""
+        """Drop an endless line, but keep what may be the beginning of a header."""
         size = len(self._buffer) - 64
         del self._buffer[:size]
         return self._note_garbage(size)
 
     def _note_garbage(self, size: int) -> bool | BadFrame:
-        """Report the first of a stretch of garbage only; give the stream up when it is all there is."""
+        """Report a stretch of garbage once; give up a stream that has nothing else."""
         if not size:
             return True
         first = not self._garbage

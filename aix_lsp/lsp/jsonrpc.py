@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 as LSP uses it: what a message body is, and the server's own unanswered requests. Knows no methods."""
+"""JSON-RPC 2.0 as LSP uses it: parsing message bodies, and the server's own unanswered requests. Knows no methods."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _id(value: Any) -> Id | None:
 
 
 class OutgoingRequests:
-    """Futures by id. A response to a request that was abandoned, or never made, is only logged."""
+    """The server's unanswered requests, as futures by id. A response to any other request is only logged."""
 
     def __init__(self) -> None:
         self._open: dict[Id, Future[Any]] = {}
@@ -131,7 +131,7 @@ class OutgoingRequests:
         return id, future
 
     def answer(self, id: Id | None, result: Any, error: Mapping[str, Any] | None) -> None:
-        """Take the client's response; an error raises JsonRpcException from the future."""
+        """Pass the client's response to the future; an error makes it raise JsonRpcException."""
         future = None if id is None else self._open.get(id)
         if future is None or not future.set_running_or_notify_cancel():
             logger.debug("a response without a request: %r", id)

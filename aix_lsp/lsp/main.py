@@ -38,10 +38,10 @@ _MALLOC = {
 
 
 def give_memory_back() -> None:
-    """Have the C library (glibc) return to the system what is freed.
+    """Have the C library (glibc) return freed memory to the system.
 
-    Files are read on threads of their own, each with an arena of the library's, of which a few small blocks that live
-    on keep whole megabytes: with 30 MiB in use, the process took 250.
+    Files are read on threads, each with an allocation arena of its own, in which a few small blocks that live on hold
+    whole megabytes: with 30 MiB in use, the process took 250.
     """
     if sys.platform != "linux":
         return
@@ -128,7 +128,7 @@ def default_dependencies(options: LspOptions) -> Dependencies:
 
 @cache
 def _warm_up() -> None:
-    """Once in a process: what is frozen is never collected, and later on that would be sessions."""
+    """Once per process: what is frozen is never collected, and later that would include sessions."""
     import aix_lsp.backends.launch
     import aix_lsp.completion.service  # noqa: F401
 

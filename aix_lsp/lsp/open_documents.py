@@ -23,10 +23,10 @@ class NotebookView:
 
 
 def assemble(name: DocumentSnapshot, cells: Sequence[DocumentSnapshot]) -> NotebookView:
-    """Join the cells in order; those in other languages become comments, or are left out if there are none.
+    """Join the cells in order; cells in other languages become comments, or are left out if the language has none.
 
-    `name` has the view's URI, version, language and path. A cell that ends in a lone `\\r`, whose lines would
-    not add up, begins nowhere, so that it is completed on its own.
+    `name` has the view's URI, version, language and path. A cell that ends in a lone carriage return, whose lines
+    would not add up, is treated like one in another language, so that it is completed on its own.
     """
     parts: list[str] = []
     starts: dict[str, int] = {}
@@ -88,7 +88,7 @@ class _Notebook:
     views: dict[str, NotebookView] = field(default_factory=dict)
     """By language."""
     stale: set[str] = field(default_factory=set)
-    """Languages whose view no longer is what its cells say."""
+    """Languages whose view no longer matches its cells."""
     version: int = 0
 
     def view_uri(self, language: str) -> str:

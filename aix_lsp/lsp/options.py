@@ -19,10 +19,10 @@ class LspOptions:
     port: int = 0
     """0 takes a free port; the address is printed as one JSON line on standard output (never with stdio)."""
     token: str = ""
-    """What clients must present on TCP and WebSocket. Without one (`--no-token`, on loopback addresses only) anybody on
-    this machine may connect, and sets nothing that decides what is run or contacted."""
+    """What clients must present on TCP and WebSocket. Without one (`--no-token`, on loopback addresses only), anyone
+    on this machine may connect, but cannot set what is run or contacted."""
     announce_token: bool = False
-    """Whether the line that tells the address tells the token too, since nobody else knows it."""
+    """Whether the line that announces the address also has the token, because it was generated here."""
     origins: tuple[str, ...] = ()
     """Origins of web pages that may open the WebSocket, such as "https://ide.example"; others are refused."""
     parent_pid: int | None = None
@@ -30,7 +30,7 @@ class LspOptions:
     max_message_bytes: int = 64 * MEBIBYTE
     """A larger message is skipped and answered with an error."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Settings given as flags, by their external (camelCase) names; they go before every other source."""
+    """Settings given as flags, by their external (camelCase) names; they override every other source."""
 
 
 def is_loopback(host: str) -> bool:

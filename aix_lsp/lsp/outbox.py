@@ -1,4 +1,4 @@
-"""Outgoing messages of a session. A client that does not read costs bounded memory, then its connection."""
+"""Outgoing messages of a session. A client that does not read takes bounded memory, then loses its connection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Outbox(Protocol):
 
     @property
     def unread(self) -> int:
-        """Bytes that were written and that the client has not read."""
+        """Bytes written that the client has not read yet."""
         ...
 
     def write(self, body: bytes) -> None:
@@ -27,7 +27,7 @@ class Outbox(Protocol):
         ...
 
     def close(self) -> None:
-        """Close once all has been sent."""
+        """Close once everything has been sent."""
         ...
 
     def abort(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 logger = logging.getLogger(__name__)
 
 POLL_S = 2.0
-"""Where the system cannot tell us of the end, we ask this often."""
+"""How often to check, on systems that cannot notify us."""
 
 
 def end_of(pid: int) -> Awaitable[None]:

@@ -1,7 +1,7 @@
-"""JSON-RPC with one client, as the specification has it: every request gets exactly one answer.
+"""JSON-RPC with one client, as specified: every request gets exactly one answer.
 
-Builds on pygls' protocol for dispatch and typed calls to the client; replaces what falls short: reading,
-answers to bad messages, order of receipt, late answers. Knows nothing of what methods do.
+Builds on pygls' protocol for dispatch and typed calls to the client, and replaces what falls short: parsing, answers
+to bad messages, order of receipt, late answers. Knows nothing of what methods do.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MAX_RUNNING = 1000
 
 
 class Phase(enum.Enum):
-    """The phases of a connection's lifecycle, by the specification."""
+    """The phases of a connection's lifecycle, as specified."""
 
     CONNECTED = enum.auto()
     INITIALIZED = enum.auto()
@@ -54,7 +54,7 @@ class Protocol(LanguageServerProtocol):
         self._outgoing = OutgoingRequests()
 
     def _register_builtin_features(self) -> None:
-        """None of pygls': its document store splits lines where clients do not, and so loses step with them."""
+        """Register none of pygls' own: its document store splits lines where clients do not, and drifts from theirs."""
 
     def receive(self, body: bytes) -> None:
         """Handle a message body. Never raises: errors are answered or logged."""

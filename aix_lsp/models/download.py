@@ -31,14 +31,14 @@ from aix_lsp.models.catalogue import DownloadSource, Entry, Form, repository_fol
 from aix_lsp.models.failures import FULL, DownloadError, disk_error, explained, retry_after, status_of
 
 Progress = Callable[[int, int], None]
-"""Told the bytes that are here, and all of them."""
+"""Called with the bytes downloaded so far, and in all."""
 
 _CHUNK = 1 << 20
 _TIMEOUT_S = 30.0
 _TRIES = 5
 """Connections in a row that may bring nothing new."""
 _LONGEST_WAIT_S = 60.0
-"""That a server may ask for, to be waited for here."""
+"""The longest wait that a server may ask for."""
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TransportError: type[Exception] = HfHubHTTPError.__mro__[1]
 """What the hub's HTTP library raises, whichever that is."""

@@ -26,7 +26,7 @@ _RUNNING = 1.1
 COLD_TOKENS, KEY_TOKENS = 300, 4
 """Prompt tokens that are new after a jump, in a small file, and after a key."""
 _HARDLY = 0.9
-"""Share of the free memory that a model may take."""
+"""The share of the free memory that a model may use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The special tokens that every part of the pipeline agrees on, and a tokenizer's use."""
+"""The special tokens that every part of the pipeline agrees on, and encoding and decoding with a tokenizer."""
 
 from __future__ import annotations
 

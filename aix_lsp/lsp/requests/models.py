@@ -1,5 +1,7 @@
-"""The commands behind editors' model pickers: listing the models, and downloading one. Each runs as a child process:
-it reads GGUF files and talks to the hub, for which this process does not load what it takes.
+"""The commands behind editors' model pickers: listing the models, and downloading one.
+
+Each runs as a child process, because reading GGUF files and talking to the hub need libraries that the server does
+not load.
 """
 
 from __future__ import annotations

@@ -153,6 +153,6 @@ def _detail(text: str) -> str:
 
 
 def word_before(text: str) -> str:
-    """The word that a text ends with, or empty. Read from its end: a search for an end takes squares of a long word."""
+    """The word that a text ends with, or "". Matched on the reversed text: searching its end is quadratic."""
     found = _WORD.match(text[::-1])
     return found[0][::-1] if found else ""

@@ -103,7 +103,7 @@ class Completer:
         return Completion(written.decode(errors="replace"), ended=False)
 
     def _recall(self, laid: TokenPrompt, document: Document | None) -> Recall | None:
-        """What is mixed into the model's probabilities for a prompt of a document: nothing here."""
+        """The recall to mix into the model's probabilities for a prompt of a document: none here."""
         return None
 
     def _choose(self, logits: Logits, healing: Healing, recall: Recall | None) -> int:

@@ -94,7 +94,7 @@ def draw(rng: Random, documents: Sequence[Document]) -> Document:
 
 
 def is_code(line: str) -> bool:
-    """Whether a line says something, and is no comment."""
+    """Whether a line has code rather than only a comment or a bracket."""
     stripped = line.strip()
     return len(stripped) > 3 and not stripped.startswith(("#", "//", "*", "/*", '"""'))
 
