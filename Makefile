@@ -59,9 +59,14 @@ types: $(READY)
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-test: lint types docs
+# mypy runs beside the tests, which wait now and then: together they take little longer than the tests alone.
+test: lint docs
 	tests/editors/fetch_debian.sh
 	tests/editors/install.sh
+	@$(MAKE) --no-print-directory --jobs=2 types tests
+
+.PHONY: tests
+tests:
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # What is not there is skipped by name: llama-server (`make llama-server`) and weights (CONTRIBUTING.md).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -16,6 +17,8 @@ from aix_lsp.privacy import known
 from tests.client.engine_watch import end_engines
 from tests.models import SMALL
 from tests.models.prepared import keep_prepared, take_prepared
+
+gc.disable()  # until all is collected, so that a fifth of that goes; `pytest_collection_finish` has the rest
 
 # Before anything reads it, here and in every process that tests start.
 os.environ["AIX_LSP_EMBEDDED"] = str(SMALL)
@@ -56,6 +59,12 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {str(Path(__file__).parent / name): place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(str(item.path), len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected stays to the end; without this each full collection of garbage walks it."""
+    gc.freeze()
+    gc.enable()
 
 
 def make_home(*, prepared: bool = True) -> Path:

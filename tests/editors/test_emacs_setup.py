@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.editors import terminal
-from tests.editors.emacs import PACKAGE, emacs
+from tests.editors.emacs import PACKAGE, QUICK, emacs
 from tests.editors.terminal import ROOT, Terminal
 
 
@@ -59,7 +59,7 @@ def test_customize_group(tmp_path: Path) -> None:
         for line in file.read_text(encoding="utf-8").splitlines()
         if line.startswith("(defcustom")
     ]
-    argv = [emacs(), "-nw", "-Q", "-L", str(PACKAGE), "-l", "aix-lsp", "--eval", "(customize-group 'aix-lsp)"]
+    argv = [emacs(), *QUICK, "-L", str(PACKAGE), "-l", "aix-lsp", "--eval", "(customize-group 'aix-lsp)"]
     editor = Terminal(argv, terminal.environment(tmp_path, tmp_path / "aix"), tmp_path, rows=60)
     try:
         for word in words:
@@ -81,19 +81,19 @@ def test_a_server_that_cannot_start_is_said_once_and_disturbs_nothing(
     init = tmp_path / "init.el"
     init.write_text(
         f"""
-        (setq native-comp-jit-compilation nil make-backup-files nil auto-save-default nil create-lockfiles nil)
+        (setq make-backup-files nil auto-save-default nil create-lockfiles nil)
         (add-to-list 'load-path "{PACKAGE}")
         (require 'aix-lsp)
         (setq aix-lsp-command '("{command}" "--stdio"))
         (defvar warned 0)
-        (advice-add 'display-warning :after (lambda (&rest _) (setq warned (1+ warned))))
+        (advice-add 'display-warning :after (lambda (&rest _) (setq warned (1+ warned)) (force-mode-line-update t)))
         (add-hook 'python-mode-hook #'aix-lsp-mode)
         (add-hook 'python-mode-hook (lambda () (setq after-it t)) 90)
         (setq-default mode-line-format
           '("[" (:eval (aix-lsp--lighter)) " " (:eval (format "%s %s" warned (boundp 'after-it))) "]"))
         """
     )
-    emacs_argv = [emacs(), "-nw", "-Q", "-l", str(init), str(file)]
+    emacs_argv = [emacs(), *QUICK, "-l", str(init), str(file)]
     editor = Terminal(emacs_argv, terminal.environment(tmp_path, tmp_path / "aix"), tmp_path)
     try:
         editor.wait_screen(told)
