@@ -55,7 +55,7 @@ _OPTIONS = tuple(frozenset(options.split()) for options in _OPTIONS_OF.values())
 _ARGUMENT = re.compile(
     r"(?<![^\s\"'`\[(,])(?:-[a-zA-Z]{1,6}(?=u[ \t]))?"
     r"(--?[A-Za-z][\w-]{0,40}|(?<=[a-zA-Z])u(?=[ \t])|/(?:p|pass)(?=[ :]))(?:[ \t]{1,8}|[=:]|)"
-    r"(?:\\?[\"'])?((?:pass:)?)([^\s\"'`\\-][^\s\"'`\\]{1,255})"
+    r"(?:\\?[\"'])?((?:pass:)?)((?:(?<=[\"'])-)?[^\s\"'`\\-][^\s\"'`\\]{1,255})"
 )
 _JOINED = re.compile(r"(?<![^\s\"'`\[(,])(-[pPuUaw]|-hp)((?!\s|=)\\?[\"']?)([^\s\"'`\\=][^\s\"'`\\]{1,255})")
 _USER = re.compile(r"([^\s:%'\"]{1,128})[:%](.{2,256})")
@@ -65,6 +65,8 @@ _LISTED = re.compile(r"[\"'][ \t]{0,4},[ \t]{0,4}[\"']")
 _CLEARLY_OTHER = re.compile(
     r"[\w.~-]+(?:/[\w./-]*|:\d+|\.\w{1,4})|[\w./-]*/[\w./-]+|\d+(?::\d+)?|-.*|[$(<{].*|.{0,3}|[a-z]{1,5}"
 )
+_CHOSEN = re.compile(r"-(?=.*[A-Za-z])(?=.*\d)\S{7,}")
+"""What begins as an option does and is, between quotes, a password."""
 _NO_PASSWORD = re.compile(r"[\w./~-]*/[\w./-]+|\d{1,5}(?::\d+)?|[$(<{].*|.{0,3}")
 """The same while it is typed, when `Berlin.win` may become a password."""
 _COMMANDS = r"""
@@ -177,7 +179,7 @@ def _argument(
             line.text[match.start(3) - 1] in "\"'" and line.text[match.end(1)] != " "
         )
     other = _NO_PASSWORD if line.is_typed(*match.span(3)) else _CLEARLY_OTHER
-    if not takes or (other.fullmatch(value) and not match[2]):
+    if not takes or (other.fullmatch(value) and not match[2] and not _CHOSEN.fullmatch(value)):
         return
     if is_secret(value, Level.PASSWORD, literal=True, open_end=line.is_typed(*match.span(3))):
         yield match.span(3)

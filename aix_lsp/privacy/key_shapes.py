@@ -25,8 +25,9 @@ from aix_lsp.privacy.telling_words import Tells
 
 _TOKEN = re.compile(r"(?<=\\)[nrtbf]|[A-Za-z0-9_][\w.~-]{6,}")
 _TYPED_TOKEN = re.compile(r"(?<=\\)[nrtbf]|[A-Za-z0-9_][\w.~-]{3,}")
-_BARE = re.compile(r"(?<![\w+/=~.-])-?(?:(?<=\\)[nrt])?([A-Za-z0-9_+/][\w+/=.~-]{11,})")
+_BARE = re.compile(r"(?<![\w+/=~.-])-?(?:(?<=\\)[nrt])?([A-Za-z0-9_+/][\w+/=.~-]{10,})")
 _DIGIT = re.compile(r"\d")
+_LONG = re.compile(r"[\w+/=.~-]{24}")
 _TWILIO = re.compile(r"(?:SK|AC)([0-9a-f]{4,32})(?!\w)")
 _URL = re.compile(r"://([^\s:/@'\"`<>?#]{0,128})(?::([^\s@'\"`<>]{1,256}))?@")
 _OPEN_TOKEN = re.compile(r"://([\w-]{6,256})(?=$|[\"'`\s])")
@@ -138,7 +139,8 @@ def without_name(line: ScannedLine) -> Iterator[Span]:
     row = _ROW.fullmatch(line.text) if (line.literal or line.prose) and ":" in line.text else None
     if row and is_secret(row[1], Level.PASSWORD, literal=True, open_end=line.is_typed(*row.span(1))):
         yield row.span(1)
-    if line.cursor >= 0 or _DIGIT.search(line.text) is not None:  # a whole key without a name has digits
+    # A whole key without a name has digits, or is long.
+    if line.cursor >= 0 or _DIGIT.search(line.text) is not None or _LONG.search(line.text) is not None:
         yield from _bare(line)
 
 
@@ -160,7 +162,7 @@ def _urls(line: ScannedLine) -> Iterator[Span]:
         if line.is_typed(*match.span(2)) and not match[2].isdigit():
             yield match.span(2)
     for match in _OPEN_TOKEN.finditer(line.text):
-        if line.is_typed(*match.span(1)) and word_share(match[1]) < 0.5:
+        if line.is_typed(*match.span(1)) and (word_share(match[1]) < 0.5 or kinds(match[1]) == 3):
             yield match.span(1)
 
 
@@ -202,7 +204,8 @@ def _bare(line: ScannedLine) -> Iterator[Span]:
 
 def _is_bare_secret(line: ScannedLine, start: int, end: int) -> bool:
     value = line.text[start:end].strip("=")
-    return is_random(value, 20, line.is_typed(start, end)) and not _is_part(line.text, start)
+    least = 19 if line.text[start - 1 : start] == "-" else 20  # which may be the key's own first character
+    return is_random(value, least, line.is_typed(start, end)) and not _is_part(line.text, start)
 
 
 def _is_part(text: str, start: int) -> bool:

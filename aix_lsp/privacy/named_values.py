@@ -221,6 +221,8 @@ def _unquoted(line: ScannedLine, name: int, connection: re.Match[str], at: int, 
     if (value := form.match(text, at)) is None:
         return None
     open_end = line.is_typed(*value.span())
+    if open_end and inside and level is Level.KEY and connection["op"] == "=":
+        level = Level.SECRET  # of a connection string
     if open_end and inside and value[0][0] == "{" and not _is_filled_in(text[:at], level):
         return at + 1, value.end()
     if phrase and line.is_typed(at, len(text)):

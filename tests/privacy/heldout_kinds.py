@@ -124,7 +124,7 @@ NAMED = {
     "intercom": ("intercom_api_key", "<w60>"),
     "jfrog": ("jfrog_api_key", "<a73>"),
     "launchdarkly": ("launchdarkly_access_token", "sdk-" + _UUID),
-    "lob": ("lob_api_key", "live_<x35>"),
+    "lob": ("lob_api_key", "live_|<x35>"),
     "messagebird": ("messagebird_api_token", "<l25>"),
     "netlify": ("netlify_access_token", "<w43>"),
     "okta": ("okta_access_token", "00<w40>"),

@@ -120,6 +120,12 @@ def test_closed_documents_are_let_go_of() -> None:
     [
         ("requirepass -NXaOq15TDvkIYn27mRwDLUreYffq3", "-NXaOq15TDvkIYn27mRwDLUreYffq3"),
         ('"accessToken": "d4c4f53b-9c7e-47ce-9140-0ee5ff1bcdef"', "d4c4f53b-9c7e-47ce-9140-0ee5ff1bcdef"),
+        ("sshpass -p '-QPZh33JPNuv@9DGh1' ssh box", "-QPZh33JPNuv@9DGh1"),
+        ("key-string vZsbxXOe_jXOYpUA-sbPzvMzShLghX", "vZsbxXOe_jXOYpUA-sbPzvMzShLghX"),
+        ('secure: "MdIUZ_bZLIFTTuouBvXdwMStFqQDHr"', "MdIUZ_bZLIFTTuouBvXdwMStFqQDHr"),
+        ('connect("DSN=x;UID=sa;PWD={dragon.winter!61};Encrypt=yes")', "dragon.winter!61"),
+        ('totp_secret = "QEHCY64CEAAIOA7XLHRPPACCOL6FAEEG"', "QEHCY64CEAAIOA7XLHRPPACCOL6FAEEG"),
+        ('secret: "gnfnerE5UffrdFeA"', "gnfnerE5UffrdFeA"),
     ],
 )
 def test_values_that_look_like_something_else(line: str, secret: str) -> None:
@@ -132,3 +138,35 @@ def test_values_that_look_like_something_else(line: str, secret: str) -> None:
 def test_a_key_with_words_in_it_is_replaced_while_it_is_typed(typed: str) -> None:
     line = f"call('{typed}"
     assert typed[4:] not in redact_line(line, "", style_of("python"), len(line)).text
+
+
+@pytest.mark.parametrize(
+    ("before", "typed"),
+    [
+        ("- ", "FcDA+PebjvOx/"),
+        ("user bob -", "AGdoHAEK7dW"),
+        ('"ApplicationInsights": "InstrumentationKey=', "RGCIP9qun/bs"),
+        ("git clone https://", "0V6vdaMIXmdt"),
+        ("certificate-key: ", "IkyLtrrukXdd"),
+    ],
+)
+def test_half_a_key_that_looks_like_words_is_replaced_while_it_is_typed(before: str, typed: str) -> None:
+    line = before + typed
+    assert typed not in redact_line(line, "", style_of("yaml"), len(line)).text
+
+
+_LETTERS = string.ascii_letters + "_-"
+
+
+def test_a_random_key_without_digits_is_replaced() -> None:
+    rng, left = random.Random(11), []
+    for _ in range(1000):
+        key = "a" + "".join(rng.choices(_LETTERS, k=32)) + "B"
+        left += [key for line in (f"key-string {key}", f'send("{key}")') if key in redact(line, "conf").text]
+    assert len(left) <= 2 * 50, "of 20 such keys, one passes for a name"
+
+
+@pytest.mark.parametrize("value", ["{user.password!r:>10}", "{self.token:x}", "{password}", "{a['b']}"])
+def test_what_a_format_fills_in_is_left_alone(value: str) -> None:
+    line = f'password = f"{value}"'
+    assert redact(line, "python").text == line
