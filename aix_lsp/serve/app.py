@@ -5,6 +5,7 @@ Wraps the engine's routes as an ASGI app. Knows no models and no processes.
 
 from __future__ import annotations
 
+import collections
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from aix_lsp.serve.usage import UsageLog
 from aix_lsp.serve.users import Identity, UserDirectory
 
 _BEARER = "Bearer "
+_MOST_LOOKS = 16
+"""Of one user at once; an editor has one."""
 _CLASSES = ("invoked", "typed", "prefetch", "background")
 
 
@@ -91,6 +94,7 @@ class AccessControl:
         self._admin_token = f"{_BEARER}{admin_token}".encode() if admin_token else b""
         self._drain = drain
         self._together = together
+        self._looking: collections.Counter[str] = collections.Counter()
         self._app = self._routes()
 
     def _routes(self) -> ASGIApp:
@@ -154,7 +158,7 @@ class AccessControl:
 
     async def _admit_user(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
-            await self._app(scope, receive, send)
+            await self._look(who, scope, receive, send)
             return
         try:
             self.quotas.enter(who)
@@ -171,6 +175,18 @@ class AccessControl:
         finally:
             self.quotas.leave(who)
             self.metrics.in_flight.labels(who.name).dec()
+
+    async def _look(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
+        """What costs no tokens, but a connection, for as long as the state is watched."""
+        if self._looking[who.name] >= _MOST_LOOKS:
+            message = f"{who.name} has {_MOST_LOOKS} connections that watch this server; close some"
+            await send_error(send, 429, message, "over_quota", {"retry-after": "5"})
+            return
+        self._looking[who.name] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._looking[who.name] -= 1
 
     def spent(self, who: Identity, end: Finished | Failed, priority: int) -> None:
         """Charge a completion that has ended, whether or not its client stayed."""

@@ -25,6 +25,8 @@ from aix_lsp.engine.state import Presence, StateBoard
 _BEAT_S = 15.0
 _LOOKS = ("/health", "/metrics", "/aix/status")
 """Whoever asks for these only looks, and keeps no engine from leaving."""
+MOST_EVENTS = 384
+"""Streams of the state at once: of 512 connections, some are left for requests."""
 STUCK_S = 20.0
 """Seconds after which a step in flight is reported by /health."""
 
@@ -86,10 +88,20 @@ class _Events:
 
     def __init__(self, board: StateBoard) -> None:
         self._board = board
+        self._watching = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._watching >= MOST_EVENTS:
+            await send_error(
+                send, 429, "too many clients watch this engine's state", "busy", {"retry-after": "5"}
+            )
+            return
         left = asyncio.Event()
-        await send_events(self._frames(left), left.set, receive, send)
+        self._watching += 1
+        try:
+            await send_events(self._frames(left), left.set, receive, send)
+        finally:
+            self._watching -= 1
 
     async def _frames(self, left: asyncio.Event) -> AsyncIterator[bytes]:
         states = self._board.watch(_BEAT_S)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from aix_lsp.engine.http import api
 from aix_lsp.engine.http.connections import Connections
 from aix_lsp.engine.scheduling.schedule import StepLimits
 from tests.engine.fakes import until
@@ -95,6 +96,27 @@ async def test_one_client_cannot_have_any_number_of_prompts_laid_out() -> None:
         release.set()
         assert [status for status, _ in await asyncio.gather(*waiting, other)] == [200] * 3
         assert not host.model._preparing
+
+
+async def test_whoever_only_watches_leaves_connections_for_requests(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "MOST_EVENTS", 3)
+    watching = [await host.session.get("/aix/events") for _ in range(4)]
+    assert [answer.status for answer in watching] == [200, 200, 200, 429]
+    assert watching[-1].headers["retry-after"] == "5"
+    assert (await host.post(prompt="x", max_tokens=1))[0] == 200
+    watching[0].close()
+
+    async def watched() -> bool:
+        async with host.session.get("/aix/events") as answer:
+            return answer.status == 200
+
+    async with asyncio.timeout(60):
+        while not await watched():
+            await asyncio.sleep(0.01)
+    for answer in watching:
+        answer.close()
 
 
 async def test_what_costs_too_much_is_refused_before_any_work(host: Host) -> None:
