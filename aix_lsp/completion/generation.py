@@ -170,8 +170,9 @@ class Generation:
             async with aclosing(backend.generate(request)) as events:
                 async for event in events:
                     self._take(event, stream)
-                    if all(track.stopped for track in mine) and not _ends_itself(mine):
-                        break
+                    writing = any(track.finish_reason is None for track in mine)
+                    if writing and all(track.stopped for track in mine):
+                        break  # a backend that has ended by itself still sends its usage
         except BackendError as error:
             self.error = error
             failed(error)
@@ -225,8 +226,3 @@ class Generation:
         self._grew()
         for watcher in list(self.watchers):
             watcher()
-
-
-def _ends_itself(tracks: list[Track]) -> bool:
-    """Whether the backend has ended all candidates, so that only the usage is still to come."""
-    return all(track.finish_reason is not None for track in tracks)

@@ -69,7 +69,7 @@ class Trainer:
         self.model = Llama(shape)
         if inputs.start is not None:
             self.model.load_state_dict(inputs.start)
-        self.model.freeze(recipe.frozen_layers, recipe.attention_only)
+        self.model.freeze(recipe.frozen_layers)
         if recipe.rank:
             self.model.learn_low_rank(recipe.rank)
         self.model.to(self.device)

@@ -67,15 +67,11 @@ class Llama(nn.Module):
         """The matrix [vocabulary, hidden] that turns hidden states into logits."""
         return self.model.embed_tokens.weight
 
-    def freeze(self, layers: int, attention_only: bool = False) -> None:
-        """Keep the weights of so many of the lowest layers, and with `attention_only` of all MLPs. Where a layer is
-        frozen the embeddings learn only as the head.
-        """
+    def freeze(self, layers: int) -> None:
+        """Keep the weights of the lowest `layers`; if there are any, the embeddings learn only as the head."""
         self.model.frozen = layers
         for layer in self.model.layers[:layers]:
             layer.requires_grad_(False)
-        for layer in self.model.layers if attention_only else ():
-            layer.mlp.requires_grad_(False)
 
     def learn_low_rank(self, rank: int) -> None:
         """Keep all weights, and learn changes of low rank of the matrices in the layers that are not frozen."""

@@ -17,10 +17,8 @@ _ITERATIONS = 5
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is made nearly orthogonal before it is applied."""
 
-    def __init__(
-        self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.95, decay: float = 0.05
-    ) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum, "decay": decay})
+    def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": 0.95, "decay": 0.05})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]

@@ -53,8 +53,6 @@ class Recipe:
     other_rate: float = 3e-3
     frozen_layers: int = 0
     """The lowest layers, which keep the weights that the run began with."""
-    attention_only: bool = False
-    """Whether the other layers' MLPs keep their weights, too."""
     warmup: int = 1_000_000
     """Tokens over which the learning rates rise to their full height."""
     flat_until: float = 0.6

@@ -200,13 +200,9 @@ def _over_lines(text: str) -> int:
     for end in range(2, len(complete) + 1):
         for size in range(1, min(_LARGEST_BLOCK, end // 2) + 1):
             block = complete[end - size : end]
-            if block == complete[end - 2 * size : end - size] and _says_something(block):
+            if block == complete[end - 2 * size : end - size] and any(map(_significant, block)):
                 return len("\n".join(complete[: end - size]))
     return len(text)
-
-
-def _says_something(block: list[str]) -> bool:
-    return any(_significant(line) for line in block)
 
 
 def _word_begun(text: str, cursor: CursorContext) -> str:
