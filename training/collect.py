@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from aix_lsp.training import corpus
-from aix_lsp.training.duplicates import Seen
+from aix_lsp.training.corpus import Seen
 from training.documents import write
 from training.fetch import Package, read_sources
 

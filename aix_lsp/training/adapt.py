@@ -17,8 +17,7 @@ import torch
 from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
 from aix_lsp.training import corpus, workers
-from aix_lsp.training.corpus import Document
-from aix_lsp.training.duplicates import Seen
+from aix_lsp.training.corpus import Document, Seen
 from aix_lsp.training.evaluation.scores import Extent, Figures, evaluate
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.export import export_checkpoint, model_folder, read_model

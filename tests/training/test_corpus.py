@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aix_lsp.training.corpus import Document, gather
-from aix_lsp.training.duplicates import Seen
+from aix_lsp.training.corpus import Document, Seen, gather
 from aix_lsp.training.sourcefiles import is_worth_learning, language_of
 from training import licences
 from training.documents import load, write

@@ -16,7 +16,7 @@ import torch
 
 from aix_lsp.training import corpus, workers
 from aix_lsp.training.checkpoint import Checkpoint
-from aix_lsp.training.duplicates import Seen
+from aix_lsp.training.corpus import Seen
 from aix_lsp.training.export import export_checkpoint, read_model
 from aix_lsp.training.loop import Inputs, Trainer, train
 from aix_lsp.training.model import Llama, Shape

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from tokenizers import Tokenizer
 
 from aix_lsp.training import corpus, export, vocabulary
-from aix_lsp.training.duplicates import Seen
+from aix_lsp.training.corpus import Seen
 from aix_lsp.training.model import Llama, Shape
 from aix_lsp.training.recipe import Phase, Recipe
 from tests.training.code import write_package
