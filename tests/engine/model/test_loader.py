@@ -41,6 +41,12 @@ def own_cache(monkeypatch, tmp_path) -> Path:
     return tmp_path / "home" / "cache" / "models"
 
 
+@pytest.fixture
+def tiny(tmp_path) -> dict[str, object]:
+    """The options of a random model that loads in a third of the time of the tests' own, measuring and all."""
+    return {"model": str(saved(tmp_path / "model", "llama")), "kv_memory_mb": 8}
+
+
 def greedy(loaded: LoadedModel, ids: list[int], count: int) -> list[int]:
     pages = range(loaded.runner.page_count)
     tokens, start = list(ids), 0
@@ -133,13 +139,13 @@ def test_a_prepared_model_needs_none_of_the_heavy_libraries(tmp_path):
 @pytest.mark.parametrize(
     "spoilt", ["findings.json", "kept.safetensors", "repacked.safetensors", "tokenizer.json"]
 )
-def test_damaged_preparations_are_made_anew(own_cache, spoilt, caplog):
-    expected = greedy(load_quietly(dtype="int8"), [5, 9, 33], 4)
+def test_damaged_preparations_are_made_anew(own_cache, tiny, spoilt, caplog):
+    expected = greedy(load_quietly(**tiny, dtype="int8"), [5, 9, 33], 4)
     [folder] = own_cache.iterdir()
     # Another file in its place: the first may still be mapped into memory.
     (folder / spoilt).unlink()
     (folder / spoilt).write_bytes(b"{}")
-    assert greedy(load_quietly(dtype="int8"), [5, 9, 33], 4) == expected
+    assert greedy(load_quietly(**tiny, dtype="int8"), [5, 9, 33], 4) == expected
     assert "prepared again" in caplog.text
     assert (folder / spoilt).stat().st_size > 2
 
@@ -154,28 +160,28 @@ def test_another_setting_or_file_is_another_preparation(own_cache, tmp_path):
     assert len(list(own_cache.iterdir())) == 3
 
 
-def test_without_room_in_the_cache_it_runs_all_the_same(own_cache, monkeypatch, caplog):
+def test_without_room_in_the_cache_it_runs_all_the_same(own_cache, tiny, monkeypatch, caplog):
     monkeypatch.setattr(prepared, "_ROOM", 1 << 60)
-    loaded = load_quietly()
+    loaded = load_quietly(**tiny)
     assert "could not be saved" in caplog.text and not list(own_cache.iterdir())
     assert len(greedy(loaded, [5, 9, 33], 4)) == 4
 
 
-def test_kernels_that_fail_the_whole_check_are_left_out(own_cache, monkeypatch, caplog):
+def test_kernels_that_fail_the_whole_check_are_left_out(own_cache, tiny, monkeypatch, caplog):
     """The next fastest is tried, then float32 in the same lean path, which says why it runs so."""
     found = iter([Agreement(0.5, 0.5, 1.0), Agreement(0.001, 0.99, 0.05)])
     monkeypatch.setattr(quantised, "compare", lambda *_: next(found))
     tried = []
     choose = quantised.choose_kernels
     monkeypatch.setattr(quantised, "choose_kernels", lambda *given: tried.append(choose(*given)) or tried[-1])
-    loaded = load_quietly()
+    loaded = load_quietly(**tiny)
     assert len(tried) == 2 and not {tried[0].few, tried[0].many} & {tried[1].few, tried[1].many}
     assert "kernels left" in caplog.text or loaded.running.startswith("lean")
     assert "not otherwise, since computed with" in loaded.running
 
     monkeypatch.setattr(quantised, "compare", lambda *_: Agreement(0.5, 0.5, 1.0))
     monkeypatch.setattr(prepared, "_FORMAT", -1)
-    assert load_quietly().running.startswith("lean, float32; not otherwise")
+    assert load_quietly(**tiny).running.startswith("lean, float32; not otherwise")
 
 
 def test_what_memory_the_weights_take_is_told():
@@ -270,13 +276,16 @@ def test_steps_of_many_tokens_take_other_threads_than_those_of_few():
         torch.set_num_threads(before)
 
 
-def test_threads_are_measured_and_set(tmp_path):
-    options = EngineOptions(device="cpu", model=str(saved(tmp_path, "llama")), kv_memory_mb=8)
+def test_threads_are_measured_and_set(own_cache, tiny, monkeypatch):
+    monkeypatch.setattr(threads, "_ROUNDS", 2)
+    load_quietly(**tiny)  # measures kernels, with one thread
+    options = EngineOptions(device="cpu", **tiny)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        loaded = load(options, lambda stage, part: None)
-        assert torch.get_num_threads() in (1, 2)
+        stages: list[str] = []
+        loaded = load(options, lambda stage, part: stages.append(stage))
+        assert "threads" in stages and torch.get_num_threads() in (1, 2)
         chosen = threads.choose(loaded.runner, 2)
         assert {chosen.few, chosen.many} <= {1, 2}
         load(dataclasses.replace(options, threads=2), lambda stage, part: None)
