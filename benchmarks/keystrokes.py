@@ -48,7 +48,7 @@ async def replay_ours(
     buffer = editor.open(f"file:///replay/{script.name}", script.beginning())
     places = []
     for typist in script.typists(buffer):
-        typing = GhostTyping(editor, buffer, auto_close=True)
+        typing = GhostTyping(editor, buffer)
         moments = []
         while typist.remaining:
             key, changes = typist.step()

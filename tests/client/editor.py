@@ -140,9 +140,9 @@ class Editor:
                 "textDocument/didChange", {"textDocument": document, "contentChanges": list(changes)}
             )
 
-    def key(self, buffer: Buffer, char: str, *, auto_close: bool = True) -> None:
+    def key(self, buffer: Buffer, char: str) -> None:
         """Press one key (a newline indents, brackets close themselves)."""
-        self.changed(buffer, buffer.key(char, auto_close=auto_close))
+        self.changed(buffer, buffer.key(char))
 
     def type(self, buffer: Buffer, text: str, *, auto_close: bool = False) -> None:
         """Type a text, one didChange a character."""

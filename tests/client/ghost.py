@@ -79,22 +79,16 @@ class Keystroke:
 
 
 class GhostTyping:
-    """Types into a buffer, with one streaming request after each key; the older one is cancelled."""
+    """One streaming request after each key typed into a buffer; the older one is cancelled."""
 
-    def __init__(self, editor: Editor, buffer: Buffer, *, auto_close: bool = False) -> None:
+    def __init__(self, editor: Editor, buffer: Buffer) -> None:
         self.editor = editor
         self.buffer = buffer
-        self.auto_close = auto_close
         self.strokes: list[Keystroke] = []
 
     @property
     def last(self) -> Keystroke:
         return self.strokes[-1]
-
-    def press(self, key: str) -> Keystroke:
-        """Press a key and ask."""
-        self.editor.key(self.buffer, key, auto_close=self.auto_close)
-        return self.ask(key)
 
     def ask(self, key: str = "", trigger: Trigger = "automatic") -> Keystroke:
         """Ask where the cursor is, cancelling what was asked before and not answered yet."""

@@ -76,10 +76,6 @@ class Terminal:
     def screen(self) -> str:
         return self._tmux("capture-pane", "-p")
 
-    def capture(self) -> str:
-        """The screen with its colours, as ANSI sequences."""
-        return self._tmux("capture-pane", "-p", "-e")
-
     def wait(self, condition: Callable[[], Any], what: str, within: float = 60) -> Any:
         """Poll until `condition()` is true; returns its value. Fails with the screen."""
         end = time.monotonic() + within
