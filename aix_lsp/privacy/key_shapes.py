@@ -148,7 +148,9 @@ def _urls(line: ScannedLine) -> Iterator[Span]:
     for match in _URL.finditer(line.text):
         user, password = match[1], match[2]
         if password is None:
-            if is_secret(user, Level.SECRET) and word_share(user) < 0.5:
+            if is_secret(user, Level.SECRET, open_end=line.is_typed(*match.span(1))) and (
+                word_share(user) < 0.5 or name_evidence(user) < -0.3 * len(user)
+            ):
                 yield match.span(1)
             continue
         open_end = line.is_typed(*match.span(2))

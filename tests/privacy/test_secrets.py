@@ -126,6 +126,7 @@ def test_closed_documents_are_let_go_of() -> None:
         ('connect("DSN=x;UID=sa;PWD={dragon.winter!61};Encrypt=yes")', "dragon.winter!61"),
         ('totp_secret = "QEHCY64CEAAIOA7XLHRPPACCOL6FAEEG"', "QEHCY64CEAAIOA7XLHRPPACCOL6FAEEG"),
         ('secret: "gnfnerE5UffrdFeA"', "gnfnerE5UffrdFeA"),
+        ("git clone https://0V6vdaMIXmdt@git.example.com/team/app.git", "0V6vdaMIXmdt"),
     ],
 )
 def test_values_that_look_like_something_else(line: str, secret: str) -> None:
