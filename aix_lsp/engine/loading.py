@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 Load = Callable[[EngineOptions, Progress], LoadedModel]
 
-_KEPT_PRIMITIVES = "128"
+_KEPT_PRIMITIVES = "32"
 """Matrix products that torch's oneDNN keeps prepared, one for each number of rows that came by. It would keep 1,024
 twice over, 0.6 MiB each."""
 

@@ -247,4 +247,4 @@ def test_what_torch_keeps_prepared_has_a_bound_unless_the_user_says(monkeypatch:
     monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "")
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
     loading.load_model(EngineOptions(), lambda stage, fraction: None)
-    assert (seen["LRU_CACHE_CAPACITY"], seen["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) == ("7", "128")
+    assert (seen["LRU_CACHE_CAPACITY"], seen["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) == ("7", "32")
