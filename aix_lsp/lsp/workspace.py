@@ -158,9 +158,13 @@ class Configuration:
 
     @property
     def workspace_trusted(self) -> bool:
-        """What the editor says of the workspace: `workspaceTrusted`, in its settings or initializationOptions."""
-        told = self._pulled.get("", {}).get(WORKSPACE_TRUSTED, self._trust_at_start)
-        return told is not False
+        """What the editor says of the workspace: `workspaceTrusted`, in its settings or initializationOptions.
+
+        Null says nothing; what is neither true nor false is no trust.
+        """
+        told = self._pulled.get("", {}).get(WORKSPACE_TRUSTED)
+        told = self._trust_at_start if told is None else told
+        return told is True or told is None
 
     def _from(self, source: SettingsSource, values: Mapping[str, Any]) -> Layer:
         """What a client or a command line has given, as a layer."""

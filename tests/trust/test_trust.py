@@ -202,6 +202,26 @@ async def test_a_workspace_is_trusted_where_the_editor_says_nothing(
     assert (await _settings(*_configuration(tmp_path), tmp_path)).max_tokens == 7
 
 
+@pytest.mark.parametrize(
+    ("start", "pulled", "tokens"),
+    [
+        ("false", None, 64),
+        (0, None, 64),
+        ([], None, 64),
+        (None, None, 7),
+        (False, None, 64),
+        (None, "no", 64),
+    ],
+)
+async def test_only_true_and_nothing_mean_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Any, pulled: Any, tokens: int
+) -> None:
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
+    configuration, workspace = _configuration(tmp_path, workspaceTrusted=start)
+    configuration.set_pulled({"": {"workspaceTrusted": pulled}})
+    assert (await _settings(configuration, workspace, tmp_path)).max_tokens == tokens
+
+
 def test_the_page_shows_the_table() -> None:
     """Made again by: aix-lsp settings --trust"""
     assert trust_tables() in DOCS.read_text("utf-8")
