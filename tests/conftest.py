@@ -15,13 +15,12 @@ import pytest
 
 from aix_lsp.privacy import known
 from tests.client.engine_watch import end_engines
-from tests.models import SMALL
-from tests.models.prepared import keep_prepared, take_prepared
+from tests.models.prepared import keep_prepared, share_model, take_prepared
 
 gc.disable()  # until all is collected, so that a fifth of that goes; `pytest_collection_finish` has the rest
 
 # Before anything reads it, here and in every process that tests start.
-os.environ["AIX_LSP_EMBEDDED"] = str(SMALL)
+share_model()
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes of a parallel run share the cores already
 
@@ -67,10 +66,16 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+_engine_homes: list[Path] = []
+"""The home that all ordinary tests share, while there is one."""
+
+
 def make_home(*, prepared: bool = True) -> Path:
     """A home with a path short enough for a Unix socket; `prepared`: no start of the tests' model is a first one."""
     home = Path(tempfile.mkdtemp(prefix="aix-"))
     if prepared:
+        for shared in _engine_homes:
+            keep_prepared(shared)
         take_prepared(home)
     return home
 
@@ -106,7 +111,9 @@ def logging_as_before() -> Iterator[None]:
 def engine_home() -> Iterator[Path]:
     """The home whose engine all ordinary tests share; the first that starts a server starts it."""
     home = make_home(prepared=False)
+    _engine_homes.append(home)
     yield home
+    _engine_homes.clear()
     remove_home(home)
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.client.editor import environment
+from tests.models import SMALL
 
 ROOT = Path(__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -138,3 +143,22 @@ def test_what_can_fail(source: str, fails: bool) -> None:
     [function] = ast.parse(source).body
     assert isinstance(function, Function)
     assert can_fail(function, Path(__file__)) is fails
+
+
+def test_a_program_started_in_the_checkout_takes_the_tests_model(tmp_path: Path) -> None:
+    """Nothing that the environment names in the folder it is started in would count there."""
+    code = "from aix_lsp.models.catalogue import EMBEDDED; print(EMBEDDED)"
+    main = "from aix_lsp import cli, __main__; cli.main = lambda: exec(CODE); __main__.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", main.replace("CODE", repr(code))],
+        cwd=ROOT.parent,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (
+        "AIX_LSP_EMBEDDED" not in done.stderr
+        and ROOT.parent not in (taken := Path(done.stdout.strip())).parents
+    )
+    assert (taken / "config.json").read_text() == (SMALL / "config.json").read_text()
