@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.editors.emacs import QUICK, emacs
+from tests.editors.emacs import emacs
 from tests.editors.neovim import ROOT, Neovim, find
 from tests.editors.terminal import Terminal, environment
 
@@ -92,13 +92,13 @@ def test_emacs_suggests(engine_home: Path, tmp_path: Path) -> None:
     _warm(engine_home)
     init = tmp_path / "init.el"
     init.write_text(
-        "(setq make-backup-files nil auto-save-default nil create-lockfiles nil)\n"
+        "(setq native-comp-jit-compilation nil make-backup-files nil auto-save-default nil create-lockfiles nil)\n"
         + printed("emacs", engine_home, tmp_path)
     )
     file = tmp_path / "sample.py"
     file.write_text(SOURCE)
     editor = Terminal(
-        [program, *QUICK, "-l", str(init), str(file)], environment(tmp_path, engine_home), tmp_path
+        [program, "-nw", "-Q", "-l", str(init), str(file)], environment(tmp_path, engine_home), tmp_path
     )
     try:
         editor.wait_screen(" aix")
