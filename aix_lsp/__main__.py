@@ -57,14 +57,27 @@ def main() -> None:
     from aix_lsp import cli, processes
 
     kept = processes.environment(here=open_folder(sys.argv[1:]))
+    where = "in the folder that aix-lsp was started in, or relative"
     for name, value in sorted(os.environ.items()):
-        if kept.get(name) != value and name.startswith(_TOLD) and sys.stderr is not None:
-            where = "in the folder that aix-lsp was started in, or relative"
-            sys.stderr.write(f"aix-lsp: {name}={value} is ignored, for it is {where}\n")
+        if kept.get(name) != value and name.startswith(_TOLD):
+            _warn(f"aix-lsp: {name}={value} is ignored, for it is {where}\n")
         if name not in kept:
             del os.environ[name]
     os.environ.update(kept)
     cli.main()
+
+
+def _warn(text: str) -> None:
+    """Tell whoever reads the standard error stream, which an editor may have closed, and a program without a
+    console lacks."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
 
 
 if __name__ == "__main__":

@@ -75,10 +75,11 @@
     ('window/showMessage (message "aix-lsp: %s" (plist-get params :message)))))
 
 (defun aix-lsp-connection--process ()
-  "Start the server."
+  "Start the server.
+`jsonrpc' takes the buffer of just this name, and hides it."
   (make-process :name "aix-lsp" :command aix-lsp-command :connection-type 'pipe
                 :coding 'utf-8-emacs-unix :noquery t
-                :stderr (get-buffer-create " *aix-lsp stderr*")))
+                :stderr (get-buffer-create "*aix-lsp stderr*")))
 
 (defun aix-lsp-connection--buffers ()
   "The buffers that want this connection."

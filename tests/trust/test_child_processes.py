@@ -132,6 +132,23 @@ def test_a_project_does_not_become_the_users_home_by_saying_so(
     assert found["HOME"] == (home if ".." in place else str(account))
 
 
+def test_a_warning_that_nobody_reads_ends_nothing(tmp_path: Path) -> None:
+    """An editor may have closed the pipe: Emacs did."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "aix_lsp", "--version"],
+            cwd=tmp_path,
+            env=os.environ | {"XDG_CONFIG_HOME": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=closed,
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 0 and done.stdout.startswith(b"aix-lsp ")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no list of users to ask")
 def test_a_project_that_calls_itself_home_configures_nothing(tmp_path: Path) -> None:
     """The whole program, with the system's own list of users."""
