@@ -91,13 +91,13 @@ async def test_quotas_are_kept_and_say_when_to_ask_again(shared: Server) -> None
 
 
 async def test_one_user_cannot_have_all_connections_by_watching(shared: Server) -> None:
-    mallory, bob = shared.token("mallory"), shared.token("bob")
+    mallory, trudy = shared.token("mallory"), shared.token("trudy")
     await shared.known(mallory)
-    await shared.known(bob)
+    await shared.known(trudy)
     async with shared.session(mallory) as session:
         watching = [await session.get("/aix/events") for _ in range(17)]
         assert [answer.status for answer in watching] == [200] * 16 + [429]
-        async with shared.session(bob) as other, other.get("/aix/events") as answer:
+        async with shared.session(trudy) as other, other.get("/aix/events") as answer:
             assert answer.status == 200
         for answer in watching:
             answer.close()
