@@ -50,6 +50,11 @@ LONGEST = (
     "training/test_adapt.py",
     "privacy/test_adversary.py",
     "privacy/test_heldout.py",
+    "engine/test_watchdog.py",
+    "editors/test_emacs.py",
+    "engine/model/test_families.py",
+    "benchmarks/replay/test_run.py",
+    "trust/test_hostile_files.py",
 )
 """The files that take longest. They come first, so that no process runs one alone while the others are done."""
 

@@ -96,7 +96,8 @@ def test_tokens_and_greedy_lines_are_llama_cpps(
     monkeypatch: pytest.MonkeyPatch,
     record_property: Callable[[str, object], None],
 ) -> None:
-    """A line may differ where two tokens are nearly as likely: llama.cpp computes with 8-bit activations.
+    """A line may differ where two tokens are nearly as likely: on quantised weights llama.cpp computes with 8-bit
+    activations, which of a small model changes more. On the same weights in float16 it does not.
 
     With `--junitxml` the report says how many lines are equal, and which are not.
     """
@@ -106,18 +107,41 @@ def test_tokens_and_greedy_lines_are_llama_cpps(
     folder = find_folder(options, lambda *_: None)
     tokenizer = read_tokenizer(folder, options)
     model = read_model(folder, options, read_config(folder, options), torch.float32, torch.device("cpu"))
-    differing = []
-    with _served(file) as url:
-        for prompt in _prompts():
-            ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-            assert _ask(url, "/tokenize", {"content": prompt})["tokens"] == ids
-            asked = {"prompt": ids, "n_predict": _TOKENS, "temperature": 0, "cache_prompt": False}
-            theirs = _ask(url, "/completion", asked)["content"]
-            with torch.no_grad():
-                written = model.generate(torch.tensor([ids]), max_new_tokens=_TOKENS, do_sample=False)
-            ours = tokenizer.decode(written[0][len(ids) :], skip_special_tokens=True)
-            if ours.split("\n")[0] != theirs.split("\n")[0]:
-                differing.append((prompt[-60:], ours.split("\n")[0], theirs.split("\n")[0]))
-    record_property("equal lines", f"{_PROMPTS - len(differing)} of {_PROMPTS}")
-    record_property("differing", json.dumps(differing))
-    assert len(differing) <= 0.1 * _PROMPTS, differing
+    ours = {}
+    for prompt in _prompts():
+        ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        with torch.no_grad():
+            written = model.generate(
+                torch.tensor([ids]),
+                max_new_tokens=_TOKENS,
+                do_sample=False,
+                stop_strings=["\n"],
+                tokenizer=tokenizer,
+            )
+        ours[prompt] = ids, tokenizer.decode(written[0][len(ids) :], skip_special_tokens=True)
+    del model
+    most = {"as it is": 0.15 * len(ours)}
+    files = {"as it is": file}
+    if (quantize := binary().with_name("llama-quantize")).exists():
+        files["in float16"], most["in float16"] = tmp_path / "f16.gguf", 0.03 * len(ours)
+        command = [str(quantize), "--allow-requantize", str(file), str(files["in float16"]), "F16"]
+        subprocess.run(command, check=True, capture_output=True)
+    found = {}
+    for form, served in files.items():
+        with _served(served) as url:
+            found[form] = _differing(url, ours)
+        record_property(f"equal lines, {form}", f"{len(ours) - len(found[form])} of {len(ours)}")
+        record_property(f"differing, {form}", json.dumps(found[form]))
+    assert all(len(lines) <= most[form] for form, lines in found.items()), found
+
+
+def _differing(url: str, ours: dict[str, tuple[list[int], str]]) -> list[tuple[str, str, str]]:
+    """The prompts' ends, our lines and theirs, where the two differ."""
+    found = []
+    for prompt, (ids, line) in ours.items():
+        assert _ask(url, "/tokenize", {"content": prompt})["tokens"] == ids
+        asked = {"prompt": ids, "n_predict": _TOKENS, "temperature": 0, "cache_prompt": False, "stop": ["\n"]}
+        theirs = _ask(url, "/completion", asked)["content"]
+        if line.split("\n")[0] != theirs.split("\n")[0]:
+            found.append((prompt[-60:], line.split("\n")[0], theirs.split("\n")[0]))
+    return found
