@@ -168,6 +168,16 @@ An error would keep the other functions of a mode's hook from running."
       (ignore-errors (jsonrpc-notify connection :exit nil))
       (ignore-errors (jsonrpc-shutdown connection)))))
 
+(defun aix-lsp-connection-leave ()
+  "Have the server end with Emacs, without waiting for it.
+An Emacs that has lost its terminal runs no sentinel any more, and
+`jsonrpc-shutdown' would wait for one for good."
+  (when-let* ((connection aix-lsp-connection--current))
+    (when (jsonrpc-running-p connection)
+      (ignore-errors
+        (jsonrpc-async-request connection :shutdown nil :success-fn #'ignore))
+      (ignore-errors (jsonrpc-notify connection :exit nil)))))
+
 ;;; What the server knows of a buffer
 
 (defun aix-lsp-connection--text ()

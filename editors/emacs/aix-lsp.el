@@ -272,7 +272,7 @@ go on with a generation that the typing agrees with."
              (aix-lsp-connection-close)
              (aix-lsp--hooks (lambda (hook function) (remove-hook hook function t))))
     (aix-lsp--hooks (lambda (hook function) (add-hook hook function nil t)))
-    (add-hook 'kill-emacs-hook #'aix-lsp-connection-stop)
+    (add-hook 'kill-emacs-hook #'aix-lsp-connection-leave)
     (setq aix-lsp--asked (aix-lsp-place-here))
     (aix-lsp--client)))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 import uuid
@@ -88,6 +90,21 @@ class Terminal:
     def wait_screen(self, text: str, within: float = 60) -> None:
         self.wait(lambda: text in self.screen(), f"{text!r} on the screen", within)
 
-    def close(self) -> None:
-        """End the program; what it leaves behind is the caller's to look for."""
-        subprocess.run(["tmux", "-L", self.socket, "kill-server"], capture_output=True, timeout=60)
+    def close(self, within: float = 60) -> None:
+        """Take its terminal from the program, which ends then; what it leaves behind is the caller's to look for.
+
+        A program that does not is killed, and AssertionError raised.
+        """
+        try:
+            panes = self._tmux("list-panes", "-a", "-F", "#{pane_pid}")
+            self._tmux("kill-server")
+        except RuntimeError:
+            return  # it has ended already, and the last program of a terminal closes that
+        end = time.monotonic() + within
+        for pid in map(int, panes.split()):
+            with contextlib.suppress(ProcessLookupError):
+                while time.monotonic() < end:
+                    os.kill(pid, 0)
+                    time.sleep(0.02)
+                os.kill(pid, signal.SIGKILL)
+                raise AssertionError(f"the program runs on {within} s after its terminal has gone")
