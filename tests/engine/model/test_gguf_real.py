@@ -107,18 +107,7 @@ def test_tokens_and_greedy_lines_are_llama_cpps(
     folder = find_folder(options, lambda *_: None)
     tokenizer = read_tokenizer(folder, options)
     model = read_model(folder, options, read_config(folder, options), torch.float32, torch.device("cpu"))
-    ours = {}
-    for prompt in _prompts():
-        ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-        with torch.no_grad():
-            written = model.generate(
-                torch.tensor([ids]),
-                max_new_tokens=_TOKENS,
-                do_sample=False,
-                stop_strings=["\n"],
-                tokenizer=tokenizer,
-            )
-        ours[prompt] = ids, tokenizer.decode(written[0][len(ids) :], skip_special_tokens=True)
+    ours = _ours(model, tokenizer)
     del model
     most = {"as it is": 0.15 * len(ours)}
     files = {"as it is": file}
@@ -133,6 +122,23 @@ def test_tokens_and_greedy_lines_are_llama_cpps(
         record_property(f"equal lines, {form}", f"{len(ours) - len(found[form])} of {len(ours)}")
         record_property(f"differing, {form}", json.dumps(found[form]))
     assert all(len(lines) <= most[form] for form, lines in found.items()), found
+
+
+def _ours(model: Any, tokenizer: Any) -> dict[str, tuple[list[int], str]]:
+    """What the model writes after each prompt, to the line's end; with the prompt's tokens."""
+    ours = {}
+    for prompt in _prompts():
+        ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        with torch.no_grad():
+            written = model.generate(
+                torch.tensor([ids]),
+                max_new_tokens=_TOKENS,
+                do_sample=False,
+                stop_strings=["\n"],
+                tokenizer=tokenizer,
+            )
+        ours[prompt] = ids, tokenizer.decode(written[0][len(ids) :], skip_special_tokens=True)
+    return ours
 
 
 def _differing(url: str, ours: dict[str, tuple[list[int], str]]) -> list[tuple[str, str, str]]:
