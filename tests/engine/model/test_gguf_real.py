@@ -109,7 +109,7 @@ def test_tokens_and_greedy_lines_are_llama_cpps(
     model = read_model(folder, options, read_config(folder, options), torch.float32, torch.device("cpu"))
     ours = _ours(model, tokenizer)
     del model
-    most = {"as it is": 0.15 * len(ours)}
+    most = {"as it is": 0.3 * len(ours)}
     files = {"as it is": file}
     if (quantize := binary().with_name("llama-quantize")).exists():
         files["in float16"], most["in float16"] = tmp_path / "f16.gguf", 0.03 * len(ours)
