@@ -48,6 +48,7 @@ def open_folder(arguments: list[str]) -> str | None:
 
 
 _TOLD = ("AIX_LSP_", "HF_", "HOME", "SSL_", "USERPROFILE", "XDG_")
+"""What the names begin with of variables whose loss a user may wonder about."""
 
 
 def main() -> None:

@@ -72,8 +72,8 @@ _FILES = frozenset(
 _LONGEST_VALUE = 4096
 """Characters of what may be a file's path."""
 _WHERE_WE_ARE = frozenset(("PWD", "OLDPWD"))
-_HOMES = frozenset(("HOME", "USERPROFILE"))
-"""Where a program finds the user's own folder, first of all settings."""
+_HOMES = ("USERPROFILE", "HOME") if sys.platform == "win32" else ("HOME", "USERPROFILE")
+"""Where a program finds the user's own folder, the one that counts first."""
 _QUIET: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 # Windows' way of keeping a process alive when its starter, the terminal or the editor goes.
 _DETACHED: int = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(
@@ -92,7 +92,7 @@ def environment(inherited: Mapping[str, str] | None = None, here: str | None = N
         for name, value in inherited.items()
         if _harmless(name, value, here) and (name in _LISTS or not _leads_into(name, value, project))
     }
-    found |= dict.fromkeys(_HOMES & (inherited.keys() - found.keys()), home)
+    found |= {name: home for name in _HOMES if name in inherited and name not in found}
     found |= {"PYTHONPATH": _module_path(inherited.get("PYTHONPATH", ""), here), "PYTHONSAFEPATH": "1"}
     if sys.platform == "win32":
         found["NoDefaultCurrentDirectoryInExePath"] = "1"  # else programs are looked for in the folder first
