@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,7 +46,7 @@ class IgnoreConfig:
     """What the configuration says: the files that ignore everywhere, and whether case counts."""
 
     excludes: tuple[Path, ...]
-    """The one in force for a repository, then the user's own where the repository names another."""
+    """The one that git would read, then those that it would read without the environment or the repository."""
     ignore_case: bool
 
 
@@ -85,41 +85,52 @@ def _common(git_dir: Path) -> Path:
 
 
 def ignore_config(repository: Repository | None) -> IgnoreConfig:
-    """The configuration that holds in a repository; without one, the user's. Raises Unreadable."""
-    users = _Values()
-    for file in _user_files():
-        users.read(file, repository)
-    users.take(_from_environment())
-    own = _Values()
+    """The configuration that holds in a repository; without one, the user's. Raises Unreadable.
+
+    A project may have set the environment (`.envrc`). So where that names other files, or other values, the rules of
+    the user's usual files hold as well.
+    """
+    own, given = _Values(), _Values()
     if repository is not None:
         own.read(repository.common_dir / "config", repository)
         if repository.git_dir != repository.common_dir or own.flag("extensions.worktreeconfig"):
             own.read(repository.git_dir / "config.worktree", repository)
+    given.take(_from_environment())
     base = repository.top if repository is not None else Path.home()
-    usual = _config_home() / "git/ignore"
-    found = [
-        _expanded(value, base) if value else usual
-        for value in (own.last("core.excludesfile"), users.last("core.excludesfile"))
-        if value is not None
-    ]
-    if users.last("core.excludesfile") is None:
-        found.append(usual)
-    ignore_case = own.flag("core.ignorecase", users.flag("core.ignorecase"))
+    found = _excludes(given, os.environ, base) + _excludes(own, os.environ, base)
+    ignore_case = own.flag("core.ignorecase") or given.flag("core.ignorecase")
+    for environment in (os.environ, {}):
+        users = _Values()
+        for file in _user_files(environment):
+            users.read(file, repository)
+        found += _excludes(users, environment, base) or [_usual(environment)]
+        ignore_case = ignore_case or ("core.ignorecase" not in own and users.flag("core.ignorecase"))
     return IgnoreConfig(tuple(dict.fromkeys(found)), ignore_case)
 
 
-def _config_home() -> Path:
-    named = os.environ.get("XDG_CONFIG_HOME")
+def _excludes(values: _Values, environment: Mapping[str, str], base: Path) -> list[Path]:
+    if "core.excludesfile" not in values:
+        return []
+    value = values.last("core.excludesfile")
+    return [_expanded(value, base) if value else _usual(environment)]
+
+
+def _usual(environment: Mapping[str, str]) -> Path:
+    return _config_home(environment) / "git/ignore"
+
+
+def _config_home(environment: Mapping[str, str]) -> Path:
+    named = environment.get("XDG_CONFIG_HOME")
     return Path(named) if named else Path.home() / ".config"
 
 
-def _user_files() -> Iterator[Path]:
-    if os.environ.get("GIT_CONFIG_NOSYSTEM", "").lower() not in _TRUE - {""}:
-        yield Path(os.environ.get("GIT_CONFIG_SYSTEM") or "/etc/gitconfig")
-    if named := os.environ.get("GIT_CONFIG_GLOBAL"):
+def _user_files(environment: Mapping[str, str]) -> Iterator[Path]:
+    if environment.get("GIT_CONFIG_NOSYSTEM", "").lower() not in _TRUE - {""}:
+        yield Path(environment.get("GIT_CONFIG_SYSTEM") or "/etc/gitconfig")
+    if named := environment.get("GIT_CONFIG_GLOBAL"):
         yield Path(named)
         return
-    yield _config_home() / "git/config"
+    yield _config_home(environment) / "git/config"
     yield Path.home() / ".gitconfig"
 
 
@@ -156,6 +167,9 @@ class _Values:
     def __init__(self) -> None:
         self._values: dict[str, str | None] = {}
         self._files = 0
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
 
     def last(self, name: str) -> str | None:
         return self._values.get(name)

@@ -23,22 +23,8 @@ pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is the 
 _NAMES = ["a", "b", "ab", "a.c", "x.log", "B", "ä", "a b", "[x]", "foo"]
 _FOLDERS = ["d", "D", "deep", "a"]
 _PIECES = [
-    *"ab*?/.[]!\\",
-    "**",
-    "**/",
-    "*.c",
-    "[a-c]",
-    "[!a]",
-    "[[:alpha:]]",
-    "[c-a]",
-    "[b-\\]x]",
-    "\0",
-    "x.log",
-    "d",
-    "deep",
-    "foo",
-    "ä",
-    " ",
+    *["**", "**/", "*.c", "[a-c]", "[!a]", "[[:alpha:]]", "[c-a]", "[b-\\]x]", "\0"],
+    *["x.log", "d", "deep", "foo", "ä", " ", *"ab*?/.[]!\\"],
 ]
 
 
@@ -208,6 +194,37 @@ def test_rules_that_the_environment_names(
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(users / "every"))
     assert ignored_by_git(repository, TREE) == ignored_by_us(repository, TREE, repository) == {"every.py"}
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"GIT_CONFIG_GLOBAL": os.devnull},
+        {"GIT_CONFIG_SYSTEM": os.devnull, "GIT_CONFIG_GLOBAL": "~/no-such-file"},
+        {"XDG_CONFIG_HOME": os.devnull},
+        {"GIT_CONFIG_PARAMETERS": "'core.excludesfile'='/dev/null' 'core.ignorecase'='false'"},
+        {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.excludesFile", "GIT_CONFIG_VALUE_0": os.devnull},
+        {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.ignoreCase", "GIT_CONFIG_VALUE_0": "false"},
+        {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.excludesFile"},
+    ],
+)
+@pytest.mark.parametrize("config", [".gitconfig", ".config/git/config"])
+def test_the_environment_cannot_undo_the_users_own_rules(
+    users: Path, repository: Path, variables: Mapping[str, str], config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "[core]\nexcludesFile = ~/every\nignoreCase = true\n"
+    written(users, {config: text, "every": "EVERY.py\n"})
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert ignored_by_us(repository, TREE, repository) == {"every.py"}
+
+
+def test_the_environment_cannot_undo_the_usual_ignore_file(
+    users: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(users, {".config/git/ignore": "every.py\n"})
+    monkeypatch.setenv("XDG_CONFIG_HOME", os.devnull)
+    assert ignored_by_us(repository, TREE, repository) == {"every.py"}
 
 
 def test_a_configuration_that_includes_itself_again_and_again_is_given_up(repository: Path) -> None:
