@@ -14,7 +14,7 @@ help:
 	@echo "make demo-team  two servers, eight typists, the page, and a server killed: two minutes"
 	@echo "make test    install, then lint, check types and run the tests"
 	@echo "make test-editors  fetch every editor that can be had here, VS Code too, and run their tests"
-	@echo "make test-models   run the tests with real weights and llama.cpp's own server, where they are"
+	@echo "make test-models   build llama.cpp's server, fetch real weights, and run the tests with both"
 	@echo "make test-cluster  run the tests with several replicas on Ray"
 	@echo "make test-cpus  run the kernels' tests as CPUs without AVX-512 and bf16, emulated by QEMU"
 	@echo "make pictures  draw the README's pictures with the real editors"
@@ -69,9 +69,11 @@ test: lint docs
 tests:
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-# What is not there is skipped by name: llama-server (`make llama-server`) and weights (CONTRIBUTING.md).
+# Builds llama.cpp's server and fetches 600 MB of weights, once; what cannot be had is skipped by name.
 .PHONY: test-models test-cluster llama-server
 test-models: $(READY)
+	-@test -n "$$AIX_LSP_LLAMA_SERVER" || command -v llama-server >/dev/null || $(MAKE) --no-print-directory llama-server
+	$(BIN)/python -m tests.models.weights
 	$(BIN)/python -m pytest -m real_models
 
 # The quick part has one replica on Ray; these have more, and take minutes.

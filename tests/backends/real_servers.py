@@ -15,6 +15,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.models.weights import place
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -27,7 +29,7 @@ def binary() -> Path:
 
 
 def weights() -> Path:
-    found = Path(os.environ.get("AIX_LSP_QWEN_GGUF") or ROOT / ".cache" / "models" / "qwen" / "model.gguf")
+    found = place("qwen")
     if not found.exists():
         pytest.skip(f"no weights at {found}: name them in AIX_LSP_QWEN_GGUF")
     return found

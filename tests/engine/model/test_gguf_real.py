@@ -1,7 +1,6 @@
 """Real GGUF files beside llama.cpp: the same tokens, and the same greedy lines. `make test-models` runs it.
 
-llama-server is found as in tests/backends/test_real_servers.py; the files are named in AIX_LSP_QWEN_GGUF and
-AIX_LSP_SMOLLM2_GGUF, or lie in .cache/models/{qwen,smollm2}/model.gguf.
+llama-server is found as in tests/backends/test_real_servers.py, the files by tests/models/weights.py.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from aix_lsp.engine.model.reading import read_config, read_model, read_tokenizer
 from aix_lsp.engine.model.source import find_folder
 from aix_lsp.engine.options import EngineOptions
 from tests.backends.real_servers import ROOT, binary
+from tests.models.weights import place
 
 _PROMPTS = int(os.environ.get("AIX_LSP_REAL_PROMPTS", "40"))
 _TOKENS = 24
@@ -33,10 +33,9 @@ pytestmark = [pytest.mark.real_models, pytest.mark.timeout(1800)]
 
 
 def _file(name: str) -> Path:
-    variable = f"AIX_LSP_{name.upper()}_GGUF"
-    found = Path(os.environ.get(variable) or ROOT / ".cache" / "models" / name / "model.gguf")
+    found = place(name)
     if not found.exists():
-        pytest.skip(f"no weights at {found}: name them in {variable}")
+        pytest.skip(f"no weights at {found}: name them in AIX_LSP_{name.upper()}_GGUF")
     return found
 
 

@@ -1,0 +1,53 @@
+"""Fetches the real weights that `make test-models` runs, from the hub, into .cache/models, where they are missing.
+
+`python -m tests.models.weights`. Without a network it says so, and the tests that need them are skipped by name.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from aix_lsp.models.catalogue import DownloadSource, Entry, find
+from aix_lsp.models.download import DownloadError, fetch, look_up
+
+_FOLDER = Path(__file__).parents[2] / ".cache" / "models"
+SOURCES = {
+    "qwen": DownloadSource("Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF", 0.5, "*q4_k_m.gguf"),
+    "smollm2": DownloadSource("bartowski/SmolLM2-135M-Instruct-GGUF", 0.1, "*q4_1.gguf"),
+}
+
+
+def place(name: str) -> Path:
+    """Where a model's file lies, unless AIX_LSP_QWEN_GGUF or AIX_LSP_SMOLLM2_GGUF names another."""
+    return Path(os.environ.get(f"AIX_LSP_{name.upper()}_GGUF") or _FOLDER / name / "model.gguf")
+
+
+def main() -> int:
+    """Fetch what is missing; what cannot be had is named on standard error."""
+    known = find("qwen2.5-coder-0.5b")
+    assert known is not None
+    for name, source in SOURCES.items():
+        if not place(name).exists():
+            _fetch(replace(known, name=name, gguf=source))
+    return 0
+
+
+def _fetch(entry: Entry) -> None:
+    try:
+        download = look_up(entry, "gguf")
+        sys.stderr.write(f"fetching {download.source.repository}, {download.size / 1e6:.0f} MB\n")
+        file = fetch(download, lambda done, total: None)
+    except DownloadError as error:
+        sys.stderr.write(f"{entry.name}: {error}. The tests with it are skipped.\n")
+        return
+    target = place(entry.name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    target.symlink_to(file)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
