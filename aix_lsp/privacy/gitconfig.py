@@ -99,7 +99,8 @@ def ignore_config(repository: Repository | None) -> IgnoreConfig:
     base = repository.top if repository is not None else Path.home()
     found = _excludes(given, os.environ, base) + _excludes(own, os.environ, base)
     ignore_case = own.flag("core.ignorecase") or given.flag("core.ignorecase")
-    for environment in (os.environ, {}):
+    environments: tuple[Mapping[str, str], ...] = os.environ, {}
+    for environment in environments:
         users = _Values()
         for file in _user_files(environment):
             users.read(file, repository)

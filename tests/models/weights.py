@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from aix_lsp.models.catalogue import DownloadSource, Entry, find
-from aix_lsp.models.download import DownloadError, fetch, look_up
+from aix_lsp.models.download import fetch, look_up
+from aix_lsp.models.failures import DownloadError
 
 _FOLDER = Path(__file__).parents[2] / ".cache" / "models"
 SOURCES = {
