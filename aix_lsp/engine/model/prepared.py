@@ -71,10 +71,6 @@ class StoredTokenizer:
 
     def get_vocab(self) -> dict[str, int]:
         """All tokens and their ids."""
-        return self._vocabulary
-
-    @cached_property
-    def _vocabulary(self) -> dict[str, int]:
         return self.backend_tokenizer.get_vocab(with_added_tokens=True)
 
     def __call__(self, text: str, add_special_tokens: bool = True) -> _Ids:

@@ -4,7 +4,6 @@ requests.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import threading
@@ -12,6 +11,8 @@ from bisect import bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
+
+from tokenizers import AddedToken
 
 from aix_lsp.engine.pages.radix import common_length
 from aix_lsp.engine.text.vocabulary import Vocabulary, is_marker
@@ -201,12 +202,19 @@ def _last_word(text: str, starts: list[int], words: list[int | None] | None) -> 
 
 
 def _plain_text_backend(tokenizer: Any) -> Any:
-    """The tokenizer without its markers, and without what it adds around a text."""
+    """The tokenizer without its markers, and without what it adds around a text. The two share their vocabulary.
+
+    A new token gets the next free id. So a marker that comes before one which is text has a stand-in that occurs in
+    no text: a noncharacter of Unicode.
+    """
     backend = tokenizer.backend_tokenizer
-    content = json.loads(backend.to_str())
-    content["added_tokens"] = [
-        token for token in content["added_tokens"] if not is_marker(token["content"], token["special"])
-    ]
-    for part in ("post_processor", "truncation", "padding"):
-        content[part] = None
-    return type(backend).from_str(json.dumps(content))
+    plain = type(backend)(backend.model)
+    for part in ("normalizer", "pre_tokenizer"):
+        if (made := getattr(backend, part)) is not None:
+            setattr(plain, part, made)
+    for token, added in sorted(backend.get_added_tokens_decoder().items()):
+        if not is_marker(added.content, added.special):
+            plain.add_tokens([added])
+        elif backend.model.token_to_id(added.content) is None:
+            plain.add_tokens([AddedToken(f"\ufdd0{token}", normalized=False)])
+    return plain

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 from typing import Any
@@ -65,7 +66,7 @@ class Layout:
         self._encoder = encoder
         self._vocabulary = vocabulary
         self._template = template
-        self._special: dict[str, int] = tokenizer.get_vocab()
+        self._token_of: Callable[[str], int] = tokenizer.backend_tokenizer.token_to_id
         self._habit = [] if template is not None and template.bos else _habit(tokenizer)
         self._anchored = template is not None and template.anchored
 
@@ -98,7 +99,7 @@ class Layout:
         seen: Counter[str] = Counter()
         for segment in segments:
             if segment.kind == "special":
-                pieces.append(_Piece(segment.part, [self._special[segment.text]]))
+                pieces.append(_Piece(segment.part, [self._token_of(segment.text)]))
             elif segment.text:
                 # What is cut away elsewhere leaves the key as it is.
                 key = f"{segment.part}:{seen[segment.part]}:{prompt.path}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections.abc import Iterable
 from functools import lru_cache
@@ -33,17 +32,16 @@ class Vocabulary:
         self.size = size
         self.ends = frozenset(ends)
         """Tokens that end a generation."""
-        backend = json.loads(tokenizer.backend_tokenizer.to_str())
-        pieces = _pieces(backend["model"])
+        backend = tokenizer.backend_tokenizer
         self._table = [b""] * size
         decode = _decoder(backend)
-        for piece, token in pieces:
+        for piece, token in backend.get_vocab(with_added_tokens=False).items():
             if token < size:
                 self._table[token] = decode(piece)
-        for added in backend["added_tokens"]:
-            if added["id"] < size:
-                marker = is_marker(added["content"], added["special"])
-                self._table[added["id"]] = b"" if marker else added["content"].encode()
+        for token, added in backend.get_added_tokens_decoder().items():
+            if token < size:
+                marker = is_marker(added.content, added.special)
+                self._table[token] = b"" if marker else added.content.encode()
         for token in (*self.ends, *markers):
             if token < size:
                 self._table[token] = b""
@@ -97,15 +95,8 @@ def is_marker(content: str, special: bool) -> bool:
     return special or (bare[:1] in ("<", "[") and bare[-1:] in (">", "]") and len(bare) > 2)
 
 
-def _pieces(model: dict[str, Any]) -> list[tuple[str, int]]:
-    vocabulary = model["vocab"]
-    if isinstance(vocabulary, dict):
-        return list(vocabulary.items())
-    return [(entry[0], token) for token, entry in enumerate(vocabulary)]
-
-
-def _decoder(backend: dict[str, Any]) -> Any:
-    kinds = json.dumps(backend.get("decoder") or {})
+def _decoder(backend: Any) -> Any:
+    kinds = _as_json(backend.decoder)
     if '"ByteLevel"' in kinds:
         # By one call a piece: there are 150,000. What is no letter of the alphabet is made one that Latin-1 lacks.
         letters = dict.fromkeys(range(256), "Δ")
@@ -118,7 +109,10 @@ def _decoder(backend: dict[str, Any]) -> Any:
                 return piece.encode()
 
         return byte_level
-    bytes_for_unknown = bool(backend["model"].get("byte_fallback")) or '"ByteFallback"' in kinds
+    falls_back = getattr(backend.model, "byte_fallback", None)
+    if falls_back is None:  # known of one kind of model only
+        falls_back = '"byte_fallback":true' in _as_json(backend.model)
+    bytes_for_unknown = falls_back or '"ByteFallback"' in kinds
 
     def sentence_piece(piece: str) -> bytes:
         if bytes_for_unknown and len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
@@ -126,3 +120,9 @@ def _decoder(backend: dict[str, Any]) -> Any:
         return piece.replace(_SPACE, " ").encode()
 
     return sentence_piece
+
+
+def _as_json(part: Any) -> str:
+    """A tokenizer's part as its library stores it."""
+    state: bytes = part.__getstate__() if part is not None else b""
+    return state.decode()

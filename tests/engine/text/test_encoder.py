@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import AddedToken, Tokenizer, models
 
 from aix_lsp.engine.text.encoder import TextEncoder
 from aix_lsp.engine.text.vocabulary import Vocabulary
@@ -113,3 +116,24 @@ def test_one_more_keystroke_tokenises_one_line(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(used, "_chunk", noting)
     used.encode(text + "    ret", "doc")
     assert seen == [1 + len("    ret")]
+
+
+def test_text_behind_a_marker_keeps_its_id() -> None:
+    """Added tokens are numbered in order; the encoder's own tokenizer has no markers, yet the same numbers."""
+    made = Tokenizer.from_str(ALL["embedded"]().backend_tokenizer.to_str())
+    made.add_tokens([AddedToken("<mark>", special=True), AddedToken("\u2983", normalized=False)])
+    made.add_tokens([AddedToken("<|hole|>"), AddedToken("\u2984\u2984", normalized=False)])
+    tokenizer = SimpleNamespace(backend_tokenizer=made)
+    vocabulary = Vocabulary(tokenizer, made.get_vocab_size())
+    used = TextEncoder(tokenizer, vocabulary)
+    text = "f(a\u2983b) \u2984\u2984"
+    assert used.tokens(text) == made.encode(text, add_special_tokens=False).ids
+    assert b"".join(map(vocabulary.bytes_of, used.tokens("<mark><|hole|>"))) == b"<mark><|hole|>"
+    assert not vocabulary.markers.intersection(used.tokens("<mark><|hole|>"))
+
+
+def test_bytes_of_a_unigram_model_that_falls_back_to_bytes() -> None:
+    pieces = [("<unk>", 0.0), ("ab", -1.0), *((f"<0x{byte:02X}>", -9.0) for byte in range(256))]
+    made = Tokenizer(models.Unigram(pieces, 0, byte_fallback=True))
+    vocabulary = Vocabulary(SimpleNamespace(backend_tokenizer=made), len(pieces))
+    assert [vocabulary.bytes_of(token) for token in made.encode("ab\n").ids] == [b"ab", b"\n"]
