@@ -1,3 +1,3 @@
-"""Decides what may be sent: files by name, by ignore files and by settings; secrets within texts. Knows no LSP, no
-model.
+"""Decides what may be sent: files by name, ignore files and settings; secrets within texts. Knows nothing of LSP or
+models.
 """

@@ -1,7 +1,7 @@
-"""Passwords among the arguments of commands: `curl -u admin:…`, `mysql -p…`, `echo … | sudo -S`. Pure.
+"""Finds passwords among the arguments of commands: `curl -u admin:…`, `mysql -p…`, `echo … | sudo -S`. Pure.
 
-In scripts, Makefiles, Dockerfiles and prose as well as in the argument lists of programs (`["docker", "-p", "…"]`).
-Options whose names tell (`--password`, `--token=`) are found by their names.
+Covers scripts, Makefiles, Dockerfiles and prose, and the argument lists of programs (`["docker", "-p", "…"]`). Options
+whose names give them away (`--password`, `--token=`) are found by name (named_values).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from aix_lsp.privacy.telling_words import Tells
 _LOGIN = (
     r"(?:docker|podman|nerdctl|buildah|skopeo|helm|oras|crane|oc|az|cf|argocd|npm|ibmcloud)\b.{0,80}?\blogin"
 )
-# Programs, and their options: `-u:` takes user:password (user%password for smbclient), `-p+` only what is joined to
-# it, `-a` both alone.
+# Programs and their options. `-u:` takes user:password (user%password for smbclient), `-p+` takes a value that is
+# joined to it, and `-a` takes a password, joined or not.
 _OPTIONS_OF = {
     _LOGIN: "-p",
     r"curl": "-u: --user: -U: --proxy-user: --oauth2-bearer --pass --proxy-pass",
@@ -66,9 +66,9 @@ _CLEARLY_OTHER = re.compile(
     r"[\w.~-]+(?:/[\w./-]*|:\d+|\.\w{1,4})|[\w./-]*/[\w./-]+|\d+(?::\d+)?|-.*|[$(<{].*|.{0,3}|[a-z]{1,5}"
 )
 _CHOSEN = re.compile(r"-(?=.*[A-Za-z])(?=.*\d)\S{7,}")
-"""What begins as an option does and is, between quotes, a password."""
+"""A quoted value that looks like an option but is a password."""
 _NO_PASSWORD = re.compile(r"[\w./~-]*/[\w./-]+|\d{1,5}(?::\d+)?|[$(<{].*|.{0,3}")
-"""The same while it is typed, when `Berlin.win` may become a password."""
+"""Values that are no passwords even while they are being typed, when `Berlin.win` may still become one."""
 _COMMANDS = r"""
 vault login (?:-· )*§
 (?:cargo|npm|vsce|ovsx|wrangler|railway|vercel) login §
@@ -105,7 +105,7 @@ community §
 (?:ikev[12]|isakmp) (?:key|(?:local-|remote-)?(?:authentication )?pre-shared-key) (?:[06] )?§
 ConvertTo-SecureString (?:-String )?["']§
 """
-"""A blank is any, · an argument, § the secret."""
+"""A space stands for any blanks, · for an argument, § for the secret."""
 _READS_INPUT = r"""
 sudo\b.{0,40}-S|chpasswd|passwd\b|cryptsetup|kinit|vncpasswd|gpg\b|smbpasswd|su\b
 |.{0,200}(?:--\S{0,20}stdin|--with-token|login)
@@ -118,7 +118,7 @@ _GIVEN_TO = (
 
 
 def _expression(command: str) -> re.Pattern[str]:
-    """The expression that a command in the notation of the table stands for."""
+    """Compile a command in the table's notation."""
     parts = {" ": r"[ \t]+", "·": r"\S{1,200}", "§": r"(?!-)[\"']?([^\s\"'\\]{3,256})"}
     return re.compile(r"\b" + "".join(parts.get(char, char) for char in command))
 
@@ -131,7 +131,6 @@ _PLACES = (
     re.compile(r"-D\w{1,20}\.login=([^\s\"']{8,256})"),
 )
 _MAYBE = re.compile(r"(?:^|[\s\"'`\[(,])(?:--?[A-Za-z]|/p)")
-"""An option."""
 NEXT_CREDENTIALS, NEXT_ARGUMENT = "waits for user:password", "goes on with a command"
 
 
@@ -186,7 +185,7 @@ def _argument(
 
 
 def _pair(line: ScannedLine, match: re.Match[str], least: float) -> Iterator[Span]:
-    """The password of `user:password`; `least` is the share of words from which on it is none."""
+    """The password of `user:password`; values with a `least` share of words or more are names, not passwords."""
     pair = _USER.fullmatch(match[3])
     if pair is None or (pair[1].isdigit() and pair[2].isdigit()):
         return
@@ -200,7 +199,7 @@ def _pair(line: ScannedLine, match: re.Match[str], least: float) -> Iterator[Spa
 
 
 def continued(line: ScannedLine, state: str) -> Iterator[Span]:
-    """What the line before has announced: the value of its last option."""
+    """The value of an option that ended the line before."""
     value = _ALONE.match(line.text) if state == NEXT_CREDENTIALS else None
     if value is None:
         return
@@ -212,7 +211,7 @@ def continued(line: ScannedLine, state: str) -> Iterator[Span]:
 
 
 def goes_on(line: ScannedLine) -> str:
-    """The state behind a line that ends in a backslash within a command, or empty."""
+    """The state after a line that ends in a continuation within a command; empty after any other."""
     content = line.text.rstrip()
     if not content.endswith(("\\", "^", "`")):
         return ""

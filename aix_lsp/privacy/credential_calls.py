@@ -1,4 +1,4 @@
-"""Secrets that a call or a statement gives away rather than a name before them: `login("bob", "…")`. Pure."""
+"""Finds secrets that calls, statements and tables give away: `login("bob", "…")`, an INSERT of a password. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _BEFORE_NAME = re.compile(
     re.VERBOSE,
 )
 _IN_ROW = re.compile(r"[ \t`*_:]{0,8}\|[ \t`*_]{0,8}([^\s|`]{4,128})(?=[ \t`*_]{0,8}(?:\||$))")
-"""The cell behind one that names a secret."""
+"""The table cell after one that names a secret."""
 _UNPACKED = re.compile(
     r"(?:[ \t]{0,4},[ \t]{0,4}[\w$]{1,40}){0,4}[ \t]{0,4}[\])]?[ \t]{0,4}:?=[ \t]{0,4}[\[(]?[ \t]{0,4}"
     r"(?=[A-Za-z]?[\"'`])"
@@ -57,7 +57,7 @@ _QUOTED = re.compile(r"'((?:[^'\\]|\\.|''){1,256})'")
 
 
 def calls(line: ScannedLine) -> Iterator[Span]:
-    """The secrets among the arguments of calls that take them, and those that stand before a name."""
+    """The secrets among the arguments of calls that take them, and those that precede their name."""
     text, tells = line.text, line.tells
     if tells & Tells.SAID and (line.prose or _IS_COMMENT.match(text)):
         yield from _said(line)
@@ -89,7 +89,7 @@ def calls(line: ScannedLine) -> Iterator[Span]:
 
 
 def _said(line: ScannedLine) -> Iterator[Span]:
-    """`log in as admin / …`, in comments and in text for people."""
+    """`log in as admin / …`, in comments and prose."""
     for said in _SAID.finditer(line.text):
         start, end = said.start(1), said.start(1) + len(said[1].rstrip(".:)"))
         value, typed = line.text[start:end], line.is_typed(*said.span(1))
@@ -131,7 +131,7 @@ def _arguments(line: ScannedLine, at: int) -> Iterator[Span]:
 
 
 def looks_chosen(value: str) -> bool:
-    """Whether a string is like a password that somebody chose: one word of letters and digits."""
+    """Whether a string looks like a password that a person chose: one word of letters and digits."""
     letters, digits = any(map(str.isalpha, value)), any(map(str.isdigit, value))
     return letters and digits and 6 <= len(value) <= 64 and " " not in value
 
@@ -160,7 +160,7 @@ def _unpacked(line: ScannedLine) -> Iterator[Span]:
 
 
 def _inserted(line: ScannedLine) -> Iterator[Span]:
-    """The strings of an SQL statement that writes a column of passwords."""
+    """The strings of an SQL statement that writes to a column of passwords."""
     for match in _INSERT.finditer(line.text):
         name = NAMES.search(match[1])
         if name is not None and name.lastgroup == "password":
@@ -168,7 +168,7 @@ def _inserted(line: ScannedLine) -> Iterator[Span]:
 
 
 def sql_strings(line: ScannedLine, at: int) -> Iterator[Span]:
-    """Strings of a row that look like passwords."""
+    """The strings of a row that look like passwords."""
     for match in _QUOTED.finditer(line.text, at):
         open_end = line.is_typed(*match.span(1))
         if (looks_chosen(match[1]) or open_end) and is_secret(match[1], Level.PASSWORD, open_end=open_end):
@@ -176,7 +176,7 @@ def sql_strings(line: ScannedLine, at: int) -> Iterator[Span]:
 
 
 def columns(line: ScannedLine) -> str:
-    """The state behind the head of a statement or a table whose rows have passwords, or empty."""
+    """The state after a statement's or table's header if its rows contain passwords; otherwise empty."""
     insert = _INSERT.search(line.text) if "insert" in line.lower else None
     if insert is not None and ";" not in line.text and (name := NAMES.search(insert[1])):
         return "rows" if name.lastgroup == "password" else ""
@@ -193,7 +193,7 @@ def columns(line: ScannedLine) -> str:
 
 
 def in_columns(line: ScannedLine, state: str) -> Iterator[Span]:
-    """The secrets in a row below the head of a table."""
+    """The secrets in a table's row."""
     if state == "rows":
         yield from sql_strings(line, 0)
         return
@@ -211,14 +211,14 @@ def in_columns(line: ScannedLine, state: str) -> Iterator[Span]:
 
 
 def goes_on(line: ScannedLine, state: str) -> bool:
-    """Whether a row does not end its table."""
+    """Whether the table continues after this row."""
     if state == "rows":
         return ";" not in line.text
     return state[-1] in line.text
 
 
 def opens_call(line: ScannedLine) -> bool:
-    """Whether the arguments of a call that takes a password are to come on the next lines."""
+    """Whether the line opens a call that takes a password, with its arguments on the next lines."""
     text = line.text.rstrip()
     if not text.endswith(("(", "[")):
         return False

@@ -1,7 +1,7 @@
-"""A document without its secrets: searched as a whole before a window is cut from it, then only where it changed.
+"""Removes secrets from a document: from all of it before a window is cut out, then only from what has changed.
 
-Time per keystroke: a look-up for each block of lines, and the lines of the slice that was edited. Blocks are shared
-between a text's versions (completion/text.py), so that an unchanged one is found by what it is.
+Each keystroke costs a look-up per block of lines and a search of the slice that was edited. A text's versions share
+blocks (completion/text.py), so an unchanged block is recognised by its identity.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from aix_lsp.privacy.scanned_line import Style
 from aix_lsp.privacy.secrets import LONGEST_LINE, redact_line, redact_lines, style_of
 
 _FAR_LINES = 4096
-"""On either side of the cursor; what lies farther is left empty, since no prompt reaches there."""
+"""On either side of the cursor. Lines farther away are left empty, since no prompt reaches them."""
 _SLICE = 64
 _MOST_OF_A_BLOCK, _LONG_LINE = 1_000_000, 1024
-"""Characters; of a block that has more, which is data, longer lines are left empty."""
+"""Characters. In a block of more than that, which must be data, longer lines are left empty."""
 _TURN_S = 0.005
-"""Of processor time between two turns of the event loop."""
+"""Processor time between two turns of the event loop."""
 PATIENCE_S = 0.02
-"""Of processor time that the event loop has for what was not searched ahead: other documents' parts."""
+"""Processor time on the event loop for text that was not searched ahead, such as parts of other documents."""
 _MOST_CHARACTERS = 4_000_000
-"""Of text in each cache. A count of blocks would keep a closed document for each, whatever its lines hold."""
+"""Of text in each cache. A limit on the number of blocks would not bound the memory."""
 
 _Block = tuple[str, ...]
 
@@ -61,23 +61,23 @@ def _characters(clean: _Clean) -> int:
 _known: LRUCache[tuple[int, str, Style], tuple[_Block, _Clean]] = LRUCache(
     _MOST_CHARACTERS, getsizeof=lambda entry: sum(map(len, entry[0])) + _characters(entry[1])
 )
-"""By a block's identity, which is its own as long as it is kept here."""
+"""By the block's identity, which is unique while the entry keeps the block alive."""
 _searched_slices: LRUCache[tuple[_Block, str, Style], _Clean] = LRUCache(
     _MOST_CHARACTERS // 2, getsizeof=_characters
 )
 
 
 _Steps = Generator[None, None, _Clean]
-"""A search in steps: before each that takes time, it asks whether to go on."""
+"""A search in steps; it yields before each expensive one, so that the caller can stop there."""
 
 
 def without_secrets(
     text: T, language: str, line: int, column: int = -1, within_s: float = math.inf
 ) -> tuple[T, tuple[str, ...]]:
-    """The text around a line with each secret replaced, all places where they were; and the placeholders for them.
+    """The text around a line with all secrets replaced, wherever they occur; and the placeholders used.
 
-    With a `column`, that is where the user is typing: what is still unfinished there is judged more strictly. What
-    `within_s` seconds of processor time do not suffice to search is left empty; see `search_ahead`.
+    `column` is where the user is typing, or -1: an unfinished value there is judged more strictly. Text that cannot be
+    searched within `within_s` seconds of processor time is left empty; see `search_ahead`.
     """
     found: list[_Block] = []
     placeholders: dict[str, None] = {}
@@ -87,7 +87,7 @@ def without_secrets(
             _in_time(_block_steps(block, state, style_of(language), at, column), until) if is_near else None
         )
         if is_near and clean is None:
-            until = -math.inf  # nor what follows: nobody knows what state it begins in
+            until = -math.inf  # nor what follows: the state that it begins in is unknown
         clean = clean or _Clean(_empty(len(block)), (), PLAIN)
         lines, known = without_known(clean.lines)
         found.append(lines)
@@ -97,9 +97,9 @@ def without_secrets(
 
 
 async def search_ahead(text: Blocks, language: str, line: int, column: int = -1) -> None:
-    """Search what `without_secrets` will ask for and nobody has searched yet, letting the event loop run in between.
+    """Search what `without_secrets` will need, letting the event loop run in between.
 
-    The first look at 10,000 lines takes a quarter of a second of processor time, a slice of them a few milliseconds.
+    The first search of 10,000 lines takes a quarter of a second of processor time, a slice of them a few milliseconds.
     """
     state, until = PLAIN, time.thread_time() + _TURN_S
     for is_near, block, at in _near(text, line, column):
@@ -114,7 +114,7 @@ async def search_ahead(text: Blocks, language: str, line: int, column: int = -1)
 
 
 def _near(text: Blocks, line: int, column: int) -> Iterator[tuple[bool, _Block, int]]:
-    """(whether a prompt reaches it, a block, which of its lines the user is typing in or -1)"""
+    """(whether a prompt reaches it, block, the line in it where the user is typing or -1)"""
     first = 0
     for block in text.blocks:
         behind = first + len(block)
@@ -124,7 +124,7 @@ def _near(text: Blocks, line: int, column: int) -> Iterator[tuple[bool, _Block, 
 
 
 def _in_time(steps: _Steps, until: float) -> _Clean | None:
-    """What a search finds, or None where it is not over by then; it can go on."""
+    """The result of a search, or None if it is not finished by then; it can be resumed."""
     try:
         while True:
             next(steps)
@@ -168,7 +168,7 @@ def _sliced(block: _Block, state: str, style: Style) -> _Steps:
 
 
 def _slices(block: _Block) -> Iterator[_Block]:
-    """Lines in order, so many at a time that a slice is searched in one turn of the event loop."""
+    """Runs of lines, each small enough to search in one turn of the event loop."""
     first = characters = 0
     for number, line in enumerate(block):
         if number - first == _SLICE or (characters + len(line) > LONGEST_LINE and number > first):
@@ -183,7 +183,6 @@ _typed: LRUCache[tuple[_Block, str, Style, int, int], _Clean] = LRUCache(2)
 
 
 def _typed_in(block: _Block, state: str, style: Style, at: int, column: int) -> _Steps:
-    """A block in which the user is typing."""
     key = (block, state, style, at, column)
     clean = _typed.get(key)
     if clean is None:

@@ -1,6 +1,6 @@
-"""Git's configuration of ignore files, read without running git: a repository can make git run programs.
+"""Reads git's configuration of ignore files without running git, because a repository can make git run programs.
 
-Source: git-config(1), gitignore(5), gitrepository-layout(5). Knows no patterns.
+Source: git-config(1), gitignore(5), gitrepository-layout(5). Knows nothing of patterns.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 from aix_lsp.files import Unreadable, decoded, is_regular, read_bytes
 
 LARGEST = 8 << 20
-"""Bytes of an ignore file or a configuration."""
+"""Bytes of an ignore file or a configuration file."""
 _DEEPEST_INCLUDE = 10
-"""As git has it."""
+"""The same limit as git's."""
 _MOST_CONFIG_FILES = 100
-"""Read for one repository: a file that includes itself again and again is read as often as this, not for ever."""
+"""Per repository; ends the reading of a file that includes itself."""
 _SECTION = re.compile(r'\[\s*([\w.-]+)\s*(?:"((?:[^"\\]|\\.)*)")?\s*\]')
 _PARAMETER = re.compile(r"'((?:[^']|'\\'')*)'(?:(=)'((?:[^']|'\\'')*)')?")
 _REMOTE = re.compile(r"remote\..+\.url", re.DOTALL)
@@ -33,17 +33,17 @@ class Repository:
     top: Path
     git_dir: Path
     common_dir: Path
-    """The same as `git_dir` but in linked working trees, which share one."""
+    """Differs from `git_dir` only in linked working trees, which share one."""
 
     @property
     def exclude_file(self) -> Path:
-        """The repository's own ignore file that is not in the tree."""
+        """The repository's own ignore file outside the tree."""
         return self.common_dir / "info/exclude"
 
 
 @dataclass(frozen=True, slots=True)
 class IgnoreConfig:
-    """What the configuration says: the files that ignore everywhere, and whether case counts."""
+    """The ignore files that apply everywhere, and whether case is ignored."""
 
     excludes: tuple[Path, ...]
     """The one that git would read, then those that it would read without the environment or the repository."""
@@ -51,7 +51,7 @@ class IgnoreConfig:
 
 
 def text_of(path: Path) -> str | None:
-    """A file's text; None where there is none, or no regular file. Raises Unreadable where it is larger."""
+    """A file's text; None unless it is a regular file. Raises Unreadable if it is too large."""
     try:
         return decoded(read_bytes(path, LARGEST), "surrogateescape")
     except Unreadable:
@@ -63,7 +63,7 @@ def text_of(path: Path) -> str | None:
 
 
 def repository_at(top: Path) -> Repository | None:
-    """The repository whose working tree begins at a folder; None where none does."""
+    """The repository whose working tree has its top at a folder, or None."""
     git = top / ".git"
     try:
         if git.is_dir():
@@ -85,10 +85,10 @@ def _common(git_dir: Path) -> Path:
 
 
 def ignore_config(repository: Repository | None) -> IgnoreConfig:
-    """The configuration that holds in a repository; without one, the user's. Raises Unreadable.
+    """The configuration in force in a repository; without one, the user's. Raises Unreadable.
 
-    A project may have set the environment (`.envrc`). So where that names other files, or other values, the rules of
-    the user's usual files hold as well.
+    A project may have set the environment (`.envrc`), so if that names other files or values, the rules of the user's
+    usual files apply, too.
     """
     own, given = _Values(), _Values()
     if repository is not None:
@@ -136,7 +136,7 @@ def _user_files(environment: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _from_environment() -> Iterator[tuple[str, str | None]]:
-    """What GIT_CONFIG_PARAMETERS (`git -c`) and GIT_CONFIG_COUNT say."""
+    """The entries of GIT_CONFIG_PARAMETERS (`git -c`) and GIT_CONFIG_COUNT."""
     for match in _PARAMETER.finditer(os.environ.get("GIT_CONFIG_PARAMETERS", "")[:LARGEST]):
         name, equals, value = f"{match[1]}{match[2] or ''}{match[3] or ''}".replace("'\\''", "'").partition(
             "="
@@ -149,7 +149,7 @@ def _from_environment() -> Iterator[tuple[str, str | None]]:
 
 
 def _lower(name: str) -> str:
-    """A name whose first and last part are in lower case; the middle one keeps its case."""
+    """A name with its first and last part in lower case; the middle part is case-sensitive."""
     section, _, rest = name.partition(".")
     middle, point, last = rest.rpartition(".")
     return f"{section.lower()}.{middle}{point}{last.lower()}"
@@ -158,7 +158,7 @@ def _lower(name: str) -> str:
 def _expanded(value: str, base: Path) -> Path:
     try:
         return Path(os.path.normpath(base / Path(value).expanduser()))
-    except RuntimeError:  # a user that is not known
+    except RuntimeError:  # an unknown user
         return base / value
 
 
@@ -213,7 +213,7 @@ def _entries(text: str) -> Iterator[tuple[str, str | None]]:
 
 
 def _value(text: str) -> str:
-    """A value without its quotes and without a comment behind it."""
+    """A value without quotes and trailing comment."""
     parts, quoted, at = [], False, 0
     while at < len(text):
         char = text[at]
@@ -234,7 +234,7 @@ _unescaped = partial(re.sub, r"\\(.)", r"\1")
 
 
 def _holds(condition: str, file: Path, repository: Repository | None) -> bool:
-    """Whether an `includeIf` holds."""
+    """Whether the condition of an `includeIf` is met."""
     kind, _, pattern = condition.removeprefix("includeif.").partition(":")
     if repository is None:
         return False
@@ -259,7 +259,7 @@ def _holds(condition: str, file: Path, repository: Repository | None) -> bool:
 
 
 def _fits(pattern: str, names: Iterable[str], ignore_case: bool = False) -> bool:
-    """Whether a pattern that may end in a slash, for all below, fits one of some paths."""
+    """Whether a pattern matches one of several paths; one that ends in a slash matches everything below."""
     from aix_lsp.privacy.globs import Rule, Rules, as_bytes
 
     pattern += "**" if pattern.endswith("/") else ""

@@ -1,7 +1,7 @@
-"""Gitignore patterns, matched as git does and in time linear in the path: no rule can hang the server.
+"""Matches gitignore patterns as git does, in time linear in the path, so that no rule can hang the server.
 
-Paths are bytes of UTF-8 seen as Latin-1 text, since git's `?` and `[…]` take bytes. Source of the rules:
-gitignore(5) and git's wildmatch.c. pathspec is not used because its expressions backtrack.
+Paths are UTF-8 bytes read as Latin-1, since git's `?` and `[…]` match bytes. Source of the rules: gitignore(5) and
+git's wildmatch.c. pathspec is not used because its expressions backtrack.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from typing import NamedTuple
 from aix_lsp.privacy.wildmatch import expression
 
 MOST_WILD = 2048
-"""Patterns of one file that are neither a plain name nor an ending; each costs an expression."""
+"""Patterns per file that are neither a plain name nor a file extension; each needs a regular expression."""
 MOST_RULES = 50_000
-"""Of one file."""
+"""Per file."""
 _LONGEST = 1024
 _SPECIAL = re.compile(r"[*?\[\\]")
 
 
 class TooMany(Exception):
-    """More rules than are matched; what they would say is not known."""
+    """A file has more rules than we match, so what it ignores is unknown."""
 
 
 class Rule(NamedTuple):
     """One line of an ignore file."""
 
     pattern: str
-    """Without "!", the slash at either end, and trailing spaces."""
+    """Without "!", slashes at either end, and trailing spaces."""
     allows: bool
     folders_only: bool
     anchored: bool
-    """Whether it is matched against the whole path below its file, not against a name at any depth."""
+    """Whether it is matched against the whole path below its file, rather than against a name at any depth."""
     line: int
-    """From 1."""
+    """1-based."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleMatch:
-    """The rule that speaks last about a path."""
+    """The last rule that matches a path, which decides."""
 
     rule: Rule
     order: int
@@ -51,7 +51,7 @@ class RuleMatch:
 
 
 def as_bytes(path: str) -> str:
-    """A path as patterns see it."""
+    """A path in the form that patterns are matched against."""
     if path.isascii():
         return path
     try:
@@ -61,10 +61,10 @@ def as_bytes(path: str) -> str:
 
 
 def parse(text: str) -> list[Rule]:
-    """The rules of an ignore file's text. Raises TooMany."""
+    """The rules in an ignore file's text. Raises TooMany."""
     rules = []
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
-        # Git's lines are C strings, which a zero byte ends.
+        # Git's lines are C strings, so a zero byte ends them.
         rule = _rule(line.removesuffix("\r").partition("\0")[0], number)
         if rule is not None:
             rules.append(rule)
@@ -89,7 +89,7 @@ def _rule(line: str, number: int) -> Rule | None:
 
 
 def _without_trailing_spaces(line: str) -> str:
-    """Trailing spaces go, but for one that a backslash keeps."""
+    """Remove trailing spaces, except one that a backslash protects."""
     kept = line.rstrip(" ")
     if len(kept) == len(line):
         return line
@@ -98,7 +98,7 @@ def _without_trailing_spaces(line: str) -> str:
 
 
 class Rules:
-    """The rules of one file, found by name where that decides, else tried from the last to the first."""
+    """The rules of one file: looked up by name where possible, otherwise tried from the last to the first."""
 
     def __init__(self, rules: Iterable[Rule], ignore_case: bool = False) -> None:
         """Raises TooMany."""
@@ -132,11 +132,11 @@ class Rules:
 
     @property
     def wild(self) -> int:
-        """How many patterns are tried one after the other."""
+        """The number of patterns that are tried one by one."""
         return len(self._wild)
 
     def match(self, path: str, is_folder: bool) -> RuleMatch | None:
-        """The last rule that fits a path below the file (see `as_bytes`); None where none does."""
+        """The last rule that matches a path below the file (see `as_bytes`), or None."""
         path = self._folded(path)
         name = path[path.rfind("/") + 1 :]
         found = [*self._by_name.get(name, ()), *self._by_path.get(path, ())]

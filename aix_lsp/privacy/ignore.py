@@ -1,8 +1,8 @@
 """Finds out which files are ignored: by `.gitignore` with git's semantics, and by the ignore files of AI tools.
 
-Git's part: `.gitignore` files from the top of the working tree down, then `info/exclude`, then `core.excludesFile`.
-Every repository around a file is asked, from the innermost to the one of the workspace folder: each can only ignore
-more. Never runs git.
+Git's part reads `.gitignore` files from the top of the working tree down, then `info/exclude`, then
+`core.excludesFile`, for every repository around a file, from the innermost to that of the workspace folder; outer ones
+can only ignore more. Never runs git.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ OURS = (
     *(".aixignore", ".aiignore", ".aiexclude", ".cursorignore", ".codeiumignore", ".copilotignore"),
     *(".geminiignore", ".clineignore", ".rooignore", ".aiderignore", ".tabnineignore"),
 )
-"""Our ignore file, and those of other AI tools. What one ignores, no other one allows."""
+"""Our ignore file, and those of other AI tools. What one of them ignores, no other can allow."""
 _MOST_WILD_AROUND = 2 * MOST_WILD
-"""Of all ignore files above one file."""
+"""In all ignore files above one file."""
 _REMEMBERED_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """The rule that ignores a file, or why its rules cannot be told."""
+    """The rule that ignores a file, or the reason why its rules cannot be determined."""
 
     file: Path
     line: int
-    """From 1; 0 where the file cannot be read whole."""
+    """1-based; 0 if the file cannot be read completely."""
     pattern: str
     problem: str = ""
 
@@ -54,8 +54,8 @@ class Ignored:
 
 
 def remembered(cache: MutableMapping[K, V], key: K, find: Callable[[], V]) -> V:
-    """The entry of a cache, found and kept where it is missing. The cache is read once: what is there when it is looked
-    for may have expired when it is read again.
+    """A cache's entry, computed and stored if missing. Looks it up only once: an entry found by `in` may have expired
+    by the time it is read.
     """
     try:
         return cache[key]
@@ -65,11 +65,11 @@ def remembered(cache: MutableMapping[K, V], key: K, find: Callable[[], V]) -> V:
 
 
 _MOST_RULES = 200_000
-"""Of all files, and the files themselves, that are remembered: some 30 MiB."""
+"""Cached rules (plus files) in all: about 30 MiB."""
 
 
 class IgnoreFiles:
-    """The ignore files of folders, read again when they change; what they say of folders is remembered a while."""
+    """The ignore files of all folders, reread when they change; whether a folder is ignored is cached for a while."""
 
     def __init__(self) -> None:
         self._rules: LRUCache[tuple[Path, bool], tuple[tuple[int, int, int], _Loaded]] = LRUCache(
@@ -83,9 +83,9 @@ class IgnoreFiles:
         )
 
     def ignored(self, path: Path, root: Path | None, is_folder: bool = False) -> Ignored | None:
-        """The rule that ignores a file, or a folder around it; None where none does.
+        """The rule that ignores a file or a folder above it, or None.
 
-        `root` is the workspace folder that the path lies in. Neither is resolved here.
+        `root` is the workspace folder that contains the path. Neither path is resolved here.
         """
         if path.parent == path:
             return None
@@ -96,7 +96,7 @@ class IgnoreFiles:
         return None
 
     def _in_view(self, view: _View, path: Path, is_folder: bool) -> Ignored | None:
-        """Upper folders first: nothing inside an ignored folder comes back."""
+        """Folders are checked from the top: nothing inside an ignored folder can be allowed again."""
         try:
             below = path.relative_to(view.top)
         except ValueError:
@@ -113,7 +113,7 @@ class IgnoreFiles:
         return around or self._one(view, folder, True)
 
     def _one(self, view: _View, path: Path, is_folder: bool) -> Ignored | None:
-        """What the rules say of one path, without the folders around it. The deepest file's word counts."""
+        """The verdict on one path, regardless of the folders above it. The deepest file wins."""
         wild = 0
         for base, file, follow in view.files_for(path):
             loaded = self._load(file, view.ignore_case, follow)
@@ -132,7 +132,7 @@ class IgnoreFiles:
         return None
 
     def _load(self, file: Path, ignore_case: bool, follow: bool) -> _Loaded:
-        """The rules of a file; None where there is none, a text where they cannot be told."""
+        """A file's rules; None if there is no file, a message if they cannot be determined."""
         try:
             info = file.stat() if follow else file.lstat()
         except (OSError, ValueError):
@@ -154,18 +154,18 @@ _Loaded = Rules | str | None
 
 @dataclass(frozen=True)
 class _View:
-    """One set of ignore files that speak together: a repository's, or those of one name."""
+    """Ignore files that apply together: those of a repository, or all files of one name."""
 
     top: Path
     names: tuple[str, ...]
     more: tuple[Path, ...] = ()
-    """Files whose patterns count from the top, weaker than those in the tree."""
+    """Files whose patterns are relative to the top and yield to those in the tree."""
     ignore_case: bool = False
     follow: bool = False
-    """Whether a file that is a link counts; git's own do not."""
+    """Whether to follow ignore files that are links; git does not follow its own."""
 
     def files_for(self, path: Path) -> Iterator[tuple[Path, Path, bool]]:
-        """(folder that its patterns count from, ignore file, whether to follow it), the strongest first."""
+        """(folder that its patterns are relative to, ignore file, whether to follow it), the strongest first."""
         for folder in path.parents:
             for name in self.names:
                 yield folder, folder / name, self.follow
@@ -192,9 +192,9 @@ def _views(folder: Path, root: Path | None) -> Iterator[_View]:
 
 
 def _tops(folder: Path, root: Path | None) -> Sequence[tuple[Path, Repository | None]]:
-    """The tops of the repositories around a folder, innermost first, up to the one that holds the workspace folder.
+    """The tops of the repositories around a folder, innermost first, up to the one that contains the workspace folder.
 
-    The workspace folder itself where it lies in none; the folder alone where there is neither.
+    Without a repository, the workspace folder; without that, the folder alone.
     """
     found: list[tuple[Path, Repository | None]] = []
     for each in (folder, *folder.parents):
@@ -212,7 +212,7 @@ def _tops(folder: Path, root: Path | None) -> Sequence[tuple[Path, Repository | 
 
 
 def _ignores_case(folder: Path) -> bool:
-    """Whether the file system takes names in any case."""
+    """Whether the file system ignores case."""
     swapped = folder.with_name(folder.name.swapcase())
     try:
         return swapped.name != folder.name and folder.samefile(swapped)

@@ -1,6 +1,6 @@
 """Decides whether a value is a secret, by its name and its form. Pure.
 
-A name alone decides little: `token = "access_token"` is none, and neither do words inside a value excuse it:
+A name alone decides little: in `token = "access_token"` there is no secret. Nor do words inside a value excuse it:
 what counts is how much of it is random.
 """
 
@@ -51,31 +51,31 @@ _ALGORITHMS = re.compile(
 )
 _MIXED = re.compile(r"[A-Za-z].*[0-9]|[0-9].*[A-Za-z]")
 _CHOSEN = re.compile(r"(?=.{0,63}[!#%*?+^&$~@])[\w.!#%*?+^&$~@-]{8,64}")
-"""Such as people choose where a sign is asked for."""
+"""Passwords as people choose them where a special character is required."""
 _WORDS = re.compile(r"[a-z]{3,12}(?:[-_. ][a-z]{3,12}){3,11}")
 _DIGIT_RUNS = re.compile(r"[0-9]+")
 SURELY = 16
-"""Characters: from these on what is typed without a name is told from a name by all its pairs of characters."""
+"""Characters; from this length on, an unnamed value being typed is judged by all its pairs of characters."""
 _SIXTY_FOUR = re.compile(r"[A-Za-z0-9+/_-]{16,}={1,2}")
 
 
 class Level(IntEnum):
-    """How much a value's name says that it is a secret."""
+    """How strongly a value's name suggests that it is a secret."""
 
     NONE = 0
     KEY = 1
-    """`key`, `client_id`: the value itself has to tell."""
+    """`key`, `client_id`: the value itself must look like a secret."""
     SECRET = 2
     """`token`, `api_key`, a vendor's name."""
     PASSWORD = 3
-    """Even a weak one counts."""
+    """Even a weak value counts."""
 
 
 def is_secret(value: str, level: Level, *, open_end: bool = False, literal: bool = False) -> bool:
-    """Whether a value is to be replaced.
+    """Whether a value must be replaced.
 
-    `open_end`: it is being typed, or goes on where we do not see it, so that less of it has to do. `literal`: it
-    stands unquoted in a file where that is a text (YAML, .env), not a name.
+    `open_end`: it is still being typed or continues out of sight, so less evidence suffices. `literal`: it is unquoted
+    in a language where that makes it a string (YAML, .env), not an identifier.
     """
     value = value.removeprefix("{noop}")
     rest = _TEMPLATE.sub("", value)
@@ -92,12 +92,12 @@ def is_secret(value: str, level: Level, *, open_end: bool = False, literal: bool
 
 
 def is_begun(value: str) -> bool:
-    """Whether what is typed so far where nothing but a secret can stand is the beginning of one, and of no variable."""
+    """Whether a value typed so far, where only a secret can be, is the beginning of one and not of a variable."""
     return value[0] not in "$%<{&" and (len(value) < 3 or not _is_placeholder(value, 0))
 
 
 def _is_placeholder(value: str, most: int) -> bool:
-    """Whether a value is made of words that stand for one, and of at most so many other letters and digits."""
+    """Whether a value consists of placeholder words, and of at most `most` other letters and digits."""
     left = len(value)
     for word in _WORD.findall(value[:256]):
         if word.lower() in _FILLERS or (len(word) > 2 and len(set(word.lower())) == 1):
@@ -136,7 +136,7 @@ def _is_password(value: str, open_end: bool, literal: bool) -> bool:
 
 
 def _is_word_list(value: str) -> bool:
-    """Whether a password is made of four words or more, none of which says what it is a password for."""
+    """Whether a password is four or more words, none of which describes what it is for."""
     if _WORDS.fullmatch(value) is None or "." in value or "_" in value:
         return False
     words = _PARTS.split(value)
@@ -144,7 +144,7 @@ def _is_word_list(value: str) -> bool:
 
 
 def _is_phrase(value: str) -> bool:
-    """Whether a value with blanks is a passphrase: lower-case words, or random ones; no sentence for people."""
+    """Whether a value with spaces is a passphrase (lower-case words, or random strings), not a sentence."""
     words = value.split()
     if any(is_random(word, 8, False) for word in words):
         return True
@@ -153,7 +153,7 @@ def _is_phrase(value: str) -> bool:
 
 
 def _is_begun_phrase(value: str) -> bool:
-    """Whether what is typed may become a passphrase of twelve words: some short lower-case words, none common."""
+    """Whether a value being typed may become a passphrase: short lower-case words, none of them a common one."""
     words = value.split()
     return (
         len(words) >= 2
@@ -192,7 +192,7 @@ def _is_token(value: str, open_end: bool) -> bool:
 
 
 def _says_what_it_is(value: str) -> bool:
-    """Whether a value is a path, a number, a date, or has something before it that names its kind."""
+    """Whether a value is a path, a number or a date, or has a prefix that names its kind."""
     if len(_ALGORITHMS.findall(value)) >= 2:
         return True  # TLS_PSK_WITH_AES_128_CCM
     if _PUBLIC.match(value) or _NUMBER.fullmatch(value) or _DATED.fullmatch(value):
@@ -241,9 +241,9 @@ def is_random(value: str, least: int, open_end: bool) -> bool:
 
 
 def _is_letters(value: str, least: int) -> bool:
-    """Whether a key has letters in both cases and happens to have no digit, as 1 of 180 with 30 characters has.
+    """Whether a value is a key of letters in both cases without a digit, as 1 of 180 keys of 30 characters is.
 
-    Of 24 such characters 1 in 30 pass for a name; in 630,000 installed lines, no name passes for them.
+    Of such keys of 24 characters, 1 in 30 is missed; in 630,000 lines of installed code, no name was mistaken for one.
     """
     return (
         len(value) >= max(least + 4, 20)
@@ -262,8 +262,8 @@ def _mixes_cases(part: str) -> bool:
 
 
 def _has_few_words(value: str) -> bool:
-    """Whether what is typed of a value is no name: too little of it is words, or its case changes too often."""
-    # A plus within letters is Base64's: as good as a digit.
+    """Whether a value being typed is not a name: it has few words, or its case changes too often."""
+    # A plus between letters suggests Base64, like a digit.
     share, mixed = word_share(value), kinds(value) == 3 or "+" in value
     if share < (0.5 if mixed else 0.35):
         return True

@@ -1,6 +1,6 @@
-"""Finds secrets that need no name: keys of a known format, addresses with a password, random strings. Pure.
+"""Finds secrets that need no name: keys of a known format, URLs with a password, random strings. Pure.
 
-Every expression is bounded or consumes what it looks at, so that time grows with the line's length only.
+Every expression is bounded or consumes what it matches, so that time is linear in the line's length.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _ROW = re.compile(
 )
 """A line of `.pgpass` or of Postfix's `sasl_passwd`."""
 _WIFI = re.compile(r"WIFI:[^\"'`]{0,200}?;P:((?:[^;\\\"'`]|\\.){4,128})")
-"""As a QR code holds it."""
+"""The content of a Wi-Fi QR code."""
 _SEED = re.compile(
     r"(?:seed|mnemonic|phrase|words|wallet)\w{0,16}[\"']?[ \t]{0,4}[:=][ \t]{0,4}[\"'`]?"
     r"((?:[a-z]{3,8}[ ]){1,23}[a-z]{0,8})",
@@ -63,13 +63,13 @@ _SEED = re.compile(
 _LOGIN = re.compile(
     r"(?:^|[\s(<])[A-Za-z][\w.-]{0,63}:([^\s@/:\"'`]{6,64})@[A-Za-z][\w.-]{0,127}(?=$|[\s:/,;)>])"
 )
-"""`root:…@db`, without an address's beginning; packages and digests look the same, but for the signs."""
+"""`root:…@db` without a URL scheme. Packages and digests look the same, except for the special characters."""
 _SIGN = re.compile(r"[!#%*?+^&$~]")
 _SCHEMES = ("basic", "bearer", "token ", "key ", "apikey", "api-key", "digest ", "negotiate")
 
 
 def known(line: ScannedLine) -> Iterator[tuple[int, int, int]]:
-    """Keys of a known format: (start with what all have in common, start, end)."""
+    """Keys of a known format: (start including the common prefix, start of the secret, end)."""
     text = line.text
     for token in (_TOKEN if line.cursor < 0 else _TYPED_TOKEN).finditer(text):
         start = token.start()
@@ -107,14 +107,14 @@ def known(line: ScannedLine) -> Iterator[tuple[int, int, int]]:
 
 
 def _may_be_a_name(prefix: str, rest: str) -> bool:
-    """Whether what is typed behind a prefix with which other names begin too is no key, as far as it goes."""
+    """Whether what has been typed after an ambiguous prefix still looks like a name rather than a key."""
     if prefix not in ALSO_IN_NAMES or any(map(str.isdigit, rest)):
         return False
     return name_evidence(prefix + rest) > 0
 
 
 def without_name(line: ScannedLine) -> Iterator[Span]:
-    """Secrets that stand in addresses, headers and alone."""
+    """Secrets in URLs, in headers, and on their own."""
     if "://" in line.text:
         yield from _urls(line)
     if "@" in line.text:
@@ -139,7 +139,7 @@ def without_name(line: ScannedLine) -> Iterator[Span]:
     row = _ROW.fullmatch(line.text) if (line.literal or line.prose) and ":" in line.text else None
     if row and is_secret(row[1], Level.PASSWORD, literal=True, open_end=line.is_typed(*row.span(1))):
         yield row.span(1)
-    # A whole key without a name has digits, or is long.
+    # A complete key without a name has digits or is long.
     if line.cursor >= 0 or _DIGIT.search(line.text) is not None or _LONG.search(line.text) is not None:
         yield from _bare(line)
 
@@ -169,7 +169,7 @@ def _urls(line: ScannedLine) -> Iterator[Span]:
 
 
 def _schemes(line: ScannedLine) -> Iterator[Span]:
-    """What follows the name of a scheme: all of it in a header, from its first character on while it is typed."""
+    """The credentials after an authentication scheme; in a header, everything from the first character typed."""
     header = "authorization" in line.lower
     for match in _SCHEME.finditer(line.text):
         start, end = match.span(2)
@@ -187,7 +187,7 @@ def _schemes(line: ScannedLine) -> Iterator[Span]:
 
 
 def _is_in_header(value: str, open_end: bool) -> bool:
-    """Whether what follows `Authorization: Bearer` is a secret: neither a variable nor a word that stands for one."""
+    """Whether what follows `Authorization: Bearer` is a secret, and neither a variable nor a placeholder."""
     if open_end:
         return is_begun(value)
     return is_secret(value, Level.PASSWORD) or (len(value) >= 12 and is_secret(value, Level.SECRET))
@@ -206,12 +206,12 @@ def _bare(line: ScannedLine) -> Iterator[Span]:
 
 def _is_bare_secret(line: ScannedLine, start: int, end: int) -> bool:
     value = line.text[start:end].strip("=")
-    least = 19 if line.text[start - 1 : start] == "-" else 20  # which may be the key's own first character
+    least = 19 if line.text[start - 1 : start] == "-" else 20  # "-" may be the key's own first character
     return is_random(value, least, line.is_typed(start, end)) and not _is_part(line.text, start)
 
 
 def _is_part(text: str, start: int) -> bool:
-    """Whether a token goes on from something that says what it is: data, a digest, a path of an address."""
+    """Whether a token continues something that identifies it: base64 data, a digest, the path of a URL."""
     before = text[max(0, start - 80) : start]
     return (
         before.endswith((";base64,", "sha256:", "sha512:", " h1:"))
@@ -220,7 +220,7 @@ def _is_part(text: str, start: int) -> bool:
 
 
 def _is_made(rest: str) -> bool:
-    """Whether what follows a known prefix is no word."""
+    """Whether what follows a known prefix is not a word."""
     share = word_share(rest)
     if any(map(str.isdigit, rest)):
         if (rest.isupper() or is_hex(rest)) and len(rest) >= 12:

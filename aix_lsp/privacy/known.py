@@ -1,7 +1,7 @@
-"""Secrets that have been seen whole, and are replaced wherever else they stand, for as long as the process runs.
+"""Remembers secrets that have been seen whole, and replaces them everywhere, for as long as the process runs.
 
-What tells a secret can go: a key typed into its name, a deleted `password =`, a quote that opens before it. What was
-found before such an edit stays a secret, in this document and in every other.
+An edit can remove what gives a secret away: a key typed into its name, a deleted `password =`, a quote opened before
+it. What was found before such an edit stays a secret, in this document and in all others.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from aix_lsp.privacy.secrets import LONGEST_LINE, char_like, redact_line, style_
 
 _MOST = 256
 _MOST_CHARACTERS = 2_000_000
-"""Of text that was looked through."""
+"""Of searched text."""
 _BEFORE, _BEHIND = 8, 40
 """Lines around an edit in which a name and its value are looked for."""
 _LASTING = re.compile(r"(?=.*[^\W\d_])(?=.*[\d!#$%^&*+?@/=])\S{8,512}")
-"""Other values are words that occur elsewhere for something else."""
+"""Values worth remembering. Others are words that occur elsewhere with another meaning."""
 
 _PARTS = re.compile(r"[/:=?&@,;]")
 
@@ -37,7 +37,7 @@ class Lines(Protocol):
 
 
 class _Known:
-    """The secrets, the last seen last, and which texts were looked through for them."""
+    """The secrets, most recent last, and the texts that have been searched for them."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -57,7 +57,7 @@ def forget() -> None:
 
 
 def note(text: Lines, language: str, line: int, column: int) -> None:
-    """Remember the secrets around a place that is about to be edited, but what is being typed there."""
+    """Remember the secrets around a place that is about to be edited, except the one being typed there."""
     style, state = style_of(language), PLAIN
     first = max(0, line - _BEFORE)
     left = LONGEST_LINE
@@ -74,7 +74,7 @@ def note(text: Lines, language: str, line: int, column: int) -> None:
 
 
 def _with_parts(secret: str) -> list[str]:
-    """A secret, and its long parts: an edit may cut an address from the key at its end."""
+    """A secret and its long parts: an edit may cut a URL off from the key at its end."""
     return [secret, *(part for part in _PARTS.split(secret) if len(part) >= 12)]
 
 
@@ -90,7 +90,7 @@ def _remember(secret: str) -> None:
 
 
 def without_known(block: _Block) -> tuple[_Block, tuple[str, ...]]:
-    """Lines with every known secret in them replaced, and what stands in its place."""
+    """Lines with every known secret in them replaced, and the placeholders used."""
     if not _known.values:
         return block, ()
     key = (id(block), _known.version)

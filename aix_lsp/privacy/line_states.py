@@ -1,8 +1,7 @@
-"""Carries what one line says about the next: a name whose value is to come, the head of a table, a Kubernetes secret.
-Pure.
+"""Carries over from line to line what is to come: a name's value, a table's rows, a Kubernetes secret's data. Pure.
 
-A state is a string, so that lines can be looked up by it: a kind, and for values that are awaited the level of their
-name and the indentation of its line.
+A state is a string, so that it can be part of a cache key: a kind, and for awaited values the level of their name and
+the indentation of its line.
 """
 
 from __future__ import annotations
@@ -50,12 +49,12 @@ _SECTION = re.compile(
 _SETTING = re.compile(r"[ \t]*[\"']?[\w.-]{1,80}[\"']?[ \t]*[:=][ \t]*(?:([\"'])|())([^\s\"']{4,512})")
 _ALONE = re.compile(r"[ \t]*(?:\?[ \t]+)?[\"']?([\w-]{2,40})[\"']?[ \t]*")
 _PLAIN_SIGNS = re.compile(r"[\w.!#%*?+^&$~@:/=-]+")
-"""In a mapping, regular expressions and formats are no secrets."""
+"""In a mapping, regular expressions and format strings are not secrets."""
 _MOST_STRINGS = 8
 
 
 def expected(line: ScannedLine, state: str) -> list[Span]:
-    """The secrets that the line before has announced."""
+    """The secrets that the previous line announced."""
     if not state:
         return []
     if state in (command_lines.NEXT_CREDENTIALS, command_lines.NEXT_ARGUMENT):
@@ -134,7 +133,7 @@ def _values(line: ScannedLine, kind: str, level: Level) -> Iterator[Span]:
 
 
 def behind(line: ScannedLine, state: str) -> str:
-    """The state behind a line that is not part of a key's body."""
+    """The state after a line that is not part of a key's body."""
     text = line.text
     indent = len(text) - len(text.lstrip(" \t"))
     if kind := _KIND.match(text):
@@ -155,7 +154,7 @@ def behind(line: ScannedLine, state: str) -> str:
 
 
 def _announced(line: ScannedLine, indent: int) -> str:
-    """The state that a line begins."""
+    """The state that a line introduces."""
     if (
         "<key>" in line.text
         and (item := _ITEM_NAME.fullmatch(line.text))
@@ -187,7 +186,7 @@ def _level(name: str) -> Level | None:
 
 
 def _kept(line: ScannedLine, state: str, indent: int) -> str:
-    """What a state becomes behind a line that did not begin another."""
+    """What becomes of a state after a line that introduced no other."""
     kind, level, first = _read(state)
     if _SKIPPED.fullmatch(line.text):
         return state

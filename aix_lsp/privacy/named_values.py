@@ -1,6 +1,6 @@
-"""Secrets in a line that have a name: `password = "…"`, `"token": "…"`, `ENV SECRET_KEY …`. Pure.
+"""Finds secrets that have a name in their line: `password = "…"`, `"token": "…"`, `ENV SECRET_KEY …`. Pure.
 
-Every expression is bounded or consumes what it looks at, so that time grows with the line's length only.
+Every expression is bounded or consumes what it matches, so that time is linear in the line's length.
 """
 
 from __future__ import annotations
@@ -70,12 +70,12 @@ _CHOSEN = re.compile(r"(?=.*[A-Za-z])(?=.*\d)(?=.*[!#%*?+^&$~@])[\w.!#%*?+^&$~@-
 _LITERAL_OPS = frozenset(("=", ":", ":=", "=>", "?=", "::", "：", "＝"))
 _INTERPOLATED = re.compile(r"(?:\b[rRbB]?[fF][rR]?|\$@?)[\"'][^\"']*$|`[^`]*$")
 _ENCRYPTED = re.compile(r"\{([A-Za-z0-9+/]{8,}={0,2})(?:\}|$)")
-"""As Jenkins keeps it; its key lies beside it."""
+"""Jenkins's encrypted form; the key to decrypt it lies beside it."""
 LEVELS = {"password": Level.PASSWORD, "secret": Level.SECRET, "vendor": Level.SECRET, "key": Level.KEY}
 
 
 def named(line: ScannedLine) -> Iterator[Span]:
-    """The secrets behind names; notes in the line which name waits for a value that is still to come."""
+    """The secrets after names. Notes on the line whether a name still awaits its value."""
     if not line.tells & Tells.NAME and not (
         line.tells & Tells.VENDOR and (line.cursor >= 0 or _LONG.search(line.text))
     ):
@@ -99,7 +99,7 @@ def named(line: ScannedLine) -> Iterator[Span]:
 
 
 def _value(line: ScannedLine, name: re.Match[str], end: int, level: Level) -> Span | None:
-    """The secret behind a name; `end` is where the name's own word ends."""
+    """The secret after a name; `end` is where the name's last word ends."""
     text = line.text
     connection = _CONNECTION.match(text, end)
     if connection is None:
@@ -131,7 +131,7 @@ def _value(line: ScannedLine, name: re.Match[str], end: int, level: Level) -> Sp
 
 
 def _wait(line: ScannedLine, connection: re.Match[str], at: int, level: Level) -> None:
-    """Note that the value is to come on the next line, if nothing follows the name."""
+    """Note that the value is on the next line, if nothing follows the name."""
     follows = line.text[at:]
     ends = line.text.rstrip()
     if not (connection["op"] or connection["comma"] or connection["tag"]) or ends.endswith(("->", "=>")):
@@ -151,7 +151,7 @@ def _wait(line: ScannedLine, connection: re.Match[str], at: int, level: Level) -
 
 
 def _in_brackets(line: ScannedLine, opening: re.Match[str], level: Level) -> Span | None:
-    """A string between brackets: Perl's and Ruby's `q{…}`, Lua's `[[…]]`, typographic quotes."""
+    """A string in brackets or special quotes: Perl's and Ruby's `q{…}`, Lua's `[[…]]`, typographic quotes."""
     bracket = next(group for group in opening.groups() if group)
     start = opening.end()
     end = line.text.find(_CLOSERS.get(bracket, bracket), start, start + 512)
@@ -162,7 +162,7 @@ def _in_brackets(line: ScannedLine, opening: re.Match[str], level: Level) -> Spa
 
 
 def first_secret(line: ScannedLine, opening: re.Match[str], level: Level) -> Span | None:
-    """The first of some strings behind commas that is a secret; those behind the first have to look like one."""
+    """The first secret in a list of strings separated by commas; all but the first string must look like one."""
     found: re.Match[str] | None = opening
     for _ in range(_MOST_ARGUMENTS):
         if found is None:
@@ -204,7 +204,7 @@ def _behind_blanks(line: ScannedLine, name: re.Match[str], end: int, level: Leve
 
 
 def _unquoted(line: ScannedLine, name: int, connection: re.Match[str], at: int, level: Level) -> Span | None:
-    """A value without quotes, behind whatever connects it with its name."""
+    """An unquoted value, after the operator or keyword that connects it with its name."""
     text = line.text
     if connection["tag"]:
         return _in_element(line, at, level)
@@ -222,14 +222,14 @@ def _unquoted(line: ScannedLine, name: int, connection: re.Match[str], at: int, 
         return None
     open_end = line.is_typed(*value.span())
     if open_end and inside and level is Level.KEY and connection["op"] == "=":
-        level = Level.SECRET  # of a connection string
+        level = Level.SECRET  # part of a connection string
     if open_end and inside and value[0][0] == "{" and not _is_filled_in(text[:at], level):
         return at + 1, value.end()
     if phrase and line.is_typed(at, len(text)):
         return value.span()
     shell = _SHELL.fullmatch(text[: connection.end()]) is not None
     if connection["op"] == "=" and " " in value[0] and not phrase and not text[at - 1].isspace():
-        first = _INSIDE.match(text, at)  # a variable for one command: NAME=value program arguments
+        first = _INSIDE.match(text, at)  # a variable set for one command: NAME=value program arguments
         if first is not None and is_secret(first[0], level, literal=True, open_end=open_end):
             return first.span()
     if inside or line.literal or said:
@@ -246,7 +246,7 @@ def _unquoted(line: ScannedLine, name: int, connection: re.Match[str], at: int, 
 def _is_value_in_code(
     text: str, value: re.Match[str], level: Level, open_end: bool, shell_or_alone: tuple[bool, bool]
 ) -> bool:
-    """Whether what has no quotes is a secret where values of code have them: as in a shell, or alone in its line."""
+    """Whether an unquoted value is a secret where values may be unquoted: in a shell, or alone on its line."""
     shell, alone = shell_or_alone
     called = text[value.end() : value.end() + 1] in ("(", "[")
     if not called and level >= Level.SECRET and is_random(value[0], 16, open_end):
@@ -260,12 +260,12 @@ def _is_value_in_code(
 
 
 def _is_filled_in(before: str, level: Level) -> bool:
-    """Whether braces in the string that is open behind `before` stand for a value, as in Python's f-strings."""
+    """Whether braces in the string left open by `before` are interpolated, as in Python's f-strings."""
     return level is not Level.PASSWORD or _INTERPOLATED.search(before) is not None
 
 
 def _in_element(line: ScannedLine, at: int, level: Level) -> Span | None:
-    """An XML element's text: `<password>…</password>`."""
+    """The text of an XML element: `<password>…</password>`."""
     end = line.text.find("<", at, at + 512)
     end = len(line.text) if end < 0 else end
     typed = line.is_typed(at, end)
@@ -288,6 +288,6 @@ def _said(line: ScannedLine, at: int, level: Level) -> Span | None:
 
 
 def _is_telling(value: str) -> bool:
-    """Whether what is typed so far in prose can be a secret, and is no word that has been begun."""
+    """Whether a value typed so far in prose can be a secret, rather than the beginning of a word."""
     mixed = any(map(str.isdigit, value)) and any(map(str.isalpha, value))
     return mixed or (len(value) >= 6 and word_share(value) < 0.6)

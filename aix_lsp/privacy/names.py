@@ -1,8 +1,8 @@
-"""The names of files that hold credentials: what is never sent unless the user's own `exclude` allows it.
+"""Lists the names of files that hold credentials, which are never sent unless the user's own `exclude` allows it.
 
-Drawn from the tables that gitleaks, gitrob and shhgit keep, from GitHub's gitignore templates, and from the manuals
-of the tools named. One pattern a word, in gitignore's syntax, lower case: a file's name is compared without regard to
-case. A pattern with a slash holds at any depth of the absolute path, one that ends in a slash for all in a folder.
+Compiled from the tables of gitleaks, gitrob and shhgit, GitHub's gitignore templates, and the manuals of the tools
+named. Patterns are separated by blanks, in gitignore's syntax and in lower case: case is ignored. A pattern with a
+slash matches at any depth of the absolute path, one that ends in a slash everything in a folder.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ access-token .api-keys .api_keys jwk.json *_key.txt *-key.txt pw.txt login.txt .
 !template.env !*.example.* !*.sample.* !*.template.* !*-example.* !*-sample.* !*_example.* !*_sample.*
 """
 _CODE = "py pyi js jsx mjs ts tsx mts go rs java kt swift c h cc cpp hpp cs rb php scala ex lua dart vue"
-"""Endings of files in which a telling name is what the code is about."""
+"""Extensions of source files, which are named after what their code is about: the patterns of _IN_CODE skip them."""
 _IN_CODE = "id_* *_history creds private*key api*keys ?*.env secret_key access_token"
 
 
@@ -107,13 +107,13 @@ def _patterns() -> Iterator[str]:
 
 
 HOLDS_SECRETS = tuple(_patterns())
-"""The patterns, later ones before earlier ones."""
+"""The patterns, the one that decides first."""
 
 
 def sensitive(path: PurePath) -> RuleMatch | None:
-    """The pattern of the table that says that a file holds credentials; None where none does.
+    """The table's pattern that says that a file holds credentials, or None.
 
-    `path` is absolute, or as much of it as is known. A folder's pattern holds for all below.
+    `path` is absolute, or as much of it as is known. A folder's pattern covers everything below it.
     """
     parts = [folded(part) for part in path.parts if part not in (path.anchor, "")]
     if not parts:
@@ -121,12 +121,12 @@ def sensitive(path: PurePath) -> RuleMatch | None:
     names = [*_originals(parts[-1])]
     found = [_match([*parts[:-1], name]) for name in names]
     if any(match is not None and match.rule.allows for match in found[1:]):
-        return None  # a copy of what is made to be shared
+        return None  # a copy of a file made to be shared
     return next((match for match in found if match is not None and match.ignores), None)
 
 
 def _match(parts: list[str]) -> RuleMatch | None:
-    """What the table says of a file, or of the first folder around it that it names."""
+    """The table's verdict on a file, or on the first folder above it that the table names."""
     for end in range(1, len(parts)):
         match = _folder_match("/".join(parts[:end]))
         if match is not None:
@@ -147,12 +147,12 @@ _COPY = re.compile(
     r"|dpkg-\w{1,8}|rpm\w{1,8})$"
     r"|(?:(?: -)?[-_. ](?:bak|backup|old|orig|copy|kopie)(?:[ -]?\(?\d{1,2}\)?)?| ?\(\d{1,2}\))(?=(?:\.\w{1,12}){0,2}$)"
 )
-"""What editors, package managers and people add to a copy's name."""
+"""What editors, package managers and people add to the name of a copy."""
 _MOST_COPIES = 4
 
 
 def _originals(name: str) -> Iterator[str]:
-    """A file's name, and those of what it may be a copy of: `.env` of `.env~`, `.#.env`, `.env (1)`."""
+    """A file's name, and the names of files that it may be a copy of: `.env` for `.env~`, `.#.env`, `.env (1)`."""
     yield name
     if name.startswith(("#", ".#")):
         name = name.lstrip(".").removeprefix("#")
@@ -164,11 +164,11 @@ def _originals(name: str) -> Iterator[str]:
         name = name[: found.start()] + name[found.end() :]
         yield name
         if found[0].startswith(".s"):
-            yield name.removeprefix(".")  # Vim puts a dot before
+            yield name.removeprefix(".")  # Vim adds a leading dot
 
 
 def folded(name: str) -> str:
-    """A name as file systems that ignore case, composition and (Windows) trailing dots and streams see it."""
+    """A name as seen by file systems that ignore case, Unicode composition and (Windows) trailing dots and streams."""
     name = unicodedata.normalize("NFC", name).casefold()
     if os.name == "nt":
         name = name.partition(":")[0]
@@ -185,7 +185,7 @@ def _parsed() -> list[Rule]:
 
 
 def _may_fit(path: str) -> bool:
-    """Whether any pattern forbids a path: one look instead of one for each pattern, since of most none does."""
+    """Whether any pattern may forbid a path: one search instead of one per pattern, since most paths match none."""
     names, paths = _joined()
     return names.match(path, path.rfind("/") + 1) is not None or paths.match(path) is not None
 

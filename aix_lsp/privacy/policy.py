@@ -1,7 +1,7 @@
-"""The one place that decides whether a text may be sent: for documents, context, recall and the index on disk.
+"""Decides whether a text may be sent, for documents, context, recall and the index on disk: the only place that does.
 
-A file is judged twice, by the path as given and by the real one that links lead to. Less trusted settings can only
-forbid: a project's `!` patterns never come this far (see aix_lsp/settings).
+A file is judged twice, by the path as given and by the real path behind links. Less trusted settings can only forbid:
+a project's `!` patterns never get here (see aix_lsp/settings).
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ Kind = Literal["setting", "name", "ignored", "outside", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing of a file may leave."""
+    """Why a file must not be sent."""
 
     kind: Kind
     reason: str
-    """For the file's user to read."""
+    """For the user to read."""
     rule: str = ""
-    """The pattern that speaks, as it is written."""
+    """The pattern that decides, as written."""
     file: Path | None = None
-    """Where the rule stands; None for a setting and for the table of names."""
+    """Where the rule is; None for a setting or the table of names."""
     line: int = 0
-    """From 1; 0 where that is not known."""
+    """1-based; 0 if unknown."""
 
 
 class Privacy:
-    """Answers by URI, remembered for some seconds: a file is asked about at each keystroke."""
+    """Answers by URI, cached for a few seconds: every keystroke asks about its file."""
 
     def __init__(self, roots: Callable[[], Sequence[Path]] = tuple) -> None:
         """`roots` gives the workspace folders."""
@@ -56,18 +56,18 @@ class Privacy:
         self._roots_found = RootFinder(follow=False)
 
     def inactive_reason(self, uri: str, settings: Settings) -> str | None:
-        """Why nothing of a document may be sent, for its user to read; None where all is well."""
+        """Why nothing of a document may be sent, for its user to read; None if it may."""
         refusal = self.refusal(uri, settings)
         return refusal.reason if refusal is not None else None
 
     def refusal(self, uri: str, settings: Settings) -> Refusal | None:
-        """Why nothing of a document may be sent, with the rule that says so; None where all is well."""
+        """Why nothing of a document may be sent, with the rule that decides; None if it may."""
         roots = tuple(self._roots())
         key = (uri, tuple(settings.exclude), roots)
         return remembered(self._answers, key, lambda: self._judge(uri, tuple(settings.exclude), roots))
 
     def ignores_folder(self, folder: Path) -> bool:
-        """Whether ignore files leave out all that lies in a folder, so that nobody need look inside."""
+        """Whether ignore files exclude everything in a folder, so that it need not be searched."""
         try:
             found = self._roots_found.find(folder, tuple(self._roots()))
             return self._ignored.ignored(folder, found[0] if found else None, is_folder=True) is not None
@@ -138,13 +138,13 @@ class Privacy:
 
 
 def inactive_reason(uri: str, settings: Settings, roots: Sequence[Path] = ()) -> str | None:
-    """See Privacy.inactive_reason; remembers nothing."""
+    """See Privacy.inactive_reason; without a cache."""
     return Privacy(lambda: roots).inactive_reason(uri, settings)
 
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """One of a file's paths; `below` is what patterns see: from its workspace folder, or without the root."""
+    """One of a file's paths. Patterns are matched against `below`: relative to the workspace folder, or to the root."""
 
     path: Path
     root: Path | None
@@ -156,9 +156,9 @@ class _Named:
 
 
 def _chosen(exclude: tuple[str, ...], named: _Named) -> str | Literal[False] | None:
-    """What the setting says of a path or a folder around it: the pattern that forbids, False for one that allows.
+    """The setting's verdict on a path or a folder above it: the pattern that forbids it, or False if it is allowed.
 
-    None where it says nothing. The last pattern that fits counts.
+    None if no pattern matches. The last one that does decides.
     """
     if not exclude:
         return None

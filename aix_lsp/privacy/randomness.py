@@ -1,4 +1,4 @@
-"""Distinguishes random strings from strings made of words, and so keys from names. Pure."""
+"""Tells random strings from strings made of words, and so keys from names. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from functools import lru_cache
 from itertools import pairwise
 
-# By first letter, the letters that follow it in 95.5 % of the places in the words of Python's and npm's source.
+# For each first letter, the letters that make up 95.5 % of those that follow it in words of Python's and npm's source.
 _PAIRS = (
     "abcdgiklmnprstuvwxy baceijlorsuy cacehiklmorstuy dadeilorstu eabcdefgilmnopqrstvwxy faefilorstu "
     "gaehilnorsu haeiort iabcdefglmnoprstvxz keils ladeilnopstuy mabdeimopsu nacdefgiklnopstuv "
@@ -17,7 +17,7 @@ _PAIRS = (
 )
 _FOLLOWERS = {row[0]: frozenset(row[1:]) for row in _PAIRS.split()}
 _LIKE_A_WORD = 0.75
-"""Of a run's pairs of letters: 97 % of words reach it, and 1 to 15 % of random letters, fewer the longer they are."""
+"""Share of common letter pairs. 97 % of words reach it, and 1 to 15 % of random runs, the longer the fewer."""
 _RUNS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _HEX = re.compile(r"(?:0x)?[0-9a-fA-F]+|[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2})+")
 _UUID = re.compile(r"\{?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?")
@@ -29,12 +29,12 @@ _STEPS = {
     "d": (0.118, 0.041, 0.681, 0.160),
     "s": (0.710, 0.219, 0.020, 0.051),
 }
-"""How often each class of characters (lower case, upper case, digits, signs) follows each in 41,000 names and paths of
-Python's, npm's and C's installed sources."""
+"""How often each class of characters (lower case, upper case, digits, signs) follows each other one in 41,000 names
+and paths from the installed sources of Python, npm and C."""
 _COMMON, _UNCOMMON = math.log(0.95 / 0.48), math.log(0.05 / 0.52)
-"""Of a pair of letters in names, against random letters."""
+"""Log-likelihood ratio of a common and of an uncommon letter pair: names against random letters."""
 _LONGEST = 512
-"""More of a string says nothing more."""
+"""The rest of a longer string adds no information."""
 
 
 def is_hex(value: str) -> bool:
@@ -48,21 +48,21 @@ def is_uuid(value: str) -> bool:
 
 
 def kinds(value: str) -> int:
-    """How many of lower case, upper case and digits there are in a string."""
+    """How many of the three classes lower case, upper case and digits occur in a string."""
     return sum(any(map(kind, value)) for kind in (str.isupper, str.islower, str.isdigit))
 
 
 def entropy(value: str) -> float:
-    """Bits a character, by the frequencies of the characters in `value` itself."""
+    """Bits per character, by the frequencies of the characters in `value` itself."""
     counts = Counter(value).values()
     return -sum(count / len(value) * math.log2(count / len(value)) for count in counts)
 
 
 @lru_cache(maxsize=8192)
 def word_share(value: str) -> float:
-    """The share of the letters and digits of a string that stand in what looks like words: 1 for `user_name`.
+    """The share of a string's letters and digits that are in word-like runs: 1 for `user_name`; 1 if there are none.
 
-    About 0.2 for random letters and digits, near 0 for random letters in both cases. 1 where there are none.
+    About 0.2 for random letters and digits, near 0 for random letters in both cases.
     """
     words = total = 0
     for run in _RUNS.findall(value[:_LONGEST]):
@@ -82,16 +82,16 @@ def _is_word(run: str) -> bool:
 
 
 def mean_run(value: str) -> float:
-    """How many characters a run of one kind has on average: about 6 in names of words, 2 or 3 in random letters."""
+    """The mean length of a run of one kind of character: about 6 in names, 2 or 3 in random letters and digits."""
     return len(value) / max(1, len(_RUNS.findall(value)))
 
 
 @lru_cache(maxsize=1024)
 def name_evidence(value: str) -> float:
-    """The logarithm of how much likelier a string is as a name or a path than as random characters of its classes.
+    """The log of how much likelier a string is as a name or path than as random characters of its classes.
 
-    Of what is random, 1 in 20 of 12 characters in base64 and 1 in 2,000 of 20 letters and digits reach -5; 0 is reached
-    by 1 in 300 and by less than 1 in 4,000. Of names with 16 characters 94 in 100 are above 0, 97 above -2.
+    -5 is reached by 1 in 20 random Base64 strings of 12 characters and 1 in 2,000 of 20 letters and digits; 0 by 1 in
+    300 and less than 1 in 4,000. Of names of 16 characters, 94 % are above 0 and 97 % above -2.
     """
     value = value[:_LONGEST]
     classes = "".join(
@@ -114,7 +114,7 @@ _LOGARITHMS = {
 
 
 def is_sequence(value: str) -> bool:
-    """Whether a string is an alphabet, a row of keys, or one thing again and again."""
+    """Whether a string is an alphabet, a row of the keyboard, or a repetition."""
     value = value[:_LONGEST].lower()
     steps = sum(ord(second) - ord(first) in (0, 1) for first, second in pairwise(value))
     return steps > 0.5 * len(value) or "qwertyuiop" in value or len(set(value)) <= max(2, len(value) // 8)

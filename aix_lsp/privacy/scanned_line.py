@@ -1,4 +1,4 @@
-"""One line as the search for secrets sees it: where its strings are, and where the user is typing. Pure."""
+"""One line, scanned for secrets: where its strings are, which names it has, and where the user is typing. Pure."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ Span = tuple[int, int]
 
 
 class Style(IntEnum):
-    """What values look like in a file."""
+    """How values are written in a language."""
 
     QUOTED = 0
-    """As in most programming languages."""
+    """In quotes, as in most programming languages."""
     PROSE = 1
-    """Text for people, in which some stand without quotes."""
+    """Prose, where some values are unquoted."""
     LITERAL = 2
-    """They need no quotes: YAML, .env, shell."""
+    """Unquoted: YAML, .env, shell."""
 
 
 _QUOTES = re.compile(r"\\.|[\"'`]")
 _LONGEST_STRING = 2048
 MOST_NAMES = 128
-"""Of secrets in one part of a line; what has more is no code, and is replaced from there on."""
+"""Names of secrets in one part of a line. One with more is not code, and is replaced from there on."""
 
 
 class ScannedLine:
-    """One line, or a part of one, and what its search has found out for the next."""
+    """A line, or part of one, and what its search has found out about the next line."""
 
     def __init__(self, text: str, style: Style, cursor: int = -1, command: bool = False) -> None:
-        """`cursor`: a column where the user is typing, or -1.
+        """`cursor`: the column where the user is typing, or -1.
 
-        `command`: the line goes on with a command that the one before began.
+        `command`: the line continues a command that began on the line before.
         """
         self.text = text
         self.literal = style is Style.LITERAL
@@ -47,23 +47,22 @@ class ScannedLine:
         self.cursor = cursor
         self.command = command
         self.waits: Level | None = None
-        """A name at the line's end whose value is to come on the next."""
+        """The level of a name at the line's end whose value is on the next line."""
         self.waits_for: Literal["value", "map", "text"] = "value"
-        """What is to come: a value, a mapping with values, or a text without quotes."""
+        """What is on the next line: a value, a mapping with values, or an unquoted text."""
 
     @cached_property
     def lower(self) -> str:
-        """The text in lower case."""
         return self.text.lower()
 
     @cached_property
     def tells(self) -> int:
-        """What its words say may stand in it: bits of Tells."""
+        """What the line may contain, to judge by its words: bits of Tells."""
         return told_by(self.text)
 
     @cached_property
     def names(self) -> list[re.Match[str]]:
-        """The first names of secrets, at most one more than MOST_NAMES."""
+        """The first names of secrets, at most MOST_NAMES + 1."""
         return [*islice(NAMES.finditer(self.text), MOST_NAMES + 1)]
 
     def is_typed(self, start: int, end: int) -> bool:
@@ -71,7 +70,7 @@ class ScannedLine:
         return start <= self.cursor <= end
 
     def string(self, start: int, quote: str) -> tuple[int, int, bool]:
-        """(start, end, whether it is closed) of a string, to the line's end where nothing closes it."""
+        """(start, end, whether it is closed) of a string; an unclosed one ends with the line."""
         at, limit = start, min(len(self.text), start + _LONGEST_STRING)
         while at < limit:
             if self.text.startswith(quote, at):
@@ -89,7 +88,7 @@ class ScannedLine:
 
     @cached_property
     def _borders(self) -> list[int]:
-        """Where strings begin and end, in turn."""
+        """The columns where strings begin and end, alternately."""
         borders: list[int] = []
         quote = ""
         for match in _QUOTES.finditer(self.text):

@@ -1,7 +1,7 @@
-"""The table of keys with a known format. Source: gitleaks' rules and the vendors' own pages.
+"""Tables of key formats, and of names and calls that give secrets away. Sources: gitleaks' rules, the vendors' pages.
 
-What stands in a prefix is the same in all keys of a kind and stays; what follows is replaced. The least lengths are
-low, since a key is to be found while it is typed.
+A key's prefix is common to all keys of its kind and stays; what follows is replaced. The minimum lengths are low, so
+that a key is found while it is being typed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _W = r"[\w-]"
 _ALNUM = "[A-Za-z0-9]"
 
 _PREFIXED: tuple[tuple[str, str, int], ...] = (
-    # prefixes (separated by blanks), the characters that follow, how many at least
+    # prefixes (separated by blanks), the characters that follow, their minimum number
     ("AKIA ASIA AGPA AIDA AROA AIPA ANPA ANVA ABIA ACCA A3T", "[A-Z0-9]", 6),
     ("AKID", _ALNUM, 20),
     (
@@ -79,7 +79,7 @@ _PREFIXED: tuple[tuple[str, str, int], ...] = (
     ("sk_ sdk- api-", "[0-9a-f-]", 32),
 )
 _ELSEWHERE = (
-    # The group is what is replaced.
+    # The group is replaced.
     rf"([A-Za-z0-9]{{14}}\.atlas(?:v1?(?:\.{_W}{{0,200}})?)?)(?!\w)",
     rf"pat({_ALNUM}{{14}}\.[a-f0-9]{{0,64}})",
     rf"sl\.({_W}{{40,300}})",
@@ -128,19 +128,19 @@ def _table() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
 
 
 BY_START = _table()
-"""By the first two characters: each prefix, and the expression whose group is replaced. Not for words behind it."""
+"""By the first two characters: each prefix, and the expression whose group is replaced. For token starts."""
 _ALSO_IN_NAMES = "EAA re_ y0_ sk_ sdk- api- key- fw_ hf_ live_ ops_ ext_ sc_ pat. sat. cio aio_"
 ALSO_IN_NAMES = frozenset(_ALSO_IN_NAMES.split())
-"""Prefixes with which names begin, too: what is typed behind these has to be no name."""
+"""Prefixes that ordinary names may have, too: what follows these must not look like a name."""
 UNFINISHED = re.compile(r"[\w.=+/-]{1,1024}|$")
-"""What is typed so far of a key behind its prefix."""
+"""A key's characters after its prefix, as far as it has been typed."""
 BY_SHAPE = re.compile("|".join(f"(?:{expression})" for expression in _ELSEWHERE))
 """At the start of a token; one of the groups is replaced."""
 SITES = (
     *("hooks.", "webhook", "telegram.org/bot", "ifttt", "chat.googleapis"),
     *("infura.", "alchemy.", "/hook/", "hc-ping", "quiknode"),
 )
-"""One of these stands where WEBHOOK can match."""
+"""WEBHOOK can only match in a line that contains one of these."""
 WEBHOOK = re.compile("|".join(_ANYWHERE))
 """Anywhere in a line; one of the groups is replaced."""
 JWT = re.compile(r"(?:eyJ|ZXlK)([\w+/=-]{1,}(?:\.[\w+/=-]*){0,4})")
@@ -149,12 +149,12 @@ HASHES = re.compile(
     r"(?:\$(?:2[abxy]?\$\d\d|apr1|argon2\w{0,2}|scrypt|pbkdf2[\w-]{0,12}|[156y])\$|pbkdf2_sha\d{1,3}\$|bcrypt_sha256\$)"
     r"([\w./+=$,*-]{4,512})"
 )
-"""Of passwords, in the forms of crypt(3) and web frameworks; the group is replaced."""
+"""Password hashes, in the formats of crypt(3) and web frameworks; the group is replaced."""
 
 # Names
 
 _AT_WORD = r"(?:(?<![a-z])|(?-i:(?<=[a-z])(?=[A-Z])))"
-"""Where a word of a name begins: `pass` in `db_pass` and `dbPass`, not in `bypass`."""
+"""Where a word begins within a name: `pass` in `db_pass` and `dbPass`, not in `bypass`."""
 _IN_OTHER_LANGUAGES = """
 passwort kennwort losungswort contraseña contrasena contrasenya contrasinal wachtwoord lösenord losenord hasło haslo
 heslo geslo zaporka lozinka adgangskode passord salasana jelszó jelszo parola parool slaptažodis şifre sifre sandi
@@ -166,11 +166,11 @@ DIVIDED = (
     r"kata[ _]sandi|m[aậ]t[ _]kh[aẩ]u|كلمة[ _](?:المرور|السر)|รหัสผ่าน|पासवर्ड|"
     "contrasen\u0303a|lo\u0308senord|mot[_ ]de[_ ]passe"
 )
-"""Names of several words, or with signs that are no letters."""
+"""Names of several words, or with combining characters."""
 
 
 def _any_of(alternatives: Iterable[str]) -> str:
-    """One of some expressions that begin with a letter, grouped by it: `re` skips a group by one look at the text."""
+    """An alternation grouped by first letter: one look at the text lets `re` skip a whole group."""
     groups: dict[str, list[str]] = {}
     for alternative in alternatives:
         groups.setdefault(alternative[0], []).append(alternative[1:])
@@ -230,7 +230,7 @@ simple_bind_s simple_bind ftp ftp_tls cookies.set set_cookie setcookie
 with_credentials withcredentials as_user create_user createuser create_superuser kdf.derive cookiesession
 """
 CALLEES = (*_CALLED.split(),)
-"""Ends of the names of calls that take a password, in lower case."""
+"""The last parts of the names of calls that take a password, in lower case."""
 _ABOUT = """
 file filename path dir directory url uri endpoint host port name names type types kind length len size min max
 field fields label hint error errors message msg prompt placeholder title description text help policy rule
@@ -242,4 +242,4 @@ score reset change changed update updated create created match matches confirm s
 version public test_name arn ref reference source src style color map list usage info status event action
 """
 NOT_A_VALUE = frozenset(_ABOUT.split())
-"""Behind a secret's name, these say that the value is something about it: `password_file`, `token_type`."""
+"""After a secret's name, these say that the value is something about it: `password_file`, `token_type`."""

@@ -1,7 +1,7 @@
-"""Finds keys and passwords pasted into ordinary files, and replaces them by placeholders of the same form.
+"""Finds keys and passwords pasted into ordinary files, and replaces them by placeholders.
 
-Never used on what the user sees. A placeholder has its secret's length and kinds of characters, so that places in
-the text stay where they are and the model sees the same shape.
+Never applied to what the user sees. A placeholder has its secret's length and kinds of characters, so that positions
+stay valid and the model sees the same shape.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _PROSE_LANGUAGES = (
 _STYLES = dict.fromkeys(_LITERAL_LANGUAGES.split(), Style.LITERAL) | dict.fromkeys(
     _PROSE_LANGUAGES.split(), Style.PROSE
 )
-"""By language ids, and endings."""
+"""By language id and file extension."""
 _LONG = 4096
 _OVERLAP = 1024
 LONGEST_LINE = 16_384
-"""Characters. The texts that take longest take 2 us a character, and a line is searched in one go."""
+"""Characters. The slowest texts take 2 µs a character, and a line is searched in one go."""
 _CACHED = 1024
 _HEAD = re.compile(
     r"-----BEGIN ([A-Z0-9 ]{0,60})-----|PuTTY-User-Key-File-\d|-----BEGIN PGP (PRIVATE KEY BLOCK)-----"
@@ -48,20 +48,20 @@ _BODY_LINE = re.compile(
 _MAIL_HEAD = re.compile(r"Content-Transfer-Encoding:[ \t]*base64[ \t]*", re.IGNORECASE)
 _MAIL_LINE = re.compile(r"Content-[\w-]{1,40}:.*|[ \t]+\w{1,20}=.*|[A-Za-z0-9+/=]{1,80}", re.IGNORECASE)
 MAIL = "mail"
-"""The state in a part of a mail that is encoded: attachments, which look like nothing but random characters."""
+"""The state in an encoded part of a mail: attachments, which look like random characters throughout."""
 PRIVATE, PUBLIC = "private", "public"
-"""States in the body of a private key, or of a public thing; for all others see line_states."""
+"""The states in the body of a private key or of a public one; line_states has the others."""
 
 
 class Redacted(NamedTuple):
-    """A text without its secrets, and the placeholders for them."""
+    """A text with its secrets replaced, and the placeholders used."""
 
     text: str
     placeholders: tuple[str, ...]
 
 
 class RedactedLine(NamedTuple):
-    """A line without its secrets, and what it says about the next."""
+    """A line with its secrets replaced, and the state after it."""
 
     text: str
     placeholders: tuple[str, ...]
@@ -70,12 +70,12 @@ class RedactedLine(NamedTuple):
 
 
 def style_of(language: str) -> Style:
-    """What values look like in files of a language (LSP id, or a file's ending)."""
+    """How values are written in a language (LSP id or file extension)."""
     return _STYLES.get(language.lower(), Style.QUOTED)
 
 
 def redact(text: str, language: str = "") -> Redacted:
-    """Replace the secrets in a whole text; lengths and line endings stay."""
+    """Replace the secrets in a text; its length and line endings stay the same."""
     lines, placeholders, _ = redact_lines(text.split("\n"), PLAIN, style_of(language))
     return Redacted("\n".join(lines), placeholders) if placeholders else Redacted(text, ())
 
@@ -83,7 +83,7 @@ def redact(text: str, language: str = "") -> Redacted:
 def redact_lines(
     lines: Iterable[str], state: str, style: Style
 ) -> tuple[Sequence[str], tuple[str, ...], str]:
-    """Lines without their secrets, what stands in place of those, and the state behind the last line."""
+    """Lines with their secrets replaced, the placeholders used, and the state after the last line."""
     found: list[str] = []
     placeholders: list[str] = []
     for line in lines:
@@ -95,7 +95,7 @@ def redact_lines(
 
 
 def redact_line(line: str, state: str, style: Style, cursor: int = -1) -> RedactedLine:
-    """One line, with or without its ending. `cursor` is a column where the user is typing, or -1."""
+    """One line, with or without its line ending. `cursor` is the column where the user is typing, or -1."""
     if len(line) > LONGEST_LINE:
         return _part_of_line(line, state, style, cursor)
     if cursor < 0 and len(line) <= _CACHED:
@@ -104,9 +104,9 @@ def redact_line(line: str, state: str, style: Style, cursor: int = -1) -> Redact
 
 
 def _part_of_line(line: str, state: str, style: Style, cursor: int) -> RedactedLine:
-    """A line that is too long to search, such as minified code or data: only what stands around the cursor, if any.
+    """A line too long to search, such as minified code or data: only the text around the cursor, if that is in it.
 
-    The rest is blank, and what it says about the next line is not known; a private key's body goes on below it.
+    The rest is blank, and the state after it is unknown; a private key's body continues on the next line.
     """
     content = line.rstrip("\r\n")
     ending = line[len(content) :]
@@ -114,7 +114,7 @@ def _part_of_line(line: str, state: str, style: Style, cursor: int) -> RedactedL
         return RedactedLine(ending, (), state)
     first, behind = max(0, cursor - LONGEST_LINE // 2), cursor + LONGEST_LINE // 2
     part = _redact_line(content[first:behind], state, style, cursor - first)
-    # A secret that the part's edge cuts may tell nothing of itself.
+    # A secret cut by the part's edge may not be recognisable.
     start, end = _OVERLAP if first else 0, len(part.text) - (_OVERLAP if behind < len(content) else 0)
     text = " " * (first + start) + part.text[start:end] + " " * (len(content) - first - end) + ending
     return RedactedLine(text, part.placeholders, part.state, part.secrets)
@@ -146,12 +146,12 @@ def _redact_line(line: str, state: str, style: Style, cursor: int) -> RedactedLi
 
 @lru_cache(maxsize=16384)
 def _remembered(line: str, state: str, style: Style) -> RedactedLine:
-    """All lines but the last are the same from keystroke to keystroke."""
+    """Cached, since all lines but the one being typed are the same from keystroke to keystroke."""
     return _redact_line(line, state, style, -1)
 
 
 def spans_of(line: str, state: str, style: Style, cursor: int = -1) -> tuple[list[Span], str]:
-    """What is secret in a line: bodies of keys, and what is found between them."""
+    """The secrets in a line (bodies of keys, and any secrets between them), and the state after it."""
     spans: list[Span] = []
     at = 0
     while state in (PRIVATE, PUBLIC) or (head := _head(line, at)) is not None:
@@ -206,7 +206,7 @@ def _ordinary(line: str, state: str, style: Style, cursor: int) -> tuple[list[Sp
 
 
 def char_like(char: str) -> str:
-    """What stands in a placeholder for a character of a secret."""
+    """The placeholder for a character of a secret."""
     if char.isdigit():
         return "0"
     if char.isalpha():
@@ -215,7 +215,7 @@ def char_like(char: str) -> str:
 
 
 def _merged(spans: list[Span]) -> list[Span]:
-    """Spans in order, those that overlap made one."""
+    """Sorted spans, overlapping ones merged."""
     kept: list[Span] = []
     for start, end in sorted(spans):
         if kept and start < kept[-1][1]:
@@ -226,13 +226,13 @@ def _merged(spans: list[Span]) -> list[Span]:
 
 
 def encodable(string: str) -> str:
-    """The string without lone surrogates, which JSON lets in and UTF-8 does not."""
+    """The string without lone surrogates, which JSON allows and UTF-8 does not."""
     return string.encode("utf-8", "replace").decode("utf-8")
 
 
 def secrets_in(line: ScannedLine) -> list[Span]:
-    """Every secret in a line, of all kinds; where two overlap, the surer one comes first. A key of a known format is
-    given without the beginning that all keys of its kind share.
+    """Every secret in a line, of all kinds. Keys of a known format win over what overlaps them; their prefix is no part
+    of the span.
     """
     known = list(key_shapes.known(line))
     found: list[Span] = [
@@ -248,7 +248,7 @@ def secrets_in(line: ScannedLine) -> list[Span]:
 
 
 def _without(spans: list[Span], begin: int, stop: int) -> Iterator[Span]:
-    """What is left of spans beside one that is surer."""
+    """What remains of spans outside a more certain one."""
     for start, end in spans:
         if end <= begin or stop <= start:
             yield start, end

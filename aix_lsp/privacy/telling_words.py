@@ -1,7 +1,7 @@
-"""Decides from a line's words whether searching it for names, calls or commands can find anything. Pure.
+"""Decides by a line's words whether searching it for names, calls or commands can find anything. Pure.
 
-Nearly all lines of a document have none of them, and words recur: what each says is remembered, so that most lines are
-passed over for the price of a look-up per word.
+Almost no line has such words, and words recur: the verdict on each is cached, so that most lines cost one look-up per
+word.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from aix_lsp.privacy.secret_kinds import BY_START, CALLEES, DIVIDED, NAMES, NOT_
 
 
 class Tells(IntEnum):
-    """What a line's words say may stand in it: bits, of which a line has several."""
+    """What a line may contain, to judge by its words: bits, of which several may be set."""
 
     NAME = 1
-    """A name of a secret (secret_kinds.NAMES)."""
+    """The name of a secret (secret_kinds.NAMES)."""
     VENDOR = 2
     """A vendor's name, which counts only beside something long."""
     CALL = 4
@@ -30,7 +30,7 @@ class Tells(IntEnum):
     SCHEME = 64
     """`Bearer …`"""
     OTHER = 128
-    """What else is looked for: the start of a key of a known format, a long word, a few names of functions."""
+    """Anything else worth a search: the prefix of a key of a known format, a long word, the names of some functions."""
 
 
 _WORD = re.compile(r"[^\W\d]+")
@@ -39,7 +39,7 @@ _DIVIDED = re.compile(
     + DIVIDED,
     re.IGNORECASE,
 )
-"""Names of which no single word is one."""
+"""Names of several words, of which no single word is a name."""
 _DIVIDED_WORDS = (
     "session",
     "connection",
@@ -90,7 +90,7 @@ _STARTS = tuple(prefix for prefix in _PREFIXES if "." not in prefix)
 _STARTS_WITH_POINT = frozenset(prefix.partition(".")[0] for prefix in _PREFIXES if "." in prefix)
 _LONG_WORD = 20
 _NEEDS_A_LOOK = re.compile(r"[/@$\\^`-]|on >|<<<|:\*:|[\w.~+=]{3}\d|\d[\w.~+=]{3}")
-"""Of what no word tells: addresses, options, and numbers within something longer."""
+"""What words cannot tell: URLs, options, and digits within something longer."""
 _MOST_WORDS, _LONGEST_WORD, _OVERLAP = 65536, 64, 32
 _OF_NO_ACCESS = (
     "change",
@@ -104,18 +104,18 @@ _OF_NO_ACCESS = (
 )
 _REST_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _judged: dict[str, int] = {}
-"""What words say, of those met lately."""
+"""The verdict on each word met lately: bits of Tells."""
 _silent: set[str] = set()
-"""Those of them that say nothing."""
+"""The words among them whose verdict is 0."""
 
 
 def is_plain(text: str) -> bool:
-    """Whether nothing in a whole line can be a secret, or say that the next line holds one. True for most lines."""
+    """Whether a whole line can neither contain a secret nor announce one on the next line. True for most lines."""
     return _NEEDS_A_LOOK.search(text) is None and _silent.issuperset(_WORD.findall(text))
 
 
 def told_by(text: str) -> int:
-    """What the words of a line say may stand in it, at least: bits of Tells."""
+    """What a line may contain, to judge by its words: bits of Tells."""
     words = _WORD.findall(text)
     if _silent.issuperset(words):
         return 0
@@ -178,7 +178,7 @@ def is_whole(name: str, rest: str) -> bool:
 
 
 def says_what_for(text: str, start: int) -> bool:
-    """Whether a token is one of those that stand for a place in a list or an attempt: `ChangeToken`, `next_token`."""
+    """Whether a token is only a position in a list or an attempt: `ChangeToken`, `next_token`."""
     return text[max(0, start - 16) : start].lower().rstrip("_-").endswith(_OF_NO_ACCESS)
 
 
@@ -187,6 +187,6 @@ def is_public(text: str, start: int) -> bool:
 
 
 def is_about(rest: str) -> bool:
-    """Whether a name goes on so that its value is something about the secret: `password_file`."""
+    """Whether a name continues so that its value is something about the secret: `password_file`."""
     words = (word.lower() for word in _REST_WORD.findall(rest))
     return any(word in NOT_A_VALUE or word.removesuffix("s") in NOT_A_VALUE for word in words)

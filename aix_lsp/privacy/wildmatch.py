@@ -1,4 +1,4 @@
-"""One gitignore pattern as a regular expression that does not backtrack. Source: git's wildmatch.c."""
+"""Translates gitignore patterns to regular expressions that do not backtrack. Source: git's wildmatch.c."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 _KEPT = 2048
-"""Expressions, of the patterns of one file at least (globs.MOST_WILD)."""
+"""Cached expressions: at least those of one file (globs.MOST_WILD)."""
 _SPECIAL = re.compile(r"[*?\[\\]")
 _CLASSES = {
     "alnum": "a-zA-Z0-9",
@@ -26,7 +26,7 @@ _CLASSES = {
 
 @lru_cache(maxsize=4 * _KEPT)
 def expression(pattern: str, anchored: bool) -> re.Pattern[str] | None:
-    """None for a pattern that git matches with nothing."""
+    """A pattern as an expression for a whole path (`anchored`) or name; None if git never matches it."""
     special = _SPECIAL.search(pattern)
     head = pattern[: special.start()] if special else pattern
     body = _translate(pattern[len(head) :], anchored)
@@ -34,8 +34,8 @@ def expression(pattern: str, anchored: bool) -> re.Pattern[str] | None:
 
 
 def _translate(pattern: str, paths: bool) -> str | None:
-    """A pattern as an expression. After a star, the next part is taken where it first fits, and never again
-    elsewhere (an atomic group), which finds the same matches without backtracking.
+    """A pattern as an expression. After a star, the next part is matched at its first occurrence only (by an atomic
+    group), which finds the same matches without backtracking.
     """
     chunks: list[str] = [""]
     stars: list[str] = []
@@ -61,7 +61,7 @@ _ANY, _IN_NAME, _FOLDERS = "any", "in name", "folders"
 
 
 def _star(pattern: str, at: int, end: int, paths: bool) -> tuple[str, int]:
-    """The kind of star that stands from `at` to `end`, and where the pattern goes on."""
+    """The kind of the star from `at` to `end`, and where the pattern continues."""
     if not paths:
         return _ANY, end
     at_start = at == 0 or pattern[at - 1] == "/"
@@ -76,7 +76,7 @@ def _star(pattern: str, at: int, end: int, paths: bool) -> tuple[str, int]:
 
 
 def _joined(chunks: list[str], stars: list[str]) -> str:
-    """Chunks with stars between them. A run of chunks between two `**/` is itself found where it first fits."""
+    """Chunks with stars between them. A run of chunks between two `**/` is matched at its first occurrence, too."""
     runs: list[tuple[list[str], list[str]]] = [([chunks[0]], [])]
     wide: list[str] = []
     for star, chunk in zip(stars, chunks[1:], strict=True):
@@ -103,7 +103,7 @@ def _run(chunks: list[str], stars: list[str], last: bool) -> str:
 
 
 def _one(pattern: str, at: int, paths: bool) -> tuple[str, int] | None:
-    """The expression of the text at `at`, which is no star, and where the pattern goes on."""
+    """The expression for the element at `at`, which is not a star, and where the pattern continues."""
     char = pattern[at]
     if char == "?":
         return ("[^/]" if paths else "."), at + 1
@@ -115,7 +115,7 @@ def _one(pattern: str, at: int, paths: bool) -> tuple[str, int] | None:
 
 
 def _bracket(pattern: str, at: int, paths: bool) -> tuple[str, int] | None:
-    """A bracket expression; None where it does not end or names an unknown class."""
+    """A bracket expression; None if it is not closed or names an unknown class."""
     at += 1
     negated = pattern[at : at + 1] in ("!", "^")
     at += negated
@@ -142,7 +142,7 @@ def _bracket(pattern: str, at: int, paths: bool) -> tuple[str, int] | None:
             high = _literal(pattern, at + 1)
             if high is None:
                 return None
-            # Of a range that runs backwards, git takes the first character.
+            # Of a reversed range, git takes the first character.
             last = f"-{re.escape(high[0])}" if char <= high[0] else ""
             inside.append(re.escape(char) + last)
             at = high[1]
@@ -152,7 +152,7 @@ def _bracket(pattern: str, at: int, paths: bool) -> tuple[str, int] | None:
 
 
 def _class_end(pattern: str, at: int) -> int:
-    """Where the ":" of a class's ":]" stands; 0 where the bracket is a plain character."""
+    """The position of the ":" in a class's ":]"; 0 if the bracket is a plain character."""
     end = pattern.find("]", at + 2)
     return end - 1 if end > at + 2 and pattern[end - 1] == ":" else 0
 
