@@ -9,22 +9,23 @@ import psutil
 
 
 class Elasticity:
-    """Decides when the engine gives the memory of its KV cache back: after a long pause, or when memory is short."""
+    """Gives memory back after a long pause, or while the computer is short of it."""
 
     SHORT = 0.05
-    """Share of the computer's memory below which it is short."""
+    """Memory is short when less than this share of the computer's is available."""
     AGAIN_S = 10.0
-    """How long it waits before it gives back once more what was computed meanwhile, while memory is short."""
+    """While memory is short: seconds until what has been cached since is given back, too."""
 
     def __init__(self, idle_s: float, free: Callable[[], float | None], now: float) -> None:
-        """`idle_s` 0 keeps everything; `free` tells what share of the memory is available, None where unknown."""
+        """`idle_s`: seconds without requests, 0 for never. `free` returns the share of memory available, None if
+        unknown."""
         self._idle_s = idle_s
         self._free = free
         self._busy_at = now
         self._given_at = -math.inf
 
     def due(self, now: float, active: bool) -> bool:
-        """Whether to give back now; to be asked twice a second. `active` is whether there are requests."""
+        """Whether to give memory back now; to be called twice a second. `active`: whether there are requests."""
         if active:
             self._busy_at = now
         if not self._idle_s or self._given_at > self._busy_at or now - self._given_at < self.AGAIN_S:
@@ -37,7 +38,7 @@ class Elasticity:
 
 
 def free_share() -> float | None:
-    """The share of the computer's memory that can be had without swapping; None where unknown."""
+    """The share of the computer's memory that is available without swapping; None if unknown."""
     try:
         memory = psutil.virtual_memory()
     except (OSError, NotImplementedError, RuntimeError):

@@ -1,9 +1,7 @@
-"""The engine as the rest of its process sees it: requests in, event streams out. Knows no HTTP, no text, no
-torch.
+"""The engine as the rest of its process sees it: requests in, event streams out. Knows nothing of HTTP, text or torch.
 
-One thread owns the scheduler and the runner. Others put requests into its inbox and set their `cancelled`
-flag, which is looked at when the inbox is read, when a step is planned, between the model's layers, and
-before anything is told.
+One thread owns the scheduler and the runner. Other threads put requests into its inbox and set their `cancelled` flag,
+which it checks when it reads the inbox, when it plans a step, between the model's layers, and before it emits an event.
 """
 
 from __future__ import annotations
@@ -29,11 +27,11 @@ _LONGEST_WAIT_S = 0.25
 
 
 class QueueFull(Exception):
-    """Too many requests wait already. The message is for the user."""
+    """Too many requests are waiting. The message is for the user."""
 
 
 class EngineStopped(Exception):
-    """The engine takes no more requests."""
+    """The engine accepts no more requests."""
 
 
 class Engine:
@@ -44,9 +42,9 @@ class Engine:
     ) -> None:
         self.metrics = metrics or EngineMetrics()
         self.capacity = min(runner.context_length, (runner.page_count - 1) * runner.page_size)
-        """How many tokens, prompt and generated, a sequence may have."""
+        """The most tokens of one sequence, prompt and generated text together."""
         self.pool_tokens = (runner.page_count - 1) * runner.page_size
-        """How many tokens all sequences may have together."""
+        """The most tokens of all sequences together."""
         self._limits = limits or StepLimits()
         self._signals = Signals()
         self._stepper = Stepper(runner, self._tell, self._signals, self.metrics, self._limits)
@@ -67,7 +65,7 @@ class Engine:
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> bool:
-        """End all requests and the thread. False where the thread does not end."""
+        """End all requests and the thread. Returns False if the thread does not end in time."""
         self.cancel_all()
         self._inbox.put(None)
         if self._thread.is_alive() and not self._abandoned:
@@ -75,7 +73,7 @@ class Engine:
         return not self._thread.is_alive()
 
     def cancel_all(self) -> None:
-        """Take no more requests and cancel those that are here."""
+        """Accept no more requests and cancel all present ones."""
         with self._lock:
             self._stopped = True
         for request in list(self._streams):
@@ -83,23 +81,22 @@ class Engine:
 
     @property
     def active(self) -> int:
-        """How many requests have not ended."""
         return len(self._streams)
 
     def step_in_flight(self) -> tuple[float, float]:
-        """When the step in flight began, and for how many seconds it has been running; zeros between steps."""
+        """(when the step in flight began, how many seconds it has been running); zeros between steps."""
         flight = self._stepper.flight
         return (flight.began, time.monotonic() - flight.began) if flight is not None else (0.0, 0.0)
 
     def give_up_step(self, message: str) -> None:
-        """Fail the requests of the step in flight, which then ends before its next layer."""
+        """Fail the requests of the step in flight, which makes it end before its next layer."""
         flight = self._stepper.flight
         for request in flight.requests if flight is not None else ():
             request.failure = message
             self.cancel(request)
 
     def abandon(self, message: str) -> None:
-        """Fail all requests without the engine's thread, which hangs, and take no more."""
+        """Fail all requests although the engine's thread hangs, and accept no more."""
         with self._lock:
             self._stopped = self._abandoned = True
             streams = list(self._streams.values())
@@ -110,10 +107,10 @@ class Engine:
         outbox.flush()
 
     def submit(self, request: Request, stream_key: str = "", ended: Ended | None = None) -> EventStream:
-        """Queue a request; one of the same client and `stream_key` that has not ended is cancelled for it.
+        """Queue a request; it supersedes the same client's unfinished request with the same `stream_key`.
 
-        `ended` is called with its end on the event loop, whoever reads the stream.
-        Must be called on the event loop that will read the stream. Raises QueueFull, EngineStopped.
+        `ended` is called on the event loop with the terminal event, even if nobody reads the stream. Must be called on
+        the event loop that will read the stream. Raises QueueFull, EngineStopped.
         """
         stream = EventStream(partial(self.cancel, request), ended)
         with self._lock:
@@ -126,7 +123,7 @@ class Engine:
             self._per_client[request.client] = self._per_client.get(request.client, 0) + 1
             older = newest
             if newest is not None and newest.arrival > request.arrival:
-                # A large prompt takes longer to lay out than a small one that came after it.
+                # A small prompt may overtake a large one that was submitted earlier but takes longer to lay out.
                 older = request
             elif stream_key:
                 request.stream_key = stream_key
@@ -147,7 +144,7 @@ class Engine:
             raise QueueFull("this client has too many requests waiting; try again in a moment")
 
     def cancel(self, request: Request) -> None:
-        """End a request as soon as can be. Its stream still gets its terminal event."""
+        """End a request as soon as possible. Its stream still gets a terminal event."""
         with self._lock:
             if request.cancelled or request.finished:
                 return
@@ -159,9 +156,7 @@ class Engine:
         self._inbox.put(request)
 
     def _no_longer_wanted(self, request: Request) -> None:
-        """Let a request not count against the limits; one that is cancelled must not keep its successors
-        out.
-        """
+        """Stop counting a request against the limits: a cancelled one must not block its successors."""
         if request not in self._wanted:
             return
         self._wanted.remove(request)
@@ -175,12 +170,12 @@ class Engine:
             del self._newest[key]
 
     def give_back(self) -> None:
-        """Have the memory of the KV cache given back, between two steps, as far as no request uses it."""
+        """Have the engine's thread give unused memory of the KV cache back, between two steps."""
         self._giving_back = True
         self._inbox.put(None)
 
     def read_metrics(self) -> EngineMetrics:
-        """The metrics as they are now."""
+        """The metrics, brought up to date."""
         self.metrics.read(self._stepper.scheduler)
         return self.metrics
 
@@ -196,10 +191,10 @@ class Engine:
         self._outbox.flush()
 
     def _turn(self) -> None:
-        """Read the inbox and run a step; wait for mail where there is nothing to run.
+        """Read the inbox and run a step; wait for requests if there is nothing to run.
 
-        What a step told is handed over once the next is planned: the loop then works while the model computes, and
-        does not take Python's lock away from the planning.
+        A step's events are delivered once the next step is planned: the event loop then works while the model computes,
+        and does not compete with the planning for Python's lock.
         """
         with contextlib.suppress(queue.Empty):
             while True:
@@ -228,7 +223,7 @@ class Engine:
             self._stepper.add(request)
 
     def _tell(self, request: Request, event: Event) -> None:
-        """Called by the stepper for each event. Once abandoned, no more events are delivered."""
+        """Called by the stepper with each event. After `abandon`, none is delivered any more."""
         if isinstance(event, Finished | Failed):
             with self._lock:
                 stream = self._streams.pop(request, None)

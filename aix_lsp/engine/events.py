@@ -19,11 +19,11 @@ class TokenLogprob:
     top: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(slots=True)  # freezing takes three times as long, in each row of each step
+@dataclass(slots=True)  # a frozen one takes three times as long to make, for each row of each step
 class Piece:
-    """More text of one candidate, from `tokens` tokens whose log-probabilities (nats) sum up to `logprob`.
+    """More text of one candidate, from `tokens` tokens; `logprob` is the sum of their log-probabilities (nats).
 
-    `reason` is set on the candidate's last piece.
+    `reason` is set on the candidate's last piece only.
     """
 
     index: int
@@ -35,7 +35,7 @@ class Piece:
 
 
 def joined(pieces: Sequence[Piece]) -> Piece:
-    """Pieces of one candidate, one after the other, as one."""
+    """Merge successive pieces of one candidate."""
     if len(pieces) == 1:
         return pieces[0]
     return Piece(
@@ -50,9 +50,9 @@ def joined(pieces: Sequence[Piece]) -> Piece:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A request's first token is there; what its prompt cost, for a client that will not wait for the end.
+    """A request has its first token. Tells what the prompt cost, for clients that do not stay until the end.
 
-    Times in milliseconds since it was submitted.
+    Times are in milliseconds since submission.
     """
 
     prompt_tokens: int
@@ -63,7 +63,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A request's end, and what it cost. Times in milliseconds since it was submitted."""
+    """A request has ended; what it cost. Times are in milliseconds since submission."""
 
     prompt_tokens: int
     cached_tokens: int
@@ -74,7 +74,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A request's end by an error. The message is for the user."""
+    """A request has ended with an error. The message is for the user."""
 
     message: str
 

@@ -1,4 +1,4 @@
-"""A thread that computes for an event loop and does not keep the process from exiting."""
+"""A thread that computes for an event loop without keeping the process from exiting."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ T = TypeVar("T")
 
 
 class DaemonThread(Executor):
-    """One daemon thread that runs calls in order. The pools of the standard library are joined at exit, however long
-    a call in them takes.
+    """One daemon thread that runs calls in order. The standard library's pools are joined at exit, however long a call
+    takes.
     """
 
     def __init__(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Loads a model and starts its engine, on the thread that it is called on. Imports torch only then."""
+"""Loads a model and starts its engine, on the calling thread. Only then imports torch."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 Load = Callable[[EngineOptions, Progress], LoadedModel]
 
 _KEPT_PRIMITIVES = "32"
-"""Matrix products that torch's oneDNN keeps prepared, one for each number of rows that came by. It would keep 1,024
-twice over, 0.6 MiB each."""
+"""Matrix products that torch's oneDNN keeps prepared, one per number of rows. By default it keeps twice 1,024, of
+0.6 MiB each."""
 
 
 def load_model(options: EngineOptions, progress: Progress) -> LoadedModel:
@@ -37,7 +37,7 @@ def load_model(options: EngineOptions, progress: Progress) -> LoadedModel:
 
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
-    """No collections meanwhile: what is imported and loaded stays, and walking it took a fifth of a start."""
+    """Without garbage collections: what is imported and loaded stays, and scanning it took a fifth of a start."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -62,10 +62,10 @@ def start_model(
         raise ModelError(
             f"the model {options.model} cannot be loaded ({error}); choose another (setting model)"
         ) from error
-    # What loading made stays for good: without this each full collection walks the libraries' million
-    # objects, some 100 ms in the middle of somebody's suggestion.
+    # What loading created stays for good. Otherwise each full collection scans the libraries' million objects, which
+    # takes some 100 ms in the middle of a suggestion.
     gc.collect()
     gc.freeze()
-    memory.give_back()  # building a large vocabulary's tables leaves up to 200 MB
+    memory.give_back()  # building the tables of a large vocabulary leaves up to 200 MB
     metrics.load_seconds.set(time.monotonic() - started)
     return served

@@ -19,14 +19,14 @@ _STEPS = (0.0, 1.0, 2.0, 4.0, 8.0)
 _ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 _TOKENS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
-# Every counter would come with a second series that says when it was made.
+# Without this, every counter comes with a second series for its creation time.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class EngineMetrics:
-    """All metrics of one engine; an attribute's name, behind `aix_`, is the metric's. Times in seconds.
+    """All metrics of one engine. A metric is named after its attribute, prefixed with `aix_`. Times are in seconds.
 
-    What is observed once a row of a step must be cheap: an observation costs about 1 µs.
+    Anything observed for each row of a step must be cheap: an observation costs about 1 µs.
     """
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ class EngineMetrics:
             self.prompt_tokens_computed.labels(part).inc(length - cached)
 
     def read(self, scheduler: Scheduler) -> None:
-        """Take over what the scheduler counts itself. From any thread: the figures may be a step apart."""
+        """Update the metrics that the scheduler counts itself. From any thread: the figures may be a step apart."""
         pool, sequences = scheduler.cache.pool, scheduler.sequences
         for state, count in (("free", pool.free), ("cached", pool.cached), ("held", pool.held)):
             self.pool_pages.labels(state).set(count)
@@ -133,7 +133,7 @@ class EngineMetrics:
         self._reach(self.draft_tokens_accepted, scheduler.drafter.accepted)
 
     def _reach(self, counter: Counter, total: int) -> None:
-        """Bring a counter to a total that is kept elsewhere, and that begins at 0 with each scheduler."""
+        """Raise a counter to a total that is kept elsewhere and starts again at 0 with each scheduler."""
         before = self._reached.get(counter, 0)
         counter.inc(total - before if total >= before else total)
         self._reached[counter] = total

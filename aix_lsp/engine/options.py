@@ -1,6 +1,6 @@
-"""The engine process's start options, and the description of a loaded model. Imports no torch, no transformers.
+"""The engine process's options, and the description of a loaded model. Does not import torch or transformers.
 
-`EngineOptions` are the settings marked as the engine's, in `aix_lsp/settings/table.py`.
+`EngineOptions` are the settings that `aix_lsp/settings/table.py` marks as the engine's.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from aix_lsp.settings.table import EngineOptions
 __all__ = ["EngineOptions", "Listen", "LoadedModel", "ModelError", "Progress"]
 
 Progress = Callable[[str, float], None]
-"""Called with the stage of loading ("weights", "quantize", …) and its fraction, 0 to 1."""
+"""Called with the stage of loading ("weights", "quantize", …) and how much of it is done, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model that is ready to run.
 
-    `tokenizer` is a fast transformers tokenizer (`PreTrainedTokenizerBase` with a `backend_tokenizer`), or what of
-    one `aix_lsp.engine.model.prepared.StoredTokenizer` offers.
+    `tokenizer` is a fast transformers tokenizer (`PreTrainedTokenizerBase` with a `backend_tokenizer`), or a
+    `StoredTokenizer` (aix_lsp.engine.model.prepared), which has the same attributes as far as they are used.
     `context_length` and the special ids are the model's own; `eos_token_ids` may be empty.
     """
 
@@ -35,12 +35,12 @@ class LoadedModel:
     context_length: int
     eos_token_ids: frozenset[int]
     parameters: int = 0
-    """How many weights it has; 0 where that is not known."""
+    """The number of weights; 0 if unknown."""
     weight_bytes: int = 0
     pool_bytes: int = 0
-    """Bytes of the KV pool; on a CPU its pages take memory when they are first written."""
+    """Bytes of the KV pool; on a CPU, its pages take memory only once they are written to."""
     running: str = ""
-    """How it is computed and why, for people: the path, the kernels, what the check found."""
+    """How the model is computed and why, for people: code path, kernels, result of the check."""
 
 
 class ModelError(Exception):
@@ -49,7 +49,7 @@ class ModelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where the engine listens and how long it stays. Either `uds` or `host` and `port` are used."""
+    """Where the engine listens, and for how long. Either `uds`, or `host` and `port` are used."""
 
     uds: str = ""
     host: str = ""
@@ -57,6 +57,6 @@ class Listen:
     token_file: str = ""
     lock: str = ""
     idle_exit_s: float = 600.0
-    """Seconds without a client before the engine leaves; 0 never leaves."""
+    """Seconds without a client before the engine exits; 0 for never."""
     step_limit_s: float = 30.0
-    """Seconds that one step of the model may take before it is given up; 0 for any."""
+    """Seconds that a step may take before it is aborted; 0 for no limit."""

@@ -1,6 +1,4 @@
-"""The engine process from start to end: lock, socket, server, loading, shutdown. Knows no tokens and no HTTP
-routes.
-"""
+"""The engine process from start to end: lock, socket, server, loading, shutdown. Knows no tokens and no HTTP routes."""
 
 from __future__ import annotations
 
@@ -46,7 +44,7 @@ from aix_lsp.engine.watchdog import Watchdog
 log = logging.getLogger(__name__)
 
 ALREADY_RUNNING = 75
-"""Exit status (EX_TEMPFAIL) of an engine that found another one at its place."""
+"""Exit status (EX_TEMPFAIL) of an engine that found another one already running."""
 HANGS = 70
 """Exit status (EX_SOFTWARE) of an engine whose model hung in a step."""
 _SWITCH_INTERVAL_S = 0.0005
@@ -55,17 +53,15 @@ _LOOK_EVERY_S = 0.5
 _KEEP_ALIVE_S = 600
 _GRACE_S = 2
 _STOP_S = 1.0
-"""How long leaving waits for the step in flight; the process then ends without it."""
+"""Seconds that shutdown waits for the step in flight; the process then ends without it."""
 _END_S = 4.5
-"""When a process that was told to leave is ended, whatever it does."""
+"""Seconds after a request to exit at which the process ends, whatever it is doing."""
 
 
 def run(options: EngineOptions, listen: Listen, load: Load | None = None) -> int:
-    """Serve until idle, told to stop, or unable to; returns the exit status. `load` replaces the usual
-    loader.
-    """
-    # The step thread computes in Python between operations; at the default of 5 ms the event loop would wait
-    # for it.
+    """Serve until idle, told to stop, or unable to; returns the exit status. `load` replaces the usual loader."""
+    # The step thread runs Python code between operations; with the default interval of 5 ms, the event loop would have
+    # to wait for it.
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
         token = token_of(listen)
@@ -86,17 +82,17 @@ def run(options: EngineOptions, listen: Listen, load: Load | None = None) -> int
 
 
 def end(process: EngineProcess, status: int) -> int:
-    """Leave with `status`; at once where a thread cannot be ended."""
+    """Exit with `status`; immediately if some thread cannot be ended."""
     if process.loading.is_alive() or not process.stopped:
-        # Python cannot end a thread that is deep in an import, a download or a step; waiting for it would
-        # take minutes.
+        # Python cannot end a thread that is deep in an import, a download or a step, and waiting for it would take
+        # minutes.
         logging.shutdown()
         os._exit(status)
     return status
 
 
 def run_loop(process: EngineProcess, listener: socket) -> int:
-    """Run a process on an event loop of its own; returns its exit status."""
+    """Run a process on its own event loop; returns its exit status."""
     try:
         uvloop = importlib.import_module("uvloop")
     except ImportError:
@@ -108,7 +104,7 @@ def run_loop(process: EngineProcess, listener: socket) -> int:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to us: uvicorn would raise them again after its end, and the status would not be 0."""
+    """Leaves signals to us: uvicorn would raise them again at its end, so that the exit status would not be 0."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -116,10 +112,10 @@ class _Server(uvicorn.Server):
 
 
 class EngineProcess:
-    """One run of the engine process, on its event loop. What serves more than one user derives from it."""
+    """One run of the engine process, on its event loop. The servers for several users derive from it."""
 
     end_s = _END_S
-    """When the process is ended after it was told to leave, whatever it does."""
+    """Seconds after a request to exit at which the process ends, whatever it is doing."""
     signals: tuple[int, ...] = (signal.SIGTERM, signal.SIGINT)
 
     def __init__(
@@ -133,7 +129,6 @@ class EngineProcess:
         self._status = 0
         self._watchdog: Watchdog | None = None
         self.stopped = True
-        """Whether the engine's thread has ended."""
         self.loading = threading.Thread(target=self._load_model, name="engine-load", daemon=True)
 
     async def serve(self, listener: socket) -> int:
@@ -157,18 +152,18 @@ class EngineProcess:
         return self._status
 
     def app(self) -> ASGIApp:
-        """What is served."""
+        """The app to serve."""
         return make_app(self.service, self._token, allowed_hosts(self._listen))
 
     async def before_serving(self) -> None:
-        """Wait for what must be there before connections are accepted: nothing, so that loading can be watched."""
+        """Wait for what must be ready before connections are accepted. Here nothing: loading can be watched."""
 
     def server_options(self) -> dict[str, Any]:
-        """Further options of uvicorn."""
+        """More options for uvicorn."""
         return {}
 
     def told(self, number: int) -> None:
-        """Act on a signal. Called on the loop."""
+        """Handle a signal. Called on the loop."""
         self.leave(f"signal {number}")
 
     def _config(self) -> uvicorn.Config:
@@ -190,9 +185,9 @@ class EngineProcess:
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         def told(number: int, frame: object) -> None:
-            # Ends the process from a thread that needs no lock of Python's. A signal is handled between two operations
-            # of the main thread, so none of them may take long.
-            with contextlib.suppress(RuntimeError, ValueError, AttributeError):  # no standard error
+            # Ends the process from a thread that needs no lock of Python's. Python handles signals only between two
+            # operations of the main thread, so none of these may take long.
+            with contextlib.suppress(RuntimeError, ValueError, AttributeError):  # there is no standard error
                 faulthandler.dump_traceback_later(self.end_s, exit=True)
             self.loop.call_soon_threadsafe(self.told, number)
 
@@ -204,7 +199,7 @@ class EngineProcess:
                 signal.signal(number, handler)
 
     def leave(self, why: str, status: int = 0) -> None:
-        """End all requests and the process."""
+        """End all requests, then the process."""
         if not self.server.should_exit:
             log.info("leaving: %s", why)
             self._status = status
@@ -214,7 +209,7 @@ class EngineProcess:
                 self.service.served.leave()
 
     async def _watch(self) -> None:
-        """Leave when nobody has come for long, or when the model hangs."""
+        """Exit after a long time without clients, or when the model hangs."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             if self._watchdog is not None:
@@ -225,7 +220,6 @@ class EngineProcess:
                 self.leave(f"no clients for {limit:g} s")
 
     def _give_back(self) -> None:
-        """Give memory back when it is time to."""
         served = self.service.served
         if served is not None and self._elasticity.due(time.monotonic(), served.engine.active > 0):
             served.engine.give_back()
@@ -241,7 +235,7 @@ class EngineProcess:
             self._call(self._ready, served)
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+        with contextlib.suppress(RuntimeError):  # the loop has ended
             self.loop.call_soon_threadsafe(function, *arguments)
 
     def _tell_progress(self, stage: str, fraction: float) -> None:

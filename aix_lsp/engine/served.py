@@ -1,6 +1,4 @@
-"""A loaded model in service: from a validated completion request to a running one. Knows text and tokens; no
-HTTP.
-"""
+"""A loaded model in service: turns validated completion requests into running ones. Knows text and tokens, no HTTP."""
 
 from __future__ import annotations
 
@@ -41,17 +39,17 @@ T = TypeVar("T")
 
 _LEAST_PROMPT = 16
 _SMALL = 100_000_000
-"""The most weights of a model that gains from recall, as far as was measured (training/README.md)."""
+"""The largest model (weights) that gains from recall, as far as measured (training/README.md)."""
 
 _AT_ONCE = 16 << 10
-"""Characters of a prompt that is laid out on the loop, within half of the loop's time."""
+"""Prompts of up to this many characters are laid out on the event loop, in half of the time it may be blocked."""
 _QUICKLY_LAID_OUT = 64 << 10
-"""Characters of a prompt that does not wait behind large ones."""
+"""Prompts of up to this many characters do not wait behind larger ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """The description of the model for clients."""
+    """A model's description for clients."""
 
     name: str
     family: str
@@ -62,32 +60,32 @@ class ModelCard:
     running: str
     """How it is computed and why, for people."""
     recall: bool
-    """Whether recall is used where a request does not say."""
+    """Whether recall is used for requests that do not say."""
     takes_context: bool
-    """Whether it completes better with context from other files."""
+    """Whether its completions improve with context from other files."""
 
     def json(self) -> dict[str, object]:
-        """As docs/engine-api.md has it."""
+        """The JSON form of docs/engine-api.md."""
         return asdict(self)
 
 
 class Account(Protocol):
-    """On whose behalf a request runs, where users are known."""
+    """The user on whose behalf a request runs, where users are known."""
 
     client: str
-    """What the scheduler knows them by; replaces what the request says."""
+    """The scheduler's name for them; replaces the one in the request."""
     tenant: str
-    """Whose cached prompts it may share."""
+    """Requests of the same tenant share cached prompts."""
     share: float
-    """Their share of the engine under load, 1 being the usual one."""
+    """Their share of the engine under load; 1 is the default."""
 
     def spent(self, end: Finished | Failed, priority: int) -> None:
-        """Told on the event loop how a request of a class ended, whether or not its client has stayed."""
+        """Called on the event loop with the terminal event of each request, even if its client has left."""
         ...
 
 
 class ServedModel:
-    """One model with its text side and its engine."""
+    """A model with its tokenizer, prompt layout, corpus and engine."""
 
     def __init__(
         self,
@@ -122,7 +120,7 @@ class ServedModel:
         )
         self.corpus = Corpus(encoder)
         self.slow_work = DaemonThread("engine-texts")
-        """For what takes long: large prompts, texts of the corpus."""
+        """Runs what takes long: large prompts, texts of the corpus."""
         self.quick_work = DaemonThread("engine-layout")
         self._limits = limits or StepLimits()
         self._preparing: Counter[str] = Counter()
@@ -131,7 +129,7 @@ class ServedModel:
         self._loop_free_at = 0.0
 
     async def complete(self, asked: CompletionParameters, account: Account | None = None) -> EventStream:
-        """Start a completion. Its prompt is laid out on another thread, so that the loop keeps serving.
+        """Start a completion. A large prompt is laid out on another thread, so that the event loop stays responsive.
 
         Raises PromptTooLong, QueueFull, EngineStopped.
         """
@@ -149,7 +147,7 @@ class ServedModel:
         try:
             if size <= _AT_ONCE and arrival >= self._loop_free_at:
                 request = self._prepare(asked, arrival)
-                # The loop has at least as much time for others.
+                # Leaves the event loop at least as much time for other work.
                 self._loop_free_at = 2 * time.monotonic() - arrival
             else:
                 request = await self.beside(worker, partial(self._prepare, asked, arrival))
@@ -163,7 +161,7 @@ class ServedModel:
         return self.engine.submit(request, asked.stream_key, partial(account.spent, priority=asked.priority))
 
     async def beside(self, worker: DaemonThread, call: Callable[[], T]) -> T:
-        """What `call` returns on another thread. Raises EngineStopped where the engine leaves meanwhile."""
+        """Run `call` on another thread and return its result. Raises EngineStopped if the engine stops meanwhile."""
         future = asyncio.wrap_future(worker.submit(call))
         self._pending.add(future)
         try:
@@ -176,14 +174,14 @@ class ServedModel:
             self._pending.discard(future)
 
     def leave(self) -> None:
-        """Cancel all requests, those whose prompts are being laid out too, and take no more."""
+        """Cancel all requests, including those being laid out, and accept no more."""
         self._leaving = True
         self.engine.cancel_all()
         for future in self._pending:
             future.cancel()
 
     def _check_cost(self, asked: CompletionParameters) -> None:
-        """Refuse, before any work, what cannot be served or is too much."""
+        """Refuse, before any work, requests that cannot be served or cost too much."""
         room, capacity = self.engine.capacity - asked.max_tokens, self.engine.capacity
         if room < _LEAST_PROMPT:
             raise PromptTooLong(
@@ -237,7 +235,7 @@ class ServedModel:
         return request
 
     def _unread(self, prompt: FimPrompt) -> list[list[int]]:
-        """The context of a prompt whose format has no place for it."""
+        """A prompt's context, as tokens, if its template has no place for it: recall can still use it."""
         if self._takes_context:
             return []
         return [self._encoder.encode(file.text, f"context:{file.path}").tokens for file in prompt.context]

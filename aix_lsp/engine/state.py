@@ -1,4 +1,4 @@
-"""The engine process's state as clients see it, and whether there are any clients. Lives on the event loop."""
+"""The engine process's state as clients see it, and whether it has clients. Lives on the event loop."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 State = dict[str, Any]
-"""As docs/engine-api.md has it: `state` is "loading", "ready" or "error"."""
+"""See docs/engine-api.md; `state` is "loading", "ready" or "error"."""
 
 
 class StateBoard:
-    """Holds the state and wakes whoever watches it."""
+    """Holds the state and notifies watchers of changes."""
 
     def __init__(self, state: State) -> None:
         self.current = state
@@ -22,12 +22,11 @@ class StateBoard:
         self._changed = asyncio.Event()
 
     def publish(self, state: State) -> None:
-        """Make `state` the current one."""
         self.current = state
         self._wake()
 
     def close(self) -> None:
-        """End all watching: the process is about to leave."""
+        """End all watches, before the process exits."""
         self._closed = True
         self._wake()
 
@@ -37,9 +36,9 @@ class StateBoard:
         self._changed = asyncio.Event()
 
     async def watch(self, beat_s: float) -> AsyncIterator[State | None]:
-        """The state now and after each change; None where nothing changed for `beat_s` seconds.
+        """Yields the state, now and after each change; None if it has not changed for `beat_s` seconds.
 
-        Of changes in quick succession only the last is seen.
+        Of changes in quick succession, only the last is seen.
         """
         seen = -1
         while not self._closed:
@@ -54,7 +53,7 @@ class StateBoard:
 
 
 class Presence:
-    """Counts who is being served, to tell how long nobody has been."""
+    """Counts the clients being served, to tell how long there have been none."""
 
     def __init__(self) -> None:
         self._present = 0
@@ -62,7 +61,7 @@ class Presence:
 
     @contextlib.contextmanager
     def here(self) -> Iterator[None]:
-        """Somebody is being served within this context."""
+        """A client is being served within this context."""
         self._present += 1
         try:
             yield
@@ -71,5 +70,5 @@ class Presence:
             self._since = time.monotonic()
 
     def idle_seconds(self) -> float:
-        """How long nobody has been served; 0 while somebody is."""
+        """How long there have been no clients; 0 while there are any."""
         return 0.0 if self._present else time.monotonic() - self._since

@@ -1,6 +1,6 @@
-"""Runs one step after another (plan, forward, emit, recover) for requests that each get exactly one terminal event.
+"""Runs step after step (plan, forward pass, events, recovery); every request gets exactly one terminal event.
 
-Called from one thread; knows no threads itself.
+Called from one thread only; starts none.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ _CHECK_EVERY_S = 60.0
 
 
 class Signals:
-    """What other threads raise for a step in flight to look at."""
+    """Counters that other threads raise for the step in flight to look at."""
 
     def __init__(self) -> None:
         self.raised = 0
-        """Counts whatever may be a reason to end a step early."""
+        """Counts events that may be a reason to end a step early."""
         self.foreground = 0
-        """Counts requests of a class above background that were submitted."""
+        """Counts submitted requests above the background class."""
 
 
 class Flight(NamedTuple):
-    """A step that is being computed: when it began (seconds, `time.monotonic`), and for whom."""
+    """A step in flight: when it began (seconds, `time.monotonic`), and its requests."""
 
     began: float
     requests: list[Request]
 
 
 class Stepper:
-    """Steps over one runner. `tell` is given each event; times are of `time.monotonic`, in seconds."""
+    """Runs steps on one runner. `tell` is called with each event; times are in seconds, of `time.monotonic`."""
 
     def __init__(
         self,
@@ -63,14 +63,13 @@ class Stepper:
         self._tell = tell
         self.scheduler = self._new_scheduler()
         self.steps = 0
-        """How many steps have ended."""
+        """The number of steps that have ended."""
         self.flight: Flight | None = None
-        """The step in flight; None between steps."""
         self._short_of_memory = False
         self._good_steps = 0
         self._next_check = 0.0
         self._foreground_met = 0
-        """How many requests above background were ever seen here."""
+        """The number of requests above background seen so far."""
         self._live: set[Request] = set()
         self._deadlines: list[tuple[float, int, Request]] = []
 
@@ -79,7 +78,7 @@ class Stepper:
         return Scheduler(KvCache(runner.page_count, runner.page_size, runner.copy_page), self._limits)
 
     def run_once(self, planned_next: Callable[[], None] = lambda: None) -> bool:
-        """Run one step. False where there is nothing to run. `planned_next` is called before its forward pass."""
+        """Run one step; False if there is nothing to run. `planned_next` is called before the forward pass."""
         now = time.monotonic()
         self._expire(now)
         plan = self.scheduler.plan(now)
@@ -96,7 +95,7 @@ class Stepper:
         return True
 
     def start_afresh(self) -> None:
-        """End all requests with an error and forget what was cached: the scheduler cannot be trusted any more."""
+        """End all requests with an error and drop the cache: the scheduler's state can no longer be trusted."""
         live, self.scheduler = list(self._live), self._new_scheduler()
         for request in live:
             for sequence in request.sequences:
@@ -124,7 +123,7 @@ class Stepper:
         return results
 
     def _abort_check(self, plan: StepPlan, requests: list[Request]) -> Callable[[], bool]:
-        """Whether nobody wants the step any more, or somebody wants another one first."""
+        """A function that tells whether to abort: none of the requests is wanted any more, or more urgent ones wait."""
         signals = self._signals
         seen = signals.raised
         stale = not any(request.alive for request in requests)
@@ -140,7 +139,7 @@ class Stepper:
         return abort
 
     def _shrink(self, plan: StepPlan, error: OutOfMemory) -> None:
-        """Try once with smaller steps, then give up on this step's requests only."""
+        """Try once with smaller steps, then fail only this step's requests."""
         self._metrics.failed_steps.labels("memory").inc()
         self._good_steps = 0
         if self._short_of_memory:
@@ -164,7 +163,7 @@ class Stepper:
                 self.scheduler.step_tokens = min(2 * self.scheduler.step_tokens, self._limits.step_tokens)
 
     def _check_progress(self) -> None:
-        """Nothing can run: fine where nothing waits, or where a client has to pause."""
+        """If nothing can run: fine as long as nothing waits, or only clients over their rate."""
         sequences = self.scheduler.sequences
         if sequences.waiting and not sequences.running and not self._limits.client_rate:
             request = sequences.waiting[0].request
@@ -205,11 +204,10 @@ class Stepper:
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to do."""
         return self.scheduler.idle
 
     def check_idle(self) -> None:
-        """Assert, when idle, that nothing is held; and now and then that no page is lost."""
+        """Assert, when idle, that no page is held; and from time to time, that none is lost."""
         assert self.scheduler.cache.pool.held == 0, "pages are held though nothing runs"
         now = time.monotonic()
         if now >= self._next_check:
@@ -217,17 +215,17 @@ class Stepper:
             self.scheduler.check_integrity()
 
     def give_back(self) -> None:
-        """Forget what is cached and nobody uses, and give the memory of all free pages back to the system."""
+        """Drop unused cached tokens and return the memory of all free pages to the system."""
         cache = self.scheduler.cache
         cache.tree.clear()
         freed = self._runner.release(cache.pool.free_runs())
         self._metrics.released_bytes.inc(freed)
         log.info("returned %d MiB of the KV cache to the system", freed >> 20)
 
-    # Requests, from being taken on to their one terminal event
+    # Requests, from their arrival to their terminal event
 
     def add(self, request: Request) -> None:
-        """Take a request on."""
+        """Accept a request."""
         self._foreground_met += request.priority < BACKGROUND
         self._live.add(request)
         if request.deadline != math.inf:
@@ -235,7 +233,7 @@ class Stepper:
         self.scheduler.submit(request)
 
     def end(self, request: Request, reason: Reason) -> None:
-        """End a request that is not wanted, or may not run, any longer; what it computed stays cached."""
+        """End a request that is no longer wanted or allowed; what it computed stays cached."""
         if request.finished:
             return
         if request not in self._live:
@@ -252,7 +250,7 @@ class Stepper:
         self._finish(request, reason)
 
     def _progressed(self, sequence: Sequence, complete: bool) -> None:
-        """Tell what a candidate has brought; its request ends with its last candidate."""
+        """Emit a candidate's new text; its request ends with its last candidate."""
         request, output = sequence.request, sequence.output
         if (piece := output.close("length") if complete else output.take()) is not None:
             self._tell(request, piece)
@@ -279,13 +277,13 @@ class Stepper:
 
     @property
     def next_deadline(self) -> float:
-        """When the next request has to end; infinite where none has to."""
+        """When the next request must end; infinity if none must."""
         while self._deadlines and self._deadlines[0][2].finished:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else math.inf
 
     def _expire(self, now: float) -> None:
-        """End what is past its deadline, with what it has."""
+        """End requests past their deadline, with the text so far."""
         while self.next_deadline <= now:
             self.end(heapq.heappop(self._deadlines)[2], "length")
 

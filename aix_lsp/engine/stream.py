@@ -1,6 +1,4 @@
-"""One request's events, from the engine's thread to a coroutine. Knows event loops; no scheduling, no
-text.
-"""
+"""Carries one request's events from the engine's thread to a coroutine. Knows event loops, no scheduling or text."""
 
 from __future__ import annotations
 
@@ -15,10 +13,10 @@ Ended = Callable[[Finished | Failed], None]
 
 
 class EventStream(AsyncIterator[Event]):
-    """Events of one request in order, ended after the terminal one (Finished or Failed).
+    """The events of one request in order; ends after the terminal one (Finished or Failed).
 
-    Pieces of a candidate that are ready together come as one. Closing the stream cancels the request; the
-    terminal event then still comes, to whoever iterates on.
+    Pieces of a candidate that are ready together are merged. Closing the stream cancels the request; the terminal event
+    still comes, for those who continue to iterate.
     """
 
     def __init__(self, cancel: Callable[[], None], told_end: Ended | None = None) -> None:
@@ -39,7 +37,7 @@ class EventStream(AsyncIterator[Event]):
             self._waiter.set_result(None)
 
     async def batch(self) -> list[Event]:
-        """All events that are there, at least one. Must not be called after the terminal one."""
+        """All events available, at least one. Must not be called after the terminal one."""
         while not self._events:
             self._waiter = self.loop.create_future()
             await self._waiter
@@ -62,11 +60,11 @@ class EventStream(AsyncIterator[Event]):
         return event
 
     def cancel(self) -> None:
-        """End the request as soon as can be; harmless where it has ended."""
+        """End the request as soon as possible; no effect if it has ended."""
         self._cancel()
 
     async def aclose(self) -> None:
-        """Cancel and let go."""
+        """Cancel the request and discard its events."""
         self.cancel()
         self._ended = True
 
@@ -76,17 +74,17 @@ def _candidate(event: Event) -> int | None:
 
 
 class EventOutbox:
-    """Collects what a step has to tell and wakes each loop once for all of it."""
+    """Collects a step's events, and wakes each event loop once for all of them."""
 
     def __init__(self) -> None:
         self._events: dict[EventStream, list[Event]] = {}
 
     def post(self, stream: EventStream, event: Event) -> None:
-        """Have `event` told at the next flush."""
+        """Add an event, to be delivered by the next `flush`."""
         self._events.setdefault(stream, []).append(event)
 
     def flush(self) -> None:
-        """Hand everything over."""
+        """Deliver all events."""
         if not self._events:
             return
         batches: dict[asyncio.AbstractEventLoop, list[tuple[EventStream, list[Event]]]] = {}

@@ -1,6 +1,4 @@
-"""Aborts steps that take too long, and ends the process if a step cannot be aborted. Knows the engine from outside;
-no HTTP, no scheduling.
-"""
+"""Aborts steps that take too long, and ends the process if that fails. Knows neither HTTP nor scheduling."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from aix_lsp.engine.engine import Engine
 log = logging.getLogger(__name__)
 
 _PATIENCE = 1.5
-"""How many times the limit a step may take before the process is given up."""
+"""A step that takes this many times the limit is considered hung."""
 
 _GAVE_UP = (
     "a step of the model took more than {seconds:.0f} s and was aborted; choose a smaller model (setting "
@@ -24,22 +22,22 @@ _HANGS = "the engine hung in a step and is restarting; try again in a moment"
 
 
 class Watchdog:
-    """Looks at the step in flight whenever it is asked to.
+    """Checks the step in flight whenever `look` is called.
 
-    A step beyond the limit loses its requests, which ends it before its next layer: it was only slow, and
-    the engine serves on. One that does not end by that hangs in an operation, and Python cannot end the
-    thread: all requests are failed and `leave` is called with the reason, for a new process to take over.
+    The requests of a step beyond the limit are failed, which ends it before its next layer if it is only slow; the
+    engine then continues. A step that still does not end hangs in an operation, and Python cannot end the thread: all
+    requests are failed, and `leave` is called with the reason, so that a new process takes over.
     """
 
     def __init__(self, engine: Engine, limit_s: float, leave: Callable[[str], None]) -> None:
-        """`limit_s` is in seconds; 0 watches nothing."""
+        """`limit_s` is in seconds; 0 disables the watchdog."""
         self._engine = engine
         self._limit = limit_s
         self._leave = leave
         self._told = 0.0
 
     def look(self) -> None:
-        """See how the step in flight is doing, and act."""
+        """Check the step in flight, and act if it takes too long."""
         started, seconds = self._engine.step_in_flight()
         if not self._limit or seconds <= self._limit:
             return

@@ -1,4 +1,4 @@
-"""The engine's HTTP interface as an ASGI app; docs/engine-api.md is its contract. Knows no tokens."""
+"""The engine's HTTP interface as an ASGI app; docs/engine-api.md specifies it. Knows no tokens."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from aix_lsp.engine.state import Presence, StateBoard
 
 _BEAT_S = 15.0
 _LOOKS = ("/health", "/metrics", "/aix/status")
-"""Whoever asks for these only looks, and keeps no engine from leaving."""
+"""Requests for these only observe, and do not keep the engine from exiting when idle."""
 MOST_EVENTS = 384
-"""Streams of the state at once: of 512 connections, some are left for requests."""
+"""Simultaneous streams of the state: of the 512 connections, some are left for requests."""
 STUCK_S = 20.0
-"""Seconds after which a step in flight is reported by /health."""
+"""Seconds after which /health reports the step in flight as stuck."""
 
 
 class Service:
-    """What the app serves: the state, and the model once it is there."""
+    """What the app serves: the state, and the model once it is loaded."""
 
     def __init__(self, board: StateBoard, presence: Presence, metrics: EngineMetrics) -> None:
         self.board = board
@@ -60,7 +60,7 @@ class Service:
         return JSONResponse({"object": "list", "data": data})
 
     def figures_json(self) -> dict[str, Any]:
-        """The state and all metrics' samples, as [labels, value] by name: what the dashboard shows."""
+        """The state and the samples of all metrics, [labels, value] by name, for the dashboard."""
         metrics = self.served.engine.read_metrics() if self.served else self.metrics
         samples: dict[str, list[Any]] = {}
         for family in metrics.registry.collect():
@@ -84,7 +84,7 @@ class Service:
 
 
 class _Events:
-    """GET /aix/events: the state and its changes, for as long as the client stays."""
+    """GET /aix/events: the state and its changes, as long as the client stays connected."""
 
     def __init__(self, board: StateBoard) -> None:
         self._board = board
@@ -122,10 +122,10 @@ class _Events:
 
 
 class AuthMiddleware:
-    """Lets in who may come, and counts who is there.
+    """Checks who may connect, and counts who is connected.
 
-    Without a token an engine that listens at a loopback address answers `hosts` only: a web page can have its own
-    name lead to that address (DNS rebinding), and its requests then carry that name.
+    Without a token, an engine on a loopback address answers only requests to `hosts`: a web page can make its own
+    domain name resolve to that address (DNS rebinding), but its requests then carry that name.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class AuthMiddleware:
                 await send_error(send, 401, message, "unauthorized")
                 return
         elif b"origin" in headers:
-            # Any web page can send requests to the loopback address of whoever looks at it.
+            # Any web page can send requests to the loopback address of its visitors.
             await send_error(send, 403, "web pages may only use an engine that requires a token", "forbidden")
             return
         elif self._hosts and _host(headers) not in self._hosts:
@@ -162,13 +162,13 @@ class AuthMiddleware:
 
 
 def _host(headers: Mapping[bytes, bytes]) -> str:
-    """The host of the Host header, without its port."""
+    """The host in the Host header, without the port."""
     host = headers.get(b"host", b"").decode("latin-1").lower()
     return host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
 
 
 def make_routes(service: Service) -> list[Route]:
-    """The interface's routes, for applications that add access control."""
+    """The interface's routes, for apps that add access control."""
     endpoint: Callable[[], ServedModel | None] = lambda: service.served  # noqa: E731
     return [
         Route("/v1/completions", Completions(endpoint, service.bodies), methods=["POST"]),
@@ -182,7 +182,7 @@ def make_routes(service: Service) -> list[Route]:
 
 
 def make_app(service: Service, token: str = "", hosts: frozenset[str] = frozenset()) -> ASGIApp:
-    """The app over `service`. With a token, each request must carry it; without, its Host must be one of `hosts`,
-    unless there are none.
+    """The app for `service`. With a token, every request must carry it; without, its Host must be one of `hosts`,
+    unless `hosts` is empty.
     """
     return AuthMiddleware(Starlette(routes=make_routes(service)), service.presence, token, hosts)

@@ -1,4 +1,4 @@
-"""Reads request bodies within limits: per body, for all together, and on time. Knows HTTP; no fields."""
+"""Reads request bodies within limits on size, total size and time. Knows HTTP, but no fields."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from starlette.types import Receive, Scope, Send
 from aix_lsp.engine.http.sse import send_error
 
 LARGEST_BODY = 2 << 20
-"""Parsing one takes C code that holds Python's lock throughout, up to 10 ms for so much; /health waits for it."""
+"""Bytes. Parsing one holds Python's lock throughout, for up to 10 ms at this size; /health has to wait."""
 _SMALL_BODY = 256 << 10
 _SLOWEST_S = 20.0
-"""How long a body may take to arrive, whatever its size."""
+"""Seconds that a body may take to arrive, whatever its size."""
 
 
 class BadBody(Exception):
-    """A body that is not taken: the status and code to answer with. The message is for the user."""
+    """A body that is refused, with the status and code of the answer. The message is for the user."""
 
     def __init__(self, status: int, message: str, code: str) -> None:
         super().__init__(message)
@@ -26,13 +26,13 @@ class BadBody(Exception):
         self.code = code
 
     async def answer(self, send: Send) -> None:
-        """Tell the client."""
+        """Send the refusal to the client."""
         headers = {"retry-after": "1"} if self.status == 429 else None
         await send_error(send, self.status, str(self), self.code, headers)
 
 
 class BodyBudget:
-    """Bytes of all bodies that are held at once. Used on one event loop."""
+    """Limits the bytes of all bodies in use. Used on one event loop."""
 
     def __init__(self, most: int = 64 << 20) -> None:
         self.held = 0
@@ -40,7 +40,7 @@ class BodyBudget:
 
     @contextlib.asynccontextmanager
     async def reading(self, scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
-        """The whole body, counted as long as it is in use. Raises BadBody."""
+        """The complete body, counted while it is in use. Raises BadBody."""
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and (len(declared) > 18 or int(declared) > LARGEST_BODY):
             raise _too_large()
@@ -70,7 +70,7 @@ class BodyBudget:
     def _check(self, size: int) -> None:
         if size > LARGEST_BODY:
             raise _too_large()
-        # A quarter is left for small bodies: large ones must not keep out what somebody types.
+        # A quarter is kept for small bodies: large ones must not block completions.
         if self.held > (self._most if size <= _SMALL_BODY else self._most * 3 // 4):
             raise BadBody(429, "too much is being sent at once; try again in a moment", "busy")
 

@@ -1,6 +1,4 @@
-"""POST /v1/completions: one ASGI endpoint over a served model. Knows HTTP and JSON; no tokens, no
-scheduling.
-"""
+"""POST /v1/completions: an ASGI endpoint for a served model. Knows HTTP and JSON, no tokens or scheduling."""
 
 from __future__ import annotations
 
@@ -24,11 +22,11 @@ from aix_lsp.engine.text.layout import PromptTooLong
 
 _AGAIN = {"retry-after": "1"}
 _QUICKLY_PARSED = 64 << 10
-"""Bytes of a body that is parsed on the loop, in well under a millisecond."""
+"""Bodies of up to this many bytes are parsed on the event loop, in well under a millisecond."""
 
 
 class Completions:
-    """The endpoint. `served` gives the model, or None while there is none."""
+    """The endpoint. `served` returns the model, or None before it is loaded."""
 
     def __init__(self, served: Callable[[], ServedModel | None], budget: BodyBudget) -> None:
         self._served = served
@@ -93,7 +91,7 @@ class _Answer:
         self._logprobs = asked.logprobs
 
     async def frames(self, stream: EventStream) -> AsyncIterator[bytes]:
-        """Server-sent events; what is ready together goes out together."""
+        """Server-sent events; events that are available together are sent together."""
         ended = False
         while not ended:
             events = await stream.batch()
@@ -110,7 +108,7 @@ class _Answer:
         return frame({**self._head, "choices": [], **_cost(event)})
 
     async def whole(self, stream: EventStream) -> tuple[dict[str, Any], str]:
-        """(the answer in one piece, or why there is none)."""
+        """(the complete answer as JSON, or why there is none)."""
         pieces: dict[int, list[Piece]] = {}
         async for event in stream:
             if isinstance(event, Failed):

@@ -1,4 +1,4 @@
-"""Closes connections that are stalled. Knows sockets and uvicorn; not the content of requests."""
+"""Closes stalled connections. Knows sockets and uvicorn, but nothing of the content of requests."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from typing import Any
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 _HEAD_S = 10.0
-"""How long a request's line and headers may take to arrive, and a new connection to send its first."""
+"""Seconds that a request line with its headers may take to arrive, on a new connection counted from its start."""
 _UNREAD_S = 60.0
-"""How long a client may leave what it is sent unread."""
+"""Seconds that a client may leave data unread."""
 _LARGEST_HEAD = 64 << 10
 _MOST = 512
-"""Connections at once; beyond, the one that has been silent longest goes."""
+"""Simultaneous connections; above this, the one idle for longest is closed."""
 _LOOK_EVERY_S = 1.0
 
 
 class Connections:
-    """The connections of one server: who is silent, who is slow. Times are of `time.monotonic`, in seconds."""
+    """A server's connections: which are idle, which are slow. Times are in seconds, of `time.monotonic`."""
 
     def __init__(self, most: int = _MOST, head_s: float = _HEAD_S, unread_s: float = _UNREAD_S) -> None:
         self.open: set[Any] = set()
         self.silent: dict[Any, float] = {}
-        """Connections without a request in progress, and since when; the longest silent first."""
+        """Connections without a request in progress, and since when; the longest idle first."""
         self.heads: dict[Any, float] = {}
-        """Those of which a head is due, and since when: new ones, and ones that have sent a part of it."""
+        """Connections that owe a request head, and since when: new ones, and those that have sent part of one."""
         self.unread: dict[Any, float] = {}
-        """Those whose client does not read what it is sent, and since when."""
+        """Connections whose client does not read the data sent, and since when."""
         self._most = most
         self._head_s = head_s
         self._unread_s = unread_s
 
     def opened(self, connection: Any) -> None:
-        """Note a new connection. Where there are too many, the longest silent one is closed."""
+        """Register a new connection. If there are too many, the longest idle one is closed."""
         self.open.add(connection)
         self.silent[connection] = self.heads[connection] = time.monotonic()
         while len(self.open) > self._most and self.silent:
             self._abort(next(iter(self.silent)))
 
     def closed(self, connection: Any) -> None:
-        """Forget a connection."""
+        """Unregister a connection."""
         self.open.discard(connection)
         for times in (self.silent, self.heads, self.unread):
             times.pop(connection, None)
 
     async def watch(self) -> None:
-        """Close what does not go on, for ever."""
+        """Close stalled connections; runs forever."""
         while True:
             await asyncio.sleep(min(_LOOK_EVERY_S, self._head_s, self._unread_s))
             now = time.monotonic()
@@ -58,16 +58,16 @@ class Connections:
 
     def _abort(self, connection: Any) -> None:
         self.closed(connection)
-        # Not close(): that would wait until all that was written is read.
+        # Not close(), which waits until the client has read everything.
         connection.transport.abort()
 
 
 class GuardedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's HTTP protocol, whose connections a server's `watched` knows of."""
+    """uvicorn's HTTP protocol, which reports its connections to the server's `watched`."""
 
     watched: Connections
     _head_size: int | None = None
-    """Bytes of the head that is being read; None where none is, and with h11, which has bounds of its own."""
+    """Bytes of the head being received; None outside of one, and with h11, which has its own limits."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -116,5 +116,5 @@ class GuardedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
 
 def guarded(connections: Connections) -> type[asyncio.Protocol]:
-    """The protocol for one server."""
+    """The protocol class for one server."""
     return type("Guarded", (GuardedProtocol,), {"watched": connections})

@@ -1,4 +1,4 @@
-"""POST /aix/corpus: texts near the client's document, sent once and referred to by digest. Knows HTTP; no tokens."""
+"""POST /aix/corpus: texts near the client's document, sent once and then referred to by digest. Knows no tokens."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from aix_lsp.engine.http.sse import send_error, send_json
 from aix_lsp.engine.served import ServedModel
 
 _MOST_WAITING = 16
-"""Bodies that wait for their turn; each may take seconds."""
+"""Bodies waiting for their turn; each may take seconds."""
 
 
 class CorpusTexts:
-    """The endpoint. `served` gives the model, or None while there is none."""
+    """The endpoint. `served` returns the model, or None before it is loaded."""
 
     def __init__(self, served: Callable[[], ServedModel | None], budget: BodyBudget) -> None:
         self._served = served

@@ -1,6 +1,4 @@
-"""Takes an address for the engine: its lock file and its listening socket, private where it is a Unix socket. Knows
-no HTTP.
-"""
+"""Opens the engine's address: the lock file and the listening socket, private if it is a Unix socket. Knows no HTTP."""
 
 from __future__ import annotations
 
@@ -22,13 +20,13 @@ class CannotListen(Exception):
 
 
 class AlreadyServed(Exception):
-    """Another engine answers at this address."""
+    """Another engine is listening at this address."""
 
 
 @contextlib.contextmanager
 def hold_lock(path: str) -> Iterator[None]:
-    """Hold the lock file, if there is one. Raises filelock.Timeout where another process holds it, CannotListen
-    where it cannot be used.
+    """Hold the lock file, if there is one. Raises filelock.Timeout if another process holds it, CannotListen if it
+    cannot be used.
     """
     if not path:
         yield
@@ -52,8 +50,8 @@ def hold_lock(path: str) -> Iterator[None]:
 def open_socket(listen: Listen, owned: bool) -> tuple[socket.socket, str]:
     """A listening socket, and its URL for clients.
 
-    `owned` says that a lock is held, so that a socket file found here can only be a dead engine's.
-    Raises CannotListen, AlreadyServed.
+    `owned`: a lock is held, so that a socket file at this address can only be left from a dead engine. Raises
+    CannotListen, AlreadyServed.
     """
     try:
         return _unix(Path(listen.uds), owned) if listen.uds else _tcp(listen.host, listen.port)
@@ -68,7 +66,7 @@ def _unix(path: Path, owned: bool) -> tuple[socket.socket, str]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _clear(path, owned)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # Nobody else may connect in the moment between bind and chmod.
+    # Nobody else may connect between bind and chmod.
     mask = os.umask(0o177)
     try:
         listener.bind(str(path))
@@ -81,7 +79,7 @@ def _unix(path: Path, owned: bool) -> tuple[socket.socket, str]:
 
 
 def _clear(path: Path, owned: bool) -> None:
-    """Remove what a killed engine left; never a socket that somebody answers at, nor another kind of file."""
+    """Remove a socket left by a killed engine, but never one that is in use, or another kind of file."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise CannotListen(f"{path} exists and is not a socket; remove it or choose another --uds")
@@ -119,7 +117,7 @@ def is_loopback(host: str) -> bool:
 
 
 def token_of(listen: Listen) -> str:
-    """What requests must present; empty for nothing. Raises CannotListen."""
+    """The token that requests must carry; empty for none. Raises CannotListen."""
     if listen.token_file:
         try:
             token = read_text(listen.token_file, 4096).strip()
@@ -134,7 +132,7 @@ def token_of(listen: Listen) -> str:
 
 
 def allowed_hosts(listen: Listen) -> frozenset[str]:
-    """What the Host header of a request may say; empty for anything. Web pages reach no Unix socket."""
+    """Accepted values of the Host header; empty for any. Web pages cannot reach Unix sockets."""
     if listen.uds or not is_loopback(listen.host):
         return frozenset()
     shown = f"[{listen.host}]" if ":" in listen.host else listen.host.lower()

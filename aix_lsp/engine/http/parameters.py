@@ -1,4 +1,4 @@
-"""From a request's body to validated parameters, or an error that names the field. No HTTP here."""
+"""Parses a request's body into validated parameters, or an error that names the field. Knows no HTTP."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Name = Annotated[str, Meta(max_length=512)]
 Path = Annotated[str, Meta(max_length=4096)]
 Digest = Annotated[str, Meta(max_length=64)]
 StopString = Annotated[str, Meta(max_length=64)]
-"""As OpenAI's interface has it: at most four stops, and short ones."""
+"""OpenAI's interface allows four stops; these are short, too."""
 
 
 class BadField(ValueError):
-    """A field cannot be used. The message names it and says what it takes."""
+    """A field's value is not accepted. The message names the field and what it takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionParameters:
-    """What is asked for. Times in milliseconds; see docs/engine-api.md for the fields."""
+    """A completion request's parameters. Times are in milliseconds; docs/engine-api.md explains the fields."""
 
     prompt: FimPrompt
     max_tokens: int = 64
@@ -116,7 +116,7 @@ class _CorpusBody(Struct):
 
 _COMPLETION = Decoder(_Body)
 _AS_THEY_ARE = {field.name for field in dataclass_fields(CompletionParameters)} - {"prompt"}
-"""Parameters whose value is that of the body's field of the same name, but for those that `parse` converts."""
+"""Parameters copied from the body's field of the same name, unless `parse` converts them."""
 _CORPUS = Decoder(_CorpusBody)
 _NO_EXTENSION = _Extension()
 
@@ -124,7 +124,7 @@ Fields = TypeVar("Fields")
 
 
 def parse(body: bytes) -> CompletionParameters:
-    """The parameters in the JSON body of a completion; null counts as absent. Raises BadField."""
+    """The parameters in the JSON body of a completion request; null means absent. Raises BadField."""
     fields = _decode(_COMPLETION, body)
     aix = fields.aix or _NO_EXTENSION
     prompt = FimPrompt(
@@ -165,7 +165,7 @@ def _decode(decoder: Decoder[Fields], body: bytes) -> Fields:
         except ValidationError:
             raise
         except DecodeError:
-            # Half a surrogate pair, which JSON can hold and UTF-8 cannot, becomes U+FFFD.
+            # Half a surrogate pair, which JSON allows and UTF-8 does not, becomes U+FFFD.
             mended = _mended(body)
             if mended is None:
                 raise
@@ -177,9 +177,9 @@ def _decode(decoder: Decoder[Fields], body: bytes) -> Fields:
 
 
 def _mended(body: bytes) -> bytearray | None:
-    """The body with U+FFFD in place of each half of a pair; None where it has none.
+    """The body with each lone surrogate replaced by U+FFFD, or None if it has none.
 
-    In place and match by match: one substitution of millions would hold Python's lock for 0.3 s.
+    In place and one by one: a single substitution of millions would hold Python's lock for 0.3 s.
     """
     if _HALF.search(body) is None:
         return None
@@ -191,7 +191,7 @@ def _mended(body: bytes) -> bytearray | None:
 
 
 def _described(message: str) -> str:
-    """The library's message (“Expected `int` >= 1 - at `$.n`”) with the field in front."""
+    """The library's message (“Expected `int` >= 1 - at `$.n`”) with the field first."""
     found = _AT.fullmatch(message)
     what, where = (found[1], found[2]) if found else (message, "")
     return f"{where or 'the body'}: {what[:1].lower()}{what[1:].replace('`', '')}"

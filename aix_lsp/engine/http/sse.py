@@ -1,4 +1,4 @@
-"""ASGI answers of the engine: JSON, and server-sent events that notice when the client disconnects. No models here."""
+"""ASGI responses: JSON, and server-sent events that notice when the client disconnects. Knows no models."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def send_json(send: Send, status: int, value: object, headers: dict[str, s
 
 
 def error_json(message: str, kind: str, code: str) -> dict[str, Any]:
-    """An error as OpenAI's interface has it."""
+    """An error in OpenAI's format."""
     return {"error": {"message": message, "type": kind, "code": code}}
 
 
@@ -41,7 +41,7 @@ async def send_error(
 
 
 async def gone(receive: Receive) -> None:
-    """Wait until the client has closed its connection."""
+    """Wait until the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -49,7 +49,7 @@ async def gone(receive: Receive) -> None:
 async def send_events(
     frames: AsyncIterator[bytes], leave: Callable[[], None], receive: Receive, send: Send
 ) -> None:
-    """Answer with a stream. `leave` is called when it ends or the client goes; the frames should then end
+    """Send a stream of events. `leave` is called at its end or when the client disconnects; `frames` should then end
     soon.
     """
     headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
@@ -59,7 +59,7 @@ async def send_events(
         async for data in frames:
             await send({"type": "http.response.body", "body": data, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
-    except OSError:  # the client left between two frames
+    except OSError:  # the client disconnected between two frames
         return
     finally:
         watcher.cancel()

@@ -1,1 +1,1 @@
-"""Everything that imports torch: a model from a folder or a hub, run over paged KV."""
+"""Everything that imports torch: a model from a folder, a GGUF file or the hub, run over paged KV."""

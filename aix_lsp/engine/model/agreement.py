@@ -1,4 +1,4 @@
-"""Compares a quantised model with the same model in float, on a piece of code. Knows no kernel; owns the limits."""
+"""Compares a quantised model with the same model in float, on a piece of code. Knows no kernels; owns the limits."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _FLAT_KL = 0.0015
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Over a text's positions: mean KL divergence in nats, the share with the same most probable token, and the
-    largest error (root mean square of the logits' difference, over their deviation)."""
+    """How two models compare over a text: mean KL divergence in nats, the share of positions with the same most likely
+    token, and the worst position's error (root mean square difference of the logits over their deviation)."""
 
     kl: float
     same_top: float
@@ -37,7 +37,8 @@ class Agreement:
 
     @property
     def good(self) -> bool:
-        """Whether it is near enough. A model of random weights has equals at the top: there KL alone counts."""
+        """Whether they are close enough. In a model of random weights, top tokens are nearly tied: there only KL
+        counts."""
         near = self.kl <= _MOST_KL and self.worst <= _MOST_ERROR
         return near and (self.same_top >= _LEAST_SAME or self.kl <= _FLAT_KL)
 
@@ -46,7 +47,7 @@ class Agreement:
 
 
 def sample_tokens(encode: Callable[[str], Sequence[int]], vocab_size: int) -> list[int]:
-    """The sample in tokens; ids beyond the vocabulary, as in tests' models, are brought into it."""
+    """The sample as tokens; ids beyond the vocabulary, as tests' models have them, are wrapped around."""
     return [token % vocab_size for token in encode(_SAMPLE.read_text())][:_TOKENS]
 
 
@@ -58,8 +59,8 @@ def text_logits(
     dtype: torch.dtype,
     device: torch.device,
 ) -> Tensor:
-    """Logits `[len(tokens), vocab]` float32 of a text: most of it read in one step, the rest a few tokens a step,
-    since other kernels compute those."""
+    """Logits `[len(tokens), vocab]` float32 of a text. Most of it is read in one step and the rest a few tokens a step,
+    since those use other kernels."""
     pages = range(-(-len(tokens) // _PAGE_SIZE))
     batched = device.type != "cpu"
     pool = KvPool(shapes, len(pages), _PAGE_SIZE, dtype, device, clear=batched)
@@ -74,12 +75,12 @@ def text_logits(
 
 @torch.inference_mode()
 def compare(found: Tensor, expected: Tensor) -> Agreement:
-    """Of logits `[positions, vocab]`."""
+    """Compare logits `[positions, vocab]`."""
     if found.shape != expected.shape or not bool(found.isfinite().all()):
         return Agreement(float("inf"), 0.0, float("inf"))
     divergence = worst = same = 0.0
     deviation = float(expected.std().clamp_min(1e-6))
-    # Position by position: all at once would take three more copies of what may be 150 MB.
+    # Position by position: all at once would take three more copies of up to 150 MB.
     for one, other in zip(found, expected, strict=True):
         exact = other.log_softmax(-1)
         divergence += float((exact.exp() * (exact - one.log_softmax(-1))).sum())

@@ -1,7 +1,7 @@
-"""From a model of transformers to a forward pass with its KV pool: chosen, checked, quantised.
+"""Turns a transformers model into a checked, possibly quantised forward pass with its KV pool.
 
-Knows which ways of running there are; knows no files and no settings' names but in its errors. Importing it takes
-seconds and 100 MB, for transformers' models.
+Knows the ways to run a model, but no files, and settings only in error messages. Importing it imports transformers:
+seconds and 100 MB.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _TOLERANCE = {torch.float32: 2e-3, torch.float16: 0.1, torch.bfloat16: 0.3}
 @torch.inference_mode()
 @errors_as_unfit()
 def assemble_lean(model: Any, wanted: Wanted, keep: Prepared | None = None) -> Assembled:
-    """Our own layer loop over paged KV, for Llama-shaped models, which is taken apart. With `keep`, what was
-    found and made is stored there. Raises Unfit."""
+    """Our own layer loop over paged KV, for Llama-shaped models; `model` is taken apart. With `keep`, the findings and
+    the result are stored there. Raises Unfit."""
     reference, generic, probe, check = _begin(model, wanted)
     ends = wanted.ends.union(end_tokens(model))
     dimensions = Dimensions.of(model.config)
@@ -82,7 +82,7 @@ def assemble_paged(model: Any, wanted: Wanted) -> Assembled:
 @torch.inference_mode()
 @errors_as_unfit()
 def assemble_recomputing(model: Any, device: torch.device) -> Assembled:
-    """Without KV. Raises Unfit."""
+    """transformers' forward pass without a KV cache. Raises Unfit."""
     reference = eager_reference(model)
     forward = RecomputeForward(model)
     error = worst_error(forward, reference, recompute.SHAPES, recompute.POOL_DTYPE, device)
@@ -94,8 +94,8 @@ def assemble_recomputing(model: Any, device: torch.device) -> Assembled:
 
 
 def _begin(model: Any, wanted: Wanted) -> tuple[Reference, TransformersForward, ShapeProbe, _Check]:
-    """What transformers computes, its layer loop with our attention, what that loop shows of the layers, and the
-    check against the first."""
+    """(transformers' logits, its layer loop with our attention, what that loop shows of the layers, the check against
+    the logits). Raises Unfit."""
     wanted.progress("check", 0.0)
     if not model._can_set_attn_implementation():
         raise Unfit("its attention cannot be replaced")

@@ -1,6 +1,6 @@
-"""A model that is ready to compute, and one made ready from what an earlier start prepared.
+"""A model that is ready to compute, including one restored from what an earlier start prepared.
 
-Imports nothing of transformers, which a prepared model does without.
+Imports nothing from transformers, which prepared models do not need.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Assembled:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A model that is ready to compute, its tokenizer, its context length, the tokens that end its texts, and the
-    threads that an earlier start has chosen, if one has."""
+    """A model that is ready to compute, its tokenizer, its context length, its end tokens, and the numbers of threads
+    that an earlier start chose, if any."""
 
     assembled: Assembled
     tokenizer: Any
@@ -48,7 +48,7 @@ class Read:
 
 
 def read_prepared(keep: Prepared) -> Read | None:
-    """As an earlier start left it; None where there is nothing, or nothing that can be used here."""
+    """The model as an earlier start stored it; None if there is none, or none that can be used here."""
     found = assemble_prepared(keep)
     if found is None:
         return None
@@ -60,7 +60,7 @@ def read_prepared(keep: Prepared) -> Read | None:
 
 @torch.inference_mode()
 def assemble_prepared(keep: Prepared) -> tuple[Assembled, Stored] | None:
-    """As `assemble_lean` made it once; None where there is nothing, or nothing that can be used here."""
+    """The stored result of `assemble_lean`; None if there is none, or none that can be used here."""
     stored = keep.read()
     if stored is None:
         return None

@@ -1,6 +1,6 @@
-"""Attention over paged KV, for our own layer loop and for transformers' models alike.
+"""Attention over paged KV, for our own layer loop and for transformers' models.
 
-Owns causality, sliding windows, soft caps and attention sinks. Knows a step's plan, no model family.
+Owns causality, sliding windows, soft caps and attention sinks. Knows a step's plan, but no model families.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from aix_lsp.engine.model.plan import DevicePlan, RowSpan
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a layer's attention is beside causal: its scale, a sliding window (0 for none; a token sees
-    itself and `window - 1` before it), a soft cap of the scores, and a learned sink logit per query head."""
+    """A layer's attention apart from causality: its scale, a sliding window (a token sees itself and the `window - 1`
+    before it; 0 for none), a soft cap on the scores, and a learned sink logit per query head."""
 
     scale: float
     window: int = 0
@@ -28,7 +28,7 @@ class Form:
 
     @property
     def plain(self) -> bool:
-        """Whether a fused scaled-dot-product kernel computes it."""
+        """Whether a fused scaled-dot-product kernel can compute it."""
         return not self.softcap and self.sinks is None
 
 
@@ -37,8 +37,8 @@ _FOLD_LIMIT = 8
 
 
 def attend(plan: DevicePlan, layer: int, query: Tensor, form: Form) -> Tensor:
-    """Attention of `query` `[T, query_heads, key_size]` over each row's own KV, that of the step included
-    (it must already be written). Returns `[T, query_heads * value_size]`."""
+    """Attention of `query` `[T, query_heads, key_size]` over each row's own KV, which must already include the step's.
+    Returns `[T, query_heads * value_size]`."""
     if plan.batch is not None and form.plain:
         return _attend_batched(plan, plan.batch, layer, query, form)
     if plan.decoding and form.plain:
@@ -51,7 +51,7 @@ def attend(plan: DevicePlan, layer: int, query: Tensor, form: Form) -> Tensor:
 
 
 def _attend_batched(plan: DevicePlan, batch: DecodeBatch, layer: int, query: Tensor, form: Form) -> Tensor:
-    """As `attend`: rows of one token together, the others one by one."""
+    """Like `attend`: rows of one token together, the others one by one."""
     keys, values = plan.store.buffers(layer)
     if batch.rows is None:
         return attend_batch(batch, keys, values, query, form.scale, form.window)
@@ -66,16 +66,16 @@ def _attend_batched(plan: DevicePlan, batch: DecodeBatch, layer: int, query: Ten
 
 
 def folded_queries(query: Tensor, heads: int) -> Sequence[Tensor]:
-    """For each row of `[T, query_heads, size]` a view `[1, heads, groups, size]`.
+    """A view `[1, heads, groups, size]` of each row of `[T, query_heads, size]`.
 
-    Query groups as rows of one matrix per KV head: 13 times faster in bf16 than repeating KV (2,048 tokens).
+    With query groups as rows of one matrix per KV head, bf16 is 13 times faster than with repeated KV (2,048 tokens).
     """
     count, query_heads, size = query.shape
     return query.view(count, 1, heads, query_heads // heads, size).unbind(0)
 
 
 def attend_tokens(plan: DevicePlan, layer: int, queries: Sequence[Tensor], form: Form) -> Tensor:
-    """As `attend`, where each row is one token, from its `folded_queries`; `form` must be plain."""
+    """Like `attend` for rows of one token each, given their `folded_queries`; `form` must be plain."""
     parts = []
     for at, (span, query) in enumerate(zip(plan.spans, queries, strict=True)):
         if form.window and span.length > form.window:
@@ -108,7 +108,7 @@ def _attend_span(plan: DevicePlan, span: RowSpan, layer: int, query: Tensor, for
 def _folded(
     plan: DevicePlan, span: RowSpan, low: int, query: Tensor, key: Tensor, value: Tensor, form: Form
 ) -> Tensor:
-    """Attention of few positions: query groups as further rows, so that KV is read once."""
+    """Attention of few positions: query groups become rows, so that KV is read once."""
     heads, groups, count, size = query.shape
     mask = plan.mask(span, low, form.window, query.dtype).repeat(groups, 1)
     folded = query.reshape(1, heads, groups * count, size)
@@ -119,12 +119,12 @@ def _folded(
 def _blocks(
     plan: DevicePlan, span: RowSpan, low: int, query: Tensor, key: Tensor, value: Tensor, form: Form
 ) -> Tensor:
-    """Attention of many positions in blocks, each over the keys up to its own end: the CPU kernel computes
-    what a causal mask then hides (512 positions: 40 % less to compute)."""
+    """Attention of many positions in blocks, each over the keys up to its own end: with a causal mask, the CPU kernel
+    would compute what the mask hides (512 positions: 40 % less work)."""
     count = query.shape[2]
     mask = plan.mask(span, low, form.window, query.dtype)
-    # The CPU's fused kernel multiplies bfloat16 at the speed of float32; written out it takes 5.3 instead
-    # of 9.5 ms (14 heads of 64, 512 positions).
+    # The CPU's fused kernel multiplies bfloat16 at the speed of float32. Written out, it takes 5.3 instead of 9.5 ms
+    # (14 heads of 64, 512 positions).
     block = _block_in_bfloat16 if query.dtype is torch.bfloat16 else _block
     parts = []
     for begin in range(0, count, _QUERY_BLOCK):
@@ -163,8 +163,8 @@ def _block_in_bfloat16(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, 
 def _written_out(
     plan: DevicePlan, span: RowSpan, low: int, query: Tensor, key: Tensor, value: Tensor, form: Form
 ) -> Tensor:
-    """Attention written out, for what no fused kernel has: `softcap * tanh(scores / softcap)` (Gemma 2),
-    and sinks, a logit per head that takes part in the softmax and has no value (gpt-oss)."""
+    """Attention written out, for features that fused kernels lack: `softcap * tanh(scores / softcap)` (Gemma 2), and
+    sinks, a logit per head that takes part in the softmax but has no value (gpt-oss)."""
     key, value = key.transpose(0, 1), value.transpose(0, 1)
     scores = (query @ key.transpose(-1, -2)).float() * form.scale
     if form.softcap:

@@ -1,6 +1,6 @@
-"""Attention for many decoding rows at once, for GPUs, where one operation per row would only launch kernels.
+"""Attention for many decoding rows at once, for GPUs, where one operation per row would be dominated by launches.
 
-Fixed shapes throughout, so that a CUDA graph can record it. The same code runs, and is tested, on a CPU.
+All shapes are fixed, so that a CUDA graph can record it. The same code runs, and is tested, on a CPU.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from torch import Tensor
 class DecodeBatch:
     """The decoding rows of a step.
 
-    `table` `[B, pages]` are the rows' page tables, filled up with any page that holds finite numbers;
-    `positions` `[B]` are the tokens' positions, up to which each row sees; `rows` `[B]` are their places in
-    the flat batch, None for all in order.
+    `table` `[B, pages]` are the rows' page tables, padded with any page that holds finite numbers; `positions` `[B]`
+    are the tokens' positions, up to which each row sees; `rows` `[B]` are their indices in the flat batch, None for all
+    in order.
     """
 
     table: Tensor
@@ -30,12 +30,11 @@ class DecodeBatch:
 
     @property
     def length(self) -> int:
-        """Positions that each row's table covers."""
+        """The number of positions that each row's table covers."""
         return self.table.shape[1] * self.page_size
 
     def index(self, heads: int, capacity: int) -> Tensor:
-        """Rows of a buffer `[heads * capacity, size]` that hold all heads' positions, `[heads * B *
-        length]`."""
+        """Rows of a buffer `[heads * capacity, size]` with all positions of all heads, `[heads * B * length]`."""
         found = self._index.get((heads, capacity))
         if found is None:
             device = self.table.device
@@ -45,7 +44,7 @@ class DecodeBatch:
         return found
 
     def hidden(self, window: int) -> Tensor:
-        """Which positions a row does not see, `[B, 1, length]`."""
+        """Mask of the positions that each row does not see, `[B, 1, length]`."""
         found = self._hidden.get(window)
         if found is None:
             there = torch.arange(self.length, device=self.table.device)
@@ -60,7 +59,7 @@ class DecodeBatch:
 def batch_of(
     tables: Sequence[Sequence[int]], positions: Tensor, page_size: int, rows: Sequence[int] | None
 ) -> DecodeBatch:
-    """The batch of rows with these page tables, each filled up with its own first page."""
+    """The batch of rows with these page tables, each padded with its own first page."""
     device = positions.device
     longest = max(len(table) for table in tables)
     filled = [[*table, *([table[0]] * (longest - len(table)))] for table in tables]
@@ -71,11 +70,11 @@ def batch_of(
 def attend_batch(
     batch: DecodeBatch, keys: Tensor, values: Tensor, query: Tensor, scale: float, window: int
 ) -> Tensor:
-    """Attention of `query` `[B, query_heads, size]` over a layer's whole buffers `[1, heads, capacity,
-    size]`. Returns `[B, query_heads * value_size]`.
+    """Attention of `query` `[B, query_heads, size]` over a layer's whole buffers `[1, heads, capacity, size]`. Returns
+    `[B, query_heads * value_size]`.
 
-    Two batched products with the softmax between them: memory-bound like any decoding kernel, and spread
-    over a GPU even where one row decodes alone.
+    Two batched products with the softmax between them: memory-bound like any decoding kernel, and spread over a GPU
+    even when a single row decodes.
     """
     count, query_heads, size = query.shape
     _, heads, capacity, value_size = values.shape

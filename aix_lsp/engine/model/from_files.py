@@ -1,7 +1,7 @@
 """Loads a model from its files, in the fastest way of running that passes its check.
 
-Owns the order in which the ways are tried. A plain GGUF file is read without transformers, whose import takes seconds
-and 100 MB; everything else with it.
+Owns the order in which these ways are tried. A plain GGUF file is read without transformers, whose import takes
+seconds and 100 MB; everything else is read with it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Files:
-    """A model's files, which hold `parameters` weights, and how they are to be loaded."""
+    """A model's files, which hold `parameters` weights, and how to load them."""
 
     folder: Path
     parameters: int
@@ -39,7 +39,7 @@ class Files:
     progress: Progress
 
     def load(self, chosen: Precision, keep: Prepared | None) -> Read:
-        """Read and assemble the model; what `keep` can keep of it is stored there. Raises ModelError."""
+        """Read and assemble the model; the parts of it that `keep` supports are stored there. Raises ModelError."""
         plain = plain_file(self.folder) if chosen.int8 and gguf.is_made(self.folder) else None
         if plain is not None:
             tokenizer, context, ends = (
@@ -76,8 +76,8 @@ class Files:
     def _assemble(
         self, wanted: Wanted, plain: PlainFile | None, keep: Prepared | None
     ) -> tuple[Assembled, frozenset[int]]:
-        """The fastest way of running that passes its check, and the model's end tokens. A way that fails may have
-        taken the model apart, so each starts from the files."""
+        """The fastest way of running that passes its check, and the model's end tokens. A failed attempt may have taken
+        the model apart, so each starts from the files."""
         lean = plain is not None or self._config.model_type in llama_shape.FAMILIES
         chosen, unquantised = wanted.precision, precision.unquantised(self.device, self.parameters)
         reason = ""
@@ -139,7 +139,7 @@ class Files:
         return found, ends
 
     def _read(self, chosen: Precision) -> tuple[Any, frozenset[int]]:
-        """transformers' model, and the tokens that it says end a text."""
+        """The transformers model, and its end tokens."""
         from aix_lsp.engine.model.reading import end_tokens, read_model
 
         self.progress("weights", 0.0)

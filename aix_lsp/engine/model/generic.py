@@ -1,4 +1,4 @@
-"""The forward pass of any transformers causal language model, over paged KV. Knows no family."""
+"""The forward pass of any transformers causal language model, over paged KV. Knows no model families."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from aix_lsp.engine.model.int8_linear import Int8Linear
 from aix_lsp.engine.model.kv import ShapeProbe
 from aix_lsp.engine.model.plan import DevicePlan
 
-# transformers treats names that hold "flash", "sdpa", "flex", "paged|" or "/" as its own, and builds no
-# masks for names that it does not know.
+# transformers reserves names that contain "flash", "sdpa", "flex", "paged|" or "/", and builds no masks for names that
+# it does not know.
 IMPLEMENTATION = "aix_lsp_rows"
 
-# Not an argument: some models (StableLM) drop the keyword arguments that they do not know.
+# Not an argument: some models (StableLM) drop unknown keyword arguments.
 current_plan: ContextVar[DevicePlan] = ContextVar("current_plan")
 
 
 class TransformersForward:
-    """Runs a model of transformers with its attention replaced by ours.
+    """Runs a transformers model with its attention replaced by ours.
 
-    Rows of a step lie side by side in one `[1, T]` input; what keeps them apart is the attention function.
+    The rows of a step are concatenated in one `[1, T]` input; the attention function keeps them apart.
     """
 
     def __init__(self, model: Any) -> None:
@@ -35,7 +35,7 @@ class TransformersForward:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the weights take."""
+        """Bytes of the weights."""
         return weight_bytes(self.model)
 
     def __call__(self, plan: DevicePlan) -> Tensor:
@@ -55,7 +55,7 @@ class TransformersForward:
 
 
 def weight_bytes(model: torch.nn.Module) -> int:
-    """Bytes of a model's parameters and of its layers in int8, shared ones counted once."""
+    """Bytes of a model's parameters and int8 layers; shared ones count once."""
     plain = sum(parameter.nbytes for parameter in model.parameters())
     return plain + sum(module.nbytes for module in model.modules() if isinstance(module, Int8Linear))
 
@@ -70,7 +70,7 @@ def transformers_attention(
     dropout: float = 0.0,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """The function behind `IMPLEMENTATION`: transformers' attention interface, over the current plan.
+    """The function registered as `IMPLEMENTATION`: transformers' attention interface, over the current plan.
 
     `query`, `key` and `value` are `[1, heads, T, size]`; the result is `[1, T, query_heads, value_size]`.
     """

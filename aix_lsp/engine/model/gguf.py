@@ -1,8 +1,8 @@
-"""Runs a GGUF file: turns its header into a model folder for transformers once, and reads the weights from it.
+"""Runs a GGUF file: converts its header into a model folder for transformers once, and reads the weights from the file.
 
-The folder holds the configuration, the tokenizer and the file's name; it lies in the program's cache, so that only the
-first start waits for the tokenizer. Which tensor belongs where, and what llama.cpp's converters did to it, is
-transformers' knowledge.
+The folder, in the program's cache, holds the configuration, the tokenizer and the file's name, so that only the first
+start waits for the tokenizer. Which tensor belongs where, and what llama.cpp's converters did to it, is left to
+transformers.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from aix_lsp.gguf.tokenizer import write_tokenizer
 from aix_lsp.paths import cache_dir
 
 _POINTER = "gguf.json"
-_FORM = 2  # of what is cached; changing it rebuilds every folder
-THREADS = 2  # that dequantise; each holds a tensor in float32
+_FORM = 2  # version of the cached folders; changing it rebuilds all of them
+THREADS = 2  # for dequantisation; each holds a tensor in float32
 
 
 def prepare(file: Path, name: str) -> Path:
-    """The folder made of a GGUF file, from the cache where it is there. Raises ModelError, naming it `name`."""
+    """The folder made from a GGUF file, from the cache if present. Raises ModelError, which calls the file `name`."""
     try:
         folder = _folder(file)
         if not (folder / _POINTER).exists():
@@ -51,7 +51,7 @@ def is_made(folder: Path) -> bool:
 
 
 def size(folder: Path) -> tuple[int, float]:
-    """Parameters of the file behind a folder, and the bytes that one takes in it. Raises ModelError."""
+    """The number of parameters in the file behind a folder, and bytes per parameter. Raises ModelError."""
     noted = _pointer(folder)
     return noted["parameters"], noted["bytes"] / max(1, noted["parameters"])
 
@@ -90,8 +90,8 @@ def read_weights(folder: Path, dtype: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """A model without its modules' tree: transformers maps the names of each module again, seconds in all, and all that
-    runs here is mapped by the whole one's names."""
+    """A model without submodules. transformers maps tensor names again for each module, which takes seconds; for the
+    models that run here, the names of the whole model suffice."""
 
     config: Any
     weights: dict[str, Any]
@@ -104,7 +104,7 @@ class _Whole:
 
 
 def _pointer(folder: Path) -> dict[str, Any]:
-    """What was noted of the file behind a folder. Raises ModelError."""
+    """The record about the file behind a folder. Raises ModelError."""
     try:
         noted: dict[str, Any] = json.loads((folder / _POINTER).read_text("utf-8"))
         return {"file": Path(noted["file"]), **{key: int(noted[key]) for key in ("parameters", "bytes")}}
@@ -125,14 +125,14 @@ def _unreadable(folder: Path, error: Exception) -> ModelError:
 
 
 def _folder(file: Path) -> Path:
-    """Where what is made of a file lies; another one after the file has changed."""
+    """The folder for a file; a different one after the file has changed."""
     known = file.stat()
     key = f"{_FORM}/{file.resolve()}/{known.st_size}/{known.st_mtime_ns}"
     return cache_dir() / "gguf" / hashlib.sha256(key.encode()).hexdigest()[:24]
 
 
 def _make(header: Header, folder: Path) -> None:
-    """Write the folder, whole or not at all."""
+    """Write the folder atomically."""
     for tensor in header.tensors.values():
         check_type(header, tensor)
     about = configuration(header)

@@ -1,7 +1,7 @@
 """Reads a GGUF file of a well-known shape straight into a LeanModel, without transformers.
 
-For Llama's and Qwen2's blocks with plain rotary embeddings, whose layout llama.cpp's converters define; everything
-else is read by transformers. `tests/engine/model/test_gguf_lean.py` compares both.
+For the blocks of Llama and Qwen2 with plain rotary embeddings, whose layout llama.cpp's converters define; everything
+else is read by transformers. `tests/engine/model/test_gguf_lean.py` compares the two.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ _NORMS = ("attn_norm", "ffn_norm")
 _BIASES = {"llama": (), "qwen2": ("attn_q", "attn_k", "attn_v")}
 """The projections with a bias, by architecture."""
 _INTERLEAVED = {"llama"}
-"""Architectures whose queries and keys the file holds with each head's halves interleaved, as LeanModel has them."""
+"""Architectures whose queries and keys are stored with each head's halves interleaved, as in LeanModel."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlainFile:
-    """A GGUF file that can be read so: its header, and the configuration that was made of it."""
+    """A GGUF file that can be read this way: its header, and the configuration made from it."""
 
     header: Header
     about: dict[str, Any]
 
     @property
     def context(self) -> int:
-        """Positions that the model was made for."""
+        """The model's context length in tokens."""
         return min(int(self.about["max_position_embeddings"]), LONGEST)
 
     @property
     def ends(self) -> frozenset[int]:
-        """Tokens that end a text."""
+        """The end tokens."""
         return frozenset({self.about["eos_token_id"]} - {None})
 
     @property
@@ -59,13 +59,13 @@ class PlainFile:
 
     @property
     def head_size(self) -> int:
-        """The size of a query, a key and a value."""
+        """Elements of a query, a key or a value."""
         given = self.about.get("head_dim")
         return int(given or self.about["hidden_size"] // self.about["num_attention_heads"])
 
     @property
     def shapes(self) -> dict[int, LayerShape]:
-        """What the layers keep of a token."""
+        """The KV shape of each layer."""
         shape = LayerShape(self.about["num_key_value_heads"], self.head_size, self.head_size)
         return dict.fromkeys(range(self.about["num_hidden_layers"]), shape)
 
@@ -88,7 +88,6 @@ class PlainFile:
 
     @property
     def dimensions(self) -> Dimensions:
-        """The configuration's numbers."""
         about = self.about
         return Dimensions(
             about["num_attention_heads"],
@@ -137,8 +136,8 @@ class PlainFile:
 
 
 def plain_file(folder: Path) -> PlainFile | None:
-    """The file behind a folder of `gguf.prepare`, where it holds exactly a plain model's tensors; else None. Raises
-    ModelError where it cannot be read."""
+    """The file behind a folder made by `gguf.prepare`, if it holds exactly the tensors of a plain model; otherwise
+    None. Raises ModelError if the file cannot be read."""
     header = header_of(folder)
     about = json.loads((folder / "config.json").read_text("utf-8"))
     if header.architecture not in _BIASES or about["rope_parameters"]["rope_type"] != "default":
@@ -157,7 +156,7 @@ def plain_file(folder: Path) -> PlainFile | None:
 
 
 def _shapes(file: PlainFile) -> dict[str, tuple[int, ...]]:
-    """The names and shapes of all tensors of a plain model whose head is its embedding."""
+    """The names and shapes of all tensors of a plain model with tied embeddings."""
     about = file.about
     hidden, middle = about["hidden_size"], about["intermediate_size"]
     query, key = (about[f"num_{kind}_heads"] * file.head_size for kind in ("attention", "key_value"))

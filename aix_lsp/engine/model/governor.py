@@ -1,4 +1,4 @@
-"""Falls back to one thread while the machine is busy. Knows steps' times, no torch."""
+"""Falls back to one thread while the machine is busy. Knows the times of steps, no torch."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ _GOOD_STEPS = 50
 
 
 class Governor:
-    """Watches steps that run on several threads, and has them run on one for a while where they stall.
+    """Watches steps that run on several threads, and switches to one thread for a while if they stall.
 
-    Each operation waits for its slowest thread. When other programs take the cores, that thread waits for a
-    time slice, and a token of 25 products can take 200 ms instead of one. One thread is then as fast as it
-    is alone.
+    Each operation waits for its slowest thread. When other programs use the cores, that thread waits for a time slice,
+    and a token of 25 products can take 200 ms instead of one. One thread is then as fast as on an idle machine.
     """
 
     def __init__(
@@ -26,7 +25,7 @@ class Governor:
         allow: Callable[[int], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`allow` limits the threads of the steps to come; at first as many as `threads` are allowed."""
+        """`allow` is called with the most threads that the next steps may use; initially `threads`."""
         self._threads = threads
         self._allow = allow
         self._clock = clock
@@ -37,7 +36,7 @@ class Governor:
         self._resume_at: float | None = None
 
     def note(self, kind: Hashable, seconds: float) -> None:
-        """Take notice of a step, comparable with those of the same `kind`, and decide for the next one."""
+        """Record a step, comparable with others of the same `kind`, and decide for the next one."""
         if self._resume_at is not None:
             if self._clock() >= self._resume_at:
                 self._resume_at = None

@@ -1,6 +1,6 @@
-"""Decoding steps recorded once per shape and replayed: on CUDA a token's hundreds of launches become one.
+"""Decoding steps recorded once per shape and replayed: on CUDA, a token's hundreds of launches become one.
 
-Knows plans and forward passes; the recorder is given, so that all but the recording itself runs on a CPU too.
+Knows plans and forward passes. The recorder is a parameter, so that everything but the recording runs on a CPU, too.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ from aix_lsp.engine.model.slots import Scattered
 log = logging.getLogger(__name__)
 
 Recorder = Callable[[Callable[[], Tensor]], tuple[Callable[[], object], Tensor]]
-"""From a computation to what repeats it and the tensor that then holds its result."""
+"""From a computation to a function that repeats it, and the tensor that then holds its result."""
 
 _MOST_ROWS = 64
 _LEAST_PAGES = 16
 
 
 class GraphedForward:
-    """A forward pass whose decoding steps of up to 64 rows are replayed, by powers of two of rows and of
-    pages."""
+    """A forward pass that replays decoding steps of up to 64 rows; rows and pages are padded to powers of two."""
 
     def __init__(self, forward: Forward, pool: KvPool, recorder: Recorder) -> None:
         self._forward = forward
@@ -38,12 +37,12 @@ class GraphedForward:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the weights take."""
+        """Bytes of the weights."""
         return self._forward.nbytes
 
     def __call__(self, plan: DevicePlan) -> Tensor:
-        """Logits `[len(plan.wanted), vocab]` of the wanted rows, valid until the next call. Raises Aborted,
-        but not between layers of a replayed step."""
+        """Logits `[len(plan.wanted), vocab]` of the wanted rows, valid until the next call. Raises Aborted, but not
+        between the layers of a replayed step."""
         batch = plan.batch
         if batch is None or not plan.decoding or plan.tokens.shape[0] > _MOST_ROWS:
             return self._forward(plan)
@@ -57,9 +56,9 @@ class GraphedForward:
 
 
 class _Recorded:
-    """One shape's inputs, at addresses that stay, and the recording over them.
+    """The inputs of one shape, at fixed addresses, and the recording that reads them.
 
-    Rows beyond the step's own compute on the pool's spare page.
+    Padding rows compute on the pool's spare page.
     """
 
     def __init__(
@@ -106,7 +105,7 @@ class _Recorded:
 
 
 def record_cuda(compute: Callable[[], Tensor]) -> tuple[Callable[[], object], Tensor]:
-    """Record with a CUDA graph. The computation runs first, so that libraries and kept buffers are set up."""
+    """Record a CUDA graph. The computation runs once before, so that libraries and cached buffers are set up."""
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):

@@ -1,6 +1,6 @@
-"""Finds a model on the Hugging Face hub, or the copy of it on this computer. Knows no model's files but by pattern.
+"""Finds a model on the Hugging Face hub, or its local copy. Knows files by pattern only.
 
-Imported for an id alone: its library takes a quarter of a second.
+Imported only for a hub id, since its library takes a quarter of a second.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _REPEATED = list(catalogue.REPEATED)
 
 
 def from_hub(name: str, options: EngineOptions, progress: Progress, complete: Callable[[Path], bool]) -> Path:
-    """The folder of a model by its id, downloaded unless there is a copy that is `complete`. Raises ModelError."""
+    """The folder of a model by its hub id, downloaded unless a local copy is `complete`. Raises ModelError."""
     patterns = [*catalogue.SAFETENSORS_FILES, *(["*.py"] if options.trust_remote_code else [])]
     try:
-        # A complete copy is used as it is: no request leaves the machine at each start.
+        # A complete copy is used as it is: starting must not send requests to the network.
         folder = Path(
             snapshot_download(name, allow_patterns=patterns, ignore_patterns=_REPEATED, local_files_only=True)
         )
@@ -75,7 +75,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _reporting(progress: Progress) -> type[Any]:
-    """A tqdm class whose bars, instead of being drawn, tell `progress` how far the bytes are."""
+    """A tqdm class that passes the share of downloaded bytes to `progress` instead of drawing bars."""
 
     class Reporting(tqdm):  # type: ignore[misc,unused-ignore]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -90,7 +90,7 @@ def _reporting(progress: Progress) -> type[Any]:
 
 
 class _Nowhere:
-    """A file that forgets what is written to it."""
+    """A file that discards what is written to it."""
 
     def write(self, text: str) -> int:
         return len(text)

@@ -1,4 +1,4 @@
-"""Int8 in place of the linear layers of a model of transformers. Knows kernels, no model's structure."""
+"""Int8 replacements for the linear layers of a transformers model. Knows kernels, no model structure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aix_lsp.engine.model.quantize import Int8Weight
 
 
 class Int8Linear(torch.nn.Module):
-    """Stands in for an `nn.Linear` of a model of transformers."""
+    """Replaces an `nn.Linear` in a transformers model."""
 
     def __init__(self, plain: FloatProjection, choice: KernelChoice) -> None:
         super().__init__()
@@ -24,11 +24,11 @@ class Int8Linear(torch.nn.Module):
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the weight takes."""
+        """Bytes of the weight."""
         return self._project.nbytes
 
     def forward(self, rows: Tensor) -> Tensor:
-        """As `nn.Linear`: `[…, in]` to `[…, out]`, in the dtype of `rows`."""
+        """Like `nn.Linear`: `[…, in]` to `[…, out]`, in the dtype of `rows`."""
         flat = rows.reshape(-1, self.in_features).float()
         if not flat.shape[0]:
             return rows.new_empty(*rows.shape[:-1], self.out_features)
@@ -37,7 +37,7 @@ class Int8Linear(torch.nn.Module):
 
 @contextmanager
 def observed(model: torch.nn.Module) -> Iterator[dict[torch.nn.Module, FloatProjection]]:
-    """All `nn.Linear` in `model` as projections, which see what the model reads within the context."""
+    """All `nn.Linear` in `model` as projections, which observe their inputs within the context."""
     plains: dict[torch.nn.Module, FloatProjection] = {}
     hooks = []
     for linear in model.modules():
@@ -65,8 +65,8 @@ def _noting(seen: Tensor) -> Callable[[torch.nn.Module, tuple[Tensor, ...]], Non
 def quantize_linears(
     model: torch.nn.Module, plains: dict[torch.nn.Module, FloatProjection], kernels: Sequence[Kernel]
 ) -> KernelChoice:
-    """Replace all `plains` in `model`, which are used up, by int8 ones, one by one, by the fastest of the kernels
-    that are right here. Other weights (experts, convolutions) stay. Raises RuntimeError where none is right."""
+    """Replace all `plains` in `model` by int8 layers, one by one, using the fastest kernels that are correct here.
+    Consumes `plains`. Other weights (experts, convolutions) stay. Raises RuntimeError if no kernel is correct."""
     choice = choose(measure(list(plains.values()), kernels), sum(p.weight.numel() for p in plains.values()))
     if choice == ALL_FLOAT32:
         raise RuntimeError("no int8 kernel is correct on this CPU")

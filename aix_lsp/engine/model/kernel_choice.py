@@ -1,7 +1,7 @@
-"""Chooses the kernels for a model's projections, by trying them on some of its weights on this machine.
+"""Chooses the kernels for a model's projections by trying them on some of its weights on this machine.
 
-A kernel first has to be right on this CPU with these weights; then its speed counts, of few rows and of many apart.
-Knows kernels and time, no model's structure.
+A kernel must first be correct on this CPU with these weights; then its speed counts, separately for few and many rows.
+Knows kernels and timing, no model structure.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from aix_lsp.models.fit import Speed, remember
 log = logging.getLogger(__name__)
 
 MOST_ERROR = 0.02
-"""Relative, of a row. Right kernels err by up to 0.4 % (those that take bfloat16), sums that overflow 16 bits by 3
-to 16 %."""
+"""Relative error of a row. Correct kernels err by up to 0.4 % (those that use bfloat16), sums that overflow 16 bits by
+3 to 16 %."""
 
 FEW, SOME, MANY = 1, 4, 128
 _BETWEEN = 16
 _ROWS = (FEW, SOME, _BETWEEN, MANY)
 _DECODED_STEPS = 16
-"""Steps of few rows for each chunk of many: a suggestion's."""
+"""Steps of few rows per chunk of many rows, as in a suggestion."""
 
 _ONE_THREAD = time.perf_counter if sys.platform == "win32" else time.thread_time
-"""Seconds of one thread: the processor's, but for Windows, which counts them in steps of 16 ms."""
+"""Seconds of one thread: processor time, except on Windows, which counts it in steps of 16 ms."""
 _ROUNDS = 2
 _MOST_ROUNDS = 30
 _BUDGET_S = 1.0
 _SMALL = 20_000_000
 _SMALL_BUDGET_S = 0.25
-"""Weights below which a fresh installation's first start is not to be held up."""
+"""Time budget for small models: a fresh installation's first start must not be delayed."""
 _HOPELESS = 2.5
 _MEASURED_WEIGHTS = 24_000_000
 _EXTRA_BYTES = 128 << 20
-"""What a second set of weights may take: 128 MiB are no matter on a computer that runs models."""
+"""What a second set of weights may take: 128 MiB do not matter on a computer that runs models."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was found of a kernel: the largest error, or why it does not run; seconds by rows, unless wrong."""
+    """Measurements of a kernel: the largest error, or why it does not run; seconds by number of rows, unless wrong."""
 
     name: str
     error: float = math.inf
@@ -64,14 +64,15 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class KernelChoice:
-    """The kernel for up to `limit` rows and the one for more, by name."""
+    """The kernel for up to `limit` rows and the one for more rows, by name."""
 
     few: str
     many: str
     limit: int
 
     def make(self, plain: FloatProjection | None, weight: Int8Weight | None) -> Project:
-        """The projection by these kernels, from its float and its int8 form, each where one needs it."""
+        """The projection with these kernels, from its float and its int8 form; either may be None if no kernel needs
+        it."""
         if self.few == self.many:
             return self._one(self.few, plain, weight)
         few, many = (self._one(name, plain, weight) for name in (self.few, self.many))
@@ -84,31 +85,30 @@ class KernelChoice:
 
     @property
     def needs_int8(self) -> bool:
-        """Whether a kernel is made from a weight's int8 form."""
+        """Whether one of the kernels is made from the weight's int8 form."""
         return any(kernel.int8 for kernel in self.kernels)
 
     @property
     def needs_float(self) -> bool:
-        """Whether a kernel is made from a weight's float form."""
+        """Whether one of the kernels is made from the weight's float form."""
         return not all(kernel.int8 for kernel in self.kernels)
 
     def uses(self, *names: str) -> bool:
-        """Whether one of these kernels is among its own."""
+        """Whether one of the named kernels is among the chosen ones."""
         return self.few in names or self.many in names
 
     @property
     def head(self) -> KernelChoice:
-        """That of a model's head, which computes few rows only."""
+        """The choice for the model's head, which computes few rows only."""
         return KernelChoice(self.few, self.few, self.limit)
 
     @property
     def kernels(self) -> tuple[Kernel, Kernel]:
-        """Both."""
         return KERNELS[self.few], KERNELS[self.many]
 
     @property
     def dtype(self) -> str:
-        """What the weights that decode are held in."""
+        """The format of the weights that decoding uses."""
         return KERNELS[self.few].dtype
 
     def __str__(self) -> str:
@@ -119,7 +119,7 @@ ALL_FLOAT32 = KernelChoice(FLOAT32.name, FLOAT32.name, MANY)
 
 
 def candidates(dtype: str, excluded: Iterable[str] = ()) -> list[Kernel]:
-    """The kernels that the setting `dtype` leaves, `auto` all of them; without the excluded ones."""
+    """The kernels that the setting `dtype` permits (`auto`: all), except the excluded ones."""
     return [k for k in KERNELS.values() if dtype in ("auto", k.dtype) and k.name not in excluded]
 
 
@@ -129,23 +129,23 @@ def measure(
     kernels: Sequence[Kernel],
     clock: Callable[[], float] | None = None,
 ) -> list[Measured]:
-    """Try the kernels on some projections, which should have seen inputs, and time those that are right.
+    """Try the kernels on some projections, which should have observed inputs, and time the correct ones.
 
-    One thread's time is the processor's, which other programs at work do not lengthen: what is chosen here is
-    remembered, and a computer is often busy when an editor starts. `clock` (seconds) replaces it and the wall's.
+    One thread is measured in processor time, which other programs do not lengthen: the result is stored, and computers
+    are often busy when an editor starts. `clock` (seconds) replaces both processor and wall time.
     """
     chosen = [_copy(part) for part in _some(parts)]
     inputs = [_inputs(part) for part in chosen]
     quantised = [Int8Weight.of(part) for part in chosen] if any(k.int8 for k in kernels) else []
-    # What rounding the weights costs is for the whole model's check: here a kernel must do what it is meant to.
+    # The check of the whole model judges the loss by rounding; here a kernel must compute what the int8 form means.
     meant = [FloatProjection(one.weight(), one.bias, one.norm) for one in quantised]
     for part in chosen:
-        part.seen = None  # noting inputs takes time
+        part.seen = None  # observing inputs takes time
     made: dict[str, list[Project]] = {}
     found: dict[str, Measured] = {}
     for kernel in kernels:
         if kernel.name.startswith(tuple(made)):
-            continue  # the narrow form of one that is right
+            continue  # the narrow variant of a correct kernel
         try:
             projections = [kernel.make(source) for source in (quantised if kernel.int8 else chosen)]
             error = max(map(_error, projections, meant if kernel.int8 else chosen, inputs))
@@ -165,7 +165,7 @@ def measure(
 def remember_speed(
     choice: KernelChoice, measured: Iterable[Measured], parts: Sequence[FloatProjection]
 ) -> None:
-    """Keep what the chosen kernels took, by which `aix-lsp models` reckons how fast other models would be here."""
+    """Store the speed of the chosen kernels, from which `aix-lsp models` estimates the speed of other models."""
     found = {one.name: one.seconds for one in measured if one.seconds is not None}
     if choice.few not in found or choice.many not in found:
         return
@@ -189,10 +189,10 @@ def describe(one: Measured) -> str:
 
 
 def choose(measured: Iterable[Measured], weight_count: int) -> KernelChoice:
-    """The two kernels that take the least time for a suggestion, of those that are right and fit in memory.
+    """The two kernels that take the least time for a suggestion, of those that are correct and fit in memory.
 
-    A second set of weights, or one that is larger than int8's, may take 128 MiB more than int8 alone; float32 is
-    what remains where nothing else is right.
+    A second set of weights, or one larger than int8, may take 128 MiB more than int8 alone. float32 is the fallback if
+    nothing else is correct.
     """
     right = {one.name: one.seconds for one in measured if one.right and one.seconds is not None}
     if not right:
@@ -216,7 +216,7 @@ def _bytes(few: str, many: str, weight_count: int) -> int:
 
 
 def _some(parts: Sequence[FloatProjection]) -> list[FloatProjection]:
-    """As many as lie beyond the CPU's caches, or all."""
+    """Enough projections to exceed the CPU's caches, or all."""
     chosen: list[FloatProjection] = []
     total = 0
     for part in parts:
@@ -235,7 +235,7 @@ def _copy(part: FloatProjection) -> FloatProjection:
 
 
 def _inputs(part: FloatProjection) -> Tensor:
-    """Random rows with the columns' sizes that the projection has seen, before its norm."""
+    """Random rows whose columns have the magnitudes that the projection has observed, before its norm."""
     width = part.weight.shape[1]
     rows = torch.randn(MANY, width, generator=torch.Generator().manual_seed(width))
     if part.seen is not None:
@@ -247,7 +247,7 @@ def _inputs(part: FloatProjection) -> Tensor:
 
 
 def _error(project: Project, plain: FloatProjection, rows: Tensor) -> float:
-    """The worst row's relative error, of one row alone and of several."""
+    """The worst row's relative error, for single rows and for several at once."""
     expected = plain(rows[:SOME])
     alone = torch.cat([project(row[None]).clone() for row in rows[:SOME]])
     error = 0.0
@@ -261,9 +261,10 @@ def _error(project: Project, plain: FloatProjection, rows: Tensor) -> float:
 def _times(
     made: Mapping[str, Sequence[Project]], inputs: Sequence[Tensor], clock: Callable[[], float] | None
 ) -> dict[str, dict[int, float]]:
-    """Seconds of all projections by kernel and number of rows, with one thread or all, the best of some rounds.
+    """Seconds for all projections by kernel and number of rows, with one thread or all; the best of several rounds.
 
-    In turns, so that a passing load on the machine meets each; what is hopeless in the first is not tried again.
+    In turns, so that a passing load on the machine affects all kernels; hopeless ones are dropped after the first
+    round.
     """
     best: dict[str, dict[int, float]] = {name: dict.fromkeys(_ROWS, math.inf) for name in made}
     most = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""The kernels that a projection can be computed with on a CPU. Knows torch's operations, no model and no policy.
+"""The kernels that can compute a projection on a CPU. Knows torch's operations, no models or policy.
 
 None is the fastest everywhere, and some are wrong or do not run on some CPUs: `kernel_choice` tries and measures.
 """
@@ -17,16 +17,15 @@ from torch import Tensor
 from aix_lsp.engine.model.projection import FloatProjection, PackedBfloat16Projection, Project
 from aix_lsp.engine.model.quantize import FINE, Codes, Int8Weight, TwoRows
 
-# That quantised tensors are to be removed is no news: where FBGEMM is gone, the other kernels remain.
+# torch will remove quantised tensors. Once FBGEMM is gone, the other kernels remain.
 warnings.filterwarnings("ignore", message="torch.quantize_per_tensor", category=UserWarning)
 
 
 class FbgemmProjection:
-    """Int8 through FBGEMM's packed weights: one operation quantises, multiplies and scales back.
+    """Int8 through FBGEMM's packed weights: one operation quantises, multiplies and rescales.
 
-    Of few rows the fastest on most x86 CPUs: it streams int8 weights at 1.5 to 2 times the rate of
-    `torch._int_mm`. Without VNNI its sums of two products take 16 bits; `narrow` codes of 7 bits cannot overflow
-    them.
+    For few rows the fastest on most x86 CPUs: it streams int8 weights at 1.5 to 2 times the rate of `torch._int_mm`.
+    Without VNNI, it adds two products in 16 bits; `narrow` codes of 7 bits cannot overflow them.
     """
 
     def __init__(self, weight: Int8Weight, narrow: bool = False) -> None:
@@ -50,9 +49,9 @@ class FbgemmProjection:
 
 
 class IntegerProjection:
-    """Int8 through `torch._int_mm`, on the codes as they are.
+    """Int8 through `torch._int_mm`, on unpacked codes.
 
-    The fastest for many rows with VNNI or AMX; without, oneDNN has no fast kernel for it.
+    The fastest for many rows with VNNI or AMX; without these, oneDNN has no fast kernel for it.
     """
 
     def __init__(self, weight: Int8Weight) -> None:
@@ -73,7 +72,7 @@ class IntegerProjection:
 
     def _products(self, rows: Tensor) -> tuple[Codes, Tensor]:
         codes = self._rows.codes(rows)
-        # The ends of the range are more than int8 holds; they meet zeros.
+        # The last two columns exceed the int8 range; they are multiplied by zeros.
         sums = torch._int_mm(codes.both.round_().to(torch.int8), self._codes)
         return codes, sums * self._scales
 
@@ -83,7 +82,7 @@ class WeightOnlyProjection:
 
     def __init__(self, weight: Int8Weight) -> None:
         self.nbytes = weight.codes.nbytes
-        # Of several rows it loads whole vectors, and crashes where they are not aligned, as in a mapped file.
+        # For several rows it loads whole vectors, and crashes if they are not aligned, as in a mapped file.
         aligned = weight.codes.data_ptr() % 64 == 0
         self._weight = weight if aligned else replace(weight, codes=weight.codes.clone())
         self._scales = weight.scales.bfloat16()
@@ -106,7 +105,7 @@ class WeightOnlyProjection:
 
 
 class Float16Projection:
-    """float16 weights and float32 inputs, through FBGEMM: half the bytes for CPUs that know AVX2 and no more."""
+    """float16 weights and float32 inputs, through FBGEMM: half the bytes, for CPUs with nothing newer than AVX2."""
 
     def __init__(self, plain: FloatProjection) -> None:
         self.nbytes = plain.weight.numel() * 2
@@ -126,7 +125,7 @@ class Float16Projection:
 
 
 class Bfloat16Projection:
-    """bfloat16 weights for rows of float32, through oneDNN."""
+    """bfloat16 weights and float32 inputs, through oneDNN."""
 
     def __init__(self, plain: FloatProjection) -> None:
         norm = plain.norm
@@ -147,16 +146,16 @@ class Bfloat16Projection:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A way to compute projections: what it is called, the bytes of a weight, and how it is made from the weight
-    in float, or from its int8 form where `int8`. Making or calling one may raise RuntimeError on a CPU that lacks
-    what it needs."""
+    """A way to compute projections: its name, the format and bytes of a weight, and how to make it from the float
+    weight or, if `int8`, from the int8 form. Making or calling one may raise RuntimeError on a CPU that lacks what it
+    needs."""
 
     name: str
     dtype: str
     item_bytes: int
     make: Callable[[Any], Project]
     packs: bool = False
-    """Whether it has its own copy of the weight, in a layout of its own."""
+    """Whether it copies the weight into a layout of its own."""
 
     @property
     def int8(self) -> bool:
@@ -180,12 +179,12 @@ KERNELS: Mapping[str, Kernel] = {
         FLOAT32,
     )
 }
-"""All kernels by name, in the order in which equals are preferred."""
+"""All kernels by name; of equally good ones, the first is preferred."""
 
 
 @dataclass(slots=True)
 class TwoKernels:
-    """One projection, by `few` for up to `limit` rows and by `many` for more."""
+    """A projection that uses `few` for up to `limit` rows and `many` for more."""
 
     few: Project
     many: Project
@@ -204,7 +203,7 @@ class TwoKernels:
 
 
 class _Fbgemm:
-    """While any thread is inside, FBGEMM is the engine of quantised operations: it is one for the whole process."""
+    """Makes FBGEMM torch's engine for quantised operations, a process-wide setting, while any thread is inside."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

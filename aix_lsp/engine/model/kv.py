@@ -1,5 +1,4 @@
-"""The KV pool's tensors: one buffer per layer. Knows slots, never sequences, pages' owners or
-policy."""
+"""The KV pool's tensors: one buffer per layer. Knows slots, but no sequences, owners of pages, or policy."""
 
 from __future__ import annotations
 
@@ -24,24 +23,24 @@ class LayerShape:
 
     @property
     def width(self) -> int:
-        """Elements that one token takes in this layer."""
+        """Elements per token in this layer."""
         return self.heads * (self.key_size + self.value_size)
 
 
 def bytes_per_token(shapes: Mapping[int, LayerShape], dtype: torch.dtype) -> int:
-    """Bytes of KV that one token takes over all layers."""
+    """Bytes of KV per token, over all layers."""
     return sum(shape.width for shape in shapes.values()) * dtype.itemsize
 
 
 class KvPool:
     """Keys `[1, heads, slots, key_size]` and values `[1, heads, slots, value_size]` of each layer.
 
-    Slot `p * page_size + i` is token `i` of page `p`. Heads come first so that one head's keys of a run of
-    pages are one contiguous block, which a CPU reads up to 2.5 times faster than token-major ones (2 heads
-    of 64, 1,024 tokens, fp32: 73 instead of 183 µs). A layer's values follow its keys in memory: where both
-    have the same size, writing a fused projection's output is one copy; where all layers have the same
-    shape, they are one tensor, and the views of a run in all layers are made at once. With `clear` it
-    starts as zeros: batches on a GPU read beyond a row's end, and what they hide there must be numbers.
+    Slot `p * page_size + i` is token `i` of page `p`. Heads come first so that one head's keys in a run of pages are a
+    contiguous block, which a CPU reads up to 2.5 times faster than token-major ones (2 heads of 64, 1,024 tokens, fp32:
+    73 instead of 183 µs). A layer's values follow its keys in memory: if both have the same size, the output of a fused
+    projection is written in one copy. If all layers have the same shape, they are one tensor, and a run's views in all
+    layers are made at once. `clear` initialises with zeros: batches on a GPU read beyond a row's end, and what they
+    mask there must be finite.
     """
 
     def __init__(
@@ -77,45 +76,44 @@ class KvPool:
 
     @property
     def spare_page(self) -> int:
-        """A page beyond those that are counted: for what must be computed and is not wanted."""
+        """A page beyond the counted ones, for results that are computed but not wanted."""
         return self.page_count
 
     @property
     def nbytes(self) -> int:
-        """Bytes that all buffers take."""
+        """Bytes of all buffers."""
         return sum(part.nbytes for part in (*self._keys.values(), *self._values.values()))
 
     def write(self, layer: int, slots: Slots, key: Tensor, value: Tensor) -> None:
-        """Store keys `[1, heads, tokens, key_size]` and values `[1, heads, tokens, value_size]` at
-        `slots`."""
+        """Store keys `[1, heads, tokens, key_size]` and values `[1, heads, tokens, value_size]` at `slots`."""
         _store(self._keys[layer], slots, key)
         _store(self._values[layer], slots, value)
 
     def write_joint(self, layer: int, slots: Slots, joint: Tensor) -> None:
-        """Store `[1, 2 * heads, tokens, size]`, keys then values of one size, at `slots`."""
+        """Store `[1, 2 * heads, tokens, size]`, keys and then values of the same size, at `slots`."""
         _store(self._joint[layer], slots, joint)
 
     def read(self, layer: int, slots: Slots) -> tuple[Tensor, Tensor]:
-        """Keys `[1, heads, tokens, key_size]` and values `[1, heads, tokens, value_size]` at `slots`: views
-        of the pool where the run is contiguous, else gathered copies."""
+        """Keys `[1, heads, tokens, key_size]` and values `[1, heads, tokens, value_size]` at `slots`: views of the pool
+        if the slots are contiguous, otherwise gathered copies."""
         return _load(self._keys[layer], slots), _load(self._values[layer], slots)
 
     def views(self, slots: Slots) -> Sequence[Tensor] | None:
-        """Views of a run in all layers, keys and values in turn, as `read` gives them; None where they
-        cannot be."""
+        """A run's views in all layers, keys and values alternately, as `read` returns them; None if views are
+        impossible."""
         if self._stack is None or not isinstance(slots, Run):
             return None
         views: Sequence[Tensor] = self._stack.narrow(3, slots.start, slots.count).unbind(0)
         return views
 
     def buffers(self, layer: int) -> tuple[Tensor, Tensor]:
-        """All keys and values of a layer."""
+        """All keys and all values of a layer."""
         return self._keys[layer], self._values[layer]
 
     def release(self, runs: Sequence[tuple[int, int]]) -> int:
-        """Give the memory of runs of pages, (first, count), back to the system; returns how many bytes.
+        """Return the memory of runs of pages, (first, count), to the system. Returns the number of bytes.
 
-        Their content is lost. What lies on one page of the system's together with a page in use is kept.
+        Their content is lost. Memory in the same system page as a KV page in use is kept.
         """
         if self.device.type != "cpu":
             return 0
@@ -153,8 +151,8 @@ def _load(part: Tensor, slots: Slots) -> Tensor:
 
 
 class ShapeProbe:
-    """Stands in for a pool in a model's first forward pass: keeps one sequence's KV and so learns the layers'
-    shapes. `forms` is where attention notes each layer's kind."""
+    """Replaces the pool in a model's first forward pass: keeps one sequence's KV, and so learns the layers' shapes.
+    Attention notes each layer's kind in `forms`."""
 
     def __init__(self) -> None:
         self.shapes: dict[int, LayerShape] = {}
@@ -167,7 +165,7 @@ class ShapeProbe:
         self._kept[layer] = (key, value)
 
     def write_joint(self, layer: int, slots: Slots, joint: Tensor) -> None:
-        """Not for probing: only forward passes whose shapes are known write so."""
+        """Not supported: only forward passes whose shapes are known write this way."""
         raise NotImplementedError
 
     def read(self, layer: int, slots: Slots) -> tuple[Tensor, Tensor]:
@@ -176,9 +174,9 @@ class ShapeProbe:
         return _load(key.contiguous(), slots), _load(value.contiguous(), slots)
 
     def buffers(self, layer: int) -> tuple[Tensor, Tensor]:
-        """All keys and values of a layer."""
+        """All keys and all values of a layer."""
         return self._kept[layer]
 
     def views(self, slots: Slots) -> Sequence[Tensor] | None:
-        """None: what is kept is not views of one tensor."""
+        """None: the kept tensors are not views of one tensor."""
         return None

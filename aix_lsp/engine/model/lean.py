@@ -1,9 +1,8 @@
-"""The forward pass of Llama-shaped models in as few operations as torch allows. Knows the block, no
-family's names.
+"""The forward pass of Llama-shaped models in as few operations as torch allows. Knows the block, no family names.
 
-At a few million to a few hundred million parameters dispatching operations costs as much as computing them,
-so projections are fused, rotary embedding is one complex product, and a token's new keys and values are one
-copy.
+With a few million to a few hundred million parameters, dispatching operations costs as much as computing them.
+Therefore projections are fused, rotary embedding is one complex product, and a token's new keys and values are written
+in one copy.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from aix_lsp.engine.model.projection import FloatProjection, Project, RmsNorm
 
 @dataclass(slots=True)
 class LeanLayer:
-    """One block: norm, attention, norm, gated MLP; norms in front are inside the projections.
+    """One block: norm, attention, norm, gated MLP. The norms are part of the projections that follow them.
 
-    `qkv` gives queries, keys and values side by side, their halves interleaved so that neighbours are the
-    real and the imaginary part of what the rotary embedding turns. `gate_up` gives gate and up side by
-    side.
+    `qkv` computes queries, keys and values side by side, with the halves of queries and keys interleaved, so that
+    neighbours are the real and imaginary parts that the rotary embedding rotates. `gate_up` computes gate and up side
+    by side.
     """
 
     qkv: Project
@@ -39,13 +38,12 @@ class LeanLayer:
 
 
 PROJECTIONS = ("qkv", "out", "gate_up", "down")
-"""The names of a layer's projections."""
 
 
 @dataclass(slots=True)
 class LeanModel:
-    """All of a Llama-shaped model. `turns` is `[positions, 1, head_size / 2]` complex64; `dtype` is that of
-    activations and of the KV pool; multipliers are Granite's and Gemma's, 1 elsewhere."""
+    """A complete Llama-shaped model. `turns` is the rotary table `[positions, 1, head_size / 2]` complex64; `dtype` is
+    that of activations and the KV pool; the multipliers are those of Granite and Gemma, 1 elsewhere."""
 
     embedding: Tensor
     layers: list[LeanLayer]
@@ -67,29 +65,29 @@ class LeanModel:
         return [self.head, *inner]
 
     def weight_count(self) -> int:
-        """Elements of all projections' matrices; only where all are in float."""
+        """Elements of all projections' matrices; requires all of them to be in float."""
         return sum(made.weight.numel() for made in self._projections if isinstance(made, FloatProjection))
 
     def layer_projections(self) -> list[FloatProjection]:
-        """The layers' projections, first layer first; only where all are in float."""
+        """The layers' projections, first layer first; requires all of them to be in float."""
         return [made for made in self._projections[1:] if isinstance(made, FloatProjection)]
 
     def observe(self) -> None:
-        """From now on projections in float note the sizes of what they read."""
+        """Make float projections record the magnitudes of their inputs from now on."""
         for made in self._projections:
             if isinstance(made, FloatProjection):
                 made.seen = torch.zeros(made.weight.shape[1], device=made.weight.device)
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the weights take, those that the head shares with the embedding counted once."""
+        """Bytes of the weights; those that head and embedding share count once."""
         head, embedding = self.head, self.embedding
         shared = isinstance(head, FloatProjection) and head.weight.data_ptr() == embedding.data_ptr()
         return sum(made.nbytes for made in self._projections) + (0 if shared else embedding.nbytes)
 
     def convert(self, make: Callable[[FloatProjection], Project], progress: Callable[[float], None]) -> None:
-        """Replace each projection by what `make` makes of it, one by one, so that memory holds one weight
-        twice; `progress` gets the share that is done."""
+        """Replace each projection by the result of `make`, one by one, so that only one weight is in memory twice.
+        `progress` is called with the share that is done."""
         for number, layer in enumerate(self.layers):
             for name in PROJECTIONS:
                 setattr(layer, name, make(getattr(layer, name)))
@@ -99,9 +97,9 @@ class LeanModel:
 
 
 class _Workspace:
-    """Where the projections of a step of `count` rows are written, and the views of it that a layer needs.
+    """The outputs of the projections in a step of `count` rows, and the views of them that a layer needs.
 
-    Kept between steps, so that a decoded token costs no slicing: at 6.5 M parameters a third of its
+    Kept between steps, so that a decoded token needs no slicing: at 6.5 M parameters, that was a third of its
     operations.
     """
 
@@ -130,7 +128,7 @@ class LeanForward:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the weights take."""
+        """Bytes of the weights."""
         return self.model.nbytes
 
     def __call__(self, plan: DevicePlan) -> Tensor:
@@ -149,7 +147,7 @@ class LeanForward:
         self._project(plan, len(before), last, rows, turns, space)
         if not plan.wanted.shape[0]:
             return rows.new_empty(0, 0)
-        # Beyond the last layer's keys and values nothing is wanted of the other rows.
+        # After the last layer's keys and values, the other rows are not needed.
         mixed = plan.keep_wanted(self._attend(plan, len(before), last, space))
         rows = plan.keep_wanted(rows)
         self._mix(last, rows, mixed, self._workspace(rows.shape[0]))
@@ -178,7 +176,7 @@ class LeanForward:
     def _project(
         self, plan: DevicePlan, index: int, layer: LeanLayer, rows: Tensor, turns: Tensor, space: _Workspace
     ) -> None:
-        """A layer's queries into `space`, its keys and values into the pool."""
+        """Compute a layer's queries into `space`, its keys and values into the pool."""
         layer.qkv(rows, space.joint)
         if layer.query_norm is not None and layer.key_norm is not None:
             space.query.copy_(layer.query_norm(space.query))

@@ -1,7 +1,7 @@
-"""A LeanModel as named tensors, in the form that its kernels are made from, and back. Knows no files.
+"""Converts a LeanModel to named tensors, in the form that its kernels are made from, and back. Knows no files.
 
-What kernels pack into a layout of their own (`repacked`) is read once; the rest (`kept`) is used as it lies, so that
-it can stay in a file that is mapped into memory.
+Tensors that kernels pack into a layout of their own (`repacked`) are read once; the others (`kept`) are used as they
+are, so that they can stay in a memory-mapped file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FORMATS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 @dataclass(slots=True)
 class LeanState:
-    """`kept` and `repacked` tensors by name, and `layers`: what else a layer is, in JSON's types."""
+    """`kept` and `repacked` tensors by name; `layers` holds the layers' other attributes, in JSON's types."""
 
     kept: Mapping[str, Tensor]
     repacked: Mapping[str, Tensor]
@@ -42,7 +42,7 @@ class _Parts:
     repacked: dict[str, Tensor] = field(default_factory=dict)
 
     def add(self, name: str, plain: FloatProjection, choice: KernelChoice, tied: bool = False) -> None:
-        """Note a projection; of one that is `tied` to the embedding, no weight that is used in float."""
+        """Add a projection. If it is `tied` to the embedding, its float weight is left out."""
         if choice.needs_int8:
             weight = Int8Weight.of(plain)
             used_as_is = any(kernel.int8 and not kernel.packs for kernel in choice.kernels)
@@ -63,8 +63,8 @@ class _Parts:
 
 @torch.inference_mode()
 def take_state(lean: LeanModel, dimensions: Dimensions, choice: KernelChoice) -> LeanState:
-    """The state of a model in float, whose projections are dropped one by one; those that have seen inputs are
-    quantised the better for it."""
+    """The state of a float model, whose projections are dropped one by one. Those that have observed inputs are
+    quantised more accurately."""
     parts, layers = _Parts(), []
     head = lean.head
     assert isinstance(head, FloatProjection)
@@ -91,9 +91,9 @@ def take_state(lean: LeanModel, dimensions: Dimensions, choice: KernelChoice) ->
 
 @torch.inference_mode()
 def restore(state: LeanState) -> LeanModel:
-    """The model that computes in float32 by the state's kernels. Raises KeyError where a tensor is missing,
-    RuntimeError where a kernel cannot be made."""
-    # Packing leaves Python's lock, so two of them take half the time.
+    """The model in float32, with the state's kernels. Raises KeyError if a tensor is missing, RuntimeError if a kernel
+    cannot be made."""
+    # Packing releases Python's lock, so two threads take half the time.
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         head = pool.submit(_project, state, "head", state.choice.head)
         made = [
@@ -118,7 +118,7 @@ def restore(state: LeanState) -> LeanModel:
 
 
 def shortest(weight: Tensor) -> Tensor:
-    """The same numbers in bfloat16 where it holds them exactly, as most published weights are, else in float32."""
+    """The weight in bfloat16 if that is exact, as for most published weights; otherwise in float32."""
     if weight.dtype is torch.bfloat16:
         return weight
     short = weight.bfloat16()
@@ -126,7 +126,7 @@ def shortest(weight: Tensor) -> Tensor:
 
 
 def _as_packed(weight: Tensor, choice: KernelChoice) -> Tensor:
-    """The weight in the format that the choice's kernels round it to when they pack it."""
+    """The weight in the format that the kernels round it to when they pack it."""
     formats = {kernel.dtype for kernel in choice.kernels if not kernel.int8}
     return weight.to(_FORMATS[formats.pop()]) if len(formats) == 1 else shortest(weight)
 

@@ -1,5 +1,4 @@
-"""Takes a Llama-shaped model of transformers apart into a LeanModel. The one place that knows such
-families' names."""
+"""Takes a Llama-shaped transformers model apart into a LeanModel. The only place that knows such families' names."""
 
 from __future__ import annotations
 
@@ -17,18 +16,18 @@ from aix_lsp.engine.model.lean import LeanLayer, LeanModel
 from aix_lsp.engine.model.projection import FloatProjection, Project, RmsNorm
 
 LONGEST = 131_072
-"""Positions at most: tables of more would take memory for nothing."""
+"""The most positions: larger tables would waste memory."""
 
 FAMILIES = frozenset(
     {"llama", "mistral", "ministral", "qwen2", "qwen3", "seed_oss", "granite", "gemma", "smollm3"}
 )
-"""Values of `model_type` whose block is Llama's up to what `take_apart` reads: projections' biases, norms
-of queries and keys, layers without rotary embedding, sliding windows, multipliers."""
+"""Values of `model_type` whose block is Llama's, up to what `take_apart` reads: projection biases, norms of queries and
+keys, layers without rotary embedding, sliding windows, multipliers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dimensions:
-    """What a model's configuration says beside its weights, in JSON's types."""
+    """The numbers in a model's configuration, in JSON's types."""
 
     query_heads: int
     key_heads: int
@@ -39,7 +38,7 @@ class Dimensions:
 
     @classmethod
     def of(cls, config: Any) -> Dimensions:
-        """Those of transformers' configuration."""
+        """From a transformers configuration."""
         return cls(
             query_heads=config.num_attention_heads,
             key_heads=config.num_key_value_heads,
@@ -52,10 +51,10 @@ class Dimensions:
 
 @torch.no_grad()
 def take_apart(model: Any, forms: dict[int, Form], positions: int) -> LeanModel:
-    """The LeanModel of `model`, whose layers are emptied one by one so that memory holds the weights once.
+    """The LeanModel of `model`, whose layers are emptied one by one, so that the weights are in memory only once.
 
-    `forms` are the layers' kinds of attention, seen in a forward pass of `model`; `positions` is the number
-    of positions that the rotary table covers.
+    `forms` is each layer's kind of attention, observed in a forward pass of `model`; `positions` is the number of
+    positions in the rotary table.
     """
     config, inner = model.config, model.model
     attention = inner.layers[0].self_attn
@@ -75,7 +74,7 @@ def take_apart(model: Any, forms: dict[int, Form], positions: int) -> LeanModel:
 def put_together(
     dimensions: Dimensions, embedding: Tensor, layers: list[LeanLayer], head: Project, turns: Tensor
 ) -> LeanModel:
-    """The LeanModel of these parts, computing in the embedding's dtype."""
+    """A LeanModel from its parts, computing in the embedding's dtype."""
     return LeanModel(
         embedding=embedding,
         layers=layers,
@@ -115,7 +114,7 @@ def _layer(block: Any, form: Form, size: int, config: Any) -> LeanLayer:
 
 
 def _fused(linears: tuple[Any, ...], norm: RmsNorm, turned: int = 0, size: int = 0) -> Project:
-    """One projection of several; the outputs of the first `turned` get their heads' halves interleaved."""
+    """Fuse several projections into one; in the first `turned` outputs, the heads' halves are interleaved."""
     weights = [linear.weight.detach() for linear in linears]
     biases = [_bias(linear) for linear in linears]
     for at in range(turned):
@@ -134,7 +133,7 @@ def _fused(linears: tuple[Any, ...], norm: RmsNorm, turned: int = 0, size: int =
 
 
 def _scaled(linear: Any, scale: float) -> Project:
-    """A projection back to the residual stream, with Granite's multiplier inside."""
+    """A projection back to the residual stream, including Granite's multiplier."""
     weight, bias = linear.weight.detach(), _bias(linear)
     if scale != 1.0:
         weight, bias = weight * scale, None if bias is None else bias * scale
@@ -142,7 +141,7 @@ def _scaled(linear: Any, scale: float) -> Project:
 
 
 def interleaved(weight: Tensor, size: int) -> Tensor:
-    """`[heads * size, …]` with rows `i` and `i + size / 2` of each head brought side by side."""
+    """`[heads * size, …]` with rows `i` and `i + size / 2` of each head made adjacent."""
     parts = weight.view(-1, 2, size // 2, *weight.shape[1:])
     return parts.transpose(1, 2).reshape(weight.shape)
 
@@ -168,8 +167,7 @@ def _head_norm(module: Any) -> RmsNorm | None:
 
 
 def _turns(rotary: Any, device: torch.device, positions: int, size: int) -> Tensor:
-    """`exp(i · position · frequency)` `[positions, 1, size / 2]` complex64, scaled as the model's embedding
-    scales."""
+    """`exp(i · position · frequency)` `[positions, 1, size / 2]` complex64, with the scale of the model's embedding."""
     cos, sin = rotary(torch.zeros(1, device=device), torch.arange(positions, device=device)[None])
     if cos.shape[-1] != size:
         raise ValueError(f"rotary embedding of {cos.shape[-1]} of {size} sizes")

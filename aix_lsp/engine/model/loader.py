@@ -1,6 +1,5 @@
-"""From options to a model that is ready to run. Owns the order of loading and its errors; see source,
-precision, from_files, prepared, memory and threads for the parts. A prepared model is loaded without importing
-transformers.
+"""Turns options into a model that is ready to run. Owns the order of loading and its errors; the parts are in source,
+precision, from_files, prepared, memory and threads. A prepared model is loaded without importing transformers.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ from aix_lsp.machine import available_bytes
 
 PAGE_SIZE = 16
 _SMALL = 100_000_000
-"""Parameters below which loading gains nothing from a second thread."""
+"""Parameters below which a second thread does not speed up loading."""
 _READ = ("*.safetensors", "*.json", "*.model", "*.txt")
 """The files that a model is read from."""
 
 
 def load(options: EngineOptions, progress: Progress) -> LoadedModel:
-    """Load `options.model` and make it ready; `progress` gets the stages `files`, `download`, `weights`,
-    `check`, `quantize` and `threads`. Raises ModelError."""
+    """Load `options.model`. `progress` is called with the stages `files`, `download`, `weights`, `check`, `quantize`
+    and `threads`. Raises ModelError."""
     device = precision.find_device(options.device)
     progress("files", 0.0)
     folder = find_folder(options, progress)
@@ -53,7 +52,7 @@ def load(options: EngineOptions, progress: Progress) -> LoadedModel:
 
 @dataclass(frozen=True, slots=True)
 class _Loading:
-    """One model on its way from readable files to a runner."""
+    """The state of loading one model, from its readable files to a runner."""
 
     options: EngineOptions
     progress: Progress
@@ -62,7 +61,7 @@ class _Loading:
     weights: Weights
 
     def finish(self, chosen: Precision, keep: Prepared | None) -> LoadedModel:
-        """Read, assemble, and measure, as far as an earlier start has not."""
+        """Read, assemble and measure, except for what an earlier start has already done."""
         most_threads = threads.begin(self.options.threads, small=self.weights.parameters < _SMALL)
         read = (read_prepared(keep) if keep else None) or self._from_files(chosen, keep)
         assembled = read.assembled
@@ -93,13 +92,13 @@ class _Loading:
         _check_memory(self.options, self.weights, chosen, self.device)
         count = self.weights.parameters
         read = Files(self.folder, count, self.options, self.device, self.progress).load(chosen, keep)
-        gc.collect()  # transformers' models refer to themselves
+        gc.collect()  # transformers' models contain reference cycles
         return read
 
     def _govern(
         self, runner: TorchRunner, most: int, known: Mapping[str, int], keep: Prepared | None
     ) -> None:
-        """Give the runner its numbers of threads: those that were chosen before, or what is fastest now."""
+        """Give the runner its numbers of threads: those chosen earlier, or the fastest ones now."""
         if known and max(known.values()) <= most:
             runner.govern(threads.Threads(**known))
             return
@@ -112,7 +111,7 @@ class _Loading:
         free = _free_bytes(self.device)
         budget = memory.Budget(self.options.kv_memory_mb, free)
         if self.device.type == "cuda":
-            # A GPU's memory is there to be used, and has no swap to fall back on.
+            # A GPU's memory is meant to be used, and cannot swap.
             budget = memory.Budget(self.options.kv_memory_mb, free, share=0.3, limit=8192 * memory.MIB)
         dtype = assembled.cache_dtype
         pages = memory.kv_page_count(budget, bytes_per_token(assembled.shapes, dtype), PAGE_SIZE, context)
@@ -144,6 +143,6 @@ def _free_bytes(device: torch.device) -> int | None:
 
 
 def _keep(options: EngineOptions, folder: Path) -> Prepared:
-    """Where what is found and made of a model's files is kept."""
+    """The cache of what is found and made from a model's files."""
     files = [file for kind in _READ for file in folder.glob(kind)]
     return prepared(files, dtype=options.dtype, threads=options.threads, trusted=options.trust_remote_code)

@@ -1,4 +1,4 @@
-"""How much memory the KV pool takes, and how memory is given back to the system."""
+"""Decides how much memory the KV pool takes, and returns memory to the system."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MIN_PAGES = 16
 
 
 def give_back() -> None:
-    """Return freed memory to the system, which glibc keeps otherwise: after loading, hundreds of megabytes."""
+    """Return freed memory to the system. glibc would keep it: hundreds of megabytes after loading."""
     if sys.platform == "linux":
         import ctypes
 
@@ -23,8 +23,8 @@ def give_back() -> None:
 
 
 def discard(start: int, end: int) -> int:
-    """Give the memory at addresses from `start` to `end` back to the system, as far as whole pages of the system's
-    lie there; it reads as anything afterwards. Returns how many bytes; 0 where the system cannot do that.
+    """Return the memory at addresses from `start` to `end` to the system, as far as it fills whole system pages; its
+    content is then undefined. Returns the number of bytes; 0 if the system does not support it.
     """
     page = mmap.PAGESIZE
     start, end = -(-start // page) * page, end // page * page
@@ -39,15 +39,15 @@ def discard(start: int, end: int) -> int:
 
 
 def ran_out(error: Exception) -> bool:
-    """Whether an error of torch or Python says that memory could not be had, on whatever device."""
+    """Whether an error of torch or Python means that memory ran out, on any device."""
     text = str(error)
     return isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the KV pool may take: `megabytes` as set (0 for not set), else `share` of the `free` bytes (None
-    if unknown) up to `limit` bytes."""
+    """What the KV pool may take: `megabytes` as set or, if that is 0, `share` of the `free` bytes (None if unknown), at
+    most `limit` bytes."""
 
     megabytes: int
     free: int | None
@@ -56,8 +56,8 @@ class Budget:
 
 
 def kv_page_count(budget: Budget, token_bytes: int, page_size: int, context_length: int) -> int:
-    """Pages of the pool. Without a setting it grows beyond the budget's share to hold two full contexts,
-    where those fit in half of the free memory. Raises ModelError where nothing useful fits."""
+    """Pages of the pool. Without a setting, it exceeds the budget's share to hold two full contexts if these fit in
+    half of the free memory. Raises ModelError if nothing useful fits."""
     page_bytes = token_bytes * page_size
     context = -(-context_length // page_size)
     if budget.megabytes:

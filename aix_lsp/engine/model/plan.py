@@ -1,5 +1,4 @@
-"""A step laid out for the device: flat tokens and positions, and where each row's KV is. No model, no
-sampling."""
+"""A step laid out for the device: flat tokens and positions, and where each row's KV is. No model, no sampling."""
 
 from __future__ import annotations
 
@@ -22,8 +21,8 @@ class Aborted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RowSpan:
-    """One row's place in the flat batch: rows `first` … `first + count - 1` are positions `start` … `length
-    - 1`, and `slots` says where the KV of positions 0 … `length - 1` lies."""
+    """One row's part of the flat batch: rows `first` … `first + count - 1` are positions `start` … `length - 1`, and
+    `slots` is where the KV of positions 0 … `length - 1` is."""
 
     first: int
     count: int
@@ -34,10 +33,10 @@ class RowSpan:
 
 @dataclass(slots=True)
 class DevicePlan:
-    """All that a forward pass needs to know of a step.
+    """Everything a forward pass needs to know about a step.
 
-    `tokens` and `positions` are `[T]` int64; `writes` are the slots of the T new tokens; `wanted` are the
-    rows (of T) whose logits are wanted, in order.
+    `tokens` and `positions` are `[T]` int64; `writes` are the slots of the T new tokens; `wanted` are the rows (of T)
+    whose logits are wanted, in order.
     """
 
     tokens: Tensor
@@ -53,7 +52,7 @@ class DevicePlan:
     _masks: dict[tuple[int, int, torch.dtype], Tensor] = field(default_factory=dict)
 
     def kv(self, at: int, layer: int) -> tuple[Tensor, Tensor]:
-        """All keys and values of the row `at` (of `spans`) in a layer, as the store reads them."""
+        """All keys and values of row `at` (of `spans`) in a layer, as the store returns them."""
         if at not in self._views:
             self._views[at] = self.store.views(self.spans[at].slots)
         views = self._views[at]
@@ -62,12 +61,12 @@ class DevicePlan:
         return views[2 * layer], views[2 * layer + 1]
 
     def keep_wanted(self, rows: Tensor) -> Tensor:
-        """Of `rows` `[T, …]` those whose logits are wanted."""
+        """The rows of `rows` `[T, …]` whose logits are wanted."""
         return rows if self.wanted.shape[0] == rows.shape[0] else rows.index_select(0, self.wanted)
 
     def mask(self, span: RowSpan, low: int, window: int, dtype: torch.dtype) -> Tensor:
-        """The additive mask `[count, length - low]` of a row that hides later positions and those `window`
-        or more before; the same for all layers of a kind, so kept for the step."""
+        """The additive mask `[count, length - low]` of a row, which hides later positions and those `window` or more
+        before. Cached for the step, since all layers of a kind share it."""
         found = self._masks.get((span.first, window, dtype))
         if found is None:
             device = self.tokens.device
@@ -81,13 +80,13 @@ class DevicePlan:
         return found
 
     def check_abort(self) -> None:
-        """Raise Aborted if the step is no longer wanted. Called once a layer."""
+        """Raise Aborted if the step is no longer wanted. Called once per layer."""
         if self.abort():
             raise Aborted
 
 
 def never() -> bool:
-    """An abort check that never says yes."""
+    """An abort check that always returns False."""
     return False
 
 
@@ -99,7 +98,7 @@ def lay_out(
     abort: Callable[[], bool] = never,
     batched: bool = False,
 ) -> DevicePlan:
-    """The plan of a step over `rows`; `batched` computes rows of one token together."""
+    """The plan of a step for `rows`; `batched` computes rows of one token together."""
     spans: list[RowSpan] = []
     wanted: list[int] = []
     first = 0

@@ -1,4 +1,4 @@
-"""Chooses the number formats that a model is loaded and run in. Knows devices and CPUs, no model's structure."""
+"""Chooses the number formats that a model is loaded and run in. Knows devices and CPUs, no model structure."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from aix_lsp.engine.options import ModelError
 
 _NAMES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _LARGE = 1_500_000_000
-"""Parameters from which a model is not held in float32 even while it is being quantised."""
+"""Parameters from which a model is never held in float32, not even while it is quantised."""
 
 _SMALL = 1_000_000_000
-"""Parameters below which KV stays in float32 beside int8 weights: as fast, and memory is no matter."""
+"""Parameters below which KV stays in float32 beside int8 weights: it is as fast, and memory does not matter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """`load` is the dtype of the weights as they are read, `run` that of activations, `cache` that of the
-    KV pool; `name` is what the user sees: `int8`, or the name of all three."""
+    """`load` is the dtype of weights when read, `run` that of activations, `cache` that of the KV pool; `name` is what
+    the user sees: `int8`, or the common name of all three."""
 
     name: str
     load: torch.dtype
@@ -34,8 +34,7 @@ class Precision:
 
 
 def find_device(name: str) -> torch.device:
-    """The device that the setting `device` names; `auto` takes the first of CUDA, MPS, CPU. Raises
-    ModelError."""
+    """The device that the setting `device` names; `auto`: the first available of CUDA, MPS, CPU. Raises ModelError."""
     found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, there in found.items() if there))
@@ -62,7 +61,7 @@ def choose(name: str, device: torch.device, parameters: int) -> Precision:
         if device.type != "cpu":
             raise ModelError("dtype int8 is for the CPU; set dtype to auto or bfloat16, or device to cpu")
         load = torch.float32 if parameters < _LARGE else torch.bfloat16
-        # On a model of 365 M neither was faster at 256 to 1,500 tokens.
+        # On a model of 365 M, neither was faster at 256 to 1,500 tokens.
         small = parameters < _SMALL or not _multiplies_bfloat16()
         return Precision("int8", load, torch.float32, torch.float32 if small else torch.bfloat16)
     if name not in _NAMES:
@@ -71,7 +70,7 @@ def choose(name: str, device: torch.device, parameters: int) -> Precision:
 
 
 def unquantised(device: torch.device, parameters: int) -> Precision:
-    """What stands in for int8 where a model cannot be quantised."""
+    """The replacement for int8 if a model cannot be quantised."""
     return choose(
         "bfloat16" if device.type != "cpu" or parameters >= _LARGE else "float32", device, parameters
     )
@@ -84,6 +83,6 @@ def _automatic(device: torch.device, parameters: int) -> str:
 
 
 def _multiplies_bfloat16() -> bool:
-    """Whether this CPU has instructions for products of bfloat16."""
+    """Whether this CPU has instructions for bfloat16 products."""
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))

@@ -1,4 +1,4 @@
-"""A linear layer with the RMS norm in front of it, in floating point. Knows weights, no model's structure."""
+"""A linear layer with the RMS norm that precedes it, in floating point. Knows weights, no model structure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor
 
 
 class Project(Protocol):
-    """From rows `[M, in]` to rows `[M, out]`, written to `out` where it is given (of any float dtype)."""
+    """From rows `[M, in]` to rows `[M, out]`, written to `out` if given (of any float dtype)."""
 
     nbytes: int
-    """Bytes that its weight takes."""
+    """Bytes of its weight."""
 
     def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor: ...
 
@@ -36,7 +36,7 @@ class RmsNorm:
 class FloatProjection:
     """`norm(rows) @ weight.T + bias` in the dtype of `weight` `[out, in]`.
 
-    The norm belongs to the projection, since a quantised one can fold it into its weights and scales.
+    The norm is part of the projection because a quantised one can fold it into its weights and scales.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None, norm: RmsNorm | None = None) -> None:
@@ -45,7 +45,7 @@ class FloatProjection:
         self.norm = norm
         self.nbytes = weight.nbytes
         self.seen: Tensor | None = None
-        """Where it is set: the sum of the squares of its inputs so far, `[in]` float32."""
+        """If not None: the sum of the squares of the inputs observed so far, `[in]` float32."""
 
     def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
         if self.norm is not None:
@@ -61,7 +61,7 @@ class FloatProjection:
 
 
 class PackedBfloat16Projection:
-    """The same on a CPU in bfloat16, with the weight in oneDNN's own layout.
+    """The same in bfloat16 on a CPU, with the weight in oneDNN's own layout.
 
     oneDNN reorders a plain weight at each call: one row of 896 → 9,728 takes 1.9 ms plain and 1.0 ms packed.
     """
@@ -85,7 +85,7 @@ class PackedBfloat16Projection:
 
 
 def packs_bfloat16() -> bool:
-    """Whether this torch can pack bfloat16 weights on this CPU, found by trying."""
+    """Whether this torch can pack bfloat16 weights on this CPU, found out by trying."""
     try:
         packed = PackedBfloat16Projection(FloatProjection(torch.eye(32, dtype=torch.bfloat16)))
         return bool((packed(torch.ones(1, 32, dtype=torch.bfloat16)) == 1.0).all())

@@ -1,6 +1,6 @@
-"""From a Llama-shaped model in float to the same model with the kernels that are correct and fastest here.
+"""Turns a Llama-shaped float model into the same model with the fastest kernels that are correct here.
 
-Measures kernels, quantises, compares with float, and stores what was made. Imports nothing of transformers.
+Measures kernels, quantises, compares with float, and stores the result. Imports nothing from transformers.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ log = logging.getLogger(__name__)
 
 
 def silent(stage: str, share: float) -> None:
-    """A progress that nobody watches."""
+    """A progress callback that does nothing."""
 
 
 class Unfit(Exception):
-    """This way of running does not compute what transformers computes for this model. The model may be
-    spent. `choice` are the kernels that were to blame, where it was not the way itself."""
+    """This way of running does not compute what transformers computes for this model, which may have been taken apart.
+    `choice` are the kernels to blame, if it was not the way itself."""
 
     def __init__(self, reason: str, choice: KernelChoice | None = None) -> None:
         super().__init__(reason)
@@ -50,8 +50,8 @@ class Unfit(Exception):
 
 @contextmanager
 def errors_as_unfit() -> Iterator[None]:
-    """Whatever a model's code raises, such as for an operation that a device lacks, is a reason to run it
-    otherwise."""
+    """Turn any exception from a model's code, such as for an operation that a device lacks, into Unfit: the model must
+    be run in another way."""
     try:
         yield
     except Unfit:
@@ -65,9 +65,9 @@ def errors_as_unfit() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How a model is to be run: `dtype` is the setting, `auto` or a name; `positions` the longest sequence;
-    `sample` some text in tokens, that int8 is judged by; `tokenizer` its JSON, and `ends` the tokens that it says end
-    a text, both for the next start; `excluded` kernels are known not to work here."""
+    """How to run a model: `dtype` is the setting, `auto` or a name; `positions` the longest sequence; `sample` the
+    text, as tokens, by which int8 is judged; `tokenizer` (its JSON) and `ends` (its end tokens) are stored for the next
+    start; `excluded` kernels are known not to work here."""
 
     dtype: str
     precision: Precision
@@ -82,8 +82,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a LeanModel does not say itself: the configuration's numbers, what its layers keep of a token, the width of
-    its logits, and the tokens that end a text."""
+    """What a LeanModel does not contain: the configuration's numbers, the layers' KV shapes, the width of the logits,
+    and the end tokens."""
 
     dimensions: Dimensions
     shapes: Mapping[int, LayerShape]
@@ -94,8 +94,8 @@ class About:
 @torch.inference_mode()
 @errors_as_unfit()
 def quantised(lean: LeanModel, about: About, wanted: Wanted, keep: Prepared | None) -> Assembled:
-    """The model, which is spent, by the kernels that are correct and fastest here. With `keep`, what was found and
-    made is stored there. Raises Unfit."""
+    """The model with the fastest kernels that are correct here; `lean` is consumed. With `keep`, the findings and the
+    result are stored there. Raises Unfit."""
     forward = LeanForward(lean)
     lean.observe()
     exact = text_logits(forward, wanted.sample, about.shapes, lean.dtype, wanted.device)
@@ -114,7 +114,7 @@ def quantised(lean: LeanModel, about: About, wanted: Wanted, keep: Prepared | No
     if keep is None or not keep.write(findings, state.kept, state.repacked, wanted.tokenizer):
         return assembled(findings, made)
     if all(kernel.packs for kernel in choice.kernels):
-        # They have copies of their own, and packing takes longest: of the stored form the rest is enough.
+        # The kernels have copies of their own, and packing takes longest: only the embedding is taken from the store.
         if (stored := keep.read()) is not None:
             made.model.embedding = stored.kept["embedding"]
         return assembled(findings, made)
@@ -145,7 +145,7 @@ def _from_store(keep: Prepared) -> Assembled:
 
 
 def _choose_kernels(lean: LeanModel, wanted: Wanted) -> tuple[list[Measured], KernelChoice]:
-    """The speed of each kernel that is correct for this model here, and the fastest choice."""
+    """The measurements of each kernel for this model on this machine, and the fastest correct choice."""
     wanted.progress("measure", 0.0)
     parts = lean.layer_projections()
     measured = measure(parts, candidates(wanted.dtype, wanted.excluded))

@@ -1,12 +1,12 @@
-"""Int8 weights that preserve trained models' output: a scale per output row, finer codes for important columns.
+"""Int8 weights that preserve a model's output: a scale per output row, and finer codes for important columns.
 
-Trained models have a few input channels that are a hundred times the rest. Rounding a weight in such a column
-costs as much as rounding all the others, so the columns with the largest inputs get a second int8 code, of what
-the first one left over (compare LLM.int8(), Dettmers et al., 2022, which keeps them in floating point). It stands
-in `EXTRA` further columns of the same matrix, so that one product computes both.
+In trained models, a few input channels are a hundred times larger than the rest. Rounding a weight in such a column
+costs as much as rounding all others, so the columns with the largest inputs get a second int8 code for the first one's
+remainder (compare LLM.int8(), Dettmers et al., 2022, which keeps these columns in floating point). The second codes
+are `EXTRA` further columns of the same matrix, so that one product computes both.
 
-Inputs are two int8 rows each, coarse and fine (13 bits together): one product of two rows reads the weights once,
-which is what a decoded token costs. Knows matrices, no kernel and no model.
+Each input row becomes two int8 rows, coarse and fine (13 bits together): one product of two rows reads the weights
+only once, which is what a decoded token costs. Knows matrices, no kernels or models.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from torch import Tensor
 from aix_lsp.engine.model.projection import FloatProjection, RmsNorm
 
 EXTRA = 30
-"""Columns that get a second code. SmolLM2-135M on code: KL 0.0049 nats a token without, 0.0013 with 30, 0.0010
-with 62."""
+"""Columns with a second code. KL of SmolLM2-135M on code, in nats a token: 0.0049 without, 0.0013 with 30, 0.0010 with
+62."""
 
 FINE = 126.0
-"""How many fine steps a coarse one is divided into: what 7 bits hold on either side, for products of 7 bits."""
+"""Fine steps per coarse step: both signs within 7 bits, for products of 7 bits."""
 
 _ALIGNMENT = 32
 _TINY = 1e-12
@@ -36,9 +36,9 @@ _TINY = 1e-12
 class Int8Weight:
     """`norm(x) @ weight.T + bias` in int8.
 
-    `codes` `[out, width]` int8 are the weight's columns, those of `outliers` `[k]` int64 once more, `FINE` times
-    finer, and zeros: two of them at least, then up to a multiple of 32. `scales` `[out]` float32 make a code a
-    weight.
+    `codes` `[out, width]` int8 are the weight's columns, then those of `outliers` `[k]` int64 once more, `FINE` times
+    finer, then zeros: at least two columns, up to a multiple of 32. A code times its row's `scales` `[out]` float32 is
+    a weight.
     """
 
     codes: Tensor
@@ -50,7 +50,7 @@ class Int8Weight:
 
     @classmethod
     def of(cls, plain: FloatProjection) -> Int8Weight:
-        """The int8 form of a projection; of one that has seen no inputs, any columns are the outliers."""
+        """The int8 form of a projection; if it has observed no inputs, arbitrary columns are the outliers."""
         weight = plain.weight.float()
         inputs = weight.shape[1]
         seen = weight.new_zeros(inputs) if plain.seen is None else plain.seen
@@ -58,7 +58,7 @@ class Int8Weight:
         width = -(-(inputs + outliers.shape[0] + 2) // _ALIGNMENT) * _ALIGNMENT
         codes = torch.zeros(weight.shape[0], width, dtype=torch.int8)
         scales = weight.abs().amax(1).clamp_min_(_TINY) / 127.0
-        # In pieces, so that memory holds no second copy of a large matrix in float32.
+        # In pieces, so that no second float32 copy of a large matrix is in memory.
         for begin in range(0, weight.shape[0], _PIECE):
             piece = slice(begin, begin + _PIECE)
             exact = weight[piece] / scales[piece, None]
@@ -71,7 +71,7 @@ class Int8Weight:
         return cls(codes, scales, outliers, inputs, bias, norm)
 
     def weight(self) -> Tensor:
-        """What the codes stand for, `[out, in]` float32."""
+        """The weight that the codes represent, `[out, in]` float32."""
         codes = self.codes[:, : self.inputs].float()
         extra = self.codes[:, self.inputs : self.inputs + self.outliers.shape[0]].float() / FINE
         return codes.index_add_(1, self.outliers, extra).mul_(self.scales[:, None])
@@ -81,12 +81,12 @@ _PIECE = 8192
 
 
 class TwoRows:
-    """Inputs as the codes that a product with an Int8Weight takes, and its result put together from both.
+    """Quantises the inputs of a product with an Int8Weight.
 
-    `most` is the largest coarse code, 127 or, for kernels that take 7 bits, 63. The last two columns, which meet
-    zeros, hold the ends of the range of codes: a kernel that finds the range by itself (FBGEMM's) finds this one,
-    in which the codes are what they are. A norm in front is computed as its weight now and its factor, which a row's
-    scale takes in, at the end: torch's own takes ten operations on a CPU.
+    `most` is the largest coarse code: 127 or, for 7-bit kernels, 63. The last two columns, which are multiplied by
+    zeros, hold the ends of the range of codes: a kernel that determines the range itself (FBGEMM) then finds exactly
+    this range, and leaves the codes as they are. A preceding norm is applied in two parts, its weight before the
+    product and its factor as part of the row's scale after it: torch's own norm takes ten operations on a CPU.
     """
 
     def __init__(self, weight: Int8Weight, most: int = 127) -> None:
@@ -102,7 +102,7 @@ class TwoRows:
         self._kept: dict[int, Codes] = {}
 
     def codes(self, rows: Tensor) -> Codes:
-        """Of `rows` `[M, in]` float32: coarse and fine codes, not yet rounded, and what a step of each is worth."""
+        """Coarse and fine codes (not yet rounded) of `rows` `[M, in]` float32, and the scale of each."""
         count = rows.shape[0]
         made = self._kept.get(count)
         if made is None:
@@ -118,8 +118,8 @@ class TwoRows:
         return made
 
     def _one(self, row: _Floats, made: Codes) -> None:
-        """By numpy, whose calls cost a third of torch's, and in one dimension half of that: with 576 inputs and 960
-        outputs a projection takes 39 instead of 58 µs."""
+        """For one row, with numpy, whose calls cost a third of torch's, and half of that again in one dimension: with
+        576 inputs and 960 outputs, a projection takes 39 instead of 58 µs."""
         coarse, fine, rounded = made.first
         scaled = row if self._gain_array is None else np.multiply(row, self._gain_array, out=coarse)
         np.abs(scaled, out=fine)
@@ -128,7 +128,7 @@ class TwoRows:
         np.rint(coarse, out=rounded)
         np.subtract(coarse, rounded, out=fine)
         np.multiply(fine, _FINE, out=fine)
-        # What a second code of a weight is multiplied with stands in the fine row: there it counts a FINE-th.
+        # The factors of the weights' second codes are in the fine row, where they count 1 / FINE.
         rounded.take(self._outlier_array, out=made.extra_array[0], mode="clip")
         if self._gain_array is not None:
             peak /= math.sqrt(float(row.dot(row)) / self._inputs + self._eps)
@@ -136,7 +136,7 @@ class TwoRows:
         made.fine_worth[0] = peak / self._most / FINE
 
     def _few(self, rows: _Floats, made: Codes) -> None:
-        """The same of several rows."""
+        """The same for several rows."""
         coarse, fine, rounded = made.arrays
         scaled = rows if self._gain_array is None else np.multiply(rows, self._gain_array, out=coarse)
         np.abs(scaled, out=fine)
@@ -162,7 +162,7 @@ class TwoRows:
         made.extra.copy_(made.rounded.index_select(1, self._outliers))
 
     def _scale(self, rows: Tensor, made: Codes) -> None:
-        """Bring each row's largest input to the largest code, and note what one is worth."""
+        """Scale each row's largest input to the largest code, and record the scale."""
         scaled = rows if self._gain is None else torch.mul(rows, self._gain, out=made.coarse)
         peaks = (
             torch.linalg.vector_norm(scaled, torch.inf, -1, keepdim=True).clamp_min_(_TINY).div_(self._most)
@@ -175,18 +175,18 @@ class TwoRows:
 
 
 KEPT_ROWS = 8
-"""Up to so many rows codes are kept, computed by numpy, and joined by a product."""
+"""For up to this many rows, codes are kept, computed with numpy, and combined by a product."""
 
 _FINE = np.float32(FINE)
 _Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]]"
 
 
 class Codes:
-    """The codes of `count` rows and views of them. Those of few rows are kept and overwritten by the next call.
+    """The codes of `count` rows, and views of them. Those of few rows are kept, and overwritten by the next call.
 
-    `both` is `[2 * count, width]`, all coarse rows before the fine ones. What a step of a coarse code is worth
-    stands in `worth` `[count, 1]`; of few rows in `_mix` `[count, 2 * count]`, with that of a fine one, such that the
-    result is `_mix` times the products of `both`.
+    `both` is `[2 * count, width]`: all coarse rows, then all fine rows. `worth` `[count, 1]` is the scale of coarse
+    codes. For few rows, `_mix` `[count, 2 * count]` holds the scales of coarse and fine codes, such that the result is
+    `_mix` times the products of `both`.
     """
 
     def __init__(self, count: int, width: int, inputs: int, outliers: int, most: float) -> None:
@@ -208,7 +208,7 @@ class Codes:
         self.extra_array = self.extra.numpy()
 
     def join(self, found: Tensor, bias: Tensor | None, out: Tensor | None) -> Tensor:
-        """The result `[count, out]` of the products `found` `[2 * count, out]` of all rows."""
+        """The result `[count, out]`, given the products `found` `[2 * count, out]` of all rows."""
         same = out is not None and out.dtype is found.dtype
         if self.count <= KEPT_ROWS:
             made = torch.mm(self._mix, found, out=out if same else None)

@@ -1,6 +1,4 @@
-"""Reads a model's folder with transformers: configuration, tokenizer, weights. Owns the errors of reading;
-knows no way of running.
-"""
+"""Reads a model's folder with transformers: configuration, tokenizer, weights. Owns the errors of reading."""
 
 from __future__ import annotations
 
@@ -16,12 +14,12 @@ from aix_lsp.engine.model.llama_shape import LONGEST
 from aix_lsp.engine.model.memory import ran_out
 from aix_lsp.engine.options import EngineOptions, ModelError
 
-# Bars on standard error would break the log of a process without a terminal.
+# Progress bars on standard error would clutter the log of a process without a terminal.
 transformers.utils.logging.disable_progress_bar()
 
 
 def read_config(folder: Path, options: EngineOptions) -> Any:
-    """The model's configuration, refused where it is no causal language model's. Raises ModelError."""
+    """The model's configuration, which must be that of a causal language model. Raises ModelError."""
     try:
         config = AutoConfig.from_pretrained(
             folder, trust_remote_code=options.trust_remote_code, local_files_only=options.offline
@@ -55,9 +53,9 @@ def read_tokenizer(folder: Path, options: EngineOptions) -> Any:
 def read_model(
     folder: Path, options: EngineOptions, config: Any, dtype: torch.dtype, device: torch.device
 ) -> Any:
-    """The model with its weights in `dtype` on `device`. Raises ModelError; MemoryError and RuntimeError
-    where memory runs out."""
-    from transformers import AutoModelForCausalLM  # seconds and 100 MB, which a prepared model does without
+    """The model with its weights in `dtype` on `device`. Raises ModelError; MemoryError or RuntimeError if memory runs
+    out."""
+    from transformers import AutoModelForCausalLM  # seconds and 100 MB, which a prepared model does not need
 
     try:
         read = gguf.read_weights(folder, dtype) if gguf.is_made(folder) else None
@@ -101,12 +99,11 @@ def _unreadable(what: str, options: EngineOptions, error: Exception) -> ModelErr
 
 
 def context_length(config: Any) -> int:
-    """Positions that the model was made for, at most 131,072: tables of more would take memory for
-    nothing."""
+    """The context length that the model was made for, at most 131,072: larger tables would waste memory."""
     text = config.get_text_config()
     rope = getattr(text, "rope_parameters", None) or {}
     if rope.get("rope_type") == "longrope":
-        # Beyond it another set of frequencies holds for a whole batch, also for the KV that is already there.
+        # Beyond it, other frequencies apply to a whole batch, including the KV already computed.
         original = rope.get("original_max_position_embeddings") or getattr(
             text, "original_max_position_embeddings", None
         )
@@ -120,7 +117,7 @@ def context_length(config: Any) -> int:
 
 
 def end_tokens(model: Any) -> list[int]:
-    """Ids of the tokens that the model's files say end a text; may be empty. The tokenizer may know another."""
+    """The ids of end tokens in the model's files; may be empty. The tokenizer may know more."""
     ids: list[int | None] = []
     for owner in (model.generation_config, model.config):
         value = getattr(owner, "eos_token_id", None) if owner is not None else None

@@ -1,6 +1,6 @@
-"""The slow path that is correct for every causal model: no KV cache, each step recomputes whole sequences.
+"""The slow path, correct for every causal model: no KV cache, each step recomputes whole sequences.
 
-For models whose attention cannot be replaced, and for recurrent ones.
+For models whose attention cannot be replaced, and for recurrent models.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from aix_lsp.engine.model.kv import LayerShape
 from aix_lsp.engine.model.plan import DevicePlan, RowSpan
 
 SHAPES = {0: LayerShape(heads=1, key_size=1, value_size=0)}
-"""What the pool holds in place of keys: one number a token, its id. Pages, sharing and copies work as
-ever."""
+"""The pool holds one number per token instead of keys: its id. Pages, sharing and copies work as usual."""
 
 POOL_DTYPE = torch.int64
 
 
 class RecomputeForward:
-    """Runs a model of transformers as it is, over the token ids that the pool holds of each row."""
+    """Runs an unmodified transformers model on each row's token ids, which the pool holds."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -31,7 +30,7 @@ class RecomputeForward:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the weights take."""
+        """Bytes of the weights."""
         return weight_bytes(self.model)
 
     def __call__(self, plan: DevicePlan) -> Tensor:

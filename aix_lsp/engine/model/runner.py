@@ -1,4 +1,4 @@
-"""Computes steps: lays them out, runs the forward pass, samples. Owns the loaded model's KV pool."""
+"""Computes steps: lays them out, runs the forward pass, samples. Owns the KV pool's tensors."""
 
 from __future__ import annotations
 
@@ -19,18 +19,17 @@ from aix_lsp.engine.step import OutOfMemory, Row, Sampled
 
 
 class Forward(Protocol):
-    """A model: from a step's plan to the logits `[len(plan.wanted), vocab]` of the wanted rows. Raises
-    Aborted."""
+    """A model: from a step's plan to the logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the weights take."""
+        """Bytes of the weights."""
 
     def __call__(self, plan: DevicePlan) -> Tensor: ...
 
 
 class TorchRunner:
-    """The Runner of step.py over any forward pass."""
+    """Implements `Runner` (step.py) for any forward pass."""
 
     def __init__(
         self,
@@ -40,7 +39,7 @@ class TorchRunner:
         context_length: int,
         batched: bool = False,
     ) -> None:
-        """`batched` computes decoding rows together, as GPUs need it; the pool must have started clear."""
+        """`batched` computes decoding rows together, as GPUs need; the pool must have been created with `clear`."""
         self._threads: Threads | None = None
         self._governor: Governor | None = None
         self.page_size = pool.page_size
@@ -52,7 +51,7 @@ class TorchRunner:
         self._batched = batched
 
     def govern(self, threads: Threads) -> None:
-        """Compute with so many threads from now on, with one while several stall."""
+        """Compute with `threads` from now on, and with one thread while several stall."""
 
         def allow(most: int) -> None:
             self._threads = threads.limit(most)
@@ -71,8 +70,8 @@ class TorchRunner:
                 self._threads.use(len(plan.tokens))
             sampled = sample(self._forward(plan), rows)
             if not len(plan.wanted):
-                # Nothing has waited for the device yet: the step's time must be its own, its pages free
-                # after it.
+                # Nothing has waited for the device yet: the step's time must not count later, and its pages must be
+                # unused after it.
                 _synchronize(pool.device)
         except Aborted:
             return None

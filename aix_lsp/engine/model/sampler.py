@@ -1,4 +1,4 @@
-"""Chooses tokens from logits. Knows sampling options and constraints; nothing of models, pages or text."""
+"""Chooses tokens from logits. Knows sampling options and constraints, nothing of models, pages or text."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from torch import Tensor
 from aix_lsp.engine.step import Mixture, Row, Sampled, Sampling
 
 _SURE = 1 - 1e-6
-"""Beyond it the logarithm of what is left of 1 would be none."""
+"""The end tokens' probability is at most this, so that the logarithm of the remainder is finite."""
 
 
 def sample(logits: Tensor, rows: Sequence[Row]) -> list[list[Sampled]]:
     """Sampled tokens for each row, in position order, from `logits` `[sum of outputs, vocab]`.
 
     Constraints (`banned`, `allowed`) limit the choice. Log-probabilities are those of the distribution with its
-    mixture and within `allowed`, which spell what is known to be typed; bans do not change them.
+    mixture, restricted to `allowed`, since what was typed is known; bans do not change them.
     """
     outputs = [_Output(row, index) for row in rows for index in range(row.outputs)]
     if not outputs:
         return [[] for _ in rows]
     logits = logits.float()
-    # Not logsumexp: on a CPU the fused kernel takes a third of its time (8,192 logits: 5 instead of 18 µs).
+    # Not logsumexp: on a CPU, the fused kernel takes a third of its time (8,192 logits: 5 instead of 18 µs).
     logprobs = logits.log_softmax(-1)
     if _mix_in(logprobs, outputs):
         logits = logprobs
@@ -51,7 +51,7 @@ def sample(logits: Tensor, rows: Sequence[Row]) -> list[list[Sampled]]:
 
 
 def _mix_in(logprobs: Tensor, outputs: Sequence[_Output]) -> bool:
-    """Mix into `logprobs` what the outputs say, in place and all at once. False where they say nothing."""
+    """Apply the outputs' mixtures to `logprobs`, in place and all at once. False if there are none."""
     device = logprobs.device
     kept, rows, places, added = [0.0] * len(outputs), [], [], []
     for at, output in enumerate(outputs):
@@ -76,7 +76,7 @@ def _mix_in(logprobs: Tensor, outputs: Sequence[_Output]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Output:
-    """One position to sample: which row asked, and how many outputs of that row stand before it."""
+    """One position to sample: its row, and how many outputs of that row precede it."""
 
     row: Row
     index: int
@@ -97,7 +97,7 @@ class _Output:
 
 
 def _choose(logits: Tensor, output: _Output) -> int:
-    """The choice from one position's logits `[vocab]`, within the constraints."""
+    """The token chosen from one position's logits `[vocab]`, within the constraints."""
     row, ids = output.row, None
     if output.allowed is not None:
         banned = frozenset(row.banned)
@@ -118,9 +118,9 @@ def _choose(logits: Tensor, output: _Output) -> int:
 
 
 def _draw(scores: Tensor, sampling: Sampling, point: float) -> int:
-    """The token at `point` (0 … 1) of the cumulative distribution, after temperature, top-k, top-p
-    (Holtzman and others, 2020) and min-p (Nguyen and others, 2024), in this order."""
-    # The best is taken to 0 first and the temperature has a floor, so that the coldest cannot overflow.
+    """The token at `point` (0 … 1) of the cumulative distribution, after temperature, top-k, top-p (Holtzman and
+    others, 2020) and min-p (Nguyen and others, 2024), in this order."""
+    # The maximum is moved to 0 first and the temperature has a lower limit, so that nothing overflows.
     probabilities = ((scores - scores.max()) / max(sampling.temperature, _COLDEST)).softmax(-1)
     order = None
     if sampling.top_k > 0:
@@ -137,7 +137,7 @@ def _draw(scores: Tensor, sampling: Sampling, point: float) -> int:
     # On the CPU: MPS has no float64, and float32 sums of 150,000 terms would favour the first.
     cumulative = probabilities.cpu().double().cumsum(-1)
     at = int(torch.searchsorted(cumulative, cumulative[-1] * point, right=True))
-    # A point next to 1 rounds to the whole sum, past the last token that may come.
+    # A point close to 1 rounds to the whole sum, past the last possible token.
     at = min(at, int(torch.searchsorted(cumulative, cumulative[-1])))
     return at if order is None else int(order[at])
 
@@ -147,8 +147,8 @@ _COLDEST = 1e-6
 
 
 def _head(probabilities: Tensor, mass: float) -> tuple[Tensor, Tensor]:
-    """Probabilities in falling order with their ids: enough to hold `mass`. A few hundred nearly always do,
-    and sorting 150,000 takes milliseconds."""
+    """The largest probabilities, sorted, and their ids: enough to cover `mass`. A few hundred nearly always do, and
+    sorting 150,000 takes milliseconds."""
     if probabilities.shape[0] > _HEAD:
         values, ids = probabilities.topk(_HEAD)
         if float(values.sum()) >= mass:
@@ -161,7 +161,7 @@ _MASK = (1 << 64) - 1
 
 
 def uniform(seed: int, position: int) -> float:
-    """A number in [0, 1) from (seed, position): the SplitMix64 finaliser (Steele, Lea and Flood, 2014)."""
+    """A number in [0, 1) from (seed, position), by the SplitMix64 finaliser (Steele, Lea and Flood, 2014)."""
     state = ((seed & _MASK) * 0x9E3779B97F4A7C15 + (position + 1) * 0xD1B54A32D192ED03) & _MASK
     for _ in range(2):
         state = (state + 0x9E3779B97F4A7C15) & _MASK

@@ -1,5 +1,4 @@
-"""The check at load that our forward pass computes what transformers computes. Knows no family and no
-policy."""
+"""Checks at load time that our forward pass computes what transformers computes. Knows no families or policy."""
 
 from __future__ import annotations
 
@@ -17,12 +16,12 @@ from aix_lsp.engine.step import Row
 _PAGE_SIZE = 4
 _LENGTHS = (21, 13)
 _STEPS = (((0, 0, 10),), ((1, 0, 7), (0, 10, 11)), ((0, 11, 21), (1, 7, 8)), ((1, 8, 13),))
-"""Chunks (sequence, start, end) of each step of the check."""
+"""The chunks (sequence, start, end) in each step of the check."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Token sequences and transformers' own logits for them, `[length, vocab]` each, in float32."""
+    """Token sequences and transformers' own logits for them, `[length, vocab]` float32 each."""
 
     sequences: tuple[tuple[int, ...], ...]
     logits: tuple[Tensor, ...]
@@ -67,9 +66,8 @@ def worst_error(
     dtype: torch.dtype,
     device: torch.device,
 ) -> float:
-    """How far the logits are from the reference, computed in interleaved chunks over scattered pages as the
-    scheduler would: of all positions the largest root mean square difference, over the reference's
-    deviation."""
+    """How far the logits are from the reference, computed in interleaved chunks over scattered pages as the scheduler
+    would: over all positions, the largest root mean square difference divided by the reference's deviation."""
     batched = device.type != "cpu"
     pool = KvPool(shapes, 16, _PAGE_SIZE, dtype, device, clear=batched)
     pages = ([9, 2, 11, 4, 15, 0], [5, 6, 7, 8])

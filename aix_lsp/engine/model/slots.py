@@ -1,4 +1,4 @@
-"""Maps a sequence's positions to the KV pool: one run of slots, or scattered ones. Knows numbers only."""
+"""Maps a sequence's positions to slots of the KV pool: one run, or scattered ones. Knows numbers only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`count` slots from `start` on: what they hold is read as a view."""
+    """`count` slots from `start` on; their content is read as a view."""
 
     start: int
     count: int
@@ -22,14 +22,14 @@ class Run:
         return Run(self.start + low, self.count - low)
 
     def indices(self, device: torch.device) -> Tensor:
-        """All of them, `[count]` int64."""
+        """All indices, `[count]` int64."""
         return torch.arange(self.start, self.start + self.count, device=device)
 
 
 class Scattered:
-    """Slots `index` `[count]` int64 in any order: what they hold is gathered.
+    """Slots `index` `[count]` int64 in any order; their content is gathered.
 
-    Keeps what is derived from it, since all layers of a step ask for the same.
+    Caches what is derived from it, since all layers of a step need the same.
     """
 
     __slots__ = ("_by_head", "_tails", "count", "index")
@@ -50,11 +50,11 @@ class Scattered:
         return found
 
     def indices(self, device: torch.device) -> Tensor:
-        """All of them, `[count]` int64."""
+        """All indices, `[count]` int64."""
         return self.index
 
     def by_head(self, heads: int, capacity: int) -> Tensor:
-        """Rows of a buffer `[heads * capacity, size]` that these slots of all heads are, `[heads * count]`.
+        """The rows of a buffer `[heads * capacity, size]` that are these slots of all heads, `[heads * count]`.
 
         Gathering whole rows takes a third of the time of gathering along the middle of three dimensions.
         """
@@ -69,7 +69,7 @@ Slots: TypeAlias = Run | Scattered
 
 
 def locate(pages: Sequence[int], length: int, page_size: int, device: torch.device) -> Slots:
-    """The slots of positions 0 … `length - 1` of a sequence whose page table is `pages`."""
+    """The slots of positions 0 … `length - 1` of a sequence with the page table `pages`."""
     used = list(pages[: -(-length // page_size)])
     head = used[0]
     if used == list(range(head, head + len(used))):
@@ -80,7 +80,7 @@ def locate(pages: Sequence[int], length: int, page_size: int, device: torch.devi
 
 
 def joined(parts: Sequence[Slots], device: torch.device) -> Slots:
-    """The slots of all `parts` one after another."""
+    """Concatenate slots."""
     if len(parts) == 1:
         return parts[0]
     if all(part.count == 1 and isinstance(part, Run) for part in parts):

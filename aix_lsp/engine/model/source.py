@@ -1,7 +1,4 @@
-"""From the `model` setting to a folder with a model's files: the embedded one, a local folder, or a download.
-
-Knows files; knows no torch.
-"""
+"""Resolves the setting `model` to a folder with the model's files: embedded, local, or downloaded. Knows no torch."""
 
 from __future__ import annotations
 
@@ -22,14 +19,14 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What the files say of a model's size: parameters, and the bytes of one of them as stored."""
+    """A model's size according to its files: the number of parameters, and the stored bytes per parameter."""
 
     parameters: int
     item_bytes: float
 
 
 def find_folder(options: EngineOptions, progress: Progress) -> Path:
-    """The folder with the model's files, downloaded where necessary. Raises ModelError."""
+    """The folder with the model's files, downloaded if necessary. Raises ModelError."""
     name = options.model
     if name == "embedded":
         return embedded()
@@ -55,7 +52,8 @@ def find_folder(options: EngineOptions, progress: Progress) -> Path:
 
 
 def _from_catalogue(entry: catalogue.Entry) -> Path:
-    """The folder or GGUF file of a model that `aix-lsp models get` has downloaded: that asks about its licence."""
+    """The folder or GGUF file that `aix-lsp models get` downloaded; only that command asks about the licence. Raises
+    ModelError."""
     place = catalogue.downloaded(entry)
     if place is None:
         raise ModelError(
@@ -66,7 +64,7 @@ def _from_catalogue(entry: catalogue.Entry) -> Path:
 
 
 def embedded() -> Path:
-    """The folder of the model that is shipped, which is made of its file where it is a GGUF. Raises ModelError."""
+    """The folder of the embedded model, converted first if it is a GGUF file. Raises ModelError."""
     file = EMBEDDED / "model.gguf"
     if not file.is_file():
         return EMBEDDED
@@ -76,7 +74,7 @@ def embedded() -> Path:
 
 
 def _folder(name: str) -> Path | None:
-    """The folder that is named, or None for an id on the hub, which is never a folder of the current one."""
+    """The folder named, or None for a hub id, which never means a folder in the current one."""
     try:
         folder = folder_named(name)
     except ValueError:
@@ -131,7 +129,7 @@ def _shards(folder: Path, names: set[str]) -> set[str]:
 
 
 def _weights(files: Iterable[Path]) -> Weights:
-    """Parameters and bytes, from the headers of safetensors files (8 bytes of length, then JSON)."""
+    """Count parameters and bytes by the headers of safetensors files (8 bytes of length, then JSON)."""
     parameters = size = 0
     for file in files:
         try:

@@ -1,4 +1,4 @@
-"""Chooses how many threads torch computes with. Measures steps; knows no model."""
+"""Chooses the number of threads for torch. Measures steps; knows no models."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _BUDGET_S = 1.0
 _ROUNDS = 5
 _CHUNK = 64
 _MANY = 48
-"""From so many tokens on a step is like a chunk of prompt: products of matrices, no dispatching."""
+"""From this many tokens on, a step is like a chunk of a prompt: matrix products dominate, not dispatching."""
 _DECODES = 8
 
 
 def begin(threads: int, small: bool) -> int:
-    """Set the number of threads for loading, and return the most that `choose` may choose.
+    """Set the number of threads for loading, and return the most that `choose` may use.
 
-    `threads` is the setting, 0 for none. A small model is loaded with one thread, which on a busy machine
-    can take a twentieth of the time.
+    `threads` is the setting, 0 for none. A small model is loaded with one thread, which on a busy machine can take a
+    twentieth of the time.
     """
     most = threads or torch.get_num_threads()
     torch.set_num_threads(1 if small and not threads else most)
@@ -35,7 +35,7 @@ def begin(threads: int, small: bool) -> int:
 
 @dataclass(slots=True)
 class Threads:
-    """How many threads steps of few tokens take, and those of many."""
+    """The numbers of threads for steps of few and of many tokens."""
 
     few: int
     many: int
@@ -45,7 +45,7 @@ class Threads:
         return max(self.few, self.many)
 
     def limit(self, most: int) -> Threads:
-        """As this, with no more than `most` in either."""
+        """The same, with at most `most` in either."""
         return Threads(min(self.few, most), min(self.many, most))
 
     def use(self, tokens: int) -> None:
@@ -56,12 +56,12 @@ class Threads:
 
 
 def choose(runner: Runner, most: int) -> Threads:
-    """The numbers of threads that a few tokens and a chunk of prompt take least time with, here and now.
+    """The fastest numbers of threads for a few tokens and for a chunk of a prompt, on this machine at this time.
 
-    Two threads on two busy cores can be ten times slower than one, since each operation waits for the
-    slower; and a model of a few million parameters gains little from more while it decodes, though it does
-    while it reads. A model whose measuring would take more than about a second is large enough to gain from
-    all. The KV of the first pages is overwritten: for use before anything is served.
+    Two threads on two busy cores can be ten times slower than one, since each operation waits for the slower thread. A
+    model of a few million parameters gains little from more threads in decoding, but does in prefill. A model that
+    takes more than about a second to measure is large enough to gain from all threads. Overwrites the KV of the first
+    pages: call it before anything is served.
     """
     tried = sorted({1, *(count for count in (2, 4, 8, 16) if count < most), most})
     all_threads = Threads(most, most)
@@ -73,8 +73,8 @@ def choose(runner: Runner, most: int) -> Threads:
     if (_read(runner, chunk) + _decode(runner, chunk)) * len(tried) > _BUDGET_S:
         return all_threads
     reading, decoding = _measured(runner, chunk, tried)
-    # More threads take cores from the editor, its language servers and the server, which all work just when
-    # a key was pressed: they must gain a third at each doubling, where tokens are few and cores soon free.
+    # More threads take cores from the editor, its language servers and our server, which all work right after a key is
+    # pressed. With few tokens, each doubling must gain a third; with many, the cores are free soon, and little will do.
     few = min(tried, key=lambda count: decoding[count] * 1.33 ** math.log2(count))
     many = min(tried, key=lambda count: reading[count] * (1.0 + 0.02 * count))
     for name, costs in (("few tokens", decoding), ("many", reading)):
@@ -85,11 +85,11 @@ def choose(runner: Runner, most: int) -> Threads:
 
 
 def _measured(runner: Runner, chunk: int, tried: Sequence[int]) -> tuple[dict[int, float], dict[int, float]]:
-    """Seconds of reading a chunk and of decoding after it, the best of some rounds, by the number of threads."""
+    """Seconds for reading a chunk, and for decoding after it, by number of threads; the best of several rounds."""
     reading = dict.fromkeys(tried, math.inf)
     decoding = dict.fromkeys(tried, math.inf)
     end = time.perf_counter() + _BUDGET_S
-    # In turns, so that a passing load on the machine meets each count.
+    # In turns, so that a passing load on the machine affects all counts.
     for _ in range(_ROUNDS):
         for count in tried:
             torch.set_num_threads(count)

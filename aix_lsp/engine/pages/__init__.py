@@ -1,1 +1,1 @@
-"""The KV cache's bookkeeping: which pages are free, cached or held, and which tokens each has."""
+"""Bookkeeping of the KV cache: which pages are free, cached or held, and which tokens each has."""

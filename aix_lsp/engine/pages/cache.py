@@ -1,4 +1,4 @@
-"""Gives sequences their KV pages: shared if cached, copied on write, kept in the tree when released."""
+"""Gives sequences their KV pages: shared where cached, copied on write, kept in the tree on release."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from aix_lsp.engine.pages.radix import RadixTree
 from aix_lsp.engine.scheduling.sequence import Sequence
 
 CopyPage = Callable[[int, int, int], None]
-"""(source, target, tokens): copy the KV of a page's first tokens, before the next step."""
+"""(source, target, tokens): copy the KV of a page's first `tokens` tokens before the next step."""
 
 _GROWTH_PAGES = 4
 
 
 class KvCache:
-    """Pages of running sequences over a pool and its radix tree."""
+    """The pages of all sequences, on top of the pool and its radix tree."""
 
     def __init__(self, page_count: int, page_size: int, copy_page: CopyPage) -> None:
         self.pool = PagePool(page_count, page_size)
@@ -23,7 +23,7 @@ class KvCache:
         self._copy = copy_page
 
     def admit(self, sequence: Sequence) -> None:
-        """Give a sequence the cached head of its tokens, all but the last at most."""
+        """Give a sequence the cached prefix of its tokens, except for the last token."""
         pool, tree = self.pool, self.tree
         match = tree.match(sequence.request.namespace, sequence.tokens, len(sequence.tokens) - 1)
         pages, length = match.pages, match.length
@@ -45,7 +45,7 @@ class KvCache:
         sequence.computed = length
 
     def grow(self, sequence: Sequence, length: int) -> bool:
-        """Make `pages` cover `length` positions, evicting what nobody uses. False where there is no room."""
+        """Make `pages` cover `length` positions, evicting unused ones. Returns False if there is no room."""
         short = -(-length // self.pool.page_size) - len(sequence.pages)
         if short <= 0:
             return True
@@ -65,7 +65,7 @@ class KvCache:
             return None
 
     def commit(self, sequence: Sequence, length: int) -> None:
-        """Let others share the first `length` computed tokens from now on."""
+        """Let other sequences share the first `length` computed tokens from now on."""
         if length <= (sequence.node.end if sequence.node else 0):
             return
         node = self.tree.insert(sequence.request.namespace, sequence.tokens, sequence.pages, length)
@@ -75,7 +75,8 @@ class KvCache:
         sequence.node = node
 
     def release(self, sequence: Sequence, keep: bool = True) -> None:
-        """Let a sequence's pages go. What was computed stays cached, unless its KV cannot be trusted."""
+        """Release a sequence's pages. What was computed stays cached, unless `keep` is False because the KV may be
+        wrong."""
         if keep and sequence.computed:
             self.commit(sequence, sequence.computed)
         self.pool.unclaim(sequence.pages[sequence.writes_from :])
@@ -87,7 +88,7 @@ class KvCache:
         sequence.computed = 0
 
     def shared(self, sequence: Sequence) -> int:
-        """How many tokens of a sequence that does not run yet are cached; looks without touching."""
+        """How many tokens of a sequence that is not running are cached; does not count as a use."""
         return self.tree.match(sequence.request.namespace, sequence.tokens, len(sequence.tokens) - 1).length
 
     def check_integrity(self) -> None:

@@ -1,6 +1,4 @@
-"""Owns which KV pages are free, cached or held. Knows page numbers only: no tokens, no tensors, no
-sequences.
-"""
+"""Owns which KV pages are free, cached or held. Knows page numbers only: no tokens, tensors or sequences."""
 
 from __future__ import annotations
 
@@ -9,15 +7,15 @@ from collections.abc import Iterable, Sequence
 
 
 class PoolExhausted(Exception):
-    """Fewer free pages than asked for; evicting or pre-empting may free some."""
+    """Fewer free pages than requested; eviction or preemption may free some."""
 
 
 class PagePool:
-    """Reference counts of `size` KV pages of `page_size` tokens.
+    """Reference counts of `size` KV pages of `page_size` tokens each.
 
-    A page is *held* while any sequence uses it, else *cached* while the radix tree keeps it, else *free*, so
-    free + cached + held = size at all times. One sequence at a time may be a page's writer; `filled` is how
-    many of its positions others may rely on, and only grows while the page is in use.
+    A page is *held* while any sequence uses it, otherwise *cached* while the radix tree keeps it, otherwise *free*, so
+    free + cached + held = size at all times. One sequence at a time may write to a page; `filled` is the number of its
+    positions that others may rely on, and only grows while the page is in use.
     """
 
     def __init__(self, size: int, page_size: int) -> None:
@@ -34,16 +32,16 @@ class PagePool:
 
     @property
     def free(self) -> int:
-        """How many pages nobody uses."""
+        """The number of free pages."""
         return self.size - self.held - self.cached
 
     def allocate(self, count: int, after: int = -1, room: int = 0) -> list[int]:
         """Take `count` free pages, held and writable by the caller.
 
-        Pages follow `after` or each other where they can: a contiguous run is sliced instead of gathered.
-        `room` pages behind a new run are left for its growth as long as there is space elsewhere.
+        If possible, pages follow `after` or each other: a contiguous run is sliced instead of gathered. Behind a new
+        run, `room` pages are left for its growth as long as there is space elsewhere.
 
-        Raises PoolExhausted, and takes nothing, where fewer are free.
+        Raises PoolExhausted, without taking any, if fewer are free.
         """
         if count > self.free:
             raise PoolExhausted
@@ -82,7 +80,7 @@ class PagePool:
         return start if start >= 0 else self._free.find(wanted)
 
     def hold(self, pages: Iterable[int]) -> None:
-        """A sequence begins to use pages that are cached or held already."""
+        """A sequence starts to use pages that are already cached or held."""
         for page in pages:
             if self._holders[page] == 0:
                 assert self._cachings[page] > 0, "a free page must be allocated"
@@ -91,7 +89,7 @@ class PagePool:
             self._holders[page] += 1
 
     def drop(self, pages: Iterable[int]) -> None:
-        """A sequence no longer uses pages; the caller has given up writing to them."""
+        """A sequence stops using pages; it must no longer be their writer."""
         for page in pages:
             self._holders[page] -= 1
             if self._holders[page] == 0:
@@ -102,13 +100,13 @@ class PagePool:
                     self._release(page)
 
     def cache(self, pages: Iterable[int]) -> None:
-        """A node of the tree begins to keep pages that are in use."""
+        """A node of the tree starts to keep pages that are in use."""
         for page in pages:
             assert self._holders[page] or self._cachings[page], "a free page has nothing to cache"
             self._cachings[page] += 1
 
     def uncache(self, pages: Iterable[int]) -> int:
-        """A node of the tree lets pages go. Returns how many became free."""
+        """A node of the tree stops keeping pages. Returns how many became free."""
         freed = 0
         for page in pages:
             self._cachings[page] -= 1
@@ -127,26 +125,24 @@ class PagePool:
         return [(run.start(), run.end() - run.start()) for run in re.finditer(b"\1+", self._free)]
 
     def claim(self, page: int, offset: int) -> bool:
-        """Become the writer of a page from `offset` on, if nobody else writes there or relies on what
-        follows.
-        """
+        """Become the writer of a page from `offset` on, unless others write there or rely on what follows."""
         if self._writing[page] or self.filled[page] != offset:
             return False
         self._writing[page] = 1
         return True
 
     def unclaim(self, pages: Sequence[int]) -> None:
-        """Give up writing to pages."""
+        """Stop being the writer of pages."""
         for page in pages:
             self._writing[page] = 0
 
     def rely(self, page: int, filled: int) -> None:
-        """Others may rely on the first `filled` positions of a page from now on."""
+        """From now on, others may rely on the first `filled` positions of a page."""
         if filled > self.filled[page]:
             self.filled[page] = filled
 
     def check_integrity(self) -> None:
-        """Assert that counters and counts agree, page by page."""
+        """Assert that counters and reference counts agree, page by page."""
         held = sum(1 for count in self._holders if count > 0)
         cached = sum(1 for h, c in zip(self._holders, self._cachings, strict=True) if h == 0 and c > 0)
         free = sum(self._free)

@@ -1,4 +1,4 @@
-"""Owns which token sequences have their KV cached, in which pages. Knows no requests and no tensors."""
+"""Owns which token sequences have their KV cached, and in which pages. Knows no requests or tensors."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from aix_lsp.engine.pages.pool import PagePool
 class Node:
     """An edge of the tree: `tokens` at positions `start` … `end - 1`, with their KV in `pages`.
 
-    `pages` covers whole pages from `start // page_size` on, so a first page that `start` cuts in two holds
-    the ancestors' tokens of that page too (the same page as the parent's last, or a copy of it).
+    `pages` are whole pages from `start // page_size` on. If `start` is within the first page, that also holds its
+    ancestors' tokens (it is the parent's last page, or a copy of it).
     """
 
     __slots__ = ("alive", "children", "locks", "namespace", "pages", "parent", "start", "tokens", "used")
@@ -29,7 +29,7 @@ class Node:
         self.used = 0
         self.alive = True
         self.namespace: str | None = None
-        """Of a root in use: the namespace whose root it is."""
+        """The namespace of a root in use; None for other nodes."""
 
     @property
     def end(self) -> int:
@@ -38,7 +38,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class PrefixMatch:
-    """The longest cached head of a token sequence: its length, its pages, and the node where it ends."""
+    """The longest cached prefix of a token sequence: its length, its pages, and the node where it ends."""
 
     length: int
     pages: list[int]
@@ -46,7 +46,7 @@ class PrefixMatch:
 
 
 def common_length(left: Sequence[object], right: Sequence[object]) -> int:
-    """Length of the common head, by bisection over slice comparisons (C speed on lists and strings)."""
+    """Length of the common prefix, by bisection over slice comparisons (C speed on lists and strings)."""
     low, high = 0, min(len(left), len(right))
     if left[:high] == right[:high]:
         return high
@@ -60,10 +60,10 @@ def common_length(left: Sequence[object], right: Sequence[object]) -> int:
 
 
 class RadixTree:
-    """Cached token sequences, by namespace, at token granularity over pages.
+    """Cached token sequences by namespace, at token granularity, over pages.
 
-    Only leaves are evicted, so a lock on the node where a sequence's cached head ends protects the whole
-    head. ConfidenceThresholds-recently-used leaves come from a heap with stale entries, never from a walk of the tree.
+    Only leaves are evicted, so a lock on the node where a sequence's cached prefix ends protects all of it. The
+    least-recently-used leaves come from a heap with stale entries, never from a walk of the tree.
     """
 
     def __init__(self, pool: PagePool) -> None:
@@ -76,7 +76,7 @@ class RadixTree:
         self.evicted_pages = 0
 
     def match(self, namespace: str, tokens: list[int], limit: int) -> PrefixMatch:
-        """The longest cached head of `tokens[:limit]`. Its end is made a node's end, ready to be locked."""
+        """The longest cached prefix of `tokens[:limit]`, which then ends at a node, ready to be locked."""
         size = self._pool.page_size
         node, position = self._roots.get(namespace) or Node(None, 0, [], []), 0
         pages: list[int] = []
@@ -95,7 +95,7 @@ class RadixTree:
         return PrefixMatch(position, pages, node)
 
     def insert(self, namespace: str, tokens: list[int], pages: Sequence[int], length: int) -> Node:
-        """Keep the KV of `tokens[:length]`, which lies in `pages`; what is cached already stays as it is.
+        """Cache the KV of `tokens[:length]`, which is in `pages`; what is already cached stays as it is.
 
         Returns the node where the cached sequence ends.
         """
@@ -119,20 +119,18 @@ class RadixTree:
         return leaf
 
     def lock(self, node: Node) -> None:
-        """Protect a node, and so the whole sequence that ends there, from eviction."""
+        """Protect a node, and thus the whole sequence that ends there, from eviction."""
         node.locks += 1
 
     def unlock(self, node: Node) -> None:
-        """End one protection; the node counts as just used."""
+        """Undo one `lock`; counts as a use of the node."""
         node.locks -= 1
         if node.locks == 0:
             self._touch(node)
             self._absorb(node)
 
     def evict(self, pages: int) -> int:
-        """Free at least `pages` pages, if that many can be, from the tails of the least recently used
-        leaves.
-        """
+        """Free at least `pages` pages, if possible, from the ends of the least recently used leaves."""
         freed = 0
         while freed < pages and self._leaves:
             used, _, node = self._leaves[0]
@@ -144,11 +142,11 @@ class RadixTree:
         return freed
 
     def clear(self) -> None:
-        """Let go of everything that is not locked."""
+        """Drop everything that is not locked."""
         self.evict(self._pool.size)
 
     def _trim(self, leaf: Node, pages: int) -> int:
-        """Drop up to `pages` pages from a leaf's tail; the tail is what changes first in a prompt."""
+        """Drop up to `pages` pages from a leaf's end, the part of a prompt that changes first."""
         if pages >= len(leaf.pages):
             return self._remove(leaf)
         size = self._pool.page_size
@@ -165,7 +163,7 @@ class RadixTree:
         self._nodes -= 1
         parent.used = max(parent.used, leaf.used)
         if parent.namespace is not None and not parent.children:
-            # Strangers may name any number of them.
+            # Clients can invent any number of namespaces.
             del self._roots[parent.namespace]
         if self._evictable(parent):
             heapq.heappush(self._leaves, (parent.used, next(self._ties), parent))
@@ -174,9 +172,8 @@ class RadixTree:
         return self._pool.uncache(leaf.pages)
 
     def _split(self, node: Node, at: int) -> Node:
-        """Cut an edge after `at` tokens. The lower part keeps its identity, and so its locks; returns the
-        upper.
-        """
+        """Split an edge after `at` tokens; returns the upper part. The lower one keeps its identity, and thus its
+        locks."""
         size = self._pool.page_size
         assert node.parent is not None
         middle = node.start + at
@@ -196,7 +193,7 @@ class RadixTree:
         return upper
 
     def _absorb(self, node: Node) -> None:
-        """Undo a split that serves nobody: an unlocked node with one child becomes that child's head."""
+        """Undo a split that is no longer needed: an unlocked node with one child is merged into that child."""
         if node.locks or node.parent is None or len(node.children) != 1 or not node.alive:
             return
         (child,) = node.children.values()
@@ -228,7 +225,7 @@ class RadixTree:
         return node.alive and not node.locks and not node.children and node.parent is not None
 
     def nodes(self) -> Iterator[Node]:
-        """Every node but the roots, parents first."""
+        """All nodes except the roots, parents first."""
         stack = list(self._roots.values())
         while stack:
             node = stack.pop()
@@ -237,7 +234,7 @@ class RadixTree:
                 yield node
 
     def check_integrity(self) -> None:
-        """Assert that edges join, pages cover them, and every evictable leaf can be found."""
+        """Assert that edges are connected, pages cover them, and every evictable leaf is in the heap."""
         size = self._pool.page_size
         known = {id(entry[2]) for entry in self._leaves if self._current(entry)}
         total = 0

@@ -1,6 +1,4 @@
-"""Decides which waiting sequences start, and what a preempted one leaves behind. Pure: knows pages and order, no
-steps.
-"""
+"""Decides which waiting sequences start, and what becomes of preempted ones. Pure: knows pages and order, no steps."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
 
 
 class Admission:
-    """The waiting and the running, and the way from one to the other and out."""
+    """The waiting and the running sequences, and the transitions between them."""
 
     def __init__(self, cache: KvCache, limits: StepLimits, limiter: RateLimiter, order: Order) -> None:
         self.waiting: list[Sequence] = []
@@ -33,7 +31,7 @@ class Admission:
         self._unchanged = False
 
     def finish(self, sequence: Sequence) -> None:
-        """Let a sequence go for good; what it computed stays cached."""
+        """Remove a sequence for good; what it computed stays cached."""
         if sequence.state is State.RUNNING:
             self.running.remove(sequence)
             self._cache.release(sequence)
@@ -44,9 +42,7 @@ class Admission:
         self._unchanged = False
 
     def preempt(self, sequence: Sequence) -> None:
-        """Back to the queue. What was computed stays in the tree: only short memory makes it be computed
-        again.
-        """
+        """Return a sequence to the queue. What it computed stays in the tree, and is recomputed only if evicted."""
         self.preemptions += 1
         self.running.remove(sequence)
         self._cache.release(sequence)
@@ -55,13 +51,13 @@ class Admission:
         self._unchanged = False
 
     def prefilled(self) -> None:
-        """Some prompt got further, so that one that waits to share it may start."""
+        """Note that a prefill has advanced, so that a sequence waiting to share its prompt may start."""
         if self._leaders:
             self._unchanged = False
 
     def admit(self) -> None:
-        """Start what may start, best first."""
-        # A full queue need not be sorted each step: only the events above, or a rate, change who may start.
+        """Start the sequences that may start, best first."""
+        # A full queue need not be sorted at each step: only these events, or a client's rate, change who may start.
         if self._unchanged and not self._limits.client_rate:
             return
         self._unchanged = True
@@ -83,7 +79,7 @@ class Admission:
         )
 
     def _has_slot(self, sequence: Sequence) -> bool:
-        """Whether there is a free slot, or one that a worse class gives up."""
+        """Whether a slot is free, or can be taken from a sequence of a lower class."""
         if len(self.running) < self._limits.running:
             return True
         victim = self._order.last(self.running)
@@ -93,9 +89,8 @@ class Admission:
         return True
 
     def _follows(self, sequence: Sequence) -> bool:
-        """Whether a running sequence is computing much of the same prompt: then waiting to share it is
-        cheaper.
-        """
+        """Whether a running sequence is computing a large part of the same prompt, so that waiting to share it is
+        cheaper."""
         leader = self._leaders.get(sequence)
         if leader is None:
             leader = next((s for s in self.running if self._leads(s, sequence)), None)
@@ -117,7 +112,7 @@ class Admission:
         return saved > self._limits.smallest_chunk
 
     def _start(self, sequence: Sequence) -> bool:
-        """Run a sequence if there is room for its tokens, and for one page more of each that runs."""
+        """Run a sequence if there is room for its tokens, and for one more page for each running sequence."""
         pool = self._cache.pool
         self._cache.admit(sequence)
         needed = -(-(len(sequence.tokens) + 1) // pool.page_size) - len(sequence.pages)

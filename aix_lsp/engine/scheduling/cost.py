@@ -1,10 +1,10 @@
-"""Predicts how long a step takes, from earlier steps. Pure arithmetic: knows no sequences, no model.
+"""Predicts how long a step takes, from earlier steps. Pure arithmetic: knows no sequences or models.
 
 Recursive least squares with exponential forgetting (Haykin, Adaptive Filter Theory, ch. 10) over
-time = a + b·rows + c·tokens + d·(tokens × context) + e·(more than one token), the shape that the parts of a
-transformer step have: products with one vector run other, faster code than products with several. Steps are
-weighted by the inverse of their predicted time, for it is the relative error that matters: a step of 100 ms
-of prefill must not outweigh fifty of 2 ms of decoding.
+time = a + b·rows + c·tokens + d·(tokens × context) + e·(more than one token), following the parts of a transformer's
+step; the last term is there because products with one vector run different, faster code. Steps are weighted by the
+inverse of their predicted time, because the relative error matters: one 100 ms step of prefill must not outweigh fifty
+2 ms steps of decoding.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Features = tuple[float, float, float, float, float]
 
 
 class Work(NamedTuple):
-    """What a step computes: `rows` sequences, `tokens` of them in all, and for attention the sum over
-    tokens of the context that each looks at."""
+    """What a step computes: `rows` sequences, `tokens` in all, and `context`, the sum over all tokens of the number of
+    tokens that each attends to."""
 
     rows: int
     tokens: int
@@ -36,7 +36,7 @@ class Work(NamedTuple):
 
 
 class CostModel:
-    """Step time in seconds as a function of Work, fitted as steps are observed."""
+    """Step time in seconds as a function of Work, fitted to the steps observed."""
 
     def __init__(self) -> None:
         self.observed = 0
@@ -46,7 +46,7 @@ class CostModel:
 
     @property
     def error(self) -> float:
-        """Median of |predicted − measured| / measured over the last steps; 0 before there are any."""
+        """Median of |predicted − measured| / measured over the last steps; 0 before the first."""
         errors = list(self._errors)
         return median(errors) if errors else 0.0
 
@@ -56,7 +56,7 @@ class CostModel:
         return 1.0, float(rows), float(tokens), attended * _CONTEXT_UNIT, float(tokens > 1)
 
     def predict(self, work: Work) -> float:
-        """Expected seconds of a step; never below a tenth of a millisecond."""
+        """Expected seconds of a step, at least a tenth of a millisecond."""
         return max(sum(map(float.__mul__, self._weights, self._features(work))), 1e-4)
 
     def observe(self, work: Work, seconds: float) -> None:
@@ -64,7 +64,7 @@ class CostModel:
         predicted = self.predict(work)
         if self.observed >= _TRUSTED:
             self._errors.append(abs(predicted - seconds) / max(seconds, 1e-6))
-            # A step that the machine's other work held up teaches nothing.
+            # A step held up by other work on the machine teaches nothing.
             seconds = min(seconds, predicted * _OUTLIER)
         self.observed += 1
         weight = 1.0 / max(seconds if self.observed <= _FIRST else predicted, _LEAST_S)
@@ -79,8 +79,7 @@ class CostModel:
         scale = _FORGET + sum(map(float.__mul__, x, px))
         error = y - sum(map(float.__mul__, self._weights, x))
         self._weights = [w + p / scale * error for w, p in zip(self._weights, px, strict=True)]
-        # Steps that are all alike teach nothing about the other directions, whose certainty must not fade
-        # for it.
+        # Steps that are all alike say nothing about the other directions; the certainty about those must not decay.
         forget = _FORGET if sum(inverse[i][i] for i in range(5)) < _WIND_UP else 1.0
         self._inverse = [
             [(v - p * q / scale) / forget for v, q in zip(row, px, strict=True)]
@@ -88,7 +87,7 @@ class CostModel:
         ]
 
     def tokens_within(self, seconds: float, work: Work, context: int) -> int:
-        """How many more tokens, each looking at about `context` others, fit beside `work` into a step."""
+        """How many more tokens, each attending to about `context` others, fit into a step beside `work`."""
         spare = seconds - self.predict(work)
         each = max(self._weights[2], 0.0) + max(self._weights[3], 0.0) * context * _CONTEXT_UNIT
         return max(int(spare / max(each, 1e-7)), 0)

@@ -1,7 +1,7 @@
-"""Decides how many tokens to draft. Pure: knows no model and no pages.
+"""Decides how many tokens to draft. Pure: knows no models or pages.
 
-Drafts are what followed the last tokens where they stood before (recall.py). They are verified by the model in
-one step, so they change speed, never the text.
+Drafts are the tokens that followed the same tokens elsewhere (recall.py). The model verifies them in one step, so they
+change its speed, never the text.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from aix_lsp.engine.scheduling.recall import Recall
 
 _SHORTEST = 2
-"""Of what a shorter match proposes too little is right."""
+"""Too little of what shorter matches propose is right."""
 _BUCKETS = (0.3, 0.3, 0.3, 0.5, 0.6, 0.7, 0.75, 0.8, 0.8)
-"""Acceptance per drafted token assumed at first, by the length of the match."""
+"""Initial estimate of the acceptance per drafted token, by the length of the match."""
 _LEARN = 0.05
 _PROBE_EVERY = 32
 
 
 class Drafter:
-    """Decides how much to draft, from how often drafts were right and what a token costs."""
+    """Decides how many tokens to draft, from how often drafts were right and what a token costs."""
 
     def __init__(self, limit: int = 8) -> None:
         self._limit = limit
@@ -29,8 +29,8 @@ class Drafter:
     def propose(self, recall: Recall, price: float, room: int) -> tuple[list[int], int]:
         """Up to `room` tokens that may come next, and the length of the match they come from.
 
-        `price` is what one more token adds to the step, in units of what a step of plain decoding yields per
-        token: a draft that is accepted less often than that does not pay.
+        `price` is the time that one more token adds to a step, relative to the time per token of plain decoding: drafts
+        that are accepted less often do not pay.
         """
         draft = recall.draft()
         if room <= 0 or draft.length < _SHORTEST:
@@ -50,7 +50,7 @@ class Drafter:
         return count
 
     def learn(self, length: int, proposed: int, accepted: int) -> None:
-        """Note how many of a draft's tokens, found by a match of `length`, were right."""
+        """Note how many tokens of a draft, found by a match of `length`, were right."""
         self.proposed += proposed
         self.accepted += accepted
         for right in (1.0,) * accepted + (0.0,) * (accepted < proposed):

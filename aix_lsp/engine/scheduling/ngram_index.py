@@ -1,4 +1,4 @@
-"""Finds the longest suffix of a text in other, unchanging texts. Knows no requests and no model."""
+"""Finds the longest suffix of a text in other, immutable texts. Knows no requests or models."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from numpy.typing import NDArray
 Tokens = NDArray[np.int32]
 
 BREAK = -1
-"""Stands between texts; no match goes across."""
+"""Separates texts; no match crosses it."""
 _KEPT = 64
-"""Places of a match that are kept, the last ones: a text that repeats itself has hundreds, and all say the same."""
+"""The last matches that are kept: in a repetitive text there are hundreds, which all say the same."""
 _LOOKED_AT = 1 << 16
-"""Places of a pair that are looked at, the last ones: a text may be one pair over and over."""
+"""The last occurrences of a pair that are examined: a text may consist of one pair over and over."""
 _FEW = 128
-"""From how many places on they are compared as an array."""
+"""From this many matches on, they are compared as an array."""
 _PAIR = np.int64(1 << 32)
 
 
 class NgramIndex:
-    """Texts, prepared for searching: their pairs of neighbours in order, so that a search takes no longer in many.
+    """An index of texts: their pairs of adjacent tokens, sorted, so that the time of a search hardly grows with the
+    texts.
 
-    A place is the position in `tokens` of a match's last token, and always has a token of the same text behind it.
+    A place is the position in `tokens` of a match's last token; another token of the same text always follows it.
     """
 
     def __init__(self, texts: Sequence[Sequence[int] | Tokens]) -> None:
         self.tokens = joined(texts)
-        """The texts one behind the other, a break behind each."""
-        # Of a view single items are read at a third of an array's cost.
+        """The concatenated texts, with a BREAK after each."""
+        # Reading single items from a view costs a third of reading them from an array.
         self._at = self.tokens.data
         self._size = len(self.tokens)
         inner = self.tokens != BREAK
         ends = np.flatnonzero(inner[:-1] & inner[1:])
-        # By the last token first, so that a token's places lie together, too. Before a text stands a break.
+        # By the last token first, so that a single token's places are adjacent, too. BREAK precedes a text.
         pairs = self.tokens[ends] * _PAIR + self.tokens[ends - 1]
         order = np.argsort(pairs, kind="stable")
         self._pairs = pairs[order].data
@@ -46,14 +47,14 @@ class NgramIndex:
         return self._size
 
     def continuations(self, places: Sequence[int]) -> list[int]:
-        """The token behind each place."""
+        """The token after each place."""
         at = self._at
         return [at[place + 1] for place in places]
 
     def longest(self, tail: Sequence[int]) -> tuple[int, list[int]]:
-        """How many of the last tokens of `tail` stand here in a row, and the last places where they do, in order.
+        """The length of the longest suffix of `tail` that occurs here, and the last places where it does, in order.
 
-        (0, []) where not even the last one does.
+        (0, []) if not even its last token occurs.
         """
         if not tail or not self._size:
             return 0, []
@@ -70,7 +71,7 @@ class NgramIndex:
         return self._longer(tail, length, found.tolist())
 
     def _longer(self, tail: Sequence[int], length: int, places: list[int]) -> tuple[int, list[int]]:
-        """As `longest`, from a few places where `length` tokens match."""
+        """Like `longest`, given a few places where `length` tokens match."""
         at = self._at
         while length < len(tail):
             wanted = tail[-1 - length]
@@ -81,7 +82,7 @@ class NgramIndex:
         return length, places[-_KEPT:]
 
     def onward(self, places: Sequence[int], token: int) -> list[int]:
-        """The places right behind `places` where `token` stands."""
+        """The places that directly follow `places` and hold `token`."""
         if not places:
             return []
         at = self._at
@@ -107,7 +108,7 @@ class NgramIndex:
 
 
 def joined(texts: Sequence[Sequence[int] | Tokens]) -> Tokens:
-    """Texts as one, with a break behind each."""
+    """Concatenate texts, with a BREAK after each."""
     parts = [part for text in texts for part in (np.asarray(text, np.int32), np.array([BREAK], np.int32))]
     return np.concatenate(parts) if parts else np.empty(0, np.int32)
 

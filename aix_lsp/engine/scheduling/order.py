@@ -1,4 +1,4 @@
-"""Orders requests: by class, deadline, the client's recent use, arrival. Knows no pages and no steps."""
+"""Orders requests: by class, deadline, the client's recent use, arrival. Knows no pages or steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aix_lsp.engine.scheduling.sequence import Sequence
 Key = tuple[int, float, float, float, int]
 
 _DEADLINE_GRAIN_S = 0.25
-"""Deadlines this near to each other count as one, so that the client who used least goes first among them."""
+"""Deadlines this close count as equal, so that the client that has used least goes first."""
 
 
 _HALF_LIFE_S = 5.0
@@ -19,10 +19,10 @@ _FEW = 1024
 
 
 class RateLimiter:
-    """Tokens computed per client, halved every five seconds: the one who used least goes first.
+    """Tokens computed per client, halved every five seconds: the client that has used least goes first.
 
-    `rate` (tokens a second, 0 for none) is a token bucket over the same figure: a client whose debt is
-    above what that rate sustains has to pause.
+    `rate` (tokens a second, 0 for no limit) is a token bucket on the same figure: a client whose debt is above what
+    that rate sustains has to pause.
     """
 
     def __init__(self, rate: float = 0.0) -> None:
@@ -33,25 +33,25 @@ class RateLimiter:
         self._changed = -math.inf
 
     def debt(self, client: str, now: float) -> float:
-        """Decayed tokens of a client at `now` (seconds)."""
+        """A client's decayed tokens at `now` (seconds)."""
         entry = self._debts.get(client)
         if entry is None:
             return 0.0
         return entry[0] * math.exp2((entry[1] - now) / _HALF_LIFE_S)
 
     def charge(self, client: str, tokens: float, now: float) -> None:
-        """Note that tokens were computed for a client."""
+        """Charge a client for computed tokens."""
         self._debts[client] = (self.debt(client, now) + tokens, now)
         if self._last is not None and self._last[0] != client:
             self._changed = self._last[1]
         self._last = client, now
         if len(self._debts) > self._swept:
-            # With a bound that doubles, many clients at once cost no sweep at each charge.
+            # With a bound that doubles, many simultaneous clients do not cause a sweep at each charge.
             self._debts = {name: e for name, e in self._debts.items() if self.debt(name, now) > _FORGOTTEN}
             self._swept = max(2 * len(self._debts), _FEW)
 
     def shared(self, client: str, now: float) -> bool:
-        """Whether another client than this was charged within the last five seconds."""
+        """Whether another client was charged within the last five seconds."""
         if self._last is None:
             return False
         last, when = self._last
@@ -63,7 +63,7 @@ class RateLimiter:
 
 
 class Order:
-    """The order of sequences at a time `now`, which the scheduler sets once a step."""
+    """The order of sequences at the time `now`, which the scheduler sets once per step."""
 
     def __init__(self, ageing_s: float, limiter: RateLimiter) -> None:
         self.now = 0.0
@@ -71,9 +71,7 @@ class Order:
         self._limiter = limiter
 
     def rank(self, sequence: Sequence) -> int:
-        """The class a sequence counts as: its own, bettered by one for every few seconds it was not
-        served.
-        """
+        """The class a sequence counts as: its own, raised by one for every few seconds since it was last served."""
         request = sequence.request
         if request.priority == 0:
             return 0
@@ -81,7 +79,7 @@ class Order:
         return max(request.priority - int((self.now - since) / self._ageing_s), 0)
 
     def key(self, sequence: Sequence) -> Key:
-        """Sorts the first to serve to the front."""
+        """Sort key: the first to serve comes first."""
         request = sequence.request
         deadline = math.inf if request.deadline == math.inf else request.deadline // _DEADLINE_GRAIN_S
         debt = self._limiter.debt(request.client, self.now)
@@ -92,5 +90,5 @@ class Order:
         return sorted(sequences, key=self.key)
 
     def last(self, sequences: Iterable[Sequence]) -> Sequence:
-        """The one to pre-empt."""
+        """The sequence to preempt."""
         return max(sequences, key=self.key)

@@ -1,9 +1,9 @@
-"""Finds what followed the same tokens elsewhere: in the request's own texts and in the corpus. Knows no model.
+"""Finds what followed the same tokens elsewhere: in the request's own texts and in the corpus. Knows no models.
 
-An n-gram model of unbounded order (Liu and others 2024, "Infini-gram"): the longest end of what stands before
-the cursor that stood elsewhere, too, says what may come next. It is mixed with the model's probabilities, with a
-share by the length of the match (Jelinek and Mercer 1980), and its most recent place makes drafts (Saxena
-2023, prompt-lookup decoding).
+An n-gram model of unbounded order (Liu and others 2024, "Infini-gram"): where the longest suffix of the text before
+the cursor occurs elsewhere, too, the tokens that follow it there may come next. They are mixed into the model's
+probabilities, with a share that depends on the match's length (Jelinek and Mercer 1980), and the most recent match
+provides drafts (Saxena 2023, prompt-lookup decoding).
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _LONGEST = 24
 _MOST_CONTINUATIONS = 32
 _CERTAIN = (1.0,)
 _OWN = 4
-"""How much a place in the request's own texts counts beside one in the corpus: what a document says, it says again.
-At 350 line starts of held-out packages 6 % more tokens were right before the first wrong one, with 2 as with 16."""
+"""Weight of a match in the request's own texts relative to one in the corpus: documents repeat themselves. At 350 line
+starts of held-out packages, 6 % more tokens were right before the first wrong one; 2 and 16 did as well."""
 _LOOKED_AT = 8
-"""Places among generated tokens that are looked at, the last ones."""
+"""The last matches among generated tokens that are examined."""
 
 
 class Shares(NamedTuple):
-    """What a match gets of the probability, by its length in tokens from 0 on; longer ones have the last share."""
+    """A match's share of the probability, by its length in tokens from 0 on; longer ones get the last share."""
 
     own: Sequence[float]
-    """Where it occurs in the request's own texts, which the model has read, too."""
+    """For matches in the request's own texts, which the model has read, too."""
     corpus: Sequence[float]
-    """Where it occurs in the corpus alone."""
+    """For matches in the corpus alone."""
 
     def of(self, length: int, own: bool) -> float:
-        """The share of a match of so many tokens."""
+        """The share of a match of `length` tokens."""
         shares = self.own if own else self.corpus
         return shares[min(length, len(shares) - 1)]
 
@@ -67,8 +67,8 @@ SHARES = Shares(
 
 
 class RecallMatch(NamedTuple):
-    """Where the longest end of a text stands in what was given: its places in the sequence's own texts and in the
-    corpus. `length` is 0 where it occurs nowhere.
+    """The places of the longest matching suffix in the sequence's own texts and in the corpus; `length` is 0 if there
+    is none.
     """
 
     length: int
@@ -78,8 +78,8 @@ class RecallMatch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Tokens that may come next, as many as there are from `start` on in `text`; `length` is how many tokens before
-    them were found again, 0 where nothing was.
+    """Tokens that may come next: those of `text` from `start` on. `length` is the length in tokens of the match before
+    them, 0 if there is none.
     """
 
     length: int
@@ -87,19 +87,19 @@ class Draft:
     start: int
 
     def tokens(self, count: int) -> list[int]:
-        """At most `count` of them."""
+        """The first tokens, at most `count`."""
         found = [int(token) for token in self.text[self.start : self.start + count]]
         return found[: found.index(BREAK)] if BREAK in found else found
 
 
 class Recall:
-    """One sequence's texts. The last of them is the text before the cursor; it grows by what is generated.
+    """One sequence's texts. The last of them is the text before the cursor, which grows by the generated tokens.
 
-    What was generated serves for drafts only, which cannot change the text: a model that believes its own words
-    repeats itself, and what is mixed in must not depend on what was drafted.
+    Generated tokens serve for drafts only, which cannot change the text: a model that is fed its own words repeats
+    itself, and what is mixed in must not depend on what was drafted.
 
-    The few places of a match are followed token by token, and only where none goes on all texts are searched:
-    sixteen sequences' next tokens must not take longer than planning their step.
+    A match's few places are followed token by token; all texts are searched only when none of them continues, so that
+    the next tokens of sixteen sequences take no longer than planning their step.
     """
 
     def __init__(self, texts: Sequence[Sequence[int]] | NgramIndex, corpus: NgramIndex = EMPTY) -> None:
@@ -108,13 +108,14 @@ class Recall:
         self._tokens: list[int] = self._own.tokens[:-1].tolist()
         self._given = len(self._tokens)
         self._later: dict[int, list[int]] = {}
-        """Where tokens stand that a generated one stands behind."""
+        """The places of each token that a generated token follows."""
         self._match = self._search(())
         self._ahead: list[tuple[int, RecallMatch]] = []
-        """The drafted tokens last asked about, and the match behind each: right ones need not be followed again."""
+        """The drafted tokens of the last call of `mixtures`, and the match after each: accepted ones are not followed
+        again."""
 
     def extend(self, tokens: Sequence[int]) -> None:
-        """Take in what was generated since the last call."""
+        """Add the tokens generated since the last call."""
         taken, later = self._tokens, self._later
         for token in tokens:
             if taken:
@@ -131,21 +132,21 @@ class Recall:
 
     @property
     def matched(self) -> int:
-        """How many of the last tokens occur elsewhere, too."""
+        """How many of the last tokens also occur elsewhere."""
         return self._match.length
 
     @property
     def in_own(self) -> bool:
-        """Whether they stand in the request's own texts."""
+        """Whether they occur in the request's own texts."""
         return bool(self._match.own)
 
     @property
     def generated(self) -> int:
-        """How many generated tokens were taken in."""
+        """How many generated tokens were added."""
         return len(self._tokens) - self._given
 
     def draft(self) -> Draft:
-        """What followed where the longest end stood last, generated or given."""
+        """What followed the most recent match, in generated or given text."""
         match = self._match
         length, end = self._last_generated(match.length)
         if length:
@@ -159,7 +160,7 @@ class Recall:
     def mixtures(self, drafts: Sequence[int], weight: float) -> list[Mixture | None]:
         """What to mix into the distribution of the next token, and of the one after each drafted token.
 
-        `weight` scales the shares: 1 is fit for a small model, 0 mixes nothing.
+        `weight` scales the shares: 1 suits a small model, 0 mixes in nothing.
         """
         match, self._ahead = self._match, []
         found = [self._mixture(match, weight)]
@@ -170,8 +171,8 @@ class Recall:
         return found
 
     def _last_generated(self, least: int) -> tuple[int, int]:
-        """(length, position of its last token) of the longest end, of `least` tokens or more, that stands before
-        a generated token, of the last few places; (0, 0) where there is none.
+        """(length, place) of the longest suffix, of at least `least` tokens, that a generated token follows elsewhere,
+        among the last few places; (0, 0) if there is none.
         """
         tokens = self._tokens
         best, place = 0, 0
@@ -204,7 +205,7 @@ class Recall:
         return Mixture(share, list(counts), [count / total for count in counts.values()])
 
     def _tail(self, drafts: Sequence[int]) -> list[int]:
-        """The last tokens of the text that goes on, as far back as its beginning."""
+        """The last tokens of the text being continued, at most back to its beginning."""
         tail = self._tokens[-_LONGEST:]
         if drafts:
             tail = [*tail, *drafts][-_LONGEST:]
@@ -213,8 +214,8 @@ class Recall:
         return tail
 
     def _follow(self, match: RecallMatch, more: Sequence[int], drafts: Sequence[int]) -> RecallMatch:
-        """The match after more tokens: what it already was, so much longer, or a search. `drafts` are those
-        that are not taken in, `more` included.
+        """The match after more tokens: the same one extended, or the result of a search. `drafts` are the tokens not
+        yet added, including `more`.
         """
         own, corpus = match.own, match.corpus
         for token in more:

@@ -1,4 +1,4 @@
-"""The scheduler's plain data: what a step consists of, and its limits."""
+"""The scheduler's data types: what a step consists of, and the limits."""
 
 from __future__ import annotations
 
@@ -15,36 +15,34 @@ BACKGROUND = 3
 
 @dataclass(frozen=True, slots=True)
 class StepLimits:
-    """Bounds of the scheduler. Counts of sequences, tokens a step, times in seconds."""
+    """Limits of the scheduler: counts of sequences, tokens per step, times in seconds."""
 
     running: int = 16
     waiting: int = 256
     client_running: int = 16
     client_waiting: int = 64
     client_rate: float = 0.0
-    """Tokens a second that one client may have computed on average; 0 for any number."""
+    """Average tokens per second that one client may have computed; 0 for no limit."""
     step_tokens: int = 1024
     smallest_chunk: int = 32
-    """A prefill that is first in order gets at least this many tokens a step, whatever they cost; one of a client who
-    has had much more than others in the step gets at most as many.
+    """The first prefill in order gets at least this many tokens per step, whatever they cost; that of a client that has
+    used much more than others in the step gets at most this many.
     """
     drafts: int = 8
     ageing_s: float = 3.0
     invoked_step_s: float = 0.015
-    """How long a step may take while somebody who asked by hand watches his suggestion grow."""
+    """How long a step may take while a user who requested a suggestion explicitly watches it grow."""
     decoding_step_s: float = 0.030
     shared_step_s: float = 0.020
-    """How long a step of prefill alone may take if other clients were served lately, too: the next of them waits for
-    its end.
+    """How long a step of prefill alone may take if other clients were served recently, too: their next request has to
+    wait for its end.
     """
     prefill_step_s: float = 0.120
 
 
 @dataclass(slots=True)
 class Planned:
-    """One sequence's part in a step: `count` of its own tokens, then `drafts`, found by a match of `match`
-    tokens.
-    """
+    """One sequence's part in a step: `count` of its own tokens, then `drafts`, found by a match of `match` tokens."""
 
     sequence: Sequence
     count: int
@@ -52,12 +50,12 @@ class Planned:
     match: int = 0
 
     def right(self, sampled: Seq[Sampled]) -> int:
-        """How many of the drafts are what was sampled, up to the first that is not."""
+        """How many drafts were sampled, up to the first that was not."""
         pairs = zip(self.drafts, sampled, strict=False)
         return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1].token, pairs))
 
     def row(self) -> Row:
-        """This part as the runner wants it."""
+        """This part as a Row for the runner."""
         sequence = self.sequence
         end = sequence.computed + self.count
         tokens = sequence.tokens[sequence.computed : end]
@@ -84,7 +82,7 @@ class Planned:
 
 @dataclass(slots=True)
 class StepPlan:
-    """A step to run. `foreground` is false where only background work is in it."""
+    """A step to run. `foreground` is False if it consists of background work only."""
 
     planned: list[Planned]
     rows: list[Row]
@@ -94,7 +92,7 @@ class StepPlan:
 
 @dataclass(slots=True)
 class Progress:
-    """What a step did for one sequence: how many tokens it got, and whether it is complete."""
+    """What a step did for one sequence: how many tokens it gained, and whether it is complete."""
 
     sequence: Sequence
     tokens: int
@@ -102,7 +100,7 @@ class Progress:
 
 
 class Spent:
-    """A step's work as it is put together."""
+    """Adds up the work of a step while it is planned."""
 
     __slots__ = ("attended", "rows", "tokens")
 
@@ -112,7 +110,7 @@ class Spent:
         self.attended = 0
 
     def add(self, tokens: int, context: int) -> None:
-        """One more row, whose tokens look at about `context` others each."""
+        """Add a row whose tokens attend to about `context` others each."""
         self.rows += 1
         self.tokens += tokens
         self.attended += tokens * context

@@ -1,5 +1,4 @@
-"""Decides what runs next, with what budget. Pure Python: knows sequences and pages, no model, no threads,
-no text.
+"""Decides what runs next, and with what budget. Pure Python: knows sequences and pages, no models, threads or text.
 
 There is no prefill or decode phase: a sequence's computed tokens catch up with its tokens, step by step.
 """
@@ -20,7 +19,7 @@ _MUCH_MORE = 4
 
 
 class Scheduler:
-    """Plans steps over one KV cache and takes in what they bring. Used by one thread."""
+    """Plans steps over one KV cache, and processes their results. Used by one thread."""
 
     def __init__(self, cache: KvCache, limits: StepLimits | None = None) -> None:
         self.cache = cache
@@ -43,11 +42,10 @@ class Scheduler:
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to do."""
         return not (self.sequences.waiting or self.sequences.running)
 
     def plan(self, now: float) -> StepPlan | None:
-        """The next step, or None where nothing can run. `now` is in seconds, of a monotonic clock."""
+        """The next step, or None if nothing can run. `now` is in seconds, of a monotonic clock."""
         self._order.now = now
         if self.sequences.waiting:
             self.sequences.admit()
@@ -56,18 +54,18 @@ class Scheduler:
         planned: list[Planned] = []
         self._plan_decodes(chosen, planned, spent)
         self._plan_prefills(chosen, planned, spent)
-        # Making room for one may have pre-empted another that was planned before.
+        # Making room for one sequence may have preempted another that was already planned.
         planned = [part for part in planned if part.sequence.state is State.RUNNING]
         if not planned:
             return None
         return StepPlan(planned, [part.row() for part in planned], spent.work, foreground)
 
     def _choose(self) -> tuple[list[Sequence], bool]:
-        """Running sequences in order, background ones only where nothing else runs; whether others do."""
+        """The running sequences in order, background ones only if there are no others; and whether there are others."""
         running = self.sequences.running
         foreground = [s for s in running if self._order.rank(s) < BACKGROUND]
         chosen = foreground or running
-        # Each decoding row gets its token anyhow: only prefills compete.
+        # Decoding rows get their token in any case: only prefills compete.
         if len(chosen) > 1 and any(s.pending > 1 for s in chosen):
             chosen = self._order.sorted(chosen)
         return list(chosen), bool(foreground)
@@ -86,7 +84,7 @@ class Scheduler:
                 spent.add(1 + len(part.drafts), sequence.computed)
 
     def _draft_price(self, rows: int) -> float:
-        """What a drafted token adds to a step of `rows` decoding rows, in such a step's time per row."""
+        """The time that a drafted token adds to a step of `rows` decoding rows, relative to the step's time per row."""
         step = self.cost.predict(Work(rows, rows, rows * _TYPICAL_CONTEXT))
         longer = self.cost.predict(Work(rows, rows + 8, (rows + 8) * _TYPICAL_CONTEXT))
         return max(longer - step, 0.0) / 8 * rows / step
@@ -118,14 +116,14 @@ class Scheduler:
                 spent.add(count, sequence.computed + count // 2)
 
     def _has_had_more(self, sequence: Sequence, planned: list[Planned]) -> bool:
-        """Whether others are in the step for whom much less was computed: their tokens shall not wait for it."""
+        """Whether other clients in the step have used much less: their tokens must not wait for this prefill."""
         client, now = sequence.request.client, self._order.now
         others = {part.sequence.request.client for part in planned} - {client}
         debt = self._limiter.debt(client, now)
         return any(_MUCH_MORE * self._limiter.debt(other, now) < debt for other in others)
 
     def _step_seconds(self, decoding: list[Sequence], work: Work, first: Sequence) -> float:
-        """How long a step may take, given who waits for its end; `first` is the first that prefills."""
+        """How long a step may take, depending on who waits for its end; `first` is the first sequence to prefill."""
         if not decoding:
             if not self._limiter.shared(first.request.client, self._order.now):
                 return self.limits.prefill_step_s
@@ -137,7 +135,7 @@ class Scheduler:
         return max(self.limits.decoding_step_s, 2.5 * alone)
 
     def _room(self, sequence: Sequence, length: int) -> bool:
-        """Make room for `length` positions, pre-empting the last in order where needed."""
+        """Make room for `length` positions, preempting the last sequences in order if necessary."""
         while not self.cache.grow(sequence, length):
             victim = self._order.last(self.sequences.running)
             self.sequences.preempt(victim)
@@ -148,7 +146,7 @@ class Scheduler:
     def complete(
         self, plan: StepPlan, results: list[list[Sampled]], seconds: float, now: float
     ) -> list[Progress]:
-        """Take in a step's tokens. Sequences of dead requests get none; they wait to be removed."""
+        """Process a step's tokens. Sequences of dead requests get none; they wait to be removed."""
         self.cost.observe(plan.work, seconds)
         progress: list[Progress] = []
         for part, sampled in zip(plan.planned, results, strict=True):
@@ -165,7 +163,7 @@ class Scheduler:
         return progress
 
     def _take(self, part: Planned, sampled: list[Sampled]) -> Progress:
-        """Append sampled tokens up to the first that the next draft is not."""
+        """Append sampled tokens, up to the first that differs from the next draft."""
         sequence = part.sequence
         tokens, drafts = sequence.tokens, part.drafts
         gained = right = 0
@@ -189,7 +187,7 @@ class Scheduler:
         return Progress(sequence, gained, complete)
 
     def check_integrity(self) -> None:
-        """Assert that pages are held by running sequences only, and the cache's invariants."""
+        """Assert that only running sequences hold pages, and the cache's invariants."""
         self.cache.check_integrity()
         running, waiting = self.sequences.running, self.sequences.waiting
         held = {page for sequence in running for page in sequence.pages}

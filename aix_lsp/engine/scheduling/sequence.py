@@ -1,6 +1,4 @@
-"""One candidate's tokens and how far its KV has got, and the request that it belongs to. No policy, no
-text.
-"""
+"""One candidate's tokens and how far its KV is computed, and the request that it belongs to. No policy, no text."""
 
 from __future__ import annotations
 
@@ -22,25 +20,24 @@ _numbers = count(1)
 
 
 class Output(Protocol):
-    """Where a candidate's tokens go. It decides by their text when the candidate is complete."""
+    """Receives a candidate's tokens, and decides by their text when it is complete."""
 
     @property
     def allowed(self) -> Seq[int] | None:
-        """What the next token may be; None for any."""
+        """Token ids allowed next; None for any."""
         ...
 
     def push(self, sampled: Sampled) -> bool:
-        """Take the next token. True where the candidate is complete; the token may then be no part of it."""
+        """Take the next token; returns whether the candidate is complete, in which case the token may not be part of
+        it."""
         ...
 
     def take(self) -> Piece | None:
-        """What can be told to the listener since the last call, if anything."""
+        """The text that can be emitted since the last call, if any."""
         ...
 
     def close(self, reason: Reason) -> Piece:
-        """End a candidate, complete or not, and give the last that can be told. `reason` counts if it is
-        not.
-        """
+        """End a candidate and return its last piece. `reason` applies unless it is complete."""
         ...
 
 
@@ -55,9 +52,8 @@ class State(Enum):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Sequence:
-    """One candidate. `tokens` is the prompt and what was generated; the KV of the first `computed` is in
-    `pages`. A sequence whose every token is computed would have nothing to do, so at least one always is
-    left.
+    """One candidate. `tokens` is the prompt with the generated tokens; the KV of the first `computed` is in `pages`. At
+    least one token is always left to compute.
     """
 
     request: Request
@@ -69,20 +65,20 @@ class Sequence:
     sampling: Sampling = GREEDY
     computed: int = 0
     reused: int = -1
-    """Prompt tokens whose KV was cached when it first ran; -1 until then."""
+    """Prompt tokens that were cached when it first ran; -1 before."""
     state: State = State.NEW
     pages: list[int] = field(default_factory=list)
     writes_from: int = 0
-    """Index into `pages` from which on this sequence may write."""
+    """Index in `pages` from which this sequence may write."""
     node: Node | None = None
-    """The locked node up to which the tree has this sequence."""
+    """The locked node of the tree where its cached tokens end."""
     served_at: float = 0.0
-    """When a step last computed some of its tokens; 0 until then."""
+    """When a step last computed some of its tokens; 0 before."""
     last_token_at: float = 0.0
     first_step: bool = True
     """Whether no step has computed any of its tokens yet."""
     recall: Recall | None = None
-    """Made when first needed; see `recalled`."""
+    """Created when first needed; see `recalled`."""
 
     @property
     def generated(self) -> int:
@@ -95,7 +91,7 @@ class Sequence:
         return len(self.tokens) - self.computed
 
     def recalled(self) -> Recall:
-        """What stood elsewhere behind this sequence's last tokens."""
+        """Where this sequence's last tokens occur elsewhere."""
         if self.recall is None:
             request = self.request
             self.recall = Recall(request.texts or [self.tokens[: self.prompt_length]], request.corpus)
@@ -107,14 +103,14 @@ class Sequence:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Request:
-    """Sequences that share a prompt, a client and a fate. Times are of `time.monotonic`, in seconds."""
+    """Sequences with a common prompt and client, which end together. Times are in seconds, of `time.monotonic`."""
 
     client: str = ""
     stream_key: str = ""
     namespace: str = ""
     priority: int = 1
     share: float = 1.0
-    """Its client's share of the engine under load: of twice the share half as much is charged."""
+    """Its client's share of the engine under load: at twice the share, half as much is charged."""
     deadline: float = math.inf
     arrival: float = field(default_factory=time.monotonic)
     sequences: list[Sequence] = field(default_factory=list)
@@ -122,43 +118,43 @@ class Request:
     ends: tuple[int, ...] = ()
     top_logprobs: int = 0
     cancelled: bool = False
-    """Set from any thread; the engine's thread acts on it at its next look."""
+    """Set from any thread; the engine's thread acts on it at its next check."""
     cancelled_at: float = 0.0
     cancelled_in: int = 0
     """How many steps had ended when it was cancelled."""
     failure: str = ""
-    """Where it was cancelled because it cannot be served: why, for the user. Set before `cancelled`."""
+    """If it was cancelled because it cannot be served: why, for the user. Set before `cancelled`."""
     started_at: float = 0.0
-    """When its first step was planned; 0 until then."""
+    """When its first step was planned; 0 before."""
     first_token_at: float = 0.0
     finished: bool = False
     number: int = field(default_factory=lambda: next(_numbers))
     completion_tokens: int = 0
     closed: int = 0
-    """How many of its candidates have been told to the end."""
+    """How many of its candidates have ended."""
     texts: Seq[Seq[int]] | NgramIndex = ()
-    """The prompt's texts, what was cut away of them too, the one before the cursor last; empty for the prompt. As an
-    index where they are long: making one takes milliseconds, which the engine's thread has not."""
+    """The prompt's texts before any cuts, the one before the cursor last; empty for the prompt itself. Long ones are an
+    index: making one takes milliseconds, too long for the engine's thread."""
     corpus: NgramIndex = EMPTY
-    """Other texts to look in for what may come next."""
+    """Other texts that recall searches."""
     recall_weight: float = 0.0
     """How much recall is mixed into the model's probabilities, 0 to 1."""
     parts: tuple[tuple[str, int], ...] = ()
-    """The prompt's parts in order, with their lengths in tokens: what reuse is counted by."""
+    """The prompt's parts in order, with their lengths in tokens; reuse is counted by part."""
 
     @property
     def alive(self) -> bool:
-        """Whether anybody still waits for it."""
+        """Whether its result is still wanted."""
         return not (self.cancelled or self.finished)
 
     @property
     def prompt_cost(self) -> tuple[int, int]:
-        """(prompt tokens, of them cached)."""
+        """(prompt tokens, how many of them were cached)."""
         first = self.sequences[0]
         return first.prompt_length, max(first.reused, 0)
 
     @property
     def waits_ms(self) -> tuple[float, float]:
-        """From submission to the first step and to the first token; 0 where there was none."""
+        """Milliseconds from submission to the first step and to the first token; 0 if there was none."""
         began, first = (max(at - self.arrival, 0.0) * 1e3 for at in (self.started_at, self.first_token_at))
         return began, first

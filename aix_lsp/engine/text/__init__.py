@@ -1,1 +1,1 @@
-"""From prompt parts to token ids, and from tokens back to whole characters up to a stop."""
+"""Turns prompt parts into token ids, and tokens back into whole characters up to a stop."""

@@ -1,4 +1,4 @@
-"""One candidate's text as its tokens arrive: whole characters, up to a stop string. Knows no scheduling."""
+"""Builds one candidate's text from arriving tokens: whole characters, up to a stop. Knows no scheduling."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aix_lsp.fim.confidence import NO_THRESHOLD, ConfidenceGate, ConfidenceThres
 
 
 class CandidateText:
-    """The Output of sequence.py for text."""
+    """Implements `Output` (scheduling/sequence.py) for text."""
 
     def __init__(
         self,
@@ -40,11 +40,11 @@ class CandidateText:
 
     @property
     def allowed(self) -> Sequence[int] | None:
-        """What the next token may be; None for any."""
+        """Token ids allowed next; None for any."""
         return self._healing.allowed
 
     def push(self, sampled: Sampled) -> bool:
-        """Take the next token. True where the candidate is complete."""
+        """Take the next token; returns whether the candidate is complete."""
         if sampled.token in self._vocabulary.ends:
             self._reason = "stop"
             return True
@@ -74,11 +74,11 @@ class CandidateText:
         return TokenLogprob(text(data), sampled.logprob, top)
 
     def take(self) -> Piece | None:
-        """The text that can be shown since the last call; None where there is none."""
+        """The text that has become showable since the last call; None if there is none."""
         return self._piece(None) if self._text else None
 
     def close(self, reason: Reason) -> Piece:
-        """The last piece. `reason` counts where the candidate has not stopped by itself."""
+        """The last piece. `reason` applies unless the candidate ended by itself."""
         if self._reason is None and reason == "length":
             self._text += self._flushed()
         return self._piece(self._reason or reason)
@@ -98,7 +98,7 @@ class CandidateText:
 
 
 def stops_for(stop: Sequence[str], stop_when: str, line_head: str, at_line_end: bool) -> list[Stop]:
-    """The stops of one candidate. `line_head` is the cursor's line up to the cursor."""
+    """The stops of one candidate. `line_head` is the text of the cursor's line before the cursor."""
     stops: list[Stop] = [StopStrings(stop)] if stop else []
     if stop_when == "line":
         stops.append(LineEnd(at_line_end))

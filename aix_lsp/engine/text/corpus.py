@@ -1,6 +1,6 @@
-"""The corpus: texts near clients' documents, as tokens, by digest. Knows no files, no models and no requests' fields.
+"""The corpus: texts near clients' documents, tokenised, by digest. Knows no files, models or request fields.
 
-A client sends each text once and names it by its digest from then on: a keystroke's request stays small.
+A client sends each text once and refers to it by its digest from then on, so that requests stay small.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from aix_lsp.engine.scheduling.ngram_index import EMPTY, NgramIndex, Tokens
 from aix_lsp.engine.text.encoder import TextEncoder
 
 _MOST_TOKENS = 4_000_000
-"""Of all texts; those not looked at for longest go."""
+"""Of all texts; the least recently used are dropped."""
 _LONGEST_TEXT = 1 << 20
 _KEPT = 16
 _LONGEST_INDEX = 1_000_000
-"""Tokens that one request searches, the first texts it names; each takes 20 bytes of an index."""
+"""Tokens that one request searches, in the order of its digests; each takes 20 bytes of an index."""
 _KEPT_TOKENS = 2_000_000
-"""Of all indexes that are kept."""
+"""Of all cached indexes."""
 
 
 def digest(text: str) -> str:
-    """What a text is called: 128 bits of its SHA-256 in hexadecimal digits."""
+    """A text's key: 128 bits of its SHA-256, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 class Corpus:
-    """The texts of all clients. Whoever knows a text's name knows the text."""
+    """The texts of all clients. To know a text's digest, a client must know the text."""
 
     def __init__(self, encoder: TextEncoder, most_tokens: int = _MOST_TOKENS) -> None:
         self._encoder = encoder
         self._most = most_tokens
         self._size = 0
         self._version = 0
-        """Counts the changes to the texts."""
+        """The number of changes so far."""
         self._texts: OrderedDict[str, Tokens] = OrderedDict()
         self._joined: OrderedDict[tuple[str, ...], NgramIndex] = OrderedDict()
         self._joined_size = 0
         self._lock = threading.Lock()
 
     def add(self, texts: Iterable[str]) -> None:
-        """Take in texts. Takes a second a megabyte, and may be called from any thread."""
+        """Add texts. Takes a second per megabyte; may be called from any thread."""
         for text in texts:
             name = digest(text)
             if name not in self._texts:
@@ -63,7 +63,7 @@ class Corpus:
             self._version += 1
 
     def of(self, names: Sequence[str]) -> NgramIndex:
-        """The texts of these names that are here, as Recall takes them."""
+        """An index of those of the named texts that are present, for Recall."""
         if not names:
             return EMPTY
         key = tuple(names)
@@ -74,7 +74,7 @@ class Corpus:
                 return found
             texts = self._named(names)
             version = self._version
-        # Sorting millions of tokens takes a second; nobody else has to wait for it.
+        # Sorting millions of tokens takes a second; others need not wait for it.
         index = NgramIndex(texts)
         with self._lock:
             if version == self._version:
@@ -82,7 +82,7 @@ class Corpus:
         return index
 
     def _named(self, names: Sequence[str]) -> list[Tokens]:
-        """The texts that are here, as many as one index may hold. With the lock."""
+        """The present texts, as many as an index may hold. Called with the lock."""
         texts, size = [], 0
         for name in names:
             text = self._texts.get(name)
@@ -93,7 +93,7 @@ class Corpus:
         return texts
 
     def _keep(self, key: tuple[str, ...], index: NgramIndex) -> None:
-        """Keep an index, and drop those not used for longest. With the lock."""
+        """Cache an index, and drop the least recently used ones. Called with the lock."""
         self._joined_size += len(index) - len(self._joined.pop(key, ()))
         self._joined[key] = index
         while len(self._joined) > _KEPT or (self._joined_size > _KEPT_TOKENS and len(self._joined) > 1):

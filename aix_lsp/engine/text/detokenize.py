@@ -1,6 +1,4 @@
-"""From tokens' bytes to text that may be shown: whole characters, up to a stop string. Knows no tokens and no
-model.
-"""
+"""Turns tokens' bytes into text that may be shown: whole characters, up to a stop. Knows no tokens or models."""
 
 from __future__ import annotations
 
@@ -11,48 +9,46 @@ from typing import Protocol
 
 
 class Characters:
-    """Turns bytes into text as they come and never cuts a character; bytes that are no UTF-8 become
-    U+FFFD.
-    """
+    """Decodes bytes as they arrive, without splitting characters; invalid UTF-8 becomes U+FFFD."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, data: bytes) -> str:
-        """The characters that are complete now."""
+        """Decode more bytes; returns the characters that are complete."""
         return self._decoder.decode(data)
 
 
 class Stop(Protocol):
-    """Lets text through until generation has to end."""
+    """Passes text on until generation has to end."""
 
     def feed(self, text: str) -> tuple[str, bool]:
-        """(text that may be shown, whether generation ends after it). May keep text back until it is sure."""
+        """(text that may be shown, whether generation ends after it). May hold text back until it is certain."""
         ...
 
     def flush(self) -> str:
-        """What was kept back, where generation ends for another reason and it may be shown after all."""
+        """The text held back, if generation ends for another reason and it may be shown."""
         ...
 
 
 class StopStrings:
-    """Ends before the first of some strings; of none of them ever shows a part.
+    """Ends before the first occurrence of any of some strings, and never shows a part of one.
 
-    Each string is looked for character by character with its failure function (Knuth, Morris and Pratt 1977), so that
-    the work is linear in the text whatever the strings are.
+    Each string is matched character by character with its failure function (Knuth, Morris and Pratt 1977), so the work
+    is linear in the text, whatever the strings.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = [(stop, _failures(stop)) for stop in stops if stop]
         self._matched = [0] * len(self._stops)
-        """How many characters of each string the text ends with."""
+        """How many characters of each string the text currently ends with."""
         self._first = frozenset(stop[0] for stop, _ in self._stops)
         self._kept = ""
 
     def feed(self, text: str) -> tuple[str, bool]:
         """See Stop."""
         if not self._kept and self._first.isdisjoint(text):
-            return text, False  # none has begun, and none begins here
+            return text, False  # no stop string has begun, and none begins here
         whole = self._kept + text
         for end, character in enumerate(text, len(self._kept) + 1):
             longest = 0
@@ -77,7 +73,7 @@ class StopStrings:
 
 
 def _failures(stop: str) -> list[int]:
-    """For each head of `stop` the length of the longest shorter head that it ends with."""
+    """For each prefix of `stop`, the length of its longest proper prefix that is also its suffix."""
     found = [0] * len(stop)
     matched = 0
     for at in range(1, len(stop)):
@@ -89,8 +85,8 @@ def _failures(stop: str) -> list[int]:
 
 
 class LineEnd:
-    """Ends with the line: before the first line break, or where the cursor is at the end of its line,
-    before the first that follows visible text, so that a suggestion may also be the next line.
+    """Ends at a line break: the first one or, if the cursor is at the end of its line, the first after visible text, so
+    that a suggestion may also be the next line.
     """
 
     def __init__(self, at_line_end: bool) -> None:

@@ -1,9 +1,8 @@
-"""Token healing: the model generates the partly typed word before the cursor again. Pure; knows bytes and a
-vocabulary.
+"""Token healing: makes the model generate the partly typed word before the cursor again. Knows bytes and a vocabulary.
 
-A cursor in mid-word would end the prompt with tokens that the model never saw in that place (Lundberg 2023,
-"The art of prompt design: prompt boundaries and token healing"). The prompt ends before the word instead,
-and the first tokens may only spell what stands there already.
+With the cursor inside a word, the prompt would end with tokens that the model has never seen in that place (Lundberg
+2023, "The art of prompt design: prompt boundaries and token healing"). The prompt therefore ends before the word, and
+the first tokens may only spell what is already there.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from aix_lsp.engine.text.vocabulary import Vocabulary
 
 
 class Healing:
-    """The bytes still to be spelled before anything new is written."""
+    """The bytes that generated tokens still have to spell."""
 
     def __init__(self, vocabulary: Vocabulary, typed: bytes = b"") -> None:
         self._vocabulary = vocabulary
@@ -22,11 +21,11 @@ class Healing:
 
     @property
     def allowed(self) -> Sequence[int] | None:
-        """What the next token may be; None once all is spelled. Never a special token."""
+        """The tokens allowed next, never special ones; None once everything is spelled."""
         return self._vocabulary.spelling(self._left) if self._left else None
 
     def accept(self, data: bytes) -> bytes:
-        """Take the next token's bytes; returns those of them that are new."""
+        """Take the next token's bytes; returns those that are new text."""
         left = self._left
         if not left:
             return data
@@ -35,10 +34,10 @@ class Healing:
 
 
 def can_spell(vocabulary: Vocabulary, typed: bytes) -> bool:
-    """Whether tokens can spell `typed`, however the model chooses among the allowed ones.
+    """Whether tokens can spell `typed`, whichever allowed ones the model chooses.
 
-    They can where each of its bytes is a token, as byte-level and byte-fallback vocabularies have it;
-    elsewhere every place that a token may end at must let another go on.
+    They can if each of its bytes is a token, as in byte-level and byte-fallback vocabularies; otherwise, wherever an
+    allowed token may end, another must be able to continue.
     """
     if all(vocabulary.equal_to(typed[at : at + 1]) for at in range(len(typed))):
         return True
