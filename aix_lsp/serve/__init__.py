@@ -1,1 +1,1 @@
-"""The engine for a team: named users, quotas, usage, restarts without a lost request."""
+"""The engine for a team: named users, quotas, usage, restarts that lose no request."""

@@ -1,6 +1,6 @@
 """Access control of a team server: authentication, quotas, and the administrator's endpoints.
 
-Wraps the engine's routes as an ASGI app. Knows no models and no processes.
+Wraps the engine's routes as an ASGI app. Knows no models or processes.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from aix_lsp.serve.users import Identity, UserDirectory
 
 _BEARER = "Bearer "
 _MOST_LOOKS = 16
-"""Of one user at once; an editor has one."""
+"""Simultaneous status connections of one user; an editor needs one."""
 _CLASSES = ("invoked", "typed", "prefetch", "background")
 
 
 class ServeMetrics:
-    """What access control counts, beside the engine's metrics."""
+    """The metrics of access control, in addition to the engine's."""
 
     def __init__(self, service: Service) -> None:
         registry = service.metrics.registry
@@ -56,7 +56,7 @@ class ServeMetrics:
 
 @dataclass(slots=True)
 class UserAccount:
-    """The engine's Account for one user's request."""
+    """Implements the engine's `Account` for one user's request."""
 
     who: Identity
     client: str
@@ -70,7 +70,7 @@ class UserAccount:
 
 
 class AccessControl:
-    """Lets users in by their tokens, within their quotas, and the administrator to the administration endpoints."""
+    """Admits users by their tokens, within their quotas, and the administrator to the administration endpoints."""
 
     def __init__(
         self,
@@ -81,16 +81,16 @@ class AccessControl:
         drain: Callable[[], None] | None = None,
         together: Callable[[], Awaitable[dict[str, Any]]] | None = None,
     ) -> None:
-        """`drain` is None where something else ends replicas; `together` gives the figures where there are several."""
+        """`drain` is None if something else ends replicas; `together` returns the figures of several replicas."""
         self.service = service
         self.directory = directory
         self.quotas = Quotas()
         self.usage = usage
         self.metrics = ServeMetrics(service)
         self.draining: Literal["", "stop", "hand over"] = ""
-        """Whether new requests are refused, or the last ones of connections that a successor cannot take over."""
+        """Refuse all new requests ("stop"), or answer only those on connections that are still open ("hand over")."""
         self.active = 0
-        """Requests that are being answered."""
+        """Requests being answered."""
         self._admin_token = f"{_BEARER}{admin_token}".encode() if admin_token else b""
         self._drain = drain
         self._together = together
@@ -120,7 +120,7 @@ class AccessControl:
             if message["type"] == "http.response.start":
                 self.metrics.errors.labels(str(message["status"])).inc()
                 if self.draining:
-                    # The next request of this client finds another server, or none.
+                    # The client's next request then goes to another server, or to none.
                     message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
@@ -177,7 +177,7 @@ class AccessControl:
             self.metrics.in_flight.labels(who.name).dec()
 
     async def _look(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
-        """What costs no tokens, but a connection, for as long as the state is watched."""
+        """Admit a request that costs no tokens, but may keep a connection open to watch the state."""
         if self._looking[who.name] >= _MOST_LOOKS:
             message = f"{who.name} has {_MOST_LOOKS} connections that watch this server; close some"
             await send_error(send, 429, message, "over_quota", {"retry-after": "5"})
@@ -189,7 +189,7 @@ class AccessControl:
             self._looking[who.name] -= 1
 
     def spent(self, who: Identity, end: Finished | Failed, priority: int) -> None:
-        """Charge a completion that has ended, whether or not its client stayed."""
+        """Charge a completion that has ended, even if its client has left."""
         self.metrics.requests.labels(who.name).inc()
         if isinstance(end, Failed):
             self.usage.add(who.name, requests=1, failed=1)
@@ -213,14 +213,14 @@ class AccessControl:
     # Administration
 
     async def _status(self, request: Request) -> Response:
-        """GET /admin/status: what the page at / shows."""
+        """GET /admin/status: the data for the page at /."""
         found = await self._together() if self._together else self.service.figures_json()
         if self.draining:
             found["state"]["state"] = "draining"
         return JSONResponse(found, headers={"cache-control": "no-store"})
 
     async def _users(self, request: Request) -> Response:
-        """GET /admin/users: who there is, and what they have in use."""
+        """GET /admin/users: all users, and what they have in use."""
         return JSONResponse({"users": [self._described(name) for name in sorted(self.directory.users.users)]})
 
     def _described(self, name: str) -> Mapping[str, Any]:
@@ -235,7 +235,7 @@ class AccessControl:
         }
 
     async def _start_draining(self, request: Request) -> Response:
-        """POST /admin/drain: as SIGTERM."""
+        """POST /admin/drain: the same as SIGTERM."""
         assert self._drain is not None
         self._drain()
         return JSONResponse({"state": "draining"})

@@ -20,11 +20,11 @@ from aix_lsp.engine.http.sse import error_json
 from aix_lsp.serve.page import page
 
 Figures = Callable[[], Awaitable[Any]]
-"""Gives the engine's state and samples. Raises OSError where there is no engine."""
+"""Returns the engine's state and samples. Raises OSError if there is no engine."""
 
 
 def dashboard_app(figures: Figures, token: str) -> Starlette:
-    """The page, and the figures for whoever has the token."""
+    """The page, and the figures for clients that have the token."""
     wanted = f"Bearer {token}".encode()
 
     async def status(request: Request) -> Response:
@@ -40,13 +40,13 @@ def dashboard_app(figures: Figures, token: str) -> Starlette:
 
 
 async def serve(figures: Figures, port: int, opened: Callable[[str], None]) -> None:
-    """Serve the page until interrupted; `opened` gets its address, which contains a token. Raises OSError."""
+    """Serve the page until interrupted; `opened` is called with its address, which contains a token. Raises OSError."""
     token = secrets.token_urlsafe(24)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         listener.listen(16)
-        # Behind the #, which browsers send to nobody.
+        # In the fragment, which browsers do not send.
         opened(f"http://127.0.0.1:{listener.getsockname()[1]}/#{token}")
         config = uvicorn.Config(
             dashboard_app(figures, token),

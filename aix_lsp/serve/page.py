@@ -20,7 +20,7 @@ def _content() -> str:
 
 
 async def page(request: Request) -> Response:
-    """GET /. It asks for the administrator's token itself, and keeps it for the tab only."""
+    """GET /. The page asks for the administrator's token, and keeps it for the browser tab only."""
     headers = {
         "content-security-policy": _POLICY,
         "cache-control": "no-store",

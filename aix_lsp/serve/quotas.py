@@ -1,7 +1,7 @@
 """Quotas: requests in flight and tokens per minute, per user and per class. Knows no HTTP.
 
-Tokens are known when a request has ended, so a bucket may be overdrawn by what is in flight; the next request waits
-until it is filled again.
+Tokens are only known when a request has ended, so requests in flight may overdraw a bucket; the next request waits
+until it is positive again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from aix_lsp.serve.users import Identity
 
 _MINUTE_S = 60.0
 HEARD_S = 5.0
-"""How long another replica's requests in flight count that were not told again: it may have died."""
+"""How long another replica's report of requests in flight counts; without a new one, it may have died."""
 
 
 class OverQuota(Exception):
@@ -30,7 +30,7 @@ class OverQuota(Exception):
 
 @dataclass(slots=True)
 class _Bucket:
-    """What is left of a minute's tokens, as of `at`."""
+    """The tokens left of a minute's quota at the time `at`."""
 
     left: float
     at: float
@@ -45,7 +45,7 @@ _Key = tuple[Literal["user", "class"], str]
 
 @dataclass(slots=True)
 class _Spent:
-    """Tokens of a bucket that were spent here since the start."""
+    """Tokens taken from a bucket by this replica since its start."""
 
     tokens: int = 0
     rate: int = 0
@@ -57,12 +57,12 @@ class InUse:
 
     in_flight: dict[_Key, int]
     spent: dict[_Key, tuple[int, int, float]]
-    """Of each bucket: tokens since that replica's start, the rate (tokens a minute), and what is left there."""
+    """For each bucket: tokens since that replica's start, the rate (tokens a minute), and the tokens left there."""
 
 
 @dataclass(slots=True)
 class _Elsewhere:
-    """What was last heard of another replica."""
+    """The last report from another replica."""
 
     at: float
     in_flight: dict[_Key, int] = field(default_factory=dict)
@@ -72,8 +72,8 @@ class _Elsewhere:
 class Quotas:
     """What users and classes have in use. Used on one event loop.
 
-    Replicas share quotas by telling each other what is in use: `in_use` and `hear`. In between each goes by what it
-    heard last, so that a user may have a little more than the quota for about as long.
+    Replicas share quotas by reporting to each other what is in use (`in_use`, `hear`). Between reports, each relies on
+    the last one, so a user may briefly exceed the quota a little.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -85,7 +85,7 @@ class Quotas:
         self._elsewhere: dict[str, _Elsewhere] = {}
 
     def enter(self, who: Identity) -> None:
-        """Count a request in. Raises OverQuota."""
+        """Count a request that begins. Raises OverQuota."""
         kind = who.user_class
         self._check_count(self.of_user(who.name), who.in_flight, "you have")
         of_class = self.class_in_flight[who.class_name] + self._heard_in_flight(("class", who.class_name))
@@ -96,29 +96,29 @@ class Quotas:
         self.class_in_flight[who.class_name] += 1
 
     def of_user(self, name: str) -> int:
-        """The user's requests in flight, here and elsewhere."""
+        """The user's requests in flight, at all replicas."""
         return self.user_in_flight[name] + self._heard_in_flight(("user", name))
 
     def leave(self, who: Identity) -> None:
-        """Count a request out."""
+        """Count a request that ends."""
         for counter, name in ((self.user_in_flight, who.name), (self.class_in_flight, who.class_name)):
             counter[name] -= 1
             if counter[name] <= 0:
                 del counter[name]
 
     def spent(self, who: Identity, tokens: int) -> None:
-        """Take tokens that were computed off the buckets."""
+        """Take computed tokens from the buckets."""
         self._take(("user", who.name), who.tokens_a_minute, tokens)
         self._take(("class", who.class_name), who.user_class.tokens_a_minute, tokens)
 
     def left(self, who: Identity) -> float | None:
-        """What is left of the user's minute; None where there is no limit."""
+        """Tokens left of the user's minute; None if there is no limit."""
         if not who.tokens_a_minute:
             return None
         return self._bucket(("user", who.name), who.tokens_a_minute).left
 
     def in_use(self) -> InUse:
-        """What other replicas have to hear."""
+        """The report for the other replicas."""
         flight: dict[_Key, int] = {("user", name): count for name, count in self.user_in_flight.items()}
         flight |= {("class", name): count for name, count in self.class_in_flight.items()}
         spent = {
@@ -128,7 +128,7 @@ class Quotas:
         return InUse(flight, spent)
 
     def hear(self, replica: str, told: InUse) -> None:
-        """Take over what another replica has in use. Its requests in flight count for `HEARD_S`, unless told again."""
+        """Process another replica's report. Its requests in flight count for `HEARD_S`, unless reported again."""
         now = self._clock()
         known = self._elsewhere.setdefault(replica, _Elsewhere(now))
         known.at, known.in_flight = now, told.in_flight
@@ -136,7 +136,7 @@ class Quotas:
             bucket = self._bucket(key, rate)
             if key in known.spent:
                 bucket.left -= tokens - known.spent[key]
-            else:  # its total is that of a life before this replica's: what is left there says more
+            else:  # part of its total is from before this replica's start: use what is left there
                 bucket.left = min(bucket.left, left)
             known.spent[key] = tokens
 

@@ -1,7 +1,7 @@
 """Holds the team server's listening socket and keeps a worker behind it: starts, restarts, hands over.
 
-SIGHUP starts a second worker and lets the first end once the second serves. Both accept from one socket, so that no
-connection is refused meanwhile. SIGTERM drains. A worker that dies is started again, later and later.
+SIGHUP starts a second worker, and ends the first once the second serves. Both accept from one socket, so no connection
+is refused meanwhile. SIGTERM drains. A worker that dies is restarted, after ever longer pauses.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _STEADY_S = 60.0
-"""A worker that lived so long begins with the shortest pause again."""
+"""After a worker that lived this long, the pause is the shortest again."""
 
 
 def run(serve: ServeOptions, engine: EngineOptions) -> int:
-    """Serve until told to stop; returns the exit status. What is wrong is one line in the log."""
+    """Serve until told to stop; returns the exit status. Problems are logged in one line."""
     try:
         check(serve)
         listener, url = open_socket(Listen(host=serve.host, port=serve.port), owned=False)
@@ -58,7 +58,7 @@ class Worker:
         self.process = process
         self.started = time.monotonic()
         self.ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        """Its ready line; cancelled where it ends before."""
+        """Its ready line; cancelled if the worker ends before it is ready."""
         self.ended = asyncio.create_task(self._follow())
         """Its exit status."""
 
@@ -76,7 +76,7 @@ class Worker:
         return status
 
     def send(self, number: int) -> None:
-        """Send a signal, unless it has ended."""
+        """Send a signal, unless the worker has ended."""
         if self.process.poll() is None:
             self.process.send_signal(number)
 
@@ -114,7 +114,7 @@ class Supervisor:
                 return found
 
     async def _next(self, stop: asyncio.Event, reload: asyncio.Event, announce: bool) -> int | None:
-        """Do what is to be done next; the exit status where that was the end."""
+        """Wait for the next event and act on it; returns the exit status if that was the end."""
         if announce and not await self._announced(stop) and not stop.is_set():
             return await self._current.ended
         waits = [asyncio.create_task(stop.wait()), asyncio.create_task(reload.wait())]
@@ -133,7 +133,8 @@ class Supervisor:
         return None
 
     async def _announced(self, stop: asyncio.Event) -> bool:
-        """Wait for the first worker and say that it serves. False where it ends before, or the server is told to."""
+        """Wait for the first worker and announce the server. False if the worker ends first, or the server is told to
+        stop."""
         waiting = asyncio.create_task(stop.wait())
         await _first(self._current.ready, waiting)
         waiting.cancel()
@@ -168,7 +169,7 @@ class Supervisor:
             self._current = await self._start()
 
     async def _hand_over(self) -> None:
-        """Have a new worker serve, and then the old one end."""
+        """Start a new worker; once it serves, end the old one."""
         log.info("a new worker is started")
         fresh = await self._start(takes_over=True)
         await _first(fresh.ready, self._current.ended)

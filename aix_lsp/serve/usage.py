@@ -1,6 +1,6 @@
 """Records each user's usage by day, in SQLite. Numbers only: no texts, no paths.
 
-Two processes write at the same time while one takes over from the other: each adds what it has counted.
+During a hand-over, two processes write at the same time: each adds what it has counted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class UsageError(Exception):
 
 
 class UsageLog:
-    """Counts in memory, and adds to the database every few seconds from a thread of its own."""
+    """Counts in memory, and adds to the database every few seconds on a thread of its own."""
 
     def __init__(self, path: Path) -> None:
         """Raises UsageError."""
@@ -47,7 +47,7 @@ class UsageLog:
         self._thread.start()
 
     def add(self, user: str, **counts: int) -> None:
-        """Add to a user's counts of today (UTC)."""
+        """Add to a user's counts for today (UTC)."""
         day = time.strftime("%Y-%m-%d", time.gmtime())
         with self._lock:
             found = self._counts[day, user]
@@ -55,7 +55,7 @@ class UsageLog:
                 found[name] += count
 
     def close(self) -> None:
-        """Write what is not written yet, within some seconds."""
+        """Write what has not been written yet; takes a few seconds at most."""
         self._closing.set()
         self._thread.join(2 * _BUSY_S)
 
@@ -65,7 +65,7 @@ class UsageLog:
         self.flush()
 
     def flush(self) -> None:
-        """Write what was counted since the last time. What cannot be written is kept for the next."""
+        """Write what was counted since the last call. If that fails, it is kept for the next call."""
         with self._lock:
             counts, self._counts = self._counts, defaultdict(lambda: dict.fromkeys(COLUMNS, 0))
         if not counts:
@@ -107,7 +107,7 @@ def _database(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def rows(path: Path, since: str = "", user: str = "") -> list[dict[str, Any]]:
-    """Usage by day and user, from a day (ISO date) on. Raises UsageError."""
+    """Usage by day and user, from the day `since` (ISO date) on. Raises UsageError."""
     query = f"SELECT day, user, {', '.join(COLUMNS)} FROM usage WHERE day >= ? AND (? = '' OR user = ?) ORDER BY 1, 2"
     with _database(path) as database:
         found = database.execute(query, (since, user, user)).fetchall()
@@ -115,12 +115,12 @@ def rows(path: Path, since: str = "", user: str = "") -> list[dict[str, Any]]:
 
 
 def export(found: list[dict[str, Any]], form: Literal["csv", "json"]) -> str:
-    """Rows for other programs."""
+    """Rows as CSV or JSON."""
     if form == "json":
         return json.dumps(found, indent=1)
     text = io.StringIO()
     writer = csv.DictWriter(text, ("day", "user", *COLUMNS))
     writer.writeheader()
-    # A name that a spreadsheet would take for a formula cannot be made (users.add).
+    # A name that a spreadsheet would take for a formula is not a valid name (users.add).
     writer.writerows(found)
     return text.getvalue()

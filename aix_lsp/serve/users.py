@@ -1,7 +1,7 @@
 """The team's users file: names, classes, hashes of tokens, quotas. Knows no HTTP.
 
-A token is shown once, when it is made; the file has its SHA-256 only. Tokens are 256 random bits, so that a slow hash,
-which is for passwords that people choose, would protect nothing more.
+A token is shown once, when it is created; the file contains only its SHA-256. Tokens are 256 random bits, so a slow
+hash as for passwords would not add protection.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ Share = Annotated[float, Meta(gt=0.0, le=1000.0)]
 
 
 class UsersError(Exception):
-    """The file of users cannot be used, or what is asked of it cannot be done. The message is for the administrator."""
+    """The users file cannot be used, or the operation is not possible. The message is for the administrator."""
 
 
 class UserClass(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What the users of a class may have; 0 is no limit."""
+    """What users of a class may use; 0 means no limit."""
 
     user_in_flight: Count = 8
-    """Requests of one user at once."""
+    """Simultaneous requests of one user."""
     user_tokens_a_minute: Count = 0
-    """Tokens computed for one user, prompt and completion, without what was cached."""
+    """Tokens computed for one user, prompt and completion, without cached ones."""
     in_flight: Count = 0
-    """Requests of all users of the class at once."""
+    """Simultaneous requests of all users of the class together."""
     tokens_a_minute: Count = 0
     share: Share = 1.0
-    """Each user's share of the engine under load, beside 1 of the usual one."""
+    """Each user's share of the engine under load, relative to 1 for the default class."""
 
 
 class User(Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
-    """One user. Quotas that are not given are the class'."""
+    """One user. Quotas left out are those of the class."""
 
     token_id: str
     token_sha256: str
@@ -67,13 +67,13 @@ class User(Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit
 
 
 class Users(Struct, forbid_unknown_fields=True):
-    """The content of the file."""
+    """The content of the users file."""
 
     classes: dict[str, UserClass] = {}
     users: dict[str, User] = {}
 
     def class_of(self, user: User) -> UserClass:
-        """A user's class; the usual quotas where the file does not describe it."""
+        """A user's class; default quotas if the file does not describe it."""
         return self.classes.get(user.user_class, _USUAL)
 
 
@@ -82,7 +82,7 @@ _DECODER = Decoder(Users)
 
 
 class Identity(Struct, frozen=True):
-    """Who a request comes from, with the quotas in force."""
+    """Who sent a request, with the quotas in force."""
 
     name: str
     class_name: str
@@ -92,7 +92,7 @@ class Identity(Struct, frozen=True):
 
 
 def read(path: Path) -> Users:
-    """The users of a file; none where there is no file. Raises UsersError."""
+    """The users in a file; none if it does not exist. Raises UsersError."""
     try:
         return _DECODER.decode(files.read_bytes(path, _LARGEST))
     except FileNotFoundError:
@@ -106,7 +106,7 @@ def read(path: Path) -> Users:
 
 
 def add(path: Path, name: str, user_class: str = "default", renew: bool = False) -> str:
-    """Add a user, or give one a new token; returns the token, which is kept nowhere. Raises UsersError."""
+    """Add a user, or give one a new token; returns the token, which is not stored. Raises UsersError."""
     if not _NAME.fullmatch(name):
         raise UsersError(f"{name!r} is not a valid user name: use up to 64 letters, digits and ._@-")
     token_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
@@ -168,7 +168,7 @@ def _digest(secret: str) -> str:
 
 
 class UserDirectory:
-    """The users of a running server, which follow their file."""
+    """The users of a running server, kept in step with their file."""
 
     def __init__(self, path: Path) -> None:
         """Raises UsersError."""
@@ -181,7 +181,7 @@ class UserDirectory:
         self._by_token = {user.token_id: name for name, user in users.users.items()}
 
     def identify(self, token: str) -> Identity | None:
-        """Whose token it is; None where it is nobody's."""
+        """The user that a token belongs to, or None."""
         found = _TOKEN.fullmatch(token)
         if found is None:
             return None
@@ -201,7 +201,7 @@ class UserDirectory:
         return Identity(name, user.user_class, kind, in_flight, tokens)
 
     async def follow(self) -> None:
-        """Read the file again whenever it changes, for ever. A damaged one is reported, and changes nothing."""
+        """Reread the file whenever it changes; runs forever. A damaged file is logged, and changes nothing."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             stamp = await asyncio.to_thread(_stamp, self._path)

@@ -1,7 +1,7 @@
 """The team server's process with the model: the engine plus authentication and quotas, drained before it exits.
 
-Started by `supervisor` with the listening socket; what it is to do comes as JSON on standard input, which ends when the
-supervisor does.
+Started by `supervisor` with the listening socket. Its job comes as JSON on standard input, which is closed when the
+supervisor ends.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from aix_lsp.serve.users import UserDirectory, UsersError
 log = logging.getLogger(__name__)
 
 HAND_OVER = getattr(signal, "SIGUSR1", signal.SIGTERM)
-"""Told by the supervisor: another worker serves already, so only what is here has to end."""
+"""Sent by the supervisor when another worker already serves: only the present requests need to be finished."""
 _LOOK_EVERY_S = 0.05
 _QUIET_S = 2.0
-"""How long connections that are kept open may rest, while another worker takes over."""
+"""How long idle connections are kept while another worker takes over."""
 _LARGEST_TOKEN = 4096
 
 
 class ServeOptions(Struct, frozen=True):
-    """What a team's server is started with, beside the engine's options. Paths are absolute."""
+    """A team server's start options, in addition to the engine's. Paths are absolute."""
 
     users: str
     usage: str
@@ -57,7 +57,7 @@ class ServeOptions(Struct, frozen=True):
 
 
 class Job(Struct, frozen=True):
-    """What the supervisor tells a worker."""
+    """What the supervisor tells a worker at its start."""
 
     serve: ServeOptions
     engine: dict[str, Any]
@@ -72,7 +72,7 @@ class ServeError(Exception):
 
 
 class ServeProcess(EngineProcess):
-    """The engine's process behind its access control."""
+    """The engine's process, behind access control."""
 
     signals = (signal.SIGTERM, signal.SIGINT, HAND_OVER)
 
@@ -124,11 +124,11 @@ class ServeProcess(EngineProcess):
             self._keep(asyncio.create_task(self._drain(hand_over=number == HAND_OVER)))
 
     async def _drain(self, hand_over: bool) -> None:
-        """Let what is being answered come to its end; take nothing new."""
+        """Refuse new requests, wait for the present ones, then exit."""
         log.info("draining: %s", "another worker takes over" if hand_over else "told to leave")
         self.access.draining = "hand over" if hand_over else "stop"
         if hand_over:
-            # Told to stop it goes on accepting, to say so: the socket is the supervisor's too, and nobody else would.
+            # Otherwise it keeps accepting, to say that it stops: nobody else answers on the supervisor's socket.
             for server in getattr(self.server, "servers", ()):
                 server.close()
         self.board.close()
@@ -142,7 +142,8 @@ class ServeProcess(EngineProcess):
         self.leave("drained")
 
     def _busy(self, rest: float) -> bool:
-        """Whether something is being answered, or may come on a connection that nobody else would get before `rest`."""
+        """Whether requests are being answered, or (until `rest`) may come on open connections, which no other worker
+        gets."""
         return self.access.active > 0 or (time.monotonic() < rest and bool(self.connections.open))
 
     def _keep(self, task: asyncio.Task[None]) -> None:
@@ -150,7 +151,7 @@ class ServeProcess(EngineProcess):
         task.add_done_callback(self._tasks.discard)
 
     def _watch_supervisor(self) -> None:
-        """Leave when the supervisor is gone, which would otherwise be missed."""
+        """Exit when the supervisor has gone; nothing else would notice."""
         # Not through sys.stdin: its lock, held at the end, would abort the interpreter.
         while os.read(0, 4096):
             pass
@@ -158,7 +159,7 @@ class ServeProcess(EngineProcess):
 
 
 def check(options: ServeOptions) -> str:
-    """Look at everything that the options name; returns the administrator's token. Raises ServeError."""
+    """Check everything that the options name; returns the administrator's token. Raises ServeError."""
     try:
         UserDirectory(Path(options.users))
         UsageLog(Path(options.usage)).close()
