@@ -14,16 +14,16 @@ _USER = re.compile(r"//[^/@]*@")
 _BASE = re.compile(r"/(v\d+[\w.]*|beta|openai)\Z")
 """The last part of a path that is an API's base, such as /v1, /api/paas/v4 or /v1beta/openai."""
 _FIM_BASES = (("mistral.ai", "/v1", "/v1/fim"), ("deepseek.com", "/v1", "/beta"))
-"""Services whose fill-in-the-middle is elsewhere than their completions: host, what users give, where it is."""
+"""Services whose fill-in-the-middle endpoint is not below the usual base: host, usual base, where it is."""
 _FIM_ENDPOINT = re.compile(r"/(fim|beta)/completions\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server's root, such as `http://host:8000`, and the folder of its OpenAI-style endpoints below it.
+    """A server's root, such as `http://host:8000`, and the path of its OpenAI-style endpoints below it.
 
-    `fixed` is a complete address of a completions endpoint, where the user gave one or the service is known: such
-    a server is asked nothing else.
+    `fixed` is the complete address of a completions endpoint, if the user gave one or the service is known; no other
+    endpoints of such a server are used.
     """
 
     root: str
@@ -40,17 +40,17 @@ class Address:
         return f"{self.root}{self.api}/models"
 
     def at(self, path: str) -> str:
-        """An endpoint outside the OpenAI-style folder, such as `/aix/events`."""
+        """An endpoint outside of the OpenAI-style path, such as `/aix/events`."""
         return self.root + path
 
     def __str__(self) -> str:
-        """The address as messages show it: without a password that it may contain."""
+        """The address as shown in messages, without any password."""
         shown = self.fixed or self.root + self.api.removesuffix("/v1")
         return f"unix:{self.socket}" if self.socket else _USER.sub("//", shown)
 
     @property
     def takes_suffix(self) -> bool:
-        """Whether this is an endpoint for fill-in-the-middle, such as Mistral's and DeepSeek's: prompt and suffix."""
+        """Whether this is a fill-in-the-middle endpoint for prompt and suffix, such as Mistral's and DeepSeek's."""
         return bool(_FIM_ENDPOINT.search(urlsplit(self.fixed).path.rstrip("/")))
 
     @property
@@ -68,14 +68,14 @@ class Address:
 
 
 def unix(path: str) -> Address:
-    """The server that listens on a Unix socket."""
+    """A server that listens on a Unix socket."""
     return Address("http://localhost", socket=path)
 
 
 def parse(url: str) -> Address:
-    """What the setting `url` means: `unix:/path` or `http(s)://host[:port]`, also with `/v1` or more.
+    """Parse the setting `url`: `unix:/path` or `http(s)://host[:port]`, optionally with `/v1` or a longer path.
 
-    Raises BackendError where it is none of these.
+    Raises BackendError if it is neither.
     """
     url = url.strip()
     if url.startswith("unix:"):

@@ -1,4 +1,4 @@
-"""The contract between completion/ and whatever generates: our engine, vLLM, llama.cpp, any other host."""
+"""The contract between completion/ and whatever generates text: our engine, vLLM, llama.cpp, any other server."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ class Priority(IntEnum):
 
 
 StopWhen = Literal["", "line", "block"]
-"""End decoding by structure: after the first line, or when the block that the cursor is in ends."""
+"""Ends decoding by structure: after the first line, or when the cursor's block ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class CorpusText:
-    """A text beside the prompt, and the name that an engine knows it by (docs/engine-api.md)."""
+    """A text for recall in addition to the prompt, and its digest, by which an engine knows it (docs/engine-api.md)."""
 
     text: str
     digest: str
 
     @classmethod
     def of(cls, text: str) -> CorpusText:
-        """The text with its name."""
+        """The text with its digest."""
         return cls(text, hashlib.sha256(text.encode()).hexdigest()[:32])
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """One generation, of `n` candidates. Lengths are in tokens, times in milliseconds."""
+    """A request for one generation with `n` candidates. Lengths are in tokens, times in milliseconds."""
 
     prompt: FimPrompt
     max_tokens: int = 64
@@ -51,23 +51,23 @@ class GenerateRequest:
     stop: tuple[str, ...] = ()
     stop_when: StopWhen = ""
     confidence: ConfidenceThresholds = NO_THRESHOLD
-    """Where to end for want of likelihood, of backends that tell it."""
+    """Where to cut the text off as too unlikely, if the backend reports probabilities."""
     stream_key: str = ""
-    """A newer request with the same key supersedes this one in the engine; empty means never."""
+    """A newer request with the same key supersedes this one in the engine; empty for none."""
     priority: Priority = Priority.TYPED
     deadline_ms: int | None = None
     heal: bool = True
     recall: float | None = None
-    """How much of what followed the same words elsewhere is mixed in, 0 to 1; None leaves it to the engine."""
+    """How strongly recall is mixed in, 0 to 1; None leaves it to the engine."""
     corpus: tuple[CorpusText, ...] = ()
-    """Where to look for it beside the prompt."""
+    """Texts that recall searches in addition to the prompt."""
     shown: int = 0
     accepted: int = 0
-    """How many suggestions were shown to the user, and accepted, since the last request that told."""
+    """How many suggestions were shown to the user, and accepted, since the last request that reported it."""
 
     @property
     def document(self) -> str:
-        """What all streams for one document have in common; empty where there is no stream key."""
+        """The part of the stream key that all streams for one document share; empty without a stream key."""
         return ":".join(self.stream_key.split(":")[:2])
 
 
@@ -79,14 +79,14 @@ class Delta:
     index: int = 0
     finish_reason: str | None = None
     logprob: float | None = None
-    """Sum of the log-probabilities (nats) of the tokens behind `text`, where the backend tells."""
+    """Sum of the log-probabilities (nats) of the tokens in `text`, if the backend reports it."""
     tokens: int = 0
-    """How many generated tokens make up `text`, where the backend tells."""
+    """The number of generated tokens in `text`, if the backend reports it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a generation cost; the last event of a stream, where the backend tells."""
+    """What a generation cost; the last event of a stream, if the backend reports it."""
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -97,14 +97,14 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What the server needs to know of the model behind a backend."""
+    """What the language server needs to know about a backend's model."""
 
     name: str
     family: str = ""
-    """A name from fim/templates.py; empty where unknown."""
+    """A name from fim/templates.py; empty if unknown."""
     context_length: int = 2048
     fim: bool = True
-    """False where the model only continues the prefix."""
+    """False if the model can only continue the prefix."""
     takes_context: bool = False
     """Whether it uses context from other files."""
     recall: bool = False
@@ -112,26 +112,26 @@ class ModelInfo:
     device: str = ""
     dtype: str = ""
     running: str = ""
-    """How our engine computes it and why, for people; empty for other servers."""
+    """How our engine computes the model and why, for people; empty for other servers."""
 
 
 Trouble = Literal["throttled", "refused", "failing", "away"]
-"""Why a server cannot be used: too many requests, a no that only the user can change, a fault of its own, or no
-answer at all."""
+"""Why a server cannot be used: it limits the rate of requests, refuses what only the user can change, has a fault, or
+does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackendStatus:
-    """A backend's state, pushed to listeners as it changes.
+    """A backend's state; listeners are told of each change.
 
-    "throttled" to "away" are a remote server's troubles (health.py), "error" is any other.
+    "throttled" to "away" are a remote server's troubles (health.py), "error" is any other problem.
     """
 
     state: Literal["starting", "loading", "ready", "stopped", "error"] | Trouble
     message: str = ""
-    """For the user; if there is a problem, it says how to fix it."""
+    """For the user; in case of a problem, it says how to fix it."""
     fraction: float | None = None
-    """Progress of loading, 0 to 1, where known."""
+    """Progress of loading, 0 to 1, if known."""
     model: ModelInfo | None = None
 
 
@@ -147,10 +147,10 @@ class BackendError(Exception):
         retry_after_s: float | None = None,
         body: str = "",
     ) -> None:
-        """`trouble` is what this says of the server, None where only the request or a setting is at fault.
+        """`trouble` is what the error says about the server; None if only the request or a setting is at fault.
 
-        `status` is the HTTP status and `body` the answer, where there were any; `retry_after_s` is how long the
-        server asks to be left alone.
+        `status` is the HTTP status and `body` the answer, if there were any; `retry_after_s` is how long the server
+        asks not to be sent requests.
         """
         super().__init__(message)
         self.trouble = trouble
@@ -160,11 +160,11 @@ class BackendError(Exception):
 
 
 class BackendUnavailable(BackendError):
-    """Not now: still loading, restarting, or the queue is full. Asking again later is right."""
+    """Cannot generate now: still loading, restarting, or the queue is full. The same request may succeed later."""
 
 
 class Backend(Protocol):
-    """A source of generations."""
+    """Generates text."""
 
     @property
     def status(self) -> BackendStatus: ...
@@ -172,11 +172,11 @@ class Backend(Protocol):
     def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
         """Stream a generation. Closing the iterator (`aclose`) cancels it, down to the device.
 
-        Raises BackendUnavailable before the first item where nothing can be generated now, BackendError
-        where the request or the backend is at fault.
+        Raises BackendUnavailable before the first item if nothing can be generated now, BackendError if the request or
+        the backend is at fault.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of connections; a shared engine lives on for its other clients."""
+        """Close connections; a shared engine continues for its other clients."""
         ...

@@ -1,4 +1,4 @@
-"""HTTP to a completions server: connections, event streams, failures. Does not know requests' fields."""
+"""HTTP to a completions server: connections, event streams, failures. Does not know the fields of requests."""
 
 from __future__ import annotations
 
@@ -28,17 +28,16 @@ _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _KEY = re.compile(r"[!-~]*")
 _LOOKS_LIKE_EVENTS = re.compile(rb"(\xef\xbb\xbf)?\s*(data|event|id|retry)?:")
-"""How a stream of events begins, also where its type is not told."""
+"""How a stream of events begins, for servers that do not declare its type."""
 _OTHER_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class HttpClient:
-    """Kept-alive connections to one server. Use it on one event loop only.
+    """Kept-alive connections to one server. Used on one event loop only.
 
-    Proxies come from HTTP_PROXY, HTTPS_PROXY and NO_PROXY, but never for this machine's own addresses; own
-    certificate authorities from SSL_CERT_FILE, SSL_CERT_DIR or REQUESTS_CA_BUNDLE. Redirects are followed on the
-    same host only, with the method and the body as they were. A server that is silent for `silence_s` seconds while
-    something is awaited from it is given up.
+    Proxies come from HTTP_PROXY, HTTPS_PROXY and NO_PROXY, but are never used for this machine's own addresses; custom
+    certificate authorities come from SSL_CERT_FILE, SSL_CERT_DIR or REQUESTS_CA_BUNDLE. Redirects are followed on the
+    same host only, with method and body unchanged. A request fails if the server sends nothing for `silence_s` seconds.
     """
 
     def __init__(self, address: Address, key: str = "", *, silence_s: float = _SILENCE_S) -> None:
@@ -51,7 +50,7 @@ class HttpClient:
         self._silence_s = silence_s
         self._session: aiohttp.ClientSession | None = None
         self._moved: dict[str, str] = {}
-        """Permanent redirects, by the URL that was asked for."""
+        """Permanent redirects, by the URL requested."""
 
     async def get(self, url: str) -> Any:
         """The JSON at `url`. Raises BackendError, BackendUnavailable."""
@@ -66,17 +65,16 @@ class HttpClient:
             response.close()
 
     async def post(self, url: str, body: Any) -> None:
-        """Send JSON whose answer tells nothing. Raises BackendError, BackendUnavailable."""
+        """Send JSON and ignore the answer's content. Raises BackendError, BackendUnavailable."""
         response = await self._request("POST", url, body)
         response.release()
 
     async def events(self, url: str, body: Any = None, session: str = "") -> AsyncGenerator[Any]:
-        """Stream the JSON of each event of the answer to `body` (or to a GET), until `[DONE]` or the end.
+        """Stream the JSON of each event of the answer to `body` (None for a GET), until `[DONE]` or the end.
 
-        `session` tells routers which requests belong together (x-session-id), for them to meet the same cache.
-
-        Closing the generator closes the connection at once, which is how a generation is cancelled. A stream
-        that breaks off raises BackendUnavailable. An answer that is not a stream is one event.
+        `session` tells routers which requests belong together (x-session-id), so that they find the same cache. Closing
+        the generator closes the connection at once, which is how a generation is cancelled. A stream that breaks off
+        raises BackendUnavailable. An answer that is not a stream counts as one event.
         """
         from aiohttp import ClientError
 
@@ -129,7 +127,7 @@ class HttpClient:
             try:
                 told = await _told(response)
                 if self._key:
-                    told = told.replace(self._key, "…")  # some servers name the key that they refuse
+                    told = told.replace(self._key, "…")  # some servers quote the key that they refuse
                 raise refused(response.status, told, self.address, response.headers)
             finally:
                 response.close()
@@ -152,7 +150,7 @@ class HttpClient:
             except ClientConnectorError as error:
                 raise unreachable(error, self.address, self._proxy(url), _authorities()) from error
             except (ServerDisconnectedError, ClientOSError, ConnectionResetError) as error:
-                # A kept connection may die of age just as it is used; nothing has been answered yet.
+                # A kept-alive connection may time out just as it is used; nothing has been answered yet.
                 if attempt == 2:
                     raise unreachable(error, self.address, self._proxy(url), _authorities()) from error
             except (ValueError, ClientError, OSError) as error:
@@ -184,7 +182,7 @@ class HttpClient:
         return aiohttp.TCPConnector(limit=0, ssl=_tls() if secure else True)
 
     def _proxy(self, url: str) -> str:
-        """The proxy that `url` is asked through, as messages show it; empty where there is none."""
+        """The proxy used for `url`, as shown in messages; empty if there is none."""
         parts = urlsplit(url)
         if self.address.local or not parts.hostname or proxy_bypass(parts.hostname):
             return ""
@@ -203,7 +201,7 @@ class HttpClient:
 
 
 def _same_host(one: str, other: str) -> bool:
-    """Whether a request to `one` may go to `other`, key and all: the same host, not from TLS to plain text."""
+    """Whether a request to `one` may be redirected to `other`, key and all: same host, not from TLS to plain text."""
     try:
         was, now = urlsplit(one), urlsplit(other)
         ports = was.port, now.port
@@ -217,14 +215,14 @@ def _same_host(one: str, other: str) -> bool:
 
 
 async def _chunks(response: aiohttp.ClientResponse, first: bytes) -> AsyncGenerator[bytes]:
-    """An answer as it comes, of which `first` was read already."""
+    """The body of an answer as it arrives; `first` has already been read."""
     if first:
         yield first
     try:
         async for chunk in response.content.iter_any():
             yield chunk
     except RuntimeError as error:
-        # What aiohttp says where the connection was lost before the next chunk was waited for.
+        # aiohttp's error if the connection was lost before the next chunk was awaited.
         raise ConnectionResetError(str(error)) from error
 
 
@@ -239,7 +237,7 @@ async def _body(response: aiohttp.ClientResponse, first: bytes = b"") -> str:
 
 
 async def _told(response: aiohttp.ClientResponse) -> str:
-    """What an answer with an error status says, or nothing where it breaks off."""
+    """The body of an error response, or nothing if it breaks off."""
     from aiohttp import ClientError
 
     try:
@@ -249,7 +247,7 @@ async def _told(response: aiohttp.ClientResponse) -> str:
 
 
 def _authorities() -> str:
-    """What is wrong with the certificate authorities that OpenSSL was given, if anything."""
+    """What is wrong with the certificate authorities given to OpenSSL, if anything."""
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         named = os.environ.get(variable)
         if named and not any(Path(part).exists() for part in named.split(os.pathsep)):
@@ -258,7 +256,7 @@ def _authorities() -> str:
 
 
 def _tls() -> ssl.SSLContext:
-    """How certificates are checked. Raises BackendError where a variable names authorities that cannot be read."""
+    """How certificates are checked. Raises BackendError if a variable names authorities that cannot be read."""
     import ssl
 
     # OpenSSL itself reads SSL_CERT_FILE and SSL_CERT_DIR.
@@ -272,7 +270,7 @@ def _tls() -> ssl.SSLContext:
                 context.load_verify_locations(capath=bundle)
             else:
                 context.load_verify_locations(cafile=bundle)
-        except OSError as error:  # ssl.SSLError is one
+        except OSError as error:  # includes ssl.SSLError
             raise BackendError(
                 f"{variable} names {bundle}, whose certificates cannot be read ({error.strerror or error}).",
                 trouble="refused",

@@ -1,4 +1,4 @@
-"""Sends our engine the texts that a request refers to by digest, each once. Knows no files and no cursors."""
+"""Uploads the texts that requests refer to by digest to our engine, each once. Knows no files or cursors."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from aix_lsp.backends.client import HttpClient
 log = logging.getLogger(__name__)
 
 _AGAIN_S = 600.0
-"""A text that went unused for so long is sent again: the engine may have dropped it."""
+"""A text unused for this long is sent again: the engine may have dropped it."""
 _MOST_CHARS = 256 << 10
-"""Of one message: JSON may take six bytes for each, and the engine takes 2 MiB."""
+"""Per message: JSON may take six bytes per character, and the engine accepts 2 MiB."""
 
 
 class CorpusUploader:
-    """Keeps track of what each engine has been sent. A restarted engine has a client of its own, and knows nothing."""
+    """Keeps track of what each engine has. A restarted engine has another client, and counts as having nothing."""
 
     def __init__(self) -> None:
         self._used: WeakKeyDictionary[HttpClient, dict[str, float]] = WeakKeyDictionary()
         self._sending: asyncio.Task[None] | None = None
 
     def provide(self, client: HttpClient, texts: Sequence[CorpusText]) -> None:
-        """Have the engine know these texts soon. Returns at once; a request that comes before them passes them by."""
+        """Send the engine those texts that it lacks. Returns at once; a request that overtakes them is answered
+        without."""
         used, now = self._used.setdefault(client, {}), time.monotonic()
         due = []
         for text in texts:
@@ -48,7 +49,7 @@ class CorpusUploader:
             log.debug("corpus texts could not be uploaded: %s", error)
 
     async def close(self) -> None:
-        """Send no more."""
+        """Stop sending."""
         if self._sending is not None:
             self._sending.cancel()
             await asyncio.gather(self._sending, return_exceptions=True)

@@ -1,6 +1,6 @@
 """Builds the requests for different completions servers, and reads their answers. Pure: no connections.
 
-Which one a server speaks is found out in discovery.py.
+discovery.py finds out which dialect a server speaks.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from aix_lsp.backends.failures import not_a_completion, says_error
 from aix_lsp.fim.family import Template
 
 MOST_STOPS = 4
-"""OpenAI's limit, which some servers enforce with an error."""
+"""OpenAI's limit, which some servers enforce."""
 _CONVERTED = {"prompt", "max_tokens", "temperature", "top_p", "n", "seed", "stop", "confidence", "corpus"}
 _EXTENSION_FIELDS = {
     field.name: field.default for field in fields(GenerateRequest) if field.name not in _CONVERTED
 }
-"""Fields of a request that our engine takes as they are, below `aix`, with their defaults, which are its own, too."""
+"""Fields of a request that are sent to our engine unchanged, in `aix`, unless they have these defaults."""
 
 
 class Dialect(Protocol):
-    """One way to ask for a completion."""
+    """The format of one kind of server's requests and answers."""
 
     heals_itself: bool
-    """Whether the server does token healing (and stops, and deadlines) on its own."""
+    """Whether the server itself does token healing (and structural stops, and deadlines)."""
 
     def url(self, address: Address) -> str: ...
 
     def body(self, request: GenerateRequest) -> dict[str, Any]: ...
 
     def read(self, event: Any) -> Iterator[Delta | Usage]:
-        """What one event of the answer says. Raises BackendError where it is an error, of whatever shape."""
+        """The content of one event of the answer. Raises BackendError if it reports an error, in any format."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class EngineDialect:
-    """Our own engine: everything apart, and laid out in tokens over there (docs/engine-api.md)."""
+    """Our own engine: it gets every part separately, and lays out the prompt itself (docs/engine-api.md)."""
 
     model: str = ""
     heals_itself = True
@@ -76,13 +76,13 @@ class EngineDialect:
 
 @dataclass(frozen=True, slots=True)
 class TemplateDialect:
-    """A server that takes only text, whose model's format we know."""
+    """A server that only takes text, for a model whose prompt template we know."""
 
     template: Template
     model: str = ""
     vllm: bool = False
-    """vLLM leaves special tokens out of its text, where no stop string could find them, unless asked; and it
-    tells the usage with each piece where asked."""
+    """Unless asked not to, vLLM omits special tokens from its text, where stop strings could not find them; it reports
+    usage with each event only if asked to."""
     heals_itself = False
 
     def url(self, address: Address) -> str:
@@ -100,7 +100,7 @@ class TemplateDialect:
 
 @dataclass(frozen=True, slots=True)
 class SuffixDialect:
-    """A server that knows its model's format itself, such as Ollama's, Mistral's and DeepSeek's."""
+    """A server that knows its model's prompt format, such as Ollama's, Mistral's and DeepSeek's."""
 
     model: str = ""
     heals_itself = False
@@ -148,7 +148,7 @@ class InfillDialect:
 
 
 _USAGE_ALL_ALONG = {"include_usage": True, "continuous_usage_stats": True}
-"""So that it is known also of a stream that is ended early."""
+"""So that usage is known even if a stream is ended early."""
 _INCLUDE_USAGE = {"stream_options": {"include_usage": True}}
 
 
@@ -171,7 +171,7 @@ def _common(request: GenerateRequest, model: str, stops: list[str]) -> dict[str,
 
 
 def read_completion(event: Any) -> Iterator[Delta | Usage]:
-    """An event in OpenAI's form: with `text`, or with the `delta` of chats as Mistral's FIM endpoint."""
+    """Read an event in OpenAI's form: with `text` or, as in chats and from Mistral's FIM endpoint, with `delta`."""
     if not isinstance(event, dict) or event.get("error") or not _is_part_of_completion(event):
         raise not_a_completion(event)
     for choice in event.get("choices") or ():
@@ -184,7 +184,7 @@ def read_completion(event: Any) -> Iterator[Delta | Usage]:
 
 
 def _is_part_of_completion(event: dict[str, Any]) -> bool:
-    """Whether an event may be one of a completion: servers also send pings and timings, which say nothing."""
+    """Whether an event may belong to a completion. Servers also send pings and timings, which are to be ignored."""
     choices = event.get("choices")
     if choices is None:
         return "usage" in event or "aix" in event or not says_error(event)

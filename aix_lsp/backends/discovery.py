@@ -1,9 +1,9 @@
 """Finds out what a remote server is, which model it has, and which prompt format suits it best.
 
-Decisions, with their reasons in docs/remote.md: our engine gets every part separately. Where the model's
-format is known it is rendered here, because only then does the prompt grow at its end as the user types,
-whatever the server. Ollama wraps prompts of its own accord, so it gets prompt and suffix. A llama.cpp whose
-model is unknown to us is asked through /infill, any other server with prompt and suffix.
+Decisions (docs/remote.md explains them): our engine gets every part separately. If the model's template is known, the
+prompt is rendered here, because only then does it grow at its end as the user types, on any server. Ollama wraps
+prompts itself, so it gets prompt and suffix. llama.cpp with an unknown model is used through /infill, any other server
+with prompt and suffix.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from aix_lsp.settings.table import Settings
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A remote server as it was found."""
+    """What was found out about a remote server."""
 
     dialect: Dialect
     model: ModelInfo
     template: Template | None = None
-    """The format of its model, where the family is known."""
+    """The template of its model, if the family is known."""
     note: str = ""
-    """What the user should know of the choice."""
+    """What the user should know about the choice."""
 
 
 _NO_COMPLETIONS = re.compile(
@@ -43,11 +43,11 @@ _NO_COMPLETIONS = re.compile(
     r"\b(bge|gte|e5|minilm|colbert|nomic|ocr|guard)\b",
     re.IGNORECASE,
 )
-"""Names of models that do not write text."""
+"""Names of models that do not generate text."""
 
 
 async def discover(client: HttpClient, settings: Settings) -> Server:
-    """Ask the server what it is. Raises BackendError, BackendUnavailable."""
+    """Find out what the server is. Raises BackendError, BackendUnavailable."""
     if client.address.fixed:
         return _server("openai", {"id": settings.remote_model}, settings, suffix=client.address.takes_suffix)
     try:
@@ -55,7 +55,7 @@ async def discover(client: HttpClient, settings: Settings) -> Server:
     except BackendError as error:
         if error.status not in (404, 405) or not settings.remote_model:
             raise
-        # It keeps no list, but the user knows what is there.
+        # It has no list of models, but the user named one.
         return _server("openai", {"id": settings.remote_model}, settings)
     model, note = _choose(models, settings.remote_model, str(client.address))
     return replace(_server(await _kind(client, model), model, settings), note=note)
@@ -75,7 +75,7 @@ async def _models(client: HttpClient) -> list[dict[str, Any]]:
 
 
 def _choose(models: list[dict[str, Any]], wanted: str, where: str) -> tuple[dict[str, Any], str]:
-    """The model to ask, and what to say of it where the choice was ours."""
+    """The model to use, and a note for the user if the choice was ours."""
     if not models:
         raise BackendUnavailable(f"{where} has no model loaded.", trouble="failing")
     if wanted:
@@ -91,7 +91,7 @@ def _choose(models: list[dict[str, Any]], wanted: str, where: str) -> tuple[dict
 
 
 def _completes(model: dict[str, Any]) -> bool:
-    """Whether a model writes text, by what its server tells of it and by its name."""
+    """Whether a model generates text, according to the server's description and its name."""
     capabilities = model.get("capabilities")
     if isinstance(capabilities, dict):
         told = [capabilities[name] for name in capabilities if "completion" in name]
@@ -115,7 +115,7 @@ async def _kind(client: HttpClient, model: dict[str, Any]) -> str:
 
 
 def _server(kind: str, model: dict[str, Any], settings: Settings, *, suffix: bool = False) -> Server:
-    """`suffix` says that the endpoint is one for prompt and suffix."""
+    """`suffix`: the endpoint takes prompt and suffix."""
     own = model.get("aix") or {}
     name = model["id"]
     template = None if kind == "aix" else _template(name, settings)

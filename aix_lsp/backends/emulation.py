@@ -1,10 +1,9 @@
 """Emulates our engine's extensions on the text of a server that lacks them. Pure: no connections.
 
-These are token healing, any number of stop strings, ending by structure, and confidence thresholds. Healing
-works on text here, for such a server's tokens cannot be seen: a cursor in the middle of a word cuts a token in
-two, and the model has never seen its first half in that place. So the prompt is sent without the word's
-beginning, and only an answer that begins with it is taken. The prompt then also stays the same, and in the
-server's cache, while the word is typed.
+These are token healing, any number of stop strings, structural stops, and confidence thresholds. Healing works on text
+here, since the server's tokens are unknown: a cursor inside a word splits a token, and the model has never seen its
+first half in that place. So the prompt is sent without the beginning of the word, and an answer is used only if it
+begins with that. The prompt, and the server's cache of it, then stay the same while the word is typed.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from aix_lsp.fim.confidence import NO_THRESHOLD, ConfidenceGate
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.fim.templates import FAMILIES, Template
 
-# The last blank before a word belongs to its token (" name"), also where several indent a line.
+# A word's token includes the space before it (" name"), also where several spaces indent a line.
 _WORD_END = re.compile(r" ?\w*\Z")
 _LONGEST = 48
 
@@ -25,15 +24,15 @@ _END_TOKENS = (
     "<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|EOT|>", " <EOT>", "<EOT>", "<eos>",
     "<end_of_turn>", "<｜end▁of▁sentence｜>",
 )  # fmt: skip
-"""What ends a text for one model or another, and may come as text from a server that does not know it."""
+"""End tokens of various models, which a server that does not know them may send as text."""
 
 
 def markers(template: Template | None) -> tuple[str, ...]:
-    """The special tokens that may leak into a server's text; of all families where the model's is not known."""
+    """The special tokens that may leak into a server's text: those of all families if the model's is unknown."""
     if template is not None:
         found = {*template.stop, *template.markers, *template.reserved}
     else:
-        # Without a bar or a bracket a marker may as well be somebody's code.
+        # Without a bar or a bracket, a special token could just as well be code.
         found = {stop for family in FAMILIES for stop in family.stop if re.search(r"\||｜|\[|fim", stop)}
     written = {marker.replace("▁<", " <") for marker in found} | {
         marker.replace("▁<", "<") for marker in found
@@ -42,7 +41,7 @@ def markers(template: Template | None) -> tuple[str, ...]:
 
 
 def cut_word(prompt: FimPrompt) -> tuple[FimPrompt, str]:
-    """The prompt up to the start of the word at the cursor, and what was cut off (which may be empty)."""
+    """The prompt up to the start of the word at the cursor, and the part cut off (may be empty)."""
     text = prompt.middle or prompt.prefix
     match = _WORD_END.search(text[-_LONGEST - 1 :])
     word = match[0] if match else ""
@@ -53,22 +52,22 @@ def cut_word(prompt: FimPrompt) -> tuple[FimPrompt, str]:
 
 
 class TextHealer:
-    """Takes an answer's text as it streams; gives what comes after the cursor."""
+    """Removes the healed word from the beginning of a streamed answer."""
 
     def __init__(self, word: str) -> None:
         self._awaited = word
         self.said = ""
-        """What the answer began with, until it was clear whether it begins with the word."""
+        """The beginning of the answer, until it is clear whether it begins with the word."""
         self.failed = False
-        """Whether the answer began with something else, so that nothing of it can be used."""
+        """Whether the answer began with something else, so that it cannot be used."""
 
     @property
     def settled(self) -> bool:
-        """Whether the whole word has come."""
+        """Whether the whole word has arrived."""
         return not self._awaited and not self.failed
 
     def feed(self, text: str) -> str:
-        """What of `text` lies after the cursor."""
+        """The part of `text` after the cursor."""
         if self.failed or not self._awaited:
             return "" if self.failed else text
         self.said += text
@@ -81,24 +80,24 @@ class TextHealer:
 
 
 class StopFilter:
-    """Passes text on until one of the stop strings comes, never letting a part of one through.
+    """Passes text on until a stop string comes, without letting part of one through.
 
-    What may be the beginning of a stop string is held back until the next text decides.
+    Anything that may be the beginning of a stop string is held back until the next text decides.
     """
 
     def __init__(self, stops: tuple[str, ...], tokens: tuple[str, ...] = ()) -> None:
-        """`tokens` are stops of which not even a cut one is code: the model's special tokens."""
+        """`tokens` are stops that cannot be code even if incomplete: the model's special tokens."""
         self._stops = tuple(stop for stop in (*stops, *tokens) if stop)
         self._tokens = tokens
         self._held = ""
         self.stopped = False
 
     def feed(self, text: str) -> str:
-        """The text that may be shown after `text` has come. Nothing more comes once `stopped`."""
+        """The text that may be shown once `text` has arrived; none after `stopped`."""
         if self.stopped or not self._stops:
             return "" if self.stopped else text
         buffer = self._held + text
-        # The first to be whole counts, so that it does not matter how the stream was cut.
+        # The first to be complete wins, so that the result does not depend on how the stream was split.
         found = [(at + len(stop), at) for stop in self._stops if (at := buffer.find(stop)) >= 0]
         if found:
             self.stopped, self._held = True, ""
@@ -108,13 +107,13 @@ class StopFilter:
         return buffer[: len(buffer) - keep]
 
     def flush(self) -> str:
-        """What was held back, at the end of the stream."""
+        """The text held back, at the end of the stream."""
         held, self._held = self._held, ""
         cut = len(held.strip()) > 2 and any(token.startswith(held) for token in self._tokens)
         return "" if cut else held
 
     def _possible_start(self, buffer: str) -> int:
-        """The length of the longest end of `buffer` with which a stop string begins."""
+        """The length of the longest suffix of `buffer` that begins a stop string."""
         longest = min(len(buffer), max(map(len, self._stops)) - 1)
         for length in range(longest, 0, -1):
             end = buffer[len(buffer) - length :]
@@ -124,15 +123,15 @@ class StopFilter:
 
 
 class TextJoiner:
-    """Makes whole characters of text that was cut inside one, and drops what cannot be made whole."""
+    """Joins text that was split within a character, and drops what cannot be repaired."""
 
     def __init__(self) -> None:
         self._half = ""
         self.broken = False
-        """Whether a character was lost, so that nothing behind it can be trusted."""
+        """Whether a character was lost, so that nothing after it can be trusted."""
 
     def feed(self, text: str) -> str:
-        """`text` up to a character that was lost; half a surrogate pair waits for the other half."""
+        """`text` up to a lost character; half a surrogate pair is held back until the other half arrives."""
         if self.broken:
             return ""
         text = self._half + text
@@ -146,7 +145,7 @@ class TextJoiner:
 
 
 class EmulatedStream:
-    """The candidates of one generation. Stops and `tokens` end a candidate wherever they appear, `word` was healed."""
+    """The candidates of one generation. Stops and `tokens` end a candidate; `word` was removed from the prompt."""
 
     def __init__(self, request: GenerateRequest, word: str, tokens: tuple[str, ...] = ()) -> None:
         self._word = word
@@ -164,23 +163,23 @@ class EmulatedStream:
 
     @property
     def cut_short(self) -> bool:
-        """Whether every candidate has ended, one by our doing, so that the server works for nothing."""
+        """Whether every candidate has ended, at least one by us, so that the server computes in vain."""
         return self.complete and any(candidate.cut for candidate in self._candidates.values())
 
     @property
     def useless(self) -> bool:
-        """Whether every candidate began with another word than the one at the cursor."""
+        """Whether no candidate began with the word at the cursor."""
         failed = sum(candidate.healer.failed for candidate in self._candidates.values())
         return failed == self._awaited
 
     @property
     def declined(self) -> str:
-        """What the first candidate began with instead of the word at the cursor; empty where it did not."""
+        """What the first candidate began with instead of the word at the cursor; empty if it did begin with it."""
         first = self._candidates.get(0)
         return first.healer.said if first is not None and first.healer.failed else ""
 
     def take(self, delta: Delta) -> Delta | None:
-        """What of `delta` is for the user; None where that is nothing."""
+        """The part of `delta` that is for the user, or None."""
         candidate = self._candidates.get(delta.index)
         if candidate is None:
             candidate = _CandidateStream(
@@ -193,7 +192,7 @@ class EmulatedStream:
         return candidate.take(delta)
 
     def end(self, reason: str) -> list[Delta]:
-        """End all candidates that have not ended by themselves."""
+        """End all candidates that have not ended."""
         for index in range(self._awaited):
             if index not in self._candidates:
                 self._candidates[index] = _CandidateStream(
@@ -207,13 +206,13 @@ class EmulatedStream:
 
 
 class _CandidateStream:
-    """One candidate on its way from the server to the user."""
+    """One candidate's text on its way from the server to the user."""
 
     def __init__(self, healer: TextHealer, stops: StopFilter, gate: ConfidenceGate, one_line: bool) -> None:
         self.healer = healer
         self.ended = False
         self.cut = False
-        """Whether it ended before the server said so."""
+        """Whether it ended before the server ended it."""
         self._stops = stops
         self._gate = gate
         self._one_line = one_line
@@ -223,7 +222,7 @@ class _CandidateStream:
     def take(self, delta: Delta) -> Delta | None:
         if self.ended:
             return None
-        # What repeats the word at the cursor is typed already, however unlikely.
+        # The repetition of the word at the cursor is already typed, however unlikely.
         logprob = (delta.logprob or 0.0) if self.healer.settled else 0.0
         said, verdict = self._gate.feed(self.healer.feed(self._joiner.feed(delta.text)), logprob)
         text = self._first_line(self._stops.feed(said))
@@ -241,12 +240,12 @@ class _CandidateStream:
         return replace(delta, text=text, finish_reason=reason or None)
 
     def finish(self) -> str:
-        """End here; the text that was still held back."""
+        """End the candidate; returns the text still held back."""
         self.ended = True
         return self._stops.flush()
 
     def _first_line(self, text: str) -> str:
-        """`text` up to the end of the first line that holds something, where only one line is wanted."""
+        """If only one line is wanted: `text` up to the end of the first line that is not blank."""
         if not self._one_line:
             return text
         for at, character in enumerate(text):

@@ -1,7 +1,7 @@
-"""The address, lock, logs and token of the engine that all servers of one user share.
+"""The address, lock, logs and token of the engine that all language servers of one user share.
 
-Servers with the same engine settings get the same endpoint; other settings, or another version of the program,
-mean another engine.
+Servers with the same engine settings use the same endpoint; other settings, or another version of the program, mean
+another engine.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _SMALL = 4096
 _SHORTEST_TOKEN = 32
 HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX") and sys.platform != "win32"
 
-# How long an engine lingers does not change what it answers.
+# How long an idle engine stays does not change its answers.
 _NOT_IN_KEY = {"idle_exit_s"}
 
 
 @dataclass(frozen=True, slots=True)
 class EngineEndpoint:
-    """Where one engine is reached, and its files. Without Unix sockets, `port` and `token_file` replace `socket`."""
+    """One engine's address and files. Without Unix sockets, `port` and `token_file` replace `socket`."""
 
     key: str
     lock: Path
     log: Path
     crashes: Path
-    """What the engine's process writes to standard error: mostly nothing, or why it could not start."""
+    """The standard error of the engine's process: usually empty, or why it could not start."""
     socket: Path | None = None
     port: int = 0
     token_file: Path | None = None
@@ -55,7 +55,7 @@ class EngineEndpoint:
 
 
 def engine_key(settings: Settings) -> str:
-    """A short digest of all that makes one engine differ from another."""
+    """A short digest of everything that distinguishes one engine from another."""
     parts: dict[str, object] = {
         field.name: getattr(settings, field.name)
         for field in fields(EngineOptions)
@@ -66,7 +66,7 @@ def engine_key(settings: Settings) -> str:
 
 
 def engine_endpoint(settings: Settings) -> EngineEndpoint:
-    """The files of the engine for these settings, and its address. Makes folders, and a token if needed."""
+    """The address and files of the engine for these settings. Creates folders, and a token if needed."""
     key = engine_key(settings)
     runtime, logs = runtime_dir(), log_dir()
     lock, log, crashes = runtime / f"{key}.lock", logs / f"engine-{key}.log", logs / f"engine-{key}.err"
@@ -77,10 +77,10 @@ def engine_endpoint(settings: Settings) -> EngineEndpoint:
 
 
 def _loopback(address_file: Path) -> tuple[int, Path]:
-    """A port and a token that all servers agree on: the first to come writes them down.
+    """A port and a token that all servers agree on: the first one writes them down.
 
-    Another program may take the port while no engine runs; then the file is removed by whoever finds out
-    (`forget_port`), and a new port is drawn.
+    While no engine runs, another program may take the port; whoever notices removes the file (`forget_port`), and
+    another port is chosen.
     """
     token_file = address_file.with_suffix(".token")
     with _drawing(address_file):
@@ -94,12 +94,12 @@ def _loopback(address_file: Path) -> tuple[int, Path]:
 
 
 def forget_port(endpoint: EngineEndpoint) -> bool:
-    """Draw another port the next time, because something else has this one; False where there is no port."""
+    """Have another port chosen next time, because another program uses this one. Returns False if there is no port."""
     if endpoint.token_file is None:
         return False
     address_file = endpoint.token_file.with_suffix(".address")
     with _drawing(address_file):
-        # Another server may have found out before, and drawn already.
+        # Another server may have noticed first, and already chosen another.
         if _port_in(address_file) == endpoint.port:
             address_file.unlink(missing_ok=True)
     return True
@@ -112,7 +112,7 @@ def _drawing(address_file: Path) -> AbstractContextManager[object]:
 
 
 def _port_in(address_file: Path) -> int | None:
-    """The port that is written down; None where that is no port, or no file of ours."""
+    """The port in the file; None if there is no valid one, or the file is not ours."""
     try:
         port = int(_read_own(address_file))
     except (OSError, ValueError):
@@ -128,7 +128,7 @@ def _has_token(token_file: Path) -> bool:
 
 
 def _read_own(file: Path) -> str:
-    """What we wrote; a link in its place is not followed. Raises OSError, ValueError."""
+    """Read a file that we wrote, without following a link in its place. Raises OSError, ValueError."""
     if file.is_symlink():
         raise OSError(f"{file} is a link")
     return read_text(file, _SMALL)
@@ -142,7 +142,7 @@ def _free_port() -> int:
 
 
 def _write_whole(path: Path, content: str) -> None:
-    """Write `path` for this user only, whole or not at all."""
+    """Write a file atomically, readable by this user only."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)

@@ -1,4 +1,4 @@
-"""Starts the engine's process so that it outlives the server, and finds out how it ended."""
+"""Starts the engine's process such that it outlives the server, and finds out how it ended."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from aix_lsp.settings.flags import engine_arguments
 from aix_lsp.settings.table import Settings
 
 ALREADY_RUNNING = 75
-"""The engine's exit status where another holds its lock (EX_TEMPFAIL)."""
+"""The engine's exit status if another one holds its lock (EX_TEMPFAIL)."""
 
 _LARGEST_CRASH_FILE = 1 << 20
 
 
 class EngineChild:
-    """An engine that this server has started."""
+    """An engine started by this server."""
 
     def __init__(self, settings: Settings, endpoint: EngineEndpoint) -> None:
-        """Start it. Blocks for some milliseconds. Raises OSError where a process cannot be had."""
+        """Start it. Blocks for some milliseconds. Raises OSError if no process can be created."""
         endpoint.crashes.parent.mkdir(parents=True, exist_ok=True)
         if endpoint.crashes.exists() and endpoint.crashes.stat().st_size > _LARGEST_CRASH_FILE:
             endpoint.crashes.replace(endpoint.crashes.with_suffix(".err.old"))
@@ -41,11 +41,11 @@ class EngineChild:
         return self._process.pid
 
     def ended(self) -> int | None:
-        """Its exit status, or None while it runs. Must be asked now and then, lest a zombie stay."""
+        """Its exit status, or None while it runs. Must be called now and then, to avoid leaving a zombie process."""
         return self._process.poll()
 
     def last_words(self) -> str:
-        """The last line that it wrote to standard error: why it could not start, or what killed it."""
+        """The last line of its standard error: why it could not start, or what killed it."""
         try:
             with self._crashes.open("rb") as errors:
                 errors.seek(self._mark)

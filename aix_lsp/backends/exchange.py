@@ -1,6 +1,6 @@
-"""Requests to one completions server, in the form it accepts, with what it lacks emulated. Knows no status.
+"""Sends requests to one completions server, in the form that it accepts, and emulates what it lacks.
 
-What the server teaches by refusing (learned.py) is asked again at once, and remembered.
+A request refused for a reason that can be avoided (learned.py) is adapted and repeated at once; this is remembered.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from aix_lsp.backends.learned import ContextBudget, FieldsRefused, shortened, si
 log = logging.getLogger(__name__)
 
 _MOST_ATTEMPTS = 8
-"""A server may name one field at a time."""
+"""A server may name one rejected field at a time."""
 _NO_SUFFIX = (
     " Suggestions will not know what follows the cursor: set aix.fimFamily to the family of the model."
 )
@@ -33,7 +33,7 @@ class Exchange:
     """Requests to one server, whose kind and model are known."""
 
     def __init__(self, client: HttpClient, server: Server, learned: Callable[[], None]) -> None:
-        """`learned` is called when `model` has changed by what the server taught."""
+        """`learned` is called when `model` has changed because of an answer."""
         self.client = client
         self.server = server
         self._learned = learned
@@ -42,11 +42,11 @@ class Exchange:
         self._budget = ContextBudget(server.model.context_length)
         self._tokens = markers(server.template)
         self._declined: LRUCache[int, str] = LRUCache(maxsize=64)
-        """What the model would rather have written than the word at the cursor, by the prompt without that word."""
+        """What the model would have written instead of the word at the cursor, by the prompt without that word."""
 
     @property
     def model(self) -> ModelInfo:
-        """The server's model, as it is to be asked by now."""
+        """The server's model, with the limits learned so far."""
         model = self.server.model
         return replace(
             model,
@@ -55,7 +55,7 @@ class Exchange:
         )
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
-        """See Backend.generate. Errors that say something of the server have a `trouble`."""
+        """See Backend.generate. Errors caused by the server have a `trouble`."""
         if self._dialect.heals_itself:
             async with aclosing(self._ask(request)) as events:
                 async for event in events:
@@ -64,9 +64,9 @@ class Exchange:
         prompt, word = cut_word(request.prompt) if request.heal else (request.prompt, "")
         place = hash((prompt.prefix, prompt.middle, prompt.suffix))
         if word and not word.startswith(self._declined.get(place, "")[: len(word)]):
-            # While a word is typed the prompt without it stays the same, and so would the answer.
+            # While a word is typed, the prompt without it stays the same, and the answer would, too.
             prompt, word = request.prompt, ""
-        # The answer repeats the word first; a token holds at least one character of it.
+        # The answer first repeats the word, whose tokens have at least one character each.
         healed = replace(request, prompt=prompt, max_tokens=request.max_tokens + len(word))
         stream = EmulatedStream(request, word, self._tokens)
         loop = asyncio.get_running_loop()
@@ -77,7 +77,7 @@ class Exchange:
         if stream.useless:
             if request.temperature == 0:
                 self._declined[place] = stream.declined
-            # The model would rather see another word there: ask for the word at the cursor, token cut or not.
+            # The model would write another word: complete the word at the cursor instead, even from a split token.
             plain = EmulatedStream(request, "", self._tokens)
             async with aclosing(self._emulate(request, plain, until)) as events:
                 async for event in events:
@@ -86,10 +86,7 @@ class Exchange:
     async def _emulate(
         self, request: GenerateRequest, stream: EmulatedStream, until: float | None
     ) -> AsyncGenerator[Delta | Usage]:
-        """The stream of `request`, of which the user gets what `stream` lets through.
-
-        It ends when the event loop's clock shows `until`.
-        """
+        """The events of `request` that `stream` lets through, until the event loop's clock reaches `until`."""
         silent = True
         async with aclosing(self._ask(request)) as events:
             while not stream.cut_short:
@@ -116,7 +113,7 @@ class Exchange:
                 yield delta
 
     async def _ask(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
-        """The server's own stream, asked again where it refuses what can be left out or made shorter."""
+        """The server's own events. A refused request is repeated with fewer fields or a shorter prompt, if possible."""
         for attempt in range(_MOST_ATTEMPTS):
             body = self._fields.apply(self._dialect.body(request))
             began = False
@@ -138,7 +135,7 @@ class Exchange:
 
     async def _read(self, request: GenerateRequest, body: dict[str, object]) -> AsyncGenerator[Delta | Usage]:
         dialect, chars = self._dialect, size(request.prompt)
-        # To nobody else: a public service must not learn which requests are of one document.
+        # For our engine only: a public service must not learn which requests belong to one document.
         routed = isinstance(dialect, EngineDialect) or (isinstance(dialect, TemplateDialect) and dialect.vllm)
         session = request.document if routed else ""
         async with aclosing(self.client.events(dialect.url(self.client.address), body, session)) as events:
@@ -157,7 +154,7 @@ class Exchange:
     def _adapted(
         self, request: GenerateRequest, body: dict[str, object], error: BackendError
     ) -> GenerateRequest | None:
-        """The request as it may be asked again after `error`, or None."""
+        """The request, adapted so that it may be repeated after `error`, or None."""
         share = self._budget.refused(error, size(request.prompt), request.max_tokens)
         if share is not None:
             if size(request.prompt) < 16:
@@ -172,7 +169,7 @@ class Exchange:
         if isinstance(self._dialect, InfillDialect) and (
             error.status == 501 or "not supported" in error.body
         ):
-            # The model file names no tokens for it.
+            # The model file names no fill-in-the-middle tokens.
             self._dialect = SuffixDialect(self.server.model.name)
             self._fields.left_out.add("suffix")
             log.warning("%s cannot fill in the middle.%s", self.client.address, _NO_SUFFIX)

@@ -1,10 +1,10 @@
-"""Several servers as one backend: each document is assigned to one, and another takes over if it fails.
+"""Uses several servers as one backend: each document is assigned to one, and another takes over if it fails.
 
-A document's requests go to one server, where the cache of its prompt lies (rendezvous hashing of the stream key,
-Thaler and Ravishankar 1998). A server in trouble is left alone (health.py), and tried in the background with a
-request of one token once its pause is over, so that no keystroke waits for it; then its documents come back, or the
-others would have them for good. A stream that breaks is taken up elsewhere behind what was shown already. Where no
-server is left, the local engine steps in, if the user wants that.
+A document's requests go to the server that has its prompt cached (rendezvous hashing of the stream key, Thaler and
+Ravishankar 1998). A server in trouble gets no requests (health.py); after its pause it is probed in the background with
+a request for one token, so that no keystroke waits for it. Then its documents return, which otherwise would stay with
+the others for good. A stream that breaks is continued elsewhere, after the text already shown. If no server is left,
+the local engine takes over, if the user wants that.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from aix_lsp.fim.prompt import FimPrompt
 log = logging.getLogger(__name__)
 
 _FIRST_EVENT_S = 3.0
-"""Where another server is ready, one that has not answered by then is passed over."""
+"""If another server is ready, one that has not answered after this time is passed over."""
 _SLOW_S = 60.0
-"""How long a document stays away from a server that was passed over for being slow: finding out costs 3 s again."""
+"""How long a document avoids a server that was too slow: each new attempt costs 3 s."""
 _LOCAL_LINGERS_S = 60.0
-"""The local engine stays so long after a server has come back: where one flaps, it is not started each time."""
+"""How long the local engine stays after a server has come back, so that a flapping server does not restart it."""
 _PROBE = GenerateRequest(FimPrompt("x = "), max_tokens=1, heal=False, deadline_ms=5000)
 _HOPE = ("loading", "starting", "throttled", "failing", "away", "refused", "error", "stopped")
-"""Which trouble to show where all servers have one: the one that is over soonest."""
+"""Which state to show if no server can be used: the one likely to end soonest."""
 
 
 class LocalBackend(WatchedBackend, Protocol):
@@ -53,12 +53,12 @@ class LocalBackend(WatchedBackend, Protocol):
 
 
 class FailoverBackend:
-    """Generations from whichever of several servers suits. Used on one running event loop."""
+    """Generates on the most suitable of several servers. Used on one running event loop."""
 
     def __init__(
         self, servers: Sequence[OpenAIBackend], last_resort: Callable[[], LocalBackend] | None = None
     ) -> None:
-        """`last_resort` makes the local engine, when it is needed."""
+        """`last_resort` creates the local engine when it is needed."""
         self._servers = list(servers)
         self._make_local = last_resort
         self._local: LocalBackend | None = None
@@ -76,18 +76,18 @@ class FailoverBackend:
         return self._board.status
 
     def on_status(self, listener: Callable[[BackendStatus], None]) -> Callable[[], None]:
-        """Call `listener` at each change of status; the returned function ends that."""
+        """Call `listener` on each change of status; the returned function unsubscribes it."""
         return self._board.subscribe(listener)
 
     async def restart(self) -> None:
-        """Look for all servers again."""
+        """Discover all servers again."""
         for server in self._servers:
             await server.restart()
         if self._local is not None:
             await self._local.restart()
 
     async def close(self) -> None:
-        """Let go of all servers."""
+        """Close all servers' backends."""
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         for probe in self._probes.values():
@@ -100,14 +100,14 @@ class FailoverBackend:
         self._board.set(BackendStatus("stopped"))
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
-        """See Backend.generate. Raises only where every server has failed."""
+        """See Backend.generate. Raises only if every server has failed."""
         self._probe_those_due()
         relay, tried = Relay(request), set[WatchedBackend]()
         error: BackendError | None = None
         slow: WatchedBackend | None = None
         while (server := self._choose(request, tried) or slow) is not None:
             tried.add(server)
-            # One that was passed over for being slow is waited for once there is nobody else.
+            # A server passed over as too slow is used, without a limit, if no other is left.
             waits = server is slow or not any(
                 other not in tried and other.status.state == "ready" for other in self._servers
             )
@@ -139,7 +139,7 @@ class FailoverBackend:
     async def _first_soon(
         self, server: WatchedBackend, request: GenerateRequest, waits: bool
     ) -> AsyncGenerator[Delta | Usage]:
-        """A server's stream. Unless it `waits`, raises _TooSlow where the first event is long in coming."""
+        """A server's stream. Raises _TooSlow if the first event is late, unless `waits`."""
         stream = server.generate(request)
         try:
             try:
@@ -157,7 +157,7 @@ class FailoverBackend:
                 await stream.aclose()
 
     def _choose(self, request: GenerateRequest, tried: set[WatchedBackend]) -> WatchedBackend | None:
-        """The first in its document's order that is ready and was not too slow, else the first of all."""
+        """The first server in the document's order that is ready and was not too slow, otherwise the first of all."""
         document = _document(request)
         usable = [server for server in self._servers if server not in tried and server.admits]
         ready = [server for server in usable if server.status.state == "ready"]
@@ -170,7 +170,7 @@ class FailoverBackend:
         )
 
     def _last_resort(self) -> WatchedBackend | None:
-        """The local engine, if it is wanted and no server can be had. Until it has loaded, servers are tried on."""
+        """The local engine, if it is wanted and no server can be used. While it loads, servers are still tried."""
         if self._make_local is None:
             return None
         if any(server.status.state in ("ready", "starting") for server in self._servers):
@@ -183,7 +183,7 @@ class FailoverBackend:
         return self._local if self._local.status.state == "ready" else None
 
     def _probe_those_due(self) -> None:
-        """Try in the background what was in trouble and may be asked again."""
+        """Probe servers in trouble in the background, once their pause is over."""
         for server in self._servers:
             if server.status.state == "ready" or not server.admits or server in self._probes:
                 continue
@@ -192,7 +192,7 @@ class FailoverBackend:
             probe.add_done_callback(lambda _, server=server: self._probes.pop(server, None))  # type: ignore[misc]
 
     def _show(self) -> None:
-        """Tell of the servers together: ready where one is."""
+        """Publish the servers' common status: ready if any of them is."""
         statuses = [server.status for server in self._servers]
         ready = [status for status in statuses if status.state == "ready"]
         if ready:
@@ -235,7 +235,7 @@ class FailoverBackend:
 
 
 class _TooSlow(BackendUnavailable):
-    """No answer yet, where another server might have one."""
+    """No answer yet, and another server might give one."""
 
 
 async def _probe(server: OpenAIBackend) -> None:
@@ -254,7 +254,7 @@ def _weight(document: str, number: int) -> bytes:
 
 
 def _together(models: Sequence[ModelInfo]) -> ModelInfo | None:
-    """What prompts must keep to so that any of the servers can take them."""
+    """The limits that prompts must keep so that every server can take them."""
     if not models:
         return None
     return replace(

@@ -35,7 +35,7 @@ _WORDS = (
     "error", "errors", "message", "msg", "detail", "details", "error_message", "error_description", "fault",
     "faultstring", "reason", "title",
 )  # fmt: skip
-"""The fields in which servers put error messages."""
+"""Fields in which servers put error messages."""
 
 
 def unreachable(error: Exception, address: Address, proxy: str = "", authorities: str = "") -> BackendError:
@@ -69,7 +69,7 @@ def unreachable(error: Exception, address: Address, proxy: str = "", authorities
 
 
 def cut_off(error: Exception, address: Address) -> BackendError:
-    """The answer had begun but broke off."""
+    """The answer began but broke off."""
     if isinstance(error, TimeoutError):
         return BackendUnavailable(f"{address} stopped sending in the middle of an answer.", trouble="failing")
     return BackendUnavailable(

@@ -1,11 +1,11 @@
-"""State machine of one server: from the outcome of requests to whether it may be used now, and what the user sees.
+"""State machine of one server: from the outcomes of requests to whether it may be used, and what the user is told.
 
-Pure: it holds no connection and reads no clock. Times are seconds of the caller's monotonic clock.
+Pure: has no connections and reads no clock. Times are in seconds, of the caller's monotonic clock.
 
-States: starting (not found yet), ready, and the troubles throttled, refused, failing and away (base.Trouble). A
-server in trouble is left alone for a while (a circuit breaker): for as long as it asks, or else for longer after
-each failure, with jitter, so that a team's editors do not come back all at once. Then one request goes through as
-a probe. It decides: success makes the server ready, failure begins a longer pause.
+States: starting (not discovered yet), ready, and the troubles throttled, refused, failing and away (base.Trouble). A
+server in trouble gets no requests for a while (a circuit breaker): as long as it asks for, otherwise longer after each
+failure, with jitter, so that a team's editors do not all return at once. Then one request is let through as a probe:
+success makes the server ready, failure starts a longer pause.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ _PAUSES_S: dict[Trouble, tuple[float, ...]] = {
     "away": (1.0, 2.0, 5.0, 10.0, 30.0),
 }
 _JITTER = 0.25
-"""Of a pause, at most; only ever added, for a server must not be asked before its time."""
+"""At most this share of a pause is added to it; never subtracted, since the server set the minimum."""
 _LONGEST_S = 3600.0
 _ABANDONED_S = 0.5
-"""A probe whose reader left before it told anything is not followed by one at each key."""
+"""Pause after a probe that was cancelled without a result, so that not every keystroke starts another."""
 
 
 class Health:
-    """What is known of one server."""
+    """What is known about one server's health."""
 
     def __init__(self, jitter: Callable[[], float] = random.random) -> None:
-        """`jitter` gives numbers from 0 to 1."""
+        """`jitter` returns random numbers from 0 to 1."""
         self.state: State = "starting"
         self.message = ""
-        """Why it is in trouble; empty while it is not."""
+        """Why it is in trouble; otherwise empty."""
         self.retry_at = 0.0
-        """When a server in trouble may be asked again."""
+        """When a server in trouble may be tried again."""
         self._jitter = jitter
         self._in_a_row = 0
         self._last_failure = float("-inf")
@@ -48,31 +48,31 @@ class Health:
 
     @property
     def in_trouble(self) -> bool:
-        """Whether requests are held back, but for probes."""
+        """Whether requests are held back, except for probes."""
         return self.state not in ("starting", "ready")
 
     def admits(self, now: float) -> bool:
-        """Whether a request would go through now."""
+        """Whether a request may be sent now."""
         return not self.in_trouble or (not self._probing and now >= self.retry_at)
 
     def admit(self, now: float) -> bool:
-        """Let a request through, if it may go now. Its end must be told by one of the methods below."""
+        """Let a request through, if possible; then one of the methods below must be called when it ends."""
         if not self.admits(now):
             return False
         self._probing = self.in_trouble
         return True
 
     def succeeded(self) -> None:
-        """The server did what was asked."""
+        """A request succeeded."""
         self.state, self.message = "ready", ""
         self._in_a_row, self._probing = 0, False
 
     def failed(self, began: float, now: float, error: BackendError) -> None:
-        """A request that began at `began` has failed at `now`, by the server's doing (`error.trouble`)."""
+        """A request that began at `began` failed at `now` because of the server (`error.trouble`)."""
         if error.trouble is None:
             self.abandoned(now)
             return
-        # Requests that were under way together fail together, which counts once.
+        # Requests in flight at the same time fail together, which counts as one failure.
         if error.trouble != self.state:
             self._in_a_row = 0
         if began >= self._last_failure:
@@ -86,12 +86,12 @@ class Health:
         self.retry_at = now + pause + min(pause, 10.0) * _JITTER * self._jitter()
 
     def abandoned(self, now: float) -> None:
-        """A request ended without telling anything of the server, as when its reader left."""
+        """A request ended without revealing anything about the server, for example because it was cancelled."""
         if self._probing:
             self._probing = False
             self.retry_at = max(self.retry_at, now + _ABANDONED_S)
 
     def reset(self) -> None:
-        """Forget everything, as when the user asks for a fresh start."""
+        """Forget everything, for example because the user wants a fresh start."""
         self.state, self.message, self.retry_at = "starting", "", 0.0
         self._in_a_row, self._probing = 0, False

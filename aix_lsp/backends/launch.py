@@ -1,4 +1,4 @@
-"""The backend that the settings ask for: a remote server, or the user's own engine, found or started."""
+"""Creates the backend for the settings: a remote server, or the user's own engine, found or started."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _POLITE_S = 5.0
 
 
 def connect(settings: Settings) -> LocalEngine | OpenAIBackend | FailoverBackend:
-    """The backend for these settings. Returns at once; what it finds is reported by `status` and `on_status`.
+    """The backend for these settings. Returns at once; `status` and `on_status` report what it finds.
 
-    To be called on a running event loop, which the backend then stays on.
+    Must be called on a running event loop, on which the backend is then used.
     """
     if not settings.urls:
         return LocalEngine(settings)
@@ -47,7 +47,7 @@ def connect(settings: Settings) -> LocalEngine | OpenAIBackend | FailoverBackend
 
 
 class LocalEngine:
-    """The user's engine, shared with all servers whose engine settings are the same."""
+    """The user's engine, shared with all servers that have the same engine settings."""
 
     def __init__(self, settings: Settings) -> None:
         self._board = StatusBoard(BackendStatus("starting", "starting the engine"))
@@ -65,7 +65,7 @@ class LocalEngine:
         return self._supervisor.pid
 
     def on_status(self, listener: Callable[[BackendStatus], None]) -> Callable[[], None]:
-        """Call `listener` at each change of status; the returned function ends that."""
+        """Call `listener` on each change of status; the returned function unsubscribes it."""
         return self._board.subscribe(listener)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
@@ -91,7 +91,7 @@ class LocalEngine:
         self._supervisor.ask_again()
 
     async def close(self) -> None:
-        """Give up the lease; the engine leaves by itself when nobody else holds one."""
+        """Give up the lease; the engine exits by itself once nobody holds one."""
         await self._uploader.close()
         self._supervising.cancel()
         await asyncio.gather(self._supervising, return_exceptions=True)

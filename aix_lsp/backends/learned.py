@@ -1,4 +1,4 @@
-"""Learns from a server's errors: fields that it rejects, and how much text fits its context. Pure."""
+"""Learns from a server's errors which fields it rejects, and how much text fits its context. Pure."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _OPTIONAL = (
     "stream_options", "skip_special_tokens", "top_p", "temperature", "seed", "stop", "n", "suffix", "max_tokens",
     "cache_prompt", "input_extra", "stream",
 )  # fmt: skip
-"""Fields that a completion can do without: what they would do is done here, or is not essential."""
+"""Fields that a request can do without: their effect is emulated or not essential."""
 _BEYOND_STANDARD = ("stream_options", "skip_special_tokens", "top_p", "seed", "cache_prompt")
-"""Left out together where a server refuses a request and does not say what of it."""
+"""Left out together if a server refuses a request without naming a field."""
 _INSIDE = {"continuous_usage_stats": "stream_options", "include_usage": "stream_options"}
 _RENAMED = {"max_tokens": "max_completion_tokens"}
 
 ASSUMED_CHARS_PER_TOKEN = 2.6
-"""What prompts are measured by (completion), so that ordinary code fits."""
+"""The estimate by which prompts are measured (completion); ordinary code fits."""
 _STEPS = (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)
-"""Shares of the context length that are announced: few, for each change of it makes a cold prompt."""
+"""Shares of the context length to announce: only a few, because each change makes the next prompt a cold one."""
 _ROOMY = 16
-"""So many answers in a row must show room before the share grows by a step."""
+"""Successive answers that must leave room before the share grows by a step."""
 _RESERVE = 0.9
 
 
 class FieldsRefused:
-    """The fields that one server does not take. What its 400 names is left out, and asked again without.
+    """The fields that one server rejects. Fields named in a 400 error are left out, and the request repeated.
 
-    Where it names none, all that are beyond the standard are left out once; that is remembered only if it helped.
+    If none is named, all non-standard fields are left out once; this is remembered only if it helped.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class FieldsRefused:
         self._guess: set[str] = set()
 
     def apply(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """A request's body as this server takes it."""
+        """A request's body in the form that this server accepts."""
         return {
             (_RENAMED[name] if name in self.renamed else name): value
             for name, value in body.items()
@@ -50,12 +50,12 @@ class FieldsRefused:
         }
 
     def worked(self) -> None:
-        """The server has taken a request."""
+        """The server accepted a request."""
         self.left_out |= self._guess
         self._guess = set()
 
     def learn(self, error: BackendError, body: Mapping[str, Any]) -> bool:
-        """Take note of why `body`, as it was sent, was refused. True where asking again may go better."""
+        """Record why `body` was refused. True if repeating the request may succeed."""
         guessed, self._guess = self._guess, set()
         if error.status not in (400, 422):
             return False
@@ -73,7 +73,7 @@ class FieldsRefused:
 
 
 def _named(body: str, sent: list[str]) -> list[str]:
-    """The fields of those sent that an error names."""
+    """The fields named in an error, of those sent."""
     try:
         told = json.loads(body)
     except ValueError:
@@ -89,17 +89,17 @@ def _named(body: str, sent: list[str]) -> list[str]:
 
 
 def _mention(name: str) -> str:
-    """A pattern of a field's name in a sentence. Where it is an English word too, it must be in quotes."""
+    """A pattern for a field's name in a sentence. If it is also an English word, it must be in quotes."""
     if name in ("n", "stop", "stream", "seed", "temperature"):
         return rf"[\"'`.‘“\[]{name}[\"'`.:’”\]]"
     return rf"\b{name}\b"
 
 
 class ContextBudget:
-    """How much of a server's context length to announce, so that prompts fit which are measured in characters.
+    """How much of a server's context length to announce, given that prompts are measured in characters.
 
-    Numbers, hexadecimal, Japanese or emoji take far more tokens a character than code does. The share of the context
-    length that is announced follows the densest text seen lately.
+    Numbers, hexadecimal, Japanese and emoji have far more tokens per character than code. The announced share of the
+    context length follows the densest text seen recently.
     """
 
     def __init__(self, context_length: int) -> None:
@@ -109,11 +109,11 @@ class ContextBudget:
 
     @property
     def context_length(self) -> int:
-        """What to announce, in tokens of ASSUMED_CHARS_PER_TOKEN characters."""
+        """The context length to announce, in tokens of ASSUMED_CHARS_PER_TOKEN characters."""
         return int(self._length * _STEPS[self._step])
 
     def answered(self, usage: Usage, chars: int) -> None:
-        """A prompt of `chars` characters cost so many tokens."""
+        """Record how many tokens a prompt of `chars` characters had."""
         if usage.prompt_tokens < 64:
             return
         wanted = _step_for(chars / usage.prompt_tokens / ASSUMED_CHARS_PER_TOKEN)
@@ -125,14 +125,14 @@ class ContextBudget:
             self._step, self._roomy = self._step - 1, 0
 
     def refused(self, error: BackendError, chars: int, max_tokens: int) -> float | None:
-        """A prompt of `chars` characters was too long. The share of it that should fit, or None if that is not why."""
+        """The share of a prompt of `chars` characters that should fit if it was refused as too long; else None."""
         told = too_long(error)
         if told is None:
             return None
         limit, tokens = told
         if limit:
             self._length = min(self._length, limit)
-        # vLLM stops counting once it is too much, and tells "at least" one token more than there may be.
+        # vLLM stops counting once it is too much, and reports "at least" one token more than is allowed.
         if not limit or tokens <= 0 or (tokens <= limit + 1 and "at least" in error.body):
             self._step = min(self._step + 1, len(_STEPS) - 1)
             return 0.5
@@ -142,7 +142,7 @@ class ContextBudget:
 
 
 def _step_for(share: float) -> int:
-    """The first step that is no more than `share`."""
+    """The largest step that is at most `share`."""
     return next((step for step, value in enumerate(_STEPS) if value <= share), len(_STEPS) - 1)
 
 
@@ -173,7 +173,7 @@ _ABOUT_TOKENS = re.compile(r"token|context|length|n_ctx", re.IGNORECASE)
 
 
 def too_long(error: BackendError) -> tuple[int, int] | None:
-    """Whether an error says that the prompt is too long: the limit and the prompt's length in tokens, 0 if untold."""
+    """If an error says that the prompt is too long: the limit and the prompt's length in tokens, 0 if not stated."""
     if error.status == 413:
         return 0, 0
     if error.status not in (400, 422, 500) or not _LENGTH.search(error.body):
@@ -191,7 +191,7 @@ def _first(patterns: tuple[str, ...], text: str) -> int:
 
 
 def size(prompt: FimPrompt) -> int:
-    """The characters of a prompt."""
+    """A prompt's length in characters."""
     context = sum(len(file.text) + len(file.path) for file in prompt.context)
     return len(prompt.prefix) + len(prompt.middle) + len(prompt.suffix) + context
 

@@ -1,4 +1,4 @@
-"""A backend for a remote OpenAI-compatible server: finds it, tracks its state, and sends requests. Knows no tokens."""
+"""A backend for a remote OpenAI-compatible server: discovers it, tracks its state, sends requests. Knows no tokens."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ log = logging.getLogger(__name__)
 _LOOKING = BackendStatus("starting", "looking for the server at aix.url")
 _DISCOVERY_S = 10.0
 _UNANSWERED_S = 10.0
-"""After so long without a sign of life, with requests under way, a server is looked for again."""
+"""After this time without an answer while requests are in flight, the server is discovered again."""
 
 
 class OpenAIBackend:
-    """Generations from the server at `settings.url`. Made on a running event loop, and used on that only."""
+    """Generates on the server at `settings.url`. Created and used on one running event loop."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -46,7 +46,7 @@ class OpenAIBackend:
         self._search: asyncio.Task[None] | None = None
         self._uploader = CorpusUploader()
         self._unanswered_s = 0.0
-        """How long requests were under way since the last sign of life."""
+        """How long requests have been in flight since the last answer."""
         self._clock = asyncio.get_running_loop().time
         try:
             self._client = HttpClient(parse("".join(settings.urls)), _key(settings))
@@ -60,15 +60,15 @@ class OpenAIBackend:
 
     @property
     def admits(self) -> bool:
-        """Whether a request would go to the server now, rather than be held back because of its trouble."""
+        """Whether a request would be sent to the server now, rather than held back because it is in trouble."""
         return self._exchange is not None and self._health.admits(self._clock())
 
     def on_status(self, listener: Callable[[BackendStatus], None]) -> Callable[[], None]:
-        """Call `listener` at each change of status; the returned function ends that."""
+        """Call `listener` on each change of status; the returned function unsubscribes it."""
         return self._board.subscribe(listener)
 
     async def restart(self) -> None:
-        """Look for the server again; it may have changed its model."""
+        """Discover the server again; its model may have changed."""
         self._exchange = None
         self._health.reset()
         if self._client is not None:
@@ -79,7 +79,7 @@ class OpenAIBackend:
         self._search_soon()
 
     async def close(self) -> None:
-        """Let go of the server."""
+        """Close the connections."""
         if self._search is not None:
             self._search.cancel()
         await self._uploader.close()
@@ -88,7 +88,7 @@ class OpenAIBackend:
         self._board.set(BackendStatus("stopped"))
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
-        """See Backend.generate. A server in trouble is not asked: its trouble is raised again at once."""
+        """See Backend.generate. While the server is in trouble, the same error is raised at once."""
         exchange = self._admitted()
         if isinstance(exchange.server.dialect, EngineDialect):
             self._uploader.provide(exchange.client, request.corpus)
@@ -112,7 +112,7 @@ class OpenAIBackend:
                 self._left_unanswered(began)
 
     def _admitted(self) -> Exchange:
-        """What a request may go through now. Raises BackendError, BackendUnavailable where none may."""
+        """The exchange for a request that may be sent now. Raises BackendError, BackendUnavailable if none may."""
         if self._exchange is not None and self._health.admit(self._clock()):
             return self._exchange
         status = self._board.status
@@ -133,11 +133,11 @@ class OpenAIBackend:
             self._unanswered_s = 0.0
             self._show()
             if self._health.state in ("away", "refused"):
-                # It may come back as another, with another model; one that has no such model any more is another now.
+                # It may return as another server or with another model; if its model is missing, that has happened.
                 self._search_soon(at_once=error.status == 404)
 
     def _left_unanswered(self, began: float) -> None:
-        """A request was cancelled before a word came, as at a keystroke. Many of them make one look."""
+        """A request was cancelled before any answer, as by a keystroke. After many of them, search for the server."""
         self._health.abandoned(self._clock())
         self._unanswered_s += self._clock() - began
         if self._unanswered_s > _UNANSWERED_S:
@@ -145,7 +145,7 @@ class OpenAIBackend:
             self._search_soon()
 
     def _show(self) -> None:
-        """Tell of the server's state as it is now."""
+        """Publish the server's current state."""
         model = self._exchange.model if self._exchange is not None else None
         if self._health.in_trouble:
             self._board.set(BackendStatus(self._health.state, self._health.message, model=model))
@@ -157,7 +157,7 @@ class OpenAIBackend:
             self._search = asyncio.create_task(self._look_for(self._client, at_once))
 
     async def _look_for(self, client: HttpClient, at_once: bool) -> None:
-        """Find out what the server is. One that is away is looked for until it is there."""
+        """Discover the server; repeated until it answers."""
         while True:
             began = self._clock()
             pause = self._health.retry_at - began

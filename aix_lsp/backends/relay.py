@@ -1,4 +1,4 @@
-"""A request that moves from server to server: what was already shown, and what remains to request from the next one."""
+"""A request that moves from server to server: what has been shown, and what remains to be requested."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aix_lsp.backends.base import Delta, GenerateRequest, Usage
 
 
 class Relay:
-    """One request, taken up by one server after another."""
+    """One request, continued by one server after another."""
 
     def __init__(self, request: GenerateRequest) -> None:
         self.request = request
@@ -20,16 +20,16 @@ class Relay:
 
     @property
     def ended(self) -> bool:
-        """Whether all candidates have come to their ends."""
+        """Whether all candidates have ended."""
         return len(self._ended) == self._whole.n
 
     @property
     def can_go_on(self) -> bool:
-        """Whether another server can take it up: nothing is shown yet, or there is but one candidate."""
+        """Whether another server can continue: nothing has been shown yet, or there is only one candidate."""
         return not self._begun or self._whole.n == 1
 
     def take(self, event: Delta | Usage) -> Delta | Usage | None:
-        """Note what is shown."""
+        """Record an event; returns the part to be shown."""
         if isinstance(event, Usage):
             return event
         if event.index in self._ended:
@@ -44,7 +44,7 @@ class Relay:
         return event
 
     def end(self) -> list[Delta]:
-        """What ends the candidates that nobody can continue."""
+        """The last deltas of candidates that no server can continue."""
         return [Delta("", index, "length") for index in range(self._whole.n) if index not in self._ended]
 
     def _rest(self) -> GenerateRequest:

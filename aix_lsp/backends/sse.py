@@ -1,4 +1,4 @@
-"""Server-sent events: bytes in, the data of each event out. Knows nothing of what the data means."""
+"""Parses server-sent events: bytes in, the data of each event out. Knows nothing about the data."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _LARGEST_EVENT = 8 << 20
 
 
 class SseError(ValueError):
-    """What was received is not a stream of events."""
+    """The data received is not a stream of events."""
 
 
 class SseParser:
-    """Takes the stream in chunks of any size, cut anywhere, even inside a character.
+    """Parses a stream in chunks of any size, split anywhere, even inside a character.
 
-    Follows the WHATWG specification (HTML, section 9.2.6): the three line endings, comments, data over
-    several lines. Names and ids of events are skipped, for completions have none.
+    Follows the WHATWG specification (HTML, section 9.2.6): three line endings, comments, data over several lines. Names
+    and ids of events are ignored, since completions have none.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class SseParser:
         self._begun = False
 
     def feed(self, chunk: bytes) -> list[str]:
-        """The data of the events that `chunk` completes. Raises SseError where it is not UTF-8 or endless."""
+        """The data of the events that `chunk` completes. Raises SseError for invalid UTF-8 or an event too large."""
         lines = self._lines(chunk)
         events = [event for line in lines if (event := self._line(line)) is not None]
         if self._size + len(self._pending) > _LARGEST_EVENT:
@@ -38,7 +38,7 @@ class SseParser:
         if not self._begun and len(buffer) >= 3:
             buffer = buffer.removeprefix(b"\xef\xbb\xbf")
             self._begun = True
-        # A return at the very end may be half of a \r\n.
+        # A carriage return at the very end may be half of a \r\n.
         held = buffer[-1:] if buffer.endswith(b"\r") else b""
         *lines, rest = _LINE_END.split(buffer[: len(buffer) - len(held)])
         self._pending = rest + held

@@ -54,7 +54,7 @@ async def wait_until_ready(
     timeout_s: float,
     tell: Callable[[BackendStatus], None] = lambda status: None,
 ) -> ModelInfo:
-    """Wait until the backend is ready, and return its model. `tell` is called with each status on the way.
+    """Wait until the backend is ready, and return its model. `tell` is called with each status until then.
 
     Raises BackendError for a problem that waiting does not solve, and BackendUnavailable after `timeout_s`.
     """

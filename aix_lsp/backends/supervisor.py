@@ -1,7 +1,7 @@
-"""Finds or starts the user's engine, follows its state, and starts it again when it dies.
+"""Finds or starts the user's engine, follows its state, and restarts it when it dies.
 
-Holding the engine's event stream open is the lease that keeps it from leaving for idleness; the stream's
-end is how its death is noticed at once.
+Its open event stream is the lease that keeps the engine from exiting when idle; when the stream ends, the engine's
+death is noticed at once.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ log = logging.getLogger(__name__)
 
 _POLL_S = (0.02, 0.02, 0.05, 0.1, 0.2)
 _PATIENCE_S = 60.0
-"""How long a started engine may take until it listens: Python and its imports on a slow, busy machine."""
+"""Seconds that a started engine may take until it listens: Python and its imports on a slow, busy machine."""
 _SILENCE_S = 45.0
-"""Three of the comment lines by which an engine shows that it lives."""
+"""Three of the comment lines by which an engine shows that it is alive."""
 _FIRST_EVENT_S = 15.0
 _BACK_OFF_S = (0.0, 0.5, 2.0, 5.0, 15.0)
 _STEADY_S = 120.0
-"""An engine that has lived so long starts a new count of failures."""
+"""After an engine that lived this long, failures are counted from 0 again."""
 _LOOK_AGAIN_S = 30.0
 _RESTART = 'Use the command "restart the engine" afterwards.'
 
@@ -39,15 +39,15 @@ _STARTING = BackendStatus("starting", "starting the engine")
 
 
 class EngineFailed(Exception):
-    """The engine cannot run, and starting it again would not help. The message is for the user."""
+    """The engine cannot run, and restarting it would not help. The message is for the user."""
 
 
 class _PortTaken(Exception):
-    """Another program listens where the engine should; the next endpoint has another port."""
+    """Another program listens on the engine's port; the next endpoint has another one."""
 
 
 class EngineSupervisor:
-    """One server's hold on the engine. `client` and `pid` are set while the engine can be reached."""
+    """One server's connection to the engine. `client` and `pid` are set while the engine can be reached."""
 
     def __init__(self, settings: Settings, board: StatusBoard) -> None:
         self._settings = settings
@@ -57,7 +57,7 @@ class EngineSupervisor:
         self.pid = 0
 
     async def run(self) -> None:
-        """Keep an engine until cancelled."""
+        """Keep an engine running until cancelled."""
         failures = 0
         clock = asyncio.get_running_loop().time
         while True:
@@ -74,13 +74,14 @@ class EngineSupervisor:
                 await self._pause(_BACK_OFF_S[max(failures - 1, 0)])
 
     def ask_again(self) -> None:
-        """Stop resting, or waiting to start again."""
+        """End a pause or rest at once."""
         if self._board.status.state == "error":
             self._board.set(_STARTING)
         self._again.set()
 
     async def _one_life(self) -> str:
-        """Follow an engine, started where there is none, to its end; why another would fare no better."""
+        """Follow an engine, started if there is none, until it ends. Returns why another would fail too, or an empty
+        string."""
         self._again.clear()
         try:
             endpoint = await asyncio.to_thread(engine_endpoint, self._settings)
@@ -111,14 +112,14 @@ class EngineSupervisor:
             if loop.time() > give_up:
                 raise EngineFailed(f"The engine does not answer; see {endpoint.log}. {_RESTART}")
             if status == ALREADY_RUNNING and attempt % 10 == 9:
-                # Whoever held the lock may have been about to leave.
+                # Whoever held the lock may have been about to exit.
                 process = await asyncio.to_thread(EngineChild, self._settings, endpoint)
             elif status is not None and status != ALREADY_RUNNING:
                 self._judge(status, process.last_words(), endpoint)
                 return
 
     def _judge(self, status: int, words: str, endpoint: EngineEndpoint) -> None:
-        """An engine ended before it was followed. Raises EngineFailed where a new one would end so too."""
+        """An engine ended before it could be followed. Raises EngineFailed if a new one would end the same way."""
         log.warning("the engine ended with status %s: %s", status, words)
         if forget_port(endpoint):
             raise _PortTaken
@@ -126,7 +127,7 @@ class EngineSupervisor:
             raise EngineFailed(words or f"The engine ended with status {status}; see {endpoint.log}.")
 
     async def _follow(self, client: HttpClient, endpoint: EngineEndpoint) -> bool:
-        """Follow the engine's state to its end. False where there is no engine; raises EngineFailed."""
+        """Follow the engine's state until it ends. False if there is no engine; raises EngineFailed."""
         seen: BackendStatus | None = None
         try:
             async with aclosing(client.events(client.address.at("/aix/events"))) as events:
@@ -155,7 +156,7 @@ class EngineSupervisor:
         return status
 
     async def _rest(self, message: str) -> None:
-        """Show `message` until asked to try again, or until somebody else has brought the engine up."""
+        """Show `message` until told to try again, or until an engine is up anyway."""
         log.error("%s", message)
         self._board.set(BackendStatus("error", message))
         while not await self._pause(_LOOK_AGAIN_S):
@@ -164,7 +165,7 @@ class EngineSupervisor:
         self._board.set(_STARTING)
 
     async def _is_up(self) -> bool:
-        """Whether an engine is there and not in trouble."""
+        """Whether an engine is running without an error."""
         try:
             endpoint = await asyncio.to_thread(engine_endpoint, self._settings)
         except OSError:
@@ -180,7 +181,7 @@ class EngineSupervisor:
             await client.close()
 
     async def _pause(self, seconds: float) -> bool:
-        """Wait; True where the wait was ended by `ask_again`."""
+        """Wait; returns True if `ask_again` ended the wait."""
         try:
             async with asyncio.timeout(seconds):
                 await self._again.wait()
