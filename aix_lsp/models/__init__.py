@@ -1,1 +1,1 @@
-"""The models one can choose: the catalogue, those on this computer, what fits it, and downloads. No torch."""
+"""The models a user can choose: the catalogue, those on this computer, which fit it, and downloads. No torch."""

@@ -1,4 +1,4 @@
-"""The catalogue of fill-in-the-middle models (catalogue.toml), and where a downloaded one lies in the hub's cache."""
+"""The catalogue of fill-in-the-middle models (catalogue.toml), and where downloaded ones are in the hub's cache."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Literal
 Form = Literal["gguf", "safetensors"]
 
 EMBEDDED = Path(os.environ.get("AIX_LSP_EMBEDDED") or Path(__file__).parents[1] / "embedded")
-"""The folder of the model "embedded". AIX_LSP_EMBEDDED names another one, for tests and for packagers."""
+"""The folder of the model "embedded". AIX_LSP_EMBEDDED names another one, for tests and packagers."""
 SAFETENSORS_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
-"""What a model in transformers' format consists of: weights, tokenizer, configuration. No code, no pickles."""
+"""The files of a model in transformers' format: weights, tokenizer, configuration. No code, no pickles."""
 REPEATED = ("original/*", "consolidated*", "*.gguf", "onnx/*")
-"""The same weights a second time, in other layouts."""
+"""The same weights again, in other layouts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class DownloadSource:
-    """A repository on the Hugging Face hub; `file` is the pattern of the one file that is needed, if it is one."""
+    """A repository on the Hugging Face hub; `file` is the pattern of the only file needed, if it is only one."""
 
     repository: str
     gb: float
-    """To download, in 10^9 bytes, about."""
+    """Approximate size of the download, in 10^9 bytes."""
     file: str = ""
 
     def wants(self, path: str) -> bool:
@@ -51,7 +51,7 @@ class DownloadSource:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model of the catalogue."""
+    """A model in the catalogue."""
 
     name: str
     """The value of the setting `model`."""
@@ -59,24 +59,24 @@ class Entry:
     architecture: str
     """transformers' `model_type`."""
     billions: float
-    """Of weights."""
+    """The number of weights."""
     context: int
-    """Tokens."""
+    """In tokens."""
     licence: Licence
     safetensors: DownloadSource
     gguf: DownloadSource | None = None
     gated: bool = False
-    """Whether the hub hands it out only to those who have accepted its licence there."""
+    """Whether the hub requires users to accept its licence first."""
     active_billions: float = 0.0
-    """Weights that a token passes, where those are not all."""
+    """Weights used per token, if not all of them."""
 
     @property
     def active(self) -> float:
-        """Billions of weights that a token passes."""
+        """Billions of weights used per token."""
         return self.active_billions or self.billions
 
     def source(self, form: Form | None = None) -> DownloadSource:
-        """Where it is downloaded from: the smaller form by default. KeyError where there is no such form."""
+        """Where to download it from: by default, the smaller form. Raises KeyError if there is no such form."""
         if form == "gguf" and self.gguf is None:
             raise KeyError(form)
         return self.gguf if self.gguf is not None and form != "safetensors" else self.safetensors
@@ -84,7 +84,7 @@ class Entry:
 
 @cache
 def entries() -> tuple[Entry, ...]:
-    """All of them, as they are in the file."""
+    """All entries, in the file's order."""
     table = tomllib.loads(Path(__file__).with_name("catalogue.toml").read_text("utf-8"))
     licences = {one["id"]: Licence(**one) for one in table["licence"]}
     return tuple(
@@ -98,12 +98,12 @@ def entries() -> tuple[Entry, ...]:
 
 
 def find(name: str) -> Entry | None:
-    """The entry of a name, whatever its case; None where there is none."""
+    """The entry with a name, ignoring case; None if there is none."""
     return next((entry for entry in entries() if entry.name == name.lower()), None)
 
 
 def hub_cache() -> Path:
-    """Where huggingface_hub keeps models; found without importing it."""
+    """huggingface_hub's cache folder, determined without importing it."""
     home = os.environ.get("HF_HOME") or str(
         Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
     )
@@ -111,12 +111,12 @@ def hub_cache() -> Path:
 
 
 def repository_folder(repository: str) -> Path:
-    """The folder of a repository in the hub's cache, which may not exist."""
+    """The folder of a repository in the hub's cache; it need not exist."""
     return hub_cache() / f"models--{repository.replace('/', '--')}"
 
 
 def downloaded(entry: Entry) -> Path | None:
-    """The folder or GGUF file of a model that is in the hub's cache, whole; None where it is not."""
+    """The folder or GGUF file of a model that is completely in the hub's cache; otherwise None."""
     for source in filter(None, (entry.gguf, entry.safetensors)):
         for snapshot in _snapshots(repository_folder(source.repository)):
             files = [
@@ -130,7 +130,7 @@ def downloaded(entry: Entry) -> Path | None:
 
 
 def is_whole(snapshot: Path) -> bool:
-    """Whether a folder has all that transformers needs of a model: configuration and all shards of the weights."""
+    """Whether a folder has everything that transformers needs: the configuration and all shards of the weights."""
     from aix_lsp.files import read_json
 
     index = snapshot / "model.safetensors.index.json"
@@ -143,7 +143,7 @@ def is_whole(snapshot: Path) -> bool:
 
 
 def _snapshots(folder: Path) -> list[Path]:
-    """The snapshots of a repository, the one that `main` was last known to be first."""
+    """The snapshots of a repository; the one that `main` was last known to be comes first."""
     try:
         main = (folder / "refs" / "main").read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):

@@ -1,7 +1,8 @@
-"""Downloads a model of the catalogue into the Hugging Face hub's cache: resumed if interrupted, and verified.
+"""Downloads a model of the catalogue into the Hugging Face hub's cache; resumable, and verified.
 
-huggingface_hub finds the files and speaks with the hub (HF_ENDPOINT, HF_TOKEN, HTTPS_PROXY). Its own download begins
-anew in another process and checks no digest, so files are fetched here, into the cache's layout that it documents.
+huggingface_hub finds the files and talks to the hub (HF_ENDPOINT, HF_TOKEN, HTTPS_PROXY). Its own download cannot
+resume in another process and checks no digests, so files are fetched here, into the layout that it documents for its
+cache.
 """
 
 from __future__ import annotations
@@ -31,22 +32,22 @@ from aix_lsp.models.catalogue import DownloadSource, Entry, Form, repository_fol
 from aix_lsp.models.failures import FULL, DownloadError, disk_error, explained, retry_after, status_of
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes downloaded so far, and in all."""
+"""Called with the number of bytes downloaded so far, and in total."""
 
 _CHUNK = 1 << 20
 _TIMEOUT_S = 30.0
 _TRIES = 5
-"""Connections in a row that may bring nothing new."""
+"""Successive connections that may bring no new data."""
 _LONGEST_WAIT_S = 60.0
-"""The longest wait that a server may ask for."""
+"""The longest wait that is accepted from a server."""
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TransportError: type[Exception] = HfHubHTTPError.__mro__[1]
-"""What the hub's HTTP library raises, whichever that is."""
+"""The base exception of the HTTP library that huggingface_hub uses, whichever that is."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of a repository: `digest` is its SHA-256, or git's SHA-1 of a small one."""
+    """A file in a repository; `digest` is its SHA-256 or, for a small file, git's SHA-1."""
 
     path: str
     size: int
@@ -55,7 +56,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """What is to be fetched of one repository at one commit."""
+    """The files to fetch from a repository at one commit."""
 
     source: DownloadSource
     commit: str
@@ -63,12 +64,12 @@ class Download:
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """The size of all files in bytes."""
         return sum(file.size for file in self.files)
 
     @property
     def missing(self) -> int:
-        """Bytes that are not here yet."""
+        """The number of bytes not downloaded yet."""
         return sum(file.size - _here(self.folder, file) for file in self.files)
 
     @property
@@ -78,12 +79,12 @@ class Download:
 
     @property
     def snapshot(self) -> Path:
-        """Where the files are found by their names."""
+        """The folder with the files under their own names."""
         return self.folder / "snapshots" / self.commit
 
 
 def look_up(entry: Entry, form: Form | None = None) -> Download:
-    """What the hub has of a model. Raises DownloadError."""
+    """Ask the hub for a model's files. Raises DownloadError."""
     source = entry.source(form)
     try:
         told = HfApi().model_info(source.repository, files_metadata=True, timeout=_TIMEOUT_S)
@@ -99,7 +100,7 @@ def look_up(entry: Entry, form: Form | None = None) -> Download:
 
 
 def fetch(download: Download, progress: Progress) -> Path:
-    """Fetch what is missing and return the model's folder, or its GGUF file. Raises DownloadError."""
+    """Fetch what is missing, and return the model's folder or its GGUF file. Raises DownloadError."""
     folder = download.folder
     try:
         (folder / "blobs").mkdir(parents=True, exist_ok=True)
@@ -124,7 +125,7 @@ def _add(progress: Progress, before: int, total: int, done: int) -> None:
 
 
 def _file(told: Any) -> File:
-    """A file as the hub describes it. Raises DownloadError where its answer cannot be trusted."""
+    """A file as described by the hub. Raises DownloadError if the answer cannot be trusted."""
     lfs = told.lfs
     digest = str((lfs.sha256 if lfs is not None else None) or told.blob_id or "")
     path = PurePosixPath(told.rfilename)
@@ -167,7 +168,7 @@ def _fetch_file(download: Download, file: File, progress: Callable[[int], None])
 
 
 def _link(blob: Path, place: Path) -> None:
-    """Have `place` be the blob, as huggingface_hub does it: by a link, or by a copy where there are none."""
+    """Make `place` refer to the blob as huggingface_hub does: as a link, or a copy if links are not supported."""
     place.parent.mkdir(parents=True, exist_ok=True)
     if place.exists():
         return
@@ -182,7 +183,7 @@ def _link(blob: Path, place: Path) -> None:
 
 
 def _receive(download: Download, file: File, part: Path, progress: Callable[[int], None]) -> str:
-    """Append what is missing to `part` until it has all bytes, and return its digest."""
+    """Append missing data to `part` until it is complete, and return its digest."""
     digest = hashlib.sha256() if len(file.digest) == 64 else hashlib.sha1(b"blob %d\0" % file.size)
     with part.open("a+b") as target:
         target.seek(0)
@@ -215,12 +216,12 @@ def _receive(download: Download, file: File, part: Path, progress: Callable[[int
 
 
 def _chunks(download: Download, file: File, start: int) -> Iterator[bytes]:
-    """The bytes of a file from `start` on; fewer where the connection ends early."""
+    """The bytes of a file from `start` on; fewer if the connection ends early."""
     url = hf_hub_url(download.source.repository, file.path, revision=download.commit)
     headers = {**build_hf_headers(), "Range": f"bytes={start}-", "Accept-Encoding": "identity"}
     with get_session().stream("GET", url, headers=headers, timeout=_TIMEOUT_S) as answer:
         hf_raise_for_status(answer)
-        skip = start if answer.status_code == 200 else 0  # a server that knows no ranges sends all of it
+        skip = start if answer.status_code == 200 else 0  # a server without ranges sends everything
         for chunk in answer.iter_raw():
             if skip >= len(chunk):
                 skip -= len(chunk)
@@ -230,7 +231,7 @@ def _chunks(download: Download, file: File, start: int) -> Iterator[bytes]:
 
 
 def _wait(error: Exception, idle: int) -> float | None:
-    """Seconds until the next try; None where trying again is useless."""
+    """Seconds until the next attempt; None if another one is useless."""
     if idle >= _TRIES:
         return None
     status = status_of(error)

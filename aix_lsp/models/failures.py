@@ -1,4 +1,4 @@
-"""Explains a failed download to the user: one line that says how to fix it."""
+"""Explains a failed download to the user, in one line that says how to fix it."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def status_of(error: Exception) -> int:
-    """The HTTP status that an error is about; 0 where it is about none."""
+    """The HTTP status that an error is about, or 0."""
     answer = getattr(error, "response", None)
     return int(getattr(answer, "status_code", 0) or 0)
 
 
 def retry_after(error: Exception) -> float:
-    """Seconds that the server asks to wait."""
+    """Seconds that the server asks to wait before trying again."""
     answer = getattr(error, "response", None)
     said = answer.headers.get("Retry-After", "") if answer is not None else ""
     return float(said) if said.isdigit() else 1.0
 
 
 def explained(error: Exception, repository: str) -> DownloadError:
-    """What a failure means, and how to fix it."""
+    """What an error means for the user, and how to fix it."""
     endpoint, status = constants.ENDPOINT, status_of(error)
     if isinstance(error, DownloadError):
         return error
@@ -91,7 +91,7 @@ def _without_password(url: str) -> str:
 
 
 def disk_error(error: OSError, folder: Path, missing: int) -> DownloadError:
-    """What it means that `folder` does not take the `missing` bytes."""
+    """An error for the case that `missing` bytes cannot be written to `folder`."""
     if error.errno in FULL:
         try:
             free = f"{shutil.disk_usage(folder).free / 1e9:.1f} GB are free there"

@@ -1,6 +1,6 @@
-"""Estimates a model's demands on this computer: memory to load and to run it, and the time to first text.
+"""Estimates a model's demands on this computer: memory to load and to run it, and the time to the first text.
 
-Times are reckoned from what the engine's kernels were measured to take when a model was last loaded here.
+Times are estimated from the measured speed of the engine's kernels when a model was last loaded here.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from aix_lsp.models.catalogue import Entry
 
 _FILE = "speed.json"
 _LARGE = 1.5
-"""Billions of weights from which they are read in bfloat16 (engine/model/precision.py)."""
+"""Billions of weights from which models are read in bfloat16 (engine/model/precision.py)."""
 _KV_GB = 0.5
 _PROGRAM_GB = 0.4
-"""Of Python and torch."""
+"""Memory of Python and torch."""
 _RUNNING = 1.1
-"""Bytes of a weight in int8, with its scales and its finer columns."""
+"""Bytes per weight in int8, with scales and finer columns."""
 COLD_TOKENS, KEY_TOKENS = 300, 4
-"""Prompt tokens that are new after a jump, in a small file, and after a key."""
+"""New prompt tokens after a jump (in a small file), and after a keystroke."""
 _HARDLY = 0.9
 """The share of the free memory that a model may use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What kernels took for `weights` of a model's weights: seconds by the number of rows (tokens) computed at once."""
+    """How long kernels took for `weights` of a model's weights: seconds, by the rows (tokens) computed at once."""
 
     weights: int
     seconds: Mapping[int, float]
 
     def step_s(self, billions: float, rows: int) -> float:
-        """Seconds that a step of so many rows takes a model."""
+        """Estimated seconds of a step of `rows` rows."""
         known = sorted(self.seconds)
         near = next((count for count in known if count >= rows), known[-1])
         return self.seconds[near] * max(1.0, rows / near) * billions * 1e9 / self.weights
@@ -45,21 +45,21 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What a model takes here. Times are None while nothing was measured on this computer."""
+    """A model's demands on this computer. Times are None if nothing has been measured here."""
 
     loading_gb: float
-    """The most, on the first start, when it is read and quantised."""
+    """The maximum, during the first start, when the model is read and quantised."""
     running_gb: float
     fits: bool | None
-    """Whether the free memory suffices; None where that is not known."""
+    """Whether there is enough free memory; None if unknown."""
     cold_ms: float | None
-    """To the first text, of a prompt of which 300 tokens are new: after a jump."""
+    """Time to the first text after a jump, when 300 tokens of the prompt are new."""
     key_ms: float | None
-    """To the first text after a key."""
+    """Time to the first text after a keystroke."""
 
 
 def fit(entry: Entry, free: int | None, speed: Speed | None) -> Fit:
-    """What `entry` takes with `free` bytes of memory."""
+    """The demands of `entry`, given `free` bytes of memory (None if unknown)."""
     loading = entry.billions * (4 if entry.billions < _LARGE else 2) + _PROGRAM_GB
     running = entry.billions * _RUNNING + _KV_GB + _PROGRAM_GB
     cold = key = None
@@ -72,7 +72,7 @@ def fit(entry: Entry, free: int | None, speed: Speed | None) -> Fit:
 
 
 def remember(speed: Speed) -> None:
-    """Keep what was measured, unless it was of a larger model: a small one's weights lie in the CPU's caches."""
+    """Store a measurement, unless there is one of a larger model: small models' weights fit in the CPU's caches."""
     known = remembered()
     if known is not None and known.weights > speed.weights:
         return
@@ -84,7 +84,7 @@ def remember(speed: Speed) -> None:
 
 
 def remembered() -> Speed | None:
-    """What was measured on this computer; None where nothing was, or on another one."""
+    """The measurement on this computer; None if there is none, or it is from another computer."""
     try:
         told = read_json(paths.cache_dir() / _FILE, 1 << 16)
         seconds = {int(rows): float(took) for rows, took in told["seconds"].items()}

@@ -12,15 +12,15 @@ from aix_lsp.paths import state_dir
 
 _FILE = "model-hint.json"
 _DAYS = 14
-"""Later than this after the first day somebody knows what they want."""
+"""Days after the first one; later, users know what they want."""
 _QUICK_MS, _BEARABLE_MS = 150.0, 2500.0
-"""First text after a key, and after a jump."""
+"""Acceptable times to the first text: after a keystroke, and after a jump."""
 
 
 def due(today: date | None = None) -> str:
-    """The hint if it is to be shown now, and it never is again; else empty. The first day is for getting to know.
+    """The hint, if it is to be shown now; it is returned only once, and not on the first day. Otherwise empty.
 
-    Where nothing can be remembered, nothing is said.
+    There is no hint if this cannot be recorded.
     """
     try:
         return _due(state_dir() / _FILE, today or date.today())
@@ -48,8 +48,8 @@ def _due(file: Path, today: date) -> str:
 
 
 def better() -> Catalogued | None:
-    """Of the models that fit, are quick enough by what was measured here, and may be used for any work: the largest of
-    the family that comes first in the catalogue.
+    """Of the models that fit, are measured to be fast enough, and may be used for any work: the largest of the family
+    that comes first in the catalogue.
     """
     found = [one for one in catalogued() if _suits(one)]
     family = found[0].entry.family if found else ""

@@ -1,4 +1,4 @@
-"""The models on this computer and in the catalogue, as `aix-lsp models` and the editors' pickers show them."""
+"""The models on this computer and in the catalogue, for `aix-lsp models` and the editors' pickers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _LARGEST = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Catalogued:
-    """A model of the catalogue as it is on this computer."""
+    """A model of the catalogue, with its state on this computer."""
 
     entry: Entry
     fit: Fit
     place: Path | None
-    """Where it was downloaded to; None where it was not."""
+    """Where it was downloaded to, or None."""
 
     def as_json(self) -> dict[str, Any]:
         entry, fit = self.entry, self.fit
@@ -53,7 +53,7 @@ class Catalogued:
         }
 
     def about(self) -> str:
-        """One line: size, whether it fits and how fast it would be, what may be done with it."""
+        """One line: size, whether it fits, how fast it would be, and its licence."""
         entry, fit = self.entry, self.fit
         active = f" ({entry.active_billions:g} G active)" if entry.active_billions else ""
         parts = [f"{entry.billions:g} G weights{active}"]
@@ -82,8 +82,8 @@ def on_this_computer() -> Iterator[dict[str, object]]:
 
 
 def choices() -> list[dict[str, Any]]:
-    """What a picker offers, best to hand first: `model` is the setting's value; `get` is the catalogue's name of what
-    has to be downloaded first, with its `licence`.
+    """The choices for a picker, most convenient first: `model` is the value of the setting; `get` is the catalogue name
+    of a model that must be downloaded first, with its `licence`.
     """
     known = catalogued()
     found: list[dict[str, Any]] = [
@@ -114,7 +114,7 @@ def choices() -> list[dict[str, Any]]:
 
 
 def special_tokens(folder: Path) -> frozenset[str]:
-    """The special tokens that a model's folder names, without loading its tokenizer; empty where unknown."""
+    """The special tokens named in a model's folder, without loading the tokenizer; empty if unknown."""
     found: set[str] = set()
     for name in ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"):
         try:
@@ -139,7 +139,7 @@ def _family(folder: Path, name: str = "") -> str:
 
 
 def _token_names(value: Any) -> Iterator[str]:
-    """Every text in a tokenizer's files that may be the name of a token."""
+    """All strings in a tokenizer's files that may be names of tokens."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""GGUF files that other programs have downloaded to this computer: Ollama, LM Studio, llama.cpp, the Hugging Face hub.
+"""Finds GGUF files downloaded by other programs: Ollama, LM Studio, llama.cpp, the Hugging Face hub's tools.
 
 Reads their folders and the files' headers; loads nothing.
 """
@@ -26,12 +26,12 @@ class StoredFile:
 
     path: Path
     name: str
-    """What its users call it."""
+    """The name that its users know."""
     store: str
 
 
 def find_files(hub: Path) -> Iterator[StoredFile]:
-    """Every GGUF file in the stores that are known, each once; `hub` is the Hugging Face hub's cache."""
+    """Every GGUF file in the known stores, each once; `hub` is the Hugging Face hub's cache."""
     seen: set[Path] = set()
     for found in (*_ollama(), *_lm_studio(), *_llama_cpp(), *_hub(hub)):
         real = found.path.resolve()
@@ -41,8 +41,8 @@ def find_files(hub: Path) -> Iterator[StoredFile]:
 
 
 def describe(file: StoredFile) -> dict[str, object]:
-    """What `aix-lsp models` says of a file: `family` is empty where it knows no fill-in-the-middle, and `trouble` says
-    why it cannot be used.
+    """What `aix-lsp models` says about a file: `family` is empty if the model has no fill-in-the-middle tokens,
+    `trouble` is why it cannot be used.
     """
     from aix_lsp.gguf.configuration import configuration
     from aix_lsp.gguf.header import GgufError, read_header
@@ -64,7 +64,7 @@ def describe(file: StoredFile) -> dict[str, object]:
 
 
 def _ollama() -> Iterator[StoredFile]:
-    """Its manifests name the blob of each model and tag, by its digest."""
+    """Ollama's manifests name the blob of each model and tag by its digest."""
     root = Path(os.environ.get("OLLAMA_MODELS") or Path.home() / ".ollama" / "models")
     manifests = root / "manifests"
     for manifest in _files(manifests, "*"):
