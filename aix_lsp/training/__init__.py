@@ -1,1 +1,1 @@
-"""Making and adapting small fill-in-the-middle models. The server and the engine never import this."""
+"""Trains and adapts small fill-in-the-middle models. The server and the engine never import this."""

@@ -1,6 +1,6 @@
 """Fine-tuning on a user's own code: the data, the duration, and the evaluation.
 
-Knows no terminal. The files that are kept out of training are what the model is compared on before and after.
+Knows no terminal. The models before and after are compared on the files kept out of training.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from aix_lsp.training.precision import seconds_a_token
 from aix_lsp.training.recipe import Phase, Recipe
 from aix_lsp.training.vocabulary import Codec
 
-_LEAST_TEXT = 50_000  # bytes: less teaches nothing that a prompt's context would not tell
-_MOST_TEXT = 400_000_000  # bytes, which are held in memory
-_HELD_OUT = 12  # one file in so many
+_LEAST_TEXT = 50_000  # bytes; less teaches nothing that context in a prompt would not
+_MOST_TEXT = 400_000_000  # bytes, all held in memory
+_HELD_OUT = 12  # one file in this many
 _WORTH_COMPILING = 3_000_000  # tokens
-_FEW_TOKENS = 500_000  # below it smaller batches give the optimizers enough steps
+_FEW_TOKENS = 500_000  # below this, smaller batches give the optimizers enough steps
 _RANK = 16
 _LOW_RANK_BACKWARD = 0.25  # through the upper half of the layers, without the gradients of weights
-_LARGE = 50_000_000  # parameters: such a model was pretrained on more than a user's code, and moves less
+_LARGE = 50_000_000  # parameters: pretrained on much more than a user's code, such a model should change less
 _EXTENT = Extent(lines=60, other_lines=60, blocks=15, replays=4, pieces=30)
 
 
 class CannotTrain(Exception):
-    """Nothing can be learned from what was given. The message is for the user."""
+    """Nothing can be learned from the given code. The message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """A folder's documents, in part kept out of training."""
+    """A folder's documents, divided into those to train on and those kept out."""
 
     train: list[Document]
     held_out: list[Document]
@@ -56,7 +56,7 @@ class Material:
 
 
 def gather(source: Path, settings: Settings | None = None) -> Material:
-    """The folder's source files without copies and without what must never be sent. Raises CannotTrain."""
+    """The folder's source files, without copies and without anything that must never be sent. Raises CannotTrain."""
     privacy, settings = Privacy(lambda: [source]), settings or Settings()
 
     def refused(path: str) -> bool:
@@ -80,7 +80,7 @@ def gather(source: Path, settings: Settings | None = None) -> Material:
 
 
 def check_disk(folder: Path, parameters: int) -> None:
-    """Raise CannotTrain where the checkpoint (two copies, four values a parameter) would not fit."""
+    """Raise CannotTrain if the checkpoint (two copies of four values per parameter) would not fit."""
     needed = parameters * 4 * 4 * 2 + 50_000_000
     free = shutil.disk_usage(folder).free
     if free < needed:
@@ -91,7 +91,7 @@ def check_disk(folder: Path, parameters: int) -> None:
 
 
 class Adaptation:
-    """One model that learns one folder. Interrupted, it goes on where it was when made again."""
+    """Training of one model on one folder. An interrupted training is resumed by creating this again."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class Adaptation:
         low_rank: bool = False,
         settings: Settings | None = None,
     ) -> None:
-        """`settings` are those of a user of the folder: what they exclude is not learned."""
+        """`settings` are those of a user of the folder: excluded files are not learned from."""
         self.material = gather(source, settings)
         try:
             base = model_folder(base)
@@ -134,17 +134,17 @@ class Adaptation:
         return (self.state / "state.pt").exists()
 
     def minutes(self, low_rank: bool) -> float:
-        """About how long training takes on this computer's CPU."""
+        """Estimated minutes of training on this computer's CPU."""
         share = _LOW_RANK_BACKWARD if low_rank else 1.0
         workers = os.cpu_count() or 1
         return self.recipe.tokens * seconds_a_token(self.shape.parameters, workers, share) / 60
 
     def evaluate(self, folder: Path) -> Figures:
-        """Figures of a model on the files that are kept out of training."""
+        """A model's figures on the files kept out of training."""
         return evaluate(TransformerModel(folder, folder.name), self.material.held_out, _EXTENT)
 
     def run(self, progress: Progress | None = None) -> Path:
-        """Train and write the model; returns its folder."""
+        """Train, write the model, and return its folder."""
         count = 1 if torch.cuda.is_available() else os.cpu_count() or 1
         self.state.mkdir(exist_ok=True)
         inputs = _Given(Inputs(self.material.train, self.material.held_out, self.base, self._weights))
@@ -155,7 +155,7 @@ class Adaptation:
         return self.out
 
     def _recipe(self, passes: float) -> Recipe:
-        """A fifth of the rates that weights are made with: they should move, not start over."""
+        """The recipe: a fifth of the learning rates for new weights, so that the weights move but do not start over."""
         codec = Codec.load(self.base)
         sample = "".join(d.text[:4000] for d in self.material.train[:50])
         tokens = int(passes * self.material.size * len(codec.encode(sample)) / len(sample.encode()))
@@ -178,7 +178,7 @@ class Adaptation:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """Inputs that are at hand already, as the function that workers call."""
+    """Inputs that exist already, as the function that workers call."""
 
     inputs: Inputs
 
@@ -187,7 +187,7 @@ class _Given:
 
 
 def languages(documents: Sequence[Document]) -> dict[str, int]:
-    """Files of each language, the most frequent first."""
+    """The number of files in each language, the most frequent first."""
     counts: dict[str, int] = {}
     for document in documents:
         counts[document.language] = counts.get(document.language, 0) + 1

@@ -1,4 +1,4 @@
-"""A training run on disk: written atomically, and found again if the process is killed. Knows no model."""
+"""A training run on disk: written atomically, and found again if the process is killed. Knows no models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 
 class Checkpoint:
-    """One run's folder: `state.pt` with everything needed to go on, `log.jsonl` with what happened."""
+    """One run's folder: `state.pt` with everything needed to resume, `log.jsonl` with what happened."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -22,25 +22,25 @@ class Checkpoint:
         self._finish = folder / "finish"
 
     def load(self) -> dict[str, Any] | None:
-        """The last state written, or None where the run is new."""
+        """The last state written, or None for a new run."""
         if not self._state.exists():
             return None
         state: dict[str, Any] = torch.load(self._state, map_location="cpu", weights_only=True)
         return state
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the state; a kill at any time leaves the old one or the new one, and so does a full disk, which
-        raises OSError.
+        """Replace the state atomically: after a kill, either the old or the new one is there. So it is with a full
+        disk, which raises OSError.
         """
         draft = self._state.with_suffix(".part")
         try:
             torch.save(state, draft)
-        except RuntimeError as error:  # what torch's writer in C++ makes of it
+        except RuntimeError as error:  # raised by torch's C++ writer
             raise OSError(f"{draft} could not be written; is the disk full? ({error})") from error
         draft.replace(self._state)
 
     def keep_flat(self) -> None:
-        """Keep the last state beside the later ones, as that from which `go_on` continues."""
+        """Keep a copy of the last state, from before the rates fall; `go_on` continues from it."""
         draft = self._flat.with_suffix(".part")
         draft.unlink(missing_ok=True)
         try:
@@ -50,7 +50,7 @@ class Checkpoint:
         draft.replace(self._flat)
 
     def go_on(self) -> bool:
-        """Go back to where the run was asked to finish; False where it never was."""
+        """Go back to the state in which the run was asked to finish; False if it never was."""
         self._finish.unlink(missing_ok=True)
         if not self._flat.exists():
             return False
@@ -58,20 +58,20 @@ class Checkpoint:
         return True
 
     def ask_to_finish(self, at: float) -> None:
-        """Have the rates fall from now on, so that the run ends finished at `at`, in seconds since the epoch."""
+        """Have the rates fall from now on, so that the run is finished at `at`, in seconds since the epoch."""
         draft = self._finish.with_suffix(".part")
         draft.write_text(f"{at}\n")
         draft.replace(self._finish)
 
     def finish_at(self) -> float | None:
-        """When the run was asked to be finished, if it was."""
+        """The time at which the run was asked to be finished, or None."""
         try:
             return float(self._finish.read_text())
         except FileNotFoundError:
             return None
 
     def note(self, **values: Any) -> None:
-        """Append one line to the log."""
+        """Append a line to the log."""
         line = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **values}
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

@@ -1,4 +1,4 @@
-"""Documents to train on: collected from folders and deduplicated. Knows no tokens."""
+"""Collects and deduplicates the documents to train on. Knows no tokens."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 
 from aix_lsp.training.sourcefiles import SKIPPED_FOLDERS, language_of, read
 
-# Bytes that one package may give of these, so that prose and data don't crowd out code.
+# Bytes per package of these languages, so that prose and data don't crowd out code.
 _SMALL_SHARES = {"markdown": 120_000, "json": 40_000, "yaml": 60_000, "toml": 40_000, "shell": 150_000}
 
-_SKETCH = 24  # hashes kept of a text: similarity is known to about a tenth, enough to tell copies from kin
+_SKETCH = 24  # hashes per text: they give similarity to about a tenth, enough to tell copies from kin
 _NEAR = 0.6
-_SHORTEST_LINE = 8  # characters; brackets and `else:` say nothing of origin
+_SHORTEST_LINE = 8  # characters; brackets and `else:` do not indicate an origin
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file: what it belongs to, its path there, and its text."""
+    """A file: its package, its path there, and its text."""
 
     package: str
     language: str
@@ -31,9 +31,9 @@ class Document:
 def gather(
     root: Path, package: str, cap: int, seen: Seen, ignored: Callable[[str], bool] = lambda path: False
 ) -> Iterator[Document]:
-    """The documents under a folder, at most `cap` bytes of them, none of them seen before.
+    """The documents under a folder, at most `cap` bytes and without any seen before.
 
-    `ignored` is asked for paths relative to the folder.
+    `ignored` is called with paths relative to the folder.
     """
     total: Counter[str] = Counter()
     for path, language in _candidates(root, package):
@@ -51,7 +51,7 @@ def gather(
 
 
 def _candidates(root: Path, package: str) -> list[tuple[Path, str]]:
-    """Source files in an order that does not depend on their names: sources, then what was made from them."""
+    """Source files in an order that does not depend on their names: sources first, then what was built from them."""
     found = []
     for path in root.rglob("*"):
         relative = path.relative_to(root)
@@ -82,7 +82,7 @@ class Seen:
         self._texts = 0
 
     def add(self, text: str) -> bool:
-        """Remember a text; False where it is a copy of an earlier one, or nearly one, and is not kept."""
+        """Remember a text; returns False, without remembering, if it is a copy or near copy of an earlier one."""
         sketch = _sketch(text)
         shared = Counter(holder for value in sketch for holder in self._holders.get(value, ()))
         if any(count >= _NEAR * len(sketch) for count in shared.values()):

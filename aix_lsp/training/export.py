@@ -1,4 +1,4 @@
-"""A checkpoint as a folder that transformers, and so the engine, loads. Knows no training."""
+"""Writes a checkpoint as a folder that transformers and the engine load, and reads such folders."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from aix_lsp.training.projection import merged
 
 
 def export_checkpoint(run: Path, tokenizer: Path, out: Path) -> None:
-    """Write the averaged weights of a run in fp16, its configuration and its tokenizer.
+    """Write a run's averaged weights in fp16, its configuration and its tokenizer.
 
-    FileNotFoundError where the run has no checkpoint yet.
+    Raises FileNotFoundError if the run has no checkpoint yet.
     """
     state = Checkpoint(run).load()
     if state is None:
@@ -28,7 +28,7 @@ def export_checkpoint(run: Path, tokenizer: Path, out: Path) -> None:
 
 
 def write_model(weights: dict[str, Tensor], shape: Shape, tokenizer: Path, out: Path) -> None:
-    """Write `config.json`, `model.safetensors` (fp16, embeddings once) and the tokenizer's files."""
+    """Write `config.json`, `model.safetensors` (fp16, tied embeddings only once) and the tokenizer's files."""
     from safetensors.torch import save_file
 
     out.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def write_model(weights: dict[str, Tensor], shape: Shape, tokenizer: Path, out: 
 
 
 def model_folder(model: Path) -> Path:
-    """The folder of a model that is named by it or by its GGUF file. ValueError where the file cannot be used."""
+    """The folder of a model given as a folder or a GGUF file. Raises ValueError if the file cannot be used."""
     if model.is_dir():
         return model
     try:
@@ -53,10 +53,10 @@ def model_folder(model: Path) -> Path:
 
 
 def read_model(folder: Path) -> tuple[dict[str, Tensor], Shape]:
-    """The weights in float32 and the shape of a Llama with tied embeddings, such as `write_model` writes, or of a GGUF
-    file behind `model_folder`.
+    """The float32 weights and the shape of a Llama with tied embeddings: one written by `write_model`, or a GGUF file
+    behind `model_folder`.
 
-    ValueError where the folder holds another architecture.
+    Raises ValueError for other architectures.
     """
     from safetensors.torch import load_file
 

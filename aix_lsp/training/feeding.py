@@ -1,4 +1,4 @@
-"""The source of the training loop's rows: made in this process, or by separate ones."""
+"""Feeds rows to the training loop, made in this process or in separate ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aix_lsp.training.samples import Stream
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Token ids (int64) and weights (float32), [rows, length + 1], and the piece a checkpoint goes on at."""
+    """Token ids (int64) and weights (float32), [rows, length + 1], and the piece from which a checkpoint continues."""
 
     tokens: Tensor
     weights: Tensor
@@ -23,13 +23,13 @@ class Batch:
 
 
 MakeStream = Callable[[int, int], Stream]
-"""The stream of one of so many takers: (rank, count) to its stream."""
+"""From (rank, number of consumers) to that consumer's stream."""
 
 
 class Feed(IterableDataset[Batch]):
-    """All micro-batches of one worker from a point of the run on, in order.
+    """All micro-batches of one worker in order, starting anywhere in the run.
 
-    With feeders each makes every n-th micro-batch, from pieces that are its own.
+    With n feeders, each makes every n-th micro-batch, from pieces of its own.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Feed(IterableDataset[Batch]):
 
 
 def batches(feed: Feed, feeders: int) -> Iterator[Batch]:
-    """The micro-batches of a feed, made by `feeders` processes ahead of time, or in place where it is 0."""
+    """The micro-batches of a feed, made ahead of time by `feeders` processes, or in this process if 0."""
     if feeders == 0:
         return iter(feed)
     return iter(DataLoader(feed, batch_size=None, num_workers=feeders, prefetch_factor=4))

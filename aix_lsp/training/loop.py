@@ -1,4 +1,4 @@
-"""The training loop: rows in, weights out, from a checkpoint or from scratch. Knows no files but the checkpoint's."""
+"""The training loop: rows in, weights out, from a checkpoint or from scratch. Knows no files except checkpoints."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _SAVE_EVERY = 180.0  # seconds
 _NOTE_EVERY, _NOTE_AFTER = 20, 120.0  # steps, seconds
 _SCORED_ROWS, _SCORED_LENGTH = 64, 512
 _AVERAGE_EVERY = 5  # steps
-_COMPILED = 32  # versions of a layer: frozen or not, scored or trained, and each length of rows
+_COMPILED = 32  # variants of a layer: frozen or not, scored or trained, and each length of rows
 _SAVE, _STOP, _FALL, _FINISHED = 1, 2, 3, 4
-_FINE = 1_000_000  # parts of a factor, as whole numbers that workers agree on
+_FINE = 1_000_000  # resolution of a factor as an integer, so that workers agree on it
 
 Progress = Callable[[int, float], None]
-"""Called with the tokens seen and the last loss in nats a token."""
+"""Called with the number of tokens seen and the last loss, in nats per token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Inputs:
     held_out: Sequence[Document]
     tokenizer: Path
     start: dict[str, Tensor] | None = None
-    """Weights to start from; None for fresh ones."""
+    """Weights to start from; None for random ones."""
 
 
 class Trainer:
@@ -88,7 +88,7 @@ class Trainer:
             self.model.compile_layers()
 
     def _feed(self) -> None:
-        """Take batches from where the run is."""
+        """Start the batches at the run's current position."""
         recipe = self.recipe
         if self._fall is not None:
             recipe = replace(recipe, phases=(Phase(0.0, recipe.fall_length),))
@@ -97,14 +97,14 @@ class Trainer:
         self._batches = batches(feed, min(12, (os.cpu_count() or 2) - 1) if self.device.type == "cuda" else 0)
 
     def run(self, progress: Progress | None = None) -> None:
-        """Train until the recipe's tokens are seen; `progress` is called after each step. See also `stop`."""
+        """Train until the recipe's tokens have been seen; `progress` is called after each step. See also `stop`."""
         self.run_to(self.recipe.tokens, progress)
         self._update_average()
         self._note(**self.scores(), finished=True)
         self._save()
 
     def run_to(self, tokens: int, progress: Progress | None = None) -> None:
-        """Train until so many tokens are seen, and save."""
+        """Train until `tokens` have been seen, and save."""
         saved = noted = time.monotonic()
         noted_tokens, recent = self.tokens, []
         while self.tokens < tokens:
@@ -119,7 +119,7 @@ class Trainer:
             every = self.recipe.score_every
             if self.tokens // every > (self.tokens - self.recipe.batch) // every:
                 self._note(**self.scores())
-            # The first worker decides for all: saving gathers every worker's position.
+            # The first worker decides for all, because saving gathers every worker's position.
             due = self.workers.largest(self._due(time.monotonic() - saved) if self.workers.first else 0)
             if due:
                 self._save()
@@ -133,7 +133,7 @@ class Trainer:
         self._save()
 
     def _due(self, unsaved: float) -> int:
-        """What the first worker has all do after a step; `unsaved` are the seconds since the last checkpoint."""
+        """The first worker's decision on what all do after a step; `unsaved`: seconds since the last checkpoint."""
         if self._stopping:
             return _STOP
         if self._fall is not None:
@@ -143,8 +143,8 @@ class Trainer:
         return _SAVE if unsaved > _SAVE_EVERY else 0
 
     def _begin_fall(self) -> None:
-        """From here the rates fall to the time at which the run was asked to be finished. What was just saved stays,
-        so that a longer run can go on from it.
+        """From here on, the rates fall until the time at which the run was asked to finish. The last checkpoint is
+        kept, so that a longer run can continue from it.
         """
         if self.workers.first:
             self.checkpoint.keep_flat()
@@ -153,11 +153,11 @@ class Trainer:
         self._feed()
 
     def stop(self) -> None:
-        """Save after the step that is running, and end with KeyboardInterrupt."""
+        """Save after the current step, and end with KeyboardInterrupt."""
         self._stopping = True
 
     def scores(self) -> dict[str, float]:
-        """Nats a token on held-out rows, of the current weights and of their average; of all that counts, and of
+        """Nats per token on held-out rows, for the current weights and their average; for all weighted tokens, and for
         middles alone.
         """
         found = {}
@@ -206,7 +206,7 @@ class Trainer:
         return float(total[0] / total[1])
 
     def _falling(self) -> float:
-        """The factor by which the rates have fallen because the run was asked to finish, alike in all workers."""
+        """How far the rates have fallen because the run was asked to finish, as a factor; the same in all workers."""
         if self._fall is None:
             return 1.0
         start, end = self._fall
@@ -221,7 +221,7 @@ class Trainer:
         return hidden.to(self._dtype)
 
     def _loss(self, hidden: Tensor, tokens: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Weighted sum of nats, and the sum of the weights; both are [rows, length + 1]."""
+        """Weighted sum of nats, and sum of the weights; `tokens` and `weights` are [rows, length + 1]."""
         flat = hidden.reshape(-1, hidden.shape[-1])
         wanted = weights[:, 1:].reshape(-1)
         return losses.weighted_cross_entropy(
@@ -230,7 +230,7 @@ class Trainer:
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        # Young averages must not remember the first, random weights.
+        # Early averages must forget the first, random weights.
         keep = min(self.recipe.average**_AVERAGE_EVERY, self.step / (self.step + 50))
         for name, value in self.model.state_dict().items():
             self.average[name].lerp_(value, 1 - keep)
@@ -278,7 +278,7 @@ def train(
     folder: Path,
     progress: Progress | None = None,
 ) -> None:
-    """A worker's whole task; `inputs` is called in each worker, since documents are large to send.
+    """A worker's whole task. `inputs` is called in each worker, since documents are too large to send.
 
     SIGINT and SIGTERM end it with KeyboardInterrupt, after a checkpoint.
     """

@@ -1,4 +1,4 @@
-"""Cross entropy over a vocabulary without ever holding all logits. Knows no model and no text."""
+"""Cross entropy over a vocabulary without ever holding all logits. Knows no models or texts."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_ROWS = 1024  # logits of so many positions at a time: 16 MB in bf16 at a vocabulary of 8,192
-_ROWS_CUDA = 16_384  # a GPU wants larger products
+_ROWS = 1024  # positions per chunk of logits: 16 MB in bf16 with a vocabulary of 8,192
+_ROWS_CUDA = 16_384  # a GPU needs larger products
 
 
 class _FusedCrossEntropy(torch.autograd.Function):
-    """Gradients are computed along with the loss, a chunk of rows at a time; no logits are kept."""
+    """Computes gradients along with the loss, a chunk of rows at a time; no logits are kept."""
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
 
 
 def _chunk_eager(logits: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """The weighted sum of the losses, and its gradient by the logits."""
+    """The weighted sum of the losses, and its gradient with respect to the logits."""
     wide = logits.float()
     top = wide.amax(dim=-1, keepdim=True)
     raised = torch.exp(wide - top)
@@ -55,7 +55,7 @@ _chunk = _chunk_eager
 
 
 def compile_chunks() -> None:
-    """Let torch.compile fuse the elementwise part: four passes over the logits become two."""
+    """Let torch.compile fuse the elementwise part: two passes over the logits instead of four."""
     global _chunk
     _chunk = torch.compile(_chunk_eager, dynamic=False)
 

@@ -1,7 +1,7 @@
-"""A Llama for training: its parameters have transformers' names, its operations are few and large. Knows no text.
+"""A Llama for training, with transformers' parameter names and few, large operations. Knows no texts.
 
-transformers' own forward spends half of a CPU's step outside of matrix products; this one joins the
-projections and works on the attention in blocks, and torch.compile fuses what lies between.
+transformers' own forward pass spends half of a CPU's step outside of matrix products; this one joins projections and
+computes attention in blocks, and torch.compile fuses the rest.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from aix_lsp.training.projection import Projection, joint
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The sizes of a Llama model, in transformers' terms. `heads` is a multiple of `kv_heads`."""
+    """The dimensions of a Llama model, in transformers' terms. `heads` is a multiple of `kv_heads`."""
 
     vocabulary: int
     hidden: int
@@ -32,16 +32,16 @@ class Shape:
 
     @property
     def parameters(self) -> int:
-        """How many weights the model has."""
+        """The number of weights."""
         attention = 2 * self.hidden * self.head_size * (self.heads + self.kv_heads)
         layer = attention + 3 * self.hidden * self.intermediate + 2 * self.hidden
         return self.vocabulary * self.hidden + self.layers * layer + self.hidden
 
 
 class Llama(nn.Module):
-    """Token ids in, last hidden states out; `head` is the embedding's matrix, tied.
+    """Token ids in, last hidden states out; `head` is the embedding matrix, tied.
 
-    `state_dict` is the one of transformers' `LlamaForCausalLM` with tied embeddings.
+    `state_dict` is that of transformers' `LlamaForCausalLM` with tied embeddings.
     """
 
     cosine: Tensor
@@ -64,17 +64,17 @@ class Llama(nn.Module):
 
     @property
     def head(self) -> Tensor:
-        """The matrix [vocabulary, hidden] that turns hidden states into logits."""
+        """The matrix [vocabulary, hidden] from hidden states to logits."""
         return self.model.embed_tokens.weight
 
     def freeze(self, layers: int) -> None:
-        """Keep the weights of the lowest `layers`; if there are any, the embeddings learn only as the head."""
+        """Freeze the lowest `layers`; if there are any, the embeddings learn only through the head."""
         self.model.frozen = layers
         for layer in self.model.layers[:layers]:
             layer.requires_grad_(False)
 
     def learn_low_rank(self, rank: int) -> None:
-        """Keep all weights, and learn changes of low rank of the matrices in the layers that are not frozen."""
+        """Freeze all weights, and learn low-rank changes of the matrices in the layers that are not frozen."""
         self.requires_grad_(False)
         for layer in self.model.layers[self.model.frozen :]:
             for module in layer.modules():
@@ -82,7 +82,7 @@ class Llama(nn.Module):
                     module.learn_low_rank(rank)
 
     def compile_layers(self) -> None:
-        """Let torch.compile fuse what lies between the products. All layers share one compiled function."""
+        """Let torch.compile fuse everything between the products. All layers share one compiled function."""
         for layer in self.model.layers:
             layer.compile(dynamic=False)
 
@@ -92,10 +92,10 @@ class Llama(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Embedding, layers and the last norm; apart from Llama only for its parameters' names."""
+    """Embedding, layers and final norm; separate from Llama only for the parameters' names."""
 
     frozen = 0
-    """The lowest layers, through which no gradient flows."""
+    """The number of lowest layers, through which no gradient flows."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class Decoder(nn.Module):
 
 
 class Layer(nn.Module):
-    """One decoder layer: attention and a gated MLP, each behind a norm."""
+    """One decoder layer: attention and a gated MLP, each preceded by a norm."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class Layer(nn.Module):
 
 
 class Attention(nn.Module):
-    """Causal attention of grouped queries with rotary positions."""
+    """Causal grouped-query attention with rotary positions."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -171,15 +171,15 @@ class Mlp(nn.Module):
         return out
 
 
-# Rows of queries a block: its products stay cached; most of what lies above the diagonal is skipped.
+# Rows of queries per block: its products stay in the cache, and most of what lies above the diagonal is skipped.
 _BLOCK = 128
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """q [batch, heads, length, size], k and v [batch, kv_heads, length, size] → like q.
 
-    On CUDA torch's fused kernel; on a CPU blocks of queries against all keys before their end, with a group's
-    heads folded into rows: torch's fused backward pass takes longer there than all other products together.
+    On CUDA, torch's fused kernel. On a CPU, blocks of queries against all keys up to their end, with a group's heads
+    folded into rows: there, torch's fused backward pass takes longer than all other products together.
     """
     if q.is_cuda:
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)

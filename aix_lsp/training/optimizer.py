@@ -1,4 +1,4 @@
-"""Muon for matrices, AdamW for embeddings and norms, behind one step. Knows only the names of a model's parameters."""
+"""Muon for matrices, AdamW for embeddings and norms, behind one step. Knows a model's parameter names only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ITERATIONS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose update is made nearly orthogonal before it is applied."""
+    """Momentum whose update is nearly orthogonalised before it is applied."""
 
     def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": 0.95, "decay": 0.05})
@@ -38,7 +38,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """A matrix near the closest one with orthonormal rows or columns, float32."""
+    """A matrix close to the nearest one with orthonormal rows or columns, float32."""
     a, b, c = _COEFFICIENTS
     x = matrix.to(product_dtype(matrix.device.type))
     tall = x.shape[0] > x.shape[1]
@@ -52,7 +52,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
 
 
 class Optimizers:
-    """Both optimizers as one, with one factor on their learning rates."""
+    """Both optimizers as one, with a common factor on their learning rates."""
 
     def __init__(self, model: nn.Module, matrix_rate: float, other_rate: float) -> None:
         learned = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
@@ -65,7 +65,7 @@ class Optimizers:
         self._rates = [matrix_rate, other_rate][-len(self._both) :]
 
     def step(self, factor: float) -> None:
-        """Update with the learning rates times `factor`, then drop the gradients."""
+        """Update with the learning rates times `factor`, then clear the gradients."""
         for optimizer, rate in zip(self._both, self._rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
@@ -73,10 +73,10 @@ class Optimizers:
             optimizer.zero_grad(set_to_none=True)
 
     def state(self) -> list[dict[str, object]]:
-        """What a checkpoint must hold."""
+        """The state for a checkpoint."""
         return [optimizer.state_dict() for optimizer in self._both]
 
     def load(self, state: list[dict[str, object]]) -> None:
-        """Go on from what `state` returned."""
+        """Restore what `state` returned."""
         for optimizer, part in zip(self._both, state, strict=True):
             optimizer.load_state_dict(part)

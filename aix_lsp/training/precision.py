@@ -1,4 +1,4 @@
-"""Chooses what makes training fast on this machine: the dtype of products, and torch.compile. Knows no model."""
+"""Chooses what makes training fast on this machine: the dtype of products, and torch.compile. Knows no models."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _SHARE_OF_PRODUCTS = 0.5  # of a step's time; measured with 6.5 M and 117 M weig
 
 @cache
 def product_dtype(device: str = "cpu") -> torch.dtype:
-    """bfloat16 on a GPU, and on a CPU whose products are faster in it; float32 elsewhere.
+    """bfloat16 on GPUs, and on CPUs whose products are faster in it; otherwise float32.
 
-    A CPU without instructions for it computes bfloat16 many times slower than float32, or not at all.
+    A CPU without bfloat16 instructions computes it many times slower than float32, or not at all.
     """
     if device != "cpu":
         return torch.bfloat16
@@ -28,10 +28,10 @@ def product_dtype(device: str = "cpu") -> torch.dtype:
 
 
 def seconds_a_token(parameters: int, workers: int, learned: float = 1.0) -> float:
-    """About how long a token of training takes on this CPU, from the speed of its products.
+    """Estimated time per token of training on this CPU, from the speed of its products.
 
-    `learned` is the share of the backward pass that is made: half of it is the gradients of inputs, half those of
-    weights.
+    `learned` is the share of the backward pass that is computed: half of it are the gradients of inputs, half those
+    of weights.
     """
     operations = parameters * (2 + 4 * learned)
     of_product = 2 * _ROWS * _WIDTH * _WIDTH
@@ -45,7 +45,7 @@ def can_compile() -> bool:
 
 
 def _seconds(dtype: torch.dtype) -> float:
-    """The least time of one product of a layer's size; the first one may set kernels up."""
+    """The shortest time of one product of a layer's size; the first one may set up kernels."""
     left, right = torch.ones(_ROWS, _WIDTH, dtype=dtype), torch.ones(_WIDTH, _WIDTH, dtype=dtype)
     least = float("inf")
     for _ in range(_TIMES):

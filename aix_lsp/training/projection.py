@@ -1,4 +1,4 @@
-"""A weight matrix, which may be frozen and learn a low-rank change (LoRA: Hu et al. 2021)."""
+"""A weight matrix that may be frozen and learn a low-rank change (LoRA: Hu et al. 2021)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _DOWN, _UP = ".down", ".up"
 
 
 class Projection(nn.Linear):
-    """A linear map without a bias."""
+    """A linear layer without bias."""
 
     down: nn.Parameter | None
     """[rank, inputs]"""
     up: nn.Parameter | None
-    """[outputs, rank], zeros to begin with"""
+    """[outputs, rank], initially zeros"""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
@@ -24,7 +24,7 @@ class Projection(nn.Linear):
         self.register_parameter("up", None)
 
     def learn_low_rank(self, rank: int) -> None:
-        """Learn only a change of this rank from now on."""
+        """Freeze the matrix, and learn only a change of this rank from now on."""
         self.weight.requires_grad_(False)
         self.down = nn.Parameter(torch.randn(rank, self.in_features) * self.in_features**-0.5)
         self.up = nn.Parameter(torch.zeros(self.out_features, rank))
@@ -33,14 +33,14 @@ class Projection(nn.Linear):
         return joint(x, self)
 
     def change(self, x: Tensor) -> Tensor:
-        """What the learned change adds to the result."""
+        """The learned change's contribution to the result."""
         assert self.down is not None
         assert self.up is not None
         return F.linear(F.linear(x, self.down), self.up) * _SCALE
 
 
 def joint(x: Tensor, *projections: Projection) -> Tensor:
-    """The results of several projections of one input, side by side, from one product."""
+    """The concatenated results of several projections of one input, from one product."""
     weights = [projection.weight for projection in projections]
     out = F.linear(x, torch.cat(weights) if len(weights) > 1 else weights[0])
     if projections[0].up is None:
@@ -49,7 +49,7 @@ def joint(x: Tensor, *projections: Projection) -> Tensor:
 
 
 def merged(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights with their learned changes of low rank, if there are any, added to the matrices."""
+    """The weights with learned low-rank changes, if any, added to their matrices."""
     found = {name: value for name, value in weights.items() if not name.endswith((_DOWN, _UP))}
     for name, up in weights.items():
         if name.endswith(_UP):

@@ -1,4 +1,4 @@
-"""The hyperparameters of a training run, and their schedules over the tokens seen. Knows no torch."""
+"""The hyperparameters of a training run, and their schedules over the tokens seen. Does not import torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aix_lsp.training.spans import MIDLINE
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """From `since`, a share of all tokens, rows have this length."""
+    """The length of rows from `since`, a share of all tokens, on."""
 
     since: float
     length: int
@@ -18,8 +18,8 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Emphasis:
-    """How much of what is learned is filling in. A middle is a thirtieth of what is shown, and its end one token that
-    decides when a suggestion stops.
+    """How much of the learning is about filling in. A middle is only a thirtieth of the text, and its end is a single
+    token, which decides when a suggestion stops.
     """
 
     middle: float = 3.0
@@ -28,7 +28,7 @@ class Emphasis:
     short: float = 0.0
     """Share of the samples with a middle that are kept short, so that more of them fit into a row."""
     midline: float = MIDLINE
-    """Share of the middles that end within a line, where only the suffix tells that they do."""
+    """Share of the middles that end within a line, as only the suffix can tell."""
     plain: float = 0.13
     """Share of the samples without a middle."""
 
@@ -38,42 +38,42 @@ FILLING_IN = Emphasis()
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a model is trained; everything that decides its result but the documents, tokenizer and shape."""
+    """How a model is trained: everything that decides the result except documents, tokenizer and shape."""
 
     tokens: int
     """Tokens to see in all."""
     rank: int = 0
-    """Of the changes of matrices that are learned instead of the matrices; 0 for these."""
+    """Rank of the matrix changes to learn instead of the matrices; 0 to learn the matrices."""
     batch: int = 16_384
-    """Tokens a step, of all workers together."""
+    """Tokens per step, of all workers together."""
     micro_batch: int = 4_096
-    """Tokens of one forward and backward pass."""
+    """Tokens per forward and backward pass."""
     matrix_rate: float = 0.02
-    """Muon's rate, for the matrices of layers; 0 leaves them to AdamW at `other_rate`."""
+    """Muon's learning rate for the layers' matrices; 0 leaves them to AdamW at `other_rate`."""
     other_rate: float = 3e-3
     frozen_layers: int = 0
-    """The lowest layers, which keep the weights that the run began with."""
+    """The number of lowest layers that keep their initial weights."""
     warmup: int = 1_000_000
-    """Tokens over which the learning rates rise to their full height."""
+    """Tokens over which the learning rates rise to their maximum."""
     flat_until: float = 0.6
-    """Share of the tokens after which the rates fall, linearly, to `last_rate`."""
+    """Share of the tokens after which the rates fall linearly to `last_rate`."""
     last_rate: float = 0.02
     phases: tuple[Phase, ...] = (Phase(0.0, 512), Phase(0.72, 1024), Phase(0.93, 2048))
     shares: dict[str, float] = field(default_factory=dict)
-    """How often a language's text comes in an epoch, where not once."""
+    """How often text of a language is used per epoch, if not once."""
     emphasis: Emphasis = FILLING_IN
     seed: int = 0
     compiled: bool = True
     """Whether torch.compile is worth its minute or two."""
     fall_length: int = 1024
-    """The length of rows while the rates fall because the run is asked to finish."""
+    """The length of rows while the rates fall because the run was asked to finish."""
     score_every: int = 2_000_000
-    """Tokens between two scores on held-out documents."""
+    """Tokens between scores on held-out documents."""
     average: float = 0.995
-    """Decay a step of the running average of the weights, which is what is exported."""
+    """Decay per step of the running average of the weights, which is what is exported."""
 
     def rate(self, tokens: int) -> float:
-        """The factor on both learning rates after so many tokens."""
+        """The factor on both learning rates after `tokens` tokens."""
         flat_end = self.flat_until * self.tokens
         if tokens < self.warmup:
             return max(tokens, self.batch) / self.warmup
@@ -83,7 +83,7 @@ class Recipe:
         return self.last_rate + (1.0 - self.last_rate) * left
 
     def length(self, tokens: int) -> int:
-        """The length of rows after so many tokens."""
+        """The length of rows after `tokens` tokens."""
         return [p.length for p in self.phases if tokens >= p.since * self.tokens][-1]
 
     def as_dict(self) -> dict[str, Any]:

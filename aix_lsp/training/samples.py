@@ -1,6 +1,6 @@
-"""Rows of tokens to train on: documents cut at cursors and laid out as prompts. Knows no model.
+"""Makes rows of tokens to train on: documents cut at cursors and laid out as prompts. Knows no models.
 
-The layout is that of the model's family in `aix_lsp.fim.templates`, as the engine asks it.
+The layout is that of the model's family in `aix_lsp.fim.templates`, as in the engine's prompts.
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ from aix_lsp.training.recipe import FILLING_IN, Emphasis
 from aix_lsp.training.spans import choose_span
 from aix_lsp.training.vocabulary import MIDDLE, PREFIX, SUFFIX, Codec
 
-_PIECE = 1500  # characters from one sample's start to the next one's in a document: about 512 tokens
+_PIECE = 1500  # characters between the starts of a document's samples: about 512 tokens
 _CHARACTERS_A_TOKEN = 3.3
-_PREFIX_FIRST = 0.08  # of samples; the rest is laid out as the engine asks
-_APART = 0.15  # of samples have the two sides of the cursor tokenised apart, as without healing
-_ABOVE = 0.4  # of middles begin some lines above the cursor's
+_PREFIX_FIRST = 0.08  # of the samples; the others use the engine's layout
+_APART = 0.15  # of the samples tokenise the two sides of the cursor separately, as without healing
+_ABOVE = 0.4  # of the middles begin some lines above the cursor's line
 _WITH_PATH = 0.75
 _WITH_CONTEXT = 0.18
 _CONTEXT_SHARE = 0.45  # of the room
-_SMALLEST = 40  # tokens of room below which a row is padded
-_SHORTEST, _SHORT = 56, 240  # tokens of short samples: one decision where to end in each
+_SMALLEST = 40  # tokens of room; with less, a row is padded
+_SHORTEST, _SHORT = 56, 240  # tokens of short samples, each with one decision where to end
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w{2,}")
 
 
 @dataclass(slots=True)
 class Sample:
-    """Token ids, and for each the weight of its loss when it is predicted."""
+    """Token ids, and the weight of the loss for predicting each."""
 
     ids: list[int]
     weights: list[float]
 
     def add(self, ids: Sequence[int], weight: float) -> None:
-        """Append ids that all have one weight."""
+        """Append ids with the same weight."""
         self.ids += ids
         self.weights += [weight] * len(ids)
 
 
 class Stream:
-    """An endless, repeatable sequence of rows; `position` is all that a checkpoint must hold.
+    """An endless, reproducible sequence of rows; a checkpoint only needs `position`.
 
-    Every piece of every document begins one sample an epoch, in an order made from the seed. Of several
-    workers each takes every `workers`-th piece, starting with its `rank`.
+    Every piece of every document begins one sample per epoch, in an order derived from the seed. Of several workers,
+    each takes every `workers`-th piece, starting with its `rank`.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class Stream:
         self._epoch, self._order = -1, list(range(len(self._pieces)))
 
     def __len__(self) -> int:
-        """Pieces an epoch, of all workers."""
+        """Pieces per epoch, of all workers together."""
         return len(self._pieces)
 
     def row(self, length: int) -> Sample:
-        """`length` + 1 tokens: as many samples as fit, then padding of weight 0."""
+        """`length` + 1 tokens: as many samples as fit, then padding with weight 0."""
         row = Sample([], [])
         while (room := length + 1 - len(row.ids)) >= _SMALLEST:
             sample = self._next(room)
@@ -98,7 +98,7 @@ class Stream:
 
     def _sample(self, rng: Random, document: Document, start: int, room: int) -> Sample:
         path, context = self._surroundings(rng, document, start, room)
-        if start or rng.random() < 0.4:  # most first pieces keep the file's head, which holds its imports
+        if start or rng.random() < 0.4:  # most first pieces keep the file's beginning, with its imports
             start = document.text.rfind("\n", 0, start + rng.randrange(_PIECE // 2)) + 1
         told = FimPrompt("", path=path, context=context)
         kind, plain = rng.random(), self._emphasis.plain
@@ -120,7 +120,7 @@ class Stream:
         return sample
 
     def _cut(self, rng: Random, template: Template, text: str, told: FimPrompt, room: int) -> Sample | None:
-        """A sample with something missing and then given; None where it doesn't fit."""
+        """A sample with a middle to fill in; None if it does not fit."""
         taken = sum(len(file.text) + len(file.path) for file in told.context) / _CHARACTERS_A_TOKEN
         window = _whole_lines(text, int((room - taken) * _CHARACTERS_A_TOKEN))
         if len(window) < 30:
@@ -139,13 +139,13 @@ class Stream:
         return self._fitted(pieces, room)
 
     def _sides(self, rng: Random, before: str, missing: str) -> tuple[list[int], list[int]]:
-        """Tokens of the text up to the cursor and of what is missing behind it, mostly of both as one."""
+        """Tokens of the text up to the cursor and of the missing text after it, usually tokenised as one text."""
         encode = self._codec.encode
         head = encode(before)
         if rng.random() < _APART:
             return head, encode(missing)
         both = encode(before + missing)
-        cut = max(len(head) - 1, 0)  # the cursor's token is part of what has to be found
+        cut = max(len(head) - 1, 0)  # the cursor's token is part of what must be predicted
         return both[:cut], both[cut:]
 
     def _fitted(self, pieces: list[tuple[str, list[int], float]], room: int) -> Sample | None:
@@ -163,7 +163,7 @@ class Stream:
         return sample
 
     def _pieces_of(self, template: Template, prompt: FimPrompt) -> Iterator[tuple[str, list[int], float]]:
-        """(part, tokens, weight) of a prompt. Markers and paths need not be predicted."""
+        """(part, tokens, weight) of a prompt. Special tokens and paths need not be predicted."""
         paths = {f"{path}\n" for path in (prompt.path, *(file.path for file in prompt.context))}
         for segment in template.segments(prompt):
             if segment.kind == "special":
@@ -174,7 +174,7 @@ class Stream:
     def _surroundings(
         self, rng: Random, document: Document, start: int, room: int
     ) -> tuple[str, tuple[ContextFile, ...]]:
-        """The path in the prompt, or "", and pieces of other files."""
+        """The path in the prompt (may be empty), and pieces of other files."""
         with_context, with_path = rng.random() < _WITH_CONTEXT, rng.random() < _WITH_PATH
         context: tuple[ContextFile, ...] = ()
         if with_context and room > 250 and self._template.takes_context:
@@ -182,7 +182,7 @@ class Stream:
         return shown_path(rng, document.path) if with_path or context else "", context
 
     def _context(self, rng: Random, document: Document, start: int, room: int) -> Iterator[ContextFile]:
-        """One or two pieces of other files of the package, those of several that share the most names."""
+        """One or two pieces of other files in the package: of several, those that share the most names."""
         wanted = set(_IDENTIFIER.findall(document.text[start : start + 2 * _PIECE]))
         others = [self._documents[i] for i in rng.choices(self._packages[document.package], k=8)]
         found: list[tuple[int, str, str]] = []
@@ -199,7 +199,7 @@ class Stream:
 
 
 def _prefix_first(template: Template) -> Template:
-    """The same family asked in the other order, which other programs may do."""
+    """The same family with the prefix first, as other programs may use it."""
     if not {PREFIX, SUFFIX, MIDDLE} <= set(template.markers):
         return template
     layout = ("{context}", "{header}", PREFIX, "{prefix}", SUFFIX, "{suffix}", MIDDLE, "{middle}")
@@ -207,7 +207,7 @@ def _prefix_first(template: Template) -> Template:
 
 
 def _anchor(rng: Random, text: str, place: int) -> int:
-    """The beginning of the place's line, or of one of the three above."""
+    """The beginning of the line at `place`, or of one of the three lines above it."""
     start = text.rfind("\n", 0, place) + 1
     for _ in range(rng.randint(1, 3) if rng.random() < _ABOVE else 0):
         start = text.rfind("\n", 0, max(start - 1, 0)) + 1
@@ -215,14 +215,14 @@ def _anchor(rng: Random, text: str, place: int) -> int:
 
 
 def shown_path(rng: Random, path: str) -> str:
-    """A path as editors tell it: from the workspace's root, from further down, or only the name."""
+    """A path as editors send it: relative to the workspace or to a folder in it, or the name alone."""
     parts = path.split("/")
     keep = rng.choice((len(parts), len(parts), 2, 1))
     return "/".join(parts[-keep:])
 
 
 def _cursor_range(rng: Random, length: int) -> tuple[int, int, int]:
-    """Where in a window the cursor may stand, and how much of the rest is shown as suffix at most."""
+    """The range of cursor positions in a window, and the longest suffix to show after it."""
     kind = rng.random()
     if kind < 0.2:
         return int(length * 0.75), length - 1, 0
@@ -232,13 +232,13 @@ def _cursor_range(rng: Random, length: int) -> tuple[int, int, int]:
 
 
 def _whole_lines(text: str, most: int) -> str:
-    """The lines at the beginning of `text` that `most` characters hold: one cut short would teach to end anywhere."""
+    """The first lines of `text` that fit in `most` characters. A truncated line would teach to end anywhere."""
     return text if len(text) <= most else text[: text.rfind("\n", 0, most) + 1]
 
 
 def _suffix(rng: Random, window: str, last: int, limit: int) -> str:
-    """At most `limit` characters behind a middle's end, mostly whole lines; never nothing where its line goes on, since
-    a middle that ends there for no reason to be seen teaches to end anywhere.
+    """At most `limit` characters after a middle's end, usually whole lines. Never empty if the line continues: a middle
+    that ends without a visible reason teaches to end anywhere.
     """
     line_end = window.find("\n", last)
     line_end = len(window) if line_end < 0 else line_end
@@ -255,7 +255,7 @@ def _piece_of_lines(rng: Random, text: str) -> str:
 
 
 def _pieces(documents: Sequence[Document], shares: dict[str, float], seed: int) -> list[tuple[int, int]]:
-    """(document, first character); a language's share says how often its pieces come in an epoch."""
+    """(document, first character) of each piece; a language's share is how often its pieces occur per epoch."""
     rng = Random(f"{seed}/pieces")
     found: list[tuple[int, int]] = []
     for index, document in enumerate(documents):

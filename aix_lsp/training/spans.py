@@ -1,4 +1,4 @@
-"""Chooses where a middle begins and ends: the spans that editors ask for. Pure; knows no tokens."""
+"""Chooses where a middle begins and ends, like the spans that editors request. Pure; knows no tokens."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _LONGEST = 600  # characters of a middle
 
 
 MIDLINE = 0.19
-"""Share of the middles that end within a line, where the samples are not asked for another."""
+"""Default share of the middles that end within a line."""
 
 
 def choose_span(rng: Random, text: str, low: int, high: int, midline: float = MIDLINE) -> Span:
-    """A middle as [start, end) whose start lies in [low, high); `midline` is the share of those that end within a line.
+    """A middle as [start, end), with its start in [low, high); `midline` is the share of those that end within a line.
 
-    A kind that finds nothing to cut at the place falls back to the rest of a line.
+    A kind of span that is not possible at the place falls back to the rest of a line.
     """
     kinds = _MIDLINE_KINDS if rng.random() < midline else _KINDS
     (kind,) = rng.choices([k for k, _ in kinds], [share for _, share in kinds])
@@ -29,7 +29,7 @@ def choose_span(rng: Random, text: str, low: int, high: int, midline: float = MI
 
 
 def _line(text: str, place: int) -> Span:
-    """The line around a place, without its line end; the next one that is not blank, where there is one."""
+    """The line at a place, without its line ending; if it is blank, the next one that is not, if any."""
     start = text.rfind("\n", 0, place) + 1
     while True:
         end = text.find("\n", start)
@@ -56,7 +56,7 @@ def _several_lines(rng: Random, text: str, place: int) -> Span:
 
 
 def _after_newline(rng: Random, text: str, place: int) -> Span:
-    """A whole line or two, from its indentation on: what is asked for after Enter."""
+    """One or two whole lines, from their indentation on: what is requested after Enter."""
     start, end = _line(text, place)
     if rng.random() < 0.3:
         following = text.find("\n", end + 1)
@@ -66,7 +66,7 @@ def _after_newline(rng: Random, text: str, place: int) -> Span:
 
 
 def block_span(text: str, place: int) -> Span | None:
-    """The deeper indented lines below the line at a place, from that line's end on, if any."""
+    """The lines below the line at a place that are indented deeper, from that line's end on; None if there are none."""
     start, end = _line(text, place)
     depth = _depth(text[start:end])
     last = end
@@ -82,11 +82,11 @@ def block_span(text: str, place: int) -> Span | None:
 
 
 def _block(rng: Random, text: str, place: int) -> Span | None:
-    """A function's body below its head, or the like."""
+    """A block's body below its header, for example that of a function."""
     span = block_span(text, place)
     if span is None or rng.random() < 0.5:
         return span
-    # The cursor stands on the first line, which the editor has indented already.
+    # The cursor is on the first line, which the editor has already indented.
     body = text[slice(*span)]
     return span[1] - len(body.lstrip()), span[1]
 
@@ -96,7 +96,7 @@ def _depth(line: str) -> int:
 
 
 def _inside_brackets(rng: Random, text: str, place: int) -> Span | None:
-    """From somewhere inside a pair of brackets to its closing one."""
+    """From somewhere inside a pair of brackets to the closing one."""
     opener = next((i for i in range(place, min(place + 400, len(text))) if text[i] in _CLOSER), None)
     if opener is None:
         return None
@@ -110,7 +110,7 @@ def _inside_brackets(rng: Random, text: str, place: int) -> Span | None:
 
 
 def _inside_word(rng: Random, text: str, place: int) -> Span | None:
-    """From inside a word to its end, or to the end of the expression's next few words."""
+    """From inside a word to its end, or to the end of the next few words of the expression."""
     word = _WORD.search(text, place, place + 300)
     if word is None:
         return None

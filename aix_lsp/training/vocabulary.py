@@ -1,4 +1,4 @@
-"""The special tokens that every part of the pipeline agrees on, and encoding and decoding with a tokenizer."""
+"""The special tokens shared by all parts of the pipeline, and encoding and decoding with a tokenizer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPECIALS = (END, PREFIX, SUFFIX, MIDDLE, FILE, PAD, REPOSITORY)
 
 
 def template_of(known: dict[str, int]) -> Template:
-    """How the model of a tokenizer with these entries wants its prompt. ValueError where it cannot fill in."""
+    """The prompt template of a model with these tokens. Raises ValueError if it has no fill-in-the-middle tokens."""
     template = detect(known)
     if template is None:
         raise ValueError("the model's tokenizer has no fill-in-the-middle tokens: it cannot complete code")
@@ -32,7 +32,7 @@ def template_of(known: dict[str, int]) -> Template:
 
 
 class Codec:
-    """Text to ids and back, where a special token's name inside a text stays text."""
+    """Text to ids and back; a special token's name inside a text stays text."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -47,7 +47,7 @@ class Codec:
         return template_of(self._ids)
 
     def special(self, name: str) -> int:
-        """The id of a special token. KeyError where there is none of that name."""
+        """The id of a special token. Raises KeyError if there is none of that name."""
         return self._ids[name]
 
     @classmethod
@@ -58,11 +58,11 @@ class Codec:
         return cls(Tokenizer.from_file(str(folder / "tokenizer.json")))
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text; none of them is special."""
+        """The ids of a text; none of them is special."""
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
     def decode(self, ids: list[int]) -> str:
-        """The text of ids; special ones give nothing."""
+        """The text of ids, without special ones."""
         text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
         return text

@@ -1,7 +1,7 @@
-"""Several training processes that act as one: gradients and sums are added across them. Knows no model.
+"""Several training processes that act as one: gradients and sums are added across them. Knows no models.
 
-On a CPU one process a core, with one thread each, beats one process with threads: within a step nothing waits
-for the other core, which counts most where other programs take part of one.
+On a CPU, one single-threaded process per core is faster than one process with threads: within a step, nothing waits for
+another core, which matters most when other programs use part of one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, distributed, multiprocessing
 
 log = logging.getLogger(__name__)
 
-_LARGE = 100_000  # values: such a tensor is sent by itself, smaller ones are sent together
+_LARGE = 100_000  # values: larger tensors are sent alone, smaller ones together
 
 
 class Workers:
@@ -30,11 +30,11 @@ class Workers:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes logs and checkpoints."""
+        """Whether this is the worker that writes logs and checkpoints."""
         return self.rank == 0
 
     def add_up(self, tensors: Iterable[Tensor]) -> None:
-        """Replace each tensor by its sum over the workers."""
+        """Replace each tensor by its sum over all workers."""
         if self.count == 1:
             return
         listed = []
@@ -60,9 +60,9 @@ class Workers:
 
 
 def run(count: int, rendezvous: Path, task: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """Call `task(workers, *arguments)` in `count` processes, this one being the first.
+    """Call `task(workers, *arguments)` in `count` processes, of which this one is the first.
 
-    Stopping this process (SIGSTOP) makes the others wait; when it dies, they end.
+    Stopping this process (SIGSTOP) makes the others wait; if it dies, they end.
     """
     if count == 1:
         task(Workers(), *arguments)
@@ -83,7 +83,7 @@ def run(count: int, rendezvous: Path, task: Callable[..., None], arguments: tupl
 
 @contextmanager
 def _safe_path() -> Iterator[None]:
-    """Processes started meanwhile find no modules in the folder that is learnt from."""
+    """Keep processes started meanwhile from importing modules in the folder that is learned from."""
     before = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
     try:
@@ -99,7 +99,7 @@ def _join(
     rank: int, count: int, rendezvous: Path, task: Callable[..., None], arguments: tuple[Any, ...]
 ) -> None:
     torch.set_num_threads(1)
-    # A day: somebody may stop the first worker for as long as a benchmark takes.
+    # A day: the first worker may be stopped for as long as a benchmark takes.
     distributed.init_process_group(
         "gloo",
         init_method=rendezvous.absolute().as_uri(),

@@ -1,1 +1,1 @@
-"""Evaluates models at completing code: the same cursors for every model, and a report."""
+"""Evaluates models on code completion: the same cursors for every model, and a report."""

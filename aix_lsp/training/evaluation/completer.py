@@ -1,4 +1,4 @@
-"""Completions as the engine makes them, greedy, with its layout and healing. Knows no model."""
+"""Generates completions as the engine does, greedily, with its layout and healing. Knows no models."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class NextToken(Protocol):
     tokenizer: Any
     """A fast transformers tokenizer."""
     context: int
-    """Tokens that a sequence may have."""
+    """The longest sequence in tokens."""
 
     def start(self, tokens: Sequence[int]) -> Logits:
-        """Begin a sequence; scores [vocabulary] of the token after it, up to a constant."""
+        """Begin a sequence; returns the scores [vocabulary] of the token after it, up to a constant."""
         ...
 
     def add(self, token: int) -> Logits:
-        """Append a token to the sequence; scores of the one after it."""
+        """Append a token to the sequence; returns the scores of the one after it."""
         ...
 
     def nats(self, tokens: Sequence[int]) -> float:
@@ -56,7 +56,7 @@ class Completion:
 
 
 class Completer:
-    """One model with its prompt format."""
+    """A model with its prompt template."""
 
     def __init__(self, model: NextToken) -> None:
         self.model = model
@@ -78,10 +78,10 @@ class Completer:
         expected: str | None = None,
         document: Document | None = None,
     ) -> Completion:
-        """At most `limit` tokens, to the model's end or, with `line`, to the first line end.
+        """At most `limit` tokens, up to the model's end or, with `line`, to the first line ending.
 
-        `document` is the one that the prompt is of. Where only agreement with `expected` counts, nothing is
-        written beyond the first token that departs.
+        `document` is the prompt's document. With `expected`, generation stops after the first token that differs from
+        it.
         """
         laid = self._layout.lay_out(prompt, self.model.context - limit - 32, heal)
         healing, written = Healing(self._vocabulary, laid.typed), b""
@@ -103,11 +103,11 @@ class Completer:
         return Completion(written.decode(errors="replace"), ended=False)
 
     def _recall(self, laid: TokenPrompt, document: Document | None) -> Recall | None:
-        """The recall to mix into the model's probabilities for a prompt of a document: none here."""
+        """The recall to mix in for a prompt of a document; a subclass may return one."""
         return None
 
     def _choose(self, logits: Logits, healing: Healing, recall: Recall | None) -> int:
-        """The engine's choice."""
+        """The token that the engine would choose."""
         row = Row(
             (),
             0,
@@ -122,7 +122,7 @@ class Completer:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer as the engine sees it."""
+    """The tokenizer as the engine uses it."""
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)

@@ -1,4 +1,4 @@
-"""The cursors that models are compared at: places in held-out documents, drawn repeatably."""
+"""The cursors at which models are compared: places in held-out documents, drawn reproducibly."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _WORD = re.compile(r"\w")
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in a document, [start, end) being what stood there: the rest of a line or of a bracket, or a block's
-    body."""
+    """A place in a document, and the original text there, [start, end): the rest of a line or of a bracket, or a
+    block's body."""
 
     document: Document
     kind: Kind
@@ -30,7 +30,7 @@ class Cursor:
 
     @property
     def wanted(self) -> str:
-        """What the model should write."""
+        """The text that the model should write."""
         return self.document.text[self.start : self.end]
 
     def prompt(self, suffix: bool = True) -> FimPrompt:
@@ -47,7 +47,7 @@ class Cursor:
 
 
 def lines(documents: Sequence[Document], count: int, seed: int = 0) -> list[Cursor]:
-    """`count` cursors in code lines, no more than one a line, spread evenly over the packages."""
+    """`count` cursors in lines of code, at most one per line, spread evenly over the packages."""
     rng = Random(seed)
     found: list[Cursor] = []
     while len(found) < count:
@@ -65,7 +65,7 @@ def lines(documents: Sequence[Document], count: int, seed: int = 0) -> list[Curs
 
 
 def blocks(documents: Sequence[Document], count: int, seed: int = 0) -> list[Cursor]:
-    """`count` bodies of two to six lines below a line that opens them."""
+    """`count` bodies of two to six lines below a line that opens a block."""
     rng = Random(seed)
     found: list[Cursor] = []
     for _ in range(count * 400):
@@ -82,19 +82,19 @@ def blocks(documents: Sequence[Document], count: int, seed: int = 0) -> list[Cur
 
 
 def of_language(documents: Iterable[Document], *languages: str) -> list[Document]:
-    """The documents of some languages that are long enough to stand a cursor in."""
+    """The documents in some languages that are long enough for a cursor."""
     return [d for d in documents if d.language in languages and len(d.text) > 400]
 
 
 def draw(rng: Random, documents: Sequence[Document]) -> Document:
-    """A document of a package drawn first, so that a package of many files does not decide the result."""
+    """A document from a package drawn first, so that packages with many files do not dominate the result."""
     packages = sorted({d.package for d in documents})
     package = rng.choice(packages)
     return rng.choice([d for d in documents if d.package == package])
 
 
 def is_code(line: str) -> bool:
-    """Whether a line has code rather than only a comment or a bracket."""
+    """Whether a line has code, rather than only a comment or a bracket."""
     stripped = line.strip()
     return len(stripped) > 3 and not stripped.startswith(("#", "//", "*", "/*", '"""'))
 

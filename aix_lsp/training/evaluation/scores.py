@@ -1,4 +1,4 @@
-"""What a model is worth on held-out files, in four figures for each group of languages. Knows no training."""
+"""Scores a model on held-out files, by four figures for each group of languages. Knows no training."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from aix_lsp.training.evaluation.completer import Completer, Completion, NextTok
 from aix_lsp.training.evaluation.cursors import Cursor
 
 LINE_TOKENS, BLOCK_TOKENS = 48, 160
-_PIECE = 3000  # characters of a document that bits per byte are measured on
+_PIECE = 3000  # characters per piece of a document on which bits per byte are measured
 
 Figures = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How many samples are drawn for each figure of a group of languages."""
+    """The number of samples for each figure of a group of languages."""
 
     lines: int = 300
     other_lines: int = 150
-    """Line cursors of each group of languages but the first."""
+    """Line cursors for each group of languages except the first."""
     blocks: int = 80
     replays: int = 24
     pieces: int = 60
@@ -40,7 +40,7 @@ GROUPS = {
 
 
 def evaluate(model: NextToken, documents: Sequence[Document], extent: Extent) -> Figures:
-    """Figures of one model, by group of languages and name; groups without documents are left out."""
+    """One model's figures, by group of languages and name; groups without documents are left out."""
     completer, figures = Completer(model), {}
     for number, (group, languages) in enumerate(GROUPS.items()):
         if held := cursors.of_language(documents, *languages):
@@ -65,12 +65,12 @@ class Answer:
 
     @property
     def exact(self) -> bool:
-        """Whether what was written is what stood there, but for blanks at its end."""
+        """Whether the text is the original, except for trailing blanks."""
         return self.completion.text.rstrip() == self.cursor.wanted.rstrip()
 
 
 def answers(completer: Completer, places: Iterable[Cursor]) -> list[Answer]:
-    """The model's answers at the cursors, as an editor would get them."""
+    """The model's completions at the cursors, as an editor would get them."""
     found = []
     for cursor in places:
         line = cursor.kind != "block"
@@ -82,15 +82,15 @@ def answers(completer: Completer, places: Iterable[Cursor]) -> list[Answer]:
 
 
 def mean(values: Iterable[float]) -> float:
-    """The mean, or nan of nothing."""
+    """The mean; nan if there are no values."""
     listed = list(values)
     return sum(listed) / len(listed) if listed else math.nan
 
 
 def bits_per_byte(completer: Completer, documents: Sequence[Document], count: int) -> float:
-    """Bits a byte of plain text, in pieces of about 3,000 characters that begin with a line.
+    """Bits per byte of plain text, in pieces of about 3,000 characters that begin at a line.
 
-    Each piece begins after an end token; tokenizers of different sizes are compared on the same bytes.
+    Each piece follows an end token; tokenizers of different sizes are compared on the same bytes.
     """
     rng, nats, size = Random(0), 0.0, 0
     tokenizer = completer.model.tokenizer
@@ -104,11 +104,11 @@ def bits_per_byte(completer: Completer, documents: Sequence[Document], count: in
 
 
 def keystrokes_saved(completer: Completer, places: Sequence[Cursor], lines: int = 4) -> float:
-    """Share of keystrokes that are spared when the lines from each cursor on are typed again.
+    """Share of keystrokes saved when the lines from each cursor on are typed again.
 
-    A suggestion is shown after each keystroke; while what is typed equals its head it stays. It is accepted
-    where all it shows of the line comes next, if it shows more than a character. An acceptance counts as one
-    keystroke, and so does a line end with the indentation behind it.
+    A suggestion is shown after each keystroke, and stays while it agrees with what is typed. It is accepted if the rest
+    of its line is what comes next and is longer than a character. An acceptance counts as one keystroke, and so does a
+    line ending with the indentation after it.
     """
     characters = keys = 0
     for cursor in places:
@@ -145,12 +145,12 @@ def _replay(completer: Completer, cursor: Cursor, lines: int) -> tuple[int, int]
 
 
 def _type(left: str, shown: str) -> tuple[int, int]:
-    """(characters, keystrokes) to the next suggestion: `shown` is accepted, or typed on while it agrees."""
+    """(characters, keystrokes) until the next suggestion: `shown` is accepted, or typed while it agrees."""
     if len(shown) > 1 and left.startswith(shown):
         return len(shown), 1
     agreed = 0
     while agreed < min(len(left), len(shown)) and left[agreed] == shown[agreed]:
         agreed += 1
-    # The keystroke that departs from the suggestion asks for the next one.
+    # The keystroke that differs from the suggestion requests the next one.
     step = min(agreed + 1, len(left))
     return step, step

@@ -1,4 +1,4 @@
-"""A model folder that transformers loads, as a scorer of next tokens. Knows no prompts."""
+"""A model folder loaded with transformers, as a NextToken. Knows no prompts."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from aix_lsp.training.precision import product_dtype
 
 _LARGE = 50_000_000
 _CONTEXT = 2048
-"""Tokens, at most: models with longer contexts are compared on as much text as those with shorter ones."""
+"""The most tokens: models with longer contexts are compared on as much text as those with shorter ones."""
 
 
 class TransformerModel:
-    """transformers' own forward pass: weights are compared, not engines.
+    """transformers' own forward pass, since weights are compared, not engines.
 
-    In float32, but for a model of more than 50 M parameters on a machine that multiplies faster in bfloat16: there
-    float32 would take hours.
+    In float32, except for models of more than 50 M parameters on a machine that is faster in bfloat16: float32 would
+    take hours.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -40,12 +40,12 @@ class TransformerModel:
         self._cache: Any = None
 
     def start(self, tokens: Sequence[int]) -> Logits:
-        """See NextToken. What the sequence shares with the one before is not computed again."""
+        """See NextToken. What the sequence shares with the previous one is not computed again."""
         shared = _shared(self._tokens, tokens)
         if self._cache is None or shared == 0:
             self._cache, shared = None, 0
         else:
-            # One token at least must be computed, to have scores for the next.
+            # At least one token must be computed, to get the scores of the next.
             shared = min(shared, len(tokens) - 1)
             if shared < len(self._tokens):
                 self._cache.crop(shared - len(self._tokens))
