@@ -1,1 +1,1 @@
-"""How the embedded model was made: what it learned from, the recipe, and the commands that repeat both."""
+"""How the embedded model was made: its training data, the recipe, and the commands that repeat both."""

@@ -66,29 +66,29 @@ def tokenizer(work: Path) -> None:
 )
 @click.pass_obj
 def prepare(work: Path, model: Path, out: Path | None) -> None:
-    """Make a pretrained model ready to be taught (`train --start`): code's vocabulary, our special tokens."""
+    """Prepare a pretrained model for `train --start`: a vocabulary for code, our special tokens."""
     recipe.prepare_pretrained(work, model, out or work / "start")
 
 
 def _run(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that tell a run from others."""
+    """Add the options that tell runs apart."""
     start = click.option(
         "--start",
         type=click.Path(exists=True, path_type=Path, file_okay=False),
-        help="Begin with this model's weights and tokenizer: another, shorter run beside the one that begins anew.",
+        help="Start from this model's weights and tokenizer; such a run is shorter, and kept apart from new ones.",
     )
     seed = click.option(
         "--seed",
         default=0,
-        help="Another order of the documents, for a run that goes on from the result of one with this order.",
+        help="Orders the documents; use another seed for a run that starts from the result of one with this order.",
     )
     return start(seed(command))
 
 
 @main.command()
-@click.option("--workers", type=int, default=0, help="Processes; 0 for one a core, or one for a GPU.")
-@click.option("--tokens", type=click.IntRange(1), help="See so many in all, instead of the recipe's.")
-@click.option("--go-on", is_flag=True, help="Go on from where `finish` was asked, as if it had not been.")
+@click.option("--workers", type=int, default=0, help="Processes; 0: one per core, or one for a GPU.")
+@click.option("--tokens", type=click.IntRange(1), help="Tokens to see in all, instead of the recipe's.")
+@click.option("--go-on", is_flag=True, help="Continue from where `finish` was requested, as if it were not.")
 @click.option("--pid-file", type=click.Path(path_type=Path), help="Stopping this process pauses the run.")
 @_run
 @click.pass_obj
@@ -101,7 +101,7 @@ def train(
     start: Path | None,
     seed: int,
 ) -> None:
-    """Train, or go on training, until the recipe's tokens are seen or the time that `finish` named has come."""
+    """Start or resume training, until the recipe's tokens are seen or the time set with `finish` has come."""
     from filelock import Timeout
 
     from aix_lsp.training.checkpoint import Checkpoint
@@ -123,7 +123,7 @@ def train(
 @_run
 @click.pass_obj
 def finish(work: Path, minutes: float, start: Path | None, seed: int) -> None:
-    """Have the learning rates of a run fall from now on, so that it ends finished in so many minutes."""
+    """Have a run's learning rates fall from now on, so that it is finished in the given time."""
     from aix_lsp.training.checkpoint import Checkpoint
 
     Checkpoint(recipe.Run(work, start, seed).folder).ask_to_finish(time.time() + 60 * minutes)
@@ -145,10 +145,10 @@ def export(work: Path, out: Path | None, start: Path | None, seed: int) -> None:
 
 @main.command()
 @click.option(
-    "--model", "models", multiple=True, metavar="NAME=FOLDER", help="Another model to set beside it."
+    "--model", "models", multiple=True, metavar="NAME=FOLDER", help="Another model to compare with."
 )
 @click.option("--quick", is_flag=True, help="A quarter of the samples.")
-@click.option("--ngram/--no-ngram", default=True, help="Set an n-gram model of the same data beside it.")
+@click.option("--ngram/--no-ngram", default=True, help="Compare with an n-gram model of the same data.")
 @click.pass_obj
 def evaluate(work: Path, models: tuple[str, ...], quick: bool, ngram: bool) -> None:
     """Compare the exported model with others on the held-out packages, and print the table."""
@@ -157,7 +157,7 @@ def evaluate(work: Path, models: tuple[str, ...], quick: bool, ngram: bool) -> N
     from aix_lsp.training.evaluation.scores import Extent
     from training.evaluate import compare
 
-    torch.set_num_threads(1)  # one token at a time: a second thread only waits
+    torch.set_num_threads(1)  # one token at a time: a second thread would only wait
     folders = {"new": work / "model"} | {name: Path(path) for name, path in (m.split("=", 1) for m in models)}
     extent = Extent(lines=80, other_lines=40, blocks=20, replays=6, pieces=20) if quick else Extent()
     click.echo(compare(work, folders, extent, ngram))

@@ -1,4 +1,4 @@
-"""Turns the fetched packages into the training and held-out documents, and writes the manifest."""
+"""Turns the fetched packages into training and held-out documents, and writes the manifest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MANIFEST = Path(__file__).with_name("manifest.tsv")
 
 
 def collect(work: Path, packages: list[Package]) -> None:
-    """Write `train.jsonl` and `heldout.jsonl`; held-out packages first; no copy of them is trained on."""
+    """Write `train.jsonl` and `heldout.jsonl`; held-out packages come first, so that no copy of them is trained on."""
     _, caps, _ = read_sources()
     seen = Seen()
     rows = ["kind\tpackage\tversion\tlicence\tuse\tfiles\tbytes"]
@@ -41,7 +41,7 @@ def collect(work: Path, packages: list[Package]) -> None:
 
 
 def _text_root(place: Path) -> Path:
-    """Where paths begin to mean something: below folders that only wrap the package."""
+    """Where meaningful paths begin: below folders that only wrap the package."""
     for wrapper in ("usr/share/gocode/src", "usr/share/cargo/registry", "package"):
         if (place / wrapper).is_dir():
             return place / wrapper

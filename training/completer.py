@@ -1,4 +1,4 @@
-"""Completions with recall mixed in, and what a model and recall each expect of the right tokens."""
+"""Generates completions with recall, and measures what model and recall each expect of the correct tokens."""
 
 from __future__ import annotations
 
@@ -21,34 +21,32 @@ _LIBRARY_CHARACTERS = 200_000
 
 
 class Expected(NamedTuple):
-    """The probabilities that a right token was given by the model and by text from elsewhere."""
+    """The probabilities that the model and recall gave to a correct token."""
 
     matched: int
-    """How many tokens before it stood elsewhere, too; at least 1."""
+    """How many tokens before it also occurred elsewhere; at least 1."""
     own: bool
-    """Whether they stood in the prompt, not only in other files."""
+    """Whether that was in the prompt, not only in other files."""
     by_model: float
     by_recall: float
 
 
 class RecallCompleter(Completer):
-    """A completer that can mix in text from elsewhere, as the engine does."""
+    """A completer that can mix in recall, as the engine does."""
 
     def __init__(self, model: NextToken, neighbours: Sequence[Document] | None = None) -> None:
-        """With `neighbours`, text from elsewhere in the prompt and in those of them that are of the document's
-        package is mixed in.
-        """
+        """With `neighbours`, recall searches the prompt and those of them in the document's package."""
         super().__init__(model)
         self._libraries = None if neighbours is None else _Libraries(neighbours, self._encoder)
 
     def nats(self, prompt: FimPrompt, wanted: str) -> float:
-        """Negative log-likelihood of `wanted` at the cursor, the word begun before it included."""
+        """Negative log-likelihood of `wanted` at the cursor, including the part of its first word before the cursor."""
         laid = self._layout.lay_out(prompt, self.model.context - len(wanted.encode()) - 64, heal=True)
         probabilities = (float(probabilities_of(logits)[token]) for token, logits in self._told(laid, wanted))
         return -sum(math.log(max(probability, 1e-12)) for probability in probabilities)
 
     def expected(self, prompt: FimPrompt, wanted: str, document: Document) -> Iterator[Expected]:
-        """What the model and recall each expected of the tokens of `wanted`, given those before each.
+        """What model and recall each expect of the tokens of `wanted`, given those before.
 
         The token that spells the cursor's word again is left out: healing leaves it little choice.
         """
@@ -64,7 +62,7 @@ class RecallCompleter(Completer):
             recall.extend([token])
 
     def _told(self, laid: TokenPrompt, wanted: str) -> Iterator[tuple[int, Logits]]:
-        """The right tokens from the word begun at the cursor on, each with the model's scores before it."""
+        """The correct tokens from the cursor's word on, each with the model's scores before it."""
         logits = self.model.start(laid.tokens)
         for token in self._encoder.tokens(laid.typed.decode(errors="ignore") + wanted):
             yield token, logits
@@ -77,7 +75,7 @@ class RecallCompleter(Completer):
 
 
 class _Libraries:
-    """What stands in the files nearest to a document, as a server would know them."""
+    """The corpus for each document: the files nearest to it, as a server would upload them."""
 
     def __init__(self, documents: Sequence[Document], encoder: TextEncoder) -> None:
         self._encoder = encoder
@@ -87,7 +85,7 @@ class _Libraries:
         self._last: tuple[Document, NgramIndex] | None = None
 
     def beside(self, document: Document) -> NgramIndex:
-        """The tokens of a document's neighbours of its language, nearest paths first."""
+        """The tokens of a document's neighbours in the same language, nearest paths first."""
         if self._last is None or self._last[0] is not document:
             self._last = document, NgramIndex(list(self._chosen(document)))
         return self._last[1]
@@ -104,7 +102,7 @@ class _Libraries:
 
 
 def probabilities_of(logits: Logits) -> Logits:
-    """Scores as probabilities that sum up to 1."""
+    """Convert scores to probabilities, which sum up to 1."""
     probabilities: Logits = np.exp(logits - float(logits.max()))
     probabilities /= probabilities.sum()
     return probabilities

@@ -1,4 +1,4 @@
-"""Documents to train on, stored as JSON lines."""
+"""Stores documents to train on as JSON lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aix_lsp.training.corpus import Document
 
 
 def write(path: Path, documents: Iterable[Document]) -> int:
-    """Write JSON lines, whole or not at all; return how many."""
+    """Write JSON lines atomically; returns the number of documents."""
     count = 0
     draft = path.with_suffix(".part")
     with draft.open("w", encoding="utf-8") as file:
@@ -23,6 +23,6 @@ def write(path: Path, documents: Iterable[Document]) -> int:
 
 
 def load(path: Path) -> list[Document]:
-    """The documents of a file that `write` made."""
+    """The documents in a file written by `write`."""
     with path.open(encoding="utf-8") as file:
         return [Document(**json.loads(line)) for line in file]

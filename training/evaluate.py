@@ -25,13 +25,13 @@ from training.ngram import NgramModel
 log = logging.getLogger(__name__)
 
 _SHARES_CURSORS = {"Python": 300, "TypeScript, JavaScript": 200, "Go, Rust, C, Java": 100}
-_NGRAM_TOKENS = 25_000_000  # of the documents, drawn at random: what 2 GB of memory hold
+_NGRAM_TOKENS = 25_000_000  # of the documents, drawn at random: what fits in 2 GB of memory
 
 
 def compare(work: Path, folders: dict[str, Path], extent: Extent, ngram: bool) -> str:
-    """Evaluate each model as far as it has no figures yet; write them and return the table.
+    """Evaluate each model that has no figures yet; write the figures and return the table.
 
-    Figures lie in `<work>/figures/<name>.json`, or `figures-quick`; delete one to have it made again.
+    Figures are in `<work>/figures/<name>.json`, or in `figures-quick`; delete a file to have it measured again.
     """
     place = work / ("figures" if extent == Extent() else "figures-quick")
     place.mkdir(exist_ok=True)
@@ -48,7 +48,7 @@ def compare(work: Path, folders: dict[str, Path], extent: Extent, ngram: bool) -
 def _figures(
     file: Path, name: str, model: _Loader, documents: Sequence[Document], extent: Extent, recall: bool
 ) -> Figures:
-    """A model's figures from its file; what is not there yet is measured and written, group by group."""
+    """A model's figures from its file; missing ones are measured and written, group by group."""
     known: Figures = json.loads(file.read_text()) if file.exists() else {}
     if all(group in known for group, of in GROUPS.items() if cursors.of_language(documents, *of)):
         return known
@@ -62,7 +62,7 @@ def _figures(
 
 
 def _models(work: Path, folders: dict[str, Path], ngram: bool) -> Iterator[tuple[str, _Loader, bool]]:
-    """(name, model, whether what stands elsewhere is mixed in)."""
+    """(name, model, whether recall is mixed in)."""
     for name, folder in folders.items():
         yield name, _Loader(name, folder, work), False
         yield f"{name}, recall", _Loader(name, folder, work), True
@@ -71,7 +71,8 @@ def _models(work: Path, folders: dict[str, Path], ngram: bool) -> Iterator[tuple
 
 
 def fit_shares(work: Path, folder: Path) -> str:
-    """Recall's shares for a model by the length of the match, and bits a token without, with today's and with these."""
+    """Recall's shares for a model by length of match, and bits per token without, with the current, and with these
+    ones."""
     held = load(work / "heldout.jsonl")
     completer = RecallCompleter(TransformerModel(folder, folder.name), held)
     fitted_on: list[Expected] = []
@@ -95,7 +96,7 @@ def fit_shares(work: Path, folder: Path) -> str:
 
 
 class _Loader:
-    """Loads a model when it is called, so that those with figures need not be."""
+    """Loads a model when called, so that models with complete figures are not loaded."""
 
     def __init__(self, name: str, folder: Path | None, work: Path) -> None:
         self._name, self._folder, self._work = name, folder, work

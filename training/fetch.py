@@ -1,7 +1,7 @@
-"""Brings the packages of `sources.toml` into the work folder, unpacked. Knows nothing of what files hold.
+"""Brings the packages of `sources.toml` into the work folder, unpacked. Does not look into their files.
 
-Packages that the running environment has installed are taken from there; the others come from the registries'
-ordinary clients: pip, npm, apt-get. Nothing of a package is run.
+Packages installed in the running environment are taken from there; the others come from the registries' ordinary
+clients: pip, npm, apt-get. Nothing in a package is run.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from training import licences
 log = logging.getLogger(__name__)
 
 SOURCES = Path(__file__).with_name("sources.toml")
-_SEVERAL = 5  # clients at a time: they mostly wait for the network
+_SEVERAL = 5  # simultaneous clients: they mostly wait for the network
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package as it lies in the work folder: its text is under `<work>/packages/<kind>/<folder>`."""
+    """A package in the work folder: its text is under `<work>/packages/<kind>/<folder>`."""
 
     kind: str
     name: str
@@ -46,7 +46,7 @@ class Package:
 
 
 def read_sources(path: Path = SOURCES) -> tuple[list[Package], dict[str, int], tuple[str, ...]]:
-    """The packages asked for, the cap in bytes of each kind, and the licences allowed."""
+    """The wanted packages, the maximum bytes of each kind, and the permitted licences."""
     table = tomllib.loads(path.read_text())
     found = [Package("stdlib", "python", held_out=False)]
     for kind in ("pypi", "npm", "go", "rust", "debian"):
@@ -56,7 +56,7 @@ def read_sources(path: Path = SOURCES) -> tuple[list[Package], dict[str, int], t
 
 
 def fetch(work: Path) -> list[Package]:
-    """Fetch what is missing; return every package that is there and has an allowed licence."""
+    """Fetch what is missing; returns all packages that are present and have a permitted licence."""
     wanted, _, allowed = read_sources()
     with ThreadPoolExecutor(_SEVERAL) as pool:
         results = pool.map(lambda package: _fetch_one(work, package), wanted)
@@ -148,7 +148,7 @@ def _debian_source(name: str, place: Path, scratch: Path) -> tuple[str, str]:
 
 
 def _source_lists(work: Path) -> list[str]:
-    """Options by which apt-get reads an index of sources made for us; the machine's own stays as it is."""
+    """apt-get options for our own index of source packages; the machine's own index stays untouched."""
     folder = work / "apt"
     lists = folder / "lists"
     options = ["-o", f"Dir::Etc::SourceParts={folder}/parts", "-o", f"Dir::State::Lists={lists}"]
@@ -156,7 +156,7 @@ def _source_lists(work: Path) -> list[str]:
 
 
 def prepare_apt(work: Path) -> None:
-    """Give apt-get an index of Debian's source packages inside the work folder."""
+    """Create an index of Debian's source packages for apt-get in the work folder."""
     parts = work / "apt" / "parts"
     if parts.exists():
         return

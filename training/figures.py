@@ -1,4 +1,4 @@
-"""All figures of several models on the same samples, as data and as a table. Knows no training."""
+"""Computes all figures of several models on the same samples, as data and as a table. Knows no training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from training.completer import RecallCompleter
 
 log = logging.getLogger(__name__)
 
-_REPEATS = 4  # times the same line in a row: a suggestion that goes round in circles
+_REPEATS = 4  # times the same line in a row: the suggestion runs in circles
 _PAIR = re.compile(r"[(\[{]([^()\[\]{}\n]{3,60})[)\]}]")
 
 
@@ -32,9 +32,9 @@ def evaluate(
     known: Figures | None = None,
     keep: Callable[[Figures], None] = lambda figures: None,
 ) -> Figures:
-    """Every figure of one model, and some of its answers; with `recall` as the engine mixes it in.
+    """Every figure of one model, and some of its answers; with `recall` mixed in as in the engine.
 
-    `known` are figures of an evaluation that was ended early; `keep` gets the figures so far after each group.
+    `known` are the figures of an interrupted evaluation; `keep` is called with the figures so far after each group.
     """
     extent = extent or Extent()
     completer = RecallCompleter(model, documents if recall else None)
@@ -97,7 +97,7 @@ def _sample(answer: scores.Answer) -> Figures:
 
 
 def table(all_figures: Sequence[Figures]) -> str:
-    """A Markdown table: one row a figure, one column a model, for each group of languages."""
+    """A Markdown table: one row per figure, one column per model, for each group of languages."""
     rows = ["| | " + " | ".join(str(f["model"]) for f in all_figures) + " |"]
     rows.append("|---" * (len(all_figures) + 1) + "|")
     for group in GROUPS:
@@ -128,13 +128,13 @@ def ended_right(answer: Answer) -> bool:
 
 
 def repeats(answer: Answer) -> bool:
-    """Whether one line stands several times in a row."""
+    """Whether a line occurs several times in a row."""
     lines = [line.strip() for line in answer.completion.text.split("\n") if line.strip()]
     return any(len(set(lines[at : at + _REPEATS])) == 1 for at in range(len(lines) - _REPEATS + 1))
 
 
 def parses(answer: Answer) -> bool | None:
-    """Whether the Python file parses with the suggestion in it; None where that says nothing."""
+    """Whether the Python file parses with the suggestion in it; None if that means nothing."""
     document = answer.cursor.document
     if document.language != "python" or not _parses(document.text):
         return None
@@ -174,7 +174,7 @@ def middle_bits(completer: RecallCompleter, places: Iterable[Cursor], suffix: bo
 
 
 def ended_lines(completer: Completer, places: Iterable[Cursor]) -> float:
-    """Share of one-line middles that the model ends by itself at the line's end, not stopped there by us."""
+    """Share of one-line middles that the model itself ends at the line's end, without being stopped there."""
     ended = [
         completer.complete(c.prompt(), scores.LINE_TOKENS, line=False, document=c.document) for c in places
     ]
@@ -182,9 +182,9 @@ def ended_lines(completer: Completer, places: Iterable[Cursor]) -> float:
 
 
 def in_brackets(documents: Sequence[Document], count: int) -> list[Cursor]:
-    """`count` rests of what stands in a pair of brackets of a line, on whose other side the line goes on.
+    """`count` rests of the content of brackets within a line that continues after the closing bracket.
 
-    Only what follows the cursor tells where they end.
+    Only the text after the cursor tells where they end.
     """
     rng = Random(0)
     found: list[Cursor] = []

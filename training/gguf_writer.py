@@ -16,8 +16,8 @@ from typing import Any
 TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
 
 _PRE_TOKENIZER = "gpt-2"
-"""llama.cpp knows pre-tokenizers by name only. Of those it has, this one comes nearest to the embedded
-model's rule: 8 % more tokens on the Python standard library, which the benchmarks' reports state."""
+"""llama.cpp knows pre-tokenizers by name only. Of these, this is the closest to the embedded model's: 8 % more tokens
+on the Python standard library, as the benchmarks' reports state."""
 
 _BLOCK_NAMES = {
     "input_layernorm": "attn_norm",
@@ -44,13 +44,13 @@ _FIM_TOKENS = {
 def write_gguf(
     folder: Path, out: Path, kind: str = "bf16", context: int = 0, other: Mapping[str, str] | None = None
 ) -> Path:
-    """Write `folder` (config.json, tokenizer.json, *.safetensors) to `out`; matrices become `kind`, or what `other`
-    says for a pattern of llama.cpp's name of them, such as `token_embd` or `blk.[12]?.attn_*`.
+    """Write `folder` (config.json, tokenizer.json, *.safetensors) to `out`. Matrices are written as `kind`, or as the
+    type that `other` has for a pattern of llama.cpp's tensor names, such as `token_embd` or `blk.[12]?.attn_*`.
 
-    `context` (tokens) replaces the model's own context length, so that llama-server cuts no prompt that it
-    counts to be longer than we do; 0 keeps it.
+    `context` (tokens) replaces the model's own context length, so that llama-server does not truncate prompts that have
+    more tokens there than here; 0 keeps it.
 
-    Raises ValueError where the architecture is not Llama's.
+    Raises ValueError if the architecture is not Llama's.
     """
     import gguf
 
@@ -108,7 +108,7 @@ def _write_tokenizer(writer: Any, tokenizer: dict[str, Any], size: int) -> None:
 
 
 def _cuts_digits(tokenizer: dict[str, Any]) -> bool:
-    """Whether text is cut as SmolLM2 does: digits one by one, the rest as GPT-2 does."""
+    """Whether the pre-tokenizer is SmolLM2's: single digits, otherwise like GPT-2."""
     parts = (tokenizer.get("pre_tokenizer") or {}).get("pretokenizers") or []
     return [part["type"] for part in parts] == ["Digits", "ByteLevel"]
 
@@ -138,7 +138,7 @@ def _write_tensors(
 
 
 def _target_name(name: str) -> tuple[str, str]:
-    """llama.cpp's name of a transformers tensor, and its leaf (weight or bias)."""
+    """llama.cpp's name for a transformers tensor, and its leaf (weight or bias)."""
     stem, _, leaf = name.removeprefix("model.").rpartition(".")
     if stem.startswith("layers."):
         _, index, rest = stem.split(".", 2)
@@ -147,7 +147,7 @@ def _target_name(name: str) -> tuple[str, str]:
 
 
 def _interleave(weight: Any, heads: int) -> Any:
-    """From transformers' rotary layout (halves) to ggml's (pairs), head by head."""
+    """Convert transformers' rotary layout (halves) to ggml's (pairs), head by head."""
     half = weight.shape[0] // heads // 2
     return weight.view(heads, 2, half, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
 

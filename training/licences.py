@@ -1,4 +1,4 @@
-"""Reads which licence a package declares in its own metadata. Knows nothing of downloading."""
+"""Reads the licence that a package declares in its metadata. Knows nothing of downloading."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from collections.abc import Sequence
 from importlib.metadata import PackageMetadata
 
-# A package under one of these is left out even where another licence is named beside it: better one too few.
+# A package under one of these is left out even if another licence is named beside it, to be on the safe side.
 _REFUSED = re.compile(
     r"\b(?:A?GPL|LGPL|GNU|MPL|EPL|CDDL|EUPL|SSPL|BUSL|Commons Clause|non-?commercial)", re.I
 )
 
 
 def is_allowed(licence: str, allowed: Sequence[str]) -> bool:
-    """Whether every part of the licence is permissive; of alternatives joined by OR one is enough."""
+    """Whether every part of the licence is permissive; of alternatives joined by OR, one is enough."""
     for alternative in re.split(r"\s+OR\s+|\s/\s", licence):
         known = any(re.search(rf"(?<![A-Za-z]){re.escape(name)}", alternative, re.I) for name in allowed)
         if known and not _REFUSED.search(alternative):
@@ -22,7 +22,7 @@ def is_allowed(licence: str, allowed: Sequence[str]) -> bool:
 
 
 def of_python(metadata: PackageMetadata) -> str:
-    """From `License-Expression`, else the classifiers, else the first line of `License`."""
+    """From `License-Expression`, otherwise the classifiers, otherwise the first line of `License`."""
     expression = metadata.get_all("License-Expression")
     if expression:
         return str(expression[0])
@@ -33,7 +33,7 @@ def of_python(metadata: PackageMetadata) -> str:
 
 
 def of_debian(copyright_file: str) -> str:
-    """The licence of `Files: *` in a machine-readable copyright file, or "" where it isn't one.
+    """The licence of `Files: *` in a machine-readable copyright file, or "" if it isn't one.
 
     Format: "Machine-readable debian/copyright file", version 1.0.
     """

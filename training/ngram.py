@@ -1,4 +1,4 @@
-"""An n-gram model of tokens: the baseline that a neural model of the same data must beat."""
+"""An n-gram model of tokens: the baseline that a neural model trained on the same data must beat."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 class _Counts:
-    """How often which token followed which context of one length; contexts are known by a 64-bit hash."""
+    """How often each token followed each context of one length; contexts are represented by a 64-bit hash."""
 
     def __init__(self, contexts: NDArray[np.uint64], following: NDArray[np.uint64], vocabulary: int) -> None:
-        # A hash takes the upper bits, the token the lower ones: one sort orders both.
+        # The upper bits are the hash, the lower ones the token: one sort orders both.
         self._bits = np.uint64(int(vocabulary - 1).bit_length())
         keys, self._counts = np.unique((contexts << self._bits) | following, return_counts=True)
         self._keys = keys
 
     def after(self, context: np.uint64) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(tokens, counts) that followed a context."""
+        """(tokens, counts) of what followed a context."""
         low = context << self._bits
         first, last = np.searchsorted(self._keys, [low, low + (np.uint64(1) << self._bits)])
         mask = (np.uint64(1) << self._bits) - np.uint64(1)
@@ -90,5 +90,5 @@ def _mix(hashes: NDArray[np.uint64], ids: NDArray[np.uint64]) -> NDArray[np.uint
 
 
 def _short(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The hash cut to 48 bits, so that a token fits beside it."""
+    """The hash truncated to 48 bits, so that a token fits beside it."""
     return hashes >> np.uint64(16)

@@ -1,7 +1,7 @@
 """Prepares a pretrained Llama for training: prunes its vocabulary to code, and adds our special tokens.
 
-Embeddings are a fifth of a model of 135 M parameters, and code needs less than half of the entries; see the table
-of bytes a token in the README.
+Embeddings are a fifth of a model of 135 M parameters, and code needs less than half of the entries; the README has a
+table of bytes per token.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from training.transplant import EMBEDDINGS
 
 log = logging.getLogger(__name__)
 
-# What SmolLM2 has for the same purpose (Allal et al. 2025), or never saw: those begin near nothing.
+# SmolLM2's tokens for the same purpose (Allal et al. 2025), or ones it never saw, whose embeddings are near zero.
 FORMER = {
     vocabulary.END: "<|endoftext|>",
     vocabulary.PREFIX: "<issue_start>",
@@ -33,13 +33,13 @@ FORMER = {
     vocabulary.PAD: "<empty_output>",
     vocabulary.REPOSITORY: "<repo_name>",
 }
-_BATCH = 256  # texts tokenised at a time
+_BATCH = 256  # texts per tokenised batch
 
 
 def prepare(model: Path, texts: Iterable[str], entries: int, out: Path) -> None:
-    """Write the model in `model` with the `entries` tokens that these texts use most to the folder `out`.
+    """Write the model to `out`, with only the `entries` tokens that `texts` use most.
 
-    KeyError where its tokenizer lacks one of the special tokens that ours take the place of.
+    Raises KeyError if its tokenizer lacks one of the special tokens that ours replace.
     """
     weights, shape = export.read_model(model)
     data = json.loads((model / "tokenizer.json").read_text())
@@ -53,7 +53,7 @@ def prepare(model: Path, texts: Iterable[str], entries: int, out: Path) -> None:
 
 
 def split_digits(data: dict[str, Any]) -> None:
-    """Restore what a tokenizer.json that was made from a GGUF lacks: SmolLM2 reads digits one by one."""
+    """Restore what a tokenizer.json made from a GGUF file lacks: SmolLM2 splits digits."""
     data["pre_tokenizer"] = {
         "type": "Sequence",
         "pretokenizers": [
@@ -64,7 +64,7 @@ def split_digits(data: dict[str, Any]) -> None:
 
 
 def count_tokens(data: dict[str, Any], texts: Iterable[str]) -> Counter[int]:
-    """How often each id comes when the tokenizer reads these texts."""
+    """How often the tokenizer produces each id for these texts."""
     tokenizer = _tokenizer(data)
     tokenizer.encode_special_tokens = True
     counts: Counter[int] = Counter()
@@ -75,9 +75,9 @@ def count_tokens(data: dict[str, Any], texts: Iterable[str]) -> Counter[int]:
 
 
 def prune(data: dict[str, Any], counts: Counter[int], entries: int) -> list[int]:
-    """Reduce a byte-level BPE, as tokenizer.json has it, to `entries`; the old id of each new one is returned.
+    """Reduce a byte-level BPE in tokenizer.json's format to `entries`; returns the old id of each new one.
 
-    A token stays with all that its merge is made of, so that it is still reached. Our special tokens come first.
+    A token is kept along with everything that its merges need. Our special tokens come first.
     """
     old: dict[str, int] = data["model"]["vocab"]
     merges = [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in data["model"]["merges"]]
@@ -102,12 +102,12 @@ def prune(data: dict[str, Any], counts: Counter[int], entries: int) -> list[int]
 
 
 def bytes_a_token(data: dict[str, Any], texts: Sequence[str]) -> float:
-    """How much text a token of this tokenizer holds."""
+    """Mean number of bytes per token."""
     return sum(len(text.encode()) for text in texts) / count_tokens(data, texts).total()
 
 
 def _needed(name: str, parts: dict[str, tuple[str, str]]) -> set[str]:
-    """A token and all that it is merged from."""
+    """A token and everything that it is merged from."""
     found, open_ends = {name}, [name]
     while open_ends:
         for part in parts.get(open_ends.pop(), ()):

@@ -1,4 +1,4 @@
-"""The embedded model's own recipe: its shape, its share of each language, its tokens."""
+"""The embedded model's own recipe: its shape, its shares of languages, its tokens."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 VOCABULARY = 8192
-_TOKENIZER_BYTES = 40_000_000  # of text: more of it changes no entry worth having
+_TOKENIZER_BYTES = 40_000_000  # of text: more does not change the entries that matter
 
-# What two CPU cores can feed in some hours.
+# What two CPU cores can train in some hours.
 SHAPE = Shape(vocabulary=VOCABULARY, hidden=320, layers=5, heads=5, kv_heads=1, intermediate=832)
 _SHARES = {
     "python": 1.3,
@@ -39,7 +39,7 @@ _SHARES = {
 }
 RECIPE = Recipe(tokens=64_000_000, shares=_SHARES)
 
-# From the weights of a model that knows some Python: rates nearly as high as anew, and a fall over half of the run.
+# For weights that know some Python: rates nearly as high as for new ones, and a fall over half of the run.
 WARM_RECIPE = Recipe(
     tokens=43_000_000,
     matrix_rate=0.015,
@@ -50,8 +50,8 @@ WARM_RECIPE = Recipe(
     shares=_SHARES,
 )
 
-# To teach a model of more than 100 M parameters, pretrained on trillions of tokens, to fill in the middle. It ends
-# when it is asked to (`python -m training finish`), and can go on from where it was asked.
+# To teach fill-in-the-middle to a model of more than 100 M parameters, pretrained on trillions of tokens. It runs until
+# asked to finish (`python -m training finish`), and can continue from there.
 TAUGHT_PARAMETERS = 50_000_000
 TAUGHT_VOCABULARY = 20_480
 TAUGHT_RECIPE = Recipe(
@@ -70,7 +70,7 @@ TAUGHT_RECIPE = Recipe(
     score_every=500_000,
 )
 
-# For a GPU: the largest whose weights stay below 64 MB in fp16, and a billion tokens. Not run yet.
+# For a GPU: the largest with weights below 64 MB in fp16, and a billion tokens. Not run yet.
 GPU_SHAPE = Shape(vocabulary=VOCABULARY, hidden=512, layers=9, heads=8, kv_heads=2, intermediate=1408)
 GPU_RECIPE = Recipe(
     tokens=1_200_000_000, batch=262_144, micro_batch=65_536, warmup=20_000_000, shares=_SHARES, average=0.99
@@ -79,31 +79,31 @@ GPU_RECIPE = Recipe(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A training run in the folder `work`: anew, or from the weights of the model in `start`.
+    """A training run in the folder `work`: new, or starting from the weights of the model in `start`.
 
-    Runs anew, from a model and with another seed keep their checkpoints apart.
+    New runs, runs from a model, and runs with another seed have separate checkpoints.
     """
 
     work: Path
     start: Path | None = None
     seed: int = 0
-    """Orders the documents: a run that goes on from another's result should see others first."""
+    """Determines the order of the documents: a run from another's result should start with others."""
 
     @property
     def folder(self) -> Path:
-        """Where its checkpoint and log lie."""
+        """The folder of its checkpoint and log."""
         name = "run" if self.start is None else "run-warm"
         return self.work / (f"{name}-{self.seed}" if self.seed else name)
 
     @property
     def tokenizer(self) -> Path:
-        """The folder of its tokenizer: the first model's own, where it knows all that a prompt is made of."""
+        """The folder of its tokenizer: that of the start model if it has all tokens that a prompt needs."""
         if self.start is not None and vocabulary.REPOSITORY in _tokenizer(self.start).get_vocab():
             return self.start
         return self.work / "tokenizer"
 
     def inputs(self) -> Inputs:
-        """What it learns from and is scored on, and the weights that it begins with."""
+        """The training and scoring data, and the initial weights."""
         weights = None
         if self.start is not None:
             weights = read_model(self.start)[0]
@@ -113,9 +113,9 @@ class Run:
         return Inputs(documents, held_out, self.tokenizer, weights)
 
     def train(self, count: int, tokens: int | None = None) -> None:
-        """Train with `count` workers, 0 chooses, or go on with it; `tokens` are seen instead of the recipe's.
+        """Start or resume training with `count` workers (0: automatic), until the recipe's tokens or `tokens` are seen.
 
-        filelock.Timeout where another process trains in the folder already.
+        Raises filelock.Timeout if another process is training in the folder.
         """
         import torch
         from filelock import FileLock
@@ -136,13 +136,13 @@ class Run:
 
 
 def make_tokenizer(work: Path) -> None:
-    """Train it on whole documents, drawn at random, of all languages as the corpus has them."""
+    """Train it on randomly drawn whole documents, with the corpus's mix of languages."""
     trained = train_tokenizer(_sample(work), VOCABULARY)
     save_tokenizer(trained, work / "tokenizer")
 
 
 def prepare_pretrained(work: Path, model: Path, out: Path) -> None:
-    """See `training.pretrained.prepare`; its vocabulary is fitted to the corpus."""
+    """See `training.pretrained.prepare`; the vocabulary is fitted to the corpus."""
     from training import pretrained
 
     pretrained.prepare(model, _sample(work), TAUGHT_VOCABULARY, out)

@@ -10,14 +10,14 @@ from aix_lsp.training.evaluation.cursors import Cursor
 from training.completer import Expected, RecallCompleter
 
 LONGEST = 16
-"""Longer matches share one share."""
+"""Longer matches have a common share."""
 _ROUNDS = 60
 _FEW = 30
-"""So many made-up places, right or wrong as those of one token less, keep a rare length's share near that one's."""
+"""Pseudo-observations that keep a rare length's share close to that of the next shorter length."""
 
 
 def observe(completer: RecallCompleter, places: Iterable[Cursor]) -> list[Expected]:
-    """What was expected of each right token at the cursors, where anything was recalled."""
+    """What model and recall expected of each correct token at the cursors, if there was a match."""
     return [
         expected
         for place in places
@@ -53,7 +53,7 @@ def _responsible(expected: Expected, share: float) -> float:
 
 
 def bits(observed: Sequence[Expected], shares: Shares) -> float:
-    """Bits a token of the right tokens, the two mixed by these shares."""
+    """Bits per correct token, with both mixed by these shares."""
     total = 0.0
     for expected in observed:
         share = shares.of(expected.matched, expected.own)

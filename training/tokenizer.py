@@ -1,4 +1,4 @@
-"""How the embedded model's tokenizer is trained and written."""
+"""Trains and writes the embedded model's tokenizer."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from aix_lsp.training.vocabulary import END, FILE, MIDDLE, PAD, PREFIX, REPOSITO
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-# Line ends with the indentation after them, words with one blank before them, single digits, runs of signs.
-# Identifiers are cut at underscores and humps, so that a cursor inside one leaves few bytes to heal, and its
-# parts are the same tokens in every identifier.
-# It costs nothing: held-out Python has 3.29 bytes a token either way.
+# Line endings with the following indentation, words with one preceding blank, single digits, runs of other characters.
+# Identifiers are split at underscores and humps: a cursor inside one then leaves few bytes to heal, and its parts are
+# the same tokens in every identifier. This costs nothing: held-out Python has 3.29 bytes per token either way.
 SPLIT = (
     r"\n+[ \t]*| ?_*(?:[A-Z]?[a-z]+|[A-Z]+(?![a-z]))| ?_+|[^\W\d_A-Za-z]+| ?\d| ?[^\s\w]+|\s+(?!\S)|\s+|\w"
 )
 
 
 def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
-    """A byte-level BPE of `size` entries; every byte is one of them, so that any text comes back exactly."""
+    """A byte-level BPE with `size` entries, including every byte, so that any text can be reproduced exactly."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -44,7 +43,7 @@ def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, context: int = 2048) -> None:
-    """Write it as `AutoTokenizer.from_pretrained` expects it; `context` are the tokens that its model can read."""
+    """Write it in the format of `AutoTokenizer.from_pretrained`; `context` is the model's context length in tokens."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     about = {

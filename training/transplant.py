@@ -1,4 +1,4 @@
-"""A model's embeddings for another tokenizer: the weights between them stay. Knows no files and no training."""
+"""Replaces a model's embeddings to fit another tokenizer; all other weights stay. Knows no files or training."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ EMBEDDINGS = "model.embed_tokens.weight"
 
 
 def transplant(weights: dict[str, Tensor], old: Tokenizer, new: Tokenizer) -> dict[str, Tensor]:
-    """The weights with embeddings [entries of `new`, hidden] in place of [entries of `old`, hidden].
+    """The weights, with embeddings [entries of `new`, hidden] in place of [entries of `old`, hidden].
 
-    Both are byte-level. An entry that the old tokenizer has, too, keeps its row; another begins as the mean of
-    the rows of those that spell it (Gee et al. 2022, "Fast Vocabulary Transfer"). Training corrects the rest.
-    KeyError where the old one lacks a special token other than the repository's, which begins as a file's.
+    Both are byte-level. An entry that the old tokenizer also has keeps its row; any other starts as the mean of the
+    rows of the tokens that spell it (Gee et al. 2022, "Fast Vocabulary Transfer"). Training corrects the rest. Raises
+    KeyError if the old tokenizer lacks a special token other than the repository's, which starts as that of a file.
     """
     rows, known = weights[EMBEDDINGS], old.get_vocab()
 
