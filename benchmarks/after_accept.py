@@ -1,8 +1,8 @@
 """Measures how long the next suggestion takes after one was accepted, with `prefetch` and without.
 
-`python -m benchmarks.after_accept [--places 100] [--reading-ms 400]`. Cuts files at the starts of lines, asks, waits as
-long as somebody reads, accepts the suggestion, goes to the next line where this one has ended, and asks again. Two
-servers, each with an engine of its own, take turns at every place.
+`python -m benchmarks.after_accept [--places 100] [--reading-ms 400]`. Cuts files at the starts of lines, requests a
+suggestion, waits as long as a person reads, accepts it, goes to the next line if this one has ended, and requests
+again. Two servers, each with its own engine, take turns at every place.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SIDES = ("always", "never")
 
 
 def places(count: int, seed: int) -> Iterator[tuple[str, int]]:
-    """Texts, and where in them the rest of a line is to be written."""
+    """Texts, and the offsets in them at which the rest of a line is to be written."""
     draw = random.Random(seed)
     texts = [script.finished for script in scripts(4000, seed)]
     for _ in range(count):
@@ -42,7 +42,7 @@ def places(count: int, seed: int) -> Iterator[tuple[str, int]]:
 
 
 async def next_after(editor: Editor, text: str, cursor: int, reading_s: float) -> float | None:
-    """Milliseconds to the suggestion that follows an accepted one; None where there is none or nothing follows."""
+    """Milliseconds to the suggestion that follows an accepted one; None if there is none to accept, or none follows."""
     buffer = editor.open(None, text)
     try:
         buffer.move(cursor)

@@ -1,7 +1,7 @@
-"""Suggestions a second with many clients typing: ours, llama-server with as many slots, transformers.
+"""Measures suggestions per second with many clients typing: ours, llama-server with as many slots, transformers.
 
-`python -m benchmarks.clients [--llama-server PATH]`. Every client types its own file and asks again as soon
-as it is answered, in one piece, for the same windows and the same number of tokens everywhere. Contenders take
+`python -m benchmarks.clients [--llama-server PATH]`. Every client types its own file and sends its next request as soon
+as it is answered. All contenders get the same windows, generate the same number of tokens without streaming, and take
 turns.
 """
 
@@ -33,11 +33,11 @@ from tests.client.own_engine import OwnEngine, completion_body, own_engine
 from training.gguf_writer import write_gguf
 
 TOKENS = 16
-"""Tokens a suggestion: about a line of code."""
+"""Tokens per suggestion: about a line of code."""
 
 
 class Contender(Protocol):
-    """Something that completes code for several clients."""
+    """A server or library that completes code for several clients."""
 
     name: str
 
@@ -64,7 +64,7 @@ class Ours:
 
 @dataclass
 class Score:
-    """What a contender did in one measurement."""
+    """A contender's result in one measurement."""
 
     suggestions: int = 0
     tokens: int = 0
@@ -72,13 +72,13 @@ class Score:
 
     @property
     def rate(self) -> float:
-        """Suggestions a second."""
+        """Suggestions per second."""
         return self.suggestions / self.seconds
 
 
 @dataclass
 class Typing:
-    """One client's prompts, key after key, round and round."""
+    """One client's prompts, keystroke by keystroke, repeated endlessly."""
 
     prompts: list[FimPrompt]
     at: int = 0
@@ -90,7 +90,7 @@ class Typing:
 
 @dataclass
 class Table:
-    """Scores by number of clients and contender."""
+    """Scores by number of clients and by contender."""
 
     scores: dict[int, dict[str, list[Score]]] = field(default_factory=dict)
 
@@ -115,7 +115,7 @@ class Table:
 
 
 def typing_of(script: Script) -> Typing:
-    """The prompts of everything that is typed in a script."""
+    """The prompts of all keystrokes in a script."""
     buffer = Buffer("", script.beginning(), "python")
     windows = Windows()
     return Typing(
@@ -128,7 +128,7 @@ def typing_of(script: Script) -> Typing:
 
 
 async def measure(contender: Contender, typings: Sequence[Typing], seconds: float) -> Score:
-    """All clients at once, each asking anew when answered, for so long."""
+    """All clients at once for `seconds`, each sending its next request when answered."""
     score = Score()
     began = time.perf_counter()
 
@@ -144,7 +144,7 @@ async def measure(contender: Contender, typings: Sequence[Typing], seconds: floa
 
 
 async def run(options: argparse.Namespace) -> Table:
-    """All contenders in turns; a first short turn warms each up and does not count."""
+    """All contenders in turns; a short first turn warms each up and does not count."""
     table = Table()
     typings = [typing_of(script) for script in one_each(max(options.clients))]
     async with AsyncExitStack() as stack:

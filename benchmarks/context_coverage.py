@@ -1,7 +1,7 @@
 """Measures what each source of context contributes, without a model: `python -m benchmarks.context_coverage FOLDER …`.
 
-At places drawn from each folder's files three lines are hidden. Of the names in them that the window around the
-place does not hold, how many does the context hold? Each source alone, all of them, and all but each.
+Three lines are hidden at places drawn from each folder's files. Of the names in them that the window around the place
+does not contain, how many does the context contain? For each source alone, all of them, and all but each.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Hidden:
 
     query: Query
     hidden: frozenset[str]
-    """Names in the hidden lines that do not stand around them."""
+    """Names in the hidden lines that do not occur around them."""
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
     )
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--places", type=int, default=300, help="in each folder")
-    parser.add_argument("--chars", type=int, default=2600, help="of context; 2.6 are reckoned for a token")
+    parser.add_argument("--chars", type=int, default=2600, help="characters; a token counts as 2.6")
     arguments = parser.parse_args()
     wanted, held, lengths = 0, defaultdict[str, int](int), defaultdict[str, int](int)
     for folder in arguments.folders:
@@ -67,14 +67,14 @@ def main() -> None:
 
 
 def variants(found: Sequence[Snippet]) -> dict[str, list[Snippet]]:
-    """The pieces of all sources, of each alone, and of all but each."""
+    """The excerpts of all sources, of each alone, and of all but each."""
     alone = {f"{name} alone": [p for p in found if p.source == name] for name in SEARCHES}
     without = {f"all but {name}": [p for p in found if p.source != name] for name in SEARCHES}
     return {"all": list(found)} | alone | without
 
 
 def searched(root: Path, places: int) -> Iterator[tuple[Hidden, list[Snippet]]]:
-    """Places of a folder's files, and what the sources find there."""
+    """Places in a folder's files, and what the sources find for them."""
     with tempfile.TemporaryDirectory(prefix="aix-coverage-") as folder:
         store = Store(Path(folder) / "index.db")
         try:
@@ -88,7 +88,7 @@ def searched(root: Path, places: int) -> Iterator[tuple[Hidden, list[Snippet]]]:
 
 
 def drawn(root: Path, paths: Sequence[str], places: int) -> Iterator[Hidden]:
-    """Places at whose hidden lines there is something to be known from elsewhere."""
+    """Places whose hidden lines use names that only other files can provide."""
     draw, found = random.Random(1), 0
     for _ in range(50 * places):
         if found == places:
@@ -114,7 +114,7 @@ def _place(path: str, lines: list[str], draw: random.Random) -> Hidden | None:
 
 
 def _names(lines: list[str], at: int, path: str) -> set[str]:
-    """The names that code uses in the hidden lines; words of comments and strings are none."""
+    """The names that code uses in the hidden lines, without words in comments and strings."""
     hidden = "\n".join(lines[at : at + _HIDDEN_LINES])
     tree = parse("\n".join(lines).encode(), indexed_language(path))
     if tree is None:

@@ -1,8 +1,8 @@
-"""Measures the cost of searching a large workspace: `python -m benchmarks.context_index` (100,000 files; `--files`
-for fewer).
+"""Measures the cost of indexing and searching a large workspace: `python -m benchmarks.context_index` (100,000 files;
+`--files` for fewer).
 
-A tree of made-up Python is indexed by the searcher of the real server. Its time stands beside that of only reading
-the same files once, the index's size beside theirs, and the event loop's pauses while indexing beside those before.
+The real server's searcher indexes a tree of generated Python. Its time is compared with that of only reading the same
+files once, the index's size with theirs, and the event loop's delays while indexing with those before.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ class Report:
     builder_peak_mib: float
     searcher_mib: float
     again_s: float
-    """When nothing has changed."""
+    """If nothing has changed."""
     gather_p50_ms: float
     gather_p95_ms: float
     gather_while_indexing_p95_ms: float
     pause_p99_ms: float
-    """Of the event loop, while nothing is indexed."""
+    """Of the event loop, while nothing is being indexed."""
     pause_while_indexing_p99_ms: float
 
 
@@ -129,7 +129,7 @@ class Building:
         self._searcher = IndexClient(lambda folder, done, of: None, self._done.set)
 
     async def run(self, gathered: list[float], texts: list[Path]) -> None:
-        """Index, with a search now and then, whose times go to `gathered`."""
+        """Index, with an occasional search, whose times are added to `gathered`."""
         start = time.perf_counter()
         self._searcher.open(self.root, [])
         draw = random.Random(1)
@@ -159,7 +159,7 @@ class Building:
         return 1000 * (time.perf_counter() - start)
 
     def searcher_mib(self) -> float:
-        """Resident memory of the process that stays."""
+        """Resident memory of the permanent process."""
         return sum(child.memory_info().rss for child in psutil.Process().children()) / 2**20
 
     async def close(self) -> None:
@@ -177,7 +177,7 @@ class Building:
 
 
 def write_tree(root: Path, files: int) -> list[Path]:
-    """Modules of a few functions and a class each, whose names come from one vocabulary, some of them rare."""
+    """Modules with a few functions and a class each; their names come from one vocabulary, some of them rare."""
     draw = random.Random(0)
     vocabulary = [f"{a}_{b}" for a in _words(draw, 60) for b in _words(draw, 200)]
     written = []
@@ -207,7 +207,7 @@ def _words(draw: random.Random, count: int) -> list[str]:
 
 
 def _read_all(texts: list[Path]) -> float:
-    """Processor seconds of only reading the files; they have just been written, so that no disk is waited for."""
+    """Processor seconds of only reading the files, which have just been written, so that no disk is waited for."""
     start = time.process_time()
     for path in texts:
         path.read_bytes()
@@ -215,7 +215,7 @@ def _read_all(texts: list[Path]) -> float:
 
 
 async def _pauses(work: object) -> list[float]:
-    """How late the event loop wakes up, in ms, while `work` goes on."""
+    """How late the event loop wakes up, in ms, while `work` runs."""
     task = asyncio.ensure_future(work)  # type: ignore[call-overload]
     late: list[float] = []
     while not task.done():

@@ -1,4 +1,4 @@
-"""Pictures of the page at / of a team's server, wide and on a phone, with some users typing meanwhile.
+"""Takes screenshots of a team server's page at /, wide and on a phone, while some users type.
 
 `python -m benchmarks.dashboard [--out docs/pictures] [--seconds 120]`. Needs chromium in PATH.
 """
@@ -19,11 +19,11 @@ from tests.serve.server import ADMIN, Server, serving
 
 SIZES = {"dashboard": "1200,900", "dashboard-phone": "390,1640"}
 USERS = {"ann": 1.0, "bob": 0.6, "eve": 0.3, "nightly": 3.0}
-"""Requests a second of each."""
+"""Requests per second of each user."""
 
 
 async def typing(server: Server, token: str, rate: float, priority: int) -> None:
-    """Ask for suggestions in growing texts; some are given up."""
+    """Request suggestions in growing texts, and cancel some requests."""
     draw, texts = random.Random(token), [script.finished for script in scripts(50)]
     async with server.session(token) as session:
         while True:
@@ -52,7 +52,7 @@ async def typing(server: Server, token: str, rate: float, priority: int) -> None
 
 
 async def take(browser: str, url: str, size: str, file: Path, seconds: float) -> None:
-    """A picture after so many seconds of looking; the browser's own time runs faster."""
+    """Take a screenshot after `seconds` of watching, which the browser's virtual time shortens."""
     process = await asyncio.create_subprocess_exec(
         *(
             browser,
@@ -79,7 +79,7 @@ async def pictures(browser: str, out: Path, seconds: float) -> None:
             asyncio.create_task(typing(server, tokens[name], rate, 3 if name == "nightly" else 1))
             for name, rate in USERS.items()
         ]
-        await asyncio.sleep(10)  # for the figures of a minute to be of something
+        await asyncio.sleep(10)  # to have a minute's figures
         url = f"{server.url}/#{ADMIN}"
         await asyncio.gather(
             *(take(browser, url, size, out / f"{name}.png", seconds) for name, size in SIZES.items())

@@ -1,7 +1,7 @@
 """`make demo`: the real server, the real engine and the embedded model, at work in the terminal.
 
-It starts the server over stdio as an editor does, opens benchmarks/data/ledger.py, types into it with a
-person's rhythm, and shows the suggestions as they stream in. Exit status 0 only if some came from the model.
+Starts the server over stdio as an editor does, opens benchmarks/data/ledger.py, types into it with a person's rhythm,
+and shows the suggestions as they stream in. Exit status 0 only if some came from the model.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from tests.client.typist import Typist
 SOURCE = Path(__file__).parent / "data" / "ledger.py"
 
 LEAST_ACCEPTED = 6
-"""Characters that a suggestion must save before a person reaches for Tab."""
+"""Characters that a suggestion must save before a person presses Tab."""
 
 PATIENCE_S = 1.5
-"""How long a person waits for the end of a suggestion that looks right so far."""
+"""Seconds that a person waits for the end of a suggestion that looks right so far."""
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Something that a person sets out to type, right after a place in the file."""
+    """A text that a person intends to type, after a given place in the file."""
 
     after: str
     goal: str
@@ -69,7 +69,7 @@ STRETCHES = (
 
 
 class Demo:
-    """Types the stretches and shows what comes."""
+    """Types the stretches and shows the suggestions."""
 
     def __init__(self, editor: Editor, screen: Screen) -> None:
         self.editor = editor
@@ -83,7 +83,7 @@ class Demo:
         return [await self._stretch(stretch) for stretch in STRETCHES]
 
     async def _stretch(self, stretch: Stretch) -> Outcome:
-        """Type one stretch; Tab wherever the suggestion is what the person had in mind."""
+        """Type one stretch, with Tab wherever the suggestion is what the person had in mind."""
         self.buffer.move(self.buffer.find(stretch.after, after=True))
         typist = Typist(self.buffer, stretch.goal, auto_close=False)
         typing = GhostTyping(self.editor, self.buffer)
@@ -133,7 +133,7 @@ class Demo:
         self.footer.append(figures(stroke, label, text, self.screen))
 
     async def _watch(self, typing: GhostTyping, seconds: float) -> None:
-        """Let time pass, showing the ghost text as it grows."""
+        """Wait, showing the ghost text as it grows."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.view.ghost = typing.shown()
@@ -142,7 +142,7 @@ class Demo:
 
 
 def wanted(ghost: str, remaining: str) -> int:
-    """How many characters of a suggestion a person takes: what was going to be typed, in whole words."""
+    """How many characters of a suggestion a person accepts: those that were going to be typed, in whole words."""
     same = 0
     while same < min(len(ghost), len(remaining)) and ghost[same] == remaining[same]:
         same += 1
@@ -154,7 +154,7 @@ def wanted(ghost: str, remaining: str) -> int:
 
 
 class Loading:
-    """Shows how far the engine is, and for how long it has been at it."""
+    """Shows the engine's loading progress, and the time that it has taken."""
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
@@ -194,7 +194,7 @@ async def load(editor: Editor, screen: Screen) -> None:
 
 
 async def demo(screen: Screen, home: Path) -> int:
-    """Run all of it; returns the exit status."""
+    """Run the whole demo; returns the exit status."""
     style = screen.style
     screen.say(
         f"{style.bold}aix-lsp{style.reset}: the real server, engine and model; nothing is downloaded.\n"

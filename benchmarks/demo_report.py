@@ -1,4 +1,4 @@
-"""The demo's figures as text: one line a suggestion, and what all of them come to."""
+"""The demo's figures as text: one line per suggestion, and a summary."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.client.ghost import Keystroke
 
 @dataclass
 class Outcome:
-    """What one stretch brought."""
+    """The result of one stretch."""
 
     strokes: list[Keystroke] = field(default_factory=list)
     typed: int = 0
-    """Characters that were typed by hand."""
+    """Characters typed by hand."""
     accepted: int = 0
-    """Characters that came by Tab."""
+    """Characters accepted with Tab."""
     tabs: int = 0
 
     @property
@@ -29,14 +29,14 @@ class Outcome:
 
 
 def header(screen: Screen) -> str:
-    """The names of the columns that `figures` fills."""
+    """The headings of the columns that `figures` fills."""
     style = screen.style
     columns = f"{'first text':>11}{'all':>8}{'prompt':>9}{'computed':>10}{'reused':>8}"
     return f"{style.dim}{'':9}{'suggestion':{text_width(screen)}}{columns}{style.reset}"
 
 
 def figures(stroke: Keystroke, label: str, text: str, screen: Screen) -> str:
-    """One suggestion: what was taken of it, when it came, and what its prompt cost."""
+    """One suggestion: the accepted text, when it came, and what its prompt cost."""
     style, data = screen.style, stroke.data
     width = text_width(screen)
     shown = text.strip().replace("\n", "⏎")
@@ -60,7 +60,7 @@ def text_width(screen: Screen) -> int:
 
 
 def summary(outcomes: Sequence[Outcome], engine: Mapping[str, float], screen: Screen) -> list[str]:
-    """What all suggestions come to; `engine` is its metrics."""
+    """A summary of all suggestions; `engine` are its metrics."""
     strokes = [stroke for outcome in outcomes for stroke in outcome.suggested]
     model = [stroke for stroke in strokes if stroke.data.get("source") == "model"]
     typed = sum(outcome.typed for outcome in outcomes)

@@ -1,6 +1,6 @@
 """Measures the cost of an edit in documents of any shape: `python -m benchmarks.documents`.
 
-From the client's position to the new snapshot, without the parsing of the message.
+From the client's position to the new snapshot, without parsing the message.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SHAPES: dict[str, tuple[str, int, int]] = {
 
 
 def milliseconds(text: str, line: int, character: int, typed: str, encoding: Encoding) -> list[float]:
-    """Time of each edit of a run of typing at one place."""
+    """The time of each edit while typing at one place."""
     store = DocumentStore(Workspace(), encoding)
     store.open("file:///a.py", "python", 1, text)
     taken = []
@@ -43,7 +43,7 @@ def main() -> None:
         for encoding in ENCODINGS:
             for typed in ("y", "\n"):
                 if typed == "\n" and line == 0:
-                    continue  # the line would not stay a megabyte long
+                    continue  # the line would not remain a megabyte long
                 taken = milliseconds(text, line, character, typed, encoding)
                 p50, p95 = percentile(taken, 50), percentile(taken, 95)
                 print(f"{name:26} {encoding:8} {typed!r:6} {p50:8.3f} {p95:8.3f}")

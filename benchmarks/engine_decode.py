@@ -1,8 +1,7 @@
-"""Measures how fast the runner decodes and prefills, against transformers' generate and llama.cpp, as ratios in one
-run.
+"""Measures the runner's decoding and prefill speed relative to transformers' generate and llama.cpp.
 
-`python -m benchmarks.engine_decode [--llama-server PATH] [--json]`. Contenders take turns, a few tokens
-each, so that whatever else the machine does meets all of them alike; ratios are medians over the rounds.
+`python -m benchmarks.engine_decode [--llama-server PATH] [--json]`. Contenders take turns, a few tokens each, so that
+the machine's other work affects all of them alike; ratios are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ PROMPT_TOKENS = 512
 
 @dataclass(frozen=True)
 class Speed:
-    """Tokens a second, of the prompt and of what is generated after it."""
+    """Tokens per second, for the prompt and for the text generated after it."""
 
     prefill: float
     decode: float
 
 
 Contender = Callable[[list[int], int], Awaitable[Speed]]
-"""From a prompt and a number of tokens to generate to speeds."""
+"""From a prompt and a number of tokens to generate to the speeds."""
 
 
 @dataclass
@@ -52,7 +51,7 @@ class Figures:
 
 
 def ours(folder: Path, dtype: str, threads: int) -> Contender:
-    """Our runner on one stream, sampling included."""
+    """Our runner with a single sequence, including sampling."""
     from aix_lsp.engine.model.loader import load
     from aix_lsp.engine.options import EngineOptions
     from aix_lsp.engine.step import Row
@@ -104,10 +103,10 @@ def generate(folder: Path, dtype: str, threads: int) -> Contender:
 
 
 class TokenServer(LlamaServer):
-    """llama-server asked for plain continuations of token ids."""
+    """llama-server, used for plain continuations of token ids."""
 
     async def run(self, prompt: list[int], count: int) -> Speed:
-        """Speeds as it measures them itself, without HTTP."""
+        """The speeds that it measures itself, without HTTP."""
         body = {
             "prompt": prompt,
             "n_predict": count,
@@ -139,7 +138,7 @@ async def measure(
 
 
 def ratio(figures: dict[str, Figures], what: str, first: str, second: str) -> float | None:
-    """Median over the rounds of first / second; None where one did not run."""
+    """Median over the rounds of first / second; None if one of them did not run."""
     if first not in figures or second not in figures:
         return None
     pairs = zip(figures[first].rounds, figures[second].rounds, strict=True)
@@ -156,13 +155,13 @@ GOALS = (
     ("365M", "prefill", "ours bfloat16", "llama.cpp bf16", 1.5),
     ("365M", "prefill", "ours int8", "llama.cpp q8_0", None),
 )
-"""Model, figure, whose, against whom, goal."""
+"""Model, figure, contender, its reference, goal."""
 
 
 async def model_figures(
     name: str, folder: Path, options: argparse.Namespace, work: Path
 ) -> dict[str, Figures]:
-    """Every contender on one model."""
+    """All contenders on one model."""
     peer_dtype = "float32" if name == "embedded" else "bfloat16"
     contenders: dict[str, Contender] = {}
     async with AsyncExitStack() as stack:

@@ -1,8 +1,8 @@
-"""How long /health takes while the engine is sent the largest bodies: `python -m benchmarks.engine_health`.
+"""Measures how long /health takes while the engine receives the largest bodies: `python -m benchmarks.engine_health`.
 
-Four bodies at once, of each kind in turn, from processes of their own; /health is asked all the while on a connection
-of its own. What counts is the worst answer. With `--first` (as root) the engine and the one who asks come before all
-other processes, so that a busy machine adds nothing.
+Separate processes send four bodies at once, of each kind in turn, while /health is requested continuously on a separate
+connection. The worst answer counts. With `--first` (as root), the engine and the client of /health have priority over
+all other processes, so that a busy machine adds nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PAUSE_S = 0.005
 
 
 def main() -> None:
-    """Print the worst and the usual answer for each kind of body."""
+    """Print the worst and the typical answer for each kind of body."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--first", action="store_true")
@@ -74,7 +74,7 @@ async def _measure(times: int, first: bool) -> None:
 
 
 def _parsing(kind: str) -> float:
-    """Seconds of processor time that one body takes to parse, during most of which nothing else runs."""
+    """Seconds of processor time to parse one body, for most of which nothing else runs."""
     body, began = BODIES[kind].encode(), time.thread_time()
     with suppress(BadField):
         (parse_texts if kind == "corpus" else parse)(body)

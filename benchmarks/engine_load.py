@@ -1,7 +1,7 @@
 """Measures the engine's overhead beside the model's steps, with many streams running: scheduling, cancelling, memory.
 
-`python -m benchmarks.engine_load [--streams 16]`. Figures are the engine's own metrics over two phases: streams
-that run to their end, and streams that are closed at random points. Exit status 1 where a goal is missed.
+`python -m benchmarks.engine_load [--streams 16]`. Figures are the engine's own metrics over two phases: streams that
+run to their end, and streams that are closed at random points. Exit status 1 if a goal is missed.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from benchmarks.scripts import scripts
 from tests.client.own_engine import OwnEngine, completion_body, own_engine
 
 TOKENS = 96
-"""Of each stream that runs to its end."""
+"""Tokens of each stream that runs to its end."""
 ROUNDS = 4
-"""How many of those each client asks for, one after the other."""
+"""Successive streams of each client."""
 
 Metrics = Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure with its goal, where there is one: at most so much."""
+    """One figure, and its goal if there is one: an upper limit."""
 
     name: str
     value: float
@@ -47,23 +47,23 @@ class Figure:
 
 
 def mean(before: Metrics, after: Metrics, name: str) -> float:
-    """The mean of what a histogram took in between two readings."""
+    """The mean of a histogram's observations between two readings."""
     count = after[f"aix_{name}_count"] - before[f"aix_{name}_count"]
     return (after[f"aix_{name}_sum"] - before[f"aix_{name}_sum"]) / count if count else float("nan")
 
 
 def quantile(before: Metrics, after: Metrics, name: str, share: float) -> float:
-    """The least upper bound of a histogram's buckets that holds `share` of what came in between."""
+    """The lowest bucket bound of a histogram that covers `share` of the observations between two readings."""
     head = f'aix_{name}_bucket{{le="'
     count = after[f"aix_{name}_count"] - before[f"aix_{name}_count"]
-    for key, value in after.items():  # as written: by rising bounds
+    for key, value in after.items():  # in the order of output: by rising bounds
         if key.startswith(head) and value - before.get(key, 0.0) >= share * count:
             return float(key.removeprefix(head).removesuffix('"}'))
     return float("nan")
 
 
 async def run_whole(engine: OwnEngine, streams: int, texts: list[str]) -> None:
-    """As many streams at once, each to its last token."""
+    """Run `streams` clients at once, each stream to its last token."""
 
     async def one(number: int) -> None:
         text = texts[number % len(texts)]
@@ -76,7 +76,7 @@ async def run_whole(engine: OwnEngine, streams: int, texts: list[str]) -> None:
 
 
 async def run_cancelled(engine: OwnEngine, streams: int, texts: list[str], each: int) -> None:
-    """As many streams at once, each closed after a few events, `each` times over."""
+    """Run `streams` clients at once, each closing `each` streams after a few events."""
 
     async def one(number: int) -> None:
         draw = random.Random(number)

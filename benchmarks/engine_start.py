@@ -1,8 +1,8 @@
-"""Measures an engine's start with a model: seconds until it is ready, processor time, memory.
+"""Measures how an engine starts with a model: seconds until it is ready, processor time, memory.
 
 `python -m benchmarks.engine_start [MODEL ...] [--starts 2] [--json]`. Each model gets a fresh home: its first start
-prepares it, the later ones find it prepared. The files are read once before, so that no start waits for the disk.
-Memory is looked at when the engine is ready, and again after 20 suggestions.
+prepares it, later ones use the prepared model. The files are read once before, so that no start waits for the disk.
+Memory is measured when the engine is ready, and again after 20 suggestions.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """MiB: resident, resident with shared pages by the share, and what belongs to no file."""
+    """MiB: resident, proportional share of resident, and not backed by a file."""
 
     rss: float
     pss: float
@@ -40,7 +40,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One start. `ready_s` on the wall, `cpu_s` of the processor until then; `peak` MiB resident at most until then."""
+    """One start: `ready_s` is wall time, `cpu_s` processor time until then, `peak` the most resident MiB until then."""
 
     model: str
     number: int
@@ -67,7 +67,7 @@ _HEADER = (
 
 
 def measure(model: str, starts: int) -> Iterator[Start]:
-    """Start an engine with the model some times in one fresh home."""
+    """Start an engine with the model `starts` times in one fresh home."""
     with tempfile.TemporaryDirectory(prefix="aix-") as home:
         for number in range(1, starts + 1):
             yield _start(model, number, Path(home))
@@ -113,13 +113,13 @@ def _peak(pid: int) -> float:
 
 
 def _field(file: Path, name: str) -> float:
-    """MiB of a field that /proc gives in kB."""
+    """A field that /proc gives in kB, in MiB."""
     line = next(line for line in file.read_text().splitlines() if line.startswith(f"{name}:"))
     return int(line.split()[1]) / 1024
 
 
 def _suggest(url: str) -> None:
-    """Ask for suggestions in this very file, as an editor would while its user types."""
+    """Request suggestions in this very file, as an editor would while its user types."""
     text = _SOURCE.read_text()
     for at in range(len(text) // 2, len(text) // 2 + _SUGGESTIONS):
         asked = {"prompt": text[:at], "suffix": text[at:], "max_tokens": 16, "temperature": 0}
@@ -142,7 +142,7 @@ def _warm(model: str) -> None:
 
 
 def main() -> int:
-    """Run it."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

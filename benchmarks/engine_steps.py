@@ -1,8 +1,8 @@
-"""Measures what planning a step and processing its tokens costs, without a model: the engine's Python beside the
+"""Measures the cost of planning a step and processing its tokens, without a model: the engine's Python code beside the
 forward pass.
 
 `python -m benchmarks.engine_steps [--streams 16] [--profile]`. The runner answers at once with tokens of real text;
-requests, recall, drafts, stops and texts are the real ones. Exit status 1 where the goal is missed.
+requests, recall, drafts, stops and texts are the real ones. Exit status 1 if the goal is missed.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from tests.engine.tokenizers_for_tests import embedded
 
 GOAL_MS = 0.5
 _TOKENS = 128
-"""Of each stream."""
+"""Tokens of each stream."""
 
 
 class TextRunner:
-    """Writes what stands in a text, whatever it is asked; every eighth token is another, so that drafts fail too."""
+    """Generates a fixed text, whatever the prompt; every eighth token differs from it, so that drafts also fail."""
 
     def __init__(self, tokens: Sequence[int], vocab: int) -> None:
         self.page_size = 16
@@ -43,10 +43,10 @@ class TextRunner:
         self.context_length = 4096
         self._tokens = tokens
         self.took_s = 0.0
-        """Processor time of this stand-in, which is no part of what is measured."""
+        """Processor time of this stand-in, which is not part of the measurement."""
 
     def release(self, runs: Sequence[tuple[int, int]]) -> int:
-        """There is nothing to give back."""
+        """There is nothing to release."""
         return 0
 
     def copy_page(self, source: int, target: int, tokens: int) -> None:
@@ -69,7 +69,7 @@ class TextRunner:
 
 
 def measure(streams: int, rounds: int, profile: bool) -> list[float]:
-    """Milliseconds of processor time of each full step that only decodes; others on the machine count less so."""
+    """Milliseconds of processor time of each full step that only decodes; other programs hardly affect it."""
     texts = [script.finished for script in scripts(200)]
     tokenizer = embedded()
     runner = TextRunner([], tokenizer.vocab_size)

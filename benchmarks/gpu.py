@@ -1,7 +1,7 @@
-"""Decoding on a GPU: one stream against the time its bytes take, 64 streams against transformers.
+"""Measures decoding on a GPU: one stream against the time to read the weights, 64 streams against transformers.
 
-`python -m benchmarks.gpu` on a machine with CUDA; elsewhere it says so and leaves with status 2. `--device cpu
---layers 2` tries the command itself.
+`python -m benchmarks.gpu` on a machine with CUDA; elsewhere, it says so and exits with status 2. `--device cpu
+--layers 2` tries out the command itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RATE_GOAL = 3.0
 
 
 def bandwidth(device: str) -> float:
-    """Bytes a second that this device reads and writes when it copies a tensor."""
+    """Bytes per second that this device reads and writes when it copies a tensor."""
     import torch
 
     source = torch.empty(1 << (30 if device == "cuda" else 26), dtype=torch.uint8, device=device)
@@ -48,14 +48,14 @@ def synchronize(device: str) -> None:
 
 
 def prompts(streams: int) -> list[list[int]]:
-    """Different prompts of one length, so that nothing can be shared."""
+    """Different prompts of the same length, so that nothing can be shared."""
     return [
         [6 + (at * 7919 + stream * 104729) % 7994 for at in range(PROMPT_TOKENS)] for stream in range(streams)
     ]
 
 
 def one_stream(model: Any, tokens: int) -> float:
-    """Median seconds a token of our runner, sampling included."""
+    """Median seconds per token of our runner, including sampling."""
     from aix_lsp.engine.step import Row
 
     runner, prompt = model.runner, prompts(1)[0]
@@ -70,7 +70,7 @@ def one_stream(model: Any, tokens: int) -> float:
 
 
 class Counted:
-    """An Output of the engine that only counts."""
+    """An `Output` that only counts tokens."""
 
     allowed = None
 
@@ -87,7 +87,7 @@ class Counted:
 
 
 async def ours(model: Any, streams: int, tokens: int) -> float:
-    """Tokens a second of our engine, scheduler and prompts included."""
+    """Tokens per second of our engine, including scheduling and prompts."""
     from aix_lsp.engine.engine import Engine
     from aix_lsp.engine.scheduling.schedule import StepLimits
     from aix_lsp.engine.scheduling.sequence import Request, Sequence
@@ -109,7 +109,7 @@ async def ours(model: Any, streams: int, tokens: int) -> float:
 
 
 def generate(model: Any, streams: int, tokens: int) -> float:
-    """Tokens a second of transformers' generate on all prompts as one batch."""
+    """Tokens per second of transformers' generate with all prompts as one batch."""
     import torch
 
     ids = torch.tensor(prompts(streams), device=model.device)
@@ -126,7 +126,7 @@ def generate(model: Any, streams: int, tokens: int) -> float:
 
 
 def continuous_batching(model: Any, streams: int, tokens: int) -> float:
-    """Tokens a second of transformers' continuous batching."""
+    """Tokens per second of transformers' continuous batching."""
     from transformers import GenerationConfig
 
     config = GenerationConfig(max_new_tokens=tokens, do_sample=False, eos_token_id=-1, pad_token_id=0)
@@ -136,7 +136,7 @@ def continuous_batching(model: Any, streams: int, tokens: int) -> float:
 
 
 def measure(folder: Path, device: str, streams: int, tokens: int) -> list[str]:
-    """The figures as rows of text. Each runs twice, and the first time does not count."""
+    """The figures as lines of text. Each is measured twice; the first time does not count."""
     import torch
     from transformers import AutoModelForCausalLM
 

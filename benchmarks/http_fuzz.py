@@ -1,8 +1,8 @@
 """Fuzzes the engine's HTTP interface: any input gets an answer, and the engine keeps serving.
 
 `python -m benchmarks.http_fuzz [--requests 10000] [--parallel 8] [--seed 1] [-- engine's arguments]`. Each request gets
-exactly one answer, never 5xx; at the end nothing is held, memory has not grown, and the process ends when told.
-Exit status 1 otherwise, with what was sent.
+exactly one answer, never 5xx; at the end no page is held, memory has not grown, and the process exits when told to.
+Otherwise, prints the offending input and exits with status 1.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from benchmarks.machine import announce
 from tests.client.own_engine import OwnEngine, own_engine
 
 GROWTH = 0.10
-"""How much the process may have grown in the run's last three quarters."""
-_ENOUGH = 5000  # requests, for memory to be judged: a quarter of fewer does not fill the KV pool
+"""How much the process may grow during the last three quarters of the run."""
+_ENOUGH = 5000  # requests that memory can be judged by: a quarter of fewer does not fill the KV pool
 _ANSWER_S, _STATUS = 60.0, re.compile(rb"HTTP/1\.1 (\d{3}) ")
 
 _NUMBERS = (
@@ -107,17 +107,17 @@ _BYTES = (
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request as bytes. `whole` says that it is a complete request, which must be answered."""
+    """One request as bytes. `whole`: it is a complete request, which must be answered."""
 
     data: bytes
     whole: bool = True
     leave_after: int | None = None
-    """The client closes the connection after so many bytes of the answer; None reads it all."""
+    """The client closes the connection after this many bytes of the answer; None reads all of it."""
 
 
 @dataclass
 class Tally:
-    """What happened so far."""
+    """The results so far."""
 
     statuses: dict[int, int] = field(default_factory=dict)
     unanswered: int = 0
@@ -126,7 +126,7 @@ class Tally:
 
 
 def make(draw: random.Random) -> Exchange:
-    """A request at random: mostly nearly right ones, which get furthest."""
+    """A random request, usually a nearly valid one, since those get furthest."""
     kind = draw.random()
     if kind < 0.6:
         return _request(draw, "POST", "/v1/completions", json.dumps(_completion(draw)).encode())
@@ -190,7 +190,7 @@ def _request(draw: random.Random, method: str, path: str, body: bytes) -> Exchan
 
 
 async def exchange(engine: OwnEngine, sent: Exchange, tally: Tally) -> None:
-    """Send a request on a connection of its own and judge what comes back."""
+    """Send a request on a new connection, and judge the answer."""
     reader, writer = await asyncio.open_unix_connection(engine.url.removeprefix("unix:"))
     answer = b""
     try:
@@ -231,7 +231,7 @@ def _problems(sent: Exchange, answer: bytes, tally: Tally) -> list[str]:
 
 
 async def fuzz(engine: OwnEngine, seed: int, requests: int, parallel: int) -> Tally:
-    """So many exchanges, while `/health` is asked all the time."""
+    """Run `requests` exchanges, while `/health` is requested continuously."""
     tally = Tally()
     draws = iter([random.Random(f"{seed}:{number}") for number in range(requests)])
 
@@ -257,7 +257,7 @@ async def fuzz(engine: OwnEngine, seed: int, requests: int, parallel: int) -> Ta
 
 
 async def measure(seed: int, requests: int, parallel: int, args: list[str]) -> list[str]:
-    """Run it, and report; what is wrong comes back."""
+    """Run the fuzzer and report; returns what went wrong."""
     async with own_engine("--kv-memory-mb", "64", *args) as engine:
         warm = await fuzz(engine, seed, requests // 4, parallel)
         before = engine.memory_mib()

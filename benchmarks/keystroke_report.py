@@ -1,4 +1,4 @@
-"""Reports what keystrokes cost, as rows of text: one run's figures, and the ratios to its baselines'."""
+"""Reports what keystrokes cost, as lines of text: one run's figures, and their ratios to the baselines'."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.client.ghost import Keystroke
 
 @dataclass(frozen=True)
 class Stroke:
-    """One keystroke. Times are milliseconds; None where nothing came, or where it was cancelled."""
+    """One keystroke. Times are in milliseconds; None if there was no text, or it was cancelled."""
 
     key: str
     first_ms: float | None
@@ -25,7 +25,7 @@ class Stroke:
     reused_tokens: int
     text: str
     warm: bool = True
-    """Whether the model had been asked since the cursor jumped: the first prompt in a new place is new."""
+    """Whether the model was called before at this place: after a jump of the cursor, the first prompt is new."""
 
     @property
     def computed(self) -> int:
@@ -57,18 +57,18 @@ class Stroke:
 
 @dataclass
 class Run:
-    """All keystrokes of one server."""
+    """All keystrokes with one server."""
 
     name: str
     strokes: list[Stroke] = field(default_factory=list)
     engine: dict[str, float] = field(default_factory=dict)
-    """How far the engine's metrics moved; empty for a baseline."""
+    """Changes of the engine's metrics; empty for a baseline."""
 
     def of(self, source: str) -> list[Stroke]:
         return [stroke for stroke in self.strokes if stroke.source == source]
 
     def add(self, strokes: Sequence[Stroke]) -> None:
-        """Add the keystrokes typed in one place; those after the first that the model answered are warm."""
+        """Add the keystrokes typed at one place; those after the first that the model answered are warm."""
         asked = False
         for stroke in strokes:
             self.strokes.append(replace(stroke, warm=asked))
@@ -152,7 +152,7 @@ FIGURES: tuple[Figure, ...] = (
 
 
 def compare(ours: Run, baselines: Sequence[Run]) -> list[str]:
-    """Our times as multiples of each baseline's: below 1 is faster."""
+    """Our times relative to each baseline's: below 1 is faster."""
     rows = [f"{'ours ÷ baseline':38}" + "".join(f"{baseline.name:>26}" for baseline in baselines)]
     for label, figure in FIGURES:
         ratios = (figure(ours) / figure(baseline) for baseline in baselines)

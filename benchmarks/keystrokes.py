@@ -31,19 +31,19 @@ from training.gguf_writer import write_gguf
 EMBEDDED = Path(aix_lsp.__file__).parent / "embedded"
 
 MAX_TOKENS = 64
-"""Longest suggestion, the server's default; the baselines are asked for as many."""
+"""Tokens of the longest suggestion: the server's default, also used for the baselines."""
 
 
 BASELINE_CONTEXT = 4096
-"""Tokens; it counts the same text as somewhat more of them than we do, and must not cut it."""
+"""Tokens. A baseline has somewhat more tokens than we do for the same text, and must not truncate it."""
 
 
 async def replay_ours(
     editor: Editor, script: Script, interval_s: float | None, run: Run
 ) -> list[list[Moment]]:
-    """Type a script into the real server; after each key wait for the answer, or only `interval_s`.
+    """Type a script with the real server; after each key, wait for the answer, or only for `interval_s`.
 
-    Adds to `run`; returns what was typed where, place after place.
+    Adds to `run`; returns the moments at each place.
     """
     buffer = editor.open(f"file:///replay/{script.name}", script.beginning())
     places = []
@@ -64,7 +64,7 @@ async def replay_ours(
 
 
 async def replay_baseline(baseline: LlamaServer, places: Sequence[Sequence[Moment]], run: Run) -> None:
-    """Ask a baseline for the same keys, with the same windows."""
+    """Replay the same keys with a baseline, with the same windows."""
     windows = Windows()
     for moments in places:
         answers = [await baseline.infill(windows.at(moment), MAX_TOKENS) for moment in moments]
@@ -73,10 +73,10 @@ async def replay_baseline(baseline: LlamaServer, places: Sequence[Sequence[Momen
 
 @asynccontextmanager
 async def our_server(home: Path, options: dict[str, object]) -> AsyncIterator[Editor]:
-    """The real server with a ready engine of its own."""
+    """The real server with its own engine, ready."""
     async with await Editor.start(home) as editor:
-        # Without the usual deadline: an answer that is cut short would count as a fast one. Without the wait
-        # for a pause: keys that follow an answer of a millisecond at once are typed faster than by anybody.
+        # Without the usual deadline: a truncated answer would count as a fast one. Without the debounce: keys that
+        # follow an answer at once, within a millisecond, are faster than anybody types.
         own = {
             "idleExitS": 1,
             "maxTokens": MAX_TOKENS,
@@ -91,7 +91,7 @@ async def our_server(home: Path, options: dict[str, object]) -> AsyncIterator[Ed
 
 
 async def run(options: argparse.Namespace) -> list[Run]:
-    """Our run first, then each baseline's, file by file, so that the machine's mood is shared."""
+    """Our run first, then each baseline's, file by file, so that the state of the machine affects all alike."""
     chosen = scripts(options.keys, options.seed, options.source)
     engine = json.loads(options.engine) if options.engine else {}
     async with AsyncExitStack() as stack:
@@ -113,7 +113,7 @@ async def run(options: argparse.Namespace) -> list[Run]:
 
 
 def baselines_of(options: argparse.Namespace, folder: Path) -> list[LlamaServer]:
-    """llama.cpp as its users run it, and with the order that suits typing."""
+    """llama.cpp as its users run it, and with the prompt order that suits typing."""
     if options.llama_server is None:
         return []
     weights = options.gguf or write_gguf(EMBEDDED, folder / "embedded.gguf", "q8_0", BASELINE_CONTEXT)
@@ -128,7 +128,7 @@ def baselines_of(options: argparse.Namespace, folder: Path) -> list[LlamaServer]
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.keystrokes", description=__doc__)
-    parser.add_argument("--keys", type=int, default=300, help="at least so many keystrokes")
+    parser.add_argument("--keys", type=int, default=300, help="minimum number of keystrokes")
     parser.add_argument("--seed", type=int, default=1, help="chooses files and pieces")
     parser.add_argument("--source", type=Path, help="folder of Python files (default: the standard library)")
     parser.add_argument("--interval-ms", type=float, help="type on without waiting for the answers")

@@ -14,11 +14,11 @@ import psutil
 
 _LOOK_S = 0.5
 _BUSY = 0.1
-"""Share of all cores that other programs may take before a figure says little."""
+"""Share of all cores that other programs may use before figures become unreliable."""
 
 
 def describe(llama_server: Path | None = None) -> str:
-    """One line for the top of a report, with a warning where the machine is busy."""
+    """One line for the top of a report, with a warning if the machine is busy."""
     share = psutil.cpu_percent(_LOOK_S) / 100
     parts = [
         f"{_cpu()}, {os.cpu_count()} cores, {share:.0%} in use before",
@@ -28,11 +28,11 @@ def describe(llama_server: Path | None = None) -> str:
     if llama_server is not None:
         parts.append(f"llama.cpp {_llama_version(llama_server)}")
     line = "; ".join(parts)
-    return line if share < _BUSY else f"{line}\nthis machine is busy: the figures say little"
+    return line if share < _BUSY else f"{line}\nthis machine is busy: the figures are unreliable"
 
 
 def announce(llama_server: Path | None = None) -> None:
-    """Say it on standard error, so that it stands beside figures in any form."""
+    """Print it to standard error, so that it accompanies figures in any format."""
     print(describe(llama_server), file=sys.stderr)
 
 

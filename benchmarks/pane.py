@@ -1,4 +1,4 @@
-"""Draws a piece of a buffer with its ghost text in a terminal, in place where that can be done."""
+"""Draws part of a buffer with its ghost text in a terminal; redraws in place if possible."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TextIO
 from tests.client.buffer import Buffer
 
 ABOVE, BELOW = 5, 3
-"""Lines shown around the cursor's."""
+"""Lines shown above and below the cursor's."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """Escape sequences; all empty where the output is no terminal."""
+    """Escape sequences; all empty if the output is not a terminal."""
 
     dim: str = ""
     ghost: str = ""
@@ -32,7 +32,7 @@ class Style:
 
 
 class Screen:
-    """Where the demo writes: lines that stay, and at the end one block that is redrawn until it stays."""
+    """The demo's output: permanent lines, followed by one block that is redrawn until it becomes permanent."""
 
     def __init__(self, out: TextIO) -> None:
         self.out = out
@@ -42,13 +42,13 @@ class Screen:
         self._height = 0
 
     def say(self, text: str = "") -> None:
-        """Write a line that stays."""
+        """Write a permanent line."""
         self._height = 0
         self.out.write(text + "\n")
         self.out.flush()
 
     def redraw(self, lines: list[str]) -> None:
-        """Show a block in the place of the last one; without a terminal nothing is shown until it stays."""
+        """Show a block in place of the last one; without a terminal, nothing is shown until it is permanent."""
         if not self.live:
             return
         up = f"\x1b[{self._height}F" if self._height else ""
@@ -57,7 +57,7 @@ class Screen:
         self._height = len(lines)
 
     def keep(self, lines: list[str]) -> None:
-        """Show a block for the last time; it stays, and what comes next goes below it."""
+        """Show a block for the last time; further output goes below it."""
         if self.live:
             self.redraw(lines)
         else:
@@ -68,16 +68,16 @@ class Screen:
 
 @dataclass
 class View:
-    """What is to be seen of a buffer: the ghost text at the cursor, and what has just been accepted."""
+    """The visible part of a buffer: the ghost text at the cursor, and what has just been accepted."""
 
     buffer: Buffer
     title: str
     ghost: str = ""
     accepted: list[tuple[int, int]] = field(default_factory=list)
-    """Offsets from start to end of what suggestions brought, shown in green; in order, above the cursor."""
+    """Start and end offsets of accepted text, shown in green; in order, above the cursor."""
 
     def lines(self, screen: Screen) -> list[str]:
-        """The block: a title, and the lines around the cursor with the ghost text spliced in."""
+        """The block: a title, and the lines around the cursor with the ghost text inserted."""
         style, text, cursor = screen.style, self.buffer.text, self.buffer.cursor
         rows = text[:cursor].split("\n")
         tail = text[cursor:].split("\n")
@@ -107,7 +107,7 @@ class View:
         return self._ghost_rows(screen, number, f"{before}{style.cursor}{under}{style.reset}{painted}{right}")
 
     def _ghost_rows(self, screen: Screen, number: int, text: str) -> list[str]:
-        """The cursor's line, and unnumbered lines for the rest of a suggestion of several."""
+        """The cursor's line, and unnumbered lines for the rest of a suggestion of several lines."""
         head, *more = text.split("\n")
         return [self._row(screen, number, head), *(self._row(screen, None, row) for row in more)]
 
@@ -125,7 +125,7 @@ class View:
 
 
 def clip(text: str, width: int) -> str:
-    """At most `width` visible characters of a text that may hold escape sequences, so that no line wraps."""
+    """At most `width` visible characters of a text that may contain escape sequences, so that no line wraps."""
     shown, out, index = 0, [], 0
     while index < len(text):
         if text[index] == "\x1b":

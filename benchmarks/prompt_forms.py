@@ -1,4 +1,4 @@
-"""Forms of a prompt for a model that reads the prefix first, for `benchmarks.prompts` to compare."""
+"""Prompt forms for a model that reads the prefix first, for comparison by `benchmarks.prompts`."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from aix_lsp.training.evaluation.cursors import Cursor
 CHARACTERS_A_TOKEN = 3.2
 SIZES = (500, 1000, 2000)
 PREFIX_CHARACTERS, SUFFIX_CHARACTERS = 1000, 300
-"""Less than a server's window: reading is what takes the time here."""
+"""Less than a server's window: here, prefill takes the time."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """One way of telling the model what stands at a cursor."""
+    """One way of presenting the text at a cursor to the model."""
 
     name: str
     template: Template
     heal: bool = True
     above: int | None = None
-    """Whole lines above the cursor's that stand behind the middle token with its head; None for no head at all."""
+    """Whole lines above the cursor's that follow the middle token, with the line's head; None for not even the head."""
     context: int = 0
-    """Tokens of other files, about."""
+    """Approximate number of tokens from other files."""
     sources: tuple[Source, ...] = ()
 
     def prompt(self, cursor: Cursor, at: int, found: Sequence[Snippet]) -> FimPrompt:
-        """The prompt at `at`, somewhere from the cursor's start to its end."""
+        """The prompt at `at`, a place from the cursor's start to its end."""
         whole = around(cursor)
         before = whole.prefix + cursor.document.text[cursor.start : at]
         cut = len(before) if self.above is None else _line_start(before, self.above)
@@ -69,14 +69,14 @@ def forms(template: Template) -> list[Form]:
 
 
 def context_forms(template: Template, above: int | None) -> list[Form]:
-    """The forms that tell of other files: by size, and by source."""
+    """The forms with other files: by size, and by source."""
     if above is None:
         template = replace(template, layout=tuple(piece for piece in template.layout if piece != "{middle}"))
     every: tuple[Source, ...] = tuple(SEARCHES)  # type: ignore[arg-type]
     base = Form("no other file", template, above=above)
     sizes = [replace(base, name=f"{n} tokens of other files", context=n, sources=every) for n in SIZES]
     alone = [replace(base, name=f"{source} alone", context=SIZES[0], sources=(source,)) for source in every]
-    # As code in front of the prefix, each file behind a comment with its path, and no further markers.
+    # As code before the prefix, each file after a comment with its path, without special tokens.
     rest = tuple(piece for piece in template.layout[1:] if piece not in ("{context}", "{header}"))
     layout = ("<|fim_prefix|>", "{context}", *rest[rest.index("{prefix}") :])
     inside = replace(template, layout=layout, file=("# {path}\n{text}\n",), repository=(), header=())
@@ -92,7 +92,7 @@ def context_forms(template: Template, above: int | None) -> list[Form]:
 
 
 def around(cursor: Cursor) -> FimPrompt:
-    """What stands around a cursor, from a line's start on."""
+    """The text around a cursor, from the start of a line on."""
     whole = cursor.prompt()
     left = max(0, len(whole.prefix) - PREFIX_CHARACTERS)
     left = whole.prefix.rfind("\n", 0, left) + 1 if left else 0
@@ -100,7 +100,7 @@ def around(cursor: Cursor) -> FimPrompt:
 
 
 def _line_start(before: str, above: int) -> int:
-    """Where the line begins that stands `above` lines above the last."""
+    """The start of the line that is `above` lines above the last."""
     at = before.rfind("\n") + 1
     for _ in range(above):
         if at:

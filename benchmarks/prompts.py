@@ -1,10 +1,10 @@
-"""Compares forms of the prompt for a prefix-first model, and what each source of context contributes.
+"""Compares prompt forms for a prefix-first model, and what each source of context contributes.
 
-    python -m benchmarks.prompts MODEL FOLDER … --cursors 60 --json FILE
+python -m benchmarks.prompts MODEL FOLDER … --cursors 60 --json FILE
 
-At cursors drawn from each folder's files (`aix_lsp.training.evaluation.cursors`) the model completes the line,
-greedily, from each form. Reported: exact lines; nats that the line's rest costs (lower is better, and less noisy than
-exact lines); tokens of the prompt; and tokens that the next key has the engine read anew.
+At cursors drawn from each folder's files (`aix_lsp.training.evaluation.cursors`), the model greedily completes the line
+from each form. Reported are exact lines; the nats of the line's rest (lower is better, and less noisy than exact
+lines); the prompt's tokens; and the tokens that the engine has to prefill after the next key.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _KEYS = 6
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one form at one cursor."""
+    """The result of one form at one cursor."""
 
     form: str
     exact: bool
@@ -60,12 +60,12 @@ class Outcome:
     tokens: int
     context: int
     next_key: float
-    """Prompt tokens to be read for each further key of the line, on average."""
+    """Mean number of prompt tokens to prefill after each further key of the line."""
 
 
 @dataclass
 class Session:
-    """The loaded model, asked for the scores of one sequence after another; what they share is computed once."""
+    """The loaded model; what successive sequences share is computed once."""
 
     model: Any
     _tokens: list[int] = field(default_factory=list)
@@ -89,7 +89,7 @@ class Session:
 
 
 class Asker:
-    """The model with its tokenizer, asked in any form."""
+    """The model with its tokenizer, for prompts of any form."""
 
     def __init__(self, session: Session, template: Template) -> None:
         self.session = session
@@ -103,7 +103,7 @@ class Asker:
         self._layouts: dict[str, Layout] = {}
 
     def laid(self, form: Form, prompt: FimPrompt) -> TokenPrompt:
-        """The prompt in tokens."""
+        """The prompt as tokens."""
         layout = self._layouts.setdefault(
             repr(form.template),
             Layout(self.encoder, self.vocabulary, form.template, self.session.model.tokenizer),
@@ -111,7 +111,7 @@ class Asker:
         return layout.lay_out(prompt, self.session.model.context_length - 256, form.heal)
 
     def exact(self, laid: TokenPrompt, wanted: str) -> bool:
-        """Whether the greedy first line is the right one."""
+        """Whether the first line generated greedily is the correct one."""
         healing, written, tokens = Healing(self.vocabulary, laid.typed), b"", list(laid.tokens)
         right = wanted.rstrip().encode()
         for _ in range(LINE_TOKENS + laid.healed):
@@ -126,7 +126,7 @@ class Asker:
         return written.partition(b"\n")[0].rstrip() == right
 
     def nats(self, laid: TokenPrompt, wanted: str) -> float:
-        """What the right text costs, given the bytes that healing has the model spell again."""
+        """Negative log-likelihood of the correct text, given the bytes that healing makes the model spell again."""
         told = self.encoder.tokens(laid.typed.decode(errors="ignore") + wanted)
         scores = self.session.scores([*laid.tokens, *told[:-1]], len(told))
         healing, nats = Healing(self.vocabulary, laid.typed), 0.0
@@ -148,7 +148,7 @@ class Asker:
 
 
 def ask(asker: Asker, form: Form, cursor: Cursor, found: Sequence[Snippet]) -> Outcome:
-    """One form at one cursor."""
+    """The result of one form at one cursor."""
     laid = asker.laid(form, form.prompt(cursor, cursor.start, found))
     context = sum(count for part, count in laid.parts if part == "context")
     return Outcome(
@@ -162,7 +162,7 @@ def ask(asker: Asker, form: Form, cursor: Cursor, found: Sequence[Snippet]) -> O
 
 
 def ask_all(asker: Asker, chosen: Sequence[Form], cursor: Cursor, found: Sequence[Snippet]) -> list[Outcome]:
-    """All forms at one cursor; those that come to the same prompt are asked once."""
+    """The results of all forms at one cursor; forms with the same prompt are computed once."""
     known: dict[tuple[Any, ...], Outcome] = {}
     outcomes = []
     for form in chosen:
@@ -174,7 +174,7 @@ def ask_all(asker: Asker, chosen: Sequence[Form], cursor: Cursor, found: Sequenc
 
 
 def _next_key(asker: Asker, form: Form, cursor: Cursor, found: Sequence[Snippet]) -> float:
-    """Tokens beyond what the prompts of two keys in a row share, on average over the first keys of the line's rest."""
+    """Tokens beyond the common prefix of two successive keys' prompts; mean over the first keys of the line's rest."""
     last = asker.laid(form, form.prompt(cursor, cursor.start, found)).tokens
     read = []
     for at in range(cursor.start + 1, min(cursor.end, cursor.start + _KEYS) + 1):
@@ -185,7 +185,7 @@ def _next_key(asker: Asker, form: Form, cursor: Cursor, found: Sequence[Snippet]
 
 
 def searched(root: Path, count: int, seed: int) -> Iterator[tuple[Cursor, list[Snippet]]]:
-    """Cursors in a folder's Python files, and what the sources of context find there."""
+    """Cursors in a folder's Python files, and what the sources of context find for them."""
     with tempfile.TemporaryDirectory(prefix="aix-prompts-") as folder:
         store = Store(Path(folder) / "index.db")
         try:
@@ -211,7 +211,7 @@ def _snippets(cursor: Cursor, index: IndexReader) -> Iterator[Snippet]:
 
 
 def table(outcomes: Sequence[Sequence[Outcome]]) -> list[str]:
-    """In Markdown: a row a form; differences are to the first form, at the same cursors, with 95 % bootstraps."""
+    """A Markdown table, one row per form; differences are to the first, at the same cursors, with 95 % bootstraps."""
     rows = [
         f"| {len(outcomes)} cursors | exact lines | difference | nats | difference | prompt | context | next key |",
         "|---|---|---|---|---|---|---|---|",
@@ -255,7 +255,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", help="as the setting `model` takes it")
+    parser.add_argument("model", help="as in the setting `model`")
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--cursors", type=int, default=20, help="in each folder")
     parser.add_argument("--seed", type=int, default=5)
@@ -263,12 +263,12 @@ def main() -> None:
     parser.add_argument(
         "--above", type=int, default=0, help="with --context: lines behind the middle token; -1 for none"
     )
-    parser.add_argument("--forms", nargs="+", metavar="NAME", help="these only, and the first")
-    parser.add_argument("--json", type=Path, help="where each outcome is appended as it comes")
+    parser.add_argument("--forms", nargs="+", metavar="NAME", help="only these and the first")
+    parser.add_argument("--json", type=Path, help="file to append each outcome to")
     options = parser.parse_args()
     announce()
     model = load(EngineOptions(model=options.model, device="cpu"), lambda stage, share: None)
-    torch.set_num_threads(1)  # several would wait for each other on a machine that others use
+    torch.set_num_threads(1)  # several would wait for each other on a shared machine
     print(model.running, file=sys.stderr)
     template = detect(model.tokenizer.get_vocab(), model.name)
     if template is None or not template.anchored:

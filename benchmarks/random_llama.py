@@ -1,5 +1,4 @@
-"""A Llama-shaped model with random weights, saved as a folder: for speed, where what it says does not
-matter."""
+"""Saves a Llama-shaped model with random weights: for measuring speed, where its output does not matter."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ SHAPE: dict[str, Any] = {
     "max_position_embeddings": 4096,
     "tie_word_embeddings": True,
 }
-"""About 390 M parameters, 365 M of them in matrices that each token passes through."""
+"""About 390 M parameters, 365 M of them in matrices used for each token."""
 
 LARGE_SHAPE: dict[str, Any] = SHAPE | {
     "hidden_size": 1536,
@@ -30,7 +29,7 @@ LARGE_SHAPE: dict[str, Any] = SHAPE | {
 
 
 def write_random_llama(folder: Path, tokenizer_from: Path, shape: dict[str, Any] = SHAPE) -> Path:
-    """Write the model in bfloat16 with the tokenizer of another folder, unless it is there already."""
+    """Write the model in bfloat16, with another folder's tokenizer, unless it is already there."""
     if (folder / "model.safetensors").is_file():
         return folder
     import torch

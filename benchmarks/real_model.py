@@ -1,7 +1,7 @@
-"""A real model in the engine's own process against llama.cpp on the same weights: reading 300 tokens, and decoding.
+"""Compares the engine with llama.cpp on the same real weights: prefill of 300 tokens, and decoding.
 
-Seconds are those of the processor, one thread each, in turns: on a machine that others use, time on the wall says who
-was left alone, not who is faster. What a program needs to start is taken off.
+Seconds are processor time, on one thread each, in turns: on a shared machine, wall time says which program was left
+alone, not which is faster. The time that a program needs to start is subtracted.
 
     python -m benchmarks.real_model FOLDER --llama-bench PATH --gguf q8_0.gguf --gguf q4_k_m.gguf
 """
@@ -30,7 +30,7 @@ DECODED = 32
 
 @dataclass(frozen=True)
 class Seconds:
-    """Of the processor: for reading the prompt, and for each decoded token after it."""
+    """Processor time: for reading the prompt, and per decoded token after it."""
 
     read: float
     decode: float
@@ -57,7 +57,7 @@ def theirs(bench: Callable[..., float]) -> Seconds:
 
 
 def runs(binary: Path, gguf: Path) -> Callable[..., float]:
-    """What runs llama-bench once, with one thread, and returns the processor's seconds that it took."""
+    """A function that runs llama-bench with one thread, and returns its processor seconds."""
 
     def bench(*arguments: str) -> float:
         before = os.times()
@@ -73,7 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", help="of the model, as the setting `model` takes it")
+    parser.add_argument("folder", help="the model, as in the setting `model`")
     parser.add_argument("--llama-bench", type=Path, required=True)
     parser.add_argument("--gguf", type=Path, action="append", default=[])
     parser.add_argument("--rounds", type=int, default=3)

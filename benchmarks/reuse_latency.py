@@ -1,6 +1,6 @@
 """Measures how fast a reused answer returns over stdio while the engine is busy with other users' requests.
 
-`python -m benchmarks.reuse_latency [--rounds 500] [--busy 4]`. Exit status 1 where p95 is not below 5 ms.
+`python -m benchmarks.reuse_latency [--rounds 500] [--busy 4]`. Exit status 1 if p95 is not below 5 ms.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PLACE = "        if name not in self."
 
 
 async def keep_busy(engine: EngineClient, number: int, text: str) -> None:
-    """One client that always has a request running."""
+    """A client that always has a request running."""
     cursor = 400 * (number + 1) % len(text)
     while True:
         body = completion_body(text[:cursor], text[cursor : cursor + 300], 64, priority=1)
@@ -39,7 +39,7 @@ async def keep_busy(engine: EngineClient, number: int, text: str) -> None:
 
 
 async def one_round(editor: Editor, buffer: Buffer, suggestion: str, typed: int) -> float | None:
-    """Type along the suggestion and ask: milliseconds to the answer, or None where it was not reused."""
+    """Type along the suggestion and request again: milliseconds to the answer, or None if it was not reused."""
     editor.type(buffer, suggestion[typed])
     call = editor.stream(buffer, partial=False)
     items = inline_items(await call.result())
@@ -49,7 +49,7 @@ async def one_round(editor: Editor, buffer: Buffer, suggestion: str, typed: int)
 
 
 async def measure(editor: Editor, rounds: int) -> tuple[list[float], int]:
-    """Times of reused answers, and how many answers were not reused."""
+    """The times of reused answers, and how many answers were not reused."""
     text = SOURCE.read_text()
     buffer = editor.open(SOURCE, text)
     buffer.move(buffer.find(PLACE, after=True))

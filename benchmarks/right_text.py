@@ -1,7 +1,7 @@
 """`python -m benchmarks.right_text`: measures what the filters remove from correct text, written by its authors.
 
-No model, some seconds. Places are drawn in the held-out files of the replay; lines from there on are taken out and
-go through each filter as if a model had written them. What a filter cuts it would have cut from a right suggestion.
+Needs no model, and a few seconds. At places drawn from the replay's held-out files, the following lines are taken out
+and passed through each filter as if a model had written them. What a filter cuts is a loss from a correct suggestion.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from benchmarks.replay.corpus import DEBIAN, LANGUAGES, SourceFile, chosen, defa
 
 _LINES = (1, 1, 2, 4)
 MEANT = ("one_line", "scope")
-"""Filters that end a suggestion where it has said enough, right as the rest may be."""
+"""Filters that end a suggestion when it has said enough, even if the rest is correct."""
 
 
 def places(source: SourceFile, count: int, draw: random.Random) -> Iterator[tuple[CursorContext, str]]:
-    """Scenes in a file with the text that belongs at their cursor: up to the end of a line, or of some lines."""
+    """Cursors in a file, and the text that belongs there: up to the end of the line, or of a few lines."""
     lines = source.text.splitlines(keepends=True)
     starts = [0]
     for line in lines:
@@ -42,14 +42,14 @@ def places(source: SourceFile, count: int, draw: random.Random) -> Iterator[tupl
 
 
 def cut_by(cursor: CursorContext, text: str) -> Iterator[str]:
-    """The names of the filters that take something from a text at a cursor's cursor."""
+    """The names of the filters that remove something from a text at a cursor."""
     for each in pipeline.of(is_multiline(cursor, "auto")):
         if each.__name__ not in MEANT and each(text, cursor, True).text.rstrip() != text.rstrip():
             yield each.__name__
 
 
 def report(files: Sequence[SourceFile], count: int, seed: int, examples: int) -> None:
-    """Print a line a filter, and the first of what it cut."""
+    """Print a line for each filter, and the first examples of what it cut."""
     draw = random.Random(seed)
     total, cut, shown = 0, Counter[str](), Counter[str]()
     for source in files:
@@ -70,11 +70,11 @@ def report(files: Sequence[SourceFile], count: int, seed: int, examples: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.right_text", description=__doc__)
-    parser.add_argument("--files", type=int, default=90, help="at most so many files")
+    parser.add_argument("--files", type=int, default=90, help="maximum number of files")
     parser.add_argument("--places", type=int, default=40, help="in each of them")
     parser.add_argument("--languages", nargs="+", choices=LANGUAGES + DEBIAN, default=LANGUAGES)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--examples", type=int, default=0, help="show so many of what each filter cut")
+    parser.add_argument("--examples", type=int, default=0, help="examples of what each filter cut")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="where the packages are kept")
     options = parser.parse_args()
     files = chosen(options.files, options.languages, options.seed, options.cache)

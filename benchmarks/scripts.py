@@ -1,4 +1,4 @@
-"""Typing to be replayed: real files with pieces taken out, and the keys that put them back. No server."""
+"""Typing to be replayed: real files with pieces taken out, and the keys that put them back. Knows no server."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from tests.client.buffer import Buffer
 from tests.client.typist import Typist
 
 SMALLEST, LARGEST = 4096, 12288
-"""Bytes of a file that is replayed."""
+"""Bytes of a file to be replayed."""
 
 _MOST_KEYS = 160
-"""Keys of one piece; a longer stretch is not typed without looking elsewhere."""
+"""Keys per piece; nobody types a longer stretch without looking elsewhere."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of the finished file, to be typed: offsets in the finished text."""
+    """A stretch of the finished file to be typed, as offsets in the finished text."""
 
     start: int
     end: int
     old: str = ""
-    """What stands there before, and is deleted first."""
+    """The text there before, which is deleted first."""
 
     @property
     def growth(self) -> int:
-        """How much longer the file is once the piece is typed."""
+        """How much longer the file becomes when the piece is typed."""
         return self.end - self.start - len(self.old)
 
 
 @dataclass(frozen=True)
 class Script:
-    """One file and what is typed into it, in the order of typing (with a jump of the cursor before each)."""
+    """A file and the pieces typed into it, in the order of typing (with a jump of the cursor before each)."""
 
     name: str
     finished: str
@@ -49,16 +49,16 @@ class Script:
         return text
 
     def place(self, index: int) -> int:
-        """Where piece `index` goes, in the text with all pieces before it typed."""
+        """The offset of piece `index` in the text with all earlier pieces typed."""
         piece = self.pieces[index]
         return piece.start - sum(later.growth for later in self.pieces[index:] if later.start < piece.start)
 
     def after(self, index: int) -> str:
-        """The text once piece `index` and all before it are typed."""
+        """The text once piece `index` and all earlier ones are typed."""
         return Script(self.name, self.finished, self.pieces[index + 1 :]).beginning()
 
     def typists(self, buffer: Buffer) -> Iterator[Typist]:
-        """One typist a piece, with the cursor put in its place."""
+        """A typist for each piece, with the cursor at its place."""
         for index, piece in enumerate(self.pieces):
             buffer.move(self.place(index))
             yield Typist(buffer, self.finished[piece.start : piece.end])
@@ -75,7 +75,7 @@ class Moment:
 
 
 def scripts(keys: int, seed: int = 1, folder: Path | None = None) -> list[Script]:
-    """Scripts with at least `keys` keys in all, from Python files in `folder` (the standard library's)."""
+    """Scripts with at least `keys` keys in all, from Python files in `folder` (default: the standard library)."""
     chosen: list[Script] = []
     draw = random.Random(seed)
     files = _files(folder or Path(sysconfig.get_paths()["stdlib"]))
@@ -95,7 +95,7 @@ def count_keys(script: Script) -> int:
 
 
 def steps(typist: Typist) -> Iterator[str]:
-    """Press key after key."""
+    """Press one key after another."""
     while typist.remaining:
         yield typist.step()[0]
 
@@ -107,7 +107,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _script(file: Path, draw: random.Random, blocks: int = 2, tails: int = 2) -> Script:
-    """Some blocks of lines and some ends of lines, none overlapping, each typed back exactly by a typist."""
+    """A few blocks of lines and ends of lines that do not overlap, all of which a typist reproduces exactly."""
     text = file.read_text(encoding="utf-8", errors="replace").replace("\r\n", "\n")
     starts = [0, *(index + 1 for index, char in enumerate(text) if char == "\n")]
     pieces: list[Piece] = []
@@ -124,14 +124,14 @@ def _script(file: Path, draw: random.Random, blocks: int = 2, tails: int = 2) ->
 
 
 def _block(starts: list[int], draw: random.Random) -> Piece:
-    """A few whole lines, from the end of the line before to the end of the last."""
+    """A few whole lines, from the end of the line above to the end of the last."""
     first = draw.randrange(5, max(6, len(starts) - 8))
     last = min(first + draw.randint(1, 4), len(starts) - 1)
     return Piece(starts[first] - 1, starts[last] - 1)
 
 
 def _tail(text: str, starts: list[int], draw: random.Random) -> Piece:
-    """The rest of a line from somewhere in it, in mid-word as often as not."""
+    """The rest of a line from a random place, in mid-word as often as not."""
     line = draw.randrange(5, max(6, len(starts) - 2))
     end = starts[line + 1] - 1 if line + 1 < len(starts) else len(text)
     body = starts[line] + len(text[starts[line] : end]) - len(text[starts[line] : end].lstrip())

@@ -1,9 +1,9 @@
-"""Measures what the secret detector finds and what it costs: `python -m benchmarks.secrets` (`--each 4` for more of
+"""Measures what the secret detector finds, and its cost: `python -m benchmarks.secrets` (`--each 4` for more secrets of
 every kind).
 
-Planted secrets of every kind in every position; ordinary files of the standard library and of what is installed, in
-which nothing should be masked; the time a keystroke takes in a document of 10,000 lines, and whether time grows in
-proportion to a hostile text.
+Secrets of every kind are planted in every position; ordinary files, from the standard library and other installed
+packages, should not be masked at all. Also measured are the time of a keystroke in a document of 10,000 lines, and
+whether time is linear in the length of a hostile text.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def planted(name: str, secrets: Iterator[Plant], kinds: int) -> None:
-    """Leaks by position."""
+    """Print the leaks by position."""
     found: Counter[str] = Counter()
     count = 0
     for plant in secrets:
@@ -75,7 +75,7 @@ def planted(name: str, secrets: Iterator[Plant], kinds: int) -> None:
 
 
 def ordinary(seed: int, count: int) -> None:
-    """Lines that are masked in files in which there is nothing to mask."""
+    """Print the lines that are masked in files without secrets."""
     by_ending: dict[str, list[Path]] = {}
     for file in _installed():
         by_ending.setdefault(file.suffix.removeprefix("."), []).append(file)
@@ -115,7 +115,7 @@ def _installed() -> Iterator[Path]:
 
 
 def keystrokes() -> None:
-    """Processor time to clean a document after each keystroke, and after each key that moves lines."""
+    """Print the processor time to clean a document after each keystroke, and after each key that moves lines."""
     source: list[str] = []
     for file in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"), key=lambda file: file.name[::-1]):
         source += file.read_text("utf-8", "replace").split("\n")
@@ -135,7 +135,7 @@ def keystrokes() -> None:
 
 
 async def _first_look(text: Text, line: int) -> tuple[float, float]:
-    """Milliseconds of processor time that it takes, and the longest time between two turns of the event loop."""
+    """Milliseconds of processor time of the first search, and the longest time between two turns of the event loop."""
     steps: list[float] = []
     searching = asyncio.create_task(search_ahead(text, "python", line, 0))
     while not searching.done():
@@ -146,7 +146,7 @@ async def _first_look(text: Text, line: int) -> tuple[float, float]:
 
 
 def growth() -> None:
-    """Seconds for hostile texts, and how they grow when the text is four times as long."""
+    """Print the seconds for hostile texts, and how they grow when the text is four times as long."""
     for name, make in TOO_MUCH.items():
         times = []
         for size in (65_536, 262_144, 1_048_576):

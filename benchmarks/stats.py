@@ -1,4 +1,4 @@
-"""Percentiles and ratios, the same way in every benchmark."""
+"""Percentiles, computed in the same way in every benchmark."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The nearest-rank percentile; NaN of nothing."""
+    """The nearest-rank percentile; NaN if there are no values."""
     if not values:
         return math.nan
     ranked = sorted(values)

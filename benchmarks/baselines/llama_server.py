@@ -1,4 +1,4 @@
-"""llama.cpp's server as a baseline: run on the same weights, asked through /infill as its editor plugins do."""
+"""llama.cpp's server as a baseline: runs the same weights, and is used through /infill as by its editor plugins."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ HOW_TO_BUILD = "see docs/benchmarks.md for how to build llama-server, and pass -
 
 @dataclass(frozen=True)
 class BaselineAnswer:
-    """One answer of a baseline. Times are milliseconds after the request was sent."""
+    """One answer of a baseline. Times are in milliseconds since the request was sent."""
 
     first_ms: float | None
-    """Until the first text; None where none came."""
+    """Time to the first text; None if there was none."""
     line_ms: float | None
-    """Until the first line was complete, by a line break or the end."""
+    """Time until the first line was complete: at a line break, or at the end."""
     final_ms: float
     text: str
     computed: int
@@ -50,7 +50,7 @@ class LlamaServer:
             "-t": threads,
             "-np": slots,
             "-c": context * slots,
-            "-b": context,  # /infill takes three quarters of it from the prefix, a quarter from the suffix
+            "-b": context,  # /infill uses three quarters of it for the prefix, a quarter for the suffix
         }
         flags = ["--cont-batching", "--cache-prompt", "--no-webui", *(["--spm-infill"] if spm else [])]
         self._command = [str(binary), *(str(part) for item in options.items() for part in item), *flags]
@@ -67,7 +67,7 @@ class LlamaServer:
             stderr=asyncio.subprocess.PIPE,
         )
         self._reading = asyncio.create_task(self._read_log())
-        # It closes its connections between streamed answers without saying so: take a new one each time.
+        # It closes its connections between streamed answers without notice: use a new one each time.
         connector = aiohttp.TCPConnector(force_close=True)
         self._session = aiohttp.ClientSession(f"http://127.0.0.1:{self._port}", connector=connector)
         try:
@@ -92,9 +92,9 @@ class LlamaServer:
         return self._process.pid
 
     async def infill(self, prompt: FimPrompt, max_tokens: int, *, one_line: bool = False) -> BaselineAnswer:
-        """Ask as llama.vim does: the lines above, the line's head, and what follows; greedy, streamed.
+        """Complete as llama.vim does: the lines above, the line's head, and what follows; greedy, streamed.
 
-        With `one_line` the stream is closed after the first line, as by a client that wants no more.
+        With `one_line`, the stream is closed after the first line, as by a client that wants no more.
         """
         body = infill_body(prompt, max_tokens)
         sent = time.perf_counter()
@@ -121,7 +121,7 @@ class LlamaServer:
         )
 
     async def suggest(self, client: int, prompt: FimPrompt, max_tokens: int) -> int:
-        """Generate exactly `max_tokens` in the client's own slot; returns how many there were."""
+        """Generate exactly `max_tokens` in the client's own slot; returns how many were generated."""
         assert self._session
         body = infill_body(prompt, max_tokens) | {"stream": False, "ignore_eos": True, "id_slot": client}
         async with self._session.post("/infill", json=body) as answer:

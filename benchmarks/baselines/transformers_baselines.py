@@ -1,4 +1,4 @@
-"""transformers as a baseline: `generate`, one request after the other, and its own continuous batching."""
+"""transformers as a baseline: `generate`, one request after another, and its own continuous batching."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aix_lsp.fim.prompt import FimPrompt
 
 
 class Tokenized:
-    """The embedded model and its tokenizer, loaded by transformers alone."""
+    """The embedded model and its tokenizer, loaded with transformers alone."""
 
     def __init__(self, folder: Path, threads: int) -> None:
         import torch
@@ -26,7 +26,7 @@ class Tokenized:
         self.template = template
 
     def ids(self, prompt: FimPrompt) -> list[int]:
-        """The prompt as the model was trained on it."""
+        """The prompt in the format that the model was trained on."""
         text = self.template.render(prompt)
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
@@ -41,8 +41,8 @@ class GenerateOneByOne:
         self._turn = asyncio.Lock()
 
     async def suggest(self, client: int, prompt: FimPrompt, max_tokens: int) -> int:
-        """Tokens generated."""
-        del client  # no request profits from an earlier one
+        """Returns the number of tokens generated."""
+        del client  # no request benefits from an earlier one
         async with self._turn:
             return await asyncio.to_thread(self._generate, prompt, max_tokens)
 
@@ -80,7 +80,7 @@ class ContinuousBatching:
         await asyncio.to_thread(self._manager.stop, block=True, timeout=30)
 
     async def suggest(self, client: int, prompt: FimPrompt, max_tokens: int) -> int:
-        """Tokens generated. Raises RuntimeError where the request failed."""
+        """Returns the number of tokens generated. Raises RuntimeError if the request failed."""
         del client
         finished: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 

@@ -1,4 +1,4 @@
-"""The same windows for a baseline as our server takes: prefix and suffix of each moment of a replay."""
+"""Gives baselines the same windows as our server uses: prefix and suffix at each moment of a replay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Command line of the campaign: which parts, how long, from which seed. See docs/security.md for its figures."""
+"""Command line of the campaign: which parts, how long, which seed. docs/security.md has its figures."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.models import SMALL
 
 @dataclass(frozen=True)
 class Part:
-    """What one part tries."""
+    """One part of the campaign, and what it tries."""
 
     count: int
-    """How much of it a full run tries."""
+    """How many of them a full run tries."""
     what: str
     endless: int = 1_000_000_000
-    """The same where a time is given instead."""
+    """The count if a time is given instead."""
 
 
 PARTS = {
@@ -41,7 +41,7 @@ PARTS = {
 
 
 def order_for(name: str, options: argparse.Namespace) -> Order:
-    """What a part is to do, from now on."""
+    """A part's order, starting now."""
     if options.minutes and not options.count:
         return Order(options.seed, PARTS[name].endless, time.monotonic() + 60 * options.minutes)
     until = time.monotonic() + 60 * options.minutes if options.minutes else math.inf

@@ -1,4 +1,4 @@
-"""Thousands of short requests to the real engine from several clients, many of them dropped in mid-stream."""
+"""Sends thousands of short requests from several clients to the real engine, and drops many of them in mid-stream."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.client.own_engine import OwnEngine, completion_body, ends, own_engine
 
 CLIENTS = 8
 KV_MEMORY_MIB = 64
-"""A pool that the first requests fill: its pages take memory only when they are first written."""
+"""Small enough for the first requests to fill: the pool's pages only take memory when first written to."""
 _SAMPLED_EVERY = 100
 
 
 async def run(order: Order) -> Outcome:
-    """Every request ends once, in the engine's own count too; at the end nothing is held."""
+    """Every request ends exactly once, also by the engine's own count; at the end, no page is held."""
     outcome = Outcome("cancels", unit="requests")
     counts: Counter[str] = Counter()
     files = scripts(200)
@@ -42,7 +42,7 @@ async def run(order: Order) -> Outcome:
 async def _client(
     number: int, engine: OwnEngine, order: Order, outcome: Outcome, counts: Counter[str], files: list[Script]
 ) -> None:
-    """Send requests, each at some place of some file, and drop some of them."""
+    """Send requests, each at some place in some file, and drop some of them."""
     draw = random.Random(f"{order.seed} {number}")
     while outcome.tried < order.count and not order.expired:
         outcome.tried += 1
@@ -67,7 +67,7 @@ async def _client(
 
 
 async def _request(engine: OwnEngine, body: dict[str, Any], patience: int | None) -> str:
-    """One stream, left after `patience` events unless that is None; how it ended, or what was wrong."""
+    """One stream, closed after `patience` events unless that is None. Returns how it ended, or what was wrong."""
     done = usages = count = 0
     try:
         async with engine.completion(body) as events:

@@ -1,4 +1,4 @@
-"""Many clients of one server and one engine, typing at once: each request of each gets its one answer."""
+"""Many clients of one server and one engine type at once: each request of each gets exactly one answer."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class _Counts:
     empty: int = 0
     errors: int = 0
     lost: int = 0
-    """Clients that left without a word, and came again."""
+    """Clients that disconnected without notice, and came back."""
     took_ms: list[float] = field(default_factory=list)
 
 
 async def run(order: Order) -> Outcome:
-    """So many clients, for five minutes or as long as was said."""
+    """Run `order.count` clients, for five minutes or the given time."""
     until = min(order.until, time.monotonic() + DURATION_S)
     order = replace(order, count=min(order.count, 200), until=until)
     outcome, counts = Outcome("clients", unit="clients"), _Counts()
@@ -89,7 +89,7 @@ async def _sample(outcome: Outcome, pid: int) -> None:
 async def _client(
     number: int, server: Listening, order: Order, outcome: Outcome, counts: _Counts, files: list[Script]
 ) -> None:
-    """A client that types a file, leaves at times without a word, and comes again."""
+    """A client that types a file, sometimes disconnects without notice, and comes back."""
     draw = random.Random(f"client {order.seed} {number}")
     outcome.tried += 1
     try:
@@ -118,7 +118,7 @@ async def _client(
 async def _type(
     editor: Editor, order: Order, draw: random.Random, counts: _Counts, script: Script
 ) -> list[Call]:
-    """Type a stretch of a file, asking after some keys; the requests."""
+    """Type a stretch of a file with requests after some keys; returns the requests."""
     cut = draw.randrange(200, len(script.finished))
     buffer = editor.open(None, script.finished[:cut])
     calls = []

@@ -1,4 +1,4 @@
-"""Workspaces that somebody made to block, crash or fill the program, with texts in them that must never leave."""
+"""Builds workspaces made to block, crash or fill the program, with texts in them that must never be sent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.trust.test_hostile_files import HOSTILE_TOML
 IGNORE_NAMES = (".gitignore", ".aixignore", ".cursorignore")
 PROJECT_FILE = ".aix-lsp.toml"
 USER_EXCLUDE = ("*.vault.py", "private/")
-"""What the user's own setting excludes, in every workspace."""
+"""The user's own setting `exclude`, in every workspace."""
 
 _SENSITIVE = (
     ".env",
@@ -61,7 +61,7 @@ _HOSTILE_SOURCES = (
 
 @dataclass(frozen=True)
 class Document:
-    """A document to be opened. `forbidden` says that nothing of it may be sent."""
+    """A document to be opened. `forbidden`: nothing of it may be sent."""
 
     uri: str
     text: str
@@ -71,20 +71,20 @@ class Document:
 
 @dataclass
 class Workspace:
-    """What lies in a folder, and what of it must not leave."""
+    """The content of a folder, and what of it must not be sent."""
 
     root: Path
     planted: dict[str, str] = field(default_factory=dict)
     """Text that must never be in a prompt or on disk, and what it is."""
     documents: list[Document] = field(default_factory=list)
     calm: bool = True
-    """Nothing here keeps the ordinary document from being sent, so that `visible` must be in a prompt."""
+    """Nothing here prevents the ordinary document from being sent, so `visible` must be in a prompt."""
     visible: str = ""
-    """A word of the ordinary document."""
+    """A word in the ordinary document."""
 
 
 class Builder:
-    """Makes one workspace by its seed, in a folder that holds nothing else."""
+    """Builds one workspace from its seed, in an empty folder."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self._draw = random.Random(f"workspace {seed}")
@@ -97,7 +97,7 @@ class Builder:
         self._folders = [root]
 
     def build(self) -> Workspace:
-        """The whole of it: ordinary sources, what is planted, and some of what is hostile."""
+        """Build all of it: ordinary sources, planted texts, and some hostile files."""
         for name in self._draw.sample(["src", "src/inner", "lib", "tests"], self._draw.randrange(1, 4)):
             folder = self.workspace.root / name
             folder.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ class Builder:
         return marker
 
     def _forbidden(self, path: Path, what: str) -> None:
-        """A file of which nothing may leave; it is opened too, by one of the ways of naming it."""
+        """Write a file of which nothing may be sent; it is also opened, by one of several URIs for it."""
         text = (
             f"# {self._marker(what)}\n"
             + f"{self._marker(what)} = compute_total(prices, taxes)\n" * 5
@@ -145,7 +145,7 @@ class Builder:
         self.workspace.documents.append(Document(uri, text, forbidden=True))
 
     def _plant_ignored(self) -> None:
-        """Files that an ignore file names, in the shapes that ignore files have."""
+        """Plant files that an ignore file names, in the various forms of patterns."""
         folder = self._draw.choice(self._folders)
         name = f"ignored_{self._draw.randrange(100)}.py"
         path, pattern = self._draw.choice(
@@ -161,7 +161,7 @@ class Builder:
             )
         )
         if pattern.startswith("*\n"):
-            self.workspace.calm = False  # folders are ignored as well
+            self.workspace.calm = False  # folders are ignored, too
         start, end = self._draw.choice(
             (("", "\n"), ("\ufeff", "\n"), ("", ""), ("", "\r\n" if not pattern.endswith(" ") else "\n"))
         )
@@ -191,7 +191,7 @@ class Builder:
         self._linked(path)
 
     def _linked(self, path: Path) -> None:
-        """A link with a harmless name to a file of which nothing may leave, or to its folder."""
+        """Plant a link with a harmless name to a file of which nothing may be sent, or to its folder."""
         link = self._draw.choice(self._folders) / f"plain_{len(self.workspace.documents)}"
         text = path.read_text()
         if self._draw.random() < 0.3 and path.parent not in self._folders:
@@ -203,7 +203,7 @@ class Builder:
             self._open_forbidden(link, text)
 
     def _hostile_file(self) -> None:
-        """A pipe, a device, a sparse giant and others in place of a file that the program reads unasked."""
+        """Put a pipe, a device, a huge sparse file or the like in place of a file that the program reads by itself."""
         name = self._draw.choice((*IGNORE_NAMES, PROJECT_FILE, "beside.py", "shop.py", ".git"))
         path = self._draw.choice(self._folders) / name
         make: Callable[[Path], None] = self._draw.choice(HOSTILE)
@@ -239,7 +239,7 @@ class Builder:
             return
 
     def _settings(self) -> None:
-        """The project's file: it may restrict, and tries to allow."""
+        """Write the project's settings: they may restrict, and try to allow."""
         path = self.workspace.root / PROJECT_FILE
         if path.exists() or path.is_symlink() or self._draw.random() < 0.3:
             return
@@ -254,7 +254,7 @@ class Builder:
             path.write_text(self._draw.choice(_LOOSENING))
 
     def _ordinary(self) -> None:
-        """The documents that are worked on: their text may be sent, the secrets in it may not."""
+        """Write the documents that are edited: their text may be sent, the secrets in it may not."""
         every = list(plants(self._draw.randrange(10**9), 1))
         python = [plant for plant in every if plant.language == "python"]
         other = self._draw.choice(every)
@@ -265,7 +265,7 @@ class Builder:
         )
 
     def _document(self, name: str, plant: Plant, is_open: bool) -> None:
-        """A file with a secret above or below code; it lies beside the others, open or not."""
+        """Write a file with a secret above or below code, beside the others; it may be opened."""
         path = self.workspace.root / name
         self.workspace.planted[plant.secret] = f"a secret ({plant.kind}) in {name}"
         word = self.workspace.visible

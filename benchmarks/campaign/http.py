@@ -1,4 +1,4 @@
-"""Mutated requests to the real engine's HTTP interface: see benchmarks/http_fuzz.py."""
+"""Sends mutated requests to the real engine's HTTP interface: see benchmarks/http_fuzz.py."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tests.client.own_engine import own_engine
 
 AT_ONCE = 8
 _ROUND = 200
-"""Requests of one seed: as much as is sent again to see a finding again."""
+"""Requests per seed: this many are sent again to reproduce a finding."""
 
 
 async def run(order: Order) -> Outcome:
-    """So many requests, several at a time, in rounds that each have a seed."""
+    """Send `order.count` requests, several at a time, in rounds with a seed each."""
     outcome, statuses, slowest = Outcome("http", unit="requests"), dict[int, int](), 0.0
     async with own_engine("--kv-memory-mb", "64") as engine:
         seed = order.seed

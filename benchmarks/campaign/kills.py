@@ -1,4 +1,4 @@
-"""The engine is killed while it writes, again and again: each request gets its one answer, and suggestions return."""
+"""Kills the engine while it generates, again and again: each request gets one answer, and suggestions return."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STATUS = "aix/status"
 
 
 class _Victim:
-    """A server and its engine, and an editor that wants suggestions from them."""
+    """A server and its engine, and an editor that requests suggestions."""
 
     def __init__(self, editor: Editor, home: Path, outcome: Outcome) -> None:
         self.editor = editor
@@ -37,7 +37,7 @@ class _Victim:
         self.away_s: list[float] = []
 
     async def kill(self, seed: int) -> None:
-        """Ask, kill the engine once text has come, and wait for suggestions to return."""
+        """Send requests, kill the engine once text has arrived, and wait for suggestions to return."""
         draw = random.Random(f"kill {seed}")
         source = f"# {seed}\n" + draw.choice(GROWING)
         buffer = self.editor.open(None, source)
@@ -74,7 +74,7 @@ class _Victim:
                 self.outcome.find(seed, f"{call.method} got {call.answers} answers")
 
     async def _back(self, seed: int) -> None:
-        """Suggestions come again; where the server has given up, after the command that its message names."""
+        """Suggestions return; if the server has given up, after the command that its message names."""
         until = time.monotonic() + _BACK_S
         number = 0
         while time.monotonic() < until:
@@ -97,7 +97,7 @@ class _Victim:
 
 
 async def run(order: Order) -> Outcome:
-    """Kill it so many times behind one server, then end that server."""
+    """Kill the engine `order.count` times behind one server, then end that server."""
     outcome = Outcome("kills", unit="deaths")
     with own_home() as home:
         editor = await Editor.start(home)

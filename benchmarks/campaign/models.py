@@ -1,4 +1,4 @@
-"""Damaged models: the engine serves them or says what is wrong, runs nothing of theirs, and ends when told."""
+"""Damages models: the engine serves them or says what is wrong, runs no code of theirs, and exits when told to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ODD: tuple[Any, ...] = (0, -1, 7, 2**31, 2**63, 1e308, None, "x", [], {}, True,
 
 
 class _Pickled:
-    """Unpickling it writes a file: what a stranger's weights must not do."""
+    """Writes a file when unpickled, which an untrusted model's weights must not be able to do."""
 
     def __init__(self, marker: Path) -> None:
         self._marker = marker
@@ -34,7 +34,7 @@ class _Pickled:
 
 
 def damage(folder: Path, marker: Path, draw: random.Random) -> str:
-    """Do one thing to a model's folder; what it was."""
+    """Damage a model's folder in one way; returns a description."""
     return draw.choice((_truncate, _flip, _remove, _change, _header, _pickle, _code, _nest))(
         folder, marker, draw
     )
@@ -76,7 +76,7 @@ def _change(folder: Path, _: Path, draw: random.Random) -> str:
 
 
 def _header(folder: Path, _: Path, draw: random.Random) -> str:
-    """Weights whose header promises what is not there."""
+    """Write weights whose header promises more than there is."""
     path = folder / "model.safetensors"
     data = path.read_bytes()
     size = int.from_bytes(data[:8], "little")
@@ -119,7 +119,7 @@ def _nest(folder: Path, _: Path, draw: random.Random) -> str:
 
 
 async def run(order: Order) -> Outcome:
-    """So many damaged models, each in an engine of its own."""
+    """Try `order.count` damaged models, each in an engine of its own."""
     outcome, ends = Outcome("models", unit="damaged models"), {"served": 0, "refused": 0}
     for seed in order.cases():
         folder = Path(tempfile.mkdtemp(prefix="aix-model-"))
@@ -141,7 +141,7 @@ async def run(order: Order) -> Outcome:
 
 
 async def _engine(order: Order, outcome: Outcome, seed: int, model: Path, done: str) -> str:
-    """Start an engine with the model, and end it; whether it served or refused."""
+    """Start an engine with the model, and end it; returns whether it served or refused."""
     with own_home() as home:
         log = home / "engine.log"
         process = await asyncio.create_subprocess_exec(
@@ -179,7 +179,7 @@ async def _engine(order: Order, outcome: Outcome, seed: int, model: Path, done: 
 
 
 async def _settled(process: asyncio.subprocess.Process, outcome: Outcome, seed: int, done: str) -> str:
-    """Wait until the engine serves or gives up; where it serves it must answer."""
+    """Wait until the engine serves or gives up; if it serves, it must answer."""
     assert process.stdout
     ready = await process.stdout.readline()
     if not ready:

@@ -1,4 +1,4 @@
-"""A campaign part's order and its report: tried, held, found, each with its seed."""
+"""The order for a part of the campaign, and its report: cases tried, held and found, each with its seed."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ GROWTH = 0.10
 """How much memory may grow between the second and the last quarter of a run."""
 
 _FEWEST = 40
-"""Samples of memory below which a run is too short to say anything."""
+"""Memory samples; a run with fewer is too short to judge."""
 _SHOWN = 20
 
 
 @dataclass(frozen=True)
 class Order:
-    """How much of a part to run. A case's seed is `seed` and its number together, so that it can be replayed alone."""
+    """How much of a part to run. A case's seed is `seed` plus its number, so that it can be replayed alone."""
 
     seed: int
     count: int
     until: float = float("inf")
-    """`time.monotonic()` at which no further case begins."""
+    """The `time.monotonic()` after which no further case starts."""
     end_within_s: float = 5.0
-    """How long a process that was told to leave may take."""
+    """How long a process may take to exit when told to."""
 
     @property
     def expired(self) -> bool:
@@ -45,39 +45,39 @@ class Finding:
     seed: int
     what: str
     beside: tuple[int, ...] = ()
-    """The seeds of the cases that were under way, where the case alone does not show it."""
+    """The seeds of the cases running at the time, if the case alone does not reproduce it."""
 
 
 @dataclass
 class Outcome:
-    """What a part tried and what it found."""
+    """What a part tried, and what it found."""
 
     part: str
     tried: int = 0
     """Cases, messages or requests; `unit` says which."""
     unit: str = "cases"
     alone: bool = False
-    """Whether a case can be run without those before it, in a server of its own."""
+    """Whether a case can be run without the earlier ones, in a server of its own."""
     found: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """Figures beside, a line each."""
+    """Further figures, one per line."""
     memory: list[float] = field(default_factory=list)
-    """MiB of the process that is tried, sampled along the way."""
+    """MiB of the process under test, sampled during the run."""
     ended_s: list[float] = field(default_factory=list)
-    """How long processes took to end when told."""
+    """Seconds that processes took to exit when told to."""
 
     running: set[int] = field(default_factory=set)
-    """The seeds of the cases that are under way."""
+    """The seeds of the cases that are running."""
     _known: set[tuple[int, str]] = field(default_factory=set)
 
     def find(self, seed: int, what: str, kind: str = "") -> None:
-        """Note what did not hold; of one `kind` (or the same words) only the first of a case counts."""
+        """Record a violation; of one `kind` (default: the same words), only the first in a case counts."""
         if (seed, kind or what) not in self._known:
             self._known.add((seed, kind or what))
             self.found.append(Finding(seed, what, tuple(sorted(self.running - {seed}))))
 
     def check_memory(self, seed: int, name: str) -> None:
-        """Note the growth of what was sampled since the last check; find it where that is too much."""
+        """Note how much the memory grew since the last check; too much is a finding."""
         samples, self.memory = self.memory, []
         if len(samples) < _FEWEST:
             return

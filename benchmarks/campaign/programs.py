@@ -1,4 +1,4 @@
-"""The real server as a process: how it is started on a socket, how much memory it takes, how it ends."""
+"""The real server as a process: starting it on a socket, its memory, its end."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.client.engine_watch import end_engines
 
 _START_S = 120.0
 _PATIENCE_S = 60.0
-"""When a process that does not end is killed."""
+"""Seconds after which a process that does not exit is killed."""
 
 
 class Listening:
-    """A server on TCP or WebSocket that clients join."""
+    """A server on TCP or WebSocket to which clients connect."""
 
     def __init__(self, process: asyncio.subprocess.Process, url: str, token: str) -> None:
         self.process = process
@@ -39,13 +39,13 @@ class Listening:
         return port
 
     async def join(self) -> Editor:
-        """A new TCP client, which has yet to introduce itself with the token."""
+        """A new TCP client, which has not sent the token yet."""
         return await Editor.connect("127.0.0.1", self.port)
 
 
 @asynccontextmanager
 async def listening(transport: Literal["tcp", "ws"], home: Path) -> AsyncIterator[Listening]:
-    """Start a server; it is killed at the end if it has not left."""
+    """Start a server; it is killed at the end if it has not exited."""
     with (home / f"{transport}.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "aix_lsp", f"--{transport}"),
@@ -67,7 +67,7 @@ async def listening(transport: Literal["tcp", "ws"], home: Path) -> AsyncIterato
 
 @contextmanager
 def own_home() -> Iterator[Path]:
-    """A home with a path short enough for a Unix socket; engines that still run for it end with it."""
+    """A home with a path short enough for a Unix socket; engines still running for it are ended with it."""
     home = Path(tempfile.mkdtemp(prefix="aix-"))
     try:
         yield home
@@ -79,7 +79,7 @@ def own_home() -> Iterator[Path]:
 async def terminate(
     process: asyncio.subprocess.Process, outcome: Outcome, seed: int, within_s: float
 ) -> None:
-    """Send SIGTERM, and find it wrong where the process takes longer than `within_s`."""
+    """Send SIGTERM; it is a finding if the process takes longer than `within_s`."""
     process.send_signal(signal.SIGTERM)
     await watch_end(process, outcome, seed, within_s)
 
@@ -87,7 +87,7 @@ async def terminate(
 async def watch_end(
     process: asyncio.subprocess.Process, outcome: Outcome, seed: int, within_s: float
 ) -> None:
-    """Wait for the end of a process that was told to leave, and judge how long it took."""
+    """Wait for the end of a process that was told to exit, and judge how long it took."""
     began = time.monotonic()
     try:
         await asyncio.wait_for(process.wait(), _PATIENCE_S)
@@ -105,7 +105,7 @@ async def watch_end(
 
 
 def resident_mib(pid: int) -> float:
-    """Resident memory of a process (Linux), else NaN."""
+    """Resident memory of a process in MiB (Linux), otherwise NaN."""
     status = Path(f"/proc/{pid}/status")
     if not status.exists():
         return float("nan")

@@ -1,4 +1,4 @@
-"""Mutated messages over every transport to the real program: each answered once, memory flat, and a prompt exit."""
+"""Sends mutated messages over every transport to the real program: one answer each, flat memory, a prompt exit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TCP_CLIENTS = 4
 
 
 async def run(order: Order) -> Outcome:
-    """So many messages over each of stdio, TCP and WebSocket."""
+    """Send `order.count` messages over each of stdio, TCP and WebSocket."""
     outcome = Outcome("protocol", unit="messages")
     async with recorders(Planted(), outcome) as (_, server):
         for transport in (_stdio, _tcp, _websocket):
@@ -44,7 +44,7 @@ async def _attack(
     number: int = 0,
     text_only: bool = False,
 ) -> None:
-    """Let one client send its share; what does not hold is found, with the seed of this client."""
+    """Let one client send its share; violations are recorded with this client's seed."""
     fuzz, seed = Fuzz(peer), order.seed + number
 
     def sampled() -> bool:

@@ -1,4 +1,4 @@
-"""A completions server that looks at all it is sent, for texts that must never leave."""
+"""A completions server that searches everything it receives for texts that must never be sent."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from tests.backends.servers import CompletionsServer, says, serving
 
 _VISIBLE = re.compile(r"visible\d+word")
 _REMEMBERED = 16
-"""Workspaces whose planted texts are looked for: what is sent late is found too."""
+"""The number of workspaces whose planted texts are searched for, so that late leaks are found, too."""
 
 
 class Planted:
-    """The texts that must not be seen, by the case that planted them."""
+    """The texts that must not be sent, by the case that planted them."""
 
     def __init__(self) -> None:
         self._cases: deque[tuple[int, dict[str, str]]] = deque(maxlen=_REMEMBERED)
 
     def add(self, seed: int, planted: Mapping[str, str]) -> None:
-        """Look for these too."""
+        """Search for these, too."""
         self._cases.append((seed, {part: what for text, what in planted.items() for part in _parts(text)}))
 
     def within(self, text: str) -> Iterator[tuple[int, str, str]]:
-        """(seed, part, what it is of) of everything planted that stands in a text."""
+        """(seed, part, what it is part of) for every planted text that occurs in a text."""
         for seed, parts in self._cases:
             yield from ((seed, part, what) for part, what in parts.items() if part in text)
 
 
 class Recorder(CompletionsServer):
-    """Answers every completion alike, and finds what is planted in any request, the corpus included."""
+    """Gives every completion the same answer, and finds planted texts in any request, including the corpus."""
 
     def __init__(self, planted: Planted, outcome: Outcome, models: Any) -> None:
         super().__init__(says("sum(", "prices) + taxes"))
@@ -66,14 +66,14 @@ class Recorder(CompletionsServer):
 
 
 ENGINE_LIKE = {"data": [{"id": "embedded", "owned_by": "aix-lsp", "aix": {"context": 2048}}]}
-"""What our own engine says of itself: such a server is sent the corpus as well."""
+"""How our own engine describes itself: such a server is sent the corpus, too."""
 VLLM_LIKE = {"data": [{"id": "qwen2.5-coder", "owned_by": "vllm", "max_model_len": 4096}]}
 
 
 @asynccontextmanager
 async def recorders(planted: Planted, outcome: Outcome) -> AsyncIterator[tuple[Recorder, ...]]:
-    """Servers of both kinds, which are asked in different ways."""
-    # Clients that leave in mid-stream are no news here.
+    """Servers of both kinds, which get different requests."""
+    # Clients that disconnect in mid-stream are expected here.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     async with (
         serving(Recorder(planted, outcome, ENGINE_LIKE)) as ours,
@@ -84,7 +84,7 @@ async def recorders(planted: Planted, outcome: Outcome) -> AsyncIterator[tuple[R
 
 
 def look_on_disk(folder: Path, planted: Planted, outcome: Outcome) -> None:
-    """Find what is planted in the program's own files: its index, its state, its log."""
+    """Find planted texts in the program's own files: its index, its state, its log."""
     for path in folder.rglob("*"):
         if path.is_file() and not path.is_symlink():
             text = path.read_bytes().decode("utf-8", "replace")
@@ -93,7 +93,7 @@ def look_on_disk(folder: Path, planted: Planted, outcome: Outcome) -> None:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """The halves of each line of a secret, from every place in it; a word that was made for it stays whole."""
+    """Every substring of half the length of each of a secret's lines; a word made up for it stays whole."""
     for line in text.split("\n"):
         size = len(line) if line.startswith("planted") else max(5, (len(line) + 1) // 2)
         yield from (line[at : at + size] for at in range(len(line) - size + 1))

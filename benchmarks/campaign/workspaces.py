@@ -1,4 +1,4 @@
-"""Hostile workspaces opened in the real server: each request gets one answer, and nothing planted is ever sent."""
+"""Opens hostile workspaces in the real server: each request gets one answer, and nothing planted is ever sent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.client.wire import Call, ConnectionLost, ResponseError
 
 AT_ONCE = 3
 STDIO_EVERY = 25
-"""Of so many workspaces one gets a server of its own, started in it."""
+"""One in this many workspaces gets its own server, started in it."""
 _ANSWER_S = 60.0
 _TYPED = ("", "sum(", "x", "\n", "total(prices", "@@", "\U0001f600", "password = 'aB3$")
 
@@ -38,11 +38,11 @@ class _Run:
     home: Path
     server: Listening
     hangs: bool = False
-    """The server no longer answers: another workspace would say nothing more."""
+    """The server no longer answers: further workspaces would show nothing new."""
 
 
 async def run(order: Order) -> Outcome:
-    """Open so many workspaces, several at a time, in one server, and some in servers of their own."""
+    """Open `order.count` workspaces, several at a time, in one server, and some in servers of their own."""
     outcome, planted = Outcome("workspaces", alone=True), Planted()
     cases = order.cases()
     with own_home() as home:
@@ -105,7 +105,7 @@ async def _case(shared: _Run, seed: int, folder: Path) -> None:
 
 
 async def _visit(editor: Editor, workspace: Workspace, draw: random.Random, shared: _Run) -> None:
-    """Open the documents, type in them and ask, twice: the second time the index knows the workspace."""
+    """Open the documents, type and send requests, twice: the second time, the index knows the workspace."""
     options = {
         "url": draw.choice(shared.recorders).url,
         "token": shared.server.token,
@@ -126,11 +126,11 @@ async def _visit(editor: Editor, workspace: Workspace, draw: random.Random, shar
 
 
 async def _work(editor: Editor, buffer: Buffer, workspace: Workspace, draw: random.Random) -> None:
-    """Type something, and ask in one of the ways that editors ask."""
+    """Type something, and send one of the requests that editors send."""
     buffer.move(len(buffer.text) if draw.random() < 0.7 else draw.randrange(len(buffer.text) + 1))
     start, end = buffer.line_span(buffer.cursor)
     if not any(line in buffer.text[start:end] for secret in workspace.planted for line in secret.split("\n")):
-        # What is typed into a secret's middle makes another text of it.
+        # Typing inside a secret makes it another text.
         editor.type(buffer, draw.choice(_TYPED))
     ask = draw.choice((editor.inline, editor.inline, editor.stream))
     calls: list[Call] = [ask(buffer, "invoked")]

@@ -1,4 +1,4 @@
-"""Measures what suggestions are worth: held-out files are typed through the real server by a simulated, seeded user.
+"""Measures what suggestions are worth: a simulated, seeded user types held-out files through the real server.
 
-`python -m benchmarks.replay`; docs/quality.md says how to read what it prints.
+`python -m benchmarks.replay`; docs/quality.md explains its output.
 """

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.replay`: what suggestions are worth, beside the bare model or other settings."""
+"""`python -m benchmarks.replay`: what suggestions are worth, compared with the bare model or other settings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ QUICK = {"files": 30, "minutes": 4.0}
 
 
 class Results:
-    """The tallies of all files done so far."""
+    """The tallies of all files so far."""
 
     def __init__(self, names: Sequence[str], looks: TextIO | None) -> None:
         self.names = names
@@ -39,7 +39,7 @@ class Results:
         self._looks = looks
 
     def add(self, unit: Unit, work: list[Work]) -> None:
-        """Take the work of each side on one unit."""
+        """Add the work of each side on one unit."""
         self.units.append(unit)
         self.tallies.append([tally(each) for each in work])
         saved = (f"{1 - each.keys / each.keys_alone:.0%}" for each in work)
@@ -54,7 +54,7 @@ class Results:
                     print(json.dumps(line), file=self._looks)
 
     def of(self, language: str = "", pairs: bool | None = None) -> dict[str, list[Tally]]:
-        """The tallies of each side, of one language, or of units with or without a neighbour."""
+        """The tallies of each side, for one language, or for units with or without a neighbour."""
         rows = [
             row
             for unit, row in zip(self.units, self.tallies, strict=True)
@@ -88,7 +88,7 @@ async def run(options: argparse.Namespace, looks: TextIO | None) -> Results:
 
 
 async def run_ablation(options: argparse.Namespace) -> Ablation:
-    """Type all files on all rows on which they can make a difference."""
+    """Type all files on all rows for which they can make a difference."""
     files = chosen(options.files, options.languages, options.seed, options.cache)
     found = Ablation(rows(options.rows))
     deadline = time.monotonic() + 60 * options.minutes
@@ -106,8 +106,8 @@ async def run_ablation(options: argparse.Namespace) -> Ablation:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.replay", description=__doc__)
-    parser.add_argument("--files", type=int, default=90, help="at most so many files")
-    parser.add_argument("--minutes", type=float, default=60.0, help="no file is begun after so many minutes")
+    parser.add_argument("--files", type=int, default=90, help="maximum number of files")
+    parser.add_argument("--minutes", type=float, default=60.0, help="no file is started after this time")
     parser.add_argument(
         "--quick", action="store_true", help=f"{QUICK['files']} files, {QUICK['minutes']} minutes"
     )
@@ -118,7 +118,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--pauses",
         type=float,
         default=1.0,
-        help="pauses so many times as long: on a busy machine, whether something comes in time says nothing",
+        help="factor on pauses, for busy machines, where timing is meaningless",
     )
     parser.add_argument("--settings", default="{}", help="settings of our side, as JSON")
     parser.add_argument(
@@ -137,7 +137,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
-    """The options on what is kept and written, and the ablation's."""
+    """Add the options for what is kept and written, and those of the ablation."""
     parser.add_argument("--cache", type=Path, default=default_cache(), help="where the packages are kept")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""The ablation: our side with one part taken out after the other, on the same files."""
+"""The ablation: our side with one part after another taken out, on the same files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.client.engine_watch import end_engines
 
 OURS = "as it is"
 UNRECALLED = "`recall` off"
-"""Without recall a small model is told of other files in its prompt instead."""
+"""Without recall, a small model gets context from other files in its prompt instead."""
 BY_HAND = "asked for by hand"
 
 PATIENCE_S = 30.0
 UNHURRIED = 1000.0
-"""How much longer than people's the pauses are: the rows share an engine, so that the first finds it cold, and what
-comes in time would tell the rows' order, not what they are worth."""
+"""How much longer pauses are than people's. The rows share an engine, which the first row finds cold, so what arrives
+in time would depend on the order of the rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +39,16 @@ class Row:
     settings: Mapping[str, Any] = field(default_factory=dict)
     without: str = ""
     needs: str = ""
-    """The part that must have mattered to `against` on a file for this row to be typed: else it is as that."""
+    """The part that must have mattered to `against` on a file for this row to be typed; otherwise the results are
+    equal."""
     against: str = OURS
     by_hand: bool = False
     heal: bool = False
-    """Of the bare model: whether it has the engine's healing."""
+    """For the bare model: whether it has the engine's healing."""
 
 
 def rows(wanted: Sequence[str] = ()) -> list[Row]:
-    """All rows, or those of some groups, or with some names; the rows that they are compared with are among them."""
+    """All rows, or those of some groups or with some names, and the rows that these are compared with."""
     known = _all_rows()
     found = [row for row in known if not wanted or row.group in wanted or row.name in wanted]
     needed = {OURS, *(row.against for row in found)}
@@ -55,7 +56,7 @@ def rows(wanted: Sequence[str] = ()) -> list[Row]:
 
 
 def names() -> tuple[str, ...]:
-    """What `rows` can be asked for."""
+    """The valid arguments of `rows`."""
     known = _all_rows()
     return tuple(dict.fromkeys([*(row.group for row in known if row.group), *(row.name for row in known)]))
 
@@ -97,7 +98,7 @@ class Result:
     row: Row
     work: Work
     typed: bool
-    """False where it is what the row is compared with, since the part had not mattered there."""
+    """False if the result is copied from the row's reference, because the part did not matter there."""
 
 
 class Ablation:
@@ -109,12 +110,12 @@ class Ablation:
         self.results: list[list[Result]] = []
 
     def add(self, unit: Unit, results: list[Result]) -> None:
-        """Take what came of one unit on all rows."""
+        """Add the results of one unit on all rows."""
         self.units.append(unit)
         self.results.append(results)
 
     def table(self) -> list[str]:
-        """In Markdown; nothing before there are results."""
+        """The table in Markdown; empty before there are results."""
         columns = dict(zip(self.rows, zip(*self.results, strict=True), strict=True)) if self.results else {}
         tallies = {row.name: [tally(each.work) for each in column] for row, column in columns.items()}
         typed = {row.name: sum(each.typed for each in column) for row, column in columns.items()}
@@ -128,7 +129,7 @@ async def ablate(
     terms: Terms,
     done: Callable[[Unit, list[Result]], None],
 ) -> None:
-    """Type each unit on each row; `done` gets a unit's results, in the order of the rows."""
+    """Type each unit on each row; `done` is called with a unit's results, in the order of the rows."""
     for unit in work:
         if time.monotonic() > terms.deadline:
             return
@@ -146,7 +147,7 @@ async def ablate(
 
 @asynccontextmanager
 async def sides(chosen: Sequence[Row], settings: Mapping[str, Any]) -> AsyncIterator[dict[Row, Side]]:
-    """A side a row. All but the bare model share an engine: so many would not fit in memory."""
+    """A side for each row. All but the bare model share an engine: this many would not fit in memory."""
     async with AsyncExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aix-rp-")))
         stack.callback(end_engines, home)

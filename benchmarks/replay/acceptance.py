@@ -1,6 +1,6 @@
 """Decides how much of a suggestion a user who knows the right text would accept: all, its first lines or words.
 
-Pure. Right is what leads to the wanted text by typing on, without deleting anything.
+Pure. A part is right if typing on after it leads to the wanted text without deleting anything.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.client.buffer import Buffer
 How = Literal["whole", "line", "word"]
 
 LEAST_GAIN = 2
-"""Keys that an accept must save, beyond those that it costs, for a person to bother."""
+"""Keys that an acceptance must save, beyond its cost, to be worth a person's while."""
 
 _WORD = re.compile(r"\s*(?:\w+|[^\w\s]+|$)")
 
@@ -28,14 +28,14 @@ class Take:
     how: How
     text: str
     keys: int
-    """Presses that it costs: one for the whole or for a line, one a word otherwise."""
+    """Key presses that it costs: one for the whole or for a line, otherwise one per word."""
 
 
 def best_take(offer: str, replaces: int, buffer: Buffer, rest: str, wanted: str) -> Take | None:
-    """The first part of `offer` that is right and saves keys, the longest first; None where nothing does.
+    """The longest part of `offer` that is right and saves keys, or None.
 
-    `replaces` is how many characters right of the cursor the whole would replace, `rest` what is still to be
-    typed there, `wanted` the text when it is. The buffer is left as it is.
+    `replaces` is how many characters to the right of the cursor the whole would replace, `rest` what is still to be
+    typed there, `wanted` the text after that. The buffer is not changed.
     """
     for take in _parts(offer):
         over = replaces if take.how == "whole" else 0
@@ -46,7 +46,7 @@ def best_take(offer: str, replaces: int, buffer: Buffer, rest: str, wanted: str)
 
 
 def is_right(text: str, replaces: int, buffer: Buffer, rest: str, wanted: str) -> bool:
-    """Whether typing on after taking `text` leads to the wanted text, with nothing to delete."""
+    """Whether typing on after accepting `text` leads to the wanted text, without deleting anything."""
     if not rest.startswith(text):
         return False
     twin = buffer.copy()
@@ -55,7 +55,7 @@ def is_right(text: str, replaces: int, buffer: Buffer, rest: str, wanted: str) -
 
 
 def keys_to_type(text: str) -> int:
-    """Keys that a text costs in an editor that indents."""
+    """Keys needed to type a text in an editor that indents."""
     return len(re.sub(r"\n[ \t]+", "\n", text))
 
 

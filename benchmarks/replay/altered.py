@@ -1,6 +1,6 @@
 """`python -m benchmarks.replay.altered`: the real server with some of its parts taken out, for the ablation.
 
-What follows `--` goes to `aix-lsp`. The server itself has no such switches: nobody but a measurement wants them.
+Arguments after `--` go to `aix-lsp`. The server itself has no such switches, since only measurements need them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from aix_lsp.completion.postprocess.balance import Fitted
 
 REUSE, FIT, WHOLE_WORDS = "reuse", "fit", "whole_words"
 OTHERS = (REUSE, FIT, WHOLE_WORDS)
-"""Parts that can be taken out, beside the filters that have an own name."""
+"""Parts that can be taken out in addition to the filters, which have names of their own."""
 
 
 def parts() -> tuple[str, ...]:
@@ -30,7 +30,7 @@ def parts() -> tuple[str, ...]:
 
 
 class Marks:
-    """Which parts have changed anything: each name is written to a file once."""
+    """Records which parts have changed anything, by writing each name to a file once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -44,7 +44,7 @@ class Marks:
 
 
 def take_out(names: set[str]) -> None:
-    """Take parts out of the server that this process is."""
+    """Take parts out of the server in this process."""
     pipeline.LINE = tuple(each for each in pipeline.LINE if each.__name__ not in names)
     pipeline.BLOCK = tuple(each for each in pipeline.BLOCK if each.__name__ not in names)
     if FIT in names:
@@ -56,7 +56,7 @@ def take_out(names: set[str]) -> None:
 
 
 def watch(marks: Marks) -> None:
-    """Have each part noted that changes what is shown, and each source that is in a prompt."""
+    """Record each part that changes what is shown, and each source of context in a prompt."""
     pipeline.LINE = tuple(_watched_filter(each, marks) for each in pipeline.LINE)
     pipeline.BLOCK = tuple(_watched_filter(each, marks) for each in pipeline.BLOCK)
     pipeline.fit = _watched(FIT, pipeline.fit, marks, lambda text, found: found != Fitted(text))

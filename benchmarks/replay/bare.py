@@ -1,4 +1,4 @@
-"""The bare model as a side: a completions endpoint and nothing around it."""
+"""The bare model as a side: a completions endpoint with nothing around it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.client.own_engine import events, own_engine, post, session_for
 
 TOKENS = 64
 PREFIX_LINES, SUFFIX_LINES = 256, 64
-"""What the bare call sees: as much as the server's default."""
+"""The lines that the bare model sees: as many as with the server's defaults."""
 
 
 class Bare:
-    """The model through a completions endpoint, as a first plugin would ask it: prefix and suffix, greedy, 64
-    tokens, the first line; no filters, no reuse. The stream is closed at the line's end, and when a key comes."""
+    """The model behind a completions endpoint, as a first plugin would use it: prefix and suffix, greedy, 64 tokens,
+    the first line; no filters, no reuse. The stream is closed at the line's end, or at the next key."""
 
     def __init__(self, name: str, session: aiohttp.ClientSession, more: Mapping[str, Any]) -> None:
-        """`more` goes into every request."""
+        """`more` are further fields of every request."""
         self.name = name
         self._session = session
         self._more = more
@@ -84,7 +84,7 @@ class Bare:
 
 
 class _BareAsked:
-    """One call of the bare model."""
+    """One request to the bare model."""
 
     def __init__(self, session: aiohttp.ClientSession, body: dict[str, Any]) -> None:
         self.first_ms: float | None = None
@@ -132,9 +132,9 @@ class _BareAsked:
 
 @asynccontextmanager
 async def bare(name: str, settings: Mapping[str, Any], heal: bool = False) -> AsyncIterator[Bare]:
-    """The bare model of some settings: an engine of its own with the same model, or the remote server.
+    """The bare model for some settings: an engine of its own with the same model, or the remote server.
 
-    `heal` gives it the engine's healing of cut tokens, which other completions endpoints have not.
+    `heal` enables the engine's token healing, which other completions endpoints do not have.
     """
     if settings.get("url"):
         async with session_for(settings["url"]) as session:
@@ -144,5 +144,5 @@ async def bare(name: str, settings: Mapping[str, Any], heal: bool = False) -> As
     flags = {"model": "--model", "device": "--device", "dtype": "--dtype", "threads": "--threads"}
     chosen = [text for key, flag in flags.items() if key in settings for text in (flag, str(settings[key]))]
     async with own_engine(*chosen) as engine:
-        # What the engine adds is not the model's.
+        # Without what the engine adds to the model.
         yield Bare(name, engine.session, {"aix": {"recall": 0, "heal": heal}})

@@ -21,11 +21,11 @@ from platformdirs import user_cache_path
 
 HELD_OUT = Path(__file__).with_name("held_out.toml")
 LANGUAGES = ("python", "javascript", "typescript")
-"""Those that are fetched everywhere."""
+"""Languages whose packages can be fetched everywhere."""
 DEBIAN = ("go", "rust")
-"""Those whose packages only Debian and its kin have, where apt-get fetches them."""
+"""Languages whose packages only Debian and its derivatives have, where apt-get fetches them."""
 SMALLEST, LARGEST = 1200, 24_000
-"""Characters of a file that is replayed."""
+"""Characters of a file to be replayed."""
 
 _LONGEST_LINE = 200
 _DEBIAN_SOURCES = re.compile(r"^\./usr/share/(?:gocode/src|cargo/registry)/")
@@ -33,7 +33,7 @@ _DEBIAN_SOURCES = re.compile(r"^\./usr/share/(?:gocode/src|cargo/registry)/")
 
 @dataclass(frozen=True)
 class Package:
-    """A pinned package; `include` are the patterns of the files that are unpacked."""
+    """A pinned package; `include` are the patterns of the files to unpack."""
 
     kind: str
     name: str
@@ -66,11 +66,11 @@ class SourceFile:
 
 
 class Unreachable(Exception):
-    """A package could not be fetched, or is not what was pinned."""
+    """A package could not be fetched, or is not the pinned one."""
 
 
 def default_cache() -> Path:
-    """Where fetched packages are kept."""
+    """The folder for fetched packages."""
     return user_cache_path("aix-lsp", appauthor=False) / "replay"
 
 
@@ -81,7 +81,7 @@ def packages(listing: Path = HELD_OUT) -> list[Package]:
 
 
 def unpacked(package: Package, cache: Path) -> Path:
-    """The folder of a package, fetched where it is missing. Raises Unreachable."""
+    """The folder of a package, fetched if missing. Raises Unreachable."""
     place = cache / package.folder
     if place.exists():
         return place
@@ -102,7 +102,7 @@ def unpacked(package: Package, cache: Path) -> Path:
 
 
 def _put(staged: Path, place: Path) -> None:
-    """Rename, which never lands inside a folder that another run has put there meanwhile, as a move would."""
+    """Rename a folder. Unlike a move, this never lands inside a folder that another run has put there meanwhile."""
     try:
         staged.rename(place)
     except OSError:
@@ -111,7 +111,7 @@ def _put(staged: Path, place: Path) -> None:
 
 
 def chosen(count: int, languages: Sequence[str], seed: int, cache: Path) -> list[SourceFile]:
-    """`count` files, as evenly from the languages and their packages as there are files, in a seeded order."""
+    """`count` files in a seeded order, spread as evenly as possible over the languages and their packages."""
     queues = [_interleaved(language, random.Random(f"{seed}:{language}"), cache) for language in languages]
     found: list[SourceFile] = []
     while len(found) < count and any(queues):
@@ -120,7 +120,7 @@ def chosen(count: int, languages: Sequence[str], seed: int, cache: Path) -> list
 
 
 def _interleaved(language: str, draw: random.Random, cache: Path) -> list[SourceFile]:
-    """The files of one language, one of each package after another."""
+    """The files of one language, one from each package in turn."""
     piles = []
     for package in packages():
         if package.language == language:
@@ -135,7 +135,7 @@ def _interleaved(language: str, draw: random.Random, cache: Path) -> list[Source
 
 
 def candidates(folder: Path, language: str) -> Iterator[SourceFile]:
-    """The files of a folder that are of the right size and written by people."""
+    """The files in a folder that have the right size and were written by people."""
     for path in sorted(folder.rglob("*")):
         if not path.is_file():
             continue
@@ -183,7 +183,7 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _unpacked_deb(archive: Path) -> io.BytesIO:
-    """The files of a Debian package as a tar."""
+    """The files of a Debian package as a tar archive."""
     command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
     try:
         return io.BytesIO(subprocess.run(command, check=True, timeout=60, capture_output=True).stdout)
@@ -192,7 +192,7 @@ def _unpacked_deb(archive: Path) -> io.BytesIO:
 
 
 def _matches(path: str, pattern: str) -> bool:
-    """As a shell does: a star stays within its folder."""
+    """Match a pattern as a shell does: a star does not cross folders."""
     parts, wanted = path.split("/"), pattern.split("/")
     return (
         len(parts) == len(wanted)

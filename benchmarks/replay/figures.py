@@ -1,4 +1,4 @@
-"""From what was seen and pressed to figures, with intervals over files. Pure.
+"""Turns what was seen and pressed into figures, with intervals over files. Pure.
 
 Intervals are percentile bootstraps: files are drawn with replacement, the same for both sides of a ratio.
 """
@@ -15,7 +15,7 @@ from benchmarks.replay.person import Look, Work
 from benchmarks.stats import percentile
 
 PATIENCES_MS = (50, 100, 200, 400)
-"""Limits at which acceptance is reported."""
+"""Time limits at which acceptance is reported."""
 
 DRAWS = 400
 
@@ -67,7 +67,7 @@ def _count(look: Look, found: Tally) -> None:
 
 
 def _accepted(looks: Sequence[Look]) -> int:
-    """How many different suggestions something was taken of."""
+    """The number of different suggestions of which something was accepted."""
     accepted, open_ = 0, False
     for look in looks:
         open_ = open_ or look.fresh
@@ -77,7 +77,7 @@ def _accepted(looks: Sequence[Look]) -> int:
 
 
 def total(tallies: Sequence[Tally]) -> Tally:
-    """All of them together."""
+    """The sum of all tallies."""
     whole = Tally()
     for each in tallies:
         whole.add(each)
@@ -89,7 +89,7 @@ Figure = Callable[[Tally], float]
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure with its name in JSON and its label."""
+    """A figure, with its name in JSON and its label."""
 
     name: str
     label: str
@@ -98,7 +98,7 @@ class Measure:
 
 
 def share(part: str, whole: str) -> Figure:
-    """One sum over another; NaN where the latter is nothing."""
+    """The ratio of two sums; NaN if the second is 0."""
     return lambda t: t.sums[part] / t.sums[whole] if t.sums[whole] else math.nan
 
 
@@ -159,7 +159,7 @@ def estimates(tallies: Sequence[Tally], seed: int = 1) -> dict[str, Estimate]:
 
 
 def ratios(ours: Sequence[Tally], theirs: Sequence[Tally], seed: int = 1) -> dict[str, Estimate]:
-    """Every measure of one side over that of the other, file by file the same work."""
+    """The ratio of every measure between two sides with the same files."""
     pairs = [
         (total([ours[i] for i in chosen]), total([theirs[i] for i in chosen]))
         for chosen in _draws(len(ours), seed)

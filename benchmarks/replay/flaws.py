@@ -1,6 +1,7 @@
-"""Finds what is wrong with a suggestion once it is in the file: repeated text, brackets, syntax. Pure.
+"""Finds flaws of a suggestion once it is in the file: repeated text, brackets, syntax. Pure.
 
-Brackets and syntax are read by tree-sitter, which knows strings and comments; ours are not used to judge ourselves.
+Brackets and syntax are parsed by tree-sitter, which knows strings and comments, rather than by our own code, which is
+under test.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ _LONG_QUOTES = ('"' * 3, "'" * 3)
 
 @dataclass(frozen=True)
 class Flaws:
-    """Of one suggestion that is not right as a whole; one that is has none."""
+    """The flaws of a suggestion that is not entirely right; one that is has none."""
 
     doubled: bool = False
-    """It ends with what stands right of it, or repeats the line below."""
+    """It ends with the text to the right of it, or repeats the line below."""
     brackets: bool = False
-    """It closes what is not open, or what is closed further right already, or opens in the middle of a line."""
+    """It closes what is not open or is already closed further right, or opens a bracket in the middle of a line."""
     broken: bool = False
     """The file has more syntax errors with it than without."""
 
 
 def flaws(before: str, offer: str, after: str, language: str, replaced: str = "") -> Flaws:
-    """The flaws of `offer` between `before` and `after`, `replaced` being what it takes the place of."""
+    """The flaws of `offer` between `before` and `after`, where it replaces `replaced`."""
     old = _read(before + replaced + after, language)
     new = _read(before + offer + after, language)
     start, end = len(before.encode()), len((before + offer).encode())
@@ -39,15 +40,15 @@ def flaws(before: str, offer: str, after: str, language: str, replaced: str = ""
     stack, wrong = new.closed(new.stack(start), start, end)
     opens = len(stack) > len(new.stack(start)) and any(char.isalnum() for char in after.partition("\n")[0])
     if any(offer.count(quotes) % 2 for quotes in _LONG_QUOTES):
-        fitted = False  # what follows reads as a string until the person closes it
+        fitted = False  # what follows is part of a string until the person closes it
     brackets = wrong or opens or (fitted and not _fits(stack, new.wanted(end)))
     brackets = brackets and _readable(before + replaced + after, language)
     return Flaws(doubles(offer, after), brackets, new.errors > old.errors)
 
 
 def _readable(text: str, language: str) -> bool:
-    """Whether strings and comments of several lines end where they should: what is to be typed may hold one's other
-    end, and all behind it then reads as what it is not.
+    """Whether multi-line strings and comments end where they should: if the text still to be typed contains an end, all
+    text after it is misread.
     """
     if language == "python":
         return not any(text.count(quotes) % 2 for quotes in _LONG_QUOTES)
@@ -55,12 +56,12 @@ def _readable(text: str, language: str) -> bool:
 
 
 def _fits(stack: str, wanted: str) -> bool:
-    """Whether the brackets that are closed further right are open, outermost first."""
+    """Whether the brackets closed further right are open, outermost first."""
     return stack.startswith(wanted)
 
 
 def doubles(offer: str, after: str) -> bool:
-    """Whether the end of an offer is what follows it: the line's rest, or the line below."""
+    """Whether an offer ends with what follows it: the rest of the line, or the line below."""
     rest, _, below = after.partition("\n")
     lines = [line.strip() for line in offer.split("\n") if line.strip()]
     if not lines:
@@ -73,17 +74,17 @@ def doubles(offer: str, after: str) -> bool:
 
 @dataclass(frozen=True)
 class _Syntax:
-    """A text's brackets outside strings and comments, by byte offset, and its syntax errors."""
+    """A text's brackets outside of strings and comments, by byte offset, and its number of syntax errors."""
 
     brackets: tuple[tuple[int, str], ...]
     errors: int
 
     def stack(self, end: int) -> str:
-        """What is open at `end`, outermost first."""
+        """The brackets open at `end`, outermost first."""
         return self.closed("", 0, end)[0]
 
     def closed(self, stack: str, start: int, end: int) -> tuple[str, bool]:
-        """What is open after the brackets from `start` to `end`, and whether one closed what was not open."""
+        """The brackets open after those from `start` to `end`, and whether one of these closed what was not open."""
         wrong = False
         for place, bracket in self.brackets:
             if not start <= place < end:
@@ -97,7 +98,7 @@ class _Syntax:
         return stack, wrong
 
     def wanted(self, start: int) -> str:
-        """The openers that the text from `start` on closes without having opened them, outermost first."""
+        """The opening brackets for what the text from `start` on closes without opening it, outermost first."""
         depth, wanted = 0, ""
         for place, bracket in self.brackets:
             if place < start:
@@ -127,7 +128,7 @@ def _read(text: str, language: str) -> _Syntax:
 
 
 def _nodes(tree: tree_sitter.Tree) -> Iterator[tree_sitter.Node]:
-    """All nodes in the order of the text."""
+    """All nodes in text order."""
     cursor = tree.walk()
     while True:
         assert cursor.node is not None

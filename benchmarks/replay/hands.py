@@ -1,9 +1,9 @@
-"""The hands of a person at a keyboard: how long between keys, and which slip. Pure; the same seed, the same hands.
+"""A person's hands at a keyboard: the time between keys, and the slips. Pure and deterministic for a seed.
 
-Each draw is made from the place in the text alone, so that two servers that are compared meet the same person
-at every key, whatever was accepted before. Medians after Dhakal et al., "Observations on Typing from 136 Million
-Keystrokes" (CHI 2018): 0.24 s between keys on average, 0.12 s for fast typists, 2 % of keys mistyped; a person
-who writes code stops to think before a line, and longer after going elsewhere.
+Each draw depends only on the place in the text, so that two servers under comparison meet the same person at every key,
+whatever was accepted before. Medians are based on Dhakal et al., "Observations on Typing from 136 Million Keystrokes"
+(CHI 2018): 0.24 s between keys on average, 0.12 s for fast typists, 2 % of keys mistyped; people who write code stop to
+think before a line, and longer after moving elsewhere.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ MEDIAN_S: dict[Moment, float] = {"letter": 0.16, "symbol": 0.26, "line": 0.9, "j
 _SPREAD = 0.35
 """Standard deviation of the logarithm of a pause."""
 _SLIPS = 0.012
-"""Mistyped letters, of all letters; fewer than in prose, since names are short and known."""
+"""Share of letters that are mistyped; fewer than in prose, since names are short and familiar."""
 
 
 class Hands:
     """One person typing one piece."""
 
     def __init__(self, seed: str, pauses: float = 1.0) -> None:
-        """`seed` names the run and the piece; pauses are so many times as long as people's."""
+        """`seed` identifies the run and the piece; `pauses` is the length of pauses relative to people's."""
         self._seed = seed
         self._pauses = pauses
 
     def pause_s(self, place: int, moment: Moment) -> float:
-        """Seconds from the key at `place` in the piece to the next one, if nothing is shown to look at."""
+        """Seconds from the key at `place` in the piece to the next one, if there is no suggestion to look at."""
         return self._pauses * MEDIAN_S[moment] * math.exp(self._draw("pause", place).gauss(0.0, _SPREAD))
 
     def slip(self, place: int, text: str) -> str:
-        """What is typed by mistake instead of `text`, the rest of the piece, and is deleted again; mostly "".
+        """What is mistyped before `text`, the rest of the piece, and then deleted; usually empty.
 
-        A wrong letter, and up to two right ones before it is noticed.
+        A wrong letter, and up to two correct ones until it is noticed.
         """
         draw = self._draw("slip", place)
         if not text[:1].isalpha() or draw.random() >= _SLIPS:
@@ -50,7 +50,7 @@ class Hands:
 
 
 def moment_of(char: str) -> Moment:
-    """What kind of moment comes after a key."""
+    """The kind of moment after a key."""
     if char == "\n":
         return "line"
     return "letter" if char.isalnum() or char == "_" else "symbol"

@@ -1,4 +1,4 @@
-"""Draws, from a seed, what is typed into a file: lines, ends of lines, middles, rewrites, the end of a file. Pure."""
+"""Draws what is typed into a file: lines, ends of lines, middles, rewrites, the end of the file. Pure; uses a seed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tests.client.buffer import Buffer
 from tests.client.typist import Typist
 
 MOST_KEYS = 140
-"""Characters of one piece."""
+"""Characters per piece."""
 _FEWEST = 6
 _APART = 120
-"""Characters between two pieces, so that none is the other's only context."""
+"""Characters between two pieces, so that no piece is another's only context."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A script with the indentation that its file is written in."""
+    """A script, and the indentation of its file."""
 
     script: Script
     language: str
@@ -34,10 +34,10 @@ class Plan:
 
 
 def plan(name: str, text: str, language: str, seed: int, names: Sequence[str] = ()) -> Plan | None:
-    """Pieces for one file; with `names`, on lines that use one of them. None where nothing can be typed.
+    """The pieces for one file; with `names`, on lines that use one of them. None if nothing can be typed.
 
-    Some lines twice, the rest of a line, a middle, and a rewritten end of a line or the file's last lines; kinds
-    that do not fit a file are left out.
+    Two blocks of lines, the rest of a line, a middle, and a rewritten end of a line or the file's last lines; kinds
+    that do not fit the file are left out.
     """
     draw = random.Random(f"{seed}:{name}")
     lines = _Lines(text)
@@ -61,7 +61,7 @@ def plan(name: str, text: str, language: str, seed: int, names: Sequence[str] = 
 
 
 def indent_of(text: str) -> str:
-    """What a line is indented by, below the line that it belongs to."""
+    """The file's unit of indentation."""
     depths = [match[0] for match in re.finditer(r"^[ \t]+(?=[^\s*])", text, re.MULTILINE)]
     if sum(depth.startswith("\t") for depth in depths) * 2 > len(depths):
         return "\t"
@@ -70,7 +70,7 @@ def indent_of(text: str) -> str:
 
 
 class _Lines:
-    """Where lines start and end."""
+    """The offsets of lines."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -87,7 +87,7 @@ class _Lines:
         return len(self.text) if end < 0 else end
 
     def body(self, line: int) -> int:
-        """Where a line's text begins, after its indentation."""
+        """The start of a line's text, after its indentation."""
         text = self.text[self.starts[line] : self.end(line)]
         return self.starts[line] + len(text) - len(text.lstrip())
 
@@ -96,21 +96,21 @@ _Kind = Callable[[_Lines, random.Random], Piece | None]
 
 
 def _block(lines: _Lines, draw: random.Random) -> Piece | None:
-    """A few whole lines, from the end of the line before."""
+    """A few whole lines, from the end of the line above."""
     first = draw.randrange(1, max(2, len(lines) - 2))
     last = min(first + draw.randint(0, 3), len(lines) - 1)
     return Piece(lines.end(first - 1), lines.end(last)) if first < len(lines) else None
 
 
 def _tail(lines: _Lines, draw: random.Random) -> Piece | None:
-    """The rest of a line, from somewhere in it."""
+    """The rest of a line, from a random place in it."""
     line = draw.randrange(len(lines))
     body, end = lines.body(line), lines.end(line)
     return Piece(draw.randint(body, end), end) if body < end else None
 
 
 def _middle(lines: _Lines, draw: random.Random) -> Piece | None:
-    """Something inside a line, between words, with text right of it."""
+    """Something inside a line, between words, with text to the right of it."""
     line = draw.randrange(len(lines))
     body, end = lines.body(line), lines.end(line)
     places = [m.start() + body for m in re.finditer(r"(?<=[\s(\[,=.])\w|(?<=\w)\W", lines.text[body:end])]
@@ -121,7 +121,7 @@ def _middle(lines: _Lines, draw: random.Random) -> Piece | None:
 
 
 def _rewrite(lines: _Lines, draw: random.Random) -> Piece | None:
-    """The rest of a line, where the rest of another stands before and is deleted first."""
+    """The rest of a line; the rest of another line is in its place, and is deleted first."""
     piece, other = _tail(lines, draw), _tail(lines, draw)
     if piece is None or other is None:
         return None
@@ -146,7 +146,7 @@ def _wanted(text: str, piece: Piece, names: Sequence[str]) -> bool:
 
 
 def _typable(text: str, piece: Piece, indent: str) -> bool:
-    """Whether a typist with brackets that close themselves reproduces the piece exactly."""
+    """Whether a typist with auto-closed brackets reproduces the piece exactly."""
     buffer = Buffer("", text[: piece.start] + text[piece.end :], "")
     buffer.indent = indent
     buffer.move(piece.start)
@@ -154,7 +154,7 @@ def _typable(text: str, piece: Piece, indent: str) -> bool:
 
 
 def types_back(buffer: Buffer, rest: str, wanted: str) -> bool:
-    """Whether typing `rest` at the buffer's cursor makes it `wanted`. Changes the buffer."""
+    """Whether typing `rest` at the buffer's cursor results in `wanted`. Changes the buffer."""
     typist = Typist(buffer, rest)
     while typist.remaining:
         typist.step()

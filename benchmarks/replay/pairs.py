@@ -1,4 +1,4 @@
-"""Files that belong together: which names a file takes from another of its package. Pure, by patterns."""
+"""Finds related files: the names that a file imports from another one in its package. Pure; uses patterns."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _SUFFIXES = (".ts", ".js", "/index.ts", "/index.js", "")
 
 @dataclass(frozen=True)
 class Import:
-    """Another file of the package, and the names taken from it."""
+    """Another file in the package, and the names imported from it."""
 
     path: str
     names: tuple[str, ...]
 
 
 def imports(path: str, text: str, language: str, files: Collection[str]) -> list[Import]:
-    """What the file at `path` takes from `files`, all relative to the package's folder."""
+    """What the file at `path` imports from `files`; all paths are relative to the package's folder."""
     found = _python(path, text) if language == "python" else _script(path, text)
     return [
         Import(target, names) for options, names in found for target in options if target in files and names

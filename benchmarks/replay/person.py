@@ -1,4 +1,4 @@
-"""A person who types a plan's pieces, looks at what is offered, and takes what is right. Knows no servers by name."""
+"""A person who types a plan's pieces, looks at suggestions, and accepts what is right. Knows no specific servers."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ from benchmarks.replay.sides import NOTHING, Asked, Offer, Side
 from tests.client.typist import Typist
 
 READING_S = 0.25
-"""Nobody takes a suggestion sooner than he has seen it: the time of a choice between two reactions."""
+"""Nobody accepts a suggestion before having seen it: the reaction time for a choice between two options."""
 MOST_TAKES = 20
-"""Accepts in a row without a key between; more would be a suggestion that never ends."""
+"""Successive acceptances without a key between them; more would mean a suggestion that never ends."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a person saw after one key, or after one accept. Times are milliseconds."""
+    """What a person saw after one key, or after one acceptance. Times are in milliseconds."""
 
     first_ms: float | None
     final_ms: float | None
     waited_ms: float
-    """How long it was looked at: to the answer, or to the next key."""
+    """How long it was looked at: until the answer or the next key."""
     offer: Offer
     fresh: bool
-    """Whether the offer is another one than what was left of the one seen before."""
+    """Whether the offer differs from the remainder of the previous one."""
     take: Take | None = None
     flaws: Flaws | None = None
-    """Of a fresh offer."""
+    """For a fresh offer."""
     left: str = ""
     right: str = ""
-    """What stood around the cursor, on its line."""
+    """The text to the right of the cursor, on its line."""
     rest: str = ""
     """What was still to be typed there."""
 
 
 @dataclass
 class Work:
-    """What came of one plan on one side."""
+    """The result of one plan on one side."""
 
     looks: list[Look] = field(default_factory=list)
     keys: int = 0
-    """Keys pressed, accepting ones with them."""
+    """Keys pressed, including those that accept."""
     keys_alone: int = 0
-    """Keys that it takes without suggestions."""
+    """Keys needed without suggestions."""
     goal: int = 0
     """Characters of all pieces."""
     taken: int = 0
     """Characters that came from suggestions."""
     counts: dict[str, float] = field(default_factory=dict)
-    """What the side counted meanwhile."""
+    """The side's own counts during the work."""
     finished: bool = False
     """Whether the file ended as it should."""
 
 
 def keys_alone(plan: Plan, hands_seed: str) -> int:
-    """Keys that a plan takes without suggestions, slips and deletions with them."""
+    """Keys that a plan needs without suggestions, including slips and deletions."""
     buffer, count = plan.buffer(), 0
     for index, piece in enumerate(plan.script.pieces):
         buffer.move(plan.script.place(index))
@@ -81,7 +81,7 @@ class Person:
     def __init__(
         self, side: Side, plan: Plan, uri: str, seed: str, patience_s: float, pauses: float = 1.0
     ) -> None:
-        """`seed` draws pauses and slips; no answer is waited for longer than `patience_s`."""
+        """`seed` determines pauses and slips; answers are awaited for at most `patience_s`."""
         self._side = side
         self._plan = plan
         self._seed = seed
@@ -93,7 +93,7 @@ class Person:
         self.work = Work(keys_alone=keys_alone(plan, seed))
 
     async def work_through(self) -> Work:
-        """Type everything; the buffer is opened and closed on the side."""
+        """Type everything; the side is told of the buffer's opening and closing."""
         script = self._plan.script
         self._side.open(self.buffer)
         for index, piece in enumerate(script.pieces):
@@ -108,7 +108,7 @@ class Person:
         return self.work
 
     async def _piece(self, goal: str, old: str, wanted: str, hands: Hands) -> None:
-        """Type one piece where the cursor is."""
+        """Type one piece at the cursor."""
         self._seen = NOTHING
         typist = Typist(self.buffer, goal)
         if old:
@@ -130,7 +130,7 @@ class Person:
         return key, changes
 
     async def _slip(self, wrong: str, hands: Hands, place: int) -> None:
-        """Type something wrong and delete it, looking up only at the wrong key as fast as it was typed."""
+        """Type something wrong and delete it again; only at the wrong key is there a look at the suggestion."""
         for char in wrong:
             self._edit(0, char)
             await self._side.ask(self.buffer).settled(min(self._patience_s, hands.pause_s(place, "letter")))
@@ -142,13 +142,13 @@ class Person:
             self._seen = NOTHING
 
     def _edit(self, over: int, text: str) -> None:
-        """One key that replaces `over` characters right of the cursor."""
+        """One key that replaces `over` characters to the right of the cursor."""
         self.work.keys += 1
         cursor = self.buffer.cursor
         self._side.changed(self.buffer, [self.buffer.replace(cursor, cursor + over, text)])
 
     async def _look(self, typist: Typist, wanted: str, pause_s: float) -> None:
-        """See what is offered until the next key, and take it as long as it is right."""
+        """Look at suggestions until the next key, and accept them as long as they are right."""
         for _ in range(MOST_TAKES):
             started = time.perf_counter()
             asked = self._side.ask(self.buffer)
@@ -176,9 +176,9 @@ class Person:
         return take
 
     def _choose(self, asked: Asked, rest: str, wanted: str) -> tuple[Offer, Take | None]:
-        """The offer that is looked at, of several the one that saves most, and what of it is right.
+        """The offer that saves most, and the part of it that is right.
 
-        Going on to another candidate costs a key each.
+        Going to the next candidate costs one key.
         """
         found: list[tuple[int, Offer, Take]] = []
         for presses, offer in enumerate(asked.offers or (asked.offer,)):
@@ -192,12 +192,12 @@ class Person:
         return offer, best
 
     def _line(self) -> tuple[str, str]:
-        """The cursor's line, left and right of the cursor."""
+        """The cursor's line, to the left and right of the cursor."""
         start, end = self.buffer.line_span(self.buffer.cursor)
         return self.buffer.text[start : self.buffer.cursor], self.buffer.text[self.buffer.cursor : end]
 
     def _left(self) -> str:
-        """What is left of the offer seen last, where it was typed along; an editor goes on showing it."""
+        """The remainder of the last offer if it was typed along; an editor goes on showing that."""
         text = self._seen.text
         return text[len(self._since) :] if text.startswith(self._since) else ""
 

@@ -10,16 +10,16 @@ from typing import Any
 from benchmarks.replay.figures import MEASURES, Estimate, Measure, Tally, estimates, ratios
 
 Tallies = Mapping[str, Sequence[Tally]]
-"""The tallies of each side, in the same order of files."""
+"""The tallies of each side, with files in the same order."""
 
 BY_LANGUAGE = ("saved", "kept", "accepted", "tokens", "doubled", "brackets", "parses")
-"""Measures given for each language."""
+"""Measures reported for each language."""
 
 _WIDTH = 28
 
 
 def table(sides: Tallies, names: Sequence[str] = ()) -> list[str]:
-    """A row a measure (only `names` of them, where given): each side, and its ratio to the first."""
+    """A row for each measure (or those in `names`): each side, and its ratio to the first."""
     first, *others = sides
     heads = [*sides, *(f"{first} ÷ {other}" for other in others)]
     rows = [f"{'':38}" + "".join(f"{head[: _WIDTH - 2]:>{_WIDTH}}" for head in heads)]
@@ -47,9 +47,9 @@ _ABLATED = ("accepted", "reused", "doubled", "brackets", "parses")
 def ablation(
     tallies: Tallies, against: Mapping[str, str], typed: Mapping[str, int], files: int
 ) -> Iterator[str]:
-    """A Markdown table, a row a side: its figures, and those of the side that it is compared with over them.
+    """A Markdown table with a row for each side: its figures, and the ratio of its reference's figures to them.
 
-    `typed` says on how many of the `files` the row could have made a difference.
+    `typed` is the number of `files` in which the row could have made a difference.
     """
     known = {measure.name: measure for measure in MEASURES}
     heads = ["our side, except", f"of {files} files", "keys saved", "ours ÷ it"]
@@ -70,7 +70,7 @@ def ablation(
 
 
 def as_json(sides: Tallies) -> dict[str, Any]:
-    """Figures, ratios to the first side, and the sums behind them."""
+    """Figures, ratios to the first side, and the underlying sums."""
     first, *others = sides
     return {
         "sides": {name: _plain(estimates(tallies)) for name, tallies in sides.items()},
@@ -80,7 +80,7 @@ def as_json(sides: Tallies) -> dict[str, Any]:
 
 
 def _plain(found: Mapping[str, Estimate]) -> dict[str, dict[str, float | None]]:
-    """JSON has no NaN."""
+    """Replace NaN, which JSON lacks."""
     return {
         name: {key: None if math.isnan(value) else value for key, value in asdict(estimate).items()}
         for name, estimate in found.items()

@@ -1,4 +1,4 @@
-"""Runs a comparison: which files, in which workspace, each side after the other. Knows no figures."""
+"""Runs a comparison: which files, in which workspace, on each side in turn. Knows no figures."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from benchmarks.replay.sides import Side
 from tests.client.buffer import Buffer
 
 _PAIRS = 3
-"""Of so many files of a language one is typed with the file that it imports from at hand, and on lines that use it."""
+"""One in this many files of a language is typed with a file that it imports from open, on lines that use that."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A file to be typed, and the file of its package that was looked at before; mostly none."""
+    """A file to be typed, and the file of its package that was looked at before, if any."""
 
     source: SourceFile
     plan: Plan
@@ -31,7 +31,7 @@ class Unit:
 
 
 def units(files: Sequence[SourceFile], seed: int) -> Iterator[Unit]:
-    """What is typed, file after file. A file that was shown as another's neighbour is left out."""
+    """The units to type, in order. A file that was used as another's neighbour is left out."""
     shown: set[tuple[Path, str]] = set()
     counts: Counter[str] = Counter()
     for source in files:
@@ -65,20 +65,20 @@ def _pair(source: SourceFile, seed: int) -> Unit | None:
 
 @dataclass(frozen=True)
 class Terms:
-    """What is the same for both sides of a comparison."""
+    """What both sides of a comparison have in common."""
 
     seed: int
     patience_s: float
     deadline: float
-    """On time.monotonic(): no file is begun after it."""
+    """By time.monotonic(): no file is started after it."""
     pauses: float = 1.0
-    """How many times as long as people's."""
+    """Length of pauses, relative to people's."""
 
 
 async def compare(
     work: Sequence[Unit], sides: Sequence[Side], terms: Terms, done: Callable[[Unit, list[Work]], None]
 ) -> None:
-    """Type each unit on each side, the sides taking turns at being first; `done` gets each unit's work."""
+    """Type each unit on each side; the sides take turns at going first. `done` is called with each unit's work."""
     for number, unit in enumerate(work):
         if time.monotonic() > terms.deadline:
             return
@@ -88,7 +88,7 @@ async def compare(
 
 
 async def type_unit(unit: Unit, side: Side, terms: Terms) -> Work:
-    """Type one unit in a workspace of its own, in which the file is as it was before."""
+    """Type one unit in a workspace of its own, where the file lacks what will be typed."""
     with tempfile.TemporaryDirectory(prefix="aix-replay-") as folder:
         workspace, file = _laid_out(unit, Path(folder))
         await side.enter(workspace)
@@ -105,7 +105,7 @@ async def type_unit(unit: Unit, side: Side, terms: Terms) -> Work:
 
 
 def _laid_out(unit: Unit, folder: Path) -> tuple[Path, Path]:
-    """A copy of the unit's package, and the file in it, which lacks what will be typed."""
+    """A copy of the unit's package, and the file in it, without what will be typed."""
     workspace = folder.resolve() / unit.source.folder.name
     shutil.copytree(unit.source.folder, workspace)
     file = workspace / unit.source.path
@@ -114,7 +114,7 @@ def _laid_out(unit: Unit, folder: Path) -> tuple[Path, Path]:
 
 
 def _visit(side: Side, file: Path, unit: Unit) -> None:
-    """Open a file, touch the line where the first name that is used later stands, and leave it open."""
+    """Open a file, edit the line of the first name that is used later, and leave it open."""
     text = file.read_text(encoding="utf-8").replace("\r\n", "\n")
     buffer = Buffer(file.as_uri(), text, unit.plan.language)
     side.open(buffer)

@@ -1,4 +1,4 @@
-"""The real server over stdio as a side, with an engine of its own or a remote one."""
+"""The real server over stdio as a side, with its own engine or a remote one."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ _LOOK_S = 0.005
 
 
 class Altered:
-    """How a server is started with parts taken out, and what it says of those that mattered."""
+    """Starts a server with parts taken out, and reads which parts mattered."""
 
     def __init__(self, folder: Path, without: Sequence[str] = ()) -> None:
-        """`folder` is kept by this server alone."""
+        """`folder` is for this server alone."""
         self._marks, self._statistics = folder / "marks", folder / "statistics.json"
         self._without = tuple(without)
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """For `altered.py`."""
+        """The arguments for `altered.py`."""
         without = ("--without", *self._without) if self._without else ()
         return (*without, "--marks", str(self._marks), "--statistics", str(self._statistics), "--")
 
     def mattered(self) -> frozenset[str]:
-        """The parts that have changed anything since this was last asked."""
+        """The parts that have changed anything since the last call."""
         found = self._marks.read_text(encoding="utf-8").split() if self._marks.exists() else []
         self._marks.unlink(missing_ok=True)
         return frozenset(found)
 
 
 class Server:
-    """The real server over stdio, with an engine of its own or a remote one."""
+    """The real server over stdio, with its own engine or a remote one."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Server:
         altered: Altered | None = None,
         by_hand: bool = False,
     ) -> None:
-        """`by_hand` asks as people do who press a key for it: for several candidates."""
+        """`by_hand` sends explicit requests, as by a key: for several candidates."""
         self.name = name
         self.altered = altered
         self._by_hand = by_hand
@@ -163,14 +163,14 @@ class _ServerAsked:
 
     @property
     def _items(self) -> list[dict[str, Any]] | None:
-        """The suggestions of the answer; None where there is no answer, or an error."""
+        """The suggestions in the answer; None if there is no answer, or an error."""
         future = self._call.future
         if not future.done() or future.exception() is not None:
             return None
         return [item for item in inline_items(future.result()) if insert_text(item)]
 
     def _over(self, item: Mapping[str, Any]) -> int:
-        """How much right of the cursor an item replaces."""
+        """How many characters to the right of the cursor an item replaces."""
         span = item.get("range")
         return max(0, self._buffer.offset(span["end"]) - self._buffer.cursor) if span else 0
 

@@ -1,6 +1,4 @@
-"""The sides of a comparison: sources of suggestions for the simulated user. Knows nothing of what is typed or
-accepted.
-"""
+"""The sides of a comparison: sources of suggestions for the simulated user. Knows nothing of typing or acceptance."""
 
 from __future__ import annotations
 
@@ -14,12 +12,12 @@ from tests.client.buffer import Buffer
 
 @dataclass(frozen=True)
 class Offer:
-    """What a person sees at a moment: text to insert at the cursor, replacing `replaces` characters right of it."""
+    """A suggestion as seen by a person: text to insert at the cursor, replacing `replaces` characters to its right."""
 
     text: str
     replaces: int = 0
     reused: bool = False
-    """Whether it was answered without the model."""
+    """Whether it was answered without calling the model."""
     id: str = ""
 
 
@@ -27,7 +25,7 @@ NOTHING = Offer("")
 
 
 class Asked(Protocol):
-    """A request for a suggestion. Times are milliseconds after it was sent; None where it has not come to that."""
+    """A request for a suggestion. Times are in milliseconds since it was sent; None until the event happens."""
 
     @property
     def first_ms(self) -> float | None: ...
@@ -37,16 +35,16 @@ class Asked(Protocol):
 
     @property
     def offer(self) -> Offer:
-        """The suggestion so far; to be read before the buffer is changed."""
+        """The suggestion so far; must be read before the buffer is changed."""
         ...
 
     @property
     def offers(self) -> Sequence[Offer]:
-        """All that an answer offers, `offer` first; empty before there is an answer, or where it has nothing."""
+        """All candidates, `offer` first; empty before there is an answer, or if that is empty."""
         ...
 
     async def settled(self, within: float) -> None:
-        """Wait for the end of the answer, at most so many seconds."""
+        """Wait for the end of the answer, for at most `within` seconds."""
 
 
 class Side(Protocol):
@@ -55,10 +53,10 @@ class Side(Protocol):
     name: str
 
     async def enter(self, workspace: Path) -> None:
-        """Begin to work in a folder."""
+        """Start working in a folder."""
 
     async def leave(self) -> None:
-        """End the work there."""
+        """Stop working in the folder."""
 
     def open(self, buffer: Buffer) -> None: ...
 
@@ -67,19 +65,19 @@ class Side(Protocol):
     def close(self, buffer: Buffer) -> None: ...
 
     def ask(self, buffer: Buffer) -> Asked:
-        """Ask at the cursor; what was asked before and is not answered is cancelled."""
+        """Request a suggestion at the cursor; an earlier unanswered request is cancelled."""
         ...
 
     async def meanwhile(self, within: float) -> None:
-        """A person reads what is shown: wait for what is done in advance, at most so many seconds."""
+        """While the person reads, wait for work done in advance, for at most `within` seconds."""
 
     def tell(self, event: str, offer: Offer, characters: int = 0) -> None:
-        """What the person did: "Show", "Accept", "PartiallyAccept"."""
+        """Report an action of the person: "Show", "Accept", "PartiallyAccept"."""
 
     async def counts(self) -> dict[str, float]:
         """Calls, prompt_tokens, cached_tokens, tokens and wasted_tokens since the folder was entered.
 
-        Of a side that can say so also how many answers it gave (answered), and how many of them by a call that
-        was under way for an earlier key (joined).
+        If the side knows, also the number of answers (answered), and of those from a call that was already running for
+        an earlier key (joined).
         """
         ...

@@ -1,1 +1,1 @@
-"""Load on a team's servers: simulated typists against one or several replicas, and a simulator for many more."""
+"""Load on a team's servers: simulated typists with one or several replicas, and a simulator for many more."""

@@ -1,6 +1,6 @@
-"""A team's servers under load: `python -m benchmarks.team [ROW …]`. Real processes, one thread each.
+"""Puts a team's servers under load: `python -m benchmarks.team [ROW …]`. Real processes, with one thread each.
 
-The rows are those of the table in docs/scale.md. Exit status 1 where a goal is missed.
+The rows are those of the table in docs/scale.md. Exit status 1 if a goal is missed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.team.scenarios import SCENARIOS, Setting
 
 ROWS = {**SCENARIOS, **ON_RAY, "simulate": simulation}
 FURTHER = BESIDE_VLLM
-"""Rows that run only when they are named, for they need another program."""
+"""Rows that run only if named, because they need another program."""
 
 
 def main() -> int:
@@ -46,7 +46,7 @@ def main() -> int:
     unknown = set(options.rows) - set(rows_by_name)
     if unknown:
         parser.error(f"no row is called {', '.join(sorted(unknown))}; there are {', '.join(rows_by_name)}")
-    logging.getLogger("aix_lsp").setLevel(logging.CRITICAL)  # what happens to servers is what is measured
+    logging.getLogger("aix_lsp").setLevel(logging.CRITICAL)  # failing servers are part of the test
     announce()
     say = (lambda line: print(line, file=sys.stderr)) if options.json else print
     setting = Setting(options.typists, options.seconds, options.rounds, tuple(options.engine.split()), say)

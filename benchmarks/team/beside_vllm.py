@@ -1,4 +1,4 @@
-"""The same typists at our server and at vLLM's, with one thread each and the same model."""
+"""Compares our server with vLLM's for the same typists, with one thread each and the same model."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from benchmarks.team.typists import Asked, Typist, files, type_all
 from tests.backends.real_servers import vllm_server
 
 _LOAD = 0.7
-"""Of what the slower of the two servers can take."""
+"""Relative to the maximum load of the slower server."""
 _MAX_SEQUENCES = 64
 
 
 async def vllm(setting: Setting) -> list[Row]:
-    """First texts of both at the same arrivals: 70 % of what the slower one can take."""
+    """First texts of both with the same arrivals, at 70 % of what the slower one can take."""
     command = os.environ.get("AIX_LSP_VLLM")
     if not command:
         raise SystemExit(
@@ -74,7 +74,7 @@ def _rows(found: dict[str, list[list[Asked]]], setting: Setting) -> list[Row]:
 
 
 async def _at_vllm(crew: Team, typists: Sequence[Typist], url: str, family: str) -> list[Typist]:
-    """The same people with the same keys, whose editors have vLLM's address; `crew` closes their backends."""
+    """The same people with the same keys, using vLLM's address; `crew` closes their backends."""
     backends = await crew.connected(Settings(url=url, fim_family=family) for _ in typists)
     return [Typist(one.name, one.keys, backend) for one, backend in zip(typists, backends, strict=True)]
 

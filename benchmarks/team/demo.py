@@ -23,7 +23,7 @@ def say(text: str) -> None:
 
 
 async def demo(seconds: float, pauses: float) -> int:
-    """Run it; returns the exit status: 1 where a request was lost or an error shown."""
+    """Run the demo; returns the exit status: 1 if a request was lost or an error shown."""
     say("Starting two servers, each with the model that ships and one thread …")
     async with team(2, ()) as crew:
         for number, replica in enumerate(crew.replicas, 1):
@@ -59,7 +59,7 @@ async def _back(crew: Team, killed: float) -> None:
 
 
 async def _follow(typists: Sequence[Typist], began: float, until_s: float, seen: float) -> float:
-    """Say every few seconds how it goes; returns when it last did."""
+    """Report the state every few seconds; returns the time of the last report."""
     while (now := time.perf_counter()) - began < until_s:
         await asyncio.sleep(min(_EVERY_S, max(0.1, until_s - (now - began))))
         asked = [one for typist in typists for one in typist.asked if one.at >= seen - began]

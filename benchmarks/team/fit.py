@@ -1,4 +1,4 @@
-"""The simulator's figures from real runs, its check against other real runs, and what it says of 10,000 typists."""
+"""Fits the simulator to real runs, checks it against other real runs, and predicts the load of 10,000 typists."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _LOOK_S = 0.25
 _COLUMNS = ("aix_step_seconds_count", "aix_step_rows_sum", "aix_step_tokens_sum")
 MANY = 10_000
 _ASKED = 0.4
-"""Of an editor's keys, the share that needs the model: 193 of 486 (docs/benchmarks.md); others are answered at once."""
+"""The share of an editor's keys that needs the model: 193 of 486 (docs/benchmarks.md); others are answered at once."""
 _BEARABLE_MS = 200.0
 
 
 async def watch(replica: Replica, into: list[Mapping[str, float]]) -> None:
-    """Read a replica's metrics again and again, until cancelled."""
+    """Read a replica's metrics repeatedly, until cancelled."""
     while True:
         with contextlib.suppress(OSError):
             into.append(await replica.metrics())
@@ -33,7 +33,7 @@ async def watch(replica: Replica, into: list[Mapping[str, float]]) -> None:
 
 
 def fitted(readings: Sequence[Mapping[str, float]]) -> StepCost:
-    """The least squares of step times between readings, weighted by their inverse; nothing costs less than nothing."""
+    """Least-squares fit of step times between readings, weighted by their inverse; no coefficient is negative."""
     rises = [
         [after[name] - before[name] for name in (*_COLUMNS, "aix_step_seconds_sum")]
         for before, after in pairwise(readings)
@@ -57,7 +57,7 @@ def fitted(readings: Sequence[Mapping[str, float]]) -> StepCost:
 
 
 def samples_of(asked: Sequence[Asked]) -> list[Sample]:
-    """What requests were, for the simulator to draw from: only those that met their prefix tell what was new."""
+    """Requests for the simulator to draw from; only those that found their prefix cached tell what was new."""
     return [
         Sample(one.prompt_tokens, max(1, one.prompt_tokens - one.cached_tokens), max(1, one.tokens))
         for one in asked
@@ -145,7 +145,7 @@ def _compared(what: str, real: Sequence[Asked], seconds: float, found: Outcome) 
 
 
 def fewest(case: Case, bearable_ms: float) -> int:
-    """How few replicas keep the first text within that time for 95 %, to a twentieth."""
+    """The fewest replicas that keep the first text within that time for 95 %, to a twentieth."""
 
     def bearable(replicas: int) -> bool:
         return simulate(replace(case, replicas=replicas)).p(95) <= bearable_ms
@@ -159,7 +159,7 @@ def fewest(case: Case, bearable_ms: float) -> int:
 
 
 def _many(setting: Setting, case: Case, keys: Sequence[Sequence[Key]]) -> list[Row]:
-    """The fewest replicas, found with a tenth of them, for 10,000 people who all type to see text in bearable time."""
+    """The fewest replicas with which 10,000 people typing see text in bearable time, found with a tenth of both."""
     crowd = replace(case, typists=MANY, pauses=_pauses(keys, 1 / _ASKED), seconds=6.0, warm_s=3.0)
     replicas = 10 * fewest(replace(crowd, typists=MANY // 10), _BEARABLE_MS)
     found = simulate(replace(crowd, replicas=replicas))

@@ -1,4 +1,4 @@
-"""Measures Ray Serve: the time it adds to the first text, and replicas that follow the load."""
+"""Measures Ray Serve: the time it adds to the first text, and how replicas follow the load."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ async def typist_at(url: str, token: str, name: str, keys: Sequence[Key]) -> Typ
 
 
 async def router(setting: Setting) -> list[Row]:
-    """What Ray's own proxy and what HAProxy adds."""
+    """The time that Ray's own proxy and HAProxy add."""
     return await _added_by_ray(setting, "the router and Serve") + await _added_by_ray(
         setting, "Serve with --haproxy", "--haproxy"
     )
 
 
 async def _added_by_ray(setting: Setting, what: str, *more: str) -> list[Row]:
-    """One typist, one replica, direct and through Ray, in turns of twenty requests."""
+    """One typist, one replica, directly and through Ray, in turns of twenty requests."""
     [keys] = files(1)
     users = Path(tempfile.mkdtemp(prefix="aix-team-")) / "users.json"
     token = add(users, "ann")
@@ -76,7 +76,7 @@ async def _added_by_ray(setting: Setting, what: str, *more: str) -> list[Row]:
 
 
 async def autoscale(setting: Setting) -> list[Row]:
-    """From one replica to three and back: little load, much, and little again."""
+    """From one replica to three and back: low load, high load, and low again."""
     keys = files(setting.typists)
     users = Path(tempfile.mkdtemp(prefix="aix-team-")) / "users.json"
     tokens = [add(users, f"typist{number:02}") for number in range(len(keys))]
@@ -128,7 +128,7 @@ async def _watch(server: Server, into: list[tuple[float, int, float]], began: fl
 
 
 def _thinned(line: Sequence[tuple[float, int, float]]) -> list[tuple[float, int, float]]:
-    """Every fifth look, and each that saw another number."""
+    """Every fifth reading, and each with a changed number."""
     kept = []
     for index, look in enumerate(line):
         if index % 5 == 0 or look[1] != line[index - 1][1]:

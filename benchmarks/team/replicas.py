@@ -31,7 +31,7 @@ _READY_S = 120.0
 
 @dataclass
 class Replica:
-    """One `aix-lsp serve` that may be killed, drained and started again at the same port."""
+    """An `aix-lsp serve` that can be killed, drained and restarted on the same port."""
 
     port: int
     arguments: tuple[str, ...]
@@ -48,23 +48,23 @@ class Replica:
         self.server = await self._stack.enter_async_context(serving(*given))
 
     async def stop(self) -> None:
-        """End it, whatever state it is in."""
+        """End it, whatever its state."""
         await self._stack.aclose()
         self.server = None
 
     async def kill_worker(self) -> None:
-        """What an out-of-memory killer does to the process with the model."""
+        """Kill the process with the model, as an out-of-memory killer does."""
         assert self.server is not None
         os.kill(await self.server.worker(), signal.SIGKILL)
 
     async def drain(self) -> int:
-        """SIGTERM; returns the exit status."""
+        """Send SIGTERM; returns the exit status."""
         assert self.server is not None
         self.server.told(signal.SIGTERM)
         return await self.server.ended()
 
     async def hand_over(self) -> None:
-        """A rolling restart (SIGHUP), waited for."""
+        """Perform a rolling restart (SIGHUP), and wait for it."""
         assert self.server is not None
         before = await self.server.worker()
         self.server.told(signal.SIGHUP)
@@ -87,7 +87,7 @@ def _alive(pid: int) -> bool:
 
 
 class RoundRobin:
-    """The contrast: each request goes to the next replica, wherever its prefix lies."""
+    """The contrast to affinity: each request goes to the next replica, wherever its prefix is cached."""
 
     def __init__(self, servers: Sequence[OpenAIBackend], turn: itertools.count[int]) -> None:
         self._servers = servers
@@ -102,7 +102,7 @@ class RoundRobin:
 
 
 class Team:
-    """Users with tokens, the replicas that serve them, and backends that reach them."""
+    """Users with tokens, the replicas that serve them, and backends to reach them."""
 
     def __init__(self, folder: Path, engine: Sequence[str]) -> None:
         """`engine` are further arguments of each replica."""
@@ -114,7 +114,7 @@ class Team:
         self._backends: list[Any] = []
 
     async def grow(self, count: int) -> None:
-        """Start replicas until there are so many."""
+        """Start replicas until there are `count`."""
         while len(self.replicas) < count:
             with socket.create_server(("127.0.0.1", 0)) as free:
                 port = free.getsockname()[1]
@@ -129,19 +129,19 @@ class Team:
         return self._tokens[name]
 
     def define(self, user_class: str, **quotas: float) -> None:
-        """Put a class with its quotas into the users file."""
+        """Add a class with its quotas to the users file."""
         content = json.loads(self.users.read_text()) if self.users.exists() else {}
         content.setdefault("classes", {})[user_class] = quotas
         self.users.write_text(json.dumps(content))
 
     async def known(self, name: str) -> None:
-        """Wait until every replica takes the user's token."""
+        """Wait until every replica accepts the user's token."""
         for replica in self.replicas:
             assert replica.server is not None
             await replica.server.known(self._tokens[name])
 
     async def backend(self, name: str, urls: Sequence[str], reach: Reach = "affinity") -> Any:
-        """A backend as the editor of a user has it, once it is ready."""
+        """A backend like that in a user's editor, once it is ready."""
         token = self.token(name)
         if reach == "affinity":
             [backend] = await self.connected([Settings(url=list(urls), api_key=token)])
@@ -173,7 +173,7 @@ class Team:
 
 @asynccontextmanager
 async def team(replicas: int, engine: Sequence[str]) -> AsyncIterator[Team]:
-    """So many replicas, which end with the context."""
+    """Replicas that end with the context."""
     folder = Path(tempfile.mkdtemp(prefix="aix-team-"))
     found = Team(folder, engine)
     try:

@@ -12,7 +12,7 @@ from benchmarks.team.typists import Asked
 
 @dataclass(frozen=True)
 class Row:
-    """One figure, and its goal where there is one."""
+    """One figure, and its goal if there is one."""
 
     name: str
     value: float
@@ -27,7 +27,7 @@ class Row:
         return self.value <= self.goal if self.at_most else self.value >= self.goal
 
     def line(self) -> str:
-        """For people."""
+        """The row for people."""
         if self.goal is None:
             return f"  {self.name:66} {self.value:9.3f} {self.unit}"
         sign, said = "≤" if self.at_most else "≥", "reached" if self.reached else "MISSED"
@@ -35,25 +35,25 @@ class Row:
 
 
 def rate(asked: Sequence[Asked], seconds: float) -> float:
-    """Suggestions that came to their end, a second, within the time of typing."""
+    """Complete suggestions per second of typing."""
     return sum(one.end == "complete" and one.ended_at <= seconds for one in asked) / seconds
 
 
 def first_text_ms(asked: Iterable[Asked], percent: float) -> float:
-    """Time to the first text; requests overtaken before it count with the time that they were waited for."""
+    """Time to the first text; requests overtaken before it count with the time they waited."""
     return percentile(
         [one.first_or_waited_ms for one in asked if one.end in ("complete", "overtaken")], percent
     )
 
 
 def prefix_share(asked: Iterable[Asked]) -> float:
-    """Of the answered requests that continue what was typed before, the share that found most of it cached."""
+    """Of the answered requests that continue earlier typing, the share that found most of their prompt cached."""
     told = [one for one in asked if one.continues and one.end == "complete"]
     return sum(one.met_prefix for one in told) / len(told) if told else math.nan
 
 
 def reused(asked: Sequence[Asked]) -> float:
-    """Prompt tokens found cached, of all prompt tokens."""
+    """Share of prompt tokens that were cached."""
     return sum(one.cached_tokens for one in asked) / max(1, sum(one.prompt_tokens for one in asked))
 
 
@@ -62,7 +62,7 @@ def count(asked: Iterable[Asked], *ends: str) -> int:
 
 
 def errors(asked: Iterable[Asked]) -> list[str]:
-    """The different messages of requests that failed."""
+    """The different messages of failed requests."""
     return sorted({one.message for one in asked if one.end == "error"})
 
 
@@ -71,7 +71,7 @@ _HEAD = _COLUMNS.format("", "asked", "answered", "overtaken", "failed", "lost", 
 
 
 def table(asked: Sequence[Asked], by: Callable[[Asked], str], most: int = 8) -> list[str]:
-    """One line a group: the first few, and the last ones together."""
+    """A line for each of the first few groups, and one for the others together."""
     groups: dict[str, list[Asked]] = {}
     for one in asked:
         groups.setdefault(by(one), []).append(one)
@@ -92,9 +92,9 @@ def _line(name: str, ones: Sequence[Asked]) -> str:
 def regained_s(
     asked: Sequence[Asked], event_s: float, until_s: float, share: float = 0.9, window_s: float = 2.0
 ) -> float:
-    """Seconds after an event until the answers of a window of time are as many again as before it.
+    """Seconds after an event until there are as many answers per window of time as before it.
 
-    Compared with the mean of windows before the event; NaN where it did not come to that until `until_s`.
+    The reference is the mean of the windows before the event; NaN if it is not reached by `until_s`.
     """
     done = sorted(one.ended_at for one in asked if one.end == "complete")
     before = sum(at <= event_s for at in done) / event_s * window_s

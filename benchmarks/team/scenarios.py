@@ -1,4 +1,4 @@
-"""The rows of the table: what is done with replicas and typists for each, and the figures that come of it."""
+"""The rows of the table: what replicas and typists do for each, and the resulting figures."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from benchmarks.team.typists import (
 )
 
 _LOAD = 0.7
-"""Of what two replicas can take, where a row wants a load below that."""
+"""Relative to the maximum load of two replicas, for rows that need less than that."""
 _TOKENS_A_CHARACTER = 0.33
 _BYTES_A_TOKEN = 6144
-"""Of KV, of the embedded model on a CPU."""
+"""Bytes of KV per token of the embedded model on a CPU."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What all rows are taken with."""
+    """What all rows have in common."""
 
     typists: int = 32
     seconds: float = 10.0
@@ -54,7 +54,7 @@ class Setting:
 async def at_work(
     crew: Team, keys: Sequence[Sequence[Key]], urls: Sequence[str], reach: Reach = "affinity"
 ) -> list[Typist]:
-    """One typist a file, each with a backend of their own that reaches `urls`."""
+    """One typist per file, each with a backend of their own that reaches `urls`."""
     names = [f"typist{number:02}" for number in range(len(keys))]
     for name in names:
         crew.token(name)
@@ -64,7 +64,7 @@ async def at_work(
 
 
 async def pauses_at(typists: Sequence[Typist], seconds: float, load: float) -> tuple[float, float]:
-    """How much longer than people's pauses must be for such a load, and what the servers can take (a second)."""
+    """How long pauses must be, relative to people's, for such a load; and the servers' maximum load (per second)."""
     await type_all(typists, seconds / 2, None)
     most = rate(await type_all(typists, seconds, None), seconds)
     natural = len(typists) / mean_pause_s(typists)
@@ -72,7 +72,7 @@ async def pauses_at(typists: Sequence[Typist], seconds: float, load: float) -> t
 
 
 async def scaling(setting: Setting) -> list[Row]:
-    """Suggestions a second of two replicas against one: as many as they can, in turns."""
+    """Suggestions per second of two replicas and of one, at their maximum, in turns."""
     keys = files(setting.typists)
     async with team(2, setting.engine) as crew:
         urls = [replica.url for replica in crew.replicas]
@@ -85,7 +85,7 @@ async def scaling(setting: Setting) -> list[Row]:
                 measured.append(rate(await type_all(typists, setting.seconds, None), setting.seconds))
                 await crew.leave()
             setting.say(f"  one replica {measured[0]:.1f}, two {measured[1]:.1f} suggestions a second")
-            if number:  # the first turn warms them up
+            if number:  # the first turn is a warm-up
                 ratios.append(measured[1] / measured[0])
                 rates.append(measured[1])
     return [
@@ -95,7 +95,7 @@ async def scaling(setting: Setting) -> list[Row]:
 
 
 async def prefix(setting: Setting) -> list[Row]:
-    """Affinity against round robin at 70 % load, where one replica's pool cannot hold all documents."""
+    """Affinity and round robin at 70 % load, when one replica's pool cannot hold all documents."""
     keys = files(setting.typists)
     pool_mb = _pool_mb(keys)
     setting.say(f"  {setting.typists} documents, {pool_mb} MB of KV a replica: 3/4 of what all need")
@@ -137,7 +137,7 @@ async def prefix(setting: Setting) -> list[Row]:
 
 
 def _pool_mb(keys: Sequence[Sequence[Key]]) -> int:
-    """A pool that holds three quarters of all documents, so that two hold them all with room to spare."""
+    """Size of a pool that holds three quarters of all documents, so that two hold them all with room to spare."""
     characters = sum(max(len(key.prompt.prefix) + len(key.prompt.suffix) for key in typed) for typed in keys)
     return max(8, int(0.75 * characters * _TOKENS_A_CHARACTER * _BYTES_A_TOKEN / 1e6))
 
@@ -148,7 +148,7 @@ async def kill(setting: Setting) -> list[Row]:
 
 
 async def restart(setting: Setting) -> list[Row]:
-    """A rolling restart of both replicas under load, then one that is drained and comes back."""
+    """A rolling restart of both replicas under load; then one of them is drained and comes back."""
 
     async def roll(crew: Team) -> None:
         for replica in crew.replicas:
@@ -165,7 +165,7 @@ async def restart(setting: Setting) -> list[Row]:
 
 
 async def _disturbed(setting: Setting, what: str, happen: Callable[[Team], Awaitable[None]]) -> list[Row]:
-    """Half of what two replicas can take, in bursts of eight seconds; something happens after two of them."""
+    """Half of what two replicas can take, in bursts of eight seconds; the event happens after two of these."""
     keys = files(setting.typists)
     event_s, seconds = (16.0, 48.0) if setting.seconds >= 8 else (8.0, 24.0)
     async with team(2, setting.engine) as crew:
@@ -205,7 +205,7 @@ def _bursts(setting: Setting) -> Rate:
 
 
 async def abuse(setting: Setting) -> list[Row]:
-    """One user asks for twenty times his quota of long suggestions, each for another place."""
+    """One user requests twenty times the quota of long suggestions, each for another place."""
     keys = files(setting.typists + 1)
     async with team(1, setting.engine) as crew:
         crew.define("limited", userInFlight=1, userTokensAMinute=6000)
@@ -237,7 +237,7 @@ async def abuse(setting: Setting) -> list[Row]:
 
 
 def _cold(keys: Sequence[Sequence[Key]]) -> list[Key]:
-    """The first keys of all files in turn: nothing of them is cached for this user."""
+    """The first keys of all files in turn: none of their prompts is cached for this user."""
     return [typed[min(number, len(typed) - 1)] for number in range(8) for typed in keys]
 
 

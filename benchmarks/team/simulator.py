@@ -1,8 +1,8 @@
 """A discrete-event model of many typists and replicas: arrivals, routing, batched steps, prefix caches. Runs nothing.
 
-A replica takes steps, one after the other. A step of `rows` sequences with `tokens` tokens in all takes
-a + b·rows + c·tokens seconds, fitted to what real steps took (fit.py). It decodes up to 16 sequences and fills the
-rest of its time with prompts, as the engine's scheduler does. Documents stay cached until others push them out (LRU).
+A replica takes one step after another. A step of `rows` sequences with `tokens` tokens in all takes
+a + b·rows + c·tokens seconds, fitted to the times of real steps (fit.py). It decodes up to 16 sequences and fills the
+rest of its time with prompts, as the engine's scheduler does. Documents stay cached until others evict them (LRU).
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from benchmarks.stats import percentile
 
 RUNNING = 16
 DECODING_STEP_S, PREFILL_STEP_S = 0.030, 0.120
-"""As the engine's Limits have them."""
+"""The same as in the engine's StepLimits."""
 SMALLEST_CHUNK = 32
 SLACK, ALWAYS = 0.5, 8
-"""Of the router's bounded load (aix_lsp/cluster/routing.py)."""
+"""Parameters of the router's bounded load (aix_lsp/cluster/routing.py)."""
 
 Routing = Literal["affinity", "round robin"]
 
 
 @dataclass(frozen=True)
 class StepCost:
-    """Seconds of a step, a sequence in it, and a token in it; and tokens that a decoding sequence gets from a step."""
+    """Seconds per step, per sequence in it and per token in it; and tokens that a decoding sequence gains per step."""
 
     step_s: float
     row_s: float
     token_s: float
     tokens_a_row: float = 1.0
     around_s: float = 0.0
-    """What the way from the client to the engine and back adds to the first text."""
+    """Time that the way from the client to the engine and back adds to the first text."""
 
     def seconds(self, rows: int, tokens: int) -> float:
         return self.step_s + self.row_s * rows + self.token_s * tokens
@@ -43,7 +43,7 @@ class StepCost:
 
 @dataclass(frozen=True)
 class Sample:
-    """What one request was: tokens of the prompt, of it new since the key before, tokens of the answer."""
+    """One request: tokens of the prompt, how many are new since the key before, tokens of the answer."""
 
     prompt: int
     new: int
@@ -52,25 +52,25 @@ class Sample:
 
 @dataclass(frozen=True)
 class Case:
-    """What is simulated. Times in seconds."""
+    """What to simulate. Times are in seconds."""
 
     typists: int
     replicas: int
     pauses: Sequence[float]
-    """Pauses between two requests of a typist, to draw from."""
+    """Pauses between a typist's requests, to draw from."""
     samples: Sequence[Sample]
     cost: StepCost
     pool_tokens: int
     routing: Routing = "affinity"
     seconds: float = 30.0
     warm_s: float = 5.0
-    """What comes before it does not count."""
+    """The warm-up, which does not count."""
     seed: int = 1
 
 
 @dataclass
 class Outcome:
-    """What came of a case."""
+    """The result of a case."""
 
     first_ms: list[float] = field(default_factory=list)
     complete: int = 0
@@ -83,7 +83,7 @@ class Outcome:
 
     @property
     def rate(self) -> float:
-        """Suggestions a second."""
+        """Suggestions per second."""
         return self.complete / self.seconds
 
     @property
@@ -96,7 +96,7 @@ class Outcome:
         return self.met_prefix / max(1, self.continued)
 
     def p(self, percent: float) -> float:
-        """A percentile of the time to first text (ms)."""
+        """A percentile of the time to the first text (ms)."""
         return percentile(self.first_ms, percent)
 
 
@@ -120,11 +120,11 @@ class _Replica:
         self.in_flight = 0
         self.room = pool_tokens
         self.cached: OrderedDict[int, tuple[int, int]] = OrderedDict()
-        """By typist: tokens, and the number of the key that they are of."""
+        """By typist: cached tokens, and the number of the key that they belong to."""
         self.used = 0
 
     def compute(self, typist: int, key: int, sample: Sample) -> tuple[int, bool]:
-        """Tokens of the prompt to compute here, and whether most of it was cached; it is cached from now on."""
+        """Prompt tokens to compute here, and whether most of the prompt was cached; it is cached from now on."""
         tokens, known = self.cached.pop(typist, (0, -1))
         self.used -= tokens
         missed = sample.prompt if known < 0 else min(sample.prompt, sample.new * (key - known))
@@ -148,14 +148,14 @@ class Simulation:
         self._last: list[_Request | None] = [None] * case.typists
         self._keys = [0] * case.typists
         self._events: list[tuple[float, int, int, int]] = []
-        """(time, order, 0 for a typist's key and 1 for a replica's step, which of them)."""
+        """(time, order, 0 for a typist's key and 1 for a replica's step, which typist or replica)."""
         self._order = 0
         self._turn = 0
         self._plans: dict[int, list[tuple[_Request, int]]] = {}
         self._out = Outcome(seconds=case.seconds, replicas=case.replicas)
 
     def run(self) -> Outcome:
-        """Simulate; what happens in the warm-up does not count."""
+        """Run the simulation; events during the warm-up do not count."""
         case = self._case
         for typist in range(case.typists):
             self._push(self._draw.random() * 2 * self._pause(), 0, typist)
@@ -267,5 +267,5 @@ class Simulation:
 
 
 def simulate(case: Case) -> Outcome:
-    """What comes of a case."""
+    """The result of a case."""
     return Simulation(case).run()

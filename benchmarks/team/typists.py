@@ -1,7 +1,7 @@
-"""Simulated typists: what they type when, and what became of each request. Knows backends, no server's processes.
+"""Simulated typists: what they type when, and the result of each request. Knows backends, but no server processes.
 
-Arrivals are open-loop: a key comes when the hands press it, whether or not the last one was answered. As in an editor
-the next key closes the request before it; such a request counts as overtaken, and for times as having waited so long.
+Arrivals are open-loop: a key comes when the hands press it, even if the last one is unanswered. As in an editor, the
+next key cancels the request before it; such a request counts as overtaken, with the time it waited.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from benchmarks.scripts import Moment, Script, scripts, steps
 from tests.client.buffer import Buffer
 
 TOKENS = 16
-"""Tokens a suggestion: about a line of code."""
+"""Tokens per suggestion: about a line of code."""
 _LAST_ANSWERS_S = 60.0
-"""How long the answers to the last keys may take; what is not answered then is lost."""
+"""How long the answers to the last keys may take; requests unanswered by then are lost."""
 
 End = Literal["complete", "overtaken", "error", "lost"]
 Rate = Callable[[float], float]
-"""How many times as fast as usual people type so many seconds after the beginning."""
+"""Typing speed relative to the usual, by seconds since the beginning."""
 
 
 class Generator(Protocol):
-    """What a typist asks: a backend."""
+    """What a typist sends requests to: a backend."""
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]: ...
 
@@ -43,12 +43,12 @@ class Key:
     prompt: FimPrompt
     pause_s: float
     continues: bool
-    """Whether it was typed where the key before was, so that a cache has most of the prompt."""
+    """Whether it was typed right after the previous key, so that a cache has most of the prompt."""
 
 
 @dataclass
 class Asked:
-    """One request and what became of it."""
+    """One request and its result."""
 
     user: str
     user_class: str
@@ -66,7 +66,7 @@ class Asked:
 
     @property
     def first_or_waited_ms(self) -> float:
-        """Time to the first text; of a request that never had any, how long it was waited for."""
+        """Time to the first text; if there never was any, the time the request waited."""
         return self.waited_ms if self.first_ms is None else self.first_ms
 
     @property
@@ -88,7 +88,7 @@ class Typist:
     asked: list[Asked] = field(default_factory=list)
 
     async def type(self, seconds: float, pauses: float, rate: Rate, began: float) -> None:
-        """Press keys for so long, with pauses so many times as long as people's."""
+        """Press keys for `seconds`, with pauses `pauses` times as long as people's."""
         key_at = time.perf_counter() + pauses * self.keys[0].pause_s
         last: asyncio.Task[None] | None = None
         index = 0
@@ -105,14 +105,14 @@ class Typist:
             last.cancel()
 
     async def ask_again_and_again(self, seconds: float, began: float) -> None:
-        """Ask anew as soon as answered: as much as the servers can take."""
+        """Send the next request as soon as the last is answered: the maximum load."""
         index = 0
         while time.perf_counter() - began < seconds:
             await self.ask(self.keys[index % len(self.keys)], began)
             index += 1
 
     async def ask(self, key: Key, began: float) -> None:
-        """One request, to its end or until it is cancelled."""
+        """Send one request, until it ends or is cancelled."""
         started = time.perf_counter()
         asked = Asked(self.name, self.user_class, started - began, key.continues)
         self.asked.append(asked)
@@ -143,12 +143,12 @@ def _take(asked: Asked, event: Delta | Usage, started: float) -> None:
 
 
 def steadily(_: float) -> float:
-    """People type as fast all along."""
+    """People type at a constant speed."""
     return 1.0
 
 
 def in_bursts(seconds: float) -> float:
-    """Everybody at once, three times as fast for a quarter of every eight seconds, and less in between."""
+    """Everybody types three times as fast for a quarter of every eight seconds, and more slowly in between."""
     return 3.0 if seconds % 8.0 < 2.0 else 1 / 3
 
 
@@ -164,7 +164,7 @@ def keys_of(script: Script, seed: str) -> list[Key]:
 
 
 def files(count: int) -> list[list[Key]]:
-    """The keys of as many different files."""
+    """The keys of `count` different files."""
     chosen: dict[str, Script] = {}
     seed = 0
     while len(chosen) < count:
@@ -176,8 +176,8 @@ def files(count: int) -> list[list[Key]]:
 async def type_all(
     typists: Sequence[Typist], seconds: float, pauses: float | None, rate: Rate = steadily
 ) -> list[Asked]:
-    """All typists at once; returns their new requests in the order of asking. Without pauses they ask as soon as
-    they are answered.
+    """All typists at once; returns their new requests in the order of sending. Without pauses, each sends the next
+    request as soon as the last is answered.
     """
     before = {id(typist): len(typist.asked) for typist in typists}
     began = time.perf_counter()
@@ -194,6 +194,6 @@ async def type_all(
 
 
 def mean_pause_s(typists: Sequence[Typist]) -> float:
-    """The mean pause between two keys of people."""
+    """The mean pause between two keys of a person."""
     pauses = [key.pause_s for typist in typists for key in typist.keys]
     return sum(pauses) / len(pauses)

@@ -1,4 +1,4 @@
-"""Scenes written as text, with a last "|" where the cursor stands."""
+"""Cursor contexts written as text, with the last "|" marking the cursor."""
 
 from __future__ import annotations
 
