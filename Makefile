@@ -16,6 +16,7 @@ help:
 	@echo "make test-editors  fetch every editor that can be had here, VS Code too, and run their tests"
 	@echo "make test-models   build llama.cpp's server, fetch real weights, and run the tests with both"
 	@echo "make test-cluster  run the tests with several replicas on Ray"
+	@echo "make llama-server  build llama.cpp's server, which those tests and the benchmarks compare with"
 	@echo "make test-cpus  run the kernels' tests as CPUs without AVX-512 and bf16, emulated by QEMU"
 	@echo "make pictures  draw the README's pictures with the real editors"
 	@echo "make docs    the documentation as a site in .cache/site; a link that leads nowhere is an error"

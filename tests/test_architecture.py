@@ -81,6 +81,13 @@ def test_every_module_is_on_the_map(section: str, folder: str) -> None:
         assert there - {"__init__"} == named
 
 
+@pytest.mark.parametrize("folder", ["settings", "privacy", "backends", "fim", "serve", "cluster", "models"])
+def test_every_module_is_in_the_row_of_its_package(folder: str) -> None:
+    [row] = re.findall(rf"^\| `{folder}/` .*", PAGE, flags=re.MULTILINE)
+    named = set(re.findall(r"`(\w+)`", row))
+    assert {path.stem for path in (PACKAGE / folder).glob("*.py")} - {"__init__"} - named == set()
+
+
 def test_every_file_that_the_map_names_is_there() -> None:
     named = re.findall(r"`([\w.-]+(?:/[\w.-]+)+\.(?:py|lua|toml|md))`", PAGE)
     assert len(named) > 25

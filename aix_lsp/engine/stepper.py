@@ -111,7 +111,7 @@ class Stepper:
             self._shrink(plan, error)
             return None
         except Exception:
-            log.exception("a step failed; its requests are ended and the engine goes on")
+            log.exception("a step failed; its requests are ended, and the engine continues")
             self._metrics.failed_steps.labels("error").inc()
             self.fail(requests, "the model failed on this request; see the engine's log")
             return None

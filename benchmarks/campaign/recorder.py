@@ -89,7 +89,7 @@ def look_on_disk(folder: Path, planted: Planted, outcome: Outcome) -> None:
         if path.is_file() and not path.is_symlink():
             text = path.read_bytes().decode("utf-8", "replace")
             for seed, _, what in planted.within(text):
-                outcome.find(seed, f"{what} stands on disk, in {path.relative_to(folder)}", f"disk: {what}")
+                outcome.find(seed, f"{what} is on disk, in {path.relative_to(folder)}", f"disk: {what}")
 
 
 def _parts(text: str) -> Iterator[str]:

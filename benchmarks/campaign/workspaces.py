@@ -50,7 +50,7 @@ async def run(order: Order) -> Outcome:
             shared = _Run(order, outcome, planted, both, home, server)
             await asyncio.gather(*(_worker(shared, cases) for _ in range(min(AT_ONCE, order.count))))
             requests = sum(recorder.requests for recorder in both)
-            outcome.notes.append(f"{requests:,} requests were sent to a model, and looked at")
+            outcome.notes.append(f"{requests:,} requests were sent to a model, and checked")
             await terminate(server.process, outcome, order.seed, order.end_within_s)
         outcome.check_memory(order.seed, "the server")
         look_on_disk(home, planted, outcome)

@@ -191,6 +191,6 @@ class Scheduler:
         self.cache.check_integrity()
         running, waiting = self.sequences.running, self.sequences.waiting
         held = {page for sequence in running for page in sequence.pages}
-        assert len(held) == self.cache.pool.held, "a page is held by nobody who runs"
+        assert len(held) == self.cache.pool.held, "a page is held, but by no running sequence"
         assert all(s.state is State.RUNNING and (s.pending >= 1 or not s.request.alive) for s in running)
         assert all(s.state is State.WAITING and not s.pages for s in waiting)
