@@ -147,7 +147,7 @@ def _error_words(found: Any, depth: int = 0) -> Iterator[str]:
         for key in _WORDS:
             if found.get(key):
                 yield from _error_words(found[key], depth + 1)
-        location = found.get("loc")  # of pydantic, which says in `msg` what is wrong and here of what
+        location = found.get("loc")  # pydantic's: `msg` says what is wrong, `loc` where
         if isinstance(location, list):
             yield ".".join(map(str, location))
 
@@ -171,7 +171,7 @@ def _status_in(event: Any) -> int:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks to be left alone for (RFC 9110, section 10.2.3), or None."""
+    """Seconds that the server asks to wait (RFC 9110, section 10.2.3), or None."""
     lowered = {name.lower(): value.strip() for name, value in headers.items()}
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = lowered.get(name, "")
@@ -192,7 +192,7 @@ def _reason(error: Exception) -> str:
     if isinstance(inner, OSError) and inner.errno is not None and inner.errno > 0:
         return os.strerror(inner.errno)
     if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror  # of a name that cannot be resolved
+        return inner.strerror  # a name that cannot be resolved
     return str(error) or type(error).__name__
 
 

@@ -81,7 +81,7 @@ class Privacy:
                 return self._judge_path(named.file, True, exclude, roots)
             if named.path is None:
                 return None
-            # Elsewhere than on this machine, the same names and rules are as good a guess as any.
+            # The file is not on this machine: the same names and rules are the best guess.
             refusals = (
                 self._judge_path(Path(path), False, exclude, roots)
                 for path in (named.path, *revised_paths(named.path))

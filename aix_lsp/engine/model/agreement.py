@@ -18,7 +18,7 @@ _PAGE_SIZE = 16
 _TOKENS = 256
 _READ = 192
 _DECODED = 8
-"""Tokens of the sample, those of them read in one step, and how many a step reads of the rest."""
+"""Tokens of the sample, those read in the first step, and those read in each further step."""
 
 _MOST_KL = 0.006
 _MOST_ERROR = 0.25

@@ -42,8 +42,6 @@ class Output(Protocol):
 
 
 class State(Enum):
-    """Where a sequence is on its way."""
-
     NEW = "new"
     WAITING = "waiting"
     RUNNING = "running"
