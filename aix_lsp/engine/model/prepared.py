@@ -1,7 +1,7 @@
-"""The cached results of loading a model, so that the next start is quick.
+"""Caches the results of loading a model, so that the next start is quick.
 
-One folder for each combination of the model's files, this machine's CPU, the versions of torch, of transformers and
-of this program, and the settings that matter. Owns those files; knows no kernel and no model's structure.
+One folder per combination of the model's files, the CPU, the versions of torch, transformers and this program, and the
+settings that matter. Owns those files; knows no kernels or model structure.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ log = logging.getLogger(__name__)
 _FORMAT = 2
 _KEPT_MODELS = 4
 _ROOM = 3
-"""How many times its size must be free on the disk."""
+"""Free disk space required, as a multiple of its size."""
 
 
 @dataclass(slots=True)
 class Findings:
-    """What loading found out, in JSON's types: how the projections are computed and why, what the model and each
-    layer are, and the threads that were chosen. `context` is the longest sequence in tokens."""
+    """What loading found out, in JSON's types: how the projections are computed and why, the dimensions of the model
+    and its layers, and the chosen numbers of threads. `context` is the longest sequence in tokens."""
 
     choice: dict[str, Any]
     agreement: str
@@ -55,18 +55,18 @@ class Findings:
 
 
 class StoredTokenizer:
-    """What the engine uses of a transformers tokenizer, from its file alone: importing transformers takes a second
-    and 100 MB."""
+    """The parts of a transformers tokenizer that the engine uses, from the tokenizer's file alone: importing
+    transformers takes a second and 100 MB."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     @cached_property
     def backend_tokenizer(self) -> Tokenizer:
-        """The tokenizer, as transformers had made it. Raises ValueError where the file is damaged."""
+        """The tokenizer as transformers configured it. Raises ValueError if the file is damaged."""
         try:
             return Tokenizer.from_file(str(self._file))
-        except Exception as error:  # the library raises nothing narrower
+        except Exception as error:  # the library raises nothing more specific
             raise ValueError(str(error)) from error
 
     def get_vocab(self) -> dict[str, int]:
@@ -88,7 +88,7 @@ class _Ids:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A prepared model: the findings, the tensors to be kept (mapped from the file), those to be packed, and the
+    """A prepared model: the findings, the tensors used as they are (mapped from the file), those to be packed, and the
     tokenizer."""
 
     findings: Findings
@@ -99,12 +99,12 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A prepared model's folder, which may not exist."""
+    """The folder of a prepared model; it need not exist."""
 
     folder: Path
 
     def read(self) -> Stored | None:
-        """What is stored; None where there is nothing, or where it is damaged."""
+        """What is stored; None if there is nothing, or it is damaged."""
         try:
             findings = Findings(**json.loads((self.folder / "findings.json").read_text()))
             kept = load_file(self.folder / "kept.safetensors")
@@ -123,8 +123,8 @@ class Prepared:
     def write(
         self, findings: Findings, kept: Mapping[str, Tensor], repacked: Mapping[str, Tensor], tokenizer: str
     ) -> bool:
-        """Store all of it, the tokenizer in its library's JSON; False, with a line in the log, where the disk does
-        not take it."""
+        """Store all parts, the tokenizer as its library's JSON; False, with a line in the log, if the disk does not
+        permit it."""
         size = sum(tensor.nbytes for part in (kept, repacked) for tensor in part.values())
         try:
             root = self.folder.parent
@@ -132,7 +132,7 @@ class Prepared:
             if shutil.disk_usage(root).free < _ROOM * size:
                 raise OSError(f"not enough disk space for {size >> 20} MB")
             with tempfile.TemporaryDirectory(dir=root, prefix="new-") as made:
-                # A folder inside: the rename leaves the temporary one to be removed.
+                # A subfolder: the rename must leave the temporary folder itself to be removed.
                 folder = Path(made) / "model"
                 folder.mkdir()
                 save_file(dict(kept), folder / "kept.safetensors")
@@ -148,7 +148,7 @@ class Prepared:
         return True
 
     def note_threads(self, threads: dict[str, int]) -> None:
-        """Add the chosen threads to what is stored."""
+        """Add the chosen numbers of threads to what is stored."""
         file = self.folder / "findings.json"
         try:
             found = json.loads(file.read_text())
@@ -159,12 +159,12 @@ class Prepared:
             log.info("the number of threads could not be saved (%s)", error)
 
     def remove(self) -> None:
-        """Forget it."""
+        """Delete the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def prepared(files: Iterable[Path], **what: object) -> Prepared:
-    """Where the model of these files is kept, for this machine and for settings `what`."""
+    """Where the model of these files is cached, for this machine and the settings `what`."""
     digest = hashlib.sha256()
     for file in sorted(files):
         info = file.stat()
@@ -175,7 +175,7 @@ def prepared(files: Iterable[Path], **what: object) -> Prepared:
 
 
 def machine() -> dict[str, Any]:
-    """What kernels' correctness and speed depend on: the CPU with its instructions, its cores, torch."""
+    """What the kernels' correctness and speed depend on: the CPU and its instructions, its cores, torch."""
     return {
         "cpu": _cpu_name(),
         "capability": torch.backends.cpu.get_cpu_capability(),
@@ -199,7 +199,7 @@ def _cpu_name() -> str:
 
 
 def _prune(root: Path) -> None:
-    """Keep the models that were used last."""
+    """Delete all but the most recently used models."""
     folders = [folder for folder in root.iterdir() if not folder.name.startswith("new-")]
     for folder in sorted(folders, key=lambda one: one.stat().st_mtime, reverse=True)[_KEPT_MODELS:]:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,4 @@
-"""From text to tokens, where most of the text was seen before. Knows the tokenizer; no templates, no
-requests.
-"""
+"""Tokenises texts, most of which have been tokenised before. Knows the tokenizer, no templates or requests."""
 
 from __future__ import annotations
 
@@ -21,9 +19,9 @@ log = logging.getLogger(__name__)
 
 _KEPT = 64
 _KEPT_TOKENS = 1 << 20
-"""Of all texts that are kept together."""
+"""Of all cached texts together."""
 _LONG_TEXT = 2048
-"""Characters from which on a text is tokenised without Python's lock."""
+"""Texts of this many characters and more are tokenised without holding Python's lock."""
 _LONG_WORD = 8
 _PAD = "☺"
 _LAST_WORD = re.compile(r" ?\w+\Z| ?[^\w\s]+\Z|\s+\Z")
@@ -36,23 +34,22 @@ _SAMPLES = (
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A text and its tokens. `word` is the index of the first token of its last word (pre-token)."""
+    """A text and its tokens. `word` is the index of the token that begins its last word (pre-token)."""
 
     text: str
     tokens: list[int]
     word: int
     safe_at: list[int]
-    """Where, in characters, the text may be cut so that the two parts' tokens are the whole's, …"""
+    """Offsets in characters at which cutting the text does not change its tokens, …"""
     safe_tokens: list[int]
-    """… and how many tokens come before each such place."""
+    """… and the number of tokens before each of them."""
 
 
 class TextEncoder:
-    """Tokenises texts that never mean special tokens: a marker inside somebody's code stays text.
+    """Tokenises texts as plain text: a special token's name in somebody's code stays text.
 
-    A text that begins like an earlier one under the same `key` is tokenised from the last safe place before
-    they part: a line break after visible text, which is where pre-tokenizers cut and look no further.
-    May be used from several threads.
+    A text that starts like the previous one under the same `key` is tokenised from the last safe offset before they
+    differ: a line break after visible text, where pre-tokenizers split and beyond which they do not look. Thread-safe.
     """
 
     def __init__(self, tokenizer: Any, vocabulary: Vocabulary) -> None:
@@ -64,28 +61,28 @@ class TextEncoder:
         self._has_words = self._backend.pre_tokenizer is not None
         first = self._backend.encode("x", add_special_tokens=False).ids
         self._leads = b"".join(map(vocabulary.bytes_of, first)) != b"x"
-        """Whether the tokenizer puts a blank before a text."""
+        """Whether the tokenizer prepends a space to a text."""
         self._incremental = True
         self._incremental = all(self._cuts_well(sample) for sample in _SAMPLES)
         if not self._incremental:
             log.info("this tokenizer does not work line by line: each keystroke tokenises the whole prompt")
 
     def tokens(self, text: str) -> list[int]:
-        """The tokens of a text, and nothing else of it."""
+        """A text's tokens, without caching."""
         found: list[int] = self._encoding(text).ids
         return found
 
     def _encoding(self, text: str) -> Any:
         if len(text) < _LONG_TEXT:
             return self._backend.encode(text, add_special_tokens=False)
-        # A batch, if of one: `encode` holds Python's lock, 0.2 s for 90,000 tokens, in which no step could begin.
+        # A batch of one, because `encode` holds Python's lock: 0.2 s for 90,000 tokens, in which no step could begin.
         (encoding,) = self._backend.encode_batch([text], add_special_tokens=False)
         return encoding
 
     def encode(self, text: str, key: str = "", pad: str = "") -> Encoded:
-        """The tokens of `text`. Behind `pad`, whose tokens are dropped, a tokenizer adds no blank in front.
+        """Tokenise `text`. `pad` is put in front, and its tokens dropped, so that no space is prepended to the text.
 
-        `key` names what the text is a version of; without one nothing is kept.
+        `key` says what the text is a version of; without one, nothing is cached.
         """
         key = key and f"{key}\0{pad}"
         earlier = self._seen.get(key) if self._incremental else None
@@ -127,7 +124,7 @@ class TextEncoder:
         )
 
     def _chunk(self, text: str, start: int, pad: str) -> Encoded:
-        """Tokens of `text[start:]`; places are of the whole text."""
+        """Tokenise `text[start:]`; offsets are relative to the whole text."""
         encoding = self._encoding(pad + text[start:])
         starts = [offset[0] for offset in encoding.offsets]
         words = encoding.word_ids if self._has_words else None
@@ -152,7 +149,7 @@ class TextEncoder:
         return encoded.tokens, encoded.word, encoded.safe_at, encoded.safe_tokens
 
     def typed(self, encoded: Encoded) -> tuple[list[int], bytes]:
-        """(tokens up to the last word, that word's bytes as the tokenizer sees them)."""
+        """(the tokens before the last word, that word's bytes as the tokenizer sees them)."""
         head, tail = encoded.tokens[: encoded.word], encoded.tokens[encoded.word :]
         return head, b"".join(map(self._vocabulary.bytes_of, tail))
 
@@ -160,8 +157,8 @@ class TextEncoder:
 def _safe_places(
     text: str, starts: list[int], words: list[int | None] | None, first: int, shift: int
 ) -> list[int]:
-    """Indices of tokens before which the text may be cut: at a line break after visible text, or behind the
-    line breaks that a word of visible characters takes with it.
+    """Indices of tokens before which the text may be cut: at a line break after visible text, or after line breaks that
+    are part of a token of visible characters.
     """
     found = []
     word_start = first
@@ -184,8 +181,8 @@ def _safe_places(
 
 
 def _last_word(text: str, starts: list[int], words: list[int | None] | None) -> int:
-    """Index of the token with which the last word begins: the tokenizer's word where it has any that are
-    short, else what looks like one.
+    """Index of the token that begins the last word: the tokenizer's own word if those are short, otherwise an
+    approximation.
     """
     if not starts:
         return 0

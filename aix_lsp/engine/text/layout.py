@@ -1,8 +1,6 @@
-"""From a prompt's parts to the tokens that the model reads, within its context. Knows templates and the
-encoder.
+"""Turns a prompt's parts into the tokens that the model reads, within its context. Knows templates and the encoder.
 
-What is cut away moves in steps, so that one more keystroke leaves the cut, and the KV behind it, where they
-were.
+Cuts move in steps, so that one more keystroke does not move them, and the KV behind them stays valid.
 """
 
 from __future__ import annotations
@@ -21,21 +19,21 @@ from aix_lsp.fim.family import Segment, Template
 from aix_lsp.fim.prompt import FimPrompt
 
 _CHARACTERS_A_TOKEN = 16
-"""More than any text has on average: longer texts are cut before they are tokenised."""
+"""No text has more on average. Longer texts are cut before they are tokenised."""
 _HEALED_BYTES = 64
 _BEFORE_CURSOR = ("prefix", "middle")
 _STEPS = 16
-"""Cuts move by this part of the room."""
+"""Cuts move by 1/16 of the room."""
 
 
 class PromptTooLong(Exception):
-    """A prompt cannot be made to fit. The message is for the user."""
+    """The prompt cannot be made to fit. The message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPrompt:
-    """A prompt as tokens. `parts` are their counts by part, in order; `typed` is what is left to be spelled,
-    which took `healed` tokens before.
+    """A prompt as tokens. `parts` are (part, number of tokens) in order; `typed` are the bytes to be spelled by
+    generated tokens instead of the `healed` tokens removed from the end.
     """
 
     tokens: list[int]
@@ -43,7 +41,7 @@ class TokenPrompt:
     typed: bytes = b""
     healed: int = 0
     texts: tuple[list[int], ...] = ()
-    """Its texts before anything was cut away, that before the cursor last and without what was healed."""
+    """Its texts before any cuts; the last one is the text before the cursor, without the healed tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +52,11 @@ class _Piece:
 
 
 Known = dict[tuple[str, str], Encoded]
-"""What was tokenised already, by text and pad."""
+"""What has been tokenised already, by text and pad."""
 
 
 class Layout:
-    """Lays prompts out for one model."""
+    """Lays out prompts for one model."""
 
     def __init__(
         self, encoder: TextEncoder, vocabulary: Vocabulary, template: Template | None, tokenizer: Any
@@ -71,8 +69,8 @@ class Layout:
         self._anchored = template is not None and template.anchored
 
     def lay_out(self, prompt: FimPrompt, room: int, heal: bool = True) -> TokenPrompt:
-        """The prompt in at most `room` tokens: context goes first, then the suffix's end, then the prefix's
-        head.
+        """The prompt in at most `room` tokens: first context is dropped, then the suffix's end, then the prefix's
+        beginning.
 
         Raises PromptTooLong.
         """
@@ -101,7 +99,7 @@ class Layout:
             if segment.kind == "special":
                 pieces.append(_Piece(segment.part, [self._token_of(segment.text)]))
             elif segment.text:
-                # What is cut away elsewhere leaves the key as it is.
+                # The key does not depend on what is cut away elsewhere.
                 key = f"{segment.part}:{seen[segment.part]}:{prompt.path}"
                 seen[segment.part] += 1
                 encoded = known.get((segment.text, segment.pad))
@@ -112,7 +110,7 @@ class Layout:
         return pieces
 
     def _fit(self, prompt: FimPrompt, room: int, known: Known) -> list[_Piece]:
-        """The prompt cut to `room`. Each text is tokenised once: `known` has what was tokenised already."""
+        """The prompt cut to `room` tokens. `known` caches tokens, so that each text is tokenised once."""
         bare = self._pieces(replace(prompt, context=()), known)
         step = _step(room)
         spare = (room - _size(bare)) // step * step
@@ -140,14 +138,14 @@ class Layout:
         )
 
     def _heal(self, pieces: list[_Piece]) -> bytes:
-        """Take the cursor's word off the prompt and return its bytes, where that can be spelled again."""
+        """Remove the cursor's word from the prompt and return its bytes, if tokens can spell it again."""
         at = next((i for i in range(len(pieces) - 1, -1, -1) if pieces[i].encoded), -1)
         last = pieces[at].encoded if pieces else None
         if last is None or pieces[at].part not in _BEFORE_CURSOR:
             at = next((i for i, piece in enumerate(pieces) if piece.part == "prefix" and piece.encoded), -1)
             last = pieces[at].encoded if at >= 0 else None
-        # Before a marker only a word in the making is worth it: moving anything else would cost the KV
-        # behind it.
+        # If a special token follows, only an unfinished word is worth it: moving anything else would cost the KV that
+        # follows.
         if last is None or (at < len(pieces) - 1 and not _in_word(last.text)):
             return b""
         head, typed = self._encoder.typed(last)
@@ -176,9 +174,7 @@ def _step(room: int) -> int:
 
 
 def _shorten(prompt: FimPrompt, characters: int) -> FimPrompt:
-    """Texts so long that most of them cannot fit are cut first, because tokenising megabytes takes
-    seconds.
-    """
+    """Cut texts that are certainly too long before they are tokenised, because tokenising megabytes takes seconds."""
     prefix, middle = prompt.prefix, prompt.middle
     if len(middle) > characters:
         prefix, middle = prefix + middle, ""
@@ -198,7 +194,7 @@ def _shorten(prompt: FimPrompt, characters: int) -> FimPrompt:
 
 
 def _cut_suffix(pieces: list[_Piece], room: int) -> list[_Piece]:
-    """Shorten the suffix as far as needed, but leave it an eighth of the room."""
+    """Shorten the suffix as far as necessary, but leave it an eighth of the room."""
     length = sum(len(piece.tokens) for piece in pieces if piece.part == "suffix")
     step = _step(room)
     spare = (room - _size(pieces) + length) // step * step
@@ -221,7 +217,7 @@ def _cut_prefix(pieces: list[_Piece], room: int) -> list[_Piece]:
 
 
 def _habit(tokenizer: Any) -> list[int]:
-    """The tokens that the tokenizer puts before a text by itself, such as a beginning-of-sequence token."""
+    """The tokens that the tokenizer puts before every text, such as a beginning-of-sequence token."""
     whole = tokenizer("x").input_ids
     bare = tokenizer("x", add_special_tokens=False).input_ids
     at = next((i for i in range(len(whole)) if whole[i : i + len(bare)] == bare), 0)

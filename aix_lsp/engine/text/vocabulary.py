@@ -1,4 +1,4 @@
-"""The bytes of each token. Knows the tokenizer's files; no prompts, no users' text."""
+"""The bytes of each token. Knows the tokenizer's files, no prompts or user text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SPACE = "▁"
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """The printable characters that byte-level BPE writes bytes as (Radford et al. 2019, GPT-2)."""
+    """The printable characters by which byte-level BPE represents bytes (Radford et al. 2019, GPT-2)."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in set(printable)]
     alphabet = {chr(byte): byte for byte in printable}
@@ -20,10 +20,10 @@ def _byte_alphabet() -> dict[str, int]:
 
 
 class Vocabulary:
-    """Bytes of every token, and tokens by their bytes.
+    """The bytes of each token, and tokens by their bytes.
 
-    `markers` are the special tokens and all others that stand for no text: their bytes are empty, they are
-    found by no search, and `banned` lists those of them that the model must not write.
+    `markers` are the special tokens and any others that represent no text: they have no bytes, searches do not return
+    them, and `banned` are those of them that the model must not write.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class Vocabulary:
         self._tokens = [token for _, token in found]
 
     def bytes_of(self, token: int) -> bytes:
-        """The bytes that a token stands for; empty for a marker."""
+        """A token's bytes; empty for a marker."""
         return self._table[token] if token < self.size else b""
 
     def beginning_with(self, data: bytes) -> list[int]:
-        """Tokens whose bytes begin with `data`, which must not be empty."""
+        """The tokens whose bytes begin with `data`, which must not be empty."""
         low = bisect_left(self._sorted, data)
         above = data.rstrip(b"\xff")
         high = (
@@ -67,7 +67,7 @@ class Vocabulary:
         return self._tokens[low:high]
 
     def equal_to(self, data: bytes) -> list[int]:
-        """Tokens whose bytes are `data`."""
+        """The tokens whose bytes are `data`."""
         low = bisect_left(self._sorted, data)
         high = low
         while high < len(self._sorted) and self._sorted[high] == data:
@@ -76,9 +76,7 @@ class Vocabulary:
 
     @lru_cache(maxsize=64)  # noqa: B019 - one vocabulary lives as long as its process
     def spelling(self, data: bytes) -> tuple[int, ...]:
-        """Tokens that may come first in a text whose bytes begin with `data`: its heads and its
-        extensions.
-        """
+        """The tokens that can begin a text whose bytes begin with `data`: its prefixes and its extensions."""
         found = self.beginning_with(data)
         for length in range(1, len(data)):
             found += self.equal_to(data[:length])
@@ -86,10 +84,9 @@ class Vocabulary:
 
 
 def is_marker(content: str, special: bool) -> bool:
-    """Whether an added token is there for structure, not for text.
+    """Whether an added token represents structure rather than text.
 
-    Some tokenizers do not flag their fill-in-the-middle markers as special, and some add runs of blanks,
-    which are text.
+    Some tokenizers do not flag their fill-in-the-middle tokens as special, and some add runs of blanks, which are text.
     """
     bare = content.strip(" ▁")
     return special or (bare[:1] in ("<", "[") and bare[-1:] in (">", "]") and len(bare) > 2)
@@ -98,7 +95,7 @@ def is_marker(content: str, special: bool) -> bool:
 def _decoder(backend: Any) -> Any:
     kinds = _as_json(backend.decoder)
     if '"ByteLevel"' in kinds:
-        # By one call a piece: there are 150,000. What is no letter of the alphabet is made one that Latin-1 lacks.
+        # Only one call per token: there are 150,000. A character not in the alphabet becomes one that Latin-1 lacks.
         letters = dict.fromkeys(range(256), "Δ")
         letters |= {ord(character): chr(byte) for character, byte in _byte_alphabet().items()}
 
