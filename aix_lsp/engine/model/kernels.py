@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aix_lsp.engine.model.projection import FloatProjection, PackedBfloat16Projection, Project
+from aix_lsp.engine.model.projection import FloatProjection, PackedBfloat16Projection, Project, direct
 from aix_lsp.engine.model.quantize import FINE, Codes, Int8Weight, TwoRows
 
 # torch will remove quantised tensors. Once FBGEMM is gone, the other kernels remain.
@@ -34,9 +34,7 @@ class FbgemmProjection:
         self._bias = weight.bias
         self._narrow = narrow
         self._packed = _pack(weight.codes, weight.scales)
-        operation = torch.ops.quantized.linear_dynamic.default
-        # Without the overload object, which looks for arguments of a kind that only compilers use.
-        self._multiply = getattr(operation, "_op", operation)
+        self._multiply = direct(torch.ops.quantized.linear_dynamic.default)
 
     def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
         codes = self._rows.codes(rows)
@@ -113,7 +111,7 @@ class Float16Projection:
         bias = None if plain.bias is None else plain.bias.float()
         with _fbgemm:
             self._packed = torch.ops.quantized.linear_prepack_fp16(plain.weight.float().contiguous(), bias)
-        self._multiply = torch.ops.quantized.linear_dynamic_fp16.default
+        self._multiply = direct(torch.ops.quantized.linear_dynamic_fp16.default)
 
     def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
         found: Tensor = self._multiply(rows if self._norm is None else self._norm(rows), self._packed)

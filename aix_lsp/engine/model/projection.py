@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -71,7 +72,7 @@ class PackedBfloat16Projection:
         self._norm = plain.norm
         self._bias = plain.bias
         self._packed = torch.ops.mkldnn._reorder_linear_weight(plain.weight.contiguous(), None)
-        self._linear = torch.ops.mkldnn._linear_pointwise.default
+        self._linear = direct(torch.ops.mkldnn._linear_pointwise.default)
 
     def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
         if self._norm is not None:
@@ -82,6 +83,13 @@ class PackedBfloat16Projection:
     def add(self, rows: Tensor, onto: Tensor) -> None:
         """See `Project.add`."""
         onto.add_(self(rows))
+
+
+def direct(operation: Any) -> Callable[..., Any]:
+    """An operation of torch without its overload object, which looks for arguments that only compilers use: 1 to 3 µs
+    of the 13 to 20 µs that one row of 256 → 256 takes."""
+    found: Callable[..., Any] = getattr(operation, "_op", operation)
+    return found
 
 
 def packs_bfloat16() -> bool:
