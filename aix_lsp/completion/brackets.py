@@ -16,7 +16,7 @@ PAIRS = {")": "(", "]": "[", "}": "{"}
 LINE_COMMENT = "line comment"
 BLOCK_COMMENT = "block comment"
 _TRIPLE = re.compile(r"\"{3}|'{3}")
-# Between slashes, where no value stands before them that could be divided.
+# Between slashes, unless a value precedes them that could be divided.
 _EXPRESSION = (
     r"(?:(?<=[=(,:\[!&|?;{}])|(?<=[=(,:\[!&|?;{}] )|(?<=return )|(?<=\n))"
     r"/(?![/*])(?:[^/\\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/"
@@ -28,7 +28,7 @@ _CODE_LINE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Bracket:
-    """A bracket or quote and its place in the text that was read."""
+    """A bracket or quote and its position in the text that was read."""
 
     char: str
     at: int
@@ -36,14 +36,14 @@ class Bracket:
 
 @dataclass(frozen=True, slots=True)
 class Unpaired:
-    """What a fragment leaves open and what it closes that was open before it."""
+    """What a fragment leaves open, and what it closes that was opened before it."""
 
     openers: tuple[Bracket, ...]
     closers: tuple[Bracket, ...]
     state: str
     """At its end: "" in code, a quote in a string, or LINE_COMMENT or BLOCK_COMMENT."""
     quoted: int | None = None
-    """Where the first string begins that starts in the text and is not closed in its line, or in the text."""
+    """Where the first string begins that is closed neither on its line nor, if it may span lines, in the text."""
 
     @property
     def in_string(self) -> bool:
@@ -83,7 +83,7 @@ def brackets(text: str, language_id: str, state: str = "") -> list[Bracket]:
 
 
 def _tokens(text: str, language: Language, state: str) -> Iterator[tuple[str, int, str, str]]:
-    """Each token that matters, its place, and the states before and after it."""
+    """Each relevant token, its position, and the states before and after it."""
     pattern, place = _pattern(language), 0
     while match := pattern.search(text, place):
         token, was, place = match.group(), state, match.end()
@@ -107,7 +107,7 @@ def state_at(before: str, language_id: str) -> str:
     snippets = _TRIPLE.split(before)
     outside = sum(len(_CODE_LINE.findall(snippet)) for snippet in snippets[::2])
     inside = sum(len(_CODE_LINE.findall(snippet)) for snippet in snippets[1::2])
-    if inside > outside:  # what looks like strings is code: it begins inside one
+    if inside > outside:  # what looks like strings is code, so the text begins inside a string
         return unpaired(before, language_id, _TRIPLE.findall(before)[0]).state
     return unpaired(before, language_id).state
 
@@ -135,7 +135,7 @@ def _leave(state: str, token: str) -> str:
         return "" if token == "\n" else state
     if token == state:
         return ""
-    # A quote left open ends with its line, but for those that may span lines.
+    # An unclosed quote ends with its line, except for those that may span lines.
     return "" if token == "\n" and len(state) == 1 and state != "`" else state
 
 

@@ -18,10 +18,10 @@ Multiline = Literal["auto", "always", "never"]
 BEFORE = 4096
 AFTER = 2048
 NEAR_BEFORE = 256
-"""Characters before a place that must be the same for it to be the same place; fewer at a document's start."""
+"""Two positions are the same if this many characters before them are; fewer at a document's start."""
 NEAR_AFTER = 64
 _LOOK_AT = 64
-"""Lines in each direction whose endings are counted."""
+"""How many lines in each direction are examined for their endings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,23 +128,23 @@ def is_multiline(cursor: CursorContext, setting: Multiline, invoked: bool = Fals
 
 
 def _body_below(cursor: CursorContext) -> bool:
-    """Whether the next line is indented deeper: a block generated above it might not end where that line begins."""
+    """Whether the next line is indented deeper: a block generated above it might not end before that line."""
     below = cursor.lines_below(1)
     return bool(below) and indentation(below[0]) > indentation(cursor.line_before)
 
 
 def _between_block_brackets(line: str, rest: str) -> bool:
-    """Whether the cursor is in a pair of brackets that an editor closed as its block was opened."""
+    """Whether the cursor is between brackets whose closing one an editor added when the block was opened."""
     return line.rstrip().endswith("{") and rest.startswith("}")
 
 
 def near_after(after: str) -> str:
-    """The part of the text right of a cursor that must be the same, without an editor's closers."""
+    """The text right of a cursor that must be the same for a position to be the same, without an editor's closers."""
     return without_closers(after[: 2 * NEAR_AFTER])[:NEAR_AFTER]
 
 
 def near_after_forms(after: str) -> list[str]:
-    """`near_after`, and what it was before the editor paired a bracket in mid-line; most likely first."""
+    """`near_after`, and its value before the editor paired a bracket in mid-line; the most likely first."""
     near = after[: 2 * NEAR_AFTER]
     return list(dict.fromkeys(map(near_after, (near, *without_leading(near)))))
 

@@ -32,7 +32,7 @@ class _Running:
     near_before: str
     near_after: str
     typed: str
-    """The text in the span at first: the part of the popup's entry that was already typed, usually none."""
+    """The initial text in the span: the part of the popup's entry that was already typed, usually none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class DocumentState:
         self._changes: deque[_Change] = deque(maxlen=_REMEMBERED_CHANGES)
         self._running: list[_Running] = []
         self._typed: Span | None = None
-        """What was typed without moving elsewhere, up to where the last edit ended."""
+        """The text typed without moving elsewhere, up to where the last edit ended."""
 
     @property
     def idle(self) -> bool:
@@ -67,7 +67,7 @@ class DocumentState:
         return self._latest
 
     def open(self, document: DocumentSnapshot) -> None:
-        """Start with the document as it was opened."""
+        """Start tracking the document as it was opened."""
         self._latest = document
 
     def change(self, before: DocumentSnapshot, after: DocumentSnapshot, edits: Sequence[Edit]) -> None:
@@ -81,7 +81,7 @@ class DocumentState:
             _advance(running, change)
 
     def typed_before(self, position: Position) -> str:
-        """What was typed without moving elsewhere, up to `position`; empty if the last edit ended elsewhere."""
+        """The text typed without moving elsewhere, up to `position`; empty if the last edit ended elsewhere."""
         if self._typed is None or self._latest is None or self._typed.end != position:
             return ""
         return typed_in(self._typed, self._latest.text)
@@ -119,9 +119,9 @@ class DocumentState:
         self._running.append(running)
 
     def grew(self, generation: Generation) -> None:
-        """Cancel a generation if it disagrees with what was typed meanwhile.
+        """Cancel a generation if it disagrees with what has been typed meanwhile.
 
-        A request older than that typing has no use for it; a newer one may start another.
+        A request from before that typing has no use for it; a newer one may start another.
         """
         for running in self._running:
             if running.generation is generation and not self._agrees(running):
@@ -131,7 +131,7 @@ class DocumentState:
                 generation.cancel()
 
     def drop_strays(self, keep: Generation | None = None) -> None:
-        """Cancel generations at positions that no request is about, now or once `keep` is accepted."""
+        """Cancel generations at positions that no request is for, now or after `keep` is accepted."""
         self._forget_finished()
         for running in self._running:
             generation = running.generation
@@ -140,7 +140,7 @@ class DocumentState:
                 generation.cancel()
 
     def cancel_all(self) -> None:
-        """Cancel every generation and the requests that wait for it."""
+        """Cancel all generations and the requests that wait for them."""
         for running in self._running:
             running.generation.diverged = True
             running.generation.cancel()
@@ -174,7 +174,7 @@ class DocumentState:
 
 
 def _advance(running: _Running, change: _Change) -> None:
-    """Apply one change; if it makes the generation useless, mark it as diverged and cancel it."""
+    """Apply one change. If it makes the generation useless, mark it as diverged and cancel it."""
     generation = running.generation
     text = change.after.text
     span = follow(running.span, change.before.text, change.edits)
@@ -192,7 +192,7 @@ def _advance(running: _Running, change: _Change) -> None:
 
 def _same_place(running: _Running, span: Span, text: Text) -> bool:
     if text.clamp(span.start) != span.start or text.clamp(span.end) != span.end:
-        return False  # a "\n" typed behind a lone "\r" joins it, and no line is added
+        return False  # a "\n" typed after a lone "\r" joins it, and no line is added
     if read_back(text, span.start, NEAR_BEFORE) != running.near_before:
         return False
     return running.near_after in near_after_forms(read(text, span.end, text.line_count, 2 * NEAR_AFTER))
@@ -206,7 +206,7 @@ def _goes_along(running: _Running, typed: str) -> bool:
 
 
 def compatible(produced: str, typed: str, running: bool) -> bool:
-    """Whether `typed` is the head of `produced` or, if the generation is still running, may become it.
+    """Whether `produced` begins with `typed` or, if the generation is still running, may come to.
 
     Brackets and quotes at the end of `typed` may have been added by the editor, to close pairs.
     """

@@ -26,24 +26,24 @@ class Track:
 
     raw: str = ""
     shown: str = ""
-    """What the filters have let through so far."""
+    """The text that the filters have let through so far."""
     stopped: bool = False
-    """Nothing further will be shown: the filters said so, or the model ended."""
+    """Nothing further will be shown: the filters said so, or the model has ended."""
     finish_reason: str | None = None
     logprob: float | None = None
     tokens: int = 0
 
     @property
     def mean_logprob(self) -> float | None:
-        """Per token; None if the backend reports none."""
+        """The mean log probability per token; None if the backend reports none."""
         return self.logprob / self.tokens if self.logprob is not None and self.tokens else None
 
     def rest(self, typed: str) -> str:
-        """What it shows beyond what was typed; empty if it disagrees or has nothing more."""
+        """The shown text beyond what was typed; empty if the two disagree or there is nothing more."""
         return self.shown[len(typed) :] if self.shown.startswith(typed) else ""
 
     def may_continue(self, typed: str) -> bool:
-        """Whether it agrees with what was typed, or still may."""
+        """Whether it agrees with what was typed, or may yet come to."""
         if self.stopped:
             return self.shown.startswith(typed)
         return self.raw.startswith(typed) or typed.startswith(self.raw)
@@ -59,12 +59,12 @@ class _Stream:
 
     @property
     def completion_tokens(self) -> int:
-        """If the filters ended the stream early, it has not reported its usage, but its deltas have counted tokens."""
+        """Tokens generated. A stream that the filters ended early has reported no usage; its deltas are counted."""
         return max(self.usage.completion_tokens, sum(track.tokens for track in self.tracks))
 
 
 class Generation:
-    """What a model writes at one position."""
+    """The text that a model writes at one position."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Generation:
         clock: Callable[[], float],
         grew: Callable[[], None],
     ) -> None:
-        """`clock` gives seconds; `grew` is called at each change, as the watchers are."""
+        """`clock` returns seconds; `grew` is called at each change, like the watchers."""
         self.name = name
         self.cursor = cursor
         self.multiline = multiline
@@ -91,13 +91,13 @@ class Generation:
         self.typed_along = False
         """Whether the user typed text that agrees with it since the last request began to watch."""
         self.prefetched_for: Generation | None = None
-        """The generation whose acceptance this one was started in anticipation of."""
+        """This one was started in case the user accepts that generation's text."""
         self.written_off = 0
         """Tokens counted as wasted so far."""
         self.given = False
         """Whether it has answered a request."""
         self.watchers: set[Callable[[], None]] = set()
-        """The requests that wait for this; called at each change."""
+        """Callbacks of the requests that wait for this; called at each change."""
         self._clock = clock
         self._grew = grew
         self._streams: list[_Stream] = []
@@ -110,7 +110,7 @@ class Generation:
 
     @property
     def complete(self) -> bool:
-        """Whether it ended by itself, so that starting another would give the same."""
+        """Whether it ended by itself, so that starting another would yield the same."""
         return self.finished and not self.cancelled and self.error is None
 
     def contradicts(self, typed: str) -> bool:
@@ -122,12 +122,12 @@ class Generation:
         return any(track.rest(typed).strip() for track in self.tracks)
 
     def exhausted(self, typed: str) -> bool:
-        """Whether everything that was generated has been typed, or accepted."""
+        """Whether everything that was generated has been typed or accepted."""
         return self.finished and bool(typed) and not self.has_more(typed)
 
     @property
     def usage(self) -> Usage:
-        """What the first stream's prompt cost."""
+        """The usage that the first stream reported."""
         return self._streams[0].usage if self._streams else Usage()
 
     @property
@@ -136,7 +136,7 @@ class Generation:
         return sum(stream.completion_tokens for stream in self._streams)
 
     def bills(self) -> list[Usage]:
-        """The cost of each stream that has ended since the last call."""
+        """The usage of each stream that has ended since the last call."""
         running = self._running.values()
         due = [stream for stream in self._streams if not stream.billed and stream not in running]
         for stream in due:
@@ -144,7 +144,7 @@ class Generation:
         return [replace(stream.usage, completion_tokens=stream.completion_tokens) for stream in due]
 
     def start(self, backend: Backend, request: GenerateRequest, failed: Failed) -> None:
-        """Add the stream of `request`; its candidates follow those already there."""
+        """Start a stream for `request`; its candidates are added after the existing ones."""
         stream = _Stream([Track() for _ in range(request.n)])
         self.tracks += stream.tracks
         self.may_be_cut_short = self.may_be_cut_short or bool(request.confidence)
@@ -154,7 +154,7 @@ class Generation:
         task.add_done_callback(self._ended)
 
     def cancel(self) -> None:
-        """Close the streams now. What was shown stays, but is no longer `complete`."""
+        """Close the streams now. The shown text stays, but the generation does not count as `complete`."""
         for task in self._running:
             self.cancelled = True
             task.cancel()

@@ -1,6 +1,6 @@
-"""Queries the privacy policy on threads, so that no keystroke waits for a file system, which may hang.
+"""Queries the privacy policy on threads, so that no keystroke waits for a file system that hangs.
 
-Used on one event loop. Knows no rules; those are in aix_lsp/privacy.
+Used on one event loop. Knows none of the rules, which are in aix_lsp/privacy.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ _Key = tuple[str, tuple[str, ...], tuple[Path, ...]]
 
 
 class PrivacyChecks:
-    """Why files may not be sent ("" if nothing forbids it), remembered for some seconds."""
+    """Says why files may not be sent ("" if nothing forbids it), and remembers that for some seconds."""
 
     def __init__(self, roots: Callable[[], Sequence[Path]] = tuple) -> None:
-        """`roots` gives the workspace folders."""
+        """`roots` returns the workspace folders."""
         self._roots = roots
         self._answers: LRUCache[_Key, tuple[float, str]] = LRUCache(4096)
         self._running: dict[_Key, tuple[float, asyncio.Task[None]]] = {}
         self._threads = asyncio.Semaphore(_MOST_AT_ONCE)
         self._idle: list[tuple[tuple[Path, ...], Privacy]] = []
-        """With their workspace folders. Each is used by one thread at a time; that of a hung thread is missing."""
+        """Each with its workspace folders. Only one thread uses a policy at a time; a hung thread keeps its own."""
 
     def known(self, uri: str, settings: Settings) -> str | None:
-        """The last answer; if it is old, a new one is fetched meanwhile. None if there is none yet."""
+        """The last answer, or None if there is none yet. If it is old, a new one is fetched in the background."""
         return self._known_within(_STALE_S, uri, settings)
 
     def fresh(self, uri: str, settings: Settings) -> str | None:
-        """The answer, if it is some seconds old at most; else None."""
+        """The answer if it is at most some seconds old; otherwise None."""
         return self._known_within(_FRESH_S, uri, settings)
 
     async def reason(self, uri: str, settings: Settings) -> str:

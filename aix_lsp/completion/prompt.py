@@ -1,4 +1,4 @@
-"""Builds the prompt for a cursor: window, context, secrets replaced, within the prompt budget."""
+"""Builds the prompt for a cursor: chooses window and context within the prompt budget, and replaces secrets."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ _CHARS_PER_TOKEN = 2.6
 """Low for code (3 to 4 is usual), so that a prompt fits; the engine truncates one that does not."""
 _SUFFIX_SHARE = 0.25
 _CONTEXT_SHARE = 0.3
-"""Of the prompt, at most: the text around the cursor matters more than any other file."""
+"""The largest share of the prompt: the text around the cursor matters more than any other file."""
 _MOST_CHARS = 32768
 _LONGEST_MS = 15_000
-"""A generation that continues after its request's deadline, so that the next can join it, ends by then."""
+"""A generation may continue after its request's deadline, so that the next request can join it, for this long."""
 _VARIED = 0.7
 """Temperature of further candidates; at 0 they would all be the same."""
 BEARABLE_MS = 2000.0
-"""A prompt that shares nothing with earlier ones, as after a jump, should be processed in this time. What is typed
-after that costs a token or two, however long the prompt is."""
+"""A prompt that shares nothing with earlier ones, as after a jump, should be processed in this time. After that, each
+keystroke costs a token or two, however long the prompt is."""
 SHORTEST = 512
 _ENOUGH = 128
-"""The time for fewer uncached tokens is mostly overhead."""
+"""With fewer uncached tokens, the measured time is mostly overhead."""
 _SLACK = 1.25
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is sent to a backend for one generation."""
+    """What is sent to a backend for a generation."""
 
     request: GenerateRequest
     """For the first candidate."""
@@ -51,7 +51,7 @@ class Prompt:
 
 
 class PromptBuilder:
-    """Builds the prompts of one client, each from the one before, so that a backend has its beginning cached."""
+    """Builds the prompts of one client, each based on the one before, so that a backend has its beginning cached."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class PromptBuilder:
         context_provider: ContextProvider,
         unreported: Callable[[], tuple[int, int]] = lambda: (0, 0),
     ) -> None:
-        """`unreported` gives how many suggestions were shown and accepted since it was last asked."""
+        """`unreported` returns how many suggestions were shown and accepted since it was last called."""
         self._unreported = unreported
         self._backend = backend
         self._context_provider = context_provider
@@ -107,7 +107,7 @@ class PromptBuilder:
 
 
 def varied(request: GenerateRequest, count: int) -> GenerateRequest:
-    """The request for `count` further candidates, beside the one of `request`."""
+    """The request for `count` further candidates, in addition to `request`."""
     return replace(
         request,
         n=count,
@@ -122,7 +122,7 @@ def prefetched(request: GenerateRequest) -> GenerateRequest:
 
 
 def limits(settings: Settings, model: ModelInfo | None, longest: int | None = None) -> WindowLimits:
-    """How much of a document fits the model, the settings, and the prompt budget."""
+    """How much of a document fits the model, the settings and the prompt budget."""
     room = _room(settings, model, longest)
     tokens = max(64, room - _context_tokens(settings, model, room))
     chars = min(_MOST_CHARS, int(tokens * _CHARS_PER_TOKEN))
@@ -142,7 +142,7 @@ def context_chars(settings: Settings, model: ModelInfo | None, longest: int | No
 
 
 def _room(settings: Settings, model: ModelInfo | None, longest: int | None) -> int:
-    """Tokens of a prompt."""
+    """The most tokens of a prompt."""
     context_length = model.context_length if model is not None else 2048
     if longest is not None:
         context_length = min(context_length, longest + settings.max_tokens)
@@ -150,7 +150,7 @@ def _room(settings: Settings, model: ModelInfo | None, longest: int | None) -> i
 
 
 def _context_tokens(settings: Settings, model: ModelInfo | None, room: int) -> int:
-    """Zero for a model with recall, which weighs other files in without their being in the prompt."""
+    """The most tokens of context files; zero for a model with recall, which needs no other files in the prompt."""
     if model is None or not model.takes_context or recalls(settings, model):
         return 0
     return max(0, min(settings.context_tokens, int(room * _CONTEXT_SHARE)))
@@ -162,12 +162,12 @@ def recalls(settings: Settings, model: ModelInfo | None) -> bool:
 
 
 def _stop_when(context: CompletionContext) -> StopWhen:
-    """Where the backend may end by itself. If that would be too early, the filters end the generation."""
-    if context.cursor.in_mid_line:  # whether the model ends its line or its insertion must be seen
+    """When the backend may end the generation by itself; if it might end too early, the filters do it instead."""
+    if context.cursor.in_mid_line:  # we must see whether the model ends its line or only its insertion
         return ""
     line = context.cursor.line_before
     if context.multiline and line.strip() and not opens_block(line, language_of(context.cursor.language)):
-        return ""  # the lines to come are no deeper than the cursor's
+        return ""  # the lines that follow are no deeper than the cursor's
     return "block" if context.multiline else "line"
 
 

@@ -18,7 +18,7 @@ from aix_lsp.settings import Settings
 Trigger = Literal["automatic", "invoked"]
 
 _HEAD = 0.02
-"""Of suggestions that began with a lower probability, 1 in 20 had anything right (docs/quality.md)."""
+"""Of the suggestions that began with a lower probability, 1 in 20 had anything right (docs/quality.md)."""
 _FURTHER = 0.1
 """After less likely lines, 1 of 86 second lines was right; after others, 2 of 23."""
 
@@ -83,7 +83,7 @@ class ContentModified(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CompletionContext:
-    """Everything determined once per request. Positions are valid."""
+    """Everything that is determined once per request. Positions are valid."""
 
     request: CompletionRequest
     settings: Settings
@@ -95,9 +95,9 @@ class CompletionContext:
     multiline: bool
     """Whether a suggestion may have several lines."""
     settings_key: Hashable
-    """What must be the same for a generation to be reused, besides the position."""
+    """What must be equal, besides the position, for a generation to be reused."""
     candidates: int
-    """How many are wanted."""
+    """How many candidates are wanted."""
 
     @property
     def request_start(self) -> Position:
@@ -129,7 +129,7 @@ class CompletionContext:
 def completion_context(
     request: CompletionRequest, settings: Settings, model: ModelInfo | None, typed: str = ""
 ) -> CompletionContext | None:
-    """The context of a request; None if no suggestion can help: in binary data, and inside a word unless invoked.
+    """The context of a request; None if no suggestion can help: in binary data, or inside a word unless invoked.
 
     `typed` is what was just typed up to the cursor: a word that begins in it is a new one, which only touches the
     word right of it until the space between them is typed.
@@ -168,7 +168,7 @@ def completion_context(
 
 
 class PendingRequest:
-    """The waiting side of a request. Used on the event loop only."""
+    """The waiting side of a request. Used only on the event loop."""
 
     def __init__(self, request: CompletionRequest, clock: Callable[[], float], seconds: float) -> None:
         self.request = request
@@ -182,7 +182,7 @@ class PendingRequest:
 
     @property
     def late(self) -> bool:
-        """Whether the deadline has come."""
+        """Whether the deadline has passed."""
         return self._clock() >= self.deadline
 
     @property
@@ -202,18 +202,18 @@ class PendingRequest:
             self.generation.watchers.discard(self._wake)
 
     def supersede(self) -> None:
-        """A newer request has taken this one's place."""
+        """End the request because a newer one has taken its place."""
         self._superseded = True
         self.leave()
         self._wake()
 
     def outdate(self) -> None:
-        """What was typed at this request's position differs from what was generated for it."""
+        """End the request because the text typed at its position differs from what was generated for it."""
         self._outdated = True
         self._wake()
 
     def check(self) -> None:
-        """Raises Superseded or ContentModified if this request has become useless."""
+        """Raise Superseded or ContentModified if this request has become useless."""
         if self._superseded:
             raise Superseded
         if self._outdated or (self.generation is not None and self.generation.diverged):

@@ -1,6 +1,6 @@
-"""One request from start to final answer: reuses, joins or starts a generation, and makes suggestions of its text.
+"""Takes one request from start to final answer: reuses, joins or starts a generation, and makes suggestions of it.
 
-Then prefetches what would follow. Keeps nothing between requests.
+Then prefetches what would follow. Keeps no state between requests.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Responder:
     async def updates(
         self, context: CompletionContext, pending: PendingRequest, state: DocumentState
     ) -> AsyncGenerator[Update, None]:
-        """See CompletionService.suggest; `pending` is the request's waiting side."""
+        """See CompletionService.suggest. `pending` is the request's waiting side."""
         ref = self._cache.find(context, state) or await self._begin(context, pending, state)
         pending.watch(ref.generation)
         state.drop_strays(keep=ref.generation)
@@ -109,7 +109,7 @@ class Responder:
     async def _recovered(
         self, generation: Generation, context: CompletionContext, pending: PendingRequest
     ) -> bool:
-        """Whether a backend that could not generate yet has become ready before the deadline.
+        """Whether a backend that was not ready to generate has become ready before the deadline.
 
         The popup does not wait: an editor shows none before every server has answered.
         """
@@ -131,7 +131,7 @@ class Responder:
     ) -> None:
         """Generate what follows a suggestion just given, at the lowest priority, while the user reads it.
 
-        If there was nothing to suggest because the line had ended, that is the next line.
+        If there was nothing to suggest because the line had ended, generate the next line.
         """
         generation = ref.generation
         if not generation.complete:
@@ -150,7 +150,7 @@ class Responder:
 
 
 def takes_context(settings: Settings, backend: Backend) -> bool:
-    """Whether prompts have context from other files."""
+    """Whether prompts contain context from other files."""
     return context_chars(settings, backend.status.model) > 0
 
 
@@ -199,7 +199,7 @@ class Candidate:
 
 
 def candidates(generation: Generation, typed: str, cursor: CursorContext) -> list[Candidate]:
-    """What is left of a generation once `typed` has been typed, for `cursor`; best first.
+    """What is left of a generation after `typed` has been typed, for `cursor`; best first.
 
     While it grows, the word being written is held back, since it may be removed at the end. Once it has ended,
     candidates with the fewest syntax errors come first.
@@ -224,7 +224,7 @@ def candidates(generation: Generation, typed: str, cursor: CursorContext) -> lis
 
 
 def _rank(candidate: Candidate) -> tuple[bool, float, int]:
-    """Likeliest first: the first track, at the lowest temperature; then by mean probability of a token."""
+    """Sort key, likeliest first: the first track, which has the lowest temperature; then by mean token probability."""
     logprob = candidate.mean_logprob
     return candidate.index > 0, -logprob if logprob is not None else 0.0, candidate.index
 
@@ -274,7 +274,7 @@ def _ended(context: CompletionContext, track: Track) -> bool:
 def _below(context: CompletionContext, text: str, replaced: int, line: str) -> CompletionRequest | None:
     """The request on a new line after `text`, which ends with `line`."""
     if context.cursor.line_after[replaced:].strip():
-        return None  # nobody breaks the line there
+        return None  # nobody would break the line there
     return _after(context, text + context.cursor.ending + line[: len(line) - len(line.lstrip())], replaced)
 
 

@@ -56,7 +56,7 @@ class CompletionService:
         settings: Callable[[str], Settings],
         roots: Callable[[], Sequence[Path]] = tuple,
     ) -> None:
-        """`settings` gives the effective settings of a language id, `roots` the workspace folders.
+        """`settings` returns the effective settings of a language id, `roots` the workspace folders.
 
         Created on a running event loop and used only there.
         """
@@ -69,7 +69,7 @@ class CompletionService:
         self.inactive: Callable[[str], None] = lambda reason: None
         """Called at each request with the reason why its document gets no suggestions; "" if it gets them."""
         self.indexing: Progress = lambda root, done, of: None
-        """Called with the progress of indexing a workspace folder: how many of how many files are done."""
+        """Called with the progress of indexing a workspace folder: the numbers of files done and of all files."""
         self._context_provider = ContextProvider(
             roots, self._privacy, lambda *progress: self.indexing(*progress), self._open_document
         )
@@ -89,7 +89,7 @@ class CompletionService:
     # Requests
 
     def suggest(self, request: CompletionRequest) -> AsyncGenerator[Update, None]:
-        """Suggestions for a request, as cumulative updates; the last one, and only that, is `done`, by the deadline.
+        """Suggestions for a request, as cumulative updates. Only the last is `done`; it comes by the deadline.
 
         With a selected popup entry, the suggestions are what comes after its text. Raises Superseded if a newer
         request of the same document and channel arrives, ContentModified if an edit makes the answer useless. Closing
@@ -148,7 +148,7 @@ class CompletionService:
         return completion_context(request, settings, self._backend.status.model, typed)
 
     def _abandon(self, generation: Generation | None) -> None:
-        """The client cancelled: end the generation, unless others watch it or its next request is about to arrive."""
+        """The client has cancelled: end the generation, unless others watch it or the next request is about to come."""
         if generation is None or generation.watchers:
             return
         if not generation.typed_along:
@@ -215,7 +215,7 @@ class CompletionService:
         self._drop(uri)
 
     def files_changed(self, uris: Sequence[str]) -> None:
-        """Files were written, created or deleted, in an editor or elsewhere."""
+        """Record that files were written, created or deleted, in an editor or elsewhere."""
         self._context_provider.files_changed(uris)
 
     def copied(self, text: str) -> None:
@@ -249,19 +249,19 @@ class CompletionService:
     # Feedback and upkeep
 
     def feedback(self, suggestion_id: str, event: str, accepted_chars: int = 0) -> None:
-        """What became of a suggestion: "shown", "accepted", "partly" (with its characters) or "rejected"."""
+        """Record what became of a suggestion: "shown", "accepted", "partly" (`accepted_chars` of it) or "rejected"."""
         self._telemetry.feedback(suggestion_id, event, accepted_chars)
 
     def statistics(self) -> dict[str, Any]:
-        """The figures of this session (see telemetry.py), and the number of running generations."""
+        """The counts of this session (see telemetry.py), and the number of running generations."""
         return self._telemetry.session() | {"under_way": self._cache.under_way}
 
     def clear(self) -> None:
-        """Forget every finished generation."""
+        """Forget all finished generations."""
         self._cache.clear()
 
     async def close(self) -> None:
-        """End everything that runs, and save the statistics."""
+        """End everything that is running, and save the statistics."""
         self._telemetry.look_again()
         for state in self._documents.values():
             state.cancel_all()

@@ -1,7 +1,7 @@
 """Counts a client's requests, generations and suggestions, on this machine only.
 
-Counts are added to the user's file from time to time (aix_lsp/statistics.py): numbers only, nothing from any
-document.
+They are added to the user's file from time to time (aix_lsp/statistics.py): only numbers, nothing from any document.
+
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Telemetry:
     def answered(
         self, context: CompletionContext, ref: GenerationRef, suggestions: Sequence[Suggestion]
     ) -> None:
-        """A request has had its last update."""
+        """Count a request that has had its last update."""
         language = context.cursor.language
         self._count("requests", language=language)
         if not suggestions:
@@ -73,14 +73,14 @@ class Telemetry:
             self._count("saved_tokens", generation.usage.prompt_tokens + generation.completion_tokens)
 
     def generated(self, generation: Generation) -> None:
-        """A generation has ended, or the further candidates requested at its position have."""
+        """Count a generation that has ended, or whose further candidates have."""
         language = generation.cursor.language
         for usage in generation.bills():
             self._count("generations")
             self._count("prompt_tokens", usage.prompt_tokens)
             self._count("cached_tokens", usage.cached_tokens)
             self._count("completion_tokens", usage.completion_tokens, language)
-            # What was begun ahead of the user is waste until it is given.
+            # A prefetched generation is waste until it answers a request.
             if (generation.cancelled or generation.prefetched_for is not None) and not generation.given:
                 generation.written_off += usage.completion_tokens
                 self._count("wasted_tokens", usage.completion_tokens, language)
@@ -92,7 +92,7 @@ class Telemetry:
             self._retention.accepted(suggestion_id)
 
     def unreported(self) -> tuple[int, int]:
-        """How many suggestions were shown, and accepted in whole or in part, since the last call."""
+        """The numbers of suggestions shown, and accepted in whole or in part, since the last call."""
         now = Counter({name: self._session[name] for name in ("shown", "accepted", "partly")})
         risen = now - self._reported
         self._reported = now
@@ -104,11 +104,11 @@ class Telemetry:
         return self._feedback.unwelcome
 
     def look_again(self, uri: str | None = None) -> None:
-        """Check now what is left of accepted suggestions, before a document (or all of them) is closed."""
+        """Check now how much is left of accepted suggestions, before a document (or all of them) is closed."""
         self._retention.check(uri)
 
     def session(self) -> dict[str, Any]:
-        """The figures of this client, and of each language; see `figures`."""
+        """The counts of this client, in all and for each language; see `figures`."""
         languages = statistics.by_language(self._session)
         apart = {language: figures(counts) for language, counts in languages.items()}
         return figures(self._session) | {"languages": apart}
@@ -138,7 +138,7 @@ class Telemetry:
         await files.on_thread(_add, counts)
 
     async def close(self) -> None:
-        """Save what is left."""
+        """Save the counts that have not been saved yet."""
         if self._timer is not None:
             self._timer.cancel()
         if self._saving is not None:
@@ -160,7 +160,7 @@ class _Outcome:
     """Characters that can still be accepted."""
     shown: bool = False
     taken: bool = False
-    """Whether something of it was accepted."""
+    """Whether any of it was accepted."""
     settled: bool = False
 
 
@@ -168,7 +168,7 @@ class Feedback:
     """Turns a client's feedback into counts, in which each suggestion counts once."""
 
     def __init__(self, count: Count) -> None:
-        """`count` takes a name of aix_lsp.statistics.COUNTS, how many, and the language id."""
+        """`count` is called with a name of aix_lsp.statistics.COUNTS, a number, and the language id."""
         self._count = count
         self._known: LRUCache[str, _Outcome] = LRUCache(512)
         self._rejected_in_a_row = 0
@@ -179,9 +179,9 @@ class Feedback:
         return self._rejected_in_a_row >= _UNWELCOME
 
     def given(self, suggestions: Iterable[Suggestion], language: str) -> None:
-        """A client has received these, in a document of this language.
+        """Record suggestions that a client has received, in a document of this language.
 
-        An id returns with what is left of its text as the user types.
+        As the user types, an id comes again with the rest of its text.
         """
         for suggestion in suggestions:
             outcome = self._known.setdefault(suggestion.id, _Outcome(language))
@@ -212,7 +212,7 @@ class Feedback:
             self._count("shown_characters", outcome.left, outcome.language)
 
     def _accept(self, outcome: _Outcome, how: str, characters: int) -> None:
-        self._show(outcome)  # a client that accepts has shown, though it may not say so
+        self._show(outcome)  # what was accepted has been shown, even if the client did not say so
         if not outcome.taken:
             outcome.taken = True
             self._rejected_in_a_row = 0
@@ -253,14 +253,14 @@ class Retention:
     """Checks later how much of each accepted suggestion is still there."""
 
     def __init__(self, open_document: OpenDocument, report: Report) -> None:
-        """`report` takes characters inserted, and kept."""
+        """`report` is called with the numbers of characters inserted and kept."""
         self._open_document = open_document
         self._report = report
         self._given: LRUCache[str, _Insertion] = LRUCache(512)
         self._due: dict[_Insertion, asyncio.TimerHandle] = {}
 
     def given(self, suggestion_id: str, uri: str, position: Position, text: str) -> None:
-        """Remember what a client may accept."""
+        """Remember a suggestion that a client may accept."""
         self._given[suggestion_id] = _Insertion(uri, position.line, text)
 
     def accepted(self, suggestion_id: str) -> None:
@@ -285,7 +285,7 @@ class Retention:
 
 
 def retained(inserted: str, text: Text, line: int) -> tuple[int, int]:
-    """The characters in the lines of `inserted`, and in those of them that are still unchanged near `line`."""
+    """The number of characters in the lines of `inserted`, and in those of them that are unchanged near `line`."""
     snippets = [snippet.strip() for snippet in inserted.splitlines() if snippet.strip()]
     stop = line + len(snippets) + _NEAR_LINES
     near = [there[:10_000] for there in text.lines(max(0, line - _NEAR_LINES), stop)]

@@ -1,6 +1,6 @@
 """Documents as immutable values: a text that is cheap to edit, positions in code points, edits, snapshots.
 
-Spans of a text are followed through edits.
+Also follows spans of a text through edits.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Text:
     __slots__ = ("_blocks", "_count", "_starts")
 
     def __init__(self, blocks: list[_Block], starts: list[int], count: int) -> None:
-        """For this class only; callers use `Text.of`. `starts[i]` is the line number of `blocks[i][0]`."""
+        """For use in this class only; callers use `Text.of`. `starts[i]` is the line number of `blocks[i][0]`."""
         self._blocks = blocks
         self._starts = starts
         self._count = count
@@ -55,7 +55,7 @@ class Text:
 
     @property
     def blocks(self) -> Sequence[tuple[str, ...]]:
-        """The lines in order, in blocks that versions share where they have the same lines."""
+        """The lines in order, in blocks; versions with the same lines share them."""
         return self._blocks
 
     def with_blocks(self, blocks: Sequence[tuple[str, ...]]) -> Text:
@@ -105,7 +105,7 @@ class Text:
         first = start.line
         changed = "".join((self.line(first)[: start.column], new, self.line(end.line)[end.column :]))
         if first and changed.startswith("\n") and self.line(first - 1).endswith("\r"):
-            first -= 1  # a lone \r and the new \n have become one line ending
+            first -= 1  # a lone \r and the new \n become one line ending
             changed = self.line(first) + changed
         elif first == end.line and "\n" not in new and "\r" not in new:
             return self._with_lines(first, first + 1, [changed])  # typing: no search for line endings
@@ -175,7 +175,7 @@ def content_length(line: str) -> int:
 
 
 def _split(string: str) -> list[str]:
-    """Lines with their endings; one more, empty, where the string is empty or ends in a line ending.
+    """The lines with their endings; an empty one is added if the string is empty or ends in a line ending.
 
     StringIO in this mode splits on exactly the three endings that LSP names, in C.
     """
@@ -186,7 +186,7 @@ def _split(string: str) -> list[str]:
 
 
 def _pack(lines: Sequence[str]) -> list[_Block]:
-    """Lines cut into blocks; one block may be up to twice the usual size, so that typing rarely splits."""
+    """The lines cut into blocks; a block may have up to twice the usual size, so that typing rarely splits one."""
     if len(lines) <= 2 * _BLOCK_LINES:
         return [tuple(lines)] if lines else []
     return [tuple(lines[i : i + _BLOCK_LINES]) for i in range(0, len(lines), _BLOCK_LINES)]
@@ -208,26 +208,26 @@ class DocumentSnapshot:
     uri: str
     version: int
     language: str
-    """The LSP language id, such as "python"; empty where unknown."""
+    """The LSP language id, such as "python"; empty if unknown."""
     path: str
     """The path to show the model, relative to its workspace folder if there is one; empty if untitled."""
     text: Text
 
 
 OpenDocument = Callable[[str], DocumentSnapshot | None]
-"""Gives the newest snapshot of an open document by its URI; None for any other."""
+"""Returns the newest snapshot of an open document by its URI; None for any other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What was typed at a place: it begins where the cursor stood and ends where the old suffix begins."""
+    """The text typed at one place: it begins where the cursor was and ends where the old suffix begins."""
 
     start: Position
     end: Position
 
 
 def after(position: Position, inserted: str) -> Position:
-    """The place after `inserted`, put in at `position`."""
+    """The position after `inserted`, inserted at `position`."""
     ends = [match.end() for match in _LINE_END.finditer(inserted)]
     if not ends:
         return Position(position.line, position.column + len(inserted))
@@ -278,7 +278,7 @@ def _moved(span: Span, edit: Edit) -> Span | None:
 
 
 def _shifted(position: Position, edit: Edit) -> Position:
-    """Where a position at or after the edit's end has moved."""
+    """Where a position at or after the edit's end has moved to."""
     end = after(edit.start, edit.text)
     if position.line > edit.end.line:
         return Position(position.line + end.line - edit.end.line, position.column)
@@ -286,7 +286,7 @@ def _shifted(position: Position, edit: Edit) -> Position:
 
 
 def _common(one: str, other: str) -> int:
-    """Length of the common head, by bisection: comparing slices is far faster than comparing characters."""
+    """The length of the common prefix, by bisection: comparing slices is far faster than comparing characters."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,1 +1,1 @@
-"""Context from other files for the prompt: found, ranked, and kept while it is useful. See docs/context.md."""
+"""Finds and ranks context from other files for the prompt, and keeps it while it is useful. See docs/context.md."""

@@ -1,4 +1,4 @@
-"""The files searched for context: which ones, how near to each other, and how they are read. Knows no index."""
+"""Says which files are searched for context and how near they are to each other, and reads them. Knows no index."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _PASSED_BY = frozenset(("node_modules", "__pycache__", "site-packages", "bower_c
 _STANDS_FOR_ITS_FOLDER = frozenset(("__init__", "index", "mod"))
 
 LARGEST = 256 * 1024
-"""Bytes; what is larger is data or generated."""
+"""Bytes; a larger file contains data or was generated."""
 _LONGEST_LINE = 2000
 """Characters on average over a file's first lines; minified code has more."""
 
 
 def passed_by(folder: str) -> bool:
-    """Whether a folder's name says that its content was not written by hand here."""
+    """Whether a folder's name says that its content was not written by hand in this project."""
     return folder.startswith(".") or folder in _PASSED_BY
 
 
 def stem(path: str) -> str:
-    """The name that others import the file by: its own without suffixes, or its folder's if it stands for that."""
+    """The name by which others import the file: its own without suffixes, or its folder's (`__init__.py`, `mod.rs`)."""
     pure = PurePosixPath(path)
     name = pure.name.partition(".")[0]
     return pure.parent.name if name in _STANDS_FOR_ITS_FOLDER and pure.parent.name else name

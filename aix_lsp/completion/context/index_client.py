@@ -1,6 +1,6 @@
-"""The server's side of the index process: starts it when first needed, queries it, restarts it if it dies.
+"""The server's side of the index process: starts it when first needed, queries it, and restarts it if it dies.
 
-Knows no documents. Nothing here raises or waits for the process longer than its caller does.
+Knows no documents. Nothing here raises, or waits for the process longer than its caller does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LONGEST_LINE = 1 << 22
 _MOST_WAITING = 8
 """Unanswered searches; further ones are not sent."""
 _STARTS = 3
-"""A process that dies this often is not restarted."""
+"""A process that has died this often is not restarted."""
 
 Progress = Callable[[str, int, int], None]
 Found = list[dict[str, Any]]
@@ -32,9 +32,9 @@ class IndexClient:
     """A process that searches workspace folders."""
 
     def __init__(self, progress: Progress, indexed: Callable[[], None]) -> None:
-        """`progress` is called with the folder and how many of how many files are done; `indexed` when all are.
+        """`progress` is called with the folder, the number of files done and that of all files; `indexed` at the end.
 
-        Nothing is left to do when the two numbers are equal.
+        When the two numbers are equal, nothing is left to do.
         """
         self._progress = progress
         self._indexed = indexed
@@ -51,20 +51,20 @@ class IndexClient:
         return _STARTS - self._starts
 
     def open(self, root: Path, exclude: Sequence[str]) -> None:
-        """Have a folder indexed; repeating it with the same patterns does nothing."""
+        """Have a folder indexed; calling it again with the same patterns does nothing."""
         if self._open.get(str(root)) != list(exclude):
             self._open[str(root)] = list(exclude)
             self._tell_to_open(str(root))
         self._start()
 
     def close_folders(self, but: Sequence[Path]) -> None:
-        """Close all folders but these."""
+        """Close all folders except these."""
         for root in set(self._open) - set(map(str, but)):
             del self._open[root]
             self._send({"do": "close", "root": root})
 
     def changed(self, root: Path, files: Sequence[str]) -> None:
-        """Have files, given by their paths inside the folder, indexed again."""
+        """Have files, given by their paths relative to the folder, indexed again."""
         if str(root) in self._open:
             self._send({"do": "changed", "root": str(root), "paths": list(files)})
 
@@ -148,7 +148,7 @@ class IndexClient:
 
 
 def database(root: str) -> Path:
-    """Where the index of a workspace folder is kept: in the user's cache, where it can be deleted at any time."""
+    """The file of a workspace folder's index: in the user's cache, where it can be deleted at any time."""
     folder = paths.cache_dir() / "context"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder / f"{hashlib.blake2s(root.encode('utf-8', 'replace'), digest_size=8).hexdigest()}.db"

@@ -1,7 +1,7 @@
-"""The texts around a document's window, for recall: the rest of the document, and the nearest files.
+"""Collects the texts around a document's window for recall: the rest of the document, and the nearest files.
 
-The engine searches them for what followed the words before the cursor; no model reads them, so they may be long. They
-are read on a thread, for later requests.
+The engine searches them for continuations of the words before the cursor; no model reads them, so they may be long.
+They are read on a thread, for later requests.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from aix_lsp.privacy.secrets import Redacted, encodable
 from aix_lsp.settings import Settings
 
 _CHARS = 200_000
-"""Of other files: more text adds few matches, and finding one may take longer than the model takes for a token."""
+"""Of other files. More text adds few matches, and finding one may take longer than the model takes for a token."""
 _OWN_CHARS = 30_000
 _MOST_FOLDERS, _MOST_FILES = 100, 400
 _STALE_S = 30.0
@@ -71,7 +71,7 @@ class Neighbours:
     def __init__(
         self, place: Callable[[str], tuple[Path, str] | None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`place` gives the workspace folder of a document's URI and the path inside."""
+        """`place` returns the workspace folder of a document's URI and the path relative to it."""
         self._place = place
         self._clock = clock
         self._states: dict[str, _State] = {}
@@ -80,11 +80,11 @@ class Neighbours:
     def texts(
         self, document: DocumentSnapshot, window: Window, position: LineColumn, settings: Settings
     ) -> tuple[CorpusText, ...]:
-        """What has been read so far, farthest file last. What may have changed is read again in the background."""
+        """The texts read so far, farthest file last. Those that may have changed are read again in the background."""
         state = self._states.setdefault(document.uri, _State())
         part = (window.left, (position[0] + window.suffix.count("\n") + 2, 0))
         if state.part != part:
-            # What was outside of the last window may be the cursor's own line now.
+            # Text that was outside the last window may be the cursor's own line now.
             state.part, state.known, state.own = part, False, ()
         elif state.known and self._clock() - state.read_at < _STALE_S:
             return state.told
@@ -133,7 +133,7 @@ class Neighbours:
             state.reading = None
 
     def _files(self, root: Path, path: str, language: str, settings: Settings) -> tuple[_Text, ...]:
-        """The nearest files of the document's language, as far as they fit."""
+        """The nearest files of the document's language, as many as fit."""
         privacy = Privacy(lambda: [root])
         found: list[_Text] = []
         left = _CHARS
@@ -174,7 +174,7 @@ def _around(document: DocumentSnapshot, part: tuple[LineColumn, LineColumn]) -> 
 
 
 def _near(root: Path, path: str, language: str, privacy: Privacy) -> Iterator[Path]:
-    """The other files whose code a document may use, those of its folder first, then folder by folder outwards."""
+    """The other files whose code a document may use: those of its folder first, then folder by folder outwards."""
     own = root / path
     folders, met = deque([own.parent]), {own.parent}
     for _ in range(_MOST_FOLDERS):
@@ -189,7 +189,7 @@ def _near(root: Path, path: str, language: str, privacy: Privacy) -> Iterator[Pa
 
 
 def _entries(folder: Path, privacy: Privacy) -> tuple[Sequence[Path], Sequence[Path]]:
-    """(files, folders) written by hand, sorted by name, without links."""
+    """A folder's (files, subfolders) that were written by hand, sorted by name, without links."""
     try:
         with os.scandir(folder) as entries:
             found = sorted((e.name, e.is_dir(follow_symlinks=False)) for e in entries if not e.is_symlink())

@@ -1,4 +1,4 @@
-"""The context in each document's prompts: searched for when it may have changed, replaced when that is cheap.
+"""Provides the context in each document's prompts: searches when it may have changed, replaces it when that is cheap.
 
 A prompt begins with its context, so each change of it makes the model process the whole prompt again. It therefore
 changes only when the window around the cursor moves anyway, and then by appending.
@@ -30,9 +30,9 @@ from aix_lsp.settings import Settings
 from aix_lsp.uris import file_path
 
 WAIT_S = 0.01
-"""How long a request waits for a search. What is found later is for the next request."""
+"""How long a request waits for a search. Later results are for the next request."""
 _FULL = 0.75
-"""What is chosen takes this share of the budget, so that something can be appended before any of it is dropped."""
+"""The first choice takes this share of the budget, so that something can be appended before any of it is dropped."""
 _FAR_LINES = 32
 """Results of a search around a line are used up to this far from it."""
 _HEAD_LINES, _HEAD_CHARS, _BEFORE, _AFTER = 400, 16384, 4096, 2048
@@ -63,7 +63,7 @@ class ContextProvider:
         progress: Progress,
         open_document: OpenDocument,
     ) -> None:
-        """`roots` gives the workspace folders; `progress` see IndexClient."""
+        """`roots` returns the workspace folders; for `progress`, see IndexClient."""
         self.recent = RecentPlaces(open_document)
         self._roots = roots
         self._finder = RootFinder(ON_THE_LOOP_S)
@@ -89,7 +89,7 @@ class ContextProvider:
             state.search.cancel()
 
     def files_changed(self, uris: Sequence[str]) -> None:
-        """Have files indexed again that were written, created or deleted."""
+        """Have files that were written, created or deleted indexed again."""
         by_root: dict[Path, list[str]] = {}
         for root, path in filter(None, map(self._place, uris)):
             by_root.setdefault(root, []).append(path)
@@ -97,7 +97,7 @@ class ContextProvider:
             self._index_client.changed(root, paths)
 
     def copied(self, text: str) -> None:
-        """Record what the client reports of the clipboard, if it is lines of code rather than a password."""
+        """Record the clipboard's content as the client reports it, if it is lines of code rather than a password."""
         lines = [line for line in text.splitlines() if line.strip()]
         self._clipboard = text[:_MOST_COPIED] if len(lines) > 1 else ""
 
@@ -111,7 +111,7 @@ class ContextProvider:
     # Requests
 
     def look(self, document: DocumentSnapshot, position: Position, settings: Settings) -> None:
-        """Start a search around a cursor of a document that may be sent, unless there was one nearby."""
+        """Start a search around a cursor, unless there was one nearby. The document must be one that may be sent."""
         place = self._place(document.uri)
         sources = [source for source in _SEARCHED if _wanted(source, settings)]
         if place is None or not sources:
@@ -154,7 +154,7 @@ class ContextProvider:
                 for snippet in found
             )
         else:
-            state.line = None  # the process has only begun
+            state.line = None  # the process has only just started
 
     def files(
         self, context: CompletionContext, window: Window, budget: int, moved: bool
@@ -180,7 +180,7 @@ class ContextProvider:
         return tuple(ContextFile(snippet.path, snippet.text) for snippet in state.kept)
 
     def corpus(self, context: CompletionContext, window: Window) -> tuple[CorpusText, ...]:
-        """The texts beside a window that an engine may recall from."""
+        """The texts outside a window that an engine may recall from."""
         return self._neighbours.texts(context.document, window, context.position, context.settings)
 
     def placeholders(self, uri: str) -> tuple[str, ...]:
@@ -211,7 +211,7 @@ class ContextProvider:
             state.line = None
 
     def _place(self, uri: str) -> tuple[Path, str] | None:
-        """The workspace folder of a file, the innermost, and its path inside."""
+        """The innermost workspace folder that contains a file, and the file's path relative to it."""
         file = file_path(uri)
         if file is None:
             return None

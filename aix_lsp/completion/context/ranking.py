@@ -1,4 +1,4 @@
-"""Snippets of other files, and which of them go into a prompt. Pure."""
+"""Chooses the snippets of other files that go into a prompt. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 Source = Literal["imports", "siblings", "definitions", "similar", "recent", "clipboard"]
 SOURCES: tuple[Source, ...] = get_args(Source)
-"""All sources, from the one that changes least while the user works in a file to the one that changes most."""
+"""All sources, sorted by how much their results change while the user works in a file, the steadiest first."""
 
 WEIGHTS: dict[Source, float] = {
     "similar": 1.0,
@@ -18,8 +18,8 @@ WEIGHTS: dict[Source, float] = {
     "definitions": 0.5,
     "siblings": 0.3,
 }
-"""How much the best snippet of a source is worth. Chosen by `python -m benchmarks.context_coverage`, where they are
-flat: similar code must come first, and a few signatures add to it."""
+"""How much the best snippet of a source is worth. Chosen by `python -m benchmarks.context_coverage`, whose result
+depends little on them as long as similar code comes first, with a few signatures added."""
 _FADES = 0.8
 """A snippet is worth this share of the one before it in its source."""
 _PARROTS = 0.5
@@ -38,18 +38,18 @@ class Snippet:
 
     source: Source
     path: str
-    """As the model sees it: relative to the workspace, never absolute."""
+    """The path that the model sees: relative to the workspace folder, never absolute."""
     text: str
     uri: str = ""
-    """The file that it comes from; empty if it does not come from a file."""
+    """The file it comes from; empty if it does not come from a file."""
     rank: int = 0
-    """Its rank among what the source has found, 0 for the best."""
+    """Its rank among the source's results, 0 for the best."""
     placeholders: tuple[str, ...] = ()
     """The placeholders for its secrets, if they are known."""
 
 
 def choose(snippets: Iterable[Snippet], window: str, budget: int) -> list[Snippet]:
-    """The snippets worth most within `budget` characters, those that change least first.
+    """The most valuable snippets within `budget` characters; those that change least come first.
 
     `window` is the part of the document that is in the prompt.
     """
@@ -68,9 +68,9 @@ def choose(snippets: Iterable[Snippet], window: str, budget: int) -> list[Snippe
 
 
 def keep(kept: Sequence[Snippet], chosen: Sequence[Snippet], budget: int) -> tuple[Snippet, ...]:
-    """The snippets of the next prompt: those of the last one, followed by new ones, so that most of it is cached.
+    """The snippets of the next prompt: those of the last one, followed by new ones, so that most of them are cached.
 
-    If that is more than `budget` characters, those that were not chosen again are dropped at once.
+    If those exceed `budget` characters, all that were not chosen again are dropped at once.
     """
     known = {snippet.text for snippet in kept}
     new = [snippet for snippet in chosen if snippet.text not in known]
@@ -81,7 +81,7 @@ def keep(kept: Sequence[Snippet], chosen: Sequence[Snippet], budget: int) -> tup
 
 
 def size(snippet: Snippet) -> int:
-    """Characters that a snippet takes in a prompt."""
+    """The number of characters that a snippet takes in a prompt."""
     return len(snippet.text) + len(snippet.path) + _HEADER
 
 

@@ -12,7 +12,7 @@ from aix_lsp.privacy.documents import PATIENCE_S, without_secrets
 
 _PLACES = 16
 _NEAR_LINES = 16
-"""Places nearer to each other are one."""
+"""Places closer together than this count as one."""
 _ABOVE, _LINES = 12, 24
 _MOST = 4
 _KEPT_LINES = 5000
@@ -25,7 +25,7 @@ class _Place:
 
 
 class RecentPlaces:
-    """The last places, and for documents that were closed, their text."""
+    """The last places, and the texts of those documents that have been closed."""
 
     def __init__(self, open_document: OpenDocument) -> None:
         self._open_document = open_document
@@ -52,7 +52,7 @@ class RecentPlaces:
         self._keep_closed(self._closed.values())
 
     def closed(self, document: DocumentSnapshot) -> None:
-        """Keep a document's last state for its places, unless it is large."""
+        """Keep a closed document's last state for its places, unless it is large."""
         if document.text.line_count <= _KEPT_LINES:
             self._keep_closed((*self._closed.values(), document))
 
@@ -76,7 +76,7 @@ class RecentPlaces:
 def _around(document: DocumentSnapshot, line: int) -> str:
     """Some lines around a line, starting at a definition if one begins nearby."""
     line = min(line, document.text.line_count - 1)
-    # As where it was left: what was typed there may be unfinished.
+    # The column where the line ends: what was typed there may be unfinished.
     column = len(_content(document.text.line(line)))
     text, _ = without_secrets(document.text, document.language, line, column, PATIENCE_S)
     start = first = max(0, line - _ABOVE)

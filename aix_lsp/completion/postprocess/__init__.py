@@ -8,9 +8,8 @@ from typing import NamedTuple
 class Cut(NamedTuple):
     """The part of a generated text that may be shown, and whether nothing further ever will be.
 
-    Filters see the whole text so far and work on streams: what they show of a text's beginning is the beginning of
-    what they show of the whole. What is undecided is held back until more text, or the end, decides. (`repetition` is
-    the exception.)
+    Filters see the whole text so far and work on streams: what they show only grows as more text arrives. Text about
+    which they cannot decide yet is held back until more text, or the end, decides. (`repetition` is the exception.)
     """
 
     text: str

@@ -17,17 +17,16 @@ _AT_ITS_OPENER = re.compile(r"[)\]}]|(?:case|default|public|private|protected|el
 _FLAT = re.compile(r"\s*(?:namespace|extern)\b")
 """Lines that open blocks in which nothing is indented."""
 _LINES_TO_OPEN = 2
-"""This many lines after a line that closes what is also closed further right (`} else {`), another must have opened.
-"""
+"""If a line closes what is also closed further right (`} else {`), another must be opened within so many lines."""
 
 _PUNCTUATION = ";:,."
 
 
 def balance(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """Keep what comes before the first such closer, and in mid-line before a bracket or string that is left open.
+    """Keep the text before the first unmatched closer and, in mid-line, before a bracket or string left open.
 
-    At a line's end a suggestion may close what is closed further right, if it soon opens as much again: `} else {`.
-    Closers that are all of the line's rest are `fit`'s.
+    At a line's end, a suggestion may close what is closed further right, if it soon opens as much again: `} else {`.
+    If the rest of the line consists of closers, `fit` handles it.
     """
     state = state_at(cursor.before, cursor.language)
     if (open_ := _open(cursor.before, cursor.after, cursor.language)) is not None:
@@ -44,20 +43,20 @@ def balance(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 class _Open(NamedTuple):
-    """The opening brackets left of the cursor that are still open there, innermost first."""
+    """The opening brackets left of the cursor that are still open at the cursor, innermost first."""
 
     free: str
     """Those that nothing right of the cursor closes."""
     taken: str
-    """Those that are closed further right, as far as they are in sight."""
+    """Those that are closed further right, as far as the text is visible."""
     all_seen: bool
-    """Whether there are no others beyond the text that is seen."""
+    """Whether there are no others beyond the visible text."""
 
 
 def _fits_up_to(text: str, found: list[Bracket], open_: _Open, again: bool) -> tuple[int | None, bool]:
-    """(where the text ceases to fit the text right of it, None where it fits; whether it never will again).
+    """(where the text ceases to fit what is right of it, None if it fits; whether it can never fit again).
 
-    `again` says whether what is closed too much may be opened again.
+    `again` says whether brackets that were closed too often may be opened again.
     """
     around = open_.free + open_.taken
     opened: list[str] = []
@@ -88,16 +87,16 @@ def _first(end: int | None, at: int) -> int:
 
 
 def _too_late(behind: str) -> bool:
-    """Whether enough lines have come after a closer."""
+    """Whether too many lines have followed a closer for its bracket to be opened again."""
     return sum(bool(line.strip()) for line in behind.split("\n")[1:-1]) >= _LINES_TO_OPEN
 
 
 @lru_cache(maxsize=64)
 def _open(before: str, after: str, language: str) -> _Open | None:
-    """What may be closed at the cursor, and what is closed right of it; None where it cannot be told.
+    """What may be closed at the cursor, and what is closed right of it; None if that cannot be determined.
 
-    People who type leave open the brackets nearest to the cursor: of the openers left of it, the fewest are
-    passed over that let the others pair with the closers right of it, in kind and in indentation.
+    People who are typing leave the brackets nearest to the cursor open. So the fewest openers left of it are skipped
+    that let the others pair with the closers right of it, in kind and in indentation.
     """
     state = state_at(before, language)
     left = unpaired(before, language)
@@ -119,8 +118,8 @@ def _open(before: str, after: str, language: str) -> _Open | None:
 
 
 def _closed_out_of_sight(opener: Bracket, before: str, after: str) -> bool:
-    """Whether what has no partner in sight may have one further right: not on the cursor's line, nor where
-    lines follow that are no deeper than the opener's.
+    """Whether a bracket without a visible partner may have one further right: not if it is on the cursor's line, nor
+    if lines follow that are no deeper than the opener's.
     """
     if len(after) < AFTER or opener.at > before.rfind("\n"):
         return False
@@ -136,7 +135,7 @@ def _closed_out_of_sight(opener: Bracket, before: str, after: str) -> bool:
 
 
 def _pair(opener: Bracket, before: str, closer: Bracket, after: str) -> bool:
-    """Whether a closer may be an opener's: of its kind and, where it begins a line, as deep as the opener's line."""
+    """Whether a closer may match an opener: of its kind and, if it begins a line, as deep as the opener's line."""
     if PAIRS[closer.char] != opener.char:
         return False
     start = after.rfind("\n", 0, closer.at) + 1
@@ -146,12 +145,12 @@ def _pair(opener: Bracket, before: str, closer: Bracket, after: str) -> bool:
 
 
 def _line_of(bracket: Bracket, text: str) -> str:
-    """The line that a bracket is on, from its head."""
+    """The line that a bracket is on."""
     return text[text.rfind("\n", 0, bracket.at) + 1 :].partition("\n")[0]
 
 
 class Fitted(NamedTuple):
-    """A suggestion's text and how many characters right of the cursor it takes the place of."""
+    """A suggestion's text, and how many characters right of the cursor it replaces."""
 
     text: str
     replace_right: int = 0
@@ -169,14 +168,14 @@ def fit(text: str, cursor: CursorContext) -> Fitted:
         return Fitted(_without_excess(text, found, rest, excess))
     taken, last = _replaced(text, found, rest, excess)
     if "\n" in text and rest[taken:].strip() and "\n" in text[last:]:
-        # What is left of the line's rest would land behind the last line.
+        # The remaining rest of the line would end up after the last line.
         end = text.find("\n", last)
         text = text[:end] if taken or not _inside(cursor, rest) else text
     return Fitted(text, taken)
 
 
 def _excess(found: Unpaired, cursor: CursorContext, rest: str) -> int:
-    """How many closers too many the line would have with both the suggestion's and the rest's."""
+    """How many closers too many the line would have with those of both the suggestion and the rest."""
     left = unpaired(cursor.line_before, cursor.language)
     opened = len(left.openers) + left.in_string
     right = unpaired(rest, cursor.language, left.state if left.in_string else "")
@@ -184,7 +183,7 @@ def _excess(found: Unpaired, cursor: CursorContext, rest: str) -> int:
 
 
 def _without_excess(text: str, found: Unpaired, rest: str, excess: int) -> str:
-    """In mid-line: end before the first closer that the rest brings too."""
+    """For mid-line: the suggestion up to the first closer that the rest contains, too."""
     count = min(excess, len(found.closers))
     if count <= 0:
         return text
@@ -193,7 +192,7 @@ def _without_excess(text: str, found: Unpaired, rest: str, excess: int) -> str:
 
 
 def _replaced(text: str, found: Unpaired, rest: str, excess: int) -> tuple[int, int]:
-    """How much of the rest the suggestion holds in order, and where in the suggestion that ends."""
+    """How much of the rest the suggestion contains in order, and where in the suggestion that ends."""
     candidates = _candidates(text, found)
     taken = last = closers = position = 0
     for index, char in enumerate(rest):

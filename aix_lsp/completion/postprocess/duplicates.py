@@ -12,7 +12,7 @@ from aix_lsp.fim.block import closes_block, indentation
 from aix_lsp.languages import language_of
 
 _NOTES = ("the file path is:", "the code file is written by")
-"""Comments that prompts of some families begin with; see fim/family.py."""
+"""Comments with which the prompts of some model families begin; see fim/family.py."""
 _LABELS = ("path:", "file:", "filename:", "file path:", *_NOTES)
 _LABEL = re.compile(rf"(?:{'|'.join(map(re.escape, _LABELS))})\s*", re.IGNORECASE)
 
@@ -69,11 +69,11 @@ def _may_echo(head: str, mark: str) -> bool:
 
 
 def overlap(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """Cut the rest of the line where the suggestion writes it again.
+    """Cut before a repetition of the rest of the line.
 
-    A suggestion that ends its line without the rest has written another line: in front of the rest it would
-    make nonsense, but for the word that it begins with, which may end the one at the cursor. Which it is shows at
-    its end only, so that until then no more than that word is shown.
+    A suggestion that ends its line without the rest has written another line, which would make no sense before the
+    rest, except for its first word, which may complete the one at the cursor. Which case it is becomes clear only at
+    the line's end, so until then no more than that word is shown.
     """
     rest = cursor.line_after.rstrip()
     if not cursor.in_mid_line:
@@ -87,7 +87,7 @@ def overlap(text: str, cursor: CursorContext, done: bool) -> Cut:
         keep = word if cursor.word_before or not rest[0].isalnum() else None
         return Cut(keep[0] if keep else "", stop=True)
     if not done:
-        # A rest that begins with a word may begin inside this one.
+        # If the rest begins with a word, that may begin inside this one.
         whole = word if not _WORD.match(rest.strip()) else None
         return Cut(whole[0] if whole and whole.end() < len(line) else "")
     shared = shared_length(line, rest)
@@ -95,7 +95,7 @@ def overlap(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def above(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """Show nothing while the first line may become the line above; if it does, show the end of the word only.
+    """Show nothing while the first line may become the line above; if it does, show only the end of the word.
 
     People do write lines that begin like the one above.
     """
@@ -110,7 +110,7 @@ def above(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def below(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """Cut before a line that repeats the next one in the document; of the cursor's own line keep the end of its word.
+    """Cut before a line that repeats the next one in the document; on the cursor's own line, keep the end of its word.
 
     A short line that ends a block (`end`, `</p>`) must also have the same indentation; `balance` handles brackets.
     """
@@ -132,21 +132,21 @@ def below(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def _repeats(line: str, target: str, fresh: bool) -> bool:
-    """Whether `line` is the line below; `fresh` where the suggestion wrote all of it."""
+    """Whether `line` is the line below; `fresh` says that the suggestion wrote all of it."""
     if line.rstrip() == target:
         return _counts(target, fresh)
     return fresh and _as_deep(line, target) and _significant(target) and _alike(line, target)
 
 
 def _may_repeat(head: str, target: str, fresh: bool) -> bool:
-    """Whether a line that begins with `head` may yet come to repeat the line below."""
+    """Whether a line that begins with `head` may turn out to repeat the line below."""
     if target.startswith(head.rstrip()):
         return _counts(target, fresh)
     return fresh and _as_deep(head, target) and _significant(target) and _may_become_alike(head, target)
 
 
 def _counts(target: str, fresh: bool) -> bool:
-    """Whether a line equal to the line below repeats it: a bracket or a short word occurs on many lines."""
+    """Whether equality with the line below means repetition: a bracket or a short word occurs on many lines."""
     return _significant(target) or (fresh and closes_block(target) and any(map(str.isalpha, target)))
 
 
@@ -155,9 +155,9 @@ def _as_deep(line: str, target: str) -> bool:
 
 
 def repetition(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """Cut after the first round of a loop, and drop what that leaves unfinished.
+    """Cut after the first iteration of a loop, and drop what that leaves unfinished.
 
-    The only filter that takes back what was shown: a loop becomes apparent only after some rounds.
+    The only filter that takes back what was shown: a loop becomes apparent only after some iterations.
     """
     in_line, over_lines = _in_line(text), _over_lines(text)
     if in_line < over_lines:
@@ -166,7 +166,7 @@ def repetition(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def _in_line(text: str) -> int:
-    """Where the second round of a repeated piece begins; the text's length if there is none."""
+    """Where a repeated piece occurs the second time; the text's length if there is none."""
     ends = [
         match.end(1)
         for pattern in (_PIECES, _LONG_PIECES)
@@ -212,21 +212,21 @@ def _word_begun(text: str, cursor: CursorContext) -> str:
 
 
 def _significant(line: str) -> bool:
-    """Whether a line is so distinctive that writing it twice is an error: `}`, `0,` and `else:` may occur twice."""
+    """Whether a line is so distinctive that writing it twice is an error; `}`, `0,` and `else:` may occur twice."""
     return len(_WORD_CHARS.findall(line)) >= 5 and len(line.strip()) >= 7
 
 
 def _alike(one: str, other: str) -> bool:
-    """Whether two lines have the same words, whatever is between them.
+    """Whether two lines have the same words, regardless of what is between them.
 
-    One letter makes a different line: people write `minX` and `minY` below each other. Edit distance, the usual
-    measure, would be wrong here: of the lines that authors wrote above one within a tenth of it, all are right.
+    One letter makes a different line: people write `minX` and `minY` below each other. So the usual measure, edit
+    distance, would be wrong: all lines that authors wrote above one that differs by less than a tenth were intended.
     """
     return _WORD.findall(one) == _WORD.findall(other)
 
 
 def _may_become_alike(head: str, other: str) -> bool:
-    """Whether a line that begins with `head` may be `_alike` to `other` in the end."""
+    """Whether a line that begins with `head` may turn out to be `_alike` to `other`."""
     words, wanted = _WORD.findall(head), _WORD.findall(other)
     if not words:
         return True
@@ -237,7 +237,7 @@ def _may_become_alike(head: str, other: str) -> bool:
 
 
 def shared_length(text: str, follower: str) -> int:
-    """How many characters at the end of `text` are the beginning of `follower`."""
+    """How many characters at the end of `text` are also the beginning of `follower`."""
     for length in range(min(len(text), len(follower)), 0, -1):
         if text.endswith(follower[:length]):
             return length

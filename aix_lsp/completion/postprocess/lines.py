@@ -16,7 +16,7 @@ _INDENTED = re.compile(r"^([ \t])[ \t]*(?=[^\s*])", re.MULTILINE)
 _ENOUGH = 3
 _INDENTED_LINE = re.compile(r"^( {2,})[^\s*]", re.MULTILINE)
 _GOES_ON = tuple("([{,=\\|&+-*/<?")
-"""A line with such an end continues below, indented deeper."""
+"""A line with such an ending continues on the next, indented deeper."""
 _CONTINUES = tuple(".?:|&+-*/")
 """A line with such a beginning continues the one above."""
 
@@ -28,7 +28,7 @@ def one_line(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def scope(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """Keep what is indented deeper than the line that opened the block; else one statement or paragraph."""
+    """Keep what is indented deeper than the line that opened the block; otherwise one statement or paragraph."""
     return Cut(*BlockEnd(cursor.line_before, siblings=True).feed(f"{text}\n" if done else text))
 
 
@@ -48,13 +48,13 @@ def tabs(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 @lru_cache(maxsize=64)
 def _indents_by(before: str, after: str) -> str | None:
-    """What all lines around a cursor are indented with; None if it is not the same character, or not known."""
+    """The character that indents all lines around a cursor; None if they differ or none is indented."""
     found = _INDENTED.findall(before.partition("\n")[2] + "\n" + after.partition("\n")[2])
     return found[0] if len(found) >= _ENOUGH and len(set(found)) == 1 else None
 
 
 def trailing(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """Strip white space from the end, except before a word right of the cursor."""
+    """Strip white space from the end, unless a word follows right of the cursor."""
     bare = text.rstrip()
     if not bare or not done:
         return Cut(bare)
@@ -67,8 +67,8 @@ def trailing(text: str, cursor: CursorContext, done: bool) -> Cut:
 def indentation(text: str, cursor: CursorContext, done: bool) -> Cut:
     """Drop indentation that repeats what is before the cursor, give or take one space.
 
-    Deeper indentation stays after a line that calls for it, in strings and comments, and if it completes what the
-    user has begun to indent.
+    Deeper indentation stays after a line that calls for it, in strings and comments, and if it completes indentation
+    that the user has begun.
     """
     before = cursor.line_before
     if not before or before.strip() or cursor.line_after.strip():
@@ -77,7 +77,7 @@ def indentation(text: str, cursor: CursorContext, done: bool) -> Cut:
     if not code:
         return Cut("")
     lead = text[: len(text) - len(code)]
-    # Healing may have taken a blank of what is repeated.
+    # Token healing may have taken one space from what is repeated.
     repeats = len(lead) == 1 or abs(len(lead) - len(before)) <= 1
     if (
         not lead
@@ -91,7 +91,7 @@ def indentation(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def _is_deeper(code: str, cursor: CursorContext) -> bool:
-    """Whether the cursor's line may well be indented deeper than it is."""
+    """Whether the cursor's line may plausibly be indented deeper than it is."""
     above = cursor.line_above()
     indent = above[: len(above) - len(above.lstrip())]
     opens = opens_block(above, language_of(cursor.language)) or above.endswith(_GOES_ON)

@@ -63,7 +63,7 @@ def _in_document(marker: str, cursor: CursorContext) -> bool:
 
 
 def _possible_start(text: str) -> int:
-    """How much of the text's end may be the beginning of a marker."""
+    """The length of the text's end that may be the beginning of a marker."""
     at = max(text.rfind(char, max(0, len(text) - 32)) for char in "<[")
     return len(text) - at if at >= 0 and any(marker.startswith(text[at:]) for marker in _markers()) else 0
 
@@ -79,9 +79,9 @@ def placeholders(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def chat(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """The code in `text`: the text in its fence, else all of it up to a fence; nothing of a sentence.
+    """The code in `text`: the content of its fence, or all of it up to a fence; nothing if it is a sentence.
 
-    A document that has fences or sentences of its own, and a cursor in a comment or a string, are left alone.
+    Does nothing in a document with fences or sentences of its own, nor if the cursor is in a comment or a string.
     """
     if language_of(cursor.language).prose or "```" in cursor.before or "```" in cursor.after:
         return Cut(text)
@@ -110,7 +110,7 @@ def chat(text: str, cursor: CursorContext, done: bool) -> Cut:
 
 
 def _takes_prose(cursor: CursorContext) -> bool:
-    """Whether prose is plausible at the cursor, as it is in a language whose comment marker is not known."""
+    """Whether prose is plausible at the cursor; it always is in a language whose comment marker is not known."""
     language = language_of(cursor.language)
     if "sentences" in language.traits or not language.comment[0]:
         return True
@@ -118,7 +118,7 @@ def _takes_prose(cursor: CursorContext) -> bool:
 
 
 def _fenced(text: str, cursor: CursorContext, done: bool) -> Cut:
-    """The text in a fence, which may begin by repeating the cursor's line."""
+    """The content of a fence, which may begin by repeating the cursor's line."""
     line = cursor.line_before
     if line.strip():
         if text.startswith(line):

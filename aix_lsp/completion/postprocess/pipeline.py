@@ -1,4 +1,4 @@
-"""The filters in their order, over a text as it streams in."""
+"""Applies the filters in their order to a text as it streams in."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ BLOCK: tuple[Filter, ...] = (
 )
 
 _TIME_LIMIT_S = 0.05
-"""On the event loop: a text that takes longer is not judged."""
+"""Seconds on the event loop; a text that takes longer to parse is not judged."""
 _LAST_WORD = re.compile(r"((?<![.:])(\.|::)|->|\\)\w*\Z|(?<=\W)\w+\Z")
 
 
@@ -61,13 +61,13 @@ def of(multiline: bool) -> tuple[Filter, ...]:
 def apply(text: str, cursor: CursorContext, multiline: bool, done: bool) -> Cut:
     """The part of `text`, which is all that was generated so far, that may be shown.
 
-    `done` says that nothing will be added; `stop` in the result says that nothing added would be shown.
+    `done` says that nothing will be added; `stop` in the result says that nothing that is added would be shown.
     """
     text = whole = text.replace("\r\n", "\n").replace("\r", "\n")
     stopped = False
     for each in of(multiline):
         if not stopped and whole[len(text) :].startswith("\n") and whole.startswith(text):
-            text += "\n"  # what the filter before holds back begins below: this line will not grow
+            text += "\n"  # what the previous filter holds back is on the next line: this one will not grow
         whole = text
         text, stop = each(text, cursor, done or stopped)
         stopped = stopped or stop
@@ -75,15 +75,15 @@ def apply(text: str, cursor: CursorContext, multiline: bool, done: bool) -> Cut:
 
 
 def whole_words(text: str) -> str:
-    """The text without its last word, which may be incomplete; a text of one word stays."""
+    """The text without its last word, which may be incomplete; a text of one word stays as it is."""
     head = _LAST_WORD.sub("", text).rstrip()
     return head if head else text
 
 
 def syntax_errors(text: str, replaced: int, cursor: CursorContext) -> int:
-    """The number of syntax errors around a cursor with `text` in place of `replaced` characters right of it.
+    """The number of syntax errors around a cursor if `text` replaces `replaced` characters right of it.
 
-    Meaningful only in comparison with another text, since the part that is parsed begins and ends anywhere. 0 for
+    Meaningful only in comparison with another text, since the part that is parsed may begin and end anywhere. 0 for
     languages without a grammar.
     """
     return _errors(cursor.before + text + cursor.after[replaced:], cursor.language)

@@ -1,9 +1,9 @@
 """The process that indexes a workspace folder and exits when it is done.
 
 It runs at idle priority except for its first second, so that small folders are indexed before anyone types in them,
-even while the machine is busy loading a model. It writes lines to standard output: "done of" from time to time, and
-`@` with a file's path as JSON before each file that it parses. It ends early when its standard input does, or by a
-signal of the system if parsing a file takes too long.
+even while the machine is busy loading a model. It writes lines to standard output: "DONE OF" (two numbers of files)
+from time to time, and `@` with a file's path as JSON before it parses that file. It exits early if its standard input
+is closed; the system kills it if parsing a file takes too long.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 
 _REPORT_S = 0.2
 _BRISK_S = 1.0
-"""Of processor time."""
+"""Seconds of processor time."""
 _OLD_S = 90 * 86400
 
 
 def main() -> None:
-    """Arguments: the workspace folder, the index's file and, as JSON, patterns to exclude and files to skip."""
+    """Arguments: workspace folder, file of the index, and as JSON lists, patterns to exclude and files to skip."""
     root, database = Path(sys.argv[1]), Path(sys.argv[2])
     exclude, skip = json.loads(sys.argv[3]), json.loads(sys.argv[4])
     _keep_no_core()
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _keep_no_core() -> None:
-    """If the system kills this process, its memory, with the project's code, must not be dumped to disk."""
+    """Prevent a core dump, which would write the project's code to disk, if the system kills this process."""
     if sys.platform != "win32":
         import resource
 
@@ -60,9 +60,9 @@ def _begin(path: str) -> None:
 
 
 def build(database: Path, gate: Gate, skip: Collection[str] = (), *, own_process: bool = False) -> None:
-    """Bring the index up to date; one that is damaged, or mostly waste, is rebuilt.
+    """Bring the index up to date. An index that is damaged or mostly waste is rebuilt.
 
-    With `own_process`, the process's priority is lowered if the work takes long.
+    With `own_process`, lowers the process's priority if the work takes long.
     """
     reporter = _Reporter(own_process)
     try:
@@ -95,7 +95,7 @@ def _drop_old(folder: Path) -> None:
 
 
 class _Reporter:
-    """Prints progress, not too often; lowers the priority of a process of its own after its first second."""
+    """Prints progress, not too often; in a dedicated process, lowers its priority after the first second."""
 
     def __init__(self, own_process: bool) -> None:
         self._last = 0.0
@@ -118,9 +118,9 @@ def _end_with_starter() -> None:
 
 
 def run_idle() -> None:
-    """Let every other program go first. Does nothing in a process that does not lead its session.
+    """Lower the priority below every other program's. Does nothing in a process that does not lead its session.
 
-    Such a process is not the builder, and its session has programs that are not ours.
+    Such a process is not the builder, and its session contains programs that are not ours.
     """
     if sys.platform == "win32":
         import ctypes
@@ -131,9 +131,9 @@ def run_idle() -> None:
     if os.getsid(0) != os.getpid():
         return
     os.nice(19)
-    # Where Linux groups processes by session, niceness counts inside the group only: the group needs one too.
-    # At 15 it gets a thirtieth of what a busy program gets; at 19, a seventieth, 2,000 files took four minutes on
-    # a machine that was never idle.
+    # If Linux groups processes by session, niceness counts only within the group, so the group needs one too.
+    # At 15, it gets a thirtieth of what a busy program gets; at 19, a seventieth, and 2,000 files took four
+    # minutes on a machine that was never idle.
     with suppress(OSError):
         Path("/proc/self/autogroup").write_text("15")
 

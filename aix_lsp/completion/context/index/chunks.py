@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Tree
 
 LINES = 24
-"""Of a chunk at most."""
+"""The most lines of a chunk."""
 _FEWEST = 8
 """A chunk that ends at an outer boundary has at least this many; otherwise it extends to an inner one."""
 
@@ -23,7 +23,7 @@ Chunk = tuple[int, int]
 
 SIGNATURE_LINES = 6
 SHAPE_LINES = 16
-"""Lines shown of a type whose body tells how to use it, such as a struct's fields."""
+"""The most lines shown of a type whose body says how to use it, such as a struct's fields."""
 _MOST = 400
 """Definitions in one file; a file with more is generated."""
 _C = (
@@ -63,15 +63,15 @@ def _end(start: int, stop: int, outer: list[int], inner: list[int]) -> int:
 
 
 def _borders_of(tree: Tree) -> tuple[list[int], list[int]]:
-    """Lines at which a node begins: of the file, and of what is inside those."""
+    """The lines at which the file's top-level nodes begin, and those at which the nodes inside them do."""
     outer, inner = [], []
     before, latest = None, None
     for node in tree.root_node.named_children:
-        # Not node.prev_named_sibling, which looks through all siblings: minutes in a file made for that.
+        # Not node.prev_named_sibling, which goes through all siblings: minutes for a file crafted for that.
         before, latest = latest, node
         if node.type == "comment":
             continue
-        # A comment right above belongs to what it is about.
+        # A comment directly above a node belongs to it.
         above = (
             before is not None and before.type == "comment" and before.end_point[0] == node.start_point[0] - 1
         )
@@ -87,7 +87,7 @@ def _borders_of(tree: Tree) -> tuple[list[int], list[int]]:
 
 
 def _guessed(lines: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Lines behind a blank one: those that are not indented, and all of them."""
+    """The lines that follow a blank one: the unindented ones, and all of them."""
     behind = [at for at in range(1, len(lines)) if lines[at].strip() and not lines[at - 1].strip()]
     return [at for at in behind if not lines[at][0].isspace()], behind
 
@@ -163,7 +163,7 @@ _OWNERS = _kinds(
 
 
 def definitions(tree: Tree, language: str) -> list[Definition]:
-    """The definitions of a file in order; empty for a language that is not known."""
+    """The definitions of a file in order; empty for an unknown language."""
     pattern = query(language, _PATTERNS[language]) if language in _PATTERNS else None
     if pattern is None:
         return []
@@ -179,7 +179,7 @@ def definitions(tree: Tree, language: str) -> list[Definition]:
 
 
 def _owned(nodes: list[tuple[Node, str]]) -> list[Definition]:
-    """With the innermost class around each; nodes come by start, outer ones first."""
+    """The definitions with the innermost class around each; `nodes` are sorted by start, outer ones first."""
     owners: list[tuple[int, str]] = []
     result = []
     for node, name in nodes:
@@ -194,14 +194,14 @@ def _owned(nodes: list[tuple[Node, str]]) -> list[Definition]:
 
 def _last_line(node: Node) -> int:
     first, (end, column) = node.start_point[0], node.end_point
-    if not column and end > first:  # the line ending is the node's too
+    if not column and end > first:  # the node includes its line ending
         end -= 1
     if node.type in _SHAPES:
         return min(end, first + SHAPE_LINES - 1)
     body = node.child_by_field_name("body")
     if body is not None:
         row, column = body.start_point
-        # Python's body begins on a line of its own, a brace mostly on the signature's.
+        # A Python body begins on a line of its own, a brace usually on the signature's line.
         before = body.prev_sibling
         end = before.end_point[0] if before is not None and before.end_point[0] < row else row
         end = max(end, first) if column or end < row else max(row - 1, first)
@@ -209,7 +209,7 @@ def _last_line(node: Node) -> int:
 
 
 def _name(node: Node) -> str:
-    """The name in a node; C's lies inside its declarators."""
+    """The name in a node; in C, it is inside the declarators."""
     while (inner := node.child_by_field_name("declarator") or node.child_by_field_name("name")) is not None:
         node = inner
     text = node.text.decode("utf-8", "replace") if node.text else ""
@@ -245,7 +245,7 @@ class FileEntry:
     """What the index stores of a file; `chunks` are (first line, line after the last, words)."""
 
     path: str
-    """Inside the workspace folder, with "/"."""
+    """Relative to the workspace folder, with "/"."""
     language: str
     stamp: Stamp
     chunks: Sequence[tuple[int, int, Iterable[str]]]
@@ -253,7 +253,7 @@ class FileEntry:
 
 
 class Found(NamedTuple):
-    """Lines of a file in the state given by `stamp`; `end` is the line after the last."""
+    """Lines of a file as it was at `stamp`; `end` is the line after the last."""
 
     path: str
     language: str

@@ -21,19 +21,19 @@ _SOURCE_FOLDERS = frozenset(("src", "lib", "app", "include"))
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A module that is imported, and the names out of it; no names mean the module itself."""
+    """An imported module, and the names imported from it; without names, the module itself is imported."""
 
     parts: tuple[str, ...]
     names: tuple[str, ...] = ()
     up: int = -1
-    """From the importing file's folder, this many folders up; -1 where the name is absolute."""
+    """How many folders above the importing file's the name begins; -1 if it is absolute."""
 
 
 Read = Callable[[str], Iterator[Import]]
 
 
 def import_statements(head: str, language: str) -> list[Import]:
-    """The imports at the head of a file, in order; empty for a language that is not known."""
+    """The imports at the head of a file, in order; empty for an unknown language."""
     tree = parse(head.encode("utf-8", "replace"), language) if language in _LANGUAGES else None
     if tree is None:
         return []
@@ -142,7 +142,7 @@ _LANGUAGES: dict[str, tuple[tuple[str, ...], Read]] = {
 
 
 def search(query: Query, index: IndexReader) -> Iterator[Excerpt]:
-    """One outline a file; files whose names are used around the cursor first."""
+    """One outline per file; files whose names are used around the cursor come first."""
     wanted: dict[str, set[str]] = {}
     for statement in import_statements(query.head, query.language):
         for path, names in resolve(statement, query, index):
@@ -160,7 +160,7 @@ def search(query: Query, index: IndexReader) -> Iterator[Excerpt]:
 
 
 def resolve(statement: Import, query: Query, index: IndexReader) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The files that an import may mean, with the names out of each: the nearest, where there are several."""
+    """The files that an import may mean, with the names imported from each; of several candidates, the nearest."""
     if query.language == "go":
         yield from _package(statement, query, index)
         return
@@ -171,7 +171,7 @@ def resolve(statement: Import, query: Query, index: IndexReader) -> Iterator[tup
 
 
 def _readings(statement: Import) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """An import names a module and names out of it, or modules inside of it."""
+    """The two ways to read an import: it names a module and names in it, or modules inside a package."""
     if statement.parts:
         yield statement.parts, statement.names
     for name in statement.names:
@@ -186,12 +186,12 @@ def _fits(path: str, parts: tuple[str, ...], up: int, query: Query) -> bool:
         return up <= len(here) and module == (*here[: len(here) - up], *parts)
     if module[-len(parts) :] != parts:
         return False
-    # One word alone is found everywhere: it must lie where imports begin.
+    # A single word is found everywhere, so it must be in a folder where imports begin.
     return len(parts) > 1 or module[:-1] == here or set(module[:-1]) <= _SOURCE_FOLDERS
 
 
 def _package(statement: Import, query: Query, index: IndexReader) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Go's packages are folders; what they export is capitalised."""
+    """The files of a Go package, which is a folder; its exported names are capitalised."""
     here = PurePosixPath(query.path).parent
     for path in index.store.in_folder(statement.parts[-1]):
         folder = PurePosixPath(path).parent

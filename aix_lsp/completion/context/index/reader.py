@@ -1,4 +1,4 @@
-"""A workspace folder's index with its files: returns only current text, and only from files that may be read."""
+"""Reads a workspace folder's index and files: returns only current text, and only from files that may be read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OUTLINE_LINES = 14
 
 @dataclass(frozen=True)
 class Query:
-    """The text at a cursor; `path` is inside the workspace folder."""
+    """The text at a cursor; `path` is relative to the workspace folder."""
 
     path: str
     language: str
@@ -44,7 +44,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """Some lines of a file; `placeholders` stand for their secrets."""
+    """Some lines of a file; `placeholders` are the strings that replace their secrets."""
 
     path: str
     text: str
@@ -58,16 +58,16 @@ class IndexReader:
         self.store = store
         self.gate = gate
         self.stale: set[str] = set()
-        """Files that were found to have changed since they were indexed."""
+        """Files found to have changed since they were indexed."""
         self._texts: LRUCache[tuple[str, Stamp], _Lines] = LRUCache(64)
 
     def excerpt(self, found: Found) -> Excerpt | None:
-        """The lines that were found; None if they may not be read or have changed."""
+        """The found lines; None if they may not be read or have changed."""
         read = self._read(found.path, found.stamp)
         return read.excerpt(found.path, "\n".join(read.lines[found.first : found.end]).strip("\n"))
 
     def outline(self, path: str, names: Collection[str], used: Iterable[str] = ()) -> Excerpt | None:
-        """The signatures of what a file defines: `names` and their members, or all if `names` is empty.
+        """The signatures of a file's definitions: those of `names` and their members, or all if `names` is empty.
 
         If that is too much, those in `used` take precedence.
         """
@@ -110,7 +110,7 @@ _NOTHING = _Lines([])
 
 
 def _most_telling(wanted: list[Definition], names: Collection[str], used: set[str]) -> list[Definition]:
-    """As many definitions as an outline has room for, in the file's order."""
+    """The most informative definitions, as many as an outline has room for, in the file's order."""
 
     def worth(definition: Definition) -> tuple[bool, bool, bool]:
         private = definition.name.startswith("_") and definition.name != "__init__"

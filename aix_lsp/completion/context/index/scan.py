@@ -27,17 +27,17 @@ from aix_lsp.settings import Settings
 log = logging.getLogger(__name__)
 MOST_FILES = 200_000
 _BATCH = 32
-"""Files per transaction: other writers wait that long, about a tenth of a second."""
+"""Files per transaction, which makes other writers wait for about a tenth of a second."""
 _LINUX_CHARGED = -8
-"""The clock of this process's ticks: `MAKE_PROCESS_CPUCLOCK(0, CPUCLOCK_PROF)` of linux/posix-timers.h."""
+"""The clock that counts this process's ticks: `MAKE_PROCESS_CPUCLOCK(0, CPUCLOCK_PROF)` in linux/posix-timers.h."""
 PROCESSOR_S = 5
-"""Of processor time, for parsing a file and finding what it defines."""
+"""Seconds of processor time for parsing a file and finding its definitions."""
 T = TypeVar("T")
 Report = Callable[[int, int], None]
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """The stamp of a file that is small enough; None for any other, and if there is no file."""
+    """The stamp of a file; None if it is missing, empty or too large."""
     try:
         info = path.stat()
     except (OSError, ValueError):
@@ -65,10 +65,10 @@ def entry(root: Path, path: str, stamp: Stamp) -> FileEntry:
 
 
 def _charged_s() -> float:
-    """Processor time (s) of this process as the limit counts it.
+    """Processor time of this process in seconds, as the limit counts it.
 
     Linux counts whole ticks for the limit, and nanoseconds for `time.process_time`. In a busy virtual machine the two
-    drift apart by a twentieth: after two minutes of work a limit set by the other count had already run out.
+    drift apart by a twentieth: after two minutes of work, a limit set by the other clock had already run out.
     """
     if sys.platform == "linux":
         with suppress(OSError):
@@ -78,9 +78,9 @@ def _charged_s() -> float:
 
 @contextmanager
 def processor_limit() -> Iterator[None]:
-    """Have the system end this process if what is inside takes more than PROCESSOR_S.
+    """Have the system kill this process if the body takes more than PROCESSOR_S.
 
-    Nothing else ends a parser or a query that takes quadratic time, and some crash: whatever started the process
+    Nothing else stops a parser or a query that takes quadratic time, and some crash. Whoever started the process
     starts another, which skips the file. Does nothing on Windows.
     """
     if sys.platform == "win32":
@@ -98,7 +98,7 @@ def processor_limit() -> Iterator[None]:
 
 
 class Gate:
-    """Which files of a workspace folder may be read."""
+    """Decides which files of a workspace folder may be read."""
 
     def __init__(self, root: Path, exclude: Sequence[str]) -> None:
         self.root = root
@@ -106,11 +106,11 @@ class Gate:
         self._privacy = Privacy(lambda: [root])
 
     def admits(self, path: str) -> bool:
-        """Whether the file at a path inside the folder may enter a prompt."""
+        """Whether a file, given by its path relative to the folder, may enter a prompt."""
         return self._privacy.inactive_reason((self.root / path).as_uri(), self._settings) is None
 
     def enters(self, folder: str) -> bool:
-        """Whether anything in a folder inside may be admitted."""
+        """Whether anything in a subfolder may be admitted."""
         return not self._privacy.ignores_folder(self.root / folder)
 
 
@@ -121,10 +121,10 @@ def scan(
     skip: Collection[str] = (),
     begin: Callable[[str], None] = lambda path: None,
 ) -> None:
-    """Bring the index up to date with the folder. `report` is called with how many of how many files are done.
+    """Bring the index up to date with the folder. `report` is called with the numbers of files done and of all files.
 
-    `begin` is called with each file before it is parsed, which may end the process (`processor_limit`); files in
-    `skip` are entered without being read.
+    `begin` is called with each file before it is parsed, which may kill the process (`processor_limit`); files in
+    `skip` get an entry without being read.
     """
     known = dict(store.stamps())
     changed: list[tuple[str, Stamp]] = []
@@ -137,7 +137,7 @@ def scan(
     done = 0
     report(done, len(changed))
     for start in range(0, len(changed), _BATCH):
-        # Read outside of the transaction: it is what takes time.
+        # Read outside the transaction, since reading is what takes time.
         entries = []
         for path, stamp in changed[start : start + _BATCH]:
             if path in skip:
@@ -178,7 +178,7 @@ def _in_batches(store: Store, items: Sequence[T], do: Callable[[T], None]) -> No
 
 
 def _files(gate: Gate) -> Iterator[tuple[str, Stamp]]:
-    """Every file that is to be indexed, upper folders first; links are not followed."""
+    """Every file to be indexed, upper folders first; links are not followed."""
     folders, count = deque([""]), 0
     while folders:
         folder = folders.popleft()
@@ -199,7 +199,7 @@ def _files(gate: Gate) -> Iterator[tuple[str, Stamp]]:
 
 
 def _entries(root: Path, folder: str) -> list[tuple[str, str, bool]]:
-    """(name, path inside the root, whether it is a folder) of what lies in a folder, by name."""
+    """(name, path relative to the root, whether it is a folder) of each entry of a folder, sorted by name."""
     try:
         with os.scandir(root / folder) as entries:
             found = [(e.name, e.is_dir(follow_symlinks=False)) for e in entries if not e.is_symlink()]

@@ -1,4 +1,4 @@
-"""The searches of the index: each a function of the query and the index, best first."""
+"""The searches of the index: each is a function of the query and the index, and returns the best results first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aix_lsp.languages import indexed_language, related
 
 _LOOKED_UP = 40
 _AMBIGUOUS = 6
-"""A name with more definitions, such as `get` or `run`, is not informative."""
+"""A name with more definitions than this, such as `get` or `run`, is not informative."""
 _USES = re.compile(r"(\.|->|::)?\b([^\W\d]\w{2,63})(?=\s*([(<{])?)")
 _MEMBER, _PLAIN = True, False
 

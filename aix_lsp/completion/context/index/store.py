@@ -1,6 +1,6 @@
-"""The index on disk: which words and names are in which lines of which file. SQLite, with FTS5 for BM25.
+"""The index on disk: which words and names occur in which lines of which file. SQLite, with FTS5 for BM25.
 
-It holds no code: text is read from the files when it is wanted, so that nothing stale or since ignored is shown.
+It contains no code: text is read from the files when needed, so that nothing outdated or since ignored is shown.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _VERSION = 1
 _WAIT_S = 5.0
 _CACHE_KIB = 8192
 _COMMON = 0.02
-"""Words in more than this share of all chunks do not distinguish them, and cost the most to look up."""
+"""Words in more than this share of all chunks do not distinguish them, and are the slowest to look up."""
 _FEWEST_COMMON = 64
 _MOST_ROWS = 20_000
 """The most chunks that one search ranks."""
@@ -47,11 +47,11 @@ CREATE TABLE common (word TEXT PRIMARY KEY) WITHOUT ROWID;
 
 
 class Damaged(Exception):
-    """The index cannot be read; it has to be deleted and rebuilt."""
+    """The index cannot be read; it must be deleted and rebuilt."""
 
 
 class damage:
-    """Turns SQLite's errors about a broken file into Damaged; those about a busy database or a full disk stay."""
+    """Turns SQLite's errors about a broken file into Damaged, but not those about a busy database or a full disk."""
 
     def __enter__(self) -> None:
         return None
@@ -69,7 +69,7 @@ def _passing(error: sqlite3.DatabaseError) -> bool:
 
 
 def throw_away(path: Path) -> None:
-    """Delete an index and what SQLite keeps beside it, or whatever is in their place; links are not followed."""
+    """Delete an index and SQLite's files beside it, or whatever has their names; links are not followed."""
     for file in _files(path):
         if file.is_dir() and not file.is_symlink():
             shutil.rmtree(file)
@@ -82,7 +82,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _check_files(path: Path) -> None:
-    """SQLite would write through a link and wait for ever for a pipe. Raises Damaged."""
+    """Raise Damaged unless all are regular files: SQLite would write through a link and wait forever for a pipe."""
     for file in _files(path):
         if os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):
             raise Damaged(f"{file.name} is not a regular file")
@@ -174,28 +174,28 @@ class Store:
             self._remove(path)
 
     def _remove(self, path: str) -> None:
-        # The words of chunks that are no more stay behind (FTS5 could only take them out if it were given the
-        # text again), and a search passes them by; `wasteful` tells when that is worth a new index.
+        # The words of deleted chunks stay in the index (FTS5 could only remove them if it were given the text
+        # again), and searches skip them; `wasteful` says when that justifies a new index.
         row = self._db.execute("SELECT id FROM files WHERE path = ?", (path,)).fetchone()
         if row is not None:
             for table, column in (("chunks", "file"), ("definitions", "file"), ("files", "id")):
                 self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", row)
 
     def tidy(self) -> None:
-        """Update which words are common; called after many files were stored."""
+        """Update which words are common; to be called after many files were stored."""
         with damage():
             least = max(_FEWEST_COMMON, int(_COMMON * self._count("chunks")))
             self._db.execute("DELETE FROM common")
             self._db.execute("INSERT INTO common SELECT term FROM vocabulary WHERE doc > ?", (least,))
 
     def compact(self) -> None:
-        """Free the disk space that writing has taken; not within a transaction."""
+        """Free the disk space that writing has taken. Must not be called within a transaction."""
         with damage():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @property
     def wasteful(self) -> bool:
-        """Whether most of the index is about files that are gone or have changed since."""
+        """Whether most of the index is about files that have been deleted or changed since."""
         with damage():
             ever = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
             return ever is not None and ever[0] > 10_000 and ever[0] > 3 * self._count("chunks")
@@ -230,7 +230,7 @@ class Store:
             return [path for (path,) in rows]
 
     def definitions_of(self, path: str) -> tuple[Stamp, list[Definition]] | None:
-        """A file's stamp and what it defined then, in order; None if it is not indexed."""
+        """A file's stamp and its definitions at that time, in order; None if it is not indexed."""
         stamp = self.stamp(path)
         if stamp is None:
             return None
@@ -243,7 +243,7 @@ class Store:
             return stamp, [Definition(*row) for row in rows]
 
     def defining(self, name: str, most: int) -> list[tuple[Found, str]]:
-        """Where a name is defined, with its owner; empty if it is defined in more than `most` places."""
+        """Where a name is defined, each with its owner; empty if it has more than `most` definitions."""
         with damage():
             rows = self._db.execute(
                 "SELECT path, language, changed, size, first, last, owner FROM definitions "

@@ -1,4 +1,4 @@
-"""The index's process: one JSON object per line in, one per line out; it exits when standard input closes.
+"""The index's process: reads and writes one JSON object per line, and exits when standard input is closed.
 
 In: {"do": "open", "root", "database", "exclude"} (again to look for changes), {"do": "close", "root"},
 {"do": "changed", "root", "paths"}, {"do": "gather", "id", "root", "sources", …the fields of Query}.
@@ -33,7 +33,7 @@ _MOST_SKIPPED = 50
 _MANY = 100
 """If this many files change at once, as when another branch is checked out, a scan is quicker."""
 _BEGIN_AGAIN_S = 5.0
-"""If an index is damaged again sooner than this, rebuilding it does not help."""
+"""If an index is damaged again within this time, rebuilding it does not help."""
 
 Progress = Callable[[int, int], None]
 
@@ -99,7 +99,7 @@ class IndexedFolder:
         self._again = False
         """Whether to scan the folder once more."""
         self._skip: list[str] = []
-        """Files that made a builder die."""
+        """Files that killed a builder."""
         self._starting = threading.Lock()
         self._closed = False
         self._builder = self._build()
@@ -125,7 +125,7 @@ class IndexedFolder:
         return found
 
     def changed(self, paths: Sequence[str]) -> None:
-        """Index some files again, or scan the folder if that is quicker."""
+        """Reindex some files, or scan the folder if that is quicker."""
         if len(paths) > _MANY:
             self._again = True
             paths = ()
@@ -178,8 +178,7 @@ class IndexedFolder:
         )
 
     def _ended(self, file: str) -> None:
-        """Continue without a file that made a builder die, by taking too long or by a crash. Called on the builder's
-        thread."""
+        """Continue without a file that killed a builder by a crash or by its time. Called on the builder's thread."""
         if file and len(self._skip) < _MOST_SKIPPED:
             log.warning("%s in %s cannot be parsed and is not indexed", file, self._root)
             self._skip.append(file)
