@@ -1,6 +1,6 @@
-"""Capabilities: the client's, read from its `initialize` params, the server's, and what is registered later.
+"""Reads the client's capabilities from its `initialize` params; declares the server's, now or by later registration.
 
-The client's are read by hand instead of through lsprotocol's types: a wrong value in a corner that is none of ours
+The client's are read by hand instead of through lsprotocol's types: a wrong value in a part that we do not use
 (editors do send some) must not keep the server from starting.
 """
 
@@ -17,7 +17,7 @@ from aix_lsp.lsp.positions import DEFAULT_ENCODING, Encoding, negotiate
 from aix_lsp.settings.files import PROJECT_FILE
 
 TRIGGER_CHARACTERS = (".", ":", "(", "[", ",", "=")
-"""Not spaces or line ends: a popup there would catch the Enter key of a user who is just typing on."""
+"""Not spaces or line ends: a popup there would catch the Enter key of a user who only wants to type on."""
 
 
 def server_capabilities(client: Client, commands: list[str]) -> types.ServerCapabilities:
@@ -83,16 +83,16 @@ class Client:
     status: bool = True
     """Receives `aix/status` notifications."""
     inline_completion: bool = True
-    """May be offered ghost text, even without the capability: several clients support it without saying so."""
+    """May be offered ghost text. Assumed without the capability, since several clients support it without saying so."""
     ignores_ranges: bool = False
-    """Inserts the text of an item at the cursor, whatever its range. ALE does, and is the one that has no name."""
+    """Inserts an item's text at the cursor, whatever its range. ALE does, and it is the only client without a name."""
     insert_replace: bool = False
     label_details: bool = False
     markdown: bool = False
     as_is_insertion: bool = False
-    """Knows `InsertTextMode.asIs`, so that it leaves our indentation alone."""
+    """Supports `InsertTextMode.asIs`, with which it leaves our indentation alone."""
     lazy_documentation: bool = False
-    """Fetches an item's documentation by `completionItem/resolve`."""
+    """Fetches an item's documentation with `completionItem/resolve`."""
     item_defaults: frozenset[str] = frozenset()
 
     @classmethod
@@ -157,7 +157,7 @@ class _Tree:
 
 
 def registrations(client: Client, searched: bool) -> list[types.Registration]:
-    """What cannot be declared in `initialize`, if this client supports registering it.
+    """The capabilities that cannot be declared in `initialize`, if this client supports registering them.
 
     `searched` says whether other files are searched for context, so that their changes matter.
     """

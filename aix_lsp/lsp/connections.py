@@ -1,4 +1,4 @@
-"""Client connections: reading a client's bytes into its session, and the registry of all sessions of a server."""
+"""Reads a client's bytes into its session, and keeps the registry of all sessions of a server."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ logger = logging.getLogger(__name__)
 
 MAX_CLIENTS = 1000
 INTRODUCTION_S = 30.0
-"""A client that has not sent `initialize` (with the token, if one is required) by then is disconnected."""
+"""A client that has not sent `initialize` (with the token, if one is required) within this time is disconnected."""
 MAX_SILENT = 200
 """The most connections whose client has not sent `initialize`. When one more arrives, the oldest is closed, so that
-opening many silent connections locks nobody out."""
+many silent connections lock nobody out."""
 FLUSH_S = 2.0
 
 
@@ -27,7 +27,7 @@ class Visitor(Protocol):
 
     @property
     def silent(self) -> bool:
-        """Whether its client is connected but has not sent `initialize` yet."""
+        """Whether its client has not sent `initialize` yet."""
         ...
 
     def abort(self) -> None:
@@ -67,7 +67,7 @@ class ConnectionRegistry:
         self._silent.pop(visitor, None)
 
     def add(self, session: Session, outbox: Outbox) -> asyncio.Task[None]:
-        """Add a session whose connection is open; the task ends when it has been cleaned up."""
+        """Add a session whose connection is open; the returned task ends when it has been cleaned up."""
         if len(self._tasks) >= MAX_CLIENTS:
             logger.error("more than %d clients; a connection was refused", MAX_CLIENTS)
             session.disconnected()
@@ -111,16 +111,16 @@ async def flush(outbox: Outbox) -> None:
 
 
 FIRST_MESSAGE_BYTES = 1 << 20
-"""The longest `initialize` accepted; with its options it takes some kilobytes."""
+"""The longest accepted `initialize`; with its options, it usually takes some kilobytes."""
 
 
 def first_limit(max_message_bytes: int, introduced: bool) -> int:
-    """The longest message accepted from a client that has, or has not, sent `initialize`."""
+    """The longest message accepted from a client; `introduced` says whether it has sent `initialize`."""
     return max_message_bytes if introduced else min(max_message_bytes, FIRST_MESSAGE_BYTES)
 
 
 class MessageReader:
-    """Passes message bodies to the session, in order, as they are completed."""
+    """Passes message bodies to the session, in order, as soon as they are complete."""
 
     def __init__(self, session: Session, max_message_bytes: int) -> None:
         self._session = session
@@ -143,13 +143,13 @@ class MessageReader:
             self._refuse(frame)
 
     def _adapt(self) -> None:
-        """Accept only short messages before `initialize`, and on a socket nothing but LSP: it may be anyone."""
+        """Before `initialize`, accept only short messages and, on a socket, nothing but LSP: it may be anyone."""
         introduced = not self._session.silent
         self._parser.max_body = first_limit(self._max_message_bytes, introduced)
         self._parser.strict = self._session.on_socket and not introduced
 
     def end(self) -> None:
-        """The client has closed its side."""
+        """Handle the end of the stream: the client has closed its side."""
         self._session.disconnected()
 
     def _refuse(self, frame: BadFrame) -> None:

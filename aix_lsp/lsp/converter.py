@@ -1,4 +1,4 @@
-"""Parsed JSON to lsprotocol's types and back: strict about types, lenient about unknown enum values."""
+"""Converts parsed JSON to lsprotocol's types and back: strict about types, lenient about unknown enum values."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _lenient(kind: type[enum.Enum], fallback: enum.Enum) -> Any:
 
 
 def _position(value: Any, _: type) -> types.Position:
-    """Clients write "the end" as their largest number; LSP's own largest means the same here."""
+    """Clamp to LSP's largest number: clients write "the end" as their own largest one."""
     if not isinstance(value, dict):
         raise TypeError("expected a position")
     line, character = (_integer(value.get(name), int) for name in ("line", "character"))

@@ -1,6 +1,6 @@
-"""Documents that a client has open, as it describes them, and the completion services that follow them.
+"""The documents that a client has open, and the completion services that are told of their changes.
 
-Positions come in the client's encoding; request handlers unpack LSP's params. Notebooks are put together in
+Positions are in the client's encoding; request handlers unpack LSP's params. Notebooks are assembled in
 open_documents.py.
 """
 
@@ -21,12 +21,12 @@ from aix_lsp.lsp.workspace import Workspace
 logger = logging.getLogger(__name__)
 
 WirePosition = tuple[int, int]
-"""Line and code units in the client's encoding."""
+"""Line, and code units within it in the client's encoding."""
 
 
 @dataclass(frozen=True, slots=True)
 class WireChange:
-    """One content change: the new text of a span, or of the whole document where `span` is None."""
+    """One content change: the new text of a span, or of the whole document if `span` is None."""
 
     text: str
     span: tuple[WirePosition, WirePosition] | None = None
@@ -75,7 +75,7 @@ class DocumentStore:
             logger.warning("a change of %s, which is not open, was ignored", uri)
             return None
         if version is None or version <= before.version:
-            # Some clients do not count. Everything behind us tells texts apart by their versions.
+            # Some clients do not count versions, but everything after us distinguishes texts by them.
             logger.debug("%s went from version %d to %s", uri, before.version, version)
             version = before.version + 1
         text, edits = before.text, []
@@ -101,7 +101,7 @@ class DocumentStore:
         return self._documents.pop(uri, None)
 
     def rename_paths(self) -> list[DocumentSnapshot]:
-        """Update all paths after the folders have changed; returns the documents whose path is different."""
+        """Update all paths after the workspace folders have changed; returns the documents whose path is different."""
         moved = []
         for uri, document in self._documents.items():
             path = self.workspace.shown_path(uri)
@@ -118,7 +118,7 @@ class DocumentStore:
 class DocumentRouter:
     """Passes documents and their edits to the completion service that is responsible for each.
 
-    A notebook counts as one document for each of its languages; its cells do not count.
+    A notebook counts as one document per language; its cells do not count.
     """
 
     def __init__(self, service_for: Callable[[str], ConfiguredService | None]) -> None:
@@ -170,8 +170,8 @@ class DocumentRouter:
 class RequestDocument:
     """The document that a request is about, as it was when the request was received.
 
-    `snapshot` is what the client calls by its URI, `whole` what is completed. Both are the same but for a
-    notebook's cell: there `whole` is the notebook's text in the cell's language, in which the cell begins at line
+    `snapshot` is the document with the client's URI, `whole` the one that is completed. They differ only for a
+    notebook's cell: for it, `whole` is the notebook's text in the cell's language, in which the cell begins at line
     `first_line`.
     """
 
@@ -192,7 +192,7 @@ class RequestDocument:
 
 @dataclass(frozen=True, slots=True)
 class RequestPosition:
-    """The cursor of a request in its document, in code points; ranges are given in the client's encoding."""
+    """The cursor of a request in its document, in code points; returns ranges in the client's encoding."""
 
     document: RequestDocument
     cursor: Position
@@ -210,5 +210,5 @@ class RequestPosition:
         return types.Range(types.Position(*first), types.Position(*last))
 
     def right_of(self, characters: int) -> Position:
-        """The position `characters` code points right of the cursor, in its line."""
+        """The position `characters` code points right of the cursor, on its line."""
         return Position(self.cursor.line, self.cursor.column + characters)

@@ -16,9 +16,9 @@ MAX_HEADER_BYTES = 16 * 1024
 """Longer header lines, or header blocks, are garbage."""
 _LONGEST_STRICT_LINE = 512
 MAX_GARBAGE_BYTES = 64 << 20
-"""A stream with this much garbage in a row is given up."""
+"""A stream with this much garbage in a row is given up on."""
 MAX_SKIPPED_BYTES = 1 << 30
-"""A message above the limit is skipped up to this size; beyond it, the stream is given up."""
+"""A message above the limit is skipped if it is at most this long; otherwise the stream is given up on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class BadFrame:
 
 
 class FrameParser:
-    """Feed it bytes as they come; it gives bodies, and a BadFrame for each stretch of what is none.
+    """Takes bytes as they come; returns message bodies, and a BadFrame for each stretch of anything else.
 
-    Header names are matched in any case, with or without spaces, and lines may end in `\\n` alone. After a
-    broken message it looks for the next `Content-Length`, so one bad message does not cost the connection.
+    Header names are matched in any case, with or without spaces, and lines may end in `\\n` alone. After a broken
+    message, it looks for the next `Content-Length`, so that one bad message does not cost the connection.
 
-    While `strict` is set nothing is looked for: whatever is no header of the protocol, at a line's start, is fatal.
-    A web page can have a browser send bytes to any port, with messages in a header's value or in a body.
+    While `strict` is set, it does not look for the next one: anything but a header of the protocol at a line's start
+    is fatal. A web page can make a browser send bytes to any port, with messages in a header's value or in a body.
     """
 
     def __init__(self, max_body: int) -> None:
@@ -52,7 +52,7 @@ class FrameParser:
         self._dead = False
 
     def feed(self, data: bytes) -> Iterator[bytes | BadFrame]:
-        """What `data` completes, in order."""
+        """The messages that `data` completes, in order."""
         self._buffer += data
         while not self._dead:
             step = self._skip_some() if self._skip else self._body() if self._in_body else self._header()
@@ -101,7 +101,7 @@ class FrameParser:
         return True if _HEADER.match(line) else self._note_garbage(len(line))
 
     def _foreign(self, end: int) -> BadFrame | None:
-        """What a strict reader finds wrong with the line that ends there, or has not ended yet."""
+        """The error of a strict reader about the line that ends at `end`, or has not ended yet; None if it is valid."""
         line = bytes(self._buffer[:end]).rstrip(b"\r") if end >= 0 else b""
         if end < 0 and len(self._buffer) > _LONGEST_STRICT_LINE:
             return BadFrame("a header line is too long", fatal=True)
@@ -112,13 +112,13 @@ class FrameParser:
         return None
 
     def _overlong(self) -> bool | BadFrame | None:
-        """Drop an endless line, but keep what may be the beginning of a header."""
+        """Drop an overlong line, but keep what may be the beginning of a header."""
         size = len(self._buffer) - 64
         del self._buffer[:size]
         return self._note_garbage(size)
 
     def _note_garbage(self, size: int) -> bool | BadFrame:
-        """Report a stretch of garbage once; give up a stream that has nothing else."""
+        """Report a stretch of garbage once; give up on a stream that contains nothing else."""
         if not size:
             return True
         first = not self._garbage

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 as LSP uses it: parsing message bodies, and the server's own unanswered requests. Knows no methods."""
+"""JSON-RPC 2.0 as LSP uses it: parses message bodies, and keeps the server's unanswered requests. Knows no methods."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """Not a valid message. It is answered with `code`, to `id` if one could be read."""
+    """An invalid message. It is answered with `code`, to `id` if one could be read."""
 
     code: int
     reason: str
@@ -60,7 +60,7 @@ Message = Request | Notification | Response | Invalid
 
 
 def read(body: bytes) -> list[Message]:
-    """The message in a body.
+    """Parse the message in a body.
 
     LSP has no batches: an array is refused with one answer for each request in it, so that none waits forever.
     """
@@ -111,7 +111,7 @@ def _id(value: Any) -> Id | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, float) and value.is_integer():
-        return int(value)  # editors whose numbers are all floating point
+        return int(value)  # in some editors, all numbers are floating-point
     return value if isinstance(value, str | int) else None
 
 
@@ -143,6 +143,6 @@ class OutgoingRequests:
             future.set_exception(JsonRpcException(message, code if isinstance(code, int) else INTERNAL_ERROR))
 
     def cancel_all(self) -> None:
-        """Abandon every open request."""
+        """Abandon all open requests."""
         for future in list(self._open.values()):
             future.cancel()

@@ -1,4 +1,4 @@
-"""Runs the language server until its client, its parent process or a signal ends it."""
+"""Runs the language server until its client or its parent process has ended, or a signal arrives."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _USAGE = 2
-"""Exit status of a command line that cannot be served."""
+"""The exit status for a command line that cannot be served."""
 _MALLOC = {
     "M_TRIM_THRESHOLD": (-1, 1 << 20),
     "M_MMAP_THRESHOLD": (-3, 256 << 10),
     "M_ARENA_MAX": (-8, 1),
 }
-"""Parameters of mallopt(3). Python's lock lets one thread allocate at a time anyway."""
+"""Parameters of mallopt(3). One arena is enough: Python's lock lets only one thread allocate at a time anyway."""
 
 
 def give_memory_back() -> None:
     """Have the C library (glibc) return freed memory to the system.
 
-    Files are read on threads, each with an allocation arena of its own, in which a few small blocks that live on hold
-    whole megabytes: with 30 MiB in use, the process took 250.
+    Files are read on threads, each with its own allocation arena, in which a few small live blocks keep whole megabytes
+    from being returned: with 30 MiB in use, the process took 250 MiB.
     """
     if sys.platform != "linux":
         return
@@ -104,7 +104,7 @@ async def _serve_sockets(options: LspOptions) -> int:
 
 
 def _ready(options: LspOptions, url: str) -> dict[str, Any]:
-    """The message to whoever started the server."""
+    """The message that tells whoever started the server its address."""
     return {"ready": True, "url": url} | ({"token": options.token} if options.announce_token else {})
 
 
@@ -112,7 +112,7 @@ def _end_with(stack: AsyncExitStack, options: LspOptions, end: Callable[[], None
     """Call `end` when the parent process ends or a signal arrives, until the stack is closed."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):  # Windows ends the process by itself
+        with suppress(NotImplementedError):  # on Windows, a signal ends the process anyway
             loop.add_signal_handler(number, end)
             stack.callback(loop.remove_signal_handler, number)
     if options.parent_pid is not None:
@@ -122,18 +122,18 @@ def _end_with(stack: AsyncExitStack, options: LspOptions, end: Callable[[], None
 
 
 def default_dependencies(options: LspOptions) -> Dependencies:
-    """The real backends and completion service, imported once the first session has been answered."""
+    """The real backends and completion service, imported after the first session's `initialize` has been answered."""
     return Dependencies(options, EnginePool(_connect), _make_service, _warm_up)
 
 
 @cache
 def _warm_up() -> None:
-    """Once per process: what is frozen is never collected, and later that would include sessions."""
+    """Import the code of sessions and freeze it; once per process, since later this would also freeze sessions."""
     import aix_lsp.backends.launch
     import aix_lsp.completion.service  # noqa: F401
 
-    # Modules stay for good. Without this each full collection looks through LSP's hundreds of types again, which
-    # is a pause of tens of milliseconds in the middle of somebody's typing.
+    # Modules stay for good. Without this, each full collection would traverse LSP's hundreds of types again and
+    # interrupt a typing user for tens of milliseconds.
     gc.freeze()
 
 

@@ -1,4 +1,4 @@
-"""Everything a client has open: files, and notebooks with the text of their cells in each language."""
+"""Keeps everything a client has open: files, and notebooks with the text of their cells in each language."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aix_lsp.lsp.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class NotebookView:
-    """All cells as one document; `starts` has the first line of each cell in its language."""
+    """All cells as one document; `starts` maps each cell in its language to its first line."""
 
     document: DocumentSnapshot
     starts: Mapping[str, int]
@@ -44,7 +44,7 @@ def assemble(name: DocumentSnapshot, cells: Sequence[DocumentSnapshot]) -> Noteb
 
 
 def apply_change(before: NotebookView, change: Change, version: int) -> tuple[NotebookView, Change] | None:
-    """The view after a change of one of its cells, and the change as the view's own.
+    """The view after a change of one of its cells, and that change as one of the view.
 
     None if the view must be assembled again: the cell is not in it, or the end of its last line changes.
     """
@@ -84,7 +84,7 @@ def _as_comments(language: str, text: Text) -> str:
 class _Notebook:
     uri: str
     cells: list[str]
-    """URIs, in order."""
+    """The cells' URIs, in order."""
     views: dict[str, NotebookView] = field(default_factory=dict)
     """By language."""
     stale: set[str] = field(default_factory=set)
@@ -118,7 +118,7 @@ class Notebooks:
         self.splice(uri, 0, 0, cells)
 
     def splice(self, uri: str, start: int, deleted: int, cells: Sequence[str]) -> None:
-        """Replace `deleted` cells from `start`; call it once the document store has been updated."""
+        """Replace `deleted` cells from `start`; to be called after the document store has been updated."""
         notebook = self._notebooks.get(uri)
         if notebook is None:
             return
@@ -140,7 +140,7 @@ class Notebooks:
         return notebook.cells
 
     def changed(self, change: Change) -> None:
-        """Apply an edit of a cell: at once in its own language, in others when they are requested."""
+        """Apply an edit of a cell: at once to its own language's view, to others when they are requested."""
         notebook = self._of_cell[change.after.uri]
         language = change.after.language
         notebook.version += 1
@@ -176,7 +176,7 @@ class Notebooks:
             self._refresh(notebook, language)
 
     def _refresh(self, notebook: _Notebook, language: str) -> None:
-        """Assemble a view again and pass the difference on as an edit."""
+        """Assemble a view again, and pass the difference on as an edit."""
         notebook.version += 1
         notebook.stale.discard(language)
         path = self._store.workspace.shown_path(notebook.uri)
@@ -237,7 +237,7 @@ class OpenDocuments:
             self.router.closed(uri)
 
     def rename_paths(self) -> list[DocumentSnapshot]:
-        """Update all paths after the folders have changed; returns the documents whose path is different."""
+        """Update all paths after the workspace folders have changed; returns the documents whose path is different."""
         renamed = self.store.rename_paths()
         moved = [document for document in renamed if not self.notebooks.has_cell(document.uri)]
         for document in moved:

@@ -1,4 +1,4 @@
-"""How the language server is started: what the command line passes to `aix_lsp.lsp.main.run`."""
+"""The options with which the language server is started: the command line passes them to `aix_lsp.lsp.main.run`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class LspOptions:
     port: int = 0
     """0 takes a free port; the address is printed as one JSON line on standard output (never with stdio)."""
     token: str = ""
-    """What clients must present on TCP and WebSocket. Without one (`--no-token`, on loopback addresses only), anyone
-    on this machine may connect, but cannot set what is run or contacted."""
+    """The secret that clients must present on TCP and WebSocket. Without one (`--no-token`, on loopback addresses
+    only), anyone on this machine may connect, but cannot set what is run or contacted."""
     announce_token: bool = False
-    """Whether the line that announces the address also has the token, because it was generated here."""
+    """Whether the line that announces the address also contains the token, because it was generated here."""
     origins: tuple[str, ...] = ()
     """Origins of web pages that may open the WebSocket, such as "https://ide.example"; others are refused."""
     parent_pid: int | None = None
-    """The server ends when this process does."""
+    """The process whose end ends the server."""
     max_message_bytes: int = 64 * MEBIBYTE
     """A larger message is skipped and answered with an error."""
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Outgoing messages of a session. A client that does not read takes bounded memory, then loses its connection."""
+"""Sends a session's messages. A client that does not read costs bounded memory, and then loses its connection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STUCK_BYTES = 32 * 1024 * 1024
 
 
 class Outbox(Protocol):
-    """Takes whole message bodies and frames them for its transport."""
+    """Accepts whole message bodies, and frames them for its transport."""
 
     @property
     def unread(self) -> int:
@@ -31,7 +31,7 @@ class Outbox(Protocol):
         ...
 
     def abort(self) -> None:
-        """Close now, dropping what is unsent."""
+        """Close now, dropping everything unsent."""
         ...
 
     async def closed(self) -> None:
@@ -40,12 +40,12 @@ class Outbox(Protocol):
 
 
 def frame(body: bytes) -> bytes:
-    """A body with its header. Written as one: a header on its own would cost the client a second read."""
+    """A body with its header, to be written as one: a separate header would cost the client a second read."""
     return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 class StreamOutbox:
-    """Messages with `Content-Length` headers into an asyncio transport (pipe or socket).
+    """Writes messages with `Content-Length` headers to an asyncio transport (pipe or socket).
 
     The transport's protocol calls `note_closed` when the connection is lost.
     """
@@ -76,7 +76,7 @@ class StreamOutbox:
 
 
 class ThreadOutbox:
-    """The same for a file that an event loop cannot watch: a redirection, or any pipe on Windows."""
+    """Does the same for a file that an event loop cannot watch: a redirection, or any pipe on Windows."""
 
     def __init__(self, file: FileIO) -> None:
         self._file = file
@@ -116,7 +116,7 @@ class ThreadOutbox:
                     view = view[self._file.write(view) :]
                 self._loop.call_soon_threadsafe(self._note_taken, len(data))
         except OSError:
-            pass  # the client is gone; standard input ends the session
+            pass  # the client is gone; the end of standard input ends the session
         finally:
             self._report_end()
 
@@ -127,4 +127,4 @@ class ThreadOutbox:
         try:
             self._loop.call_soon_threadsafe(self._done.set)
         except RuntimeError:
-            pass  # the loop has ended before us
+            pass  # the loop ended before we did

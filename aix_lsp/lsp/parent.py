@@ -15,10 +15,10 @@ POLL_S = 2.0
 
 
 def end_of(pid: int) -> Awaitable[None]:
-    """Watch a process from now on; await the result to return when it ends.
+    """Watch a process from now on; the returned awaitable completes when it ends.
 
-    That is never for a process that cannot be seen now: an editor outside of our container has an id that means
-    nothing here, and closes its end of the connection anyway.
+    It never completes for a process that is not visible now: the id of an editor outside our container means nothing
+    here, and that editor closes its end of the connection anyway.
     """
     if not _is_alive(pid):
         logger.info("process %d is not visible from here; its exit will not be noticed", pid)
@@ -62,7 +62,7 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # it is there, and somebody else's
+        return True  # it exists, and belongs to somebody else
     return True
 
 

@@ -1,4 +1,4 @@
-"""LSP positions to code points and back, in the three encodings. Pure: no LSP types, no documents kept."""
+"""Converts LSP positions to code points and back, in the three encodings. Pure: uses no LSP types."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PIECE = 4096
 
 
 def negotiate(offered: Iterable[object]) -> Encoding:
-    """The first of the client's encodings that we support, else the specification's default."""
+    """The first of the client's encodings that we support, or the specification's default."""
     for name in offered:
         for known in ENCODINGS:
             if name == known:
@@ -27,7 +27,7 @@ def negotiate(offered: Iterable[object]) -> Encoding:
 def column_of(line: str, units: int, encoding: Encoding) -> int:
     """The column, in code points, of `units` code units into `line`.
 
-    Clamped to the line without its ending; inside a character it is that character's start.
+    Clamped to the line without its ending; a position inside a character becomes that character's start.
     """
     if units <= 0:
         return 0
@@ -45,7 +45,7 @@ def column_of(line: str, units: int, encoding: Encoding) -> int:
 
 
 def _column_in_piece(piece: str, units: int, encoding: Encoding) -> int:
-    """Cutting the bytes and dropping what is cut in two rounds down to a character's start."""
+    """`column_of` for a short piece: cuts the encoded bytes and drops a character that was cut in two."""
     if encoding == "utf-8":
         return len(piece.encode("utf-8")[:units].decode("utf-8", "ignore"))
     return len(piece.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore"))
@@ -68,7 +68,7 @@ def characters_in(string: str, units: int, encoding: Encoding) -> int:
 
 
 def from_wire(text: Text, line: int, units: int, encoding: Encoding) -> Position:
-    """A client's position, clamped into the text; past the last line it is the text's end."""
+    """A client's position, clamped to the text; one past the last line becomes the text's end."""
     if line < 0:
         return Position(0, 0)
     if line >= text.line_count:
@@ -77,7 +77,7 @@ def from_wire(text: Text, line: int, units: int, encoding: Encoding) -> Position
 
 
 def to_wire(text: Text, position: Position, encoding: Encoding) -> tuple[int, int]:
-    """A position as line and code units, for the client."""
+    """A position as the client's line and code units."""
     line, column = text.clamp(position)
     return line, units_of(text.line(line), column, encoding)
 

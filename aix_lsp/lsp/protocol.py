@@ -1,7 +1,7 @@
-"""JSON-RPC with one client, as specified: every request gets exactly one answer.
+"""Speaks JSON-RPC with one client, as specified: every request gets exactly one answer.
 
-Builds on pygls' protocol for dispatch and typed calls to the client, and replaces what falls short: parsing, answers
-to bad messages, order of receipt, late answers. Knows nothing of what methods do.
+Builds on pygls' protocol for dispatch and typed calls to the client, and replaces the parts that do not suffice:
+parsing, answers to bad messages, order of receipt, late answers. Knows nothing of what methods do.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from aix_lsp.lsp.jsonrpc import Id, Invalid, Notification, OutgoingRequests, Req
 logger = logging.getLogger(__name__)
 
 MAX_RUNNING = 1000
-"""More unanswered requests of one client than this are refused."""
+"""The most unanswered requests of one client; further ones are refused."""
 
 
 class Phase(enum.Enum):
@@ -40,21 +40,21 @@ class Phase(enum.Enum):
 
 
 class Protocol(LanguageServerProtocol):
-    """One client's connection. Used on the event loop's thread only."""
+    """One client's connection. Used only on the event loop's thread."""
 
     def __init__(self, server: LanguageServer, converter: Converter) -> None:
         super().__init__(server, converter)
         self.phase = Phase.CONNECTED
         self.outbox: outbox.Outbox | None = None
         self.requests: dict[str, Callable[[Any], Any]] = {}
-        """Handlers of requests, apart from those of notifications, which pygls keeps in `fm.features`."""
+        """The handlers of requests. Those of notifications are in pygls' `fm.features`."""
         self._types = converter
         self._running: dict[Id, asyncio.Task[Any]] = {}
         """Requests of the client that have not been answered yet."""
         self._outgoing = OutgoingRequests()
 
     def _register_builtin_features(self) -> None:
-        """Register none of pygls' own: its document store splits lines where clients do not, and drifts from theirs."""
+        """Register none of pygls' own: its document store splits lines where clients do not, so the two diverge."""
 
     def receive(self, body: bytes) -> None:
         """Handle a message body. Never raises: errors are answered or logged."""
@@ -96,9 +96,9 @@ class Protocol(LanguageServerProtocol):
                 self._call(id, self.requests[method], structured)
 
     def _call(self, id: Id, handler: Callable[[Any], Any], params: Any) -> None:
-        """Call the handler now, so that it sees the documents as they are; what it returns may be awaitable.
+        """Call the handler now, so that it sees the documents as they are; its result may be awaitable.
 
-        pygls would start a coroutine on a later turn of the loop, after messages that came later.
+        pygls would start a coroutine on a later turn of the loop, after later messages.
         """
         try:
             outcome = handler(params)
@@ -148,7 +148,7 @@ class Protocol(LanguageServerProtocol):
         id = params.get("id") if isinstance(params, dict) else None
         running = self._running.get(id) if isinstance(id, str | int) else None
         if running is not None and not running.cancelling():
-            running.cancel()  # the answer, -32800, is sent when the handler has ended
+            running.cancel()  # the answer (-32800) is sent when the handler has ended
 
     def _finish(self, id: Id, task: asyncio.Task[Any]) -> None:
         self._running.pop(id, None)
@@ -162,7 +162,7 @@ class Protocol(LanguageServerProtocol):
             self._fail(id, error)
 
     def _check_handler_result(self, future: Future[Any]) -> None:
-        """Log the failure of a notification's handler; pygls would show it to the user, and recurse if it cannot."""
+        """Log the failure of a notification's handler; pygls would show it to the user, and recurse if that failed."""
         if not future.cancelled() and (error := future.exception()) is not None:
             logger.error("a notification's handler failed", exc_info=error)
 
@@ -183,12 +183,12 @@ class Protocol(LanguageServerProtocol):
             self._write(body)
 
     def refuse(self, id: Id | None, code: int, why: str) -> None:
-        """Answer with an error; with `id` None if the request's own is unknown."""
+        """Answer with an error; `id` is None if the request's own is unknown."""
         logger.debug("refused %r: %d %s", id, code, why)
         self._write(self._encode({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": why}}))
 
     def notify(self, method: str, params: Any = None, *, droppable: bool = False) -> None:
-        """Send a notification; a `droppable` one only while the client keeps up, which pygls does not look at."""
+        """Send a notification; a `droppable` one only while the client keeps up, which pygls does not check."""
         if droppable and self.outbox is not None and self.outbox.unread > outbox.SLOW_BYTES:
             return
         self._write(self._encode({"jsonrpc": "2.0", "method": method, "params": params}))
@@ -200,9 +200,9 @@ class Protocol(LanguageServerProtocol):
         callback: Callable[[Any], None] | None = None,
         msg_id: Id | None = None,
     ) -> Future[Any]:
-        """Send a request to the client. The future has the raw result, or raises JsonRpcException.
+        """Send a request to the client. The future returns the raw result, or raises JsonRpcException.
 
-        pygls keeps both sides' requests under one id, and raises on the late answer to one that was given up.
+        pygls keeps both sides' requests in one table by id, and raises on a late answer to an abandoned one.
         """
         id, future = self._outgoing.open()
         if callback is not None:
@@ -213,7 +213,7 @@ class Protocol(LanguageServerProtocol):
     def _encode(self, message: dict[str, Any]) -> bytes:
         if message.get("params", self) is None:
             del message["params"]
-        # ASCII output, so that no string can be unencodable; NaN is not JSON.
+        # ASCII output, so that every string can be encoded; NaN is not JSON.
         plain = self._types.unstructure(message)
         return json.dumps(plain, separators=(",", ":"), allow_nan=False).encode("ascii")
 
@@ -227,7 +227,7 @@ class Protocol(LanguageServerProtocol):
             self.outbox = None
 
     async def cancel_all(self) -> None:
-        """Cancel every running request, abandon those to the client, and wait for the handlers to end."""
+        """Cancel all running requests, abandon those to the client, and wait for the handlers to end."""
         self._outgoing.cancel_all()
         running = [task for task in self._running.values() if not task.done()]
         for task in running:
@@ -238,7 +238,7 @@ class Protocol(LanguageServerProtocol):
 
 @cache
 def _params_type(handler: Callable[..., Any]) -> Any:
-    """The type of a handler's params: its last parameter's annotation. `Any` is plain JSON."""
+    """The type of a handler's params: its last parameter's annotation. `Any` means plain JSON."""
     *_, params = inspect.signature(handler, eval_str=True).parameters.values()
     return Any if params.annotation is inspect.Parameter.empty else params.annotation
 

@@ -1,4 +1,4 @@
-"""Builds the server side of one connection: a session, and which function handles which method."""
+"""Builds the server side of one connection: a session, and the handler of each method."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ REQUESTS: dict[str, Handler] = {
     "aix/inlineCompletion": inline_completion.stream_inline_completion,
     "workspace/executeCommand": commands.execute_command,
 }
-"""Called when the request is received, so that each sees the documents as they were; may return a coroutine
-for what takes time. A handler's annotation says as what it gets the params, here and below: `Any` is plain JSON."""
+"""Called when the request is received, so that each sees the documents as they were; may return a coroutine for what
+takes time. The annotation of a handler, here and below, is the type of the params that it gets: `Any` is plain JSON."""
 
 NOTIFICATIONS: dict[str, Handler] = {
     "initialized": lifecycle.initialized,
@@ -67,7 +67,7 @@ def build(dependencies: Dependencies, outbox: Outbox, *, on_socket: bool = False
     session = Session(server, dependencies, on_socket=on_socket)
     protocol = session.protocol
     protocol.outbox = outbox
-    # Not by pygls' decorator: it inspects signatures at length, which was most of a connection's time.
+    # Not with pygls' decorator: inspecting signatures took most of the time of opening a connection.
     protocol.fm.features.update({name: partial(handler, session) for name, handler in NOTIFICATIONS.items()})
     protocol.requests.update({name: partial(handler, session) for name, handler in REQUESTS.items()})
     return session

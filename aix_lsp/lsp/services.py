@@ -1,4 +1,4 @@
-"""Completion services of a session, by their settings, and the backends that all sessions of the process share."""
+"""Keeps a session's completion services by their settings, and the backends that all sessions of the process share."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ConfiguredService:
 
 
 class ServiceMap:
-    """Maps each workspace folder (by URI; "" is everything outside of them) to its service."""
+    """Maps each workspace folder (by URI; "" is everything outside them) to its service."""
 
     def __init__(self, pool: EnginePool, make_service: MakeService, roots: Roots) -> None:
         self._roots = roots
@@ -63,7 +63,7 @@ class ServiceMap:
         return self._by_folder.get(folder) or self._by_folder.get("")
 
     def apply(self, settings: Mapping[str, Settings]) -> None:
-        """Give each folder a service with its settings; `settings` must include "".
+        """Give each folder a service with its settings; `settings` must have the key "".
 
         A service whose engine stays the same is kept, along with what it has cached.
         """
@@ -106,13 +106,13 @@ class ServiceMap:
         task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """Close every service, at the end of the session."""
+        """Close all services, at the end of the session."""
         self.clear()
         await asyncio.gather(*self._closing)
 
 
 LINGER_S = 10.0
-"""An unused backend is kept this long: an editor that restarts its server reconnects at once."""
+"""How long an unused backend is kept, since an editor that restarts its server reconnects at once."""
 
 _CLOSE_S = 5.0
 
@@ -121,11 +121,11 @@ class LiveBackend(Backend, Protocol):
     """A backend as aix_lsp.backends.launch returns it."""
 
     def on_status(self, listener: Callable[[BackendStatus], None], /) -> Callable[[], None]:
-        """Call `listener` at each change of state, on the event loop; returns what ends that."""
+        """Call `listener` at each change of state, on the event loop; returns a function that ends that."""
         ...
 
     async def restart(self) -> None:
-        """Restart the engine, if it is one of ours."""
+        """Restart the engine, if it is ours."""
         ...
 
 
@@ -133,7 +133,7 @@ Connect = Callable[[Settings], LiveBackend]
 
 
 def identity(settings: Settings) -> tuple[object, ...]:
-    """The values that two settings must have in common to share a backend."""
+    """The values that must be equal in two settings for them to share a backend."""
     values = [getattr(settings, option.name) for option in options().values() if option.backend]
     return tuple(tuple(value) if isinstance(value, list) else value for value in values)
 
@@ -170,7 +170,7 @@ class EnginePool:
         return Lease(self, key, shared.backend)
 
     def release(self, key: tuple[object, ...]) -> None:
-        """Decrement the reference count; called by Lease only."""
+        """Decrement the reference count; called only by Lease."""
         shared = self._shared[key]
         shared.leases -= 1
         if shared.leases == 0:
@@ -183,7 +183,7 @@ class EnginePool:
         task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """Close every backend, at the end of the process."""
+        """Close all backends, at the end of the process."""
         while self._shared:
             _, shared = self._shared.popitem()
             if shared.leaving is not None:

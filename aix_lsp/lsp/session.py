@@ -1,4 +1,4 @@
-"""One client's session: its documents, settings and services, tied together for the request handlers."""
+"""The state of one client's session: its documents, settings and services, for the request handlers."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONFIGURATION_WAIT_S = 3.0
-"""Without an answer to `workspace/configuration` by then, the other sources' settings are used."""
+"""If `workspace/configuration` is not answered within this time, the other sources' settings are used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What all sessions of a process share."""
+    """The factories that all sessions of a process share."""
 
     options: LspOptions
     pool: EnginePool
@@ -68,17 +68,17 @@ class CandidateList:
     index: int = 0
 
     def holds(self, document: RequestDocument) -> bool:
-        """Whether the document is unchanged."""
+        """Whether the list is still right for a document: it has not changed."""
         return self.position.document.snapshot.text is document.snapshot.text
 
 
 class Session:
-    """State of one connection, from `initialize` to its end. Used on the event loop's thread only."""
+    """The state of one connection, from `initialize` to its end. Used only on the event loop's thread."""
 
     def __init__(
         self, server: LanguageServer, dependencies: Dependencies, *, on_socket: bool = False
     ) -> None:
-        """`on_socket` says that others than the editor that started us could have opened the connection."""
+        """`on_socket` says that someone other than the editor that started us could have opened the connection."""
         assert isinstance(server.protocol, Protocol)
         self.server = server
         """For pygls' typed calls to the client."""
@@ -93,30 +93,30 @@ class Session:
         self.status = StatusReporter(server)
         self.status.when_ready = self._model_ready
         self.started = asyncio.Event()
-        """Set when settings are known, so that there are services."""
+        """Set when the settings are known, so that there are services."""
         self.finished: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        """The exit status, when the client has said `exit`."""
+        """The exit status, set when the client has sent `exit`."""
         self._log_level = dependencies.options.settings.get("logLevel", "info")
         self.shown: LRUCache[str, ShownSuggestion] = LRUCache(maxsize=256)
         """Recent suggestions, by id."""
         self.candidates: LRUCache[str, CandidateList] = LRUCache(maxsize=32)
         """The latest candidates of each document, by URI."""
         self.required_token = ""
-        """What the client must present in `initialize`; empty where its transport has seen to that."""
+        """The token that the client must present in `initialize`; empty if the transport has checked it."""
         self.download: asyncio.Task[Any] | None = None
-        """Of a model, while there is one."""
+        """The running download of a model, if there is one."""
         self._starting = False
         self._reconfiguring = asyncio.Lock()
         self._background: set[asyncio.Task[Any]] = set()
 
     @property
     def silent(self) -> bool:
-        """Whether the client has yet to introduce itself, with the token where one is required."""
+        """Whether the client has yet to introduce itself, with the token if one is required."""
         return self.protocol.phase is Phase.CONNECTED and not self.finished.done()
 
     @property
     def trusts_client(self) -> bool:
-        """Whether the client has shown that it is the user's: it has started us, or must present a token."""
+        """Whether the client has shown that it is the user's own: it has started us, or must present a token."""
         return not self.on_socket or bool(self.dependencies.options.token)
 
     def _make_service(
@@ -143,13 +143,13 @@ class Session:
         return not reason
 
     def position(self, document: RequestDocument, position: types.Position) -> RequestPosition:
-        """A client's position, clamped into the document."""
+        """A client's position, clamped to the document."""
         encoding = self.documents.store.encoding
         cursor = from_wire(document.snapshot.text, position.line, position.character, encoding)
         return RequestPosition(document, cursor, encoding)
 
     def remember(self, document: RequestDocument, suggestion: Suggestion) -> None:
-        """Keep a suggestion that is sent to the client, for later requests that refer to it."""
+        """Keep a suggestion that was sent to the client, for later requests that refer to it."""
         configured = self.service_for(document.whole.uri)
         if configured is not None:
             self.shown[suggestion.id] = ShownSuggestion(
@@ -169,7 +169,7 @@ class Session:
 
     async def _start(self) -> None:
         try:
-            # Elsewhere than on the loop: what backends import takes longer than a request may wait.
+            # Not on the event loop: the imports of backends take longer than a request may wait.
             await asyncio.to_thread(self.dependencies.warm_up)
             await self.reconfigure()
             self.run_soon(self._register())
@@ -178,7 +178,7 @@ class Session:
             raise
 
     def disconnected(self) -> None:
-        """The client has disconnected, which is an error unless it had sent `shutdown`."""
+        """Handle the end of the connection, which is an error unless the client had sent `shutdown`."""
         if not self.finished.done():
             self.finished.set_result(0 if self.protocol.phase is Phase.SHUT_DOWN else 1)
 
@@ -216,12 +216,12 @@ class Session:
             logger.info("the editor refused the registrations: %s", error)
 
     def folders_changed(self) -> None:
-        """Update documents' paths and settings after the workspace folders have changed."""
+        """Update the documents' paths and settings after the workspace folders have changed."""
         self.documents.rename_paths()
         self.run_soon(self.reconfigure())
 
     def files_changed(self, uris: Sequence[str]) -> None:
-        """Reload what depends on changed files: a project's settings, and the index for context."""
+        """Reload what depends on changed files: a project's settings, and the index that provides context."""
         if any(uri.endswith("/" + PROJECT_FILE) for uri in uris):
             self.run_soon(self.reconfigure(pull=False))
         for configured in self.services:
@@ -249,7 +249,7 @@ class Session:
             self.run_soon(configured.service.stop_searching())
 
     def give_up_download(self) -> None:
-        """End the download of a model; what is there already is kept."""
+        """Stop downloading a model; what has been downloaded already is kept."""
         if self.download is not None:
             self.download.cancel()
 
@@ -273,7 +273,7 @@ class Session:
         except (TimeoutError, JsonRpcException) as error:
             logger.warning("the editor did not send its settings: %s", error or "no answer")
             return
-        if isinstance(answers, list):  # a client may say anything
+        if isinstance(answers, list):  # a client may answer anything
             given = dict(zip(folders, answers, strict=False))
             self.configuration.set_pulled({f: v for f, v in given.items() if isinstance(v, Mapping)})
 

@@ -22,9 +22,9 @@ from aix_lsp.lsp.services import LiveBackend
 logger = logging.getLogger(__name__)
 
 BUSY_AFTER_S = 0.15
-"""Shorter work is not worth a flickering icon."""
+"""Shorter work is not worth making an icon flicker for."""
 PROGRESS_AFTER_S = 0.3
-"""An engine that runs already is joined sooner than this."""
+"""Connecting to an engine that is already running takes less time than this."""
 
 _CREATE_S = 5.0
 _STATES = {
@@ -69,7 +69,7 @@ class StatusReporter:
         self.engine = Status()
         self.loading = ProgressBar(server, "aix-loading")
         self.indexing = ProgressBar(server, "aix-indexing")
-        """Of other files, for context."""
+        """For the indexing of other files, which provide context."""
         self.downloading = ProgressBar(server, "aix-downloading")
         self.when_ready: Callable[[str], None] = lambda model: None
         """Called with the model's name when a backend has become ready."""
@@ -121,7 +121,7 @@ class StatusReporter:
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """The state is busy inside this context, if it takes a while."""
+        """Report the state as busy inside this context, if it takes a while."""
         self._running += 1
         if self._busy_timer is None:
             self._busy_timer = asyncio.get_running_loop().call_later(BUSY_AFTER_S, self._report)
@@ -155,7 +155,7 @@ class StatusReporter:
             "no suggestions: %s",
             message,
         )
-        # Servers put numbers of requests and times into their words.
+        # Servers put numbers of requests and times into their messages.
         same = re.sub(r"\b[0-9a-f-]{8,}\b|\d+", "#", message)
         if message and same not in self._complaints:
             self._complaints.add(same)
@@ -179,7 +179,7 @@ class StatusReporter:
 
 
 class ProgressBar:
-    """A progress bar in the client, shown if the work takes longer than a moment."""
+    """A progress bar in the client, shown only if the work takes longer than a moment."""
 
     def __init__(self, server: LanguageServer, name: str) -> None:
         """`name` is the prefix of the progress tokens."""

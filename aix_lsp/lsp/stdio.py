@@ -27,14 +27,14 @@ _CHUNK = 1 << 16
 
 
 def claim_stdout() -> int:
-    """Reserve standard output for the protocol; whatever else writes there goes to standard error.
+    """Reserve standard output for the protocol; anything else written there goes to standard error.
 
     Returns the file descriptor that leads to the client.
     """
     sys.stdout.flush()
     channel = os.dup(1)
     try:
-        os.dup2(2, 1)  # reaches also what C code and child processes write
+        os.dup2(2, 1)  # also redirects the output of C code and child processes
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # started without a standard error
     sys.stdout = sys.stderr
@@ -123,9 +123,9 @@ _TYPES = {logging.ERROR: types.MessageType.Error, logging.WARNING: types.Message
 
 
 class ClientLog(logging.Handler):
-    """Sends our warnings and errors to the client as `window/logMessage`, rate-limited.
+    """Sends our warnings and errors to the client as `window/logMessage`, at a limited rate.
 
-    For a process with one client; the log of one with several belongs to none of them.
+    Only for a process with one client; with several, the log belongs to none of them.
     """
 
     def __init__(self, protocol: Protocol) -> None:
@@ -135,7 +135,7 @@ class ClientLog(logging.Handler):
         self._sent: deque[float] = deque(maxlen=MOST_A_MINUTE)
 
     def attach(self) -> None:
-        """Start sending what our own modules log."""
+        """Start sending the messages that our own modules log."""
         logging.getLogger("aix_lsp").addHandler(self)
 
     def detach(self) -> None:

@@ -14,7 +14,7 @@ from aix_lsp.lsp.session import Dependencies, Session
 
 @asynccontextmanager
 async def listening(dependencies: Dependencies, registry: ConnectionRegistry) -> AsyncIterator[str]:
-    """Accept clients while inside; gives the URL. Raises OSError where the address cannot be had."""
+    """Accept clients inside this context; yields the URL. Raises OSError if the address cannot be used."""
     options = dependencies.options
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Connection(dependencies, registry), options.host, options.port)

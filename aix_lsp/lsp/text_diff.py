@@ -6,9 +6,9 @@ from aix_lsp.completion.text import Edit, Position, Text, content_length
 
 
 def minimal_edit(before: Text, after: Text) -> Edit | None:
-    """The smallest single edit from `before` to `after`; None where they are equal.
+    """The smallest single edit from `before` to `after`; None if they are equal.
 
-    Typing then looks like typing however the client sends it, and unchanged lines stay shared.
+    So typing looks like typing however the client sends it, and unchanged lines stay shared.
     """
     shared = min(before.line_count, after.line_count)
     top = _first_unequal(before, after, shared)
@@ -20,7 +20,7 @@ def minimal_edit(before: Text, after: Text) -> Edit | None:
     new = after.lines(top, after.line_count - bottom)
     head = _common_head(old[0], new[0])
     start = Position(top, head)
-    if _ending(old[-1]) != _ending(new[-1]):  # no position lies inside an ending, so it is replaced whole
+    if _ending(old[-1]) != _ending(new[-1]):  # no position is inside an ending, so it is replaced as a whole
         end, new_end = Position(top + len(old), 0), Position(top + len(new), 0)
     else:
         room = min(
@@ -50,7 +50,7 @@ def _first_unequal(before: Text, after: Text, shared: int) -> int:
 
 
 def _equal_from_end(before: Text, after: Text, most: int) -> int:
-    """How many lines, at most `most`, are equal from the end."""
+    """How many lines are equal from the end, at most `most`."""
     step, done = 256, 0
     while done < most:
         size = min(step, most - done)
@@ -64,7 +64,7 @@ def _equal_from_end(before: Text, after: Text, most: int) -> int:
 
 
 def _common_head(old: str, new: str) -> int:
-    """Length of the common start of two lines, not counting their endings."""
+    """The length of the common beginning of two lines, not counting their endings."""
     limit = min(content_length(old), content_length(new))
     if old[:limit] == new[:limit]:
         return limit
@@ -79,7 +79,7 @@ def _common_head(old: str, new: str) -> int:
 
 
 def _common_tail(old: str, new: str, limit: int) -> int:
-    """Length of the common end of two lines before their equal endings, at most `limit`."""
+    """The length of the common end of two lines before their equal line endings, at most `limit`."""
     old_end, new_end = content_length(old), content_length(new)
     low, high = 0, limit
     while low < high:

@@ -32,7 +32,7 @@ TOKEN_PREFIX = "aix-lsp.token."
 
 @asynccontextmanager
 async def listening(dependencies: Dependencies, registry: ConnectionRegistry) -> AsyncIterator[str]:
-    """Accept clients while inside; gives the URL. Raises OSError where the address cannot be had."""
+    """Accept clients inside this context; yields the URL. Raises OSError if the address cannot be used."""
     handler = _ConnectionHandler(dependencies, registry)
     options = dependencies.options
     async with serve(
@@ -43,7 +43,7 @@ async def listening(dependencies: Dependencies, registry: ConnectionRegistry) ->
         select_subprotocol=_select,
         max_size=first_limit(options.max_message_bytes, introduced=False),
         create_connection=partial(_Connection, registry),  # type: ignore[arg-type] # documented as a factory
-        compression=None,  # a few bytes a keystroke are not worth a compressor's memory for each client
+        compression=None,  # a few bytes per keystroke do not justify a compressor's memory for each client
         server_header=None,
         close_timeout=2,
     ) as server:
@@ -61,7 +61,7 @@ class _ConnectionHandler:
     def check(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse web pages that are not allowed (any page could reach our port), and wrong tokens.
 
-        A name other than ours in `Host` is how a page whose address was made to lead here would come.
+        A page whose domain name was made to point here (DNS rebinding) has another name than ours in `Host`.
         """
         hosts = request.headers.get_all("Host")
         if is_loopback(self._dependencies.options.host) and not all(map(_is_ours, hosts)):
@@ -79,7 +79,7 @@ class _ConnectionHandler:
         return None
 
     async def serve(self, connection: ServerConnection) -> None:
-        """Serve one client until it leaves."""
+        """Serve one client until it disconnects."""
         outbox = WebSocketOutbox(connection)
         session = build(self._dependencies, outbox, on_socket=True)
         served = self._registry.add(session, outbox)
@@ -94,7 +94,7 @@ class _ConnectionHandler:
 
 
 class _Connection(ServerConnection):
-    """A connection that the registry knows from the first byte on, before any handshake."""
+    """A connection that the registry knows from its first byte on, before any handshake."""
 
     def __init__(self, registry: ConnectionRegistry, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -123,7 +123,7 @@ async def _listen(connection: ServerConnection, session: Session, max_message_by
     try:
         while True:
             session.protocol.receive(await connection.recv(decode=False))
-            # The library reads a frame's head, and with it the length, when the frame comes.
+            # The library reads a frame's header, which contains the length, when the frame arrives.
             connection.protocol.max_message_size = first_limit(max_message_bytes, not session.silent)
     except ConnectionClosed as closed:
         logger.info("a client has left: %s", closed)
@@ -136,7 +136,7 @@ def _is_ours(host: str) -> bool:
 
 
 def _tokens(request: Request) -> list[str]:
-    """What the client offers as its token."""
+    """The tokens that the client offers."""
     offered = [
         name.strip()
         for value in request.headers.get_all("Sec-WebSocket-Protocol")
@@ -155,7 +155,7 @@ def _select(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Sub
 
 
 class WebSocketOutbox:
-    """Messages in the order written; a task sends them, since a WebSocket's sending waits for its reader."""
+    """Sends messages in the order written; on a task, since sending to a WebSocket waits for its reader."""
 
     def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
@@ -194,7 +194,7 @@ class WebSocketOutbox:
                     await self._more.wait()
                     continue
                 body = self._waiting.popleft()
-                await self._connection.send(body.decode("ascii"))  # text frames: what browsers parse as JSON
+                await self._connection.send(body.decode("ascii"))  # text frames, which browsers parse as JSON
                 self._waiting_bytes -= len(body)
             await self._connection.close()
         except ConnectionClosed:

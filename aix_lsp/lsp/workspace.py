@@ -1,4 +1,4 @@
-"""Workspace folders of a session, and the settings of each from all their sources. Sends no messages."""
+"""The workspace folders of a session, and the settings of each from all sources. Sends no messages."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SECTION = "aix"
 _FILE_S = 10.0
 WORKSPACE_TRUSTED = "workspaceTrusted"
 CONNECTION_KEYS = ("token", WORKSPACE_TRUSTED)
-"""What initializationOptions may hold besides settings."""
+"""The keys that initializationOptions may have besides settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One root of the workspace. `path` is None where the root is not on this machine's file system."""
+    """One root of the workspace. `path` is None if the root is not on this machine's file system."""
 
     uri: str
     path: Path | None
@@ -56,13 +56,13 @@ class Workspace:
         self._folders.pop(uri, None)
 
     def folder_of(self, uri: str) -> Folder | None:
-        """The innermost folder that contains the document: by its path, or by its URI where that is no file's."""
+        """The innermost folder that contains the document: by its path, or by its URI if that is not a file's."""
         return self._found(uri)[0]
 
     def shown_path(self, uri: str) -> str:
-        """The path shown to the model: relative to its folder, else the file's bare name.
+        """The path shown to the model: relative to its folder, or without one, the file's name.
 
-        Never an absolute path, which would tell a remote model the user's name. Empty for untitled buffers.
+        Never an absolute path, which would reveal the user's name to a remote model. Empty for untitled buffers.
         """
         path = file_path(uri)
         if path is None:
@@ -71,10 +71,10 @@ class Workspace:
         return without_surrogates(path.name if below is None else below.as_posix())
 
     def _found(self, uri: str) -> tuple[Folder | None, Path | None]:
-        """The innermost folder of a document, and the document's path inside where it has one."""
+        """The innermost folder of a document, and the document's path relative to it, if it has one."""
         document = parse_uri(uri)
         by_path = {folder.path: folder for folder in self._folders.values() if folder.path is not None}
-        # A view of a file (`fugitive:`, `gitlens:`) has the file's path.
+        # The URI of a view of a file (`fugitive:`, `gitlens:`) contains the file's path.
         path = document.file or (Path(document.path) if document.path is not None else None)
         found = self._finder.find(path, tuple(by_path)) if path is not None else None
         if found is not None:
@@ -89,7 +89,7 @@ class Configuration:
     """The settings of each workspace folder, from all sources; later ones in `_layers` win."""
 
     def __init__(self, flags: Mapping[str, Any], *, trusts_client: bool = True) -> None:
-        """`trusts_client` says whether what the client tells may be taken for the user's own."""
+        """`trusts_client` says whether the client's settings may be taken as the user's own."""
         self._flags = flags
         self._trusts_client = trusts_client
         self._options: Mapping[str, Any] = {}
@@ -99,21 +99,21 @@ class Configuration:
         self._reported: set[str] = set()
 
     def set_options(self, options: Any) -> None:
-        """Take `initializationOptions`."""
+        """Store `initializationOptions`."""
         self._options = unwrap(options)
         self._trust_at_start = self._options.get(WORKSPACE_TRUSTED, True)
 
     def set_pulled(self, by_folder: Mapping[str, Any]) -> None:
-        """Take the client's answer to `workspace/configuration`, by folder URI ("" is the session's own)."""
+        """Store the client's answer to `workspace/configuration`, by folder URI ("" is the session's own)."""
         self._pulled = {folder: unwrap(values) for folder, values in by_folder.items()}
 
     def set_pushed(self, settings: Any) -> None:
-        """Take the settings of a didChangeConfiguration, from a client without `workspace/configuration`."""
+        """Store the settings of a didChangeConfiguration, from a client without `workspace/configuration`."""
         if isinstance(settings, Mapping) and isinstance(settings.get(SECTION), Mapping):
             self._pulled = {"": settings[SECTION]}
 
     def override(self, name: str, value: Any, *, language: str = "", folder: str = "") -> None:
-        """Take a setting changed by a command: for this session, a folder, or a language."""
+        """Store a setting changed by a command: for this session, a folder, or a language."""
         values = self._overrides.setdefault(folder, {})
         if not language:
             values[name] = value
@@ -122,7 +122,7 @@ class Configuration:
         values["languages"] = languages | {language: languages.get(language, {}) | {name: value}}
 
     async def read_files(self, folders: Iterable[Path | None]) -> Mapping[Path | None, Layer]:
-        """The settings files of the user (by None) and of workspace folders."""
+        """Read the settings files of the user (key None) and of workspace folders."""
         trusted, found = self.workspace_trusted, dict[Path | None, Layer]()
         for path in [None, *filter(None, folders)]:
             read = user_layer if path is None else partial(project_layer, path, workspace_trusted=trusted)
@@ -140,7 +140,7 @@ class Configuration:
     ) -> tuple[dict[str, Settings], list[Problem]]:
         """Settings by folder URI ("" is everything outside of folders), and problems not yet reported.
 
-        `layers` is what `read_files` gave.
+        `layers` is the result of `read_files`.
         """
         settings, problems = {}, list[Problem]()
         for uri, path in [("", None), *((folder.uri, folder.path) for folder in folders)]:
@@ -151,23 +151,23 @@ class Configuration:
         return settings, list(fresh.values())
 
     def before_start(self) -> Settings:
-        """The settings as known before the client's configuration and any file have been read."""
+        """The settings as known before the client's configuration and any files have been read."""
         return resolve(
             [self._from(SettingsSource.CLIENT, self._options), self._from(SettingsSource.FLAGS, self._flags)]
         )[0]
 
     @property
     def workspace_trusted(self) -> bool:
-        """What the editor says of the workspace: `workspaceTrusted`, in its settings or initializationOptions.
+        """Whether the editor trusts the workspace: `workspaceTrusted`, in its settings or initializationOptions.
 
-        Null says nothing; what is neither true nor false is no trust.
+        Null says nothing; a value that is neither true nor false means no trust.
         """
         told = self._pulled.get("", {}).get(WORKSPACE_TRUSTED)
         told = self._trust_at_start if told is None else told
         return told is True or told is None
 
     def _from(self, source: SettingsSource, values: Mapping[str, Any]) -> Layer:
-        """What a client or a command line has given, as a layer."""
+        """The values from a client or a command line, as a layer."""
         settings = {name: value for name, value in values.items() if name not in CONNECTION_KEYS}
         return Layer(source, settings, trust_in(source, client=self._trusts_client))
 

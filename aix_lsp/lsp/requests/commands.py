@@ -31,7 +31,7 @@ def execute_command(session: Session, params: types.ExecuteCommandParams) -> Any
 
 
 def _accept(session: Session, arguments: list[Any]) -> None:
-    """`[id, length?]`: the suggestion was inserted; editors run this as the item's own command."""
+    """`[id, length?]`: record that the suggestion was inserted; editors run this as the item's command."""
     id, length = [*arguments, None, None][:2]
     note(session, "accepted", id, length)
 
@@ -42,7 +42,7 @@ def _clear_caches(session: Session, arguments: list[Any]) -> None:
 
 
 def _statistics(session: Session, arguments: list[Any]) -> dict[str, Any]:
-    """The session's figures; those of folders with a service of their own are listed under "others"."""
+    """The session's statistics; those of folders with a service of their own are under "others"."""
     figures = [configured.service.statistics() for configured in session.services]
     if not figures:
         return {}
@@ -51,7 +51,7 @@ def _statistics(session: Session, arguments: list[Any]) -> dict[str, Any]:
 
 def _enabling(enabled: bool) -> Callable[[Session, list[Any]], Any]:
     def switch(session: Session, arguments: list[Any]) -> Any:
-        """`[]` is everything; a language, or `{language, workspace}` with a folder's URI, narrows it down."""
+        """`[]` switches everything; a language, or `{language, workspace}` with a folder's URI, narrows it down."""
         where = arguments[0] if arguments else {}
         if isinstance(where, str):
             where = {"language": where}
@@ -73,7 +73,7 @@ def _restart_engine(session: Session, arguments: list[Any]) -> Any:
 
 
 def _switch_model(session: Session, arguments: list[Any]) -> Any:
-    """`[model]`, as the setting `model` takes it; until the session ends."""
+    """`[model]`, a value of the setting `model`: use it until the session ends."""
     session.configuration.override("model", _string(arguments[0] if arguments else None))
     return session.reconfigure(pull=False)
 
@@ -85,11 +85,11 @@ def _string(value: Any) -> str:
 
 
 def _cycle_candidates(by: int) -> Callable[[Session, list[Any]], Coroutine[Any, Any, Any]]:
-    """The command that moves `by` candidates on, cyclically, for clients that keep no list themselves.
+    """The command that moves on by `by` candidates, cyclically, for clients that keep no list themselves.
 
-    `[uri]` refers to the suggestion shown in that document; `[{textDocument, position}]` also works where
-    nothing is shown. The answer is an item as `aix/inlineCompletion` gives it, whose data hold its `index` and the
-    `count`; null where there is none, or where the document has changed since.
+    `[uri]` refers to the suggestion shown in that document; `[{textDocument, position}]` also works if none is shown.
+    The answer is an item as in `aix/inlineCompletion`, whose data contain its `index` and the `count`; null if there
+    is none, or if the document has changed since.
     """
 
     def step(session: Session, arguments: list[Any]) -> Coroutine[Any, Any, Any]:
@@ -120,7 +120,7 @@ async def _step(session: Session, candidates: CandidateList | None, by: int) -> 
 
 
 async def _completed(session: Session, candidates: CandidateList) -> CandidateList:
-    """The list with all candidates for its position; those sent before come first."""
+    """The list with all candidates for its position; those already sent come first."""
     found: tuple[Suggestion, ...] = ()
     async with aclosing(suggest(session, candidates.request)) as stream:
         async for update in stream:
@@ -133,7 +133,7 @@ async def _completed(session: Session, candidates: CandidateList) -> CandidateLi
 def _candidates_at(
     session: Session, document: RequestDocument, wire: types.Position | None
 ) -> CandidateList | None:
-    """What is shown in a document, or an empty list at the position."""
+    """The candidates shown in a document, or an empty list at the position."""
     if not session.is_active(document):
         return None
     candidates = session.candidates.get(document.snapshot.uri)

@@ -17,7 +17,7 @@ from aix_lsp.lsp.requests.suggestions import suggest, when_started
 from aix_lsp.lsp.session import Session
 
 _PAUSE_S = 1.0
-"""A request this long after the last edit was triggered by hand; clients send the same kind for both."""
+"""A request this long after the last edit was triggered by hand. Clients send the same trigger kind for both."""
 
 
 _NOTHING = types.CompletionList(is_incomplete=False, items=[])
@@ -57,7 +57,7 @@ def _complete(
 def resolve(session: Session, item: Any) -> dict[str, Any]:
     """Add the documentation, if the suggestion is still known.
 
-    The item is read as plain JSON, so that it is returned with every field it came with.
+    The item is read as plain JSON, so that it is returned with all its fields.
     """
     if not isinstance(item, dict) or not isinstance(item.get("label"), str):
         raise JsonRpcException("invalid params: expected a completion item", INVALID_PARAMS)
@@ -72,8 +72,8 @@ def resolve(session: Session, item: Any) -> dict[str, Any]:
 class _GrowingAnswer:
     """An answer that grows. With a partial result token, items go out as soon as they will not change.
 
-    A partial result can only append, so a text that is still growing shows its first line, once complete, as
-    an item of its own.
+    A partial result can only append items, so a text that is still growing shows its first line, when that is
+    complete, as an item of its own.
     """
 
     def __init__(self, session: Session, items: PopupItems, token: Any) -> None:
@@ -101,7 +101,7 @@ class _GrowingAnswer:
         """The whole list, or an empty one after partial results."""
         suggestions = () if self._sent else map(self._items.insertable, self._last.suggestions)
         made = [self._make(suggestion, rank) for rank, suggestion in enumerate(filter(None, suggestions))]
-        # More typing, or a model that has not finished, can always bring other suggestions.
+        # More typing, or a model that has not finished, can always lead to other suggestions.
         return self._items.complete_list(made, incomplete=True)
 
     def _send(self, suggestions: list[Suggestion]) -> None:

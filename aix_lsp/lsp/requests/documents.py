@@ -31,14 +31,14 @@ def did_close(session: Session, params: types.DidCloseTextDocumentParams) -> Non
 
 
 def did_copy(session: Session, params: Any) -> None:
-    """Params: `{text}`, what the user has copied."""
+    """Params: `{text}`, the text that the user has copied."""
     if isinstance(params, Mapping) and isinstance(text := params.get("text"), str):
         for configured in session.services:
             configured.service.copied(text)
 
 
 def wire_change(change: types.TextDocumentContentChangeEvent) -> WireChange:
-    """A content change of LSP as the document store takes it."""
+    """LSP's content change in the form that the document store takes."""
     if isinstance(change, types.TextDocumentContentChangePartial):
         start, end = change.range.start, change.range.end
         return WireChange(change.text, ((start.line, start.character), (end.line, end.character)))
@@ -70,7 +70,7 @@ def notebook_did_change(session: Session, params: types.DidChangeNotebookDocumen
 
 
 def notebook_did_save(session: Session, params: types.DidSaveNotebookDocumentParams) -> None:
-    """Nothing depends on it."""
+    """Does nothing: nothing depends on it."""
 
 
 def notebook_did_close(session: Session, params: types.DidCloseNotebookDocumentParams) -> None:

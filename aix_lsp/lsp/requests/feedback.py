@@ -1,4 +1,4 @@
-"""Feedback on suggestions: shown, accepted, partly accepted, rejected. It stays on this machine."""
+"""Records feedback on suggestions: shown, accepted, partly accepted, rejected. It stays on this machine."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def did_reject(session: Session, params: Any) -> None:
 
 
 def note(session: Session, event: Event, id: Any, length: Any = None) -> None:
-    """Pass on one event. `length` is how much was accepted, in UTF-16 units; absent, it is all.
+    """Pass on one event. `length` is how much was accepted, in UTF-16 units; without it, all was.
 
-    A suggestion that is forgotten, or was never given, is not worth an error.
+    A suggestion that has been forgotten, or was never sent, is ignored: it is not worth an error.
     """
     if not isinstance(id, str):
         raise JsonRpcException("expected the suggestion's id", INVALID_PARAMS)
@@ -48,7 +48,7 @@ def note(session: Session, event: Event, id: Any, length: Any = None) -> None:
 
 
 def _note_each(session: Session, event: Event, params: Any) -> None:
-    """Params: `{id}`, `{ids}` or `{item}` with an item as it was given, and `acceptedLength`."""
+    """Params: `{id}`, `{ids}` or `{item}` with an item as it was sent, and `acceptedLength`."""
     if not isinstance(params, Mapping):
         return
     ids = params.get("ids")
@@ -58,7 +58,7 @@ def _note_each(session: Session, event: Event, params: Any) -> None:
 
 
 def _id_of(item: Any) -> Any:
-    """The id that an item carries, in its data or as its command's first argument."""
+    """The id in an item: in its data, or as its command's first argument."""
     if not isinstance(item, Mapping):
         return None
     data, command = item.get("data"), item.get("command")

@@ -18,18 +18,18 @@ from aix_lsp.lsp.session import CandidateList, Session
 
 @attrs.define
 class Params(types.InlineCompletionParams):
-    """With the partial result token, which LSP 3.18 has and lsprotocol's type lacks."""
+    """The params with the partial result token, which LSP 3.18 has and lsprotocol's type lacks."""
 
     partial_result_token: types.ProgressToken | None = attrs.field(default=None)
 
 
 def inline_completion(session: Session, params: Params) -> Any:
-    """The standard request. With a partial result token, the items go there, and the answer has none."""
+    """The standard request. With a partial result token, the items are sent there, and the answer has none."""
     return _answer(session, params, "inline", _inline)
 
 
 def stream_inline_completion(session: Session, params: Params) -> Any:
-    """Our extension: each progress value has the whole text so far, since ghost text grows in place."""
+    """Our extension: each progress value contains the whole text so far, since ghost text grows in place."""
     return _answer(session, params, "stream", _stream)
 
 
@@ -101,7 +101,7 @@ def _request(
 def _selected(
     position: RequestPosition, info: types.SelectedCompletionInfo | None
 ) -> SelectedCompletion | None:
-    """The popup's selected item; None if its range does not start in the cursor's line, before the cursor."""
+    """The popup's selected item; None if its range does not start on the cursor's line, before the cursor."""
     if info is None:
         return None
     wire, document = info.range.start, position.document
@@ -117,7 +117,7 @@ def _keep_candidates(
     request: CompletionRequest,
     suggestions: tuple[Suggestion, ...],
 ) -> None:
-    """Keep the candidates sent to a client, which shows the first, for the commands that show others."""
+    """Keep the candidates sent to a client, which shows the first, for the commands that show the others."""
     if suggestions:
         session.candidates[position.document.snapshot.uri] = CandidateList(position, request, suggestions)
 
@@ -132,7 +132,7 @@ def inline_item(
 
 
 def usage(suggestion: Suggestion) -> dict[str, Any]:
-    """Which suggestion it is, where it came from, and what it took in tokens and milliseconds."""
+    """An item's data: the suggestion's id, where it came from, and what it took in tokens and milliseconds."""
     return {
         "id": suggestion.id,
         "source": suggestion.source,
@@ -157,7 +157,7 @@ def _text_so_far(
 def _span(
     position: RequestPosition, request: CompletionRequest, suggestion: Suggestion
 ) -> tuple[str, types.Range]:
-    """Text and range; they start at the selected popup item, if any, else at the cursor."""
+    """Text and range; they start at the selected popup item, or without one, at the cursor."""
     start, text = position.cursor, suggestion.text
     if request.selected is not None:
         start = position.document.out_of_whole(request.selected.start)

@@ -57,7 +57,7 @@ def exit_(session: Session, _: Any) -> None:
 
 
 def _check_token(session: Session, options: Any) -> None:
-    """Refuse a client on a socket that does not know the token."""
+    """Refuse a socket's client that does not know the token."""
     wanted = session.required_token
     given = unwrap(options).get("token", "")
     if wanted and not (isinstance(given, str) and hmac.compare_digest(given.encode(), wanted.encode())):

@@ -25,8 +25,8 @@ _LISTING_S = 60.0
 
 
 async def models(session: Session, arguments: list[Any]) -> dict[str, Any]:
-    """`[]`: `{current, choices}`; a choice has `model` (the setting's value), `label`, `about`, and where it has to be
-    downloaded first `get` (its name), `gb` and `licence`.
+    """`[]`: answers `{current, choices}`. A choice has `model` (the setting's value), `label` and `about`, and if it
+    must be downloaded first, `get` (its name), `gb` and `licence`.
     """
     configured = session.services.get("")
     current = configured.settings.model if configured is not None else "embedded"
@@ -41,8 +41,8 @@ async def models(session: Session, arguments: list[Any]) -> dict[str, Any]:
 
 
 async def get_model(session: Session, arguments: list[Any]) -> dict[str, Any]:
-    """`[{name, agreed}]`: download a model of the catalogue; `agreed` says that the user has seen its licence and size,
-    and agreed. Answers `{model}` when it is there.
+    """`[{name, agreed}]`: download a model of the catalogue; `agreed` says that the user has seen its licence and size
+    and has agreed. Answers `{model}` when it has been downloaded.
     """
     if not session.trusts_client:
         raise JsonRpcException("a session without a token may not download models", INVALID_REQUEST)
@@ -89,7 +89,7 @@ async def _get(session: Session, name: str) -> None:
 
 
 async def _lines(*arguments: str) -> AsyncGenerator[Any, None]:
-    """The JSON lines that a command of ours prints; it ends with the caller. Raises JsonRpcException if it fails."""
+    """The JSON lines that one of our commands prints; it ends with the caller. Raises JsonRpcException if it fails."""
     try:
         process = await processes.start_async("aix_lsp", *arguments, limit=_LONGEST_LINE)
     except OSError as error:

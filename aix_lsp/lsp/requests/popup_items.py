@@ -1,4 +1,4 @@
-"""Suggestions as items of the completion popup. Pure: from a position and suggestions to LSP items."""
+"""Turns suggestions into items of the completion popup. Pure: from a position and suggestions to LSP items."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aix_lsp.lsp.documents import RequestPosition
 from aix_lsp.lsp.requests.suggestions import accept_command
 
 FIRST_LINE = ":line"
-"""Ends the id of a suggestion's first line, given as a suggestion of its own."""
+"""The suffix of the id of a suggestion's first line, if that is sent as a suggestion of its own."""
 
 _WORD = re.compile(r"\w*")
 _LABEL_LENGTH = 60
@@ -43,8 +43,8 @@ class PopupItems:
     def insertable(self, suggestion: Suggestion) -> Suggestion | None:
         """The suggestion in a form that the client inserts correctly; None if there is none.
 
-        A client that ignores ranges would leave the closers in place that the text brings itself: those at its end
-        are cut off, and others can't be.
+        A client that ignores ranges would leave closers in place that the text itself contains. If they are at the
+        text's end, they are cut off; otherwise that is impossible.
         """
         if not suggestion.replace_right or not self.client.ignores_ranges:
             return suggestion
@@ -85,9 +85,9 @@ class PopupItems:
             item.insert_text_mode = types.InsertTextMode.AsIs
 
     def _edit(self, text: str, replace_right: int) -> types.TextEdit:
-        # What is replaced right of the cursor are closers that the text brings itself: they must go whether the
-        # client inserts or replaces, so one range says it. A word's rest stays in either mode, since the text was
-        # written to stand before it. (Neovim 0.12 would put the list's ranges in the place of an item's own two.)
+        # What is replaced right of the cursor are closers that the text itself contains: they must go whether the
+        # client inserts or replaces, so one range suffices. The rest of a word stays in either mode, since the text
+        # was written to precede it. (Neovim 0.12 would use the list's ranges instead of an item's own two.)
         return types.TextEdit(self._span(replace_right), text)
 
     def _span(self, replace_right: int) -> types.Range:
@@ -111,15 +111,15 @@ class PopupItems:
         return defaults
 
     def _filter_text(self, text: str) -> str:
-        """What the client matches typed characters against: the first line that is not blank."""
+        """The text that the client matches typed characters against: the first line that is not blank."""
         return next((line for line in _lines(self.word + text) if line.strip()), self.word)
 
 
 def first_line(suggestion: Suggestion) -> Suggestion | None:
-    """A suggestion of several lines cut after its first; None where it has one only, or the first is blank.
+    """A suggestion of several lines, cut after its first; None if it has only one, or the first is blank.
 
-    None, too, where the whole replaces closers right of the cursor: which of them the first line brings is not
-    known, and one that is replaced by nothing, or left beside its double, breaks the code.
+    None, too, if the suggestion replaces closers right of the cursor: which of them the first line contains is not
+    known, and one that is removed without replacement, or left beside its duplicate, breaks the code.
     """
     head = _lines(suggestion.text)[0]
     if not head.strip() or head == suggestion.text or suggestion.replace_right:
@@ -132,7 +132,7 @@ def _lines(text: str) -> list[str]:
 
 
 def documentation(text: str, language: str, client: Client) -> types.MarkupContent | str:
-    """A preview of the text: a code fence where the client shows markdown, else the text itself."""
+    """A preview of the text: a code fence if the client shows Markdown, otherwise the text itself."""
     if not client.markdown:
         return text
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
@@ -153,6 +153,6 @@ def _detail(text: str) -> str:
 
 
 def word_before(text: str) -> str:
-    """The word that a text ends with, or "". Matched on the reversed text: searching its end is quadratic."""
+    """The word that a text ends with, or "". Matched in the reversed text: searching for it at the end is quadratic."""
     found = _WORD.match(text[::-1])
     return found[0][::-1] if found else ""

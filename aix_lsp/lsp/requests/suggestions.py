@@ -1,4 +1,4 @@
-"""Requests for suggestions: started when the session is ready, with the service's errors as LSP errors."""
+"""Starts requests for suggestions when the session is ready, and turns the service's errors into LSP errors."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ T = TypeVar("T")
 
 
 def when_started(session: Session, go: Callable[[], T | Awaitable[T]], nothing: T) -> T | Awaitable[T]:
-    """The result of `go`: now, or once the settings are known; `nothing` if that takes past the deadline."""
+    """The result of `go`: now, or when the settings are known; `nothing` if that is after the deadline."""
     return go() if session.started.is_set() else _later(session, go, nothing)
 
 
 async def _later(session: Session, go: Callable[[], T | Awaitable[T]], nothing: T) -> T:
-    session.start()  # some clients never say `initialized`
+    session.start()  # some clients never send `initialized`
     try:
         async with asyncio.timeout(session.configuration.before_start().deadline_ms / 1000):
             await session.started.wait()
@@ -36,14 +36,14 @@ async def _later(session: Session, go: Callable[[], T | Awaitable[T]], nothing: 
 
 
 def suggest(session: Session, request: CompletionRequest) -> AsyncGenerator[Update, None]:
-    """The service's updates, the last one with `done`; closing this stops the generation.
+    """The service's updates, the last one with `done`; closing the iterator stops the generation.
 
-    The service takes the request at once, so that it knows of it when the client sends the next change.
-    Iterating raises JsonRpcException where the request was superseded or the document has changed.
+    The service receives the request at once, so that it knows of it when the client sends the next change.
+    Iterating raises JsonRpcException if the request was superseded or the document has changed.
     """
     configured = session.service_for(request.document.uri)
     if configured is None:
-        return _nothing()  # the user has cancelled the model's loading
+        return _nothing()  # the user has cancelled loading the model
     session.status.follow(configured.lease.backend)
     return _with_lsp_errors(session, configured.service.suggest(request))
 
@@ -67,6 +67,6 @@ async def _with_lsp_errors(
 
 
 def accept_command(suggestion: Suggestion) -> types.Command:
-    """The command that the client runs once it has inserted the suggestion."""
+    """The command that the client runs after it has inserted the suggestion."""
     length = units_of(suggestion.text, len(suggestion.text), "utf-16")
     return types.Command("Accepted", ACCEPT, arguments=[suggestion.id, length])

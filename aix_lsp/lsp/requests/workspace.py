@@ -11,14 +11,14 @@ from aix_lsp.lsp.session import Session
 
 
 def did_change_configuration(session: Session, params: Any) -> None:
-    """Reload all settings; a client without `workspace/configuration` sends them along."""
+    """Reload all settings; a client without `workspace/configuration` sends them in the params."""
     if isinstance(params, Mapping):
         session.configuration.set_pushed(params.get("settings"))
     session.run_soon(session.reconfigure())
 
 
 def did_change_watched_files(session: Session, params: types.DidChangeWatchedFilesParams) -> None:
-    """Files were written, created or deleted outside of the editor."""
+    """Handle files that were written, created or deleted outside the editor."""
     session.files_changed([change.uri for change in params.changes])
 
 
@@ -31,11 +31,11 @@ def did_change_workspace_folders(session: Session, params: types.DidChangeWorksp
 
 
 def set_trace(session: Session, params: Any) -> None:
-    """Accepted without effect: our log has its own level, `logLevel`."""
+    """Does nothing: our log has its own level, the setting `logLevel`."""
 
 
 def work_done_progress_cancel(session: Session, params: types.WorkDoneProgressCancelParams) -> None:
-    """The user does not want to wait for the model, or have other files indexed."""
+    """Handle that the user does not want to wait for the model, or to have other files indexed."""
     if params.token == session.status.loading.token:
         session.give_up_loading()
     elif params.token == session.status.indexing.token:
