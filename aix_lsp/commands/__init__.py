@@ -1,1 +1,1 @@
-"""The subcommands of `aix-lsp`, one file each. Each imports what it needs only when it runs."""
+"""The subcommands of `aix-lsp`, one file each. Each imports its dependencies only when it runs."""

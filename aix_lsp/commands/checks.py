@@ -47,7 +47,7 @@ print(json.dumps([torch.__version__, transformers.__version__, cuda, mps, torch.
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check. `mend` says how to fix the problem; empty if there is none."""
+    """The result of one check. `mend` says how to fix the problem; empty if there is no problem."""
 
     subject: str
     found: str
@@ -129,7 +129,7 @@ def folders() -> Iterator[Finding]:
 
 
 def model(settings: Settings) -> Finding:
-    """Whether there can be a model where the settings say."""
+    """Whether a model can be where the settings say."""
     folder = paths.folder_named(settings.model)
     entry = catalogue.find(settings.model)
     if entry is not None:

@@ -24,9 +24,9 @@ from aix_lsp.languages import language_of_file
 from aix_lsp.settings import Settings
 
 _LOADING_S = 600.0
-"""A large model from a slow disk."""
+"""How long loading a large model from a slow disk may take."""
 _REMOTE_S = 30.0
-"""A server elsewhere is there, or is not."""
+"""How long to wait for a remote server, which loads nothing for us: it is either there or not."""
 
 
 @click.command("complete")
@@ -68,7 +68,7 @@ def command(
 
 
 class _Witness:
-    """Remembers why a generation failed, which the service hides from people who are typing."""
+    """Remembers why a generation failed, which the service does not show to people who are typing."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -92,7 +92,7 @@ class _Witness:
 
 
 async def _complete(ask: CompletionRequest, settings: Settings, printer: Printer) -> bool:
-    # Nobody is typing: the model may take its time.
+    # Nobody is typing, so the model may take its time.
     patience_s = _REMOTE_S if settings.url else _LOADING_S
     settings = replace(settings, deadline_ms=int(patience_s * 1000))
     backend, progress = connect(settings), ProgressLine()
@@ -118,7 +118,7 @@ async def _complete(ask: CompletionRequest, settings: Settings, printer: Printer
 
 
 def read_document(path: Path, language: str) -> DocumentSnapshot:
-    """The file, or standard input for "-". Raises click.ClickException where it is no text."""
+    """The file, or standard input for "-". Raises click.ClickException if it is not text."""
     try:
         content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
@@ -135,7 +135,7 @@ def read_document(path: Path, language: str) -> DocumentSnapshot:
 
 
 def position_of(spec: str, document: DocumentSnapshot) -> Position:
-    """`LINE:COL`, both from 1, as a position. Raises click.BadParameter where there is no such place."""
+    """`LINE:COL`, both 1-based, as a position. Raises click.BadParameter if there is no such place."""
     line_text, colon, column_text = spec.partition(":")
     if not (line_text.isdecimal() and (column_text.isdecimal() or not colon)):
         raise click.BadParameter(f"{spec!r} is not LINE:COL, such as 12:5.")

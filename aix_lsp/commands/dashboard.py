@@ -45,7 +45,7 @@ def command(port: int, no_browser: bool, assignments: tuple[str, ...]) -> None:
 
 
 async def _serve(settings: Settings, port: int, opened: Callable[[str], None]) -> None:
-    """Serve the page, with what the engine of these settings says whenever the page asks."""
+    """Serve the page, with the current metrics of these settings' engine whenever the page asks."""
     from aix_lsp.backends.base import BackendError
     from aix_lsp.backends.client import HttpClient
     from aix_lsp.backends.engine_endpoint import engine_endpoint

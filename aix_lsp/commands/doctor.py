@@ -71,7 +71,7 @@ def _before(settings: Settings, problems: list[Problem]) -> Iterator[Finding]:
 
 
 async def _try(settings: Settings) -> int:
-    """Use the backend as a server would; how many troubles there were."""
+    """Use the backend as a server would; returns the number of problems."""
     backend, progress = connect(settings), ProgressLine()
     began = time.perf_counter()
     try:

@@ -1,4 +1,4 @@
-"""`aix-lsp engine`: the process that holds the model. The flags of its options come from the settings' table."""
+"""`aix-lsp engine`: the process that holds the model. Its flags come from the table of settings."""
 
 from __future__ import annotations
 

@@ -81,15 +81,15 @@ def program() -> str:
     found = shutil.which("aix-lsp")
     if found is not None and Path(found).resolve() == here.resolve():
         return "aix-lsp"
-    # Forward slashes need no escaping in any of the texts, and Windows takes them.
+    # Forward slashes need no escaping in any of the texts, and Windows accepts them.
     return here.absolute().as_posix()
 
 
 def editor_folder(editor: str) -> Path:
-    """An editor's folder: in the clone that this is run from, else in the installed package."""
+    """An editor's folder: in the clone from which this runs, otherwise in the installed package."""
     package = Path(aix_lsp.__file__).parent
     clone = package.parent / "editors" / editor
-    # Beside a package in site-packages another project's `editors` may lie.
+    # In site-packages, a folder `editors` beside the package may be another project's.
     return (
         clone
         if (package.parent / "pyproject.toml").is_file() and clone.is_dir()

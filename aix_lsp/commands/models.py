@@ -58,7 +58,7 @@ def _list(models: list[dict[str, object]], known: list[Catalogued]) -> None:
 
 
 def _about(model: dict[str, object]) -> str:
-    """One line on a model: family and, of a file, its size, where it is, and why it cannot be used."""
+    """One line about a model: its family and, for a file, its size and place, and why it cannot be used."""
     family = str(model["family"] or "no fill-in-the-middle")
     if "store" not in model:
         return family
@@ -119,7 +119,7 @@ def _download(entry: Entry, form: Form | None, yes: bool, as_json: bool) -> Any:
 
 
 def _agree(entry: Entry, yes: bool, as_json: bool) -> None:
-    """Show the licence, and ask; `--yes` is the answer of who cannot be asked."""
+    """Show the licence and ask for agreement; `--yes` gives it where nobody can be asked."""
     licence = entry.licence
     if not as_json:
         click.echo(f"{entry.name} is under the {licence.name}, for {licence.terms}: {licence.url}", err=True)
@@ -143,7 +143,7 @@ def _fail(message: str, as_json: bool) -> NoReturn:
 
 
 class _ProgressTold:
-    """Tells how far a download is, seldom enough to be read: every 256th part."""
+    """Reports a download's progress, rarely enough to be readable: at every 256th part."""
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json

@@ -1,7 +1,7 @@
-"""Owns where editors keep their configuration and how ours is inserted. Does not know its content.
+"""Knows where editors keep their configuration, and inserts ours. Does not know its content.
 
 Three ways: a file of our own in a folder that the editor reads, a marked block in a file of the user's, or keys merged
-into a JSON file. What was there is kept beside it; writing the same twice changes nothing.
+into a JSON file. The old file is kept beside the new one; writing the same again changes nothing.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import Any
 import platformdirs
 
 Merge = Callable[[str, str], str]
-"""From a file's text and ours to the new text. Raises `CannotPlace`."""
+"""Takes a file's text and ours, and returns the new text. Raises `CannotPlace`."""
 
 
 class CannotPlace(Exception):
-    """The file can't be changed safely; the message says what to do by hand."""
+    """The file cannot be changed safely; the message says what to do by hand."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file, and how our text gets into what it holds."""
+    """A file, and how our text is merged into its content."""
 
     path: Path
     merge: Merge
@@ -35,7 +35,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What was done: `backup` is where the file's text before was put, `changed` false where ours was there already."""
+    """What was done: `backup` contains the file's old text, `changed` is false if ours was already there."""
 
     path: Path
     backup: Path | None
@@ -43,7 +43,7 @@ class Placed:
 
 
 def place_of(editor: str) -> Place:
-    """Where `aix-lsp init --write` puts an editor's configuration. Raises `CannotPlace` where it has no file."""
+    """Where `aix-lsp init --write` puts an editor's configuration. Raises `CannotPlace` if the editor has no file."""
     home, config = Path.home(), config_folder()
     vim = home / ("vimfiles" if sys.platform == "win32" else ".vim")
     neovim = (Path(os.environ.get("LOCALAPPDATA", home)) if sys.platform == "win32" else config) / "nvim"
@@ -69,13 +69,13 @@ def place_of(editor: str) -> Place:
 
 
 def config_folder() -> Path:
-    """Where programs that follow XDG keep their configuration, on macOS too."""
+    """Where programs that follow XDG keep their configuration, also on macOS."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
 
 
 def write(place: Place, text: str) -> Placed:
-    """Bring `text` into the file. Raises `CannotPlace`, `OSError`."""
-    path = place.path.resolve()  # through a link, as configurations kept in a repository have them
+    """Merge `text` into the file. Raises `CannotPlace` or `OSError`."""
+    path = place.path.resolve()  # follows links, as into a repository with the user's configuration
     before = path.read_text("utf-8") if path.exists() else ""
     after = place.merge(before, text)
     if after == before:
@@ -90,12 +90,12 @@ def write(place: Place, text: str) -> Placed:
 
 
 def own_file(before: str, text: str) -> str:
-    """The file is ours alone."""
+    """Merge into a file that is ours alone: replace it."""
     return text
 
 
 def lisp_block(before: str, text: str) -> str:
-    """A block between two comments; an older one is replaced."""
+    """Merge as a block between two comments; an older block is replaced."""
     begin, end = ";; begin aix-lsp (written by `aix-lsp init`)", ";; end aix-lsp"
     block = f"{begin}\n{text.strip()}\n{end}\n"
     head, found, rest = before.partition(begin)
@@ -109,7 +109,7 @@ def lisp_block(before: str, text: str) -> str:
 
 
 def sole_toml(before: str, text: str) -> str:
-    """A TOML file that holds nothing else: its tables for languages can't be given twice."""
+    """Merge into a TOML file without other content: its tables for languages cannot be given twice."""
     if before.strip() in ("", text.strip()):
         return text
     raise CannotPlace(
@@ -118,7 +118,7 @@ def sole_toml(before: str, text: str) -> str:
 
 
 def json_keys(before: str, text: str) -> str:
-    """Keys merged into a JSON object. Raises `CannotPlace` for one with comments, which would be lost."""
+    """Merge keys into a JSON object. Raises `CannotPlace` if it has comments, which would be lost."""
     try:
         present = json.loads(before) if before.strip() else {}
     except ValueError:
@@ -132,7 +132,7 @@ def json_keys(before: str, text: str) -> str:
 
 
 def _keys(text: str) -> dict[str, Any]:
-    """The object that a text to be pasted stands for: without its comments, with braces where it has none."""
+    """The object that a text for pasting represents: without its comments, and with braces if it lacks them."""
     body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("//")).strip()
     keys = json.loads(body if body.startswith("{") else f"{{{body}}}")
     assert isinstance(keys, dict)
@@ -148,7 +148,7 @@ def _merged(present: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
 
 
 def _emacs_init(home: Path, config: Path) -> Path:
-    """The init file that Emacs would read, in its own order; else the one that it would look for."""
+    """The init file that Emacs would read, in its own order; if there is none, the one it would look for."""
     candidates = (
         home / ".emacs",
         home / ".emacs.el",

@@ -14,12 +14,12 @@ from aix_lsp.completion.request import Suggestion
 
 
 class Printer(Protocol):
-    """Takes the suggestions as they grow."""
+    """Receives the suggestions as they grow."""
 
     def show(self, suggestions: Sequence[Suggestion]) -> None: ...
 
     def finish(self, model: str) -> bool:
-        """End the output; whether there was a suggestion."""
+        """End the output; returns whether there was a suggestion."""
         ...
 
 
@@ -32,7 +32,7 @@ class TextPrinter:
     def show(self, suggestions: Sequence[Suggestion]) -> None:
         text = suggestions[0].text if suggestions else self._shown
         if not text.startswith(self._shown):
-            # A filter has thought better of it: what is written cannot be taken back, so begin again.
+            # A filter has shortened the text. What was written cannot be taken back, so begin again.
             click.echo()
             self._shown = ""
         click.echo(text[len(self._shown) :], nl=False)
@@ -47,7 +47,7 @@ class TextPrinter:
 
 
 class JsonPrinter:
-    """Writes one JSON object when all is there."""
+    """Writes one JSON object at the end."""
 
     def __init__(self) -> None:
         self._last: Sequence[Suggestion] = ()
@@ -76,7 +76,7 @@ def _told(suggestion: Suggestion) -> dict[str, object]:
 
 
 class ProgressLine:
-    """Says on standard error what is being waited for: in one line in a terminal, else a line for each change."""
+    """Says on standard error what the command waits for: on one line in a terminal, otherwise on a line per change."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
@@ -90,7 +90,7 @@ class ProgressLine:
             share = "" if status.fraction is None else f" {status.fraction:.0%}"
             click.echo(f"\r\x1b[K{message}{share}", nl=False, err=True)
         elif status.state in ("throttled", "away"):
-            # A script's user wants to know of what does not come by itself.
+            # The user of a script wants to know about states that may not pass by themselves.
             click.echo(f"waiting: {message}", err=True)
         self._written = message
 

@@ -92,7 +92,7 @@ _SERVER_FLAGS = (
 
 
 def server_flags(command: Command) -> Command:
-    """Declare the options that every team server has beside the engine's; a decorator for a click command."""
+    """Declare the options that every team server has in addition to the engine's; a decorator for a click command."""
     for option in reversed(_SERVER_FLAGS):
         command = option(command)
     return command
@@ -128,7 +128,7 @@ def _serve(options: dict[str, Any]) -> int:
 
 
 def chosen_engine(options: dict[str, Any]) -> EngineOptions:
-    """The engine's options, which are taken out of a command's."""
+    """The engine's options, which are removed from the command's `options`."""
     engine: dict[str, Any] = {}
     for option in engine_options():
         value = options.pop(option.name)
@@ -137,7 +137,7 @@ def chosen_engine(options: dict[str, Any]) -> EngineOptions:
 
 
 def chosen_server(options: dict[str, Any]) -> ServeOptions:
-    """What `server_flags` have declared; sets up the log that they ask for."""
+    """The options declared by `server_flags`; also configures the log that they ask for."""
     from aix_lsp import logs
     from aix_lsp.serve.worker import ServeOptions
 
@@ -146,7 +146,7 @@ def chosen_server(options: dict[str, Any]) -> ServeOptions:
     if log_file is not None:
         logs.add_errors_on_stderr()
     options["users"], options["usage"] = _users_file(options["users"]), _usage_file(options["usage"])
-    # A worker works in another folder.
+    # A worker runs in another folder, so paths must be absolute.
     given: dict[str, Any] = {
         name: str(value.absolute()) if isinstance(value, Path) else value
         for name, value in options.items()

@@ -1,4 +1,4 @@
-"""`aix-lsp settings`: the settings in effect here, and the table in the formats for editors and docs."""
+"""`aix-lsp settings`: the settings in effect in a folder, and the table in the formats for editors and docs."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def _show(counts: Mapping[str, float], days: int | None) -> None:
 
 
 def _in_short(counts: Mapping[str, float]) -> str:
-    """One language's counts in a line."""
+    """One language's counts on one line."""
     shown, taken = counts.get("shown", 0), counts.get("accepted", 0) + counts.get("partly", 0)
     said = [f"{counts.get('requests', 0):,.0f} requests", f"{shown:,.0f} shown"]
     if shown:

@@ -106,7 +106,7 @@ def _run(adaptation: Adaptation) -> None:
 
 
 class _Bar:
-    """A progress bar with the time left; empty until the first step, so that it can be sent."""
+    """A progress bar with the remaining time. It is created at the first step, so that the object can be pickled."""
 
     def __init__(self, total: int) -> None:
         self._total, self._seen = total, 0
@@ -122,13 +122,13 @@ class _Bar:
         self._seen = tokens
 
     def close(self) -> None:
-        """Leave the line."""
+        """End the bar's line."""
         if self._bar is not None:
             self._bar.__exit__(None, None, None)
 
 
 def _tell(before: dict[str, Any], after: dict[str, Any]) -> None:
-    """The figures that matter to a user, before and after."""
+    """Print the figures that matter to a user, before and after."""
     from aix_lsp.training.evaluation.scores import GROUPS
 
     wanted = ("bits per byte", "line exact", "keystrokes saved", "block exact")

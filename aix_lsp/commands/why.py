@@ -92,7 +92,7 @@ def _excluded(file: Path) -> list[object]:
 
 
 def _line_with(file: Path, text: str, padded: bool = False) -> int:
-    """The first line of a file that holds a text, from 1; 0 where none does."""
+    """The 1-based number of a file's first line that contains a text; 0 if none does."""
     lines = read_text(file, LARGEST).splitlines()
     around = " " if padded else ""
     shown = (f"{around}{line}{around}".replace("'", '"') for line in lines)

@@ -1,4 +1,4 @@
-"""Every option of the program: the table, the sources that set it, and the problems found in them."""
+"""All options of the program: the table, the sources that set them, and the problems found in those."""
 
 from aix_lsp.settings.files import project_layer, user_file, user_layer
 from aix_lsp.settings.layers import Layer, Problem, for_language, resolve, unwrap

@@ -1,4 +1,4 @@
-"""Settings files: the user's `config.toml` and a project's `.aix-lsp.toml`, read into layers."""
+"""Reads settings files, the user's `config.toml` and a project's `.aix-lsp.toml`, into layers."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _TOKEN = re.compile(r"""(?P<key>[\w-]+|"[^"\n]*"|'[^'\n]*'|[ \t]+)|.""", re.DOTA
 
 
 def user_file() -> Path:
-    """Where the user's own settings file is looked for."""
+    """The path of the user's own settings file, which need not exist."""
     return config_dir() / "config.toml"
 
 
 def user_layer() -> Layer:
-    """The user's own settings; empty where there is no file, and where others can write it: it chooses what is run."""
+    """The user's own settings; empty if there is no file, or if others can write it, since it chooses what is run."""
     file, trust = user_file(), trust_in(SettingsSource.USER)
     reason = is_anyones(file)
     return _unusable(str(file), trust, reason) if reason else read(file, trust)
 
 
 def project_layer(folder: Path, *, workspace_trusted: bool = True) -> Layer:
-    """The settings that lie in a project's folder; empty where there is no file."""
+    """The settings in a project's folder; empty if there is no file."""
     return read(folder / PROJECT_FILE, trust_in(SettingsSource.PROJECT, workspace=workspace_trusted))
 
 
 def read(path: Path, trust: Trust) -> Layer:
-    """A settings file as a layer. Whatever keeps it from being read is the layer's one problem, and leaves it empty.
+    """Read a settings file as a layer. If that is impossible, the layer is empty, with the reason as its one problem.
 
     May block, as files.read_bytes does.
     """
@@ -55,9 +55,9 @@ def read(path: Path, trust: Trust) -> Layer:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """A TOML document of at most some hundred KiB, in bounded time. Raises ValueError where it is none.
+    """Parse a TOML document of at most some hundred KiB in bounded time. Raises ValueError if it is invalid.
 
-    Python's parser takes time in squares of a dotted key's parts, and a stack frame a bracket.
+    Python's parser takes time quadratic in the parts of a dotted key, and a stack frame per bracket.
     """
     dots = 0
     for token in _TOKEN.finditer(text):

@@ -12,12 +12,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def flag(field_name: str) -> str:
-    """`kv_memory_mb` as a command line has it: `--kv-memory-mb`."""
+    """The command-line flag of a field: `--kv-memory-mb` for `kv_memory_mb`."""
     return "--" + field_name.replace("_", "-")
 
 
 def engine_arguments(options: EngineOptions) -> list[str]:
-    """The arguments that give these options to `aix-lsp engine`."""
+    """The arguments that pass these options to `aix-lsp engine`."""
     arguments: list[str] = []
     for option in engine_options():
         name, value = flag(option.name), getattr(options, option.name)

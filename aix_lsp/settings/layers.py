@@ -20,7 +20,7 @@ _MOST_LANGUAGES = 300
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong in a source of settings. `name` is external; empty where the whole source is meant."""
+    """Something wrong in a source of settings. `name` is an option's external one; empty for the whole source."""
 
     source: str
     name: str
@@ -33,19 +33,19 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One source of settings: values by external name, where they come from, and how far that is trusted."""
+    """One source of settings: values by external name, where they come from, and how far that source is trusted."""
 
     source: str
     values: Mapping[str, Any] = field(default_factory=dict)
     trust: Trust = Trust.CHOOSES
     problems: tuple[Problem, ...] = ()
-    """What went wrong before any value could be looked at."""
+    """What went wrong before any value could be examined."""
     base: Path | None = None
-    """The folder that relative ones count from: where the file lies, or where the command was given."""
+    """The folder that relative paths are relative to: the file's, or that in which the command was given."""
 
 
 def unwrap(values: Any) -> Mapping[str, Any]:
-    """The settings in what a client or a file gave: with or without the section's name around them."""
+    """The settings of a client or a file, which may or may not be inside a section with our name."""
     if not isinstance(values, Mapping):
         return {}
     inner = values.get(SECTION)
@@ -53,10 +53,10 @@ def unwrap(values: Any) -> Mapping[str, Any]:
 
 
 def resolve(layers: Iterable[Layer]) -> tuple[Settings, list[Problem]]:
-    """The settings that the layers make together, later ones winning, and all that was wrong in them.
+    """Merge the layers, of which later ones win; returns the settings and all problems found.
 
-    A wrong value leaves what the layers before it gave. Null means "not set". What a layer may set is decided by
-    aix_lsp/trust.py.
+    A wrong value is ignored, so an earlier layer's stays. Null means "not set". aix_lsp/trust.py decides what a layer
+    may set.
     """
     chosen: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -78,7 +78,7 @@ def resolve(layers: Iterable[Layer]) -> tuple[Settings, list[Problem]]:
 
 
 def _few(source: str, problems: list[Problem]) -> list[Problem]:
-    """The first of a source's problems: a file may have a hundred thousand."""
+    """The first few of a source's problems: a file may have a hundred thousand."""
     if len(problems) <= _MOST_PROBLEMS:
         return problems
     rest = len(problems) - _MOST_PROBLEMS
@@ -86,7 +86,7 @@ def _few(source: str, problems: list[Problem]) -> list[Problem]:
 
 
 def for_language(settings: Settings, language: str) -> Settings:
-    """The settings as they hold for documents of a language (LSP id)."""
+    """The settings that apply to documents of a language (LSP id)."""
     changes = settings.languages.get(language)
     if not changes:
         return settings
@@ -112,7 +112,7 @@ def _accept(layer: Layer, name: str, value: Any, chosen: Mapping[str, Any], prob
 def _excluded(
     layer: Layer, patterns: list[str], chosen: Mapping[str, Any], problems: list[Problem]
 ) -> list[str]:
-    """The patterns so far and the layer's: a project's list must not undo the user's."""
+    """The patterns so far followed by the layer's: a project's list must not undo the user's."""
     kept, left_out = excluding(layer.trust, patterns)
     if left_out:
         message = (
@@ -124,7 +124,7 @@ def _excluded(
 
 
 def _narrow(layer: Layer, name: str, value: Any, held: Any, problems: list[Problem], place: str = "") -> Any:
-    """The value as far as the layer may give it."""
+    """The value as far as the layer is allowed to set it; a reduction is reported in `problems`."""
     taken = narrowed(layer.trust, options()[name], value, held)
     if taken != value:
         message = f"a project may only lower this or turn it off; using {_short(taken)}."
@@ -133,7 +133,7 @@ def _narrow(layer: Layer, name: str, value: Any, held: Any, problems: list[Probl
 
 
 def _narrow_languages(trust: Trust, name: str, value: Any, chosen: dict[str, Any]) -> None:
-    """Have what a less trusted source switches off hold for the languages too that the user has set apart."""
+    """Apply what a less trusted source switches off to those languages, too, for which the user has set the option."""
     if trust >= Trust.CHOOSES or not narrows(options()[name]) or name == "exclude":
         return
     chosen["languages"] = {
@@ -158,7 +158,7 @@ def _fitted(name: str, value: Any, chosen: Mapping[str, Any]) -> Any:
 
 
 def _placed(value: str, base: Path | None) -> str:
-    """A setting that may name a folder, with the folder absolute."""
+    """The value of a setting that may name a folder, with the folder made absolute."""
     try:
         folder = folder_named(value, base)
     except ValueError as error:
@@ -202,14 +202,14 @@ def _for_language(
 
 
 def _unknown(name: str, problems: Sequence[Problem]) -> str:
-    """What to say of an option that does not exist; looking for the one that was meant takes a millisecond."""
+    """The message about an unknown option; only for the first few, as finding the intended one takes a millisecond."""
     return unknown(name) if len(problems) < _MOST_PROBLEMS else "there is no such setting."
 
 
 def _short(value: Any) -> str:
     try:
         text = f'"{value}"' if isinstance(value, str) else repr(value)
-    except (RecursionError, ValueError):  # nested, or with digits, beyond what can be written
+    except (RecursionError, ValueError):  # nested too deeply, or with too many digits, to be printed
         text = "what was given"
     return text if len(text) <= 60 else text[:57] + "…"
 

@@ -15,7 +15,7 @@ STRING_OR_LIST = str | list[str]
 
 
 def external(field_name: str) -> str:
-    """`max_tokens` as settings files and editors write it: `maxTokens`."""
+    """A field's name in settings files and editors: `maxTokens` for `max_tokens`."""
     first, *rest = field_name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 
@@ -28,7 +28,7 @@ def options() -> dict[str, Option]:
 
 @cache
 def engine_options() -> tuple[Option, ...]:
-    """The options that the engine is started with."""
+    """The options with which the engine is started."""
     return tuple(_options(EngineOptions))
 
 
@@ -41,7 +41,7 @@ def _options(table: type[EngineOptions]) -> Iterator[Option]:
 
 def closest(name: str, candidates: list[str]) -> str:
     """The candidate that `name` was probably meant to be, or an empty string."""
-    # difflib costs milliseconds to import and serves mistakes only.
+    # Importing difflib takes milliseconds, and it is needed only for mistakes.
     from difflib import get_close_matches
 
     def plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The table as a JSON schema for editors and as the page docs/settings.md."""
+"""Writes the table as a JSON schema for editors and as the page docs/settings.md."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def property_schema(name: str) -> dict[str, Any]:
     """The JSON schema of one option."""
     schema: dict[str, Any] = {"description": options()[name].doc, "default": _default(name)}
     schema |= msgspec.json.schema(constrained(name))
-    if "enum" in schema:  # VS Code wants the type with it, and the choices in our order, not in msgspec's
+    if "enum" in schema:  # VS Code also wants the type, and the choices in our order, not in msgspec's
         schema |= {"type": "string", "enum": list(get_args(options()[name].kind))}
     if options()[name].kind == STRING_OR_LIST:  # VS Code's settings page shows no `anyOf`
         schema = {name: value for name, value in schema.items() if name != "anyOf"}
@@ -70,7 +70,7 @@ def json_schema() -> dict[str, Any]:
 def vscode_properties() -> dict[str, Any]:
     """The options as VS Code's `contributes.configuration.properties`.
 
-    What only the user may set has the scope "machine", so that a workspace's settings cannot.
+    Options that only the user may set have the scope "machine", so that a workspace cannot set them.
     """
     found = {}
     for name, option in options().items():

@@ -1,7 +1,7 @@
-"""Every option of the program, once: name, type, default, meaning.
+"""The one table of all options of the program: name, type, default, meaning.
 
-From the dataclasses below are made the validation, the documentation, the JSON schema for editors, and the flags of
-`aix-lsp engine`. External names are camelCase (`maxTokens`) under the section `aix`.
+The validation, the documentation, the JSON schema for editors, and the flags of `aix-lsp engine` are generated from
+the dataclasses below. External names are in camelCase (`maxTokens`), in the section `aix`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Scope = Literal["user", "project"]
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One row of the table. Name, type and default are those of the dataclass's field (names.options)."""
+    """One row of the table. Its name, type and default are those of the dataclass's field (names.options)."""
 
     doc: str
     group: str = ""
-    """The heading of the documentation that starts here."""
+    """The heading in the documentation before this option; empty if none starts here."""
     unit: str = ""
     minimum: float | None = None
     maximum: float | None = None
@@ -28,17 +28,17 @@ class Option:
     per_language: bool = False
     """Whether `languages` may change it."""
     secret: bool = False
-    """Never shown."""
+    """Whether its value is never shown."""
     folder: bool = False
-    """May name a folder (paths.folder_named)."""
+    """Whether its value may name a folder (paths.folder_named)."""
     backend: bool = False
-    """Makes one backend differ from another: sessions that agree in these share theirs."""
+    """Whether it distinguishes backends: sessions in which all such options are equal share a backend."""
     narrows: bool = False
-    """Decides what is sent, so that a project can only lower it (aix_lsp/trust.py)."""
+    """Whether it decides what is sent, so that a project can only lower it (aix_lsp/trust.py)."""
     name: str = ""
-    """Of the field: `max_tokens`."""
+    """The field's name: `max_tokens`."""
     kind: Any = None
-    """The type."""
+    """The field's type."""
     default: Any = None
 
 
@@ -51,13 +51,13 @@ def option(default: Any, doc: str, **traits: Any) -> Any:
 
 
 def engine_option(default: Any, doc: str, **traits: Any) -> Any:
-    """A field of EngineOptions. A project must not choose what code is loaded."""
+    """A field of EngineOptions, for the user only: a project must not choose what code is loaded."""
     return option(default, doc, scope="user", backend=True, **traits)
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """The options that the engine process is started with, each a flag of `aix-lsp engine`."""
+    """The options with which the engine process is started; each is a flag of `aix-lsp engine`."""
 
     model: str = engine_option(
         "embedded",

@@ -14,17 +14,17 @@ MOST_ITEMS = 1000
 
 
 class Misfit(Exception):
-    """A value does not fit its option. The message says what would, such as "an integer, at least 1"."""
+    """A value does not fit its option. The message says what the option takes, such as "an integer, at least 1"."""
 
 
 @cache
 def constrained(name: str) -> Any:
-    """The type of the option `name` with its bounds, as msgspec reads them. Raises KeyError where there is none."""
-    import msgspec  # milliseconds that a server's start can do without
+    """The type of the option `name` with its bounds, as msgspec reads them. Raises KeyError for an unknown name."""
+    import msgspec  # takes milliseconds, which a server's start can do without
 
     kind, (minimum, maximum) = options()[name].kind, _bounds(name)
     if get_origin(kind) is dict:
-        return dict[str, Any]  # what is wrong in one language must not cost the others
+        return dict[str, Any]  # an error in one language must not discard the others
     if kind is str:
         return Annotated[str, msgspec.Meta(max_length=MOST_CHARACTERS)]
     if kind == list[str]:
@@ -34,7 +34,7 @@ def constrained(name: str) -> Any:
 
 
 def fit(name: str, value: Any) -> Any:
-    """`value` as the type of the option `name`. Raises Misfit; KeyError where there is no such option."""
+    """`value` converted to the type of the option `name`. Raises Misfit, or KeyError if there is no such option."""
     return _convert(name, value, strict=True)
 
 
@@ -52,7 +52,7 @@ def parse(name: str, text: str) -> Any:
 
 
 def unknown(name: str) -> str:
-    """What to say of an option that does not exist."""
+    """The message about an option that does not exist."""
     guess = closest(name, list(options())) if len(name) <= 60 else ""
     return f"there is no such setting; did you mean {guess}?" if guess else "there is no such setting."
 
@@ -62,7 +62,7 @@ def _convert(name: str, value: Any, *, strict: bool) -> Any:
 
     kind = options()[name].kind
     if kind is int and isinstance(value, float) and value.is_integer():
-        value = int(value)  # editors whose numbers are all floating point (Lua, Emacs) send 64.0 for 64
+        value = int(value)  # editors in which all numbers are floating-point (Lua, Emacs) send 64.0 for 64
     try:
         fitted = msgspec.convert(value, constrained(name), strict=strict)
     except (msgspec.ValidationError, OverflowError, RecursionError):
