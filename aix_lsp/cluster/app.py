@@ -15,16 +15,16 @@ from aix_lsp.engine.options import EngineOptions
 from aix_lsp.serve.worker import ServeError, ServeOptions
 
 _IN_FLIGHT = 64
-"""Requests that a replica takes in: the engine orders them better than a queue before it could."""
+"""Requests that a replica accepts at a time: the engine orders them better than a queue in front of it could."""
 
 
 class Scaling(Struct, frozen=True, forbid_unknown_fields=True):
-    """How many replicas there are, and when there are more or fewer. Times in seconds."""
+    """How many replicas there are, and when there are to be more or fewer. Times are in seconds."""
 
     least: int = 1
     most: int = 1
     in_flight: float = 4.0
-    """Requests in flight of each replica, to be kept on average."""
+    """Requests in flight per replica, on average, that scaling aims at."""
     first_text_ms: float = 300.0
     up_after_s: float = 5.0
     down_after_s: float = 60.0
@@ -32,18 +32,18 @@ class Scaling(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Arguments(Struct, frozen=True, forbid_unknown_fields=True):
-    """`args` of an application in a file for `serve deploy`."""
+    """The `args` of an application in a file for `serve deploy`."""
 
     serve: ServeOptions
     engine: dict[str, Any] = {}
     scaling: Scaling = Scaling()
     cpus: float = 1.0
-    """Of the cluster's, that each replica takes; give the engine as many `threads`."""
+    """CPUs of the cluster that each replica takes; the engine should get as many `threads`."""
     gpus: float = 0.0
 
 
 def build(args: dict[str, Any]) -> Application:
-    """The application, as files for `serve deploy` name it: `import_path: aix_lsp.cluster.app:build`."""
+    """The application for files for `serve deploy`, in which it is `import_path: aix_lsp.cluster.app:build`."""
     try:
         arguments = convert(args, Arguments)
         engine = asdict(EngineOptions(**arguments.engine))
@@ -53,7 +53,7 @@ def build(args: dict[str, Any]) -> Application:
 
 
 def application(arguments: Arguments, engine: dict[str, Any], generation: int = 0) -> Application:
-    """The deployment of one model. Deployed again with another `generation`, its replicas are replaced one by one."""
+    """The deployment of one model. If it is redeployed with another `generation`, replicas are replaced one by one."""
     scaling = arguments.scaling
     deployment = serve.deployment(
         serve.ingress()(Replica),
@@ -72,7 +72,7 @@ def application(arguments: Arguments, engine: dict[str, Any], generation: int = 
 
 
 def _routing() -> dict[str, Any]:
-    """Ray's own proxy asks our router; HAProxy in its place routes by itself, see `run.prepare`, and refuses one."""
+    """The options that choose our router. Only Ray's own proxy takes one; HAProxy routes by itself (`run.prepare`)."""
     if os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1":
         return {}
     return {"request_router_config": {"request_router_class": "aix_lsp.cluster.routing:AffinityRouter"}}

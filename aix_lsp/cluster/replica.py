@@ -1,6 +1,6 @@
 """One replica on Ray Serve: the engine behind the access control of `aix-lsp serve`. Ray starts, checks and ends it.
 
-The routes, users and quotas are those of one process; replicas tell each other what of the quotas is in use.
+Routes, users and quotas are those of a single process; replicas tell each other how much of the quotas is in use.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _LOOK_EVERY_S = 0.5
 _STOP_S = 1.0
 _TELL_EVERY_S = 0.5
 _TELL_AGAIN_S = 2.0
-"""Usage is reported when it has changed, and again after so long while there are requests in flight."""
+"""Usage is reported when it has changed, and again after this time while requests are in flight."""
 _ANSWER_S = 5.0
-"""How long the other replicas may take to tell their figures."""
+"""How long the other replicas may take to report their figures."""
 
 
 class Replica:
-    """The deployment's class: what Ray Serve calls on each replica."""
+    """The deployment's class, whose methods Ray Serve calls on each replica."""
 
     async def __init__(  # type: ignore[misc]  # Ray Serve awaits it
         self, serve_options: Mapping[str, Any], engine: Mapping[str, Any], generation: int = 0
@@ -84,14 +84,14 @@ class Replica:
             self._watchdog.look()
 
     async def check_health(self) -> None:
-        """Ray replaces a replica for which this raises again and again."""
+        """Raise if the replica is unhealthy; Ray replaces one for which this raises repeatedly."""
         assert self.service.served is not None
         seconds = self.service.served.engine.step_in_flight()[1]
         if self._lost or seconds > STUCK_S:
             raise EngineStopped(self._lost or f"one step has been running for {seconds:.0f} s")
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
-        """What the policy in scaling.py goes by, beside the number of requests."""
+        """The figures on which the policy in scaling.py is based, besides the number of requests."""
         return {"first_text_ms": self._first_texts.late_ms()}
 
     async def figures(self) -> dict[str, Any]:
@@ -109,13 +109,13 @@ class Replica:
             if changed or (now.in_flight and time.monotonic() - at > _TELL_AGAIN_S):
                 told, at = now, time.monotonic()
                 context = serve.get_replica_context()
-                # Totals are sent, so a missed report is made up by the next.
+                # Totals are sent, so the next report makes up for a missed one.
                 with contextlib.suppress(RayError, RayServeException, TimeoutError):
                     answers = self._handle().broadcast("hear", context.replica_tag, now)
                     await answers.results_async(timeout_s=_ANSWER_S, return_exceptions=True)
 
     async def hear(self, replica: str, in_use: InUse) -> None:
-        """What another replica has in use."""
+        """Record what another replica has in use."""
         if replica != serve.get_replica_context().replica_tag:
             self._quotas.hear(replica, in_use)
 
@@ -125,7 +125,7 @@ class Replica:
         return serve.get_deployment_handle(context.deployment, context.app_name)
 
     async def _together(self) -> dict[str, Any]:
-        """The figures of all replicas that answer, added up: one that has just died must not take the page along."""
+        """The sum of the figures of all replicas that answer: one that has just died must not break the page."""
         with contextlib.suppress(RayError, RayServeException, TimeoutError):
             answers = self._handle().broadcast("figures")
             told = await answers.results_async(timeout_s=_ANSWER_S, return_exceptions=True)
@@ -144,14 +144,14 @@ class Replica:
 
 
 class FirstTexts:
-    """How late the first texts were since the last look, by the engine's own histogram."""
+    """How late the first texts have been since the last call, by the engine's own histogram."""
 
     def __init__(self, metrics: EngineMetrics) -> None:
         self._metrics = metrics
         self._before: dict[float, float] = {}
 
     def late_ms(self) -> float:
-        """The 95th percentile, as the upper edge of its bucket; 0 where there was no first text."""
+        """The 95th percentile in milliseconds, as the upper edge of its bucket; 0 if there was no first text."""
         [family] = self._metrics.time_to_first_token_seconds.collect()
         counts = {
             float(sample.labels["le"]): sample.value

@@ -1,7 +1,7 @@
 """`aix-lsp cluster` from start to end: Ray and Serve on this machine, the applications, and the status shown to the
 user.
 
-What goes wrong is one line in the log. Ray sends nothing home: its usage statistics are switched off.
+Each failure is one line in the log. Ray sends nothing home: its usage statistics are switched off.
 """
 
 from __future__ import annotations
@@ -36,36 +36,36 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _OBJECT_STORE = 80 << 20
-"""Bytes of shared memory that Ray keeps for objects: the least it takes. Requests do not go through it."""
+"""Bytes of shared memory that Ray keeps for objects: the least it accepts. Requests do not go through it."""
 _LOOK_EVERY_S = 1.0
 _MAIN = "default"
 _BALANCE = """hdr(x-session-id)
     hash-type consistent sdbm avalanche
     hash-balance-factor 300"""
-"""Lines of HAProxy's configuration: consistent hashing with bounded load, no server above three times its part. Unlike
-routing.py it cannot leave few requests alone: with 1.5 the second one in flight would already move."""
+"""Lines of HAProxy's configuration: consistent hashing with bounded load, no server above three times its share. Unlike
+routing.py, it cannot exempt small numbers: with 1.5 times, the second request in flight would already move."""
 _TOLD = re.compile(r"\b(?:\w+\.)*(?:ModelError|ServeError|UsersError|UsageError): ([^\n\\]+)")
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what will be the default, and is warned of
-    # How often the requests in flight are reported to the autoscaler; Ray's 10 s suit jobs, not typing.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the future default; without it, Ray warns
+    # How often the requests in flight are reported to the autoscaler; Ray's 10 s are right for jobs, not for typing.
     "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
     "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
 }
 
 
 def prepare(haproxy: bool = False) -> str:
-    """Set what Ray reads from the environment when it is imported, for this process and all that it starts.
+    """Set the environment variables that Ray reads when it is imported, for this process and all that it starts.
 
-    Returns a private folder for all that they write, which is removed when this process exits. With `haproxy` Ray runs
-    HAProxy in the place of its own proxy, which routes nearly as routing.py does.
+    Returns a private folder for everything they write, which is removed when this process exits. With `haproxy`, Ray
+    runs HAProxy, which routes nearly as routing.py does, instead of its own proxy.
     """
     folder = tempfile.mkdtemp(prefix="aix-ray-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(32)
-    # Said either way: an environment that asks for HAProxy would have its control socket open to all users.
+    # Set either way: if the environment asked for HAProxy, its control socket would be open to all users.
     os.environ["RAY_SERVE_ENABLE_HA_PROXY"] = "1" if haproxy else "0"
     if haproxy:
         os.environ.update(_haproxy(folder))
@@ -73,8 +73,8 @@ def prepare(haproxy: bool = False) -> str:
 
 
 def _haproxy(folder: str) -> dict[str, str]:
-    """HAProxy's variables: its files in `folder` (by default its control socket, in /tmp, is open to all users), ports
-    that are free, and routing by document, with bounded load.
+    """HAProxy's variables: its files in `folder` (by default, its control socket in /tmp is open to all users), free
+    ports, and routing by document with bounded load.
     """
     paths = {"SOCKET_PATH": "s", "METRICS_SOCKET_PATH": "m", "SERVER_STATE_FILE": "state"}
     found = {name: str(Path(folder, file)) for name, file in paths.items()}
@@ -89,7 +89,7 @@ def _haproxy(folder: str) -> dict[str, str]:
 def run(
     options: ServeOptions, engine: EngineOptions, also: Mapping[str, str], scaling: Scaling, folder: str
 ) -> int:
-    """Serve until told to stop; returns the exit status. `also` are further models by name, `folder` is that of
+    """Serve until told to stop; returns the exit status. `also` are further models by name; `folder` is the result of
     `prepare`.
     """
     try:
@@ -102,7 +102,7 @@ def run(
 
 
 def _free(options: ServeOptions) -> tuple[ServeOptions, str]:
-    """The options with a port that can be had, and the URL. Raises CannotListen."""
+    """The options with a port that is free, and the URL. Raises CannotListen."""
     listener, url = open_socket(Listen(host=options.host, port=options.port), owned=False)
     with listener:
         port = listener.getsockname()[1]
@@ -112,7 +112,7 @@ def _free(options: ServeOptions) -> tuple[ServeOptions, str]:
 
 
 class Cluster:
-    """Ray on this machine with the applications."""
+    """Ray on this machine, with the applications."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class Cluster:
         self._seen: dict[str, Any] = {}
 
     def run(self, url: str, folder: str) -> int:
-        """Start everything, say that it serves, and follow it until told to stop."""
+        """Start everything, announce that it serves, and follow it until told to stop."""
         import ray
         from ray import serve
         from ray.exceptions import RayError
@@ -136,7 +136,7 @@ class Cluster:
         try:
             self._start(folder)
             stop, reload = threading.Event(), threading.Event()
-            # Not before: Ray puts handlers of its own in, which abort.
+            # Not earlier: Ray installs its own handlers, which abort.
             with _signals({signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: reload.set}):
                 if not self._deploy():
                     return 1
@@ -168,7 +168,7 @@ class Cluster:
         from ray import serve
 
         options = self._options
-        # Counted, not reserved: Ray places replicas by these numbers, and this machine may have fewer.
+        # These are counted, not reserved: Ray places replicas by these numbers, and this machine may have fewer CPUs.
         cpus = len(self._models) * self._scaling.most * self._cpus + 1
         ray.init(
             address="local",
@@ -178,7 +178,7 @@ class Cluster:
             logging_level=logging.ERROR,
             log_to_driver=options.verbose,
             _temp_dir=str(Path(folder, "ray")),  # which Ray opens to all users
-            # Whoever reaches Ray's ports can run code: nobody but this user may, and not from other machines.
+            # Whoever reaches Ray's ports can run code: only this user may, and not from other machines.
             _node_ip_address="127.0.0.1",
         )
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
@@ -198,7 +198,7 @@ class Cluster:
         return max(1, self._models[_MAIN].threads)
 
     def _deploy(self) -> bool:
-        """Deploy all applications, and wait until they run. What went wrong is logged."""
+        """Deploy all applications, and wait until they run. Failures are logged."""
         from ray import serve
 
         from aix_lsp.cluster.app import Arguments, application
@@ -219,7 +219,7 @@ class Cluster:
         sys.stdout.flush()
 
     def _follow(self) -> None:
-        """Log what has changed since the last look: replicas by their states, nodes of the cluster."""
+        """Log what has changed since the last call: the replicas' states, and the nodes of the cluster."""
         import ray
         from ray import serve
 
@@ -247,7 +247,7 @@ def _signals(handlers: Mapping[int, Callable[[], None]]) -> Any:
 
 
 def _why(status: Any, otherwise: str) -> str:
-    """What a replica that could not start has said, found in the middle of what Ray says of it."""
+    """The message of a replica that could not start, extracted from Ray's longer one; or `otherwise`."""
     messages = [otherwise]
     for application in status.applications.values():
         messages += [application.message, *(found.message for found in application.deployments.values())]

@@ -1,6 +1,6 @@
 """Decides how many replicas there should be, by the requests in flight and the time to first text.
 
-Ray applies the least and the most number, and waits `upscale_delay_s` and `downscale_delay_s` before it acts.
+Ray applies the lower and the upper limit, and waits `upscale_delay_s` and `downscale_delay_s` before it acts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class QueueAndFirstText:
     """Ray Serve's policy interface: called with an AutoscalingContext every tenth of a second."""
 
     def __init__(self, first_text_ms: float = 300.0) -> None:
-        """First texts later than that (95th percentile of the median replica) call for one more replica."""
+        """First texts later than this (95th percentile of the median replica) call for one more replica."""
         self._late_ms = first_text_ms
 
     def __call__(self, context: Any) -> tuple[int, dict[str, Any]]:
@@ -32,10 +32,10 @@ class QueueAndFirstText:
 
 
 def wanted(now: int, in_flight: float, target: float, first_text_ms: float, late_ms: float) -> int:
-    """Enough replicas for `target` requests in flight each; one more than now where first texts are late.
+    """Enough replicas for `target` requests in flight each; one more than now if first texts are late.
 
-    One less only where the others would still be below three quarters of the target, so that none is let go and
-    started again at once.
+    One less only if the others would stay below three quarters of the target, so that none is stopped and started
+    again at once.
     """
     needed = math.ceil(in_flight / target)
     if first_text_ms > late_ms and in_flight > 0:

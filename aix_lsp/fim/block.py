@@ -1,11 +1,11 @@
-"""Finds where blocks of code begin and end, by lines and their indentation. Pure text.
+"""Finds where blocks of code begin and end, by their lines and indentation. Pure.
 
-The engine ends generations by it, and the server suggestions.
+The engine uses it to end generations, and the server to end suggestions.
 
-Where the cursor's line has text, its block is what is indented deeper. A closing line at its own depth
-(`}`, `end`) still belongs to it: it is shown whole and ends the block, unless it opens the next part (`}
-else {`). Where the cursor's line is blank, its block is the lines that are indented as much as the cursor, up to a
-blank line, or up to the first statement with a block of its own, and that with it.
+If the cursor's line has text, its block is what is indented deeper. A closing line at the line's own depth (`}`, `end`)
+still belongs to it: it is shown completely and ends the block, unless it opens the next part (`} else {`). If the
+cursor's line is blank, its block is the lines that are indented as much as the cursor, up to a blank line, or up to and
+including the first statement with a block of its own.
 """
 
 from __future__ import annotations
@@ -46,26 +46,26 @@ _OPENERS: dict[Block, re.Pattern[str]] = {
 _OPENS = re.compile(r"(?:[{(\[:,]|\bdo|\bthen|=>|\|)\s*$")
 _BREAK = re.compile(r"\r\n?|\n")
 _MOST_COLUMNS = 1000
-"""Characters at a line's end that are examined: searching for openers takes quadratic time."""
+"""How many characters at a line's end are examined, since searching for openers takes quadratic time."""
 
 
 def indentation(line: str) -> int:
-    """Columns before a line's text, a tab going to the next multiple of four."""
+    """The number of columns before a line's text; a tab goes to the next multiple of four."""
     return len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(_TAB))
 
 
 def opens_block(line: str, language: Language) -> bool:
-    """Whether what follows `line` (left of the cursor) is expected on deeper lines."""
+    """Whether deeper lines are expected to follow `line` (its part left of the cursor)."""
     return _OPENERS[language.block].search(line.rstrip()[-_MOST_COLUMNS:]) is not None
 
 
 def closes_block(line: str) -> bool:
-    """Whether `line` holds nothing but the end of a block."""
+    """Whether `line` contains nothing but the end of a block."""
     return _CLOSES_ONLY.match(line.strip()) is not None
 
 
 class _Side(Enum):
-    """Where a line is in relation to the block."""
+    """A line's position in relation to the block."""
 
     INSIDE = auto()
     CLOSING = auto()
@@ -92,7 +92,7 @@ class BlockEnd:
         self._shown = 0
         self._first = True
         self._flowing = False
-        """Whether all that comes until the next line break may be shown."""
+        """Whether everything until the next line break may be shown."""
 
     def feed(self, text: str) -> tuple[str, bool]:
         """See Stop."""
@@ -104,7 +104,7 @@ class BlockEnd:
         stopped = False
         while not stopped:
             end = _BREAK.search(self._text, self._line)
-            # A lone \r at the very end may be half of \r\n.
+            # A lone \r at the end may be the first half of \r\n.
             complete = end is not None and (end.end() < len(self._text) or end[0] != "\r")
             line = self._text[self._line : end.start() if end else None]
             stopped = self._judge(line, complete)
@@ -117,7 +117,7 @@ class BlockEnd:
         return shown, stopped
 
     def _judge(self, line: str, complete: bool) -> bool:
-        """Advance over one line as far as it may be shown. True where the block ends here."""
+        """Advance over one line as far as it may be shown. True if the block ends here."""
         if self._first:
             self._good = self._line + len(line)
             self._flowing = not complete
@@ -141,7 +141,7 @@ class BlockEnd:
         self._first = False
         self._opened = bool(_OPENS.search(line))
         if self._blank_head and line.strip():
-            # The model may indent the first line of the block itself.
+            # The model itself may indent the first line of the block.
             self._depth = max(self._depth, indentation(line))
 
     def _place(self, line: str, complete: bool) -> _Side:

@@ -1,4 +1,4 @@
-"""Ends a generation that has become too unlikely; used by the engine and by clients of other servers. Pure."""
+"""Ends a generation that has become too unlikely; used by the engine, and for other servers by the client. Pure."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 Verdict = Literal["", "stop", "length"]
-"""Continue, or end: at a line's end as if the model had ended there, or in the middle of its text."""
+"""Continue (""), or end: at a line's end as if the model had ended ("stop"), or in the middle of a text ("length")."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceThresholds:
-    """Probabilities from 0 to 1 below which a generation ends; 0 never ends one."""
+    """Probabilities from 0 to 1 below which a generation ends; with 0, it never does."""
 
     head: float = 0.0
-    """Of the first visible text. A suggestion that begins less likely is not shown at all."""
+    """Of the first visible text. A suggestion whose beginning is less likely is not shown at all."""
     whole: float = 0.0
-    """Of the whole text. It ends before the text that would take it below."""
+    """Of the whole text. The generation ends before the text that would take it below."""
     further: float = 0.0
     """Of the lines so far; below it, no further line is written."""
 
@@ -26,7 +26,7 @@ class ConfidenceThresholds:
 
 
 NO_THRESHOLD = ConfidenceThresholds()
-"""Ends nothing."""
+"""Never ends a generation."""
 
 
 class ConfidenceGate:
@@ -40,9 +40,9 @@ class ConfidenceGate:
         self._seen = False
 
     def feed(self, text: str, logprob: float) -> tuple[str, Verdict]:
-        """(what of the next text may be shown, whether generation ends after it).
+        """(the part of the next text that may be shown, whether the generation ends after it).
 
-        `logprob` is the log-probability in nats of all tokens behind `text`.
+        `logprob` is the log probability, in nats, of all tokens of `text`.
         """
         self._logprob += logprob
         if self._logprob < self._whole:

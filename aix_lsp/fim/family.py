@@ -1,4 +1,4 @@
-"""One model family's fill-in-the-middle format as data, and how it lays out a prompt. No tokenizer here."""
+"""A model family's fill-in-the-middle format as data, and how it lays out a prompt. Uses no tokenizer."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.languages import language_of
 
 _REPOSITORY = "repository"
-"""The name given to every repository: its real name would help the model little, and may be confidential."""
+"""The name given to all repositories: the real one would help the model little, and may be confidential."""
 
 _LONGEST_HEAD, _STEP = 1024, 512
-"""Characters: of a longer line only the end is the middle's head, cut at a multiple of the step."""
+"""Characters. Of a longer line, only the end goes into the middle, cut at a multiple of the step."""
 
 Part = Literal["marker", "context", "suffix", "prefix", "middle"]
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of the prompt that is turned into tokens by itself.
+    """A part of the prompt that is tokenised separately.
 
-    A "special" segment is one token, looked up by its name. A "text" segment is tokenised with the parsing of
-    special tokens off, so that a marker in somebody's code stays text. Where `pad` is set, the text is
-    tokenised behind that character and the tokens of the character are dropped: SentencePiece then adds no
-    blank in front.
+    A "special" segment is one token, looked up by its name. A "text" segment is tokenised without parsing special
+    tokens, so that a marker in somebody's code stays text. If `pad` is set, the text is tokenised after that character
+    and the character's tokens are dropped: SentencePiece then adds no space in front.
     """
 
     kind: Literal["special", "text"]
@@ -38,51 +37,51 @@ class Segment:
 
 @dataclass(frozen=True)
 class Template:
-    """How a family of models wants its prompt.
+    """The form of prompt that a family of models was trained on.
 
-    `layout` and the fields of its slots are sequences of pieces. A piece in braces is a slot, one
-    with a slot or a line ending inside is text, and any other is a marker: the name of a special token.
+    `layout` and the fields of its slots are sequences of pieces. A piece in braces is a slot, one that contains a slot
+    or a line ending is text, and any other is a marker: the name of a special token.
     """
 
     name: str
     order: Literal["spm", "psm"]
-    """Suffix first (typing only appends to the prompt), or prefix first."""
+    """Suffix first (so that typing only appends to the prompt), or prefix first."""
     layout: tuple[str, ...]
-    """Markers and the slots {context}, {header}, {suffix}, {prefix}, {middle}; without the last the prefix goes on to
+    """Markers and the slots {context}, {header}, {suffix}, {prefix}, {middle}; without the last, the prefix extends to
     the cursor."""
     middle_lines: int = 0
-    """For models whose prompt says how near the middle begins: in the cursor's line, or at most so many lines above it,
-    to move seldom; with the line end before it. 0 leaves that to the prompt."""
+    """For models whose prompt shows where the middle begins: on the cursor's line, or at most this many lines above it,
+    so that it moves rarely; including the line ending before it. 0 leaves that to the prompt."""
     repository: tuple[str, ...] = ()
-    """What opens the context, if there is any; may name the {repository}."""
+    """The pieces that open the context, if there is any; may contain {repository}."""
     file: tuple[str, ...] = ()
-    """One context file, of {path} and {text}; empty where the family was not trained on other files."""
+    """One context file, of {path} and {text}; empty if the family was not trained on other files."""
     context_from: int = 0
-    """Weights that a model must have to get context from other files: smaller ones complete worse with it."""
+    """How many weights a model must have to get context from other files: smaller ones complete worse with it."""
     after_files: tuple[str, ...] = ()
-    """What ends the context, if there is any."""
+    """The pieces that end the context, if there is any."""
     header: tuple[str, ...] = ()
-    """What describes the file being completed: {path}, or the comments {path_note} and {language_note}."""
+    """The description of the file being completed: {path}, or the comments {path_note} and {language_note}."""
     header_alone: bool = False
-    """Whether the header is also there where there is no context."""
+    """Whether the header is used even without context."""
     bos: str = ""
-    """A first token that the family's own code writes out; where empty, the tokenizer's habit is followed."""
+    """A first token that the family's own code adds explicitly; if empty, the tokenizer decides."""
     pad: str = ""
     """See Segment.pad; applies to the suffix."""
     stop: tuple[str, ...] = ()
     """Special tokens, besides the model's end tokens, that end a suggestion."""
     reserved: tuple[str, ...] = ()
-    """Other special tokens of the family's tokenizers, which must not be parsed out of somebody's code."""
+    """Other special tokens of the family's tokenizers, which must not be recognised in somebody's code."""
     requires: tuple[str, ...] = ()
-    """Special tokens, besides the markers of the layout, that distinguish the family from similar ones."""
+    """Special tokens, besides the layout's markers, that distinguish the family from similar ones."""
     named: str = ""
-    """A pattern that the names of the family's models match, ignoring case."""
+    """A pattern, ignoring case, that the names of the family's models match."""
     by_name: bool = False
-    """Whether the special tokens are another family's too, so that only the name tells."""
+    """Whether another family has the same special tokens, so that only the name distinguishes them."""
 
     @property
     def markers(self) -> tuple[str, ...]:
-        """The special tokens without which the family's prompt cannot be built."""
+        """The special tokens that are needed to build the family's prompt."""
         return tuple(piece for piece in self.layout if _is_marker(piece))
 
     @property
@@ -92,15 +91,15 @@ class Template:
 
     @property
     def takes_context(self) -> bool:
-        """Whether the prompt can have other files."""
+        """Whether the prompt can contain other files."""
         return bool(self.file)
 
     def context_helps(self, parameters: int) -> bool:
-        """Whether a model with this many weights (0: unknown) gets context from other files."""
+        """Whether a model with this many weights (0 if unknown) gets context from other files."""
         return self.takes_context and (not parameters or parameters >= self.context_from)
 
     def segments(self, prompt: FimPrompt) -> list[Segment]:
-        """The prompt as a sequence of special tokens and texts, in the order that the model reads them."""
+        """The prompt as a sequence of special tokens and texts, in the order in which the model reads them."""
         prompt = self._cut_before_cursor(prompt)
         found = [Segment("special", self.bos, "marker")] if self.bos else []
         for piece in self.layout:
@@ -113,9 +112,9 @@ class Template:
     def render(self, prompt: FimPrompt) -> str:
         """The prompt as one string, for servers that take only text and parse special tokens out of it.
 
-        Markers inside the user's text get a blank before their last character, so that the server's tokenizer
-        does not take them for its own: there is no escape for them, and a blank is the smallest visible
-        change. The first token (`bos`) is left out because such servers add their own. Nothing is trimmed.
+        Markers inside the user's text get a space before their last character, so that the server's tokenizer does
+        not take them for its own: they cannot be escaped, and a space is the smallest visible change. The first token
+        (`bos`) is left out because such servers add their own. Nothing is trimmed.
         """
         segments = self.segments(prompt)
         if self.bos:
@@ -139,7 +138,7 @@ class Template:
             yield from self._header(prompt)
 
     def _cut_before_cursor(self, prompt: FimPrompt) -> FimPrompt:
-        """The prompt with prefix and middle as the family's layout has them."""
+        """The prompt with its text before the cursor split into prefix and middle as the family's layout needs it."""
         prefix, middle = prompt.prefix, prompt.middle
         if not self.anchored:
             return replace(prompt, prefix=prefix + middle, middle="")

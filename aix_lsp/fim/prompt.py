@@ -15,11 +15,11 @@ class ContextFile:
 
 @dataclass(frozen=True, slots=True)
 class FimPrompt:
-    """Everything in the prompt, as text.
+    """All parts of a prompt, as text.
 
-    `prefix` ends at the anchor, and `middle` is the text between the anchor and the cursor. A model in SPM
-    order sees `prefix + middle` joined; a PSM model sees `middle` after its middle token, so that typing only
-    ever appends to the prompt. Without an anchor `middle` is empty.
+    `prefix` ends at the anchor, and `middle` is the text between the anchor and the cursor. In SPM order, a model sees
+    `prefix + middle` joined; in PSM order, it sees `middle` after its middle token, so that typing only ever appends
+    to the prompt. Without an anchor, `middle` is empty.
     """
 
     prefix: str

@@ -1,4 +1,4 @@
-"""Parts of a text as strings with "\\n" endings, read without unnecessary joining or copying."""
+"""Reads parts of a text as strings with "\\n" endings, without unnecessary joining or copying."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LineColumn = tuple[int, int]
 
 
 class Lines(Protocol):
-    """A text by lines, which keep their endings."""
+    """A text as lines, which keep their endings."""
 
     @property
     def line_count(self) -> int: ...
@@ -21,7 +21,7 @@ class Lines(Protocol):
 
 
 def normalise(string: str) -> str:
-    """`string` with all line endings as "\\n", which is what models were trained on."""
+    """`string` with all line endings as "\\n", which models were trained on."""
     if "\r" not in string:
         return string
     return string.replace("\r\n", "\n").replace("\r", "\n")
@@ -48,7 +48,7 @@ def read(text: Lines, start: LineColumn, stop: int, limit: int) -> str:
     parts: list[str] = []
     size = 0
     for part in _pieces(text, start, stop, 2 * limit + 2):
-        # A CRLF pair becomes one character: twice the limit before that is enough of any line.
+        # A CRLF pair becomes one character, so twice the limit before that is enough of any line.
         parts.append(normalise(part))
         size += len(parts[-1])
         if size >= limit:
@@ -71,7 +71,7 @@ def read_back(text: Lines, end: LineColumn, limit: int) -> str:
 
 
 def _pieces(text: Lines, start: LineColumn, stop: int, longest: int) -> Iterator[str]:
-    """Lines from `start` on, cut short: a line of many megabytes must not be copied for a few characters."""
+    """The lines from `start` on, cut short: a line of many megabytes must not be copied for a few characters."""
     yield text.line(start[0])[start[1] : start[1] + longest]
     for index in range(start[0] + 1, min(stop, text.line_count)):
         yield text.line(index)[:longest]

@@ -1,6 +1,6 @@
-"""The fill-in-the-middle formats of all model families, and which one a model uses. No tokenizer here.
+"""The fill-in-the-middle formats of all model families, and which of them a model uses. Uses no tokenizer.
 
-Sources and what was checked against a real tokenizer: docs/models.md. Families that were trained on both
+docs/models.md names the sources, and says what was checked against a real tokenizer. Families that were trained on both
 orders are written suffix first, because typing then only appends to the prompt.
 """
 
@@ -19,7 +19,7 @@ _ANGLES_PSM = ("<fim_prefix>", "{prefix}", "<fim_suffix>", "{suffix}", "<fim_mid
 _STARCODER_RESERVED = ("<|endoftext|>", "<fim_pad>", "<filename>", "<reponame>", "<gh_stars>")
 
 FAMILIES: tuple[Template, ...] = (
-    # What `python -m training` makes.
+    # The models that `python -m training` makes.
     Template(
         name="aix",
         order="spm",
@@ -148,7 +148,7 @@ FAMILIES: tuple[Template, ...] = (
         requires=("<file_sep>", "<repo_name>"),
         named=r"starcoder-?2",
     ),
-    # The next three share StarCoder's special tokens: only the name tells them apart.
+    # The next three share StarCoder's special tokens: only the name distinguishes them.
     Template(
         name="mellum",
         order="spm",
@@ -236,7 +236,7 @@ FAMILIES: tuple[Template, ...] = (
         reserved=("<|endoftext|>", "<|assistant|>", "<|system|>"),
         named=r"glm|codegeex",
     ),
-    # Qwen's markers and nothing else that tells the family: the order that such models share.
+    # Qwen's markers, and nothing else that identifies the family: the order that such models share.
     Template(
         name="generic",
         order="psm",
@@ -248,21 +248,20 @@ FAMILIES: tuple[Template, ...] = (
 
 
 def known() -> list[str]:
-    """The names that the setting `fimFamily` may have."""
+    """The values that the setting `fimFamily` may have."""
     return [template.name for template in FAMILIES]
 
 
 def takes_context(family: str) -> bool:
-    """Whether models of a family, by its name, can use context from other files."""
+    """Whether models of a family, given by name, can use context from other files."""
     return any(template.takes_context for template in FAMILIES if template.name == family)
 
 
 def detect(special_tokens: Collection[str], name: str = "", forced: str = "") -> Template | None:
-    """The format of a model with these special tokens, or None where it knows no fill-in-the-middle.
+    """The format of a model with these special tokens; None if it does not support fill-in-the-middle.
 
-    `special_tokens` may be empty where only the model's `name` is known, as with a remote server. `forced`
-    is the user's setting and wins; ValueError where it names no family, or one whose tokens the model
-    lacks.
+    `special_tokens` may be empty if only the model's `name` is known, as with a remote server. `forced` is the user's
+    setting and wins. Raises ValueError if it names no family, or one whose tokens the model lacks.
     """
     present = frozenset(special_tokens)
     if forced:

@@ -1,9 +1,9 @@
 """Chooses the part of a document that the model sees, so that typing only appends to the prompt.
 
-Pure: a window follows from the one before, the text and the cursor. The prefix's left edge moves in steps
-with hysteresis; the suffix is a frozen snapshot, replaced when it was edited or the cursor left its place,
-not when text was typed before it; the prefix ends at an anchor, and what was typed since is the head of the
-middle. Knows nothing of models, tokens or editors. Lengths are in characters (code points).
+Pure: a window depends on the previous one, the text and the cursor. The prefix's left edge moves in steps, with
+hysteresis. The suffix is a frozen snapshot, replaced when it was edited or the cursor has moved elsewhere, but not when
+text was typed before it. The prefix ends at an anchor, and the text typed since then begins the middle. Knows nothing
+of models, tokens or editors. Lengths are in characters (code points).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from aix_lsp.fim.reading import LineColumn, Lines, between, distance, read
 STEP_LINES = 32
 STEP_COLUMNS = 512
 _LINES_ABOVE = 8
-"""A new middle begins so many whole lines above the cursor's: models that read the prefix first complete better from a
-middle that is under way than from its first line (docs/quality.md, `benchmarks.prompts`)."""
+"""A new middle begins this many whole lines above the cursor's: models that read the prefix first continue a middle
+that has begun better than they begin one (docs/quality.md, `benchmarks.prompts`)."""
 _FULL = 0.75
-"""A new prefix takes this share of its budget, so that a while of typing fits before the edge moves again."""
+"""A new prefix takes this share of its budget, so that some typing fits before the edge moves again."""
 _KEEP_AT_LEAST = 0.25
-"""An edge nearer than this share of the budget is given up for a farther one, after a jump upwards."""
+"""If, after a jump upwards, the edge is nearer than this share of the budget, a farther one is chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class WindowLimits:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The part of a document around a cursor that a prompt is made of; all line endings are "\\n"."""
+    """The part of a document around a cursor that goes into a prompt; all line endings are "\\n"."""
 
     prefix: str
     middle: str
@@ -47,13 +47,13 @@ class Window:
     left: LineColumn
     """Where the prefix begins: line and column."""
     head: str
-    """The text at `left`, to notice that lines above it came or went."""
+    """The text at `left`, to notice that lines above it were added or removed."""
     line_count: int
     whole_suffix: bool
     """Whether the suffix reaches the document's end."""
 
     def moved_from(self, previous: Window | None) -> bool:
-        """Whether the model has to read the whole prompt again, not only what was appended since `previous`."""
+        """Whether the model must read the whole prompt again, not only what was appended since `previous`."""
         return previous is None or (self.head, self.suffix) != (previous.head, previous.suffix)
 
     def prompt(self, path: str = "", language: str = "", context: tuple[ContextFile, ...] = ()) -> FimPrompt:
@@ -62,7 +62,7 @@ class Window:
 
 
 def next_window(previous: Window | None, text: Lines, cursor: LineColumn, limits: WindowLimits) -> Window:
-    """The window at `cursor`, a valid place of `text`, moved from `previous` as little as may be."""
+    """The window at `cursor`, a valid position of `text`; it differs from `previous` as little as possible."""
     left = _left(previous, text, cursor, limits)
     before = between(text, left, cursor)
     after, whole = _after(text, cursor, limits)
@@ -86,7 +86,7 @@ def _left(previous: Window | None, text: Lines, cursor: LineColumn, limits: Wind
 
 
 def _found_again(previous: Window, text: Lines) -> LineColumn | None:
-    """The previous left edge, also where lines came or went above it."""
+    """The previous left edge, even if lines were added or removed above it; None if it is gone."""
     line, column = previous.left
     if previous.left == (0, 0):
         return previous.left
@@ -123,7 +123,7 @@ def _fresh_left(text: Lines, cursor: LineColumn, limits: WindowLimits) -> LineCo
 
 
 def _aligned(text: Lines, first: int, cursor: LineColumn, chars: int) -> LineColumn:
-    """The first line at or after `first` with a round number that leaves half of `chars` in the prefix."""
+    """The first line at or after `first` with a round number that leaves half of `chars` for the prefix."""
     for step in (STEP_LINES, STEP_LINES // 4):
         line = -(-first // step) * step
         if line <= cursor[0] and 2 * distance(text, (line, 0), cursor) >= chars:
@@ -139,7 +139,7 @@ def _round_up(column: int, step: int, most: int) -> int:
 
 
 def _after(text: Lines, cursor: LineColumn, limits: WindowLimits) -> tuple[str, bool]:
-    """The text right of the cursor up to a round line number, and whether that is all there is."""
+    """The text right of the cursor up to a round line number, and whether that is all of it."""
     stop = cursor[0] + 1 + limits.suffix_lines
     rounded = stop - stop % STEP_LINES
     if rounded > cursor[0] + 1 + limits.suffix_lines // 2:
@@ -150,11 +150,11 @@ def _after(text: Lines, cursor: LineColumn, limits: WindowLimits) -> tuple[str, 
 
 
 def _still_there(previous: Window, text: Lines, cursor: LineColumn) -> bool:
-    """Whether the frozen suffix is the text right of the cursor, but for closers just paired."""
+    """Whether the frozen suffix is still the text right of the cursor, except for closers just inserted."""
     frozen = previous.suffix
     if not frozen:
         return False
-    # A line and a few characters more than the frozen text, so that a document that grew is seen.
+    # A line and a few characters more than the frozen text, to notice that the document has grown.
     stop = cursor[0] + frozen.count("\n") + 2
     actual = read(text, cursor, stop, len(frozen) + 8)
     for form in (actual, *without_leading(actual)):
@@ -173,7 +173,7 @@ def _canonical(after: str) -> str:
 
 
 def _anchor(previous: Window | None, before: str, limits: WindowLimits) -> int:
-    """Where the middle begins in `before`: the previous anchor while it holds, else some lines above the cursor's."""
+    """Where the middle begins in `before`: the previous anchor while it is valid, or some lines above the cursor's."""
     if previous is not None and before.startswith(previous.prefix):
         typed = before[len(previous.prefix) :]
         if len(typed) <= limits.middle_chars and typed.count("\n") <= limits.middle_lines:

@@ -1,1 +1,1 @@
-"""The GGUF format: a file's header, tokenizer and configuration, and its tensors' values. Imports no torch."""
+"""Reads the GGUF format: a file's header, tokenizer and configuration, and its tensors' values. Imports no torch."""

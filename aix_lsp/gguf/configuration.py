@@ -1,4 +1,4 @@
-"""transformers' configuration of the model in a GGUF file, from its header."""
+"""Derives transformers' configuration of the model in a GGUF file from its header."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from aix_lsp.gguf.tokenizer import names
 
 _SAME = 0.15  # relative difference of two quantisations of one matrix
 
-# llama.cpp's architectures that run here, and transformers' names of them and of their classes.
+# llama.cpp's names of the architectures that run here, and transformers' names of them and of their classes.
 _ARCHITECTURES = {
     "llama": ("llama", "Llama"), "mistral": ("mistral", "Mistral"), "qwen2": ("qwen2", "Qwen2"),
     "qwen3": ("qwen3", "Qwen3"), "starcoder2": ("starcoder2", "Starcoder2"), "gemma": ("gemma", "Gemma"),
     "gemma2": ("gemma2", "Gemma2"), "gemma3": ("gemma3_text", "Gemma3"), "phi3": ("phi3", "Phi3"),
     "stablelm": ("stablelm", "StableLm"),
 }  # fmt: skip
-# transformers' names of a header's numbers: the same as its own table, which takes a second to import.
+# transformers' names of a header's values. Copied from its own table, which takes a second to import.
 _LLAMA = {
     "context_length": "max_position_embeddings", "block_count": "num_hidden_layers",
     "feed_forward_length": "intermediate_size", "embedding_length": "hidden_size",
@@ -42,7 +42,7 @@ GEMMA = {
 
 
 def configuration(header: Header) -> dict[str, Any]:
-    """transformers' configuration of the model. Raises GgufError where it cannot run here."""
+    """transformers' configuration of the model. Raises GgufError if the model cannot run here."""
     architecture = header.architecture
     if architecture not in _ARCHITECTURES:
         raise GgufError(f"its architecture ({architecture or 'unnamed'}) cannot be run here")
@@ -51,7 +51,7 @@ def configuration(header: Header) -> dict[str, Any]:
     about: dict[str, Any] = {}
     for key, place in _places(architecture).items():
         if place and (value := header.of_architecture(key)) is not None:
-            # A float32 of 1e-5 would be another number in float64.
+            # The float32 nearest to 1e-5 is another number in float64.
             about[place] = float(f"{value:.7g}") if isinstance(value, float) else value
     for key in ("block_count", "embedding_length", "attention.head_count"):
         if header.of_architecture(key) is None:
@@ -69,7 +69,7 @@ def configuration(header: Header) -> dict[str, Any]:
 
 
 def _places(architecture: str) -> Mapping[str, str | None]:
-    """The configuration's name of each key below the architecture's."""
+    """The configuration's name for each key below the architecture's."""
     if architecture in OWN:
         return OWN[architecture]
     from transformers.modeling_gguf_pytorch_utils import GGUF_TO_TRANSFORMERS_MAPPING
@@ -100,7 +100,7 @@ def _rows(header: Header) -> int:
 
 
 def _tied(header: Header) -> bool:
-    """Whether the head is the embeddings. A file may hold the same matrix twice, in two precisions."""
+    """Whether the output head is the embedding matrix. A file may contain it twice, in two precisions."""
     head, embeddings = header.tensors.get("output.weight"), header.tensors["token_embd.weight"]
     if head is None:
         return True

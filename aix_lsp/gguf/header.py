@@ -1,4 +1,4 @@
-"""The header of a GGUF file: metadata, and where each tensor is. Knows the format; knows no model and no torch.
+"""Reads the header of a GGUF file: metadata, and where each tensor is. Knows the format, but no models and no torch.
 
 The format is described at https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. The `gguf` package's own reader
 takes seconds for a vocabulary of 150,000 entries, since it makes an array of each string.
@@ -28,7 +28,7 @@ class GgufError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor as it lies in the file."""
+    """A tensor's description in the file."""
 
     name: str
     shape: tuple[int, ...]
@@ -41,7 +41,7 @@ class Tensor:
 
     @property
     def parameters(self) -> int:
-        """How many values it holds."""
+        """The number of its values."""
         return prod(self.shape)
 
 
@@ -59,12 +59,12 @@ class Header:
         return str(self.metadata.get("general.architecture", ""))
 
     def of_architecture(self, key: str) -> Any:
-        """The value of a key below the architecture's name, such as `block_count`; None where it is not there."""
+        """The value of a key below the architecture's name, such as `block_count`; None if it is missing."""
         return self.metadata.get(f"{self.architecture}.{key}")
 
 
 def is_gguf(file: Path) -> bool:
-    """Whether a file begins with GGUF's magic number, whatever its name: Ollama's files have no suffix."""
+    """Whether a file begins with GGUF's magic number, whatever its name is: Ollama's files have no suffix."""
     try:
         with file.open("rb") as stream:
             return stream.read(len(MAGIC)) == MAGIC
@@ -73,7 +73,7 @@ def is_gguf(file: Path) -> bool:
 
 
 def read_header(path: Path) -> Header:
-    """The header of a file whose tensors are all there. Raises GgufError, and OSError where it cannot be opened."""
+    """The header of a file whose tensors are complete. Raises GgufError, or OSError if it cannot be opened."""
     with path.open("rb") as file:
         try:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -84,7 +84,7 @@ def read_header(path: Path) -> Header:
 
 
 def type_name(kind: int) -> str:
-    """The name of a tensor's type; GgufError where this program doesn't know it."""
+    """The name of a tensor's type. Raises GgufError if this program doesn't know it."""
     from gguf import GGMLQuantizationType
 
     try:

@@ -1,4 +1,4 @@
-"""A GGUF file's tensors in float32."""
+"""Reads a GGUF file's tensors as float32."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CHUNK = 16_000_000  # values dequantised at a time
 
 
 def values_of(data: Any, tensor: Tensor, rows: slice | None = None) -> Any:
-    """The tensor in float32, or some of its rows. Raises GgufError."""
+    """The tensor, or some of its rows, in float32. Raises GgufError."""
     from gguf import GGMLQuantizationType
     from gguf.quants import dequantize
 
@@ -42,7 +42,7 @@ def _dequantised(dequantize: Any, stored: Any, kind: Any, tensor: Tensor) -> Any
 
 
 def check_type(header: Header, tensor: Tensor) -> None:
-    """Refuse what cannot be dequantised before anything is read at length."""
+    """Raise GgufError for a type that cannot be dequantised, before much is read."""
     data = np.memmap(header.path, np.uint8, mode="r")
     first = (
         Tensor(tensor.name, (1, tensor.shape[-1]), tensor.kind, tensor.start, 0) if tensor.shape else tensor

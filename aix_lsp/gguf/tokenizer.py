@@ -11,7 +11,7 @@ from aix_lsp.gguf.header import GgufError, Header
 
 _CONTROL, _USER_DEFINED = 3, 4
 
-# How a byte-level vocabulary cuts text before it merges bytes, by llama.cpp's names (`tokenizer.ggml.pre`).
+# How a byte-level tokenizer splits text before it merges bytes, by llama.cpp's names (`tokenizer.ggml.pre`).
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
@@ -28,13 +28,13 @@ _CUTS: dict[str, tuple[str, ...]] = {
     "deepseek-coder": _DEEPSEEK_CODER,
 }
 
-# Our own markers (`generic`), for a model that has such tokens by other names.
+# Our own markers (`generic`), for a model that has such tokens under other names.
 _MARKERS = {"fim_pre": "<|fim_prefix|>", "fim_suf": "<|fim_suffix|>", "fim_mid": "<|fim_middle|>"}
 _FORMER_KEYS = {"fim_pre": "prefix", "fim_suf": "suffix", "fim_mid": "middle"}
 
 
 def names(header: Header) -> list[str]:
-    """The vocabulary, in the order of ids. Raises GgufError where there is none."""
+    """The vocabulary, in the order of ids. Raises GgufError if there is none."""
     tokens = header.metadata.get("tokenizer.ggml.tokens")
     if not isinstance(tokens, list) or not tokens:
         raise GgufError("it contains no tokenizer")
@@ -42,7 +42,7 @@ def names(header: Header) -> list[str]:
 
 
 def special_names(header: Header) -> frozenset[str]:
-    """The tokens that identify a fill-in-the-middle family, including markers that only ids name."""
+    """The tokens that identify a fill-in-the-middle family, including markers that are given only by id."""
     kinds = header.metadata.get("tokenizer.ggml.token_type") or []
     found = {
         name for name, kind in zip(names(header), kinds, strict=False) if kind in {_CONTROL, _USER_DEFINED}
@@ -52,7 +52,7 @@ def special_names(header: Header) -> frozenset[str]:
 
 
 def write_tokenizer(header: Header, folder: Path) -> None:
-    """Write `tokenizer.json` and `tokenizer_config.json`. Raises GgufError where the tokenizer is not known here."""
+    """Write `tokenizer.json` and `tokenizer_config.json`. Raises GgufError for an unknown kind of tokenizer."""
     model = header.metadata.get("tokenizer.ggml.model")
     if model == "gpt2":
         tokenizer = _byte_level(header)
@@ -98,7 +98,7 @@ def _byte_level(header: Header) -> Any:
 
 
 def _sentencepiece(header: Header) -> Any:
-    """Pieces with scores, which transformers turns into merges."""
+    """A tokenizer of pieces with scores, which transformers turns into merges."""
     from transformers import LlamaTokenizer
     from transformers.tokenization_utils_base import generate_merges
 
@@ -131,8 +131,8 @@ def _add_special(tokenizer: Any, header: Header, every: list[str]) -> None:
 
 
 def _renamed(header: Header, every: list[str]) -> dict[str, str]:
-    """Markers that the file names by their ids alone, and what they are called here; empty where a family is known
-    by its own names.
+    """Markers that the file gives only by their ids, and their names here; empty if a family is known by its own
+    names.
     """
     if detect(every) is not None:
         return {}
