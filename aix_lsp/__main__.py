@@ -1,21 +1,21 @@
 """The program's entry point: `aix-lsp`, and `python -m aix_lsp`. Secures the module path before anything is imported.
 
 An editor starts its language servers in the project's folder, and `python -m` puts that folder before the standard
-library; `PYTHONPATH` may name it too. A `json.py` there must not run. So this module imports nothing but what the
-interpreter has loaded already: not even `__future__`, which is a file of the standard library.
+library; `PYTHONPATH` may name it, too. A `json.py` there must not run. So this module imports only what the
+interpreter has already loaded: not even `__future__`, which is a file of the standard library.
 """
 
 import os
-import sys  # both are loaded already
+import sys  # both are already loaded
 
 
 def close_module_path(path: list[str], environment: dict[str, str], *, safe: bool) -> list[str]:
-    """`sys.path` without what depends on where the program was started.
+    """`sys.path` without the entries that depend on where the program was started.
 
-    The entry that the interpreter has put first goes (unless it was told not to, `safe`), and so do relative
-    entries and those of `PYTHONPATH` at or below the current folder. What else `PYTHONPATH` names may
-    serve modules that are nowhere else, so it goes behind the standard library and the installed packages; the
-    same for the folder that this package lies in, where that is a checkout.
+    The entry that the interpreter has put first is removed (unless `safe` says that it has added none), and so are
+    relative entries and those of `PYTHONPATH` at or below the current folder. Other entries of `PYTHONPATH` may be
+    the only source of some modules, so they are moved to the end, after the standard library and the installed
+    packages; the same applies to this package's folder if it is a checkout.
     """
     try:
         here = os.getcwd()
@@ -36,19 +36,19 @@ def close_module_path(path: list[str], environment: dict[str, str], *, safe: boo
 
 
 def _within(path: str, folder: str) -> bool:
-    """Whether `path` is the folder or lies below it; links are followed."""
+    """Whether `path` is the folder or is below it; links are followed."""
     real, top = os.path.realpath(path), os.path.realpath(folder) if folder else ""
     return bool(top) and top != os.path.dirname(top) and (real == top or real.startswith(top + os.sep))
 
 
 def open_folder(arguments: list[str]) -> str | None:
-    """Where not to believe the environment: in the current folder (None), but of servers for others, which their
-    operator starts where their data lies, in none."""
+    """The folder into which environment variables must not point: the current one (None), or none ("") for servers for
+    others, which their operator starts in the folder with their data."""
     return "" if arguments[:1] in (["serve"], ["cluster"]) else None
 
 
 _TOLD = ("AIX_LSP_", "HF_", "HOME", "SSL_", "USERPROFILE", "XDG_")
-"""What the names begin with of variables whose loss a user may wonder about."""
+"""Prefixes of the variables whose removal a user should be told about."""
 
 
 def main() -> None:
@@ -69,8 +69,8 @@ def main() -> None:
 
 
 def _warn(text: str) -> None:
-    """Tell whoever reads the standard error stream, which an editor may have closed, and a program without a
-    console lacks."""
+    """Write to the standard error stream, which an editor may have closed, and which a program without a console
+    lacks."""
     try:
         if sys.stderr is not None:
             sys.stderr.write(text)

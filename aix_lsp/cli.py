@@ -1,4 +1,4 @@
-"""The command line: `aix-lsp` serves an editor, and its subcommands are loaded when they are called."""
+"""The command line: `aix-lsp` serves an editor; its subcommands are loaded when they are called."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SUBCOMMANDS = {
 
 
 class _LazyGroup(click.Group):
-    """A group that imports a command only to run it: the server must start at once."""
+    """A group that imports a command only when it runs, so that the server starts at once."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_SUBCOMMANDS)
@@ -48,7 +48,7 @@ class _LazyGroup(click.Group):
 
 
 def parse_assignments(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """`name=value` pairs as settings. Raises click.BadParameter naming what is wrong."""
+    """Parse `name=value` pairs as settings. Raises click.BadParameter, which says what is wrong."""
     if not pairs:
         return {}
     from aix_lsp.settings.validate import Misfit, parse, unknown
@@ -68,7 +68,7 @@ def parse_assignments(pairs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def placed(model: str) -> str:
-    """A model as given on a command line, where a folder may be relative to the current one."""
+    """A model as given on the command line, on which a folder may be relative to the current one."""
     from aix_lsp.paths import folder_named
 
     try:
@@ -131,7 +131,7 @@ def _serve(options: dict[str, Any]) -> None:
     if options["verbose"]:
         values["logLevel"] = "debug"
 
-    gc.disable()  # what is imported stays; looking through it again and again is a tenth of a start
+    gc.disable()  # imported objects stay; traversing them again and again takes a tenth of the start
     from aix_lsp import logs
     from aix_lsp.lsp.main import run
     from aix_lsp.lsp.options import LspOptions, is_loopback
@@ -155,7 +155,7 @@ def _serve(options: dict[str, Any]) -> None:
 
 
 def _leave_folder() -> None:
-    """Change to a private folder: the one that an editor starts us in is untrusted."""
+    """Change to a private folder: the one in which an editor starts us is untrusted."""
     from aix_lsp.paths import runtime_dir
 
     with suppress(OSError):
@@ -183,7 +183,7 @@ def _new_token() -> str:
 
 
 def main() -> NoReturn:
-    """The entry point: an interrupt or a closed pipe ends it without a traceback."""
+    """The entry point. An interrupt or a closed pipe ends it without a traceback."""
     try:
         sys.exit(cli.main(prog_name="aix-lsp", standalone_mode=False))
     except click.ClickException as error:
@@ -192,6 +192,6 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
     except BrokenPipeError:
-        # The reader is gone; Python would complain again when it flushes at exit.
+        # The reader is gone; without this, Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

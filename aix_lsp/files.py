@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 TIME_LIMIT_S = 5.0
-"""A file not read by then is on a file system that hangs, or is written faster than it is read."""
+"""A file that takes longer to read is on a file system that hangs, or is written faster than it is read."""
 
 _CHUNK = 1 << 20
 _FLAGS = (
@@ -35,20 +35,20 @@ _FLAGS = (
 
 
 class Unreadable(OSError):
-    """A path that is not read: no regular file, too large, too slow. The message says which, for the user."""
+    """A path is not read: it is not a regular file, too large, or too slow. The message tells the user which."""
 
 
 def read_bytes(path: Path | str, limit: int) -> bytes:
     """The content of a regular file of at most `limit` bytes; links are followed.
 
-    Raises Unreadable, or the OSError of the system (FileNotFoundError, PermissionError, …). May block for as long
-    as a file system that hangs does: call it elsewhere than on an event loop.
+    Raises Unreadable, or the system's OSError (FileNotFoundError, PermissionError, …). May block for as long as the
+    file system hangs, so it must not be called on an event loop.
     """
     deadline = time.monotonic() + TIME_LIMIT_S
     try:
         _check(os.stat(path), limit)  # noqa: PTH116 - before it is opened, which has effects on some devices
         descriptor = os.open(path, _FLAGS)
-    except ValueError as error:  # a zero byte in the name
+    except ValueError as error:  # a null byte in the name
         raise Unreadable(str(error)) from None
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         _check(os.fstat(descriptor), limit)
@@ -63,17 +63,17 @@ def read_bytes(path: Path | str, limit: int) -> bytes:
 
 
 def read_text(path: Path | str, limit: int, *, errors: str = "strict") -> str:
-    """A file's text (UTF-8, or UTF-16 with its byte-order mark) of at most `limit` bytes.
+    """A file's text (UTF-8, or UTF-16 with a byte-order mark) of at most `limit` bytes.
 
-    Raises as `read_bytes`, and UnicodeDecodeError where `errors` is "strict".
+    Raises the errors of `read_bytes`, and UnicodeDecodeError if `errors` is "strict".
     """
     return decoded(read_bytes(path, limit), errors)
 
 
 def decoded(data: bytes, errors: str = "strict") -> str:
-    """Text from bytes, without a byte-order mark: UTF-16 where that says so (as PowerShell's `>` writes), else UTF-8.
+    """Decode text, without its byte-order mark: UTF-16 if that says so (as PowerShell's `>` writes), otherwise UTF-8.
 
-    Raises UnicodeDecodeError where `errors` is "strict".
+    Raises UnicodeDecodeError if `errors` is "strict".
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", errors if errors in ("strict", "ignore") else "replace")
@@ -81,7 +81,7 @@ def decoded(data: bytes, errors: str = "strict") -> str:
 
 
 def read_json(path: Path | str, limit: int) -> Any:
-    """What a JSON file holds. Raises as `read_bytes`, and ValueError where it is no JSON or nests too deeply."""
+    """The content of a JSON file. Raises the errors of `read_bytes`, and ValueError if it is invalid or too deep."""
     try:
         return json.loads(read_text(path, limit))
     except RecursionError:
@@ -89,7 +89,7 @@ def read_json(path: Path | str, limit: int) -> Any:
 
 
 def is_regular(path: Path | str) -> bool:
-    """Whether a path leads to a regular file. Never raises."""
+    """Whether a path leads to a regular file; links are followed. Never raises."""
     try:
         return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - as above, for texts as well as paths
     except (OSError, ValueError):
@@ -97,9 +97,9 @@ def is_regular(path: Path | str) -> bool:
 
 
 def on_thread(work: Callable[..., Result], *arguments: Any) -> asyncio.Future[Result]:
-    """Run blocking work on a thread that keeps no process from ending, as those of `asyncio.to_thread` do.
+    """Run blocking work on a thread that does not keep the process from exiting, unlike those of `asyncio.to_thread`.
 
-    To be called, and awaited, on a running event loop; wrap it in `asyncio.timeout` where it may hang.
+    Must be called and awaited on a running event loop; wrap it in `asyncio.timeout` if the work may hang.
     """
     import asyncio
 
@@ -123,7 +123,7 @@ def on_thread(work: Callable[..., Result], *arguments: Any) -> asyncio.Future[Re
         try:
             loop.call_soon_threadsafe(settle, result, failure)
         except RuntimeError:
-            pass  # the loop has ended meanwhile
+            pass  # the loop has been closed meanwhile
 
     threading.Thread(target=run, name="reading", daemon=True).start()
     return future

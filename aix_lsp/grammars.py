@@ -1,4 +1,4 @@
-"""Tree-sitter's grammars by LSP language id, each imported when a file of its language is first parsed."""
+"""Loads tree-sitter's grammars by LSP language id, each when a file of its language is first parsed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tree_sitter import Language, Query, Tree
 
 TIME_LIMIT_S = 2.0
-"""Of processor time, for a file: a hundred times what code takes."""
+"""Processor time for one file: a hundred times what code takes."""
 _PIECE = 4096
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @cache
 def grammar(language: str) -> Language | None:
-    """The grammar of a language; None where there is none, or it cannot be loaded here."""
+    """The grammar of a language; None if there is none, or it cannot be loaded here."""
     package, _, variant = language_of(language).grammar.partition(".")
     if not package:
         return None
@@ -37,10 +37,10 @@ def grammar(language: str) -> Language | None:
 
 
 def parse(text: bytes, language: str, time_limit_s: float = TIME_LIMIT_S) -> Tree | None:
-    """The syntax tree of a UTF-8 text; None for a language without a grammar, and where it takes too long.
+    """The syntax tree of a UTF-8 text; None for a language without a grammar, or if parsing takes too long.
 
-    Grammars take time in squares of some texts (256 KB of quotation marks: minutes). The parser has no time limit of
-    its own, but asks for its text piece by piece, and is told that there is no more.
+    With some texts, grammars take quadratic time (256 KB of quotation marks: minutes). The parser has no time limit
+    of its own, but asks for the text piece by piece; when time is up, it is told that there is no more.
     """
     found = grammar(language)
     if found is None:
@@ -61,7 +61,7 @@ def parse(text: bytes, language: str, time_limit_s: float = TIME_LIMIT_S) -> Tre
 
 @cache
 def query(language: str, pattern: str) -> Query | None:
-    """A tree-sitter query for a language with a grammar."""
+    """A compiled tree-sitter query for a language that has a grammar."""
     found = grammar(language)
     if found is None:
         return None

@@ -12,12 +12,12 @@ Block = Literal["brace", "colon", "end"]
 Trait = Literal[
     "no-apostrophe", "backtick", "triple", "slashes", "prose", "c-like", "script", "indexed", "sentences"
 ]
-"""`no-apostrophe`: a single quote opens no string (it is a lifetime, a prime or a quoted symbol). `backtick`: one
-opens a string. `triple`: three quotes open a string of several lines. `slashes`: regular expressions stand between
-slashes. `c-like`, `script`: code of languages with the same trait can use each other's names. `indexed`: such files
-are searched for context. `sentences`: text for people stands outside comments and strings."""
+"""`no-apostrophe`: a single quote opens no string (it is a lifetime, a prime or a quoted symbol). `backtick`: one opens
+a string. `triple`: three quotes open a string of several lines. `slashes`: slashes enclose regular expressions.
+`c-like`, `script`: code of languages with the same trait can use each other's names. `indexed`: files of the language
+are searched for context. `sentences`: prose occurs outside comments and strings."""
 
-# id | comment | files | block and traits | tree-sitter grammar | name, where it is not the id with a capital
+# id | comment | files | block and traits | tree-sitter grammar | name, unless it is the capitalised id
 _TABLE = """
 ada              | --       |                | end
 agda             | --
@@ -115,29 +115,29 @@ zig              | //       | .zig           | indexed
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """How a language is written, roughly; right for the common ones and harmless for others."""
+    """Roughly how a language is written; correct for common languages and harmless for others."""
 
     id: str
     """The LSP language id."""
     comment: tuple[str, str] = ("", "")
-    """The markers before and after a comment; empty where unknown, or where none is needed after it."""
+    """The markers before and after a comment; each is empty if unknown, the second also if none is needed."""
     files: tuple[str, ...] = ()
-    """Suffixes with their dot, and whole names of files."""
+    """Suffixes (with their dot) and whole names of files."""
     block: Block = "brace"
     traits: frozenset[Trait] = frozenset()
     grammar: str = ""
-    """The package under `tree_sitter_`, and behind a dot the grammar in it; empty where there is none."""
+    """The package without its prefix `tree_sitter_`, and after a dot, the grammar in it; empty if there is none."""
     name: str = ""
-    """In prose."""
+    """The name used in prose."""
 
     @property
     def line_comment(self) -> str:
-        """What opens a comment that ends with its line; empty where there is none."""
+        """The marker of a comment that ends with its line; empty if there is none."""
         return "" if self.comment[1] else self.comment[0]
 
     @property
     def block_comments(self) -> bool:
-        """Whether comments stand between `/*` and `*/`."""
+        """Whether `/*` and `*/` enclose comments."""
         return self.comment[0] in ("//", "/*", "") and not self.prose
 
     @property
@@ -159,7 +159,7 @@ class Language:
         return "prose" in self.traits
 
     def comment_line(self, text: str) -> str:
-        """`text` as a comment with its line ending; empty where the language's comments are not known."""
+        """`text` as a comment with a line ending; empty if the language's comments are not known."""
         start, end = self.comment
         return f"{start} {text}{f' {end}' if end else ''}\n" if start else ""
 
@@ -184,12 +184,12 @@ INDEXED_SUFFIXES = tuple(
 
 @cache
 def language_of(language_id: str) -> Language:
-    """What is known of an LSP language id; a brace language with both quotes where nothing is."""
+    """The language of an LSP id; for an unknown id, a brace language with both quotes."""
     return LANGUAGES.get(language_id) or Language(language_id, name=language_id.capitalize())
 
 
 def language_of_file(path: str | PurePath) -> str:
-    """The LSP language id that editors give to a file, by its name; empty where that is not known."""
+    """The LSP language id that editors give to a file with this name; empty if unknown."""
     pure = PurePath(path)
     found = _BY_FILE.get(pure.name) or _BY_FILE.get(pure.suffix.lower())
     return found.id if found is not None else ""

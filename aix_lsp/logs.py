@@ -1,4 +1,4 @@
-"""Sends log lines to standard error or a file of bounded size. Standard output belongs to protocols."""
+"""Sends log lines to standard error or to a file of bounded size. Standard output is reserved for protocols."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _KEPT = 2
 
 
 def configure(level: str = "info", file: Path | None = None) -> None:
-    """Log to `file`, kept under 15 MiB with its predecessors, or to standard error.
+    """Log to `file`, which stays below 15 MiB together with its predecessors, or to standard error.
 
-    A file that cannot be written is reported on standard error, which is then used.
+    If the file cannot be written, that is reported on standard error, which is then used instead.
     """
     handler, problem = _handler(file)
     handler.setFormatter(logging.Formatter(_FORMAT))
@@ -31,7 +31,7 @@ def configure(level: str = "info", file: Path | None = None) -> None:
 
 
 def add_errors_on_stderr() -> None:
-    """Say errors on standard error too, each as one plain line: for whoever has started us."""
+    """Also write errors to standard error, each as one plain line, for whoever has started us."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(logging.ERROR)
     handler.addFilter(lambda record: not record.exc_info)
@@ -39,9 +39,9 @@ def add_errors_on_stderr() -> None:
 
 
 def set_level(level: str) -> None:
-    """Hold back what is less than `level` ("debug", "info", "warning" or "error")."""
+    """Suppress messages below `level` ("debug", "info", "warning" or "error")."""
     logging.getLogger().setLevel(level.upper())
-    # These tell of every byte and every step, which no user of ours has asked for.
+    # These log every byte and every step, which no user of ours has asked for.
     for noisy in ("asyncio", "aiohttp", "pygls", "httpx", "urllib3", "filelock"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
 

@@ -41,7 +41,7 @@ class _Seen:
 
 
 def on_battery() -> bool:
-    """Whether there is a battery and nothing charges it, as of the last half minute. False where that is unknown."""
+    """Whether there is a battery that is not being charged, as of the last half minute. False if unknown."""
     now = time.monotonic()
     if now - _Seen.at >= _LOOK_EVERY_S:
         _Seen.at, _Seen.battery = now, _look()
@@ -53,6 +53,6 @@ def _look() -> bool:
 
     try:
         battery = psutil.sensors_battery()
-    except (AttributeError, OSError, RuntimeError, NotImplementedError):  # not on every system
+    except (AttributeError, OSError, RuntimeError, NotImplementedError):  # not available on every system
         return False
     return battery is not None and battery.power_plugged is False

@@ -1,6 +1,6 @@
-"""The places of the program's files: sockets, caches, logs, settings, state. Knows nothing of their content.
+"""Knows where the program's files are: sockets, caches, logs, settings, state. Knows nothing of their content.
 
-`AIX_LSP_HOME` moves all of them, so that tests and several versions live side by side.
+`AIX_LSP_HOME` moves all of them, so that tests and several versions can coexist.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from pathlib import Path
 
 _APP = "aix-lsp"
 
-# sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, with the closing zero.
+# sockaddr_un.sun_path has 108 bytes on Linux and 104 on macOS, including the terminating null.
 _SOCKET_PATH_LIMIT = 100
 
 _UNWRITABLE = "{} cannot be used ({}); set AIX_LSP_HOME to a folder that you can write."
 
 
 class UnsafeDirectory(OSError):
-    """The directory for sockets belongs to somebody else, so that it cannot be trusted."""
+    """The directory for sockets belongs to somebody else, so it cannot be trusted."""
 
 
 class UnwritableDirectory(OSError):
-    """A directory of the program's cannot be made or written."""
+    """One of the program's directories cannot be created or written."""
 
 
 def home() -> Path | None:
-    """The folder that AIX_LSP_HOME names, or None where it is not set.
+    """The folder that AIX_LSP_HOME names, or None if it is not set.
 
-    A relative one counts from the user's own folder: from the current one it would be in whatever is open.
+    A relative one is relative to the user's home folder: the current one may be any project that is open.
     """
     value = os.environ.get("AIX_LSP_HOME", "")
     return Path.home() / Path(value).expanduser() if value else None
 
 
 def folder_named(value: str, base: Path | None = None) -> Path | None:
-    """The folder that a setting or flag names; None for what is no folder, such as a model's id on the hub.
+    """The folder that a setting or flag names; None for other values, such as a model's id on the hub.
 
-    A folder is absolute, or begins with `~` or `.` and counts from `base`, the folder of the file that names
-    it. So `acme/coder` is never a folder: whoever wrote the project that is open could have made it.
-    Raises ValueError, saying what it must be, where a relative folder is named and there is no `base`.
+    A folder is absolute, or begins with `~`, or begins with `.` and is relative to `base`, the folder of the file that
+    names it. So `acme/coder` is never a folder: the author of the project that is open could have created it. Raises
+    ValueError, which says what the value must be, for a relative folder without `base`.
     """
     if value.startswith("~"):
         try:
@@ -63,7 +63,7 @@ def folder_named(value: str, base: Path | None = None) -> Path | None:
 
 
 def config_dir() -> Path:
-    """Where `config.toml` is looked for. It is not created."""
+    """The folder of `config.toml`. It is not created."""
     base = home()
     if base is not None:
         return base / "config"
@@ -73,7 +73,7 @@ def config_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """Files that can be made again; created where missing."""
+    """The folder for files that can be recreated; created if missing."""
     base = home()
     if base is not None:
         return _private(base / "cache")
@@ -83,7 +83,7 @@ def cache_dir() -> Path:
 
 
 def state_dir() -> Path:
-    """What outlives a session, such as statistics; created where missing."""
+    """The folder for data that outlive a session, such as statistics; created if missing."""
     base = home()
     if base is not None:
         return _private(base / "state")
@@ -93,7 +93,7 @@ def state_dir() -> Path:
 
 
 def log_dir() -> Path:
-    """Log files; created where missing."""
+    """The folder for log files; created if missing."""
     base = home()
     if base is not None:
         return _private(base / "log")
@@ -103,9 +103,9 @@ def log_dir() -> Path:
 
 
 def runtime_dir() -> Path:
-    """Sockets, locks and tokens of running processes: mode 0700, and owned by this user.
+    """The folder for sockets, locks and tokens of running processes: mode 0700, and owned by this user.
 
-    Raises UnsafeDirectory where another user has taken the directory's place.
+    Raises UnsafeDirectory if the directory in its place belongs to another user.
     """
     base = home()
     if base is not None:
@@ -117,8 +117,8 @@ def runtime_dir() -> Path:
 def socket_path(name: str) -> Path:
     """A path for a Unix socket called `name`, short enough for the operating system.
 
-    It lies in `runtime_dir()`; where that is too deep, in a per-user folder under the system's temporary
-    one, with a digest of the deep folder in its name so that two homes never share a socket.
+    It is in `runtime_dir()`; if that path is too long, it is in a per-user folder under the system's temporary one,
+    with a digest of the original folder in its name, so that two homes never share a socket.
     """
     wanted = runtime_dir() / name
     if len(os.fsencode(wanted)) <= _SOCKET_PATH_LIMIT:
@@ -128,7 +128,7 @@ def socket_path(name: str) -> Path:
 
 
 def _session_runtime_dir() -> Path | None:
-    """The folder that the login session gives for sockets, where there is one that is ours."""
+    """The login session's folder for sockets, if there is one and it is ours."""
     if sys.platform == "win32":
         from platformdirs import user_runtime_path
 
@@ -142,7 +142,7 @@ def _temporary_runtime_dir() -> Path:
         return _private(Path(tempfile.gettempdir()) / _APP)
     name = f"{_APP}-{os.getuid()}"
     preferred = Path(tempfile.gettempdir())
-    # TMPDIR may be as deep as anything else; /tmp is short on every Unix.
+    # TMPDIR may be a long path, too; /tmp is short on every Unix.
     short = len(os.fsencode(preferred / name)) <= _SOCKET_PATH_LIMIT - 50
     return _private((preferred if short else Path("/tmp")) / name)
 
@@ -156,7 +156,7 @@ def _private(path: Path) -> Path:
         raise UnwritableDirectory(_UNWRITABLE.format(path, "it is not writable"))
     if sys.platform == "win32":
         return path
-    # A link of another user's may lead to a folder of ours today and to his own tomorrow; root needs no trick.
+    # Another user's link may lead to our folder today and to theirs tomorrow; root needs no such trick.
     if path.lstat().st_uid not in (0, os.getuid()) or not _is_ours(path):
         raise UnsafeDirectory(f"{path} belongs to another user; set AIX_LSP_HOME to a folder of your own.")
     mode = stat.S_IMODE(path.stat().st_mode)
@@ -168,7 +168,7 @@ def _private(path: Path) -> Path:
 
 
 def _remove_planted(folder: Path) -> None:
-    """Delete what other users put into a folder that they could write: a token that they know, a database, a link."""
+    """Delete what other users have put into a folder that they could write: a token they know, a database, a link."""
     for place, folders, names in os.walk(folder, topdown=False):
         for name in (*names, *folders):
             entry = Path(place, name)
@@ -181,9 +181,9 @@ def _remove_planted(folder: Path) -> None:
 
 
 def is_anyones(file: Path) -> str:
-    """Why a file may say what another user of this machine wants, and what mends it; empty where it is safe or missing.
+    """Why another user of this machine may control a file's content, and how to fix it; empty if it is safe or missing.
 
-    Root may use files of others, as in containers with mounted folders.
+    Root may use other users' files, as in containers with mounted folders.
     """
     if sys.platform == "win32":
         return ""

@@ -1,7 +1,7 @@
-"""The one place that starts child processes, none of which runs, finds or inherits anything from the open folder.
+"""The one place that starts child processes, none of which runs, finds or inherits anything from the open project.
 
-A child's interpreter is told not to look for modules where it is started (`-P`), works in a private folder, and
-inherits no variable by which an interpreter is given code.
+A child's interpreter is told not to look for modules where it is started (`-P`), runs in a private folder, and
+inherits no variable that can make an interpreter run code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
 ROOT = Path(aix_lsp.__file__).resolve().parent.parent
-"""The folder that children find this very package in, installed or not."""
+"""The folder in which children find this very package, installed or not."""
 
 _KEPT = frozenset(
     {
@@ -37,11 +37,11 @@ _KEPT = frozenset(
     }
 )
 """The interpreter's variables that cannot lead to code. `PYTHONWARNINGS` imports modules, `PYTHONPYCACHEPREFIX` says
-where compiled ones lie, and so on: what is not named here is not handed on."""
+where compiled ones are, and so on: variables not listed here are not passed on."""
 
 _FOLDERS = frozenset({"PYTHONHOME", "PYTHONUSERBASE"})
-"""Without these an interpreter that needs them does not start; they are handed on where they lie elsewhere than
-in the current folder."""
+"""An interpreter that needs these does not start without them, so they are passed on unless they point into the current
+folder."""
 
 _LISTS = frozenset(
     (
@@ -54,7 +54,7 @@ _LISTS = frozenset(
         "DYLD_FRAMEWORK_PATH",
     )
 )
-"""Lists of folders and libraries, from which entries are taken that are relative or in the current folder."""
+"""Lists of folders and libraries, from which entries are removed that are relative or in the current folder."""
 _FILES = frozenset(
     (
         "TMPDIR",
@@ -68,21 +68,21 @@ _FILES = frozenset(
         "CXX",
     )
 )
-"""Files and folders that would be looked for in the current folder where they are relative."""
+"""Files and folders that would be looked for in the current folder if they were relative."""
 _LONGEST_VALUE = 4096
-"""Characters of what may be a file's path."""
+"""Characters; a longer value is not a file's path."""
 _WHERE_WE_ARE = frozenset(("PWD", "OLDPWD"))
 _HOMES = ("USERPROFILE", "HOME") if sys.platform == "win32" else ("HOME", "USERPROFILE")
-"""Where a program finds the user's own folder, the one that counts first."""
+"""The variables in which programs look for the user's home folder, in order of precedence."""
 _QUIET: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-# Windows' way of keeping a process alive when its starter, the terminal or the editor goes.
+# On Windows, these keep a process alive when the terminal or editor that started it ends.
 _DETACHED: int = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(
     subprocess, "CREATE_NEW_PROCESS_GROUP", 0
 )
 
 
 def environment(inherited: Mapping[str, str] | None = None, here: str | None = None) -> dict[str, str]:
-    """The environment of a child process; `inherited` is ours, `here` the current folder, where not given."""
+    """The environment of a child process. `inherited` is by default ours, `here` the current folder."""
     inherited = os.environ if inherited is None else inherited
     here = _current_folder() if here is None else here
     home = _home_of_account() or next((inherited[name] for name in _HOMES if inherited.get(name)), "")
@@ -95,12 +95,12 @@ def environment(inherited: Mapping[str, str] | None = None, here: str | None = N
     found |= {name: home for name in _HOMES if name in inherited and name not in found}
     found |= {"PYTHONPATH": _module_path(inherited.get("PYTHONPATH", ""), here), "PYTHONSAFEPATH": "1"}
     if sys.platform == "win32":
-        found["NoDefaultCurrentDirectoryInExePath"] = "1"  # else programs are looked for in the folder first
+        found["NoDefaultCurrentDirectoryInExePath"] = "1"  # otherwise it comes before the PATH
     return {name: value for name, value in found.items() if value or name not in _LISTS - {"PATH"}}
 
 
 def _for_child() -> dict[str, str]:
-    """The environment of a child, without what only this process needs."""
+    """The environment of a child, without the variables that only this process needs."""
     return {name: value for name, value in environment().items() if name != "AIX_LSP_TOKEN"}
 
 
@@ -110,10 +110,10 @@ def python(module: str, *arguments: str) -> list[str]:
 
 
 def start(module: str, *arguments: str, detached: bool = False, **pipes: Any) -> subprocess.Popen[Any]:
-    """Start one of our modules in a process of its own. Blocks for some milliseconds.
+    """Start one of our modules in a new process. Blocks for some milliseconds.
 
-    `detached` lets it outlive this process, its terminal and its editor. Raises OSError where a process, or the
-    private folder that it works in, cannot be had.
+    With `detached`, it outlives this process, its terminal and its editor. Raises OSError if the process, or the
+    private folder that it runs in, cannot be created.
     """
     return subprocess.Popen(
         python(module, *arguments),
@@ -127,7 +127,7 @@ def start(module: str, *arguments: str, detached: bool = False, **pipes: Any) ->
 async def start_async(module: str, *arguments: str, limit: int) -> Process:
     """Start one of our modules with pipes that the event loop reads, in lines of at most `limit` bytes.
 
-    Raises OSError as `start` does.
+    Raises OSError for the same reasons as `start`.
     """
     import asyncio  # not needed by commands, which import this module too
 
@@ -144,7 +144,7 @@ async def start_async(module: str, *arguments: str, limit: int) -> Process:
 
 
 def run_code(code: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
-    """Run some lines of Python and wait for them. Raises subprocess.TimeoutExpired, OSError."""
+    """Run some lines of Python and wait until they end. Raises subprocess.TimeoutExpired or OSError."""
     return subprocess.run(
         [sys.executable, "-P", "-c", code],
         cwd=paths.runtime_dir(),
@@ -159,7 +159,7 @@ def run_code(code: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
 
 def _harmless(name: str, value: str, here: str) -> bool:
     if name.startswith("XDG_") and not name.endswith("_DIRS"):
-        # The specification has relative ones ignored; platformdirs would find settings in the open folder.
+        # By the specification, relative ones are ignored; platformdirs would find settings in the open project.
         return not name.endswith(("_HOME", "_DIR")) or Path(value).is_absolute()
     if not name.upper().startswith("PYTHON"):
         return True
@@ -167,7 +167,7 @@ def _harmless(name: str, value: str, here: str) -> bool:
 
 
 def _module_path(inherited: str, here: str) -> str:
-    """The package's own folder, and folders of installed packages that we may have been started with."""
+    """The package's own folder, and folders of installed packages with which we may have been started."""
     installed = [
         entry
         for entry in inherited.split(os.pathsep)
@@ -177,18 +177,18 @@ def _module_path(inherited: str, here: str) -> str:
 
 
 def _elsewhere(folder: str, here: str) -> bool:
-    """Whether a folder means the same one everywhere, and is not in the current one."""
+    """Whether a folder's path is absolute, and not inside the current folder."""
     return Path(folder).is_absolute() and not (here and Path(os.path.realpath(folder)).is_relative_to(here))
 
 
 def _elsewhere_only(value: str, project: str) -> str:
-    """A list of folders without those in the project, and those that mean another one in each place (`.`)."""
+    """A list of folders without those in the project and without relative ones."""
     return os.pathsep.join(entry for entry in value.split(os.pathsep) if _elsewhere(entry, project))
 
 
 def _leads_into(name: str, value: str, project: str) -> bool:
-    """Whether a variable names something in the project, as its author would have it: our folders, the temporary one,
-    authorities for TLS, git's settings, compilers, the home folder, anything."""
+    """Whether a variable names something in the project, where its author could control it: our folders, the temporary
+    one, TLS authorities, git's settings, compilers, the home folder, anything."""
     if name in _WHERE_WE_ARE:
         return False
     if name in _FILES and os.sep in value and not Path(value).is_absolute():
@@ -199,7 +199,7 @@ def _leads_into(name: str, value: str, project: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _home_of_account() -> str:
-    """The user's own folder as the system's list of users has it, whatever the environment says; "" if unknown."""
+    """The home folder in the system's list of users, whatever the environment says; "" if unknown."""
     try:
         import pwd
     except ImportError:
@@ -207,7 +207,7 @@ def _home_of_account() -> str:
     try:
         return pwd.getpwuid(os.getuid()).pw_dir
     except KeyError:
-        return ""  # a container that runs as a number
+        return ""  # a container whose user has no name
 
 
 def _current_folder() -> str:

@@ -1,6 +1,6 @@
-"""Finds the workspace folder that a path lies in, however the two are spelt: through links, or in another case.
+"""Finds the workspace folder that contains a path, however the two are spelt: through links, or in another case.
 
-The one place that compares folders with paths, so that settings, privacy and context cannot disagree. Reads no file.
+The one place that compares folders with paths, so that settings, privacy and context cannot disagree. Reads no files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cachetools import TTLCache
 
 _REMEMBERED_S = 5.0
 ON_THE_LOOP_S = 1.0
-"""How long a finder that is asked on an event loop may wait for a file system."""
+"""How long a finder that is called on an event loop may wait for a file system."""
 
 Found = tuple[Path, Path] | None
 
@@ -25,7 +25,7 @@ class RootFinder:
     """Finds the innermost folder around a path. Answers are remembered for some seconds, by the path's folder."""
 
     def __init__(self, patience_s: float | None = None, *, follow: bool = True) -> None:
-        """`patience_s`: how long an answer may take; after that, only how paths are spelt counts. None: for ever.
+        """`patience_s`: how long an answer may take; after that, only the spelling of paths counts. None: forever.
 
         `follow`: whether a folder that is a link into one of the roots counts as inside.
         """
@@ -37,7 +37,7 @@ class RootFinder:
         )
 
     def find(self, path: Path, roots: Sequence[Path]) -> Found:
-        """The innermost of `roots` that a path lies in, or is, and the path below it; None where it is in none."""
+        """The innermost of `roots` that contains or is the path, and the path relative to it; None if there is none."""
         if path in roots:
             return path, Path()
         key = (path.parent, tuple(roots))
@@ -73,7 +73,7 @@ def _innermost(found: Iterator[tuple[Path, Path]]) -> Found:
 
 
 def _roots_of(folder: Path, roots: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """The roots that a folder lies in, each with the folder's path below it."""
+    """The roots that contain a folder, each with the folder's path relative to it."""
     for root in roots:
         if folder.is_relative_to(root):
             yield root, folder.relative_to(root)
@@ -86,7 +86,7 @@ def _roots_of(folder: Path, roots: Sequence[Path]) -> Iterator[tuple[Path, Path]
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """What is the same however a folder is spelt: by links, by case, by composed letters."""
+    """A folder's identity, which is the same however it is spelt: through links, in another case, decomposed."""
     try:
         info = folder.stat()
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""Counts of suggestions shown and accepted, kept on this machine by day and language. Numbers only, no text or names.
+"""Keeps counts of suggestions shown and accepted, by day and language. Only numbers, no text or names.
 
-Several servers write at the same time: each adds what it has counted since it last did. Nothing of this ever
-leaves the machine.
+Several servers may write at the same time: each adds what it has counted since it last wrote. None of this ever leaves
+the machine.
 """
 
 from __future__ import annotations
@@ -39,34 +39,34 @@ COUNTS: Final = {
     "checked_characters": "accepted characters that were checked later",
     "retained_characters": "of these, characters still there",
 }
-"""What is counted, by the name it is counted under."""
+"""What is counted under each name."""
 
 LANGUAGE_ID: Final = re.compile(r"[a-z][a-z0-9+#._-]{0,39}", re.IGNORECASE)
-"""Language ids that are counted apart: what editors name languages, not whatever a client may send."""
+"""Language ids that are counted separately: those of the form that editors use, not anything a client may send."""
 
 EDGES_MS: Final = (5, 20, 50, 100, 200, 400, 750, 1500, 5000)
-"""Upper edges of the ranges in which times to the first text are counted; slower ones under "slow"."""
+"""Upper edges of the ranges in which times to first text are counted; slower ones count as "slow"."""
 
 _LARGEST = 16 << 20
 _DAYS_KEPT = 365
 _LOCK_S = 5.0
 _MOST = 1e15
-"""A count above it, or one that is not a number (Python's JSON allows infinity), is treated as damage."""
+"""A count above this, or one that is not finite (Python's JSON allows infinity), means that the file is damaged."""
 
 
 def latency_name(milliseconds: float) -> str:
-    """The name under which one time to the first text is counted."""
+    """The name under which a time to first text is counted."""
     edge = next((edge for edge in EDGES_MS if milliseconds <= edge), None)
     return "first_text_slow" if edge is None else f"first_text_{edge}"
 
 
 def name_in(language: str, name: str) -> str | None:
-    """The name under which something is counted for one language; None for what is no language's id."""
+    """The name under which something is counted for one language; None if `language` is not a valid id."""
     return f"{language.lower()}:{name}" if LANGUAGE_ID.fullmatch(language) else None
 
 
 def by_language(counts: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """The counts of each language, by its id; the one with most requests first."""
+    """The counts of each language, by its id; the language with the most requests comes first."""
     found: dict[str, dict[str, float]] = {}
     for key, count in counts.items():
         language, colon, name = key.partition(":")
@@ -76,7 +76,7 @@ def by_language(counts: Mapping[str, float]) -> dict[str, dict[str, float]]:
 
 
 def file() -> Path:
-    """Where the counts are kept."""
+    """The file with the counts."""
     return state_dir() / "statistics.json"
 
 
@@ -110,7 +110,7 @@ def read() -> dict[str, dict[str, float]]:
 
 
 def total(days: int | None = None) -> dict[str, float]:
-    """The counts of the last `days` days together, today among them; of all where None."""
+    """The sums over the last `days` days, including today; over all days if None."""
     first = "" if days is None else (date.today() - timedelta(days=days - 1)).isoformat()
     found: dict[str, float] = {}
     for day, counts in read().items():
@@ -121,9 +121,9 @@ def total(days: int | None = None) -> dict[str, float]:
 
 
 def quantile(counts: Mapping[str, float], share: float) -> float | None:
-    """The time to the first text (ms) that `share` of the requests stayed below, to the edge of its range.
+    """The time to first text (ms) that `share` of the requests stayed below, rounded up to the edge of its range.
 
-    None where nothing was counted, infinite where it is slower than the last edge.
+    None if nothing was counted, infinite if it is above the last edge.
     """
     ranges = [(float(edge), counts.get(f"first_text_{edge}", 0)) for edge in EDGES_MS]
     ranges.append((float("inf"), counts.get("first_text_slow", 0)))
@@ -138,7 +138,7 @@ def quantile(counts: Mapping[str, float], share: float) -> float | None:
 
 
 def clear() -> None:
-    """Forget everything."""
+    """Delete all counts."""
     file().unlink(missing_ok=True)
 
 

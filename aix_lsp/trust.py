@@ -1,7 +1,7 @@
-"""Decides who may set what, for each source of settings and each option.
+"""Decides which source of settings may set which option, and how.
 
-A source that is trusted less can only narrow what those before it gave: exclude more, switch off, lower. Nothing that
-a project's author wrote has anything run, contacted, or sent that the user would not have.
+A less trusted source can only narrow what the sources before it have set: exclude more, switch off, lower. Nothing that
+a project's author has written can make the program run, contact or send anything against the user's wishes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 
 class SettingsSource(StrEnum):
-    """Where a setting comes from, later ones winning. The values are what messages call them."""
+    """Where a setting comes from; later sources win. The values are the names used in messages."""
 
     DEFAULTS = "the defaults"
     USER = "your own file"
@@ -26,9 +26,9 @@ class Trust(IntEnum):
     """How far a source is trusted."""
 
     NARROWS = 0
-    """It can switch off, lower and exclude; nothing else of it is taken."""
+    """It can switch off, lower and exclude; its other values are ignored."""
     SHAPES = 1
-    """It chooses how suggestions look; of what decides what is sent, it can only narrow."""
+    """It chooses how suggestions look; options that decide what is sent it can only narrow."""
     CHOOSES = 2
     """It speaks for the user."""
 
@@ -36,8 +36,8 @@ class Trust(IntEnum):
 def trust_in(source: SettingsSource, *, client: bool = True, workspace: bool = True) -> Trust:
     """How far a source is trusted.
 
-    `client` says whether the client has shown that it is the user's (it has started us, or has the token),
-    `workspace` whether the editor calls the workspace trusted.
+    `client` says whether the client has shown that it is the user's own (it has started us, or has the token),
+    `workspace` whether the editor trusts the workspace.
     """
     if source is SettingsSource.PROJECT:
         return Trust.SHAPES if workspace else Trust.NARROWS
@@ -47,11 +47,11 @@ def trust_in(source: SettingsSource, *, client: bool = True, workspace: bool = T
 
 
 class Refused(Exception):
-    """A source may not give a setting its value. The message says why, for the user."""
+    """A source may not give a setting this value. The message tells the user why."""
 
 
 class Option(Protocol):
-    """What of an option decides who may set it (settings/table.py)."""
+    """The attributes of an option that decide who may set it (settings/table.py)."""
 
     @property
     def scope(self) -> str: ...
@@ -65,7 +65,7 @@ _ORDER = {"never": 0, "auto": 1, "always": 2}
 
 
 def check(trust: Trust, option: Option) -> None:
-    """Whether a source that is trusted so far may set an option at all. Raises Refused."""
+    """Raise Refused if a source with this trust may not set an option at all."""
     if trust < Trust.CHOOSES and option.scope == "user":
         raise Refused(
             f"a project may not set this, because it decides what is run, contacted or sent; {_OWN}"
@@ -82,7 +82,7 @@ def narrows(option: Option) -> bool:
 
 
 def narrowed(trust: Trust, option: Option, value: Any, held: Any) -> Any:
-    """The value that comes of `value` where `held` is what more trusted sources gave, or the default."""
+    """`value`, narrowed if necessary; `held` is the value of more trusted sources, or the default."""
     if trust >= Trust.CHOOSES or not narrows(option):
         return value
     if isinstance(value, str):
@@ -91,7 +91,7 @@ def narrowed(trust: Trust, option: Option, value: Any, held: Any) -> Any:
 
 
 def excluding(trust: Trust, patterns: list[str]) -> tuple[list[str], bool]:
-    """The patterns of `exclude` that a source may give, and whether any were left out: those that allow something."""
+    """The patterns that a source may add to `exclude`, and whether any were left out because they allow something."""
     if trust >= Trust.CHOOSES:
         return patterns, False
     kept = [pattern for pattern in patterns if not _allows(pattern)]
@@ -99,9 +99,9 @@ def excluding(trust: Trust, patterns: list[str]) -> tuple[list[str], bool]:
 
 
 def _allows(pattern: str) -> bool:
-    """Whether a pattern is, or may be read as, one that undoes others.
+    """Whether a pattern undoes others, or may be read as one that does.
 
-    What reads ignore files strips blanks and a byte-order mark, and ends a pattern at a line's end.
+    Readers of ignore files strip blanks and a byte-order mark, and end a pattern at the end of a line.
     """
     return any(line.strip().lstrip("\ufeff\u200b \t").startswith("!") for line in pattern.splitlines())
 
@@ -113,4 +113,4 @@ UNTRUSTED_LIMITS: dict[str, Any] = {
     "contextSiblings": False,
     "contextSimilar": False,
 }
-"""What holds in a workspace that the editor does not trust: no other file of it is parsed and indexed."""
+"""Settings in a workspace that the editor does not trust: none of its other files are parsed and indexed."""

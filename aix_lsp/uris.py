@@ -1,6 +1,6 @@
-"""Document URIs: the file on this machine that a URI refers to, or why there is none. Opens no documents.
+"""Parses document URIs: finds the file on this machine that a URI refers to, or why there is none. Opens no documents.
 
-The one place that turns a URI into a path. Everything that follows from a path (which folder a document lies in, which
+The one place that turns a URI into a path. Everything that depends on a path (which folder contains a document, which
 ignore file applies, what the model is shown) starts here, so that no two parts of the program can disagree.
 
 Sources: RFC 3986 (appendix B), RFC 8089 (file URIs), VS Code's `Uri` and `NotebookUri`, its git extension's `toGitUri`.
@@ -24,36 +24,36 @@ from urllib.parse import unquote, unquote_to_bytes
 _PARTS = re.compile(
     r"(?:([A-Za-z][A-Za-z0-9+.-]+):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL
 )
-"""RFC 3986's expression; a scheme has two characters at least, so that `C:\\x` is no URI of the scheme "c"."""
+"""RFC 3986's expression; a scheme has at least two characters, so that `C:\\x` is not a URI with the scheme "c"."""
 _DRIVE = re.compile(r"\\?([A-Za-z])[:|](?=\\|$)")
 _THIS_MACHINE = ("wsl$", "wsl.localhost")
-"""Shares that lie on this machine: of the Windows Subsystem for Linux."""
+"""Shares that are on this machine: those of the Windows Subsystem for Linux."""
 _REVISION = re.compile(r":?[^:]*:(.*[^:])", re.DOTALL)
-"""A revision with the first part of a path behind it: `HEAD~1:src`, `:0:src`."""
+"""A revision followed by the first part of a path: `HEAD~1:src`, `:0:src`."""
 _DEEPEST_MODULE = 32
 _CELL_SCHEME = re.compile(r"s([A-Za-z0-9+/]+=*)$")
-"""What ends a notebook cell's fragment: "s" and the notebook's own scheme in Base64."""
+"""The end of a notebook cell's fragment: "s" and the notebook's own scheme in Base64."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentUri:
-    """A URI taken apart. Either `file` is set or `reason` is not empty."""
+    """A parsed URI. Either `file` is set or `reason` is not empty."""
 
     scheme: str
-    """In lower case; for a notebook's cell the notebook's scheme; empty for a bare path."""
+    """In lower case; for a notebook's cell, the notebook's scheme; empty for a bare path."""
     path: PurePosixPath | None
-    """The decoded path as the URI has it, without `.` and `..`: what a pattern can match where there is no file.
-    None where the URI has no absolute path."""
+    """The URI's decoded path, without `.` and `..`; patterns can match it even if there is no file. None if the URI has
+    no absolute path."""
     file: Path | None
-    """Absolute and normalised. The file that the document is, is a revision of (`git:`), is a cell of, or will be
-    saved as (`untitled:`); it need not exist."""
+    """Absolute and normalised. The document is this file, a revision of it (`git:`), a cell of it, or will be saved as
+    it (`untitled:`); it need not exist."""
     reason: str = ""
     """Why there is no file on this machine."""
 
 
 @lru_cache(maxsize=4096)
 def parse_uri(uri: str) -> DocumentUri:
-    """Take a document's or folder's URI apart. Never raises: a malformed URI names no file."""
+    """Parse a document's or folder's URI. Never raises: a malformed URI names no file."""
     scheme, authority, path, query, fragment = _split(uri)
     if scheme.endswith("notebook-cell"):
         scheme = _cell_scheme(fragment) or ("vscode-remote" if authority else "file")
@@ -70,12 +70,12 @@ def parse_uri(uri: str) -> DocumentUri:
 
 
 def file_path(uri: str) -> Path | None:
-    """The file on this machine that a URI names; None where it names none."""
+    """The file on this machine that a URI names; None if it names none."""
     return parse_uri(uri).file
 
 
 def local_path(authority: str, path: str, *, windows: bool) -> tuple[str, str]:
-    """A file URI's percent-encoded path as an absolute, normalised path of the operating system.
+    """Convert a file URI's percent-encoded path to an absolute, normalised path of the operating system.
 
     Returns the path and an empty reason, or an empty path and the reason why there is none.
     """
@@ -104,7 +104,7 @@ def _windows_path(host: str, path: str) -> tuple[str, str]:
         if server in (".", "?"):
             return "", "the path is a device"
         if server.lower() not in _THIS_MACHINE:
-            # Opening it would tell that machine the user's name and a hash of the password.
+            # Opening it would send the user's name and a hash of the password to that machine.
             return "", f"the file is on the machine {server}"
         root, rest = f"\\\\{server}\\{share}\\", "\\".join(parts)
     else:
@@ -112,7 +112,7 @@ def _windows_path(host: str, path: str) -> tuple[str, str]:
     rest = ntpath.normpath("\\" + rest.lstrip("\\")).lstrip("\\")
     if ":" in rest:
         return "", "the path names a stream of a file"
-    # Windows ignores dots and blanks at a name's end, so that "key.pem." opens "key.pem".
+    # Windows ignores dots and spaces at a name's end, so that "key.pem." opens "key.pem".
     names = [stripped for name in rest.split("\\") if (stripped := name.rstrip(" ."))]
     return root + "\\".join(names), ""
 
@@ -133,7 +133,7 @@ def _pattern_path(path: str) -> PurePosixPath | None:
 
 
 def _cell_scheme(fragment: str) -> str:
-    """The notebook's scheme that a cell's fragment ends with; empty where it does not tell."""
+    """The notebook's scheme at the end of a cell's fragment; empty if there is none."""
     found = _CELL_SCHEME.search(unquote(fragment))
     try:
         return base64.b64decode(found[1], validate=True).decode("ascii").lower() if found else ""
@@ -142,7 +142,7 @@ def _cell_scheme(fragment: str) -> str:
 
 
 def _git_path(query: str) -> str:
-    """The path in a git URI's query, which is the file's own where the URI's is made up for its extension."""
+    """The path in a git URI's query: the file's own, while the URI's may be invented for the sake of its extension."""
     try:
         path = json.loads(unquote(query)).get("path")
     except (ValueError, AttributeError, RecursionError):
@@ -151,10 +151,10 @@ def _git_path(query: str) -> str:
 
 
 def revised_paths(path: PurePosixPath) -> Iterator[PurePosixPath]:
-    """The files of a working tree that a path inside its `.git` may be a revision of, as plugins of editors write it.
+    """The files of a working tree of which a path inside its `.git` may be a revision, in editor plugins' notations.
 
     `/work/.git/0/src/a.py` (fugitive), `/work/.git/:0:/src/a.py` (diffview), `/work/.git/HEAD:src/a.py` (gitsigns), and
-    the same of linked working trees (`.git/worktrees/NAME`) and of submodules (`.git/modules/NAME`).
+    the same for linked working trees (`.git/worktrees/NAME`) and submodules (`.git/modules/NAME`).
     """
     if ".git" not in path.parts:
         return
@@ -175,10 +175,10 @@ def revised_paths(path: PurePosixPath) -> Iterator[PurePosixPath]:
 
 
 def true_case(path: Path) -> Path:
-    """The path with its names as the disk has them, where the file system ignores case; else unchanged.
+    """The path with the names as they are on disk if the file system ignores case; otherwise unchanged.
 
-    Patterns tell `.ENV` from `.env`, and such a file system opens the same file for both. What does not exist stays as
-    it is. Reads a directory only where a name in other letters leads to something too.
+    Patterns distinguish `.ENV` from `.env`, but such a file system opens the same file for both. Names that do not
+    exist stay as they are. Reads a directory only if a name in another case also leads to something.
     """
     found = Path(path.anchor)
     for name in path.parts[1:]:
@@ -192,7 +192,7 @@ def true_case(path: Path) -> Path:
 
 
 def matching_name(name: str, entries: list[str]) -> str:
-    """The entry of a directory that `name` means where case and composition do not count; itself if there is none."""
+    """The directory entry that `name` means if case and composition are ignored; `name` itself if there is none."""
     if name in entries:
         return name
 
