@@ -1,1 +1,1 @@
-"""The headless editor that tests, demo and benchmarks share: documents, JSON-RPC, keys, the engine from outside."""
+"""The headless editor that tests, demo and benchmarks share: documents, JSON-RPC, keys, and the engine."""

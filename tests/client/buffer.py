@@ -23,12 +23,12 @@ class Buffer:
         self.text = text
         self.cursor = len(text)
         self.indent = "    "
-        """What a newline after an opener adds to the line's indentation."""
+        """The indentation that a newline after an opener adds to the line's own."""
         self._auto_closed: list[str] = []
         self._starts: list[int] | None = None
 
     def replace(self, start: int, end: int, new: str) -> dict[str, Any]:
-        """Edit, put the cursor after the new text, and return the change as didChange wants it."""
+        """Replace a span, put the cursor after the new text, and return the change in the form that didChange takes."""
         change = {"range": {"start": self.position(start), "end": self.position(end)}, "text": new}
         self.text = self.text[:start] + new + self.text[end:]
         self.cursor = start + len(new)
@@ -37,25 +37,25 @@ class Buffer:
         return change
 
     def copy(self) -> Buffer:
-        """A buffer of its own in the same state."""
+        """An independent buffer in the same state."""
         twin = Buffer(self.uri, self.text, self.language, self.encoding)
         twin.version, twin.cursor, twin.indent = self.version, self.cursor, self.indent
         twin._auto_closed = list(self._auto_closed)
         return twin
 
     def accept(self, start: int, end: int, new: str) -> dict[str, Any]:
-        """Put a suggestion in; auto-inserted closers that it replaces no longer wait to be typed over."""
+        """Insert a suggestion; auto-inserted closers that it replaces can no longer be typed over."""
         waiting = max(0, len(self._auto_closed) - max(0, end - self.cursor))
         del self._auto_closed[waiting:]
         return self.replace(start, end, new)
 
     def move(self, offset: int) -> None:
-        """Put the cursor elsewhere, as a click does: closers still pending are no longer typed over."""
+        """Move the cursor as a click does: closers still pending can no longer be typed over."""
         self.cursor = max(0, min(offset, len(self.text)))
         self._auto_closed.clear()
 
     def key(self, char: str, *, auto_close: bool = True) -> list[dict[str, Any]]:
-        """Press a key: the changes that it makes. Typing over an auto-inserted closer makes none."""
+        """Press a key; returns the changes that it makes. Typing over an auto-inserted closer makes none."""
         if char == "\n":
             return self._newline()
         if (
@@ -74,7 +74,7 @@ class Buffer:
         return [change]
 
     def _may_close(self, char: str) -> bool:
-        """Editors auto-close before blanks and closers, and quotes only where no word touches them."""
+        """Whether an editor would close `char`: before spaces and closers only; a quote only if it touches no word."""
         after = self.text[self.cursor : self.cursor + 1]
         before = self.text[max(0, self.cursor - 1) : self.cursor]
         quiet_right = not after or after.isspace() or after in ")]}"
@@ -108,7 +108,7 @@ class Buffer:
         return {"line": line, "character": units(head, self.encoding)}
 
     def offset(self, position: dict[str, int]) -> int:
-        """The offset of an LSP position; past the end of a line means its end."""
+        """The offset of an LSP position; one past the end of a line means its end."""
         starts = self._lines()
         if position["line"] >= len(starts):
             return len(self.text)
@@ -121,7 +121,7 @@ class Buffer:
         return end
 
     def find(self, needle: str, *, after: bool = False) -> int:
-        """The offset of the first `needle`, or of its end. Raises ValueError where there is none."""
+        """The offset of the first `needle`, or of its end. Raises ValueError if there is none."""
         return self.text.index(needle) + (len(needle) if after else 0)
 
     def _line_of(self, offset: int) -> int:

@@ -1,6 +1,6 @@
-"""An editor without a screen: starts the real server, types, asks, and notes what arrives when.
+"""A headless editor: starts the real server, types, sends requests, and records what arrives when.
 
-Tests, the demo and the benchmarks share it. It speaks LSP by its own means, so that it can also misbehave.
+Tests, the demo and the benchmarks share it. It speaks LSP without a library, so that it can also misbehave.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Editor:
     def __init__(self, process: asyncio.subprocess.Process | None, configuration: Mapping[str, Any]) -> None:
         self.process = process
         self.configuration = configuration
-        """What the server is told when it asks for `workspace/configuration` (the section `aix`)."""
+        """The answer to `workspace/configuration` (the section `aix`)."""
         self.wire: Wire
         self.stderr: deque[str] = deque(maxlen=5000)
         self.capabilities: dict[str, Any] = {}
@@ -49,9 +49,9 @@ class Editor:
         module: str = "aix_lsp",
         program: Sequence[str] = (),
     ) -> Self:
-        """Start a server of its own over stdio; every file that it writes goes under `home`.
+        """Start a server over stdio; all files that it writes go under `home`.
 
-        `program` is the command line that starts it, where that is not to be `python -m` with `module`.
+        `program` is the command line that starts it; by default, it is `python -m` with `module`.
         """
         process = await asyncio.create_subprocess_exec(
             *(program or (sys.executable, "-m", module)),
@@ -71,7 +71,7 @@ class Editor:
 
     @classmethod
     async def connect(cls, host: str, port: int, *, configuration: Mapping[str, Any] | None = None) -> Self:
-        """Join a server that listens on TCP."""
+        """Connect to a server that listens on TCP."""
         reader, writer = await asyncio.open_connection(host, port, limit=LONGEST_MESSAGE)
         editor = cls(None, configuration or {})
         editor.wire = Wire(reader, writer, editor._answer)
@@ -97,7 +97,7 @@ class Editor:
         within: float = 60,
         **more: Any,
     ) -> dict[str, Any]:
-        """The handshake; returns what `initialize` answered. `more` adds to its params or replaces them."""
+        """Perform the handshake; returns the result of `initialize`. `more` adds to its params or replaces them."""
         params: dict[str, Any] = {
             "processId": os.getpid(),
             "clientInfo": {"name": "headless", "version": "1"},
@@ -116,7 +116,7 @@ class Editor:
         return answer
 
     def open(self, file: Path | str | None, text: str | None = None, language: str = "python") -> Buffer:
-        """Open a file (a path, or a URI as it is); None opens an untitled buffer."""
+        """Open a file (a path, or a URI, which is sent unchanged); None opens an untitled buffer."""
         if file is None:
             file = f"untitled:Untitled-{next(self._untitled)}"
         if isinstance(file, Path):
@@ -133,7 +133,7 @@ class Editor:
         self.wire.notify("textDocument/didClose", {"textDocument": {"uri": buffer.uri}})
 
     def changed(self, buffer: Buffer, changes: Sequence[dict[str, Any]]) -> None:
-        """Tell the server of edits already made to the buffer."""
+        """Tell the server about edits already made to the buffer."""
         if changes:
             document = {"uri": buffer.uri, "version": buffer.version}
             self.wire.notify(
@@ -145,7 +145,7 @@ class Editor:
         self.changed(buffer, buffer.key(char))
 
     def type(self, buffer: Buffer, text: str, *, auto_close: bool = False) -> None:
-        """Type a text, one didChange a character."""
+        """Type a text, with one didChange per character."""
         for char in text:
             if auto_close:
                 self.key(buffer, char)
@@ -157,7 +157,7 @@ class Editor:
             self.changed(buffer, [buffer.replace(buffer.cursor - 1, buffer.cursor, "")])
 
     def accept(self, buffer: Buffer, item: Mapping[str, Any]) -> str:
-        """Put an inline item into the buffer, as Tab does; returns the inserted text."""
+        """Insert an inline item into the buffer, as Tab does; returns the inserted text."""
         text = insert_text(item)
         span = item.get("range")
         start = buffer.offset(span["start"]) if span else buffer.cursor
@@ -166,7 +166,7 @@ class Editor:
         return text
 
     def complete(self, buffer: Buffer, trigger: Trigger = "invoked", *, partial: bool = False) -> Call:
-        """Ask for the completion popup."""
+        """Request the completion popup."""
         return self._ask("textDocument/completion", buffer, {"triggerKind": 1}, partial)
 
     def inline(
@@ -177,11 +177,11 @@ class Editor:
         partial: bool = False,
         selected: Mapping[str, Any] | None = None,
     ) -> Call:
-        """Ask for ghost text as LSP 3.18 does."""
+        """Request ghost text as in LSP 3.18."""
         return self._ask("textDocument/inlineCompletion", buffer, inline_context(trigger, selected), partial)
 
     def stream(self, buffer: Buffer, trigger: Trigger = "automatic", *, partial: bool = True) -> Call:
-        """Ask for ghost text that grows over `$/progress`."""
+        """Request ghost text that grows over `$/progress`."""
         return self._ask("aix/inlineCompletion", buffer, inline_context(trigger, None), partial)
 
     def _ask(self, method: str, buffer: Buffer, context: dict[str, Any], partial: bool) -> Call:
@@ -196,14 +196,14 @@ class Editor:
         return self.wire.request(method, params, token=token)
 
     async def shutdown(self, within: float = 60) -> int | None:
-        """`shutdown`, `exit`, and the exit status of a server that this editor started."""
+        """Send `shutdown` and `exit`; returns the exit status of a server that this editor started."""
         await self.wire.request("shutdown").result(within)
         self.wire.notify("exit")
         await self.wire.drain()
         return await asyncio.wait_for(self.process.wait(), within) if self.process else None
 
     async def kill(self) -> None:
-        """Make sure that nothing of the server is left, whatever state it is in."""
+        """Make sure that the server is gone, whatever state it is in."""
         await self.wire.close()
         if self.process and self.process.returncode is None:
             self.process.kill()
@@ -212,7 +212,7 @@ class Editor:
             await asyncio.gather(self._drain, return_exceptions=True)
 
     def log(self) -> str:
-        """What the server has written to standard error."""
+        """The server's output on standard error so far."""
         return "\n".join(self.stderr)
 
     async def _read_stderr(self) -> None:
@@ -231,5 +231,5 @@ class Editor:
 
 
 def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a program whose every file goes under `home`."""
+    """The environment of a program whose files all go under `home`."""
     return os.environ | {"AIX_LSP_HOME": str(home), "PYTHONUNBUFFERED": "1"} | dict(more or {})

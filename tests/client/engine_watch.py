@@ -1,4 +1,4 @@
-"""The engine behind a server, seen from outside: its processes, its socket, its metrics. Gives it no work."""
+"""Observes the engine behind a server from outside: its processes, its socket, its metrics. Gives it no work."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ POLL_S = 0.02
 
 
 def engine_pids(home: Path) -> list[int]:
-    """The engine processes whose files lie under `home`."""
+    """The engine processes whose files are under `home`."""
     return [pid for pid, command in _processes() if " engine" in command and _belongs(pid, command, home)]
 
 
 def socket_of(home: Path) -> Path | None:
-    """The engine's Unix socket, while there is one. RuntimeError where several engines run for `home`."""
+    """The engine's Unix socket, or None if there is none. Raises RuntimeError if several engines run for `home`."""
     found = [path for path in (home / "run").glob("*") if path.is_socket()]
     if len(found) > 1:
         raise RuntimeError(f"servers with different engine settings share {home}; which engine is meant?")
@@ -32,7 +32,7 @@ def socket_of(home: Path) -> Path | None:
 
 
 def end_engines(home: Path, within: float = 10.0) -> None:
-    """End whatever engine runs for `home`, and wait until it is gone: for a home that is about to be removed."""
+    """End all engines that run for `home`, which is about to be removed, and wait until they are gone."""
     deadline = time.monotonic() + within
     while pids := engine_pids(home):
         for pid in pids:
@@ -58,7 +58,7 @@ async def wait_until_gone(home: Path, within: float = 60) -> None:
 
 
 class EngineClient:
-    """HTTP to the engine of one home, as another client of it."""
+    """Speaks HTTP with the engine of one home, as another client of it."""
 
     def __init__(self, home: Path) -> None:
         self.session = _session(home)
@@ -74,13 +74,13 @@ class EngineClient:
             return dict(await answer.json())
 
     async def metrics(self) -> dict[str, float]:
-        """All samples of /metrics; the key is the name with its labels, as Prometheus writes it."""
+        """All samples of /metrics; the keys are the names with their labels, as Prometheus writes them."""
         async with self.session.get("/metrics") as answer:
             return parse_metrics(await answer.text())
 
 
 def _session(home: Path) -> aiohttp.ClientSession:
-    """An HTTP session with the engine: over its socket, or where there are none over loopback with its token.
+    """An HTTP session with the engine: over its socket, or on systems without those, over loopback with its token.
 
     Raises FileNotFoundError where no engine can be found.
     """
@@ -118,7 +118,7 @@ def _processes() -> list[tuple[int, str]]:
     if (proc / "self" / "cmdline").exists():
         return [(int(p.name), _proc(p / "cmdline")) for p in proc.iterdir() if p.name.isdigit()]
     if shutil.which("ps") is None:
-        return []  # Windows: an engine can only be waited for by its idle time
+        return []  # Windows: one can only wait for the engine's idle time to pass
     listing = subprocess.run(["ps", "-axww", "-o", "pid=,args="], capture_output=True, text=True, check=True)
     rows = (line.strip().partition(" ") for line in listing.stdout.splitlines())
     return [(int(pid), command) for pid, _, command in rows]

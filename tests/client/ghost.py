@@ -1,4 +1,4 @@
-"""Asks for ghost text after each key, as VS Code does, and notes what each key cost. Knows no terminal."""
+"""Requests ghost text after each key, as VS Code does, and records what each key cost. Knows no terminal."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.client.wire import Call, ResponseError
 
 @dataclass(eq=False)
 class Keystroke:
-    """One request and what came of it. Times are milliseconds after it was sent."""
+    """One request and its result. Times are milliseconds after it was sent."""
 
     key: str
     call: Call
     item: dict[str, Any] | None = None
-    """The first item of the final answer; None where nothing was suggested."""
+    """The first item of the final answer; None if nothing was suggested."""
     error: int | None = None
-    """JSON-RPC code where the answer was an error, such as -32800 for one that was cancelled."""
+    """The JSON-RPC code if the answer was an error, such as -32800 for a cancelled request."""
     ghost: str = ""
     """The suggestion so far."""
     _settled: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -32,7 +32,7 @@ class Keystroke:
 
     @property
     def first_text_ms(self) -> float | None:
-        """Until the first text that could be shown, streamed or not."""
+        """Milliseconds until the first text that could be shown, streamed or not."""
         for at, value in self.call.progress:
             if value.get("text"):
                 return (at - self.call.sent_at) * 1000
@@ -40,7 +40,7 @@ class Keystroke:
 
     @property
     def first_line_ms(self) -> float | None:
-        """Until the first line of the suggestion was complete; None where there is none."""
+        """Milliseconds until the first line of the suggestion was complete; None if there is none."""
         if self.item is None:
             return None
         for at, value in self.call.progress:
@@ -50,21 +50,21 @@ class Keystroke:
 
     @property
     def final_ms(self) -> float | None:
-        """Until the answer; None where it was an error."""
+        """Milliseconds until the answer; None if it was an error."""
         return self.call.elapsed_ms if self.done and self.error is None else None
 
     @property
     def data(self) -> dict[str, Any]:
-        """Source and token counts, as the server tells them with the item."""
+        """The source and token counts that the server sends with the item."""
         return dict(self.item.get("data") or {}) if self.item else {}
 
     async def settled(self) -> None:
-        """Wait for the answer, whatever it is."""
+        """Wait for the answer, whether result or error."""
         assert self._settled is not None
         await asyncio.shield(self._settled)
 
     def watch(self) -> None:
-        """Begin to follow the answer."""
+        """Start following the answer."""
         self._settled = asyncio.create_task(self._follow())
 
     async def _follow(self) -> None:
@@ -79,7 +79,7 @@ class Keystroke:
 
 
 class GhostTyping:
-    """One streaming request after each key typed into a buffer; the older one is cancelled."""
+    """Sends a streaming request after each key typed into a buffer, and cancels the previous one."""
 
     def __init__(self, editor: Editor, buffer: Buffer) -> None:
         self.editor = editor
@@ -91,7 +91,7 @@ class GhostTyping:
         return self.strokes[-1]
 
     def ask(self, key: str = "", trigger: Trigger = "automatic") -> Keystroke:
-        """Ask where the cursor is, cancelling what was asked before and not answered yet."""
+        """Send a request at the cursor, and cancel the previous one if it has not been answered yet."""
         if self.strokes and not self.last.done:
             self.editor.wire.cancel(self.last.call)
         stroke = Keystroke(key, self.editor.stream(self.buffer, trigger))

@@ -1,4 +1,4 @@
-"""LSP's shapes as the headless editor sends and reads them: what it declares, asks with and gets."""
+"""The LSP structures that the headless editor sends and reads: its capabilities, params and results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CAPABILITIES: dict[str, Any] = {
         "inlineCompletion": {},
     },
 }
-"""What a present-day client declares; a caller may pass anything else."""
+"""The capabilities of a present-day client; a caller may pass others."""
 
 
 def inline_context(trigger: Trigger, selected: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def inline_context(trigger: Trigger, selected: Mapping[str, Any] | None) -> dict
 
 
 def inline_items(result: Any) -> list[dict[str, Any]]:
-    """The items of an inline answer, in any of the shapes that LSP allows."""
+    """The items of an inline answer, in any of the forms that LSP allows."""
     if isinstance(result, Mapping):
         return list(result.get("items", []))
     return list(result or [])

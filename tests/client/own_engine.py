@@ -1,4 +1,4 @@
-"""An engine process of a benchmark's own, asked over its HTTP interface as any client would."""
+"""Starts an engine process for a test or benchmark, and speaks with it over its HTTP interface as any client would."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class OwnEngine:
             yield events(answer)
 
     async def whole(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer in one piece. Raises RuntimeError where there is none."""
+        """The whole answer, not streamed. Raises RuntimeError if there is none."""
         async with await post(self.session, body) as answer:
             if answer.status != 200:
                 raise RuntimeError(f"{answer.status}: {await answer.text()}")
@@ -46,7 +46,7 @@ class OwnEngine:
             return parse_metrics(await answer.text())
 
     async def settled(self, within: float = 60) -> dict[str, float]:
-        """The metrics once nothing runs or waits. Raises TimeoutError."""
+        """The metrics when nothing runs or waits any more. Raises TimeoutError."""
         async with asyncio.timeout(within):
             while True:
                 metrics = await self.metrics()
@@ -55,7 +55,7 @@ class OwnEngine:
                 await asyncio.sleep(0.05)
 
     def memory_mib(self) -> float:
-        """Resident memory of the process (Linux), else NaN."""
+        """Resident memory of the process on Linux; NaN elsewhere."""
         status = Path(f"/proc/{self.process.pid}/status")
         if not status.exists():
             return float("nan")
@@ -64,11 +64,11 @@ class OwnEngine:
 
 
 async def post(session: aiohttp.ClientSession, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
-    """Ask for a completion."""
+    """Request a completion."""
     try:
         return await session.post("/v1/completions", json=body)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-        # A kept connection was being closed just then; nothing of the request was taken in.
+        # A kept-alive connection was being closed at that moment; nothing of the request was received.
         return await session.post("/v1/completions", json=body)
 
 
@@ -83,10 +83,10 @@ async def events(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]
 
 @asynccontextmanager
 async def own_engine(*args: str, prepared: bool = False, within: float = 180.0) -> AsyncIterator[OwnEngine]:
-    """Start an engine and wait until it serves; it ends with the context.
+    """Start an engine and wait until it serves; it is stopped at the end of the context.
 
-    `prepared`: it takes what engines before it have measured (see tests/models/prepared.py). Raises RuntimeError with
-    its log where it does not start.
+    `prepared`: it uses what earlier engines have measured (see tests/models/prepared.py). Raises RuntimeError with its
+    log if it does not start.
     """
     with tempfile.TemporaryDirectory(prefix="aix-engine-") as folder:
         home = Path(folder)
@@ -118,7 +118,7 @@ async def own_engine(*args: str, prepared: bool = False, within: float = 180.0) 
 
 
 def session_for(url: str) -> aiohttp.ClientSession:
-    """An HTTP session with an engine's address, a Unix socket's or a TCP one."""
+    """An HTTP session with an engine's address: a Unix socket or a TCP one."""
     if url.startswith("unix:"):
         connector = aiohttp.UnixConnector(url.removeprefix("unix:"), limit=0)
         return aiohttp.ClientSession("http://engine", connector=connector)
@@ -131,7 +131,7 @@ def completion_body(prefix: str, suffix: str, max_tokens: int, **extension: Any)
 
 
 def ends(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, int]:
-    """How many requests ended how, between two readings of the metrics."""
+    """How many requests ended in which way between two readings of the metrics."""
     name = 'aix_requests_total{end="'
     return {
         key.removeprefix(name).removesuffix('"}'): int(value - before.get(key, 0))
@@ -141,5 +141,5 @@ def ends(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, i
 
 
 def texts(pieces: Sequence[Mapping[str, Any]]) -> str:
-    """The text of a stream's events."""
+    """The joined text of a stream's events."""
     return "".join(choice["text"] for event in pieces for choice in event.get("choices", ()))

@@ -1,4 +1,4 @@
-"""A client that can send anything and keeps all that comes back; over streams, or right into a session."""
+"""A client that can send anything and keeps everything it receives; over streams, or directly to a session."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Peer:
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
-        """All that the server has sent, in order."""
+        """All messages that the server has sent, in order."""
         self.calls: dict[str, Callable[[Any], Any]] = {"workspace/configuration": _no_settings}
-        """How calls of the server are answered; others with null."""
+        """The answers to the server's requests by method; others are answered with null."""
         self.silent = False
-        """Leave the server's calls unanswered."""
+        """Whether to leave the server's requests unanswered."""
         self._ids = itertools.count(1_000_000_000)
         self._answers: dict[str, list[dict[str, Any]]] = {}
         self._news = asyncio.Event()
@@ -46,7 +46,7 @@ class Peer:
         self.send({"jsonrpc": "2.0", "method": method, "params": params})
 
     def request(self, method: str, params: Any = None, id: Any = None) -> Any:
-        """Send a request; gives its id, for `answer`."""
+        """Send a request; returns its id, for `answer`."""
         id = next(self._ids) if id is None else id
         self.send({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
         return id
@@ -73,14 +73,14 @@ class Peer:
         return int(message["error"]["code"])
 
     def notifications(self, method: str) -> list[Any]:
-        """Params of the notifications of a method so far."""
+        """The params of all notifications of a method so far."""
         return [m["params"] for m in self.messages if m.get("method") == method and "id" not in m]
 
     def progress(self, token: Any) -> list[Any]:
         return [p["value"] for p in self.notifications("$/progress") if p["token"] == token]
 
     async def wait(self, condition: Callable[[], Any]) -> Any:
-        """What `condition` gives as soon as that is true of something."""
+        """Wait until `condition` returns something truthy, and return that."""
         async with asyncio.timeout(PATIENCE_S):
             while not (value := condition()):
                 if self._closed:
@@ -105,7 +105,7 @@ class Peer:
         self.notify("textDocument/didChange", {"textDocument": document, "contentChanges": list(changes)})
 
     def take(self, body: bytes) -> None:
-        """A body from the server."""
+        """Receive a body from the server."""
         message = json.loads(body)
         self.messages.append(message)
         if "method" not in message:
@@ -116,18 +116,18 @@ class Peer:
             self.send({"jsonrpc": "2.0", "id": message["id"], "result": handler(message.get("params"))})
 
     def lose(self) -> None:
-        """The connection is gone."""
+        """Note that the connection is lost."""
         self._closed = True
         self._news.set()
 
 
 class DirectPeer(Peer):
-    """Speaks to a session in this process, without any transport."""
+    """Speaks to a session in this process, without a transport."""
 
     def __init__(self, dependencies: Dependencies) -> None:
         super().__init__()
         self.unread = 0
-        """What the session is told of bytes that the client has not read."""
+        """The number of unread bytes that the session is told of."""
         self.aborted = False
         self.session: Session = build(dependencies, self)
 
@@ -135,7 +135,7 @@ class DirectPeer(Peer):
         self.session.protocol.receive(body)
 
     def write(self, body: bytes) -> None:
-        # The server must not hear the answer to a call while it is still making it.
+        # The server must not receive the answer to a request while it is still sending that.
         asyncio.get_running_loop().call_soon(self.take, body)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What tests ask with and look at: places in documents, and what an item does to the text."""
+"""Makes params for requests from texts with a marked cursor, and applies the items of an answer to the text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def units(string: str, encoding: str) -> int:
 
 
 def at(source: str, encoding: str = "utf-16", uri: str = URI, **more: Any) -> tuple[str, dict[str, Any]]:
-    """The text without its "|", and params that ask at its place."""
+    """The text without its "|", and params for a request at that place."""
     before, _, after = source.partition("|")
     lines = before.split("\n")
     position = {"line": len(lines) - 1, "character": units(lines[-1], encoding)}
@@ -26,7 +26,7 @@ def at(source: str, encoding: str = "utf-16", uri: str = URI, **more: Any) -> tu
 
 
 def offset(text: str, position: Mapping[str, int], encoding: str = "utf-16") -> int:
-    """The place in the text that an LSP position names; exact, or it is an error."""
+    """The offset of an LSP position in the text. Raises an error if it is not exact."""
     lines = text.split("\n")
     line = lines[position["line"]]
     for column in range(len(line) + 1):
@@ -38,7 +38,7 @@ def offset(text: str, position: Mapping[str, int], encoding: str = "utf-16") -> 
 def applied(
     text: str, item: Mapping[str, Any], encoding: str = "utf-16", defaults: Mapping[str, Any] | None = None
 ) -> str:
-    """The text after a client has accepted an item, inline or of the popup, in insert mode."""
+    """The text after a client has accepted an inline or popup item in insert mode."""
     edit = item.get("textEdit", {})
     span = item.get("range") or edit.get("range") or edit.get("insert") or (defaults or {})["editRange"]
     span = span.get("insert", span)

@@ -1,4 +1,4 @@
-"""Waits until the engine behind a server serves, showing what an editor would show meanwhile."""
+"""Waits until the engine behind a server serves, and meanwhile shows what an editor would show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STATUS = "aix/status"
 """The notification that carries `{state, message, fraction, model}`."""
 
 Show = Callable[[dict[str, Any]], None]
-"""Told each new status."""
+"""Called with each new status."""
 
 
 class NotReady(Exception):

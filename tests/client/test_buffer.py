@@ -1,4 +1,4 @@
-"""The headless editor's document: positions in all encodings, and keys as editors take them."""
+"""The headless editor's document: positions in all encodings, and keys as editors handle them."""
 
 from __future__ import annotations
 

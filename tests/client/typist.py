@@ -12,7 +12,7 @@ _CLOSING_LINE = re.compile(r"\n[ \t]*[)\]}]")
 
 
 class Typist:
-    """A person with a text in mind. `remaining` is what is still to be typed at the cursor."""
+    """A person who types a given text. `remaining` is what is still to be typed at the cursor."""
 
     def __init__(self, buffer: Buffer, goal: str, *, auto_close: bool = True) -> None:
         self.buffer = buffer
@@ -20,7 +20,7 @@ class Typist:
         self.auto_close = auto_close
 
     def step(self) -> tuple[str, list[dict[str, Any]]]:
-        """Press the next key: the key, and the changes that it makes (none where it moves over a closer)."""
+        """Press the next key; returns it, and the changes that it makes (none if it moves over a closer)."""
         char = self.remaining[0]
         if char != "\n":
             self.remaining = self.remaining[1:]
@@ -34,11 +34,11 @@ class Typist:
         return "enter", changes + self._mend_indentation()
 
     def took(self, count: int) -> None:
-        """The next `count` characters are in the buffer by other means, such as an accepted suggestion."""
+        """Note that the next `count` characters were inserted by other means, such as an accepted suggestion."""
         self.remaining = self.remaining[count:]
 
     def _mend_indentation(self) -> list[dict[str, Any]]:
-        """Backspace or space to the depth that the text wants, where the editor guessed another."""
+        """If the editor's indentation is not the text's, press backspace or space until it is."""
         wanted = _INDENT.match(self.remaining, 1)
         assert wanted is not None
         start, _ = self.buffer.line_span(self.buffer.cursor)

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 in LSP's framing, from the editor's end. Knows nothing of documents or methods."""
+"""JSON-RPC 2.0 in LSP's framing, from the editor's side. Knows nothing of documents or methods."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 
 Message = dict[str, Any]
 RequestHandler = Callable[[str, Any], Any]
-"""Answers a request of the server: (method, params) -> result. LookupError becomes -32601."""
+"""Answers a request of the server: (method, params) -> result. A LookupError becomes -32601."""
 
 
 class ConnectionLost(Exception):
-    """The server closed the stream while an answer was awaited."""
+    """The server closed the stream before it had answered."""
 
 
 class ResponseError(Exception):
@@ -30,17 +30,17 @@ class ResponseError(Exception):
 
 @dataclass(eq=False)
 class Call:
-    """A request on its way. Times are `time.perf_counter()` seconds."""
+    """A request that was sent. Times are `time.perf_counter()` seconds."""
 
     id: int | str
     method: str
     sent_at: float
     token: str | int | None = None
     progress: list[tuple[float, Any]] = field(default_factory=list)
-    """What came over `token`, each with its time of arrival."""
+    """The progress values received for `token`, each with its time of arrival."""
     answered_at: float | None = None
     answers: int = 0
-    """How many responses carried this id; anything but one is a fault of the server."""
+    """How many responses had this id; anything but one is a bug of the server."""
     future: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     async def result(self, within: float = 60) -> Any:
@@ -49,7 +49,7 @@ class Call:
 
     @property
     def elapsed_ms(self) -> float:
-        """From sending to the answer."""
+        """Milliseconds from sending to the answer."""
         assert self.answered_at is not None, "not answered yet"
         return (self.answered_at - self.sent_at) * 1000
 
@@ -77,9 +77,9 @@ class Wire:
         self._tokens: dict[str | int, Call] = {}
         self.notifications: list[Notification] = []
         self.requests: list[Notification] = []
-        """Requests that the server made of the editor."""
+        """The server's requests to the editor."""
         self.stray: list[Message] = []
-        """Messages that no request or method explains."""
+        """Messages that belong to no request and have no method."""
         self._news = asyncio.Condition()
         self.closed = False
         self._pump = asyncio.create_task(self._read_all())
@@ -87,7 +87,7 @@ class Wire:
     def request(
         self, method: str, params: Any = None, *, id: int | str | None = None, token: str | int | None = None
     ) -> Call:
-        """Send a request; `token` says which progress belongs to it."""
+        """Send a request; `token` identifies the progress that belongs to it."""
         call = Call(next(self._ids) if id is None else id, method, time.perf_counter(), token)
         self.calls[call.id] = call
         if token is not None:
@@ -112,7 +112,7 @@ class Wire:
         await self._writer.drain()
 
     async def wait_for(self, condition: Callable[[], Any], within: float = 60) -> Any:
-        """Wait until `condition()` is true, looking again after each message; returns its value."""
+        """Wait until `condition()` is true, checked after each message; returns its value."""
         async with asyncio.timeout(within), self._news:
             while not (value := condition()):
                 if self.closed:
@@ -136,7 +136,7 @@ class Wire:
             for call in self.calls.values():
                 if not call.future.done():
                     call.future.set_exception(ConnectionLost(f"no answer to {call.method}"))
-                    call.future.exception()  # retrieved here, so that an unawaited call stays quiet
+                    call.future.exception()  # retrieved here, so that a call that nobody awaits causes no warning
             async with self._news:
                 self._news.notify_all()
 
@@ -186,7 +186,7 @@ def frame(message: Message) -> bytes:
 
 
 def framed(body: bytes) -> bytes:
-    """A message's body, JSON or not, as it is sent."""
+    """A message's body, JSON or not, with its header."""
     return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
