@@ -1,4 +1,4 @@
-;;; aix-lsp-client.el --- The server as aix-lsp's ghost text sees it -*- lexical-binding: t; -*-
+;;; aix-lsp-client.el --- What aix-lsp's ghost text needs of a server -*- lexical-binding: t; -*-
 
 ;; Copyright (C) 2026  aix-lsp contributors
 ;; SPDX-License-Identifier: Apache-2.0
@@ -16,7 +16,7 @@
 (defcustom aix-lsp-command '("aix-lsp" "--stdio")
   "The server's command."
   :group 'aix-lsp
-  :risky t ; or a project's .dir-locals.el could choose what is run
+  :risky t ; otherwise a project's .dir-locals.el could choose what is run
   :type '(repeat string))
 
 (defcustom aix-lsp-settings nil
@@ -29,37 +29,37 @@
   "The server's latest status: a plist of :state :message :model.")
 
 (defvar aix-lsp-client-functions nil
-  "Functions that return the buffer's client, nil, or `pending' before it is there.
+  "Functions that return the buffer's client, or nil, or `pending' for a later one.
 The first answer counts; where it is nil, the buffer gets our own connection.")
 
 (defvar aix-lsp-client--listeners (make-hash-table :test #'equal)
-  "Who waits for the progress of a token.")
+  "The functions that wait for the progress of a token.")
 
 (defvar aix-lsp-client--count 0)
 
 (cl-defgeneric aix-lsp-client-request (client method params on-answer)
-  "Ask CLIENT's server METHOD (a string) with the plist PARAMS.
+  "Send CLIENT's server the request METHOD (a string) with the plist PARAMS.
 ON-ANSWER gets the result as plists and vectors, or `failed'.  Return an id.")
 
 (cl-defgeneric aix-lsp-client-notify (client method params)
-  "Tell CLIENT's server METHOD (a string) with the plist PARAMS.")
+  "Notify CLIENT's server of METHOD (a string) with the plist PARAMS.")
 
 (cl-defgeneric aix-lsp-client-flush (client)
   "Let CLIENT's server know what has changed in the buffer.")
 
 (cl-defgeneric aix-lsp-client-encoding (client)
-  "What a column counts for CLIENT's server: \"utf-8\", \"utf-16\" or \"utf-32\".")
+  "What columns count for CLIENT's server: \"utf-8\", \"utf-16\" or \"utf-32\".")
 
 (cl-defgeneric aix-lsp-client-uri (client)
   "The URI of the buffer as CLIENT names it.")
 
 (defun aix-lsp-client-failed (method said)
-  "Show what the server SAID of METHOD, where that is a command of the user's."
+  "Show what the server SAID about METHOD, if that is a command of the user's."
   (when (and said (equal method "workspace/executeCommand"))
     (message "aix-lsp: %s" said)))
 
 (defun aix-lsp-client-of-buffer ()
-  "The buffer's client, nil where there is none, `pending' where one will be."
+  "The buffer's client, nil if there is none, `pending' if there will be one."
   (run-hook-with-args-until-success 'aix-lsp-client-functions))
 
 (defun aix-lsp-client--units (text encoding)
@@ -78,7 +78,7 @@ ON-ANSWER gets the result as plists and vectors, or `failed'.  Return an id.")
                       (buffer-substring-no-properties (pos-bol) (point)) encoding))))
 
 (defun aix-lsp-client-column (line units encoding)
-  "How many characters of LINE make UNITS of ENCODING."
+  "How many characters of LINE take UNITS units of ENCODING."
   (if (equal encoding "utf-32")
       (min units (length line))
     (let ((count 0) (sum 0))
@@ -88,7 +88,7 @@ ON-ANSWER gets the result as plists and vectors, or `failed'.  Return an id.")
       count)))
 
 (defun aix-lsp-client--item (lsp place line encoding)
-  "The candidate that LSP means at PLACE in LINE, a number; nil if none."
+  "The candidate that LSP describes, at PLACE in LINE, a number; nil if none."
   (let* ((text (plist-get lsp :insertText))
          (text (if (stringp text) text (plist-get text :value)))
          (text (string-replace "\r\n" "\n" text))
@@ -120,13 +120,13 @@ ON-ANSWER gets the result as plists and vectors, or `failed'.  Return an id.")
            collect item))
 
 (defun aix-lsp-client-progress (token value)
-  "Hand VALUE to who waits for TOKEN; return nil if no one does."
+  "Pass VALUE to the function that waits for TOKEN; return nil if none does."
   (when-let* ((listener (gethash token aix-lsp-client--listeners)))
     (funcall listener value)
     t))
 
 (defun aix-lsp-client-ask (client invoked on-items)
-  "Ask CLIENT for suggestions at point, INVOKED by hand or not.
+  "Request suggestions at point from CLIENT, INVOKED by hand or not.
 ON-ITEMS gets the place, the candidates so far and whether they are final, in
 the buffer.  Return a function that cancels."
   (aix-lsp-client-flush client)
@@ -168,7 +168,7 @@ the buffer.  Return a function that cancels."
           (aix-lsp-client-notify client "$/cancelRequest" (list :id id)))))))
 
 (defvar aix-lsp-client--told nil
-  "The errors that were shown: one that comes and goes is shown once.")
+  "The errors that were shown: each is shown once, even if it comes and goes.")
 
 (defun aix-lsp-client-on-status (status)
   "Note the server's STATUS."

@@ -6,7 +6,7 @@
 ;;; Commentary:
 
 ;; Owns one server process for all of Emacs and what it knows of the buffers.
-;; Eglot takes one server a buffer; this lets aix-lsp stand beside it.
+;; Eglot allows one server per buffer; this lets aix-lsp run beside it.
 
 ;;; Code:
 
@@ -24,11 +24,11 @@
 
 (defvar aix-lsp-connection--current nil "The one connection.")
 (defvar aix-lsp-connection--failed nil
-  "Non-nil where the server cannot be started: it is not tried again by itself.")
+  "Non-nil if the server cannot be started: it is not retried automatically.")
 (defvar-local aix-lsp-connection--version nil "The buffer's version; nil: not open.")
 (defvar-local aix-lsp-connection--changes nil
-  "Changes not sent yet, latest first; t when only the whole text will do.")
-(defvar-local aix-lsp-connection--before nil "The range of the change to come.")
+  "Changes not sent yet, latest first; t if the whole text must be sent.")
+(defvar-local aix-lsp-connection--before nil "The range of the coming change.")
 
 (defun aix-lsp-connection--file-uri (path)
   "The URI of PATH."
@@ -36,7 +36,7 @@
           (url-hexify-string (expand-file-name path) url-path-allowed-chars)))
 
 (defun aix-lsp-connection--root ()
-  "The folder of the buffer's project, nil if none."
+  "The folder of the buffer's project, or nil."
   (when-let* ((project (project-current)))
     (directory-file-name (expand-file-name (project-root project)))))
 
@@ -67,7 +67,7 @@
     (_ (jsonrpc-error "No such method: %s" method))))
 
 (defun aix-lsp-connection--on-notification (_connection method params)
-  "Take the server's METHOD with PARAMS."
+  "Handle the server's notification METHOD with PARAMS."
   (pcase method
     ('$/progress (aix-lsp-client-progress (plist-get params :token)
                                           (plist-get params :value)))
@@ -106,7 +106,7 @@
    :error-fn (lambda (err) (message "aix-lsp: %s" (plist-get err :message)))))
 
 (defun aix-lsp-connection--fail (format &rest arguments)
-  "Say once, by FORMAT and ARGUMENTS, why there is no server.
+  "Say once, with FORMAT and ARGUMENTS, why there is no server.
 An error would keep the other functions of a mode's hook from running."
   (setq aix-lsp-status (list :state "error" :message (apply #'format format arguments)))
   (unless aix-lsp-connection--failed
@@ -121,7 +121,7 @@ An error would keep the other functions of a mode's hook from running."
    (string-join aix-lsp-command " ") " *aix-lsp stderr*"))
 
 (defun aix-lsp-connection-get ()
-  "The running connection, started where there is none; nil where that fails."
+  "The running connection, started if there is none; nil if that fails."
   (cond
    ((and aix-lsp-connection--current (jsonrpc-running-p aix-lsp-connection--current))
     aix-lsp-connection--current)
@@ -159,7 +159,7 @@ An error would keep the other functions of a mode's hook from running."
     (with-current-buffer buffer (setq aix-lsp-connection--version nil))))
 
 (defun aix-lsp-connection-stop ()
-  "End the server; it may be started again."
+  "End the server, which may be started again."
   (setq aix-lsp-connection--failed nil)
   (when-let* ((connection aix-lsp-connection--current))
     (setq aix-lsp-connection--current nil)
@@ -169,7 +169,7 @@ An error would keep the other functions of a mode's hook from running."
       (ignore-errors (jsonrpc-shutdown connection)))))
 
 (defun aix-lsp-connection-leave ()
-  "Have the server end with Emacs, without waiting for it.
+  "Make the server end with Emacs, without waiting for it.
 An Emacs that has lost its terminal runs no sentinel any more, and
 `jsonrpc-shutdown' would wait for one for good."
   (when-let* ((connection aix-lsp-connection--current))
@@ -193,7 +193,7 @@ An Emacs that has lost its terminal runs no sentinel any more, and
         (replace-regexp-in-string "\\(?:-ts\\)?-mode\\'" "" name))))
 
 (defun aix-lsp-connection--tell-root (connection)
-  "Tell CONNECTION's server of the buffer's project, if it is new to it."
+  "Tell CONNECTION's server about the buffer's project, if it is new."
   (let ((root (aix-lsp-connection--root)))
     (when (and root (not (member root (aix-lsp-connection-roots connection))))
       (push root (aix-lsp-connection-roots connection))
@@ -202,7 +202,7 @@ An Emacs that has lost its terminal runs no sentinel any more, and
                                          :removed []))))))
 
 (defun aix-lsp-connection-open ()
-  "Open the buffer in the server, once it is ready."
+  "Open the buffer in the server when it is ready."
   (when-let* ((connection (aix-lsp-connection-get)))
     (when (and (aix-lsp-connection-encoding connection)
                (not aix-lsp-connection--version))
@@ -226,7 +226,7 @@ An Emacs that has lost its terminal runs no sentinel any more, and
   (setq aix-lsp-connection--version nil))
 
 (defun aix-lsp-connection-before-change (start end)
-  "Note the range from START to END, as long as its text is there."
+  "Record the range from START to END before its text changes."
   (when (and aix-lsp-connection--version (listp aix-lsp-connection--changes))
     (let ((encoding (aix-lsp-connection-encoding aix-lsp-connection--current)))
       (setq aix-lsp-connection--before
@@ -235,7 +235,7 @@ An Emacs that has lost its terminal runs no sentinel any more, and
                   (aix-lsp-client-position encoding end))))))
 
 (defun aix-lsp-connection-after-change (start end length)
-  "Note that text from START to END has taken the place of LENGTH characters."
+  "Record that the text from START to END has replaced LENGTH characters."
   (when aix-lsp-connection--version
     (pcase aix-lsp-connection--before
       ((and `(,(pred (eql start)) ,(pred (eql length)) ,from ,to)
@@ -261,11 +261,11 @@ An Emacs that has lost its terminal runs no sentinel any more, and
     (setq aix-lsp-connection--changes nil)))
 
 (cl-defmethod aix-lsp-client-request ((client aix-lsp-connection) method params on-answer)
-  "Ask METHOD with PARAMS over CLIENT, see there for ON-ANSWER."
+  "Request METHOD with PARAMS over CLIENT; see there for ON-ANSWER."
   (aix-lsp-connection-request client method params on-answer))
 
 (defun aix-lsp-connection-request (connection method params on-answer)
-  "Ask METHOD with PARAMS over the jsonrpc CONNECTION; ON-ANSWER takes the answer."
+  "Request METHOD with PARAMS over the CONNECTION; ON-ANSWER takes the answer."
   (let ((next (1+ (jsonrpc--next-request-id connection))))
     (jsonrpc-async-request connection (intern (concat ":" method)) params
                            :success-fn on-answer
@@ -278,11 +278,11 @@ An Emacs that has lost its terminal runs no sentinel any more, and
     next))
 
 (cl-defmethod aix-lsp-client-notify ((client aix-lsp-connection) method params)
-  "Tell METHOD with PARAMS over CLIENT."
+  "Notify METHOD with PARAMS over CLIENT."
   (jsonrpc-notify client (intern (concat ":" method)) params))
 
 (cl-defmethod aix-lsp-client-encoding ((client aix-lsp-connection))
-  "What columns count over CLIENT."
+  "The units of columns over CLIENT."
   (aix-lsp-connection-encoding client))
 
 (cl-defmethod aix-lsp-client-uri ((_client aix-lsp-connection))

@@ -6,9 +6,9 @@
 ;;; Commentary:
 
 ;; Owns ghost text over Eglot's own connection, for modes whose Eglot server is
-;; aix-lsp itself (so that they get its completion popup too).  Eglot takes one
-;; server a buffer: where that is the language's own, `aix-lsp-mode' opens a
-;; connection beside it instead, and this file has nothing to do.
+;; aix-lsp itself (so that they get its completion popup, too).  Eglot allows
+;; one server per buffer: if that is the language's own, `aix-lsp-mode' opens
+;; another connection instead, and this file has nothing to do.
 
 ;;; Code:
 
@@ -34,7 +34,7 @@
   (add-hook 'aix-lsp-client-functions #'aix-lsp-eglot-client))
 
 (defun aix-lsp-eglot-client ()
-  "The buffer's Eglot server, if it is aix-lsp; `pending' before it is there."
+  "The buffer's Eglot server, if it is aix-lsp; `pending' until it exists."
   (let ((server (and (eglot-managed-p) (eglot-current-server))))
     (cond ((and (cl-typep server 'aix-lsp-eglot-server) (jsonrpc-running-p server))
            server)
@@ -46,13 +46,13 @@
   (or aix-lsp-settings eglot--{}))
 
 (cl-defmethod eglot-client-capabilities ((_server aix-lsp-eglot-server))
-  "What Eglot can, and the server's status."
+  "Eglot's capabilities, and the server's status."
   (plist-put (copy-sequence (cl-call-next-method))
              :experimental '(:aix (:status t))))
 
 (cl-defmethod eglot-handle-notification
   ((_server aix-lsp-eglot-server) (_method (eql $/progress)) &key token value)
-  "Take the progress VALUE of TOKEN if it is ghost text's."
+  "Handle the progress VALUE of TOKEN if it belongs to ghost text."
   (unless (aix-lsp-client-progress token value)
     (cl-call-next-method)))
 
@@ -66,15 +66,15 @@
   (eglot--signal-textDocument/didChange))
 
 (cl-defmethod aix-lsp-client-request ((client aix-lsp-eglot-server) method params on-answer)
-  "Ask METHOD with PARAMS over CLIENT; ON-ANSWER takes the answer."
+  "Request METHOD with PARAMS over CLIENT; ON-ANSWER takes the answer."
   (aix-lsp-connection-request client method params on-answer))
 
 (cl-defmethod aix-lsp-client-notify ((client aix-lsp-eglot-server) method params)
-  "Tell METHOD with PARAMS over CLIENT."
+  "Notify METHOD with PARAMS over CLIENT."
   (jsonrpc-notify client (intern (concat ":" method)) params))
 
 (cl-defmethod aix-lsp-client-encoding ((_client aix-lsp-eglot-server))
-  "What columns count, as Eglot has agreed with the server."
+  "The units of columns that Eglot has agreed on with the server."
   (or (eglot-server-capable :positionEncoding) "utf-16"))
 
 (cl-defmethod aix-lsp-client-uri ((_client aix-lsp-eglot-server))

@@ -5,8 +5,8 @@
 
 ;;; Commentary:
 
-;; Owns what is suggested at a place of a buffer, what of it is still to be
-;; typed, and how that is drawn.  Knows nothing of servers and requests.
+;; Owns the suggestions at a place in a buffer, the part of them that is still
+;; to be typed, and how it is drawn.  Knows nothing of servers and requests.
 
 ;;; Code:
 
@@ -24,7 +24,7 @@
   "Face of suggested text.")
 
 (cl-defstruct (aix-lsp-place (:constructor aix-lsp-place--make))
-  "Where a request was made: POINT, and HEAD and TAIL, its line around it."
+  "Where a request was made: POINT, and the line around it, HEAD and TAIL."
   point head tail tick)
 
 (cl-defstruct aix-lsp-item
@@ -46,7 +46,7 @@ LSP is the item as the server sent it, nil while it still grows."
    :tick (buffer-chars-modified-tick)))
 
 (defun aix-lsp-place-typed (place)
-  "What stands between PLACE and point, nil if the text around it has changed."
+  "The text between PLACE and point, nil if the text around it has changed."
   (let ((start (aix-lsp-place-point place))
         (head (aix-lsp-place-head place)))
     (when (and (<= (point-min) (- start (length head)))
@@ -62,7 +62,7 @@ LSP is the item as the server sent it, nil while it still grows."
   (nth aix-lsp-ghost--index aix-lsp-ghost--items))
 
 (defun aix-lsp-ghost-remaining ()
-  "What of the candidate is still to be typed, nil if it no longer fits."
+  "The part of the candidate still to be typed, nil if it no longer fits."
   (when-let* ((item (aix-lsp-ghost-item))
               (typed (aix-lsp-place-typed aix-lsp-ghost--place))
               (text (aix-lsp-item-text item)))
@@ -76,7 +76,7 @@ LSP is the item as the server sent it, nil while it still grows."
   (setq aix-lsp-ghost--overlays nil))
 
 (defun aix-lsp-ghost-shown-p ()
-  "Whether ghost text stands in the buffer."
+  "Whether the buffer shows ghost text."
   (and aix-lsp-ghost--overlays t))
 
 (defun aix-lsp-ghost--between (text replaced)
@@ -143,13 +143,13 @@ Return one piece more than REPLACED has characters, nil if TEXT lacks one."
   (aix-lsp-ghost-hide))
 
 (defun aix-lsp-ghost-turn (step)
-  "Show the candidate STEP further, round and round."
+  "Show the candidate STEP further on, cyclically."
   (setq aix-lsp-ghost--index
         (mod (+ aix-lsp-ghost--index step) (max 1 (length aix-lsp-ghost--items))))
   (aix-lsp-ghost-draw))
 
 (defun aix-lsp-ghost-insert (text whole)
-  "Insert TEXT at point; the WHOLE suggestion takes the place of old text."
+  "Insert TEXT at point; the WHOLE suggestion also replaces old text."
   (let ((gone (if whole (length (aix-lsp-item-replaced (aix-lsp-ghost-item))) 0)))
     (aix-lsp-ghost-hide)
     (undo-boundary)

@@ -32,7 +32,7 @@
 (cl-defstruct aix-lsp-lsp-client "An lsp-mode WORKSPACE whose server is aix-lsp." workspace)
 
 (defun aix-lsp-lsp-mode--plist (value)
-  "VALUE with plists for hash tables, which lsp-mode may have made of objects."
+  "VALUE with plists instead of the hash tables that lsp-mode may use."
   (cond ((hash-table-p value)
          (let (plist)
            (maphash (lambda (key item)
@@ -48,7 +48,7 @@
         (t value)))
 
 (defun aix-lsp-lsp-mode--on-progress (workspace params)
-  "Take PARAMS of a $/progress if it is ghost text's, else let WORKSPACE have it."
+  "Handle a $/progress with PARAMS if it is ours, else leave it to WORKSPACE."
   (let ((plain (aix-lsp-lsp-mode--plist params)))
     (unless (aix-lsp-client-progress (plist-get plain :token) (plist-get plain :value))
       (funcall lsp-progress-function workspace params))))
@@ -78,7 +78,7 @@
   (add-hook 'aix-lsp-client-functions #'aix-lsp-lsp-mode-client))
 
 (defun aix-lsp-lsp-mode-client ()
-  "The buffer's aix-lsp workspace as a client; `pending' before it is there."
+  "The buffer's aix-lsp workspace as a client; `pending' until it exists."
   (when (bound-and-true-p lsp-mode)
     (let ((workspace
            (cl-find-if (lambda (each)
@@ -92,7 +92,7 @@
   "Do nothing: lsp-mode flushes before each request.")
 
 (cl-defmethod aix-lsp-client-request ((client aix-lsp-lsp-client) method params on-answer)
-  "Ask METHOD with PARAMS over CLIENT; ON-ANSWER takes the answer."
+  "Request METHOD with PARAMS over CLIENT; ON-ANSWER takes the answer."
   (let* ((lsp--cur-workspace (aix-lsp-lsp-client-workspace client))
          (request (lsp-request-async
                    method params
@@ -106,12 +106,12 @@
     (plist-get request :id)))
 
 (cl-defmethod aix-lsp-client-notify ((client aix-lsp-lsp-client) method params)
-  "Tell METHOD with PARAMS over CLIENT."
+  "Notify METHOD with PARAMS over CLIENT."
   (let ((lsp--cur-workspace (aix-lsp-lsp-client-workspace client)))
     (lsp-notify method params)))
 
 (cl-defmethod aix-lsp-client-encoding ((_client aix-lsp-lsp-client))
-  "What columns count: lsp-mode knows one encoding."
+  "The units of columns: lsp-mode knows one encoding."
   "utf-16")
 
 (cl-defmethod aix-lsp-client-uri ((_client aix-lsp-lsp-client))

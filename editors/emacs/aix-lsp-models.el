@@ -5,8 +5,8 @@
 
 ;;; Commentary:
 
-;; Owns the choice of a model: what there is to choose from, the question about
-;; a licence, the download.
+;; Owns the choice of a model: the list, the question about the licence, and
+;; the download.
 
 ;;; Code:
 
@@ -25,7 +25,7 @@ What fails is said by the client."
    (lambda (answer) (unless (eq answer 'failed) (funcall on-answer answer)))))
 
 (defun aix-lsp-models--list (client)
-  "What CLIENT's server offers: a plist of :current and :choices."
+  "The models that CLIENT's server offers: a plist of :current and :choices."
   (let ((told 'waiting))
     (aix-lsp-models--run client "aix.models" nil (lambda (answer) (setq told answer)))
     (with-timeout (aix-lsp-models--patience
@@ -34,7 +34,7 @@ What fails is said by the client."
     told))
 
 (defun aix-lsp-models--read (told)
-  "Have the user choose one of the models TOLD by the server."
+  "Let the user choose one of the models TOLD by the server."
   (let* ((choices (append (plist-get told :choices) nil))
          (named (mapcar (lambda (choice) (cons (plist-get choice :label) choice)) choices))
          (completion-extra-properties
@@ -55,7 +55,7 @@ What fails is said by the client."
 
 ;;;###autoload
 (defun aix-lsp-choose-model ()
-  "Use another model, of those on this computer and in the catalogue.
+  "Use another of the models on this computer and in the catalogue.
 One that is not here is downloaded, after its licence was shown and agreed to."
   (interactive)
   (let* ((client (or (aix-lsp--client)

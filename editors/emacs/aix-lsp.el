@@ -17,9 +17,9 @@
 ;;
 ;;     (add-hook 'prog-mode-hook #'aix-lsp-mode)
 ;;
-;; That stands beside Eglot, lsp-mode or neither: the mode opens one connection
-;; of its own.  `aix-lsp-eglot-setup' and `aix-lsp-lsp-mode-setup' make it use
-;; theirs instead, where aix-lsp is one of their servers.
+;; That works beside Eglot, lsp-mode or neither: the mode opens a connection of
+;; its own.  `aix-lsp-eglot-setup' and `aix-lsp-lsp-mode-setup' make it use
+;; theirs instead, if aix-lsp is one of their servers.
 
 ;;; Code:
 
@@ -39,7 +39,7 @@
   :type 'boolean)
 
 (defcustom aix-lsp-inhibit-functions '(aix-lsp-menu-open-p)
-  "Functions that keep ghost text away while one of them returns non-nil."
+  "Functions that hide ghost text while one of them returns non-nil."
   :group 'aix-lsp
   :type 'hook)
 
@@ -48,7 +48,7 @@
 (defvar-local aix-lsp--cancel nil "Ends the running request.")
 (defvar-local aix-lsp--serial 0 "Counts requests.")
 (defvar-local aix-lsp--timer nil)
-(defvar-local aix-lsp--active nil "Non-nil while ghost text is shown: its keys are on.")
+(defvar-local aix-lsp--active nil "Non-nil while ghost text is shown and its keys work.")
 
 (defvar-keymap aix-lsp-active-map
   :doc "Keys while ghost text is shown.  Change them before the mode is on."
@@ -64,13 +64,13 @@
   "Goes into `emulation-mode-map-alists', before every minor mode's keys.")
 
 (defun aix-lsp--when-active (command)
-  "COMMAND while ghost text is shown, else nil: the key is another's."
+  "COMMAND while ghost text is shown, else nil, so that the key does other work."
   (and aix-lsp--active command))
 
 (defun aix-lsp--gated (map)
   "MAP with each command looked up only while ghost text is shown.
-Emacs collects the keymaps before it waits for a key; ghost text that comes
-while it waits could not switch its keys on in any other way."
+Emacs collects the keymaps before it waits for a key, so ghost text that comes
+while it waits could not enable its keys in any other way."
   (let ((gated (make-sparse-keymap)))
     (map-keymap
      (lambda (event binding)
@@ -87,7 +87,7 @@ while it waits could not switch its keys on in any other way."
       (bound-and-true-p company-candidates)))
 
 (defun aix-lsp--client ()
-  "The buffer's client: Eglot's or lsp-mode's where set up so, else our own."
+  "The buffer's client: Eglot's or lsp-mode's if set up so, else our own."
   (pcase (aix-lsp-client-of-buffer)
     ('pending nil)
     ('nil (when-let* ((connection (aix-lsp-connection-get)))
@@ -96,13 +96,13 @@ while it waits could not switch its keys on in any other way."
     (client client)))
 
 (defun aix-lsp--tell (method item &rest more)
-  "Tell the server METHOD of ITEM, with MORE params."
+  "Notify the server of METHOD about ITEM, with MORE params."
   (when-let* ((lsp (aix-lsp-item-lsp item))
               (client (aix-lsp--client)))
     (aix-lsp-client-notify client method `(:item ,lsp ,@more))))
 
 (defun aix-lsp--draw ()
-  "Draw the suggestion, unless a menu is open, and switch its keys."
+  "Draw the suggestion, unless a menu is open, and enable or disable its keys."
   (if (run-hook-with-args-until-success 'aix-lsp-inhibit-functions)
       (aix-lsp-ghost-hide)
     (aix-lsp-ghost-draw))
@@ -114,7 +114,7 @@ while it waits could not switch its keys on in any other way."
       (aix-lsp--tell "aix/didShow" item))))
 
 (defun aix-lsp--drop ()
-  "Put the suggestion away; one that was seen counts as not wanted."
+  "Discard the suggestion; one that was seen counts as rejected."
   (when-let* ((item (aix-lsp-ghost-item)))
     (when (and (aix-lsp-item-shown item) (not (aix-lsp-item-settled item)))
       (setf (aix-lsp-item-settled item) t)
@@ -130,7 +130,7 @@ while it waits could not switch its keys on in any other way."
     (funcall (cl-shiftf aix-lsp--cancel nil))))
 
 (defun aix-lsp--ask (invoked &optional after)
-  "Ask at point, INVOKED by hand or not; call AFTER once the answer is final.
+  "Send a request at point, INVOKED by hand or not; call AFTER the final answer.
 The older request is ended after the new one is sent, so that the server can
 go on with a generation that the typing agrees with."
   (when-let* ((client (aix-lsp--client)))
@@ -150,7 +150,7 @@ go on with a generation that the typing agrees with."
       (when older (funcall older)))))
 
 (defun aix-lsp--ask-soon (buffer)
-  "Ask in BUFFER after `aix-lsp-idle-delay'."
+  "Send a request in BUFFER after `aix-lsp-idle-delay'."
   (when (timerp aix-lsp--timer) (cancel-timer aix-lsp--timer))
   (if (<= aix-lsp-idle-delay 0)
       (aix-lsp--ask nil)
@@ -162,7 +162,7 @@ go on with a generation that the typing agrees with."
                                      (when aix-lsp-mode (aix-lsp--ask nil)))))))))
 
 (defun aix-lsp--post-command ()
-  "Keep what still fits after a command, and ask anew where the text has changed."
+  "Keep what still fits after a command; request anew if the text has changed."
   (let* ((asked aix-lsp--asked)
          (edited (not (and asked (= (aix-lsp-place-tick asked)
                                     (buffer-chars-modified-tick))))))
@@ -179,7 +179,7 @@ go on with a generation that the typing agrees with."
 ;;; Commands
 
 (defun aix-lsp--accept (cut)
-  "Insert what CUT takes of the suggestion."
+  "Insert the part of the suggestion that CUT returns."
   (let* ((rest (or (aix-lsp-ghost-remaining) (user-error "Nothing is suggested")))
          (item (aix-lsp-ghost-item))
          (text (funcall cut rest))
@@ -210,7 +210,7 @@ go on with a generation that the typing agrees with."
   (aix-lsp--accept #'aix-lsp-ghost-line))
 
 (defun aix-lsp--turn (step)
-  "Show the candidate STEP further; ask for more where there is only one."
+  "Show the candidate STEP further on; request more if there is only one."
   (if (cdr aix-lsp-ghost--items)
       (progn (aix-lsp-ghost-turn step) (aix-lsp--draw))
     (aix-lsp--ask t (lambda () (aix-lsp-ghost-turn step) (aix-lsp--draw)))))
@@ -240,7 +240,7 @@ go on with a generation that the typing agrees with."
 (autoload 'aix-lsp-choose-model "aix-lsp-models" nil t)
 
 (defun aix-lsp-restart ()
-  "End the connection of our own, and start it again."
+  "End our own connection, and start it again."
   (interactive)
   (aix-lsp-connection-stop)
   (dolist (buffer (aix-lsp-connection--buffers))
@@ -249,13 +249,13 @@ go on with a generation that the typing agrees with."
 ;;; The mode
 
 (defun aix-lsp--lighter ()
-  "The mode line's word on the server."
+  "The mode line's text about the server."
   (pcase (plist-get aix-lsp-status :state)
     ((or 'nil "ready" "busy") " aix")
     (state (concat " aix:" state))))
 
 (defun aix-lsp--hooks (change)
-  "Put the mode's functions on their hooks, or off, by CHANGE."
+  "Add the mode's functions to their hooks, or remove them, with CHANGE."
   (funcall change 'post-command-hook #'aix-lsp--post-command)
   (funcall change 'before-change-functions #'aix-lsp-connection-before-change)
   (funcall change 'after-change-functions #'aix-lsp-connection-after-change)
@@ -277,7 +277,7 @@ go on with a generation that the typing agrees with."
     (aix-lsp--client)))
 
 (defun aix-lsp--turn-on ()
-  "Turn the mode on where code is written."
+  "Turn the mode on in buffers for code."
   (when (derived-mode-p 'prog-mode 'text-mode 'conf-mode)
     (aix-lsp-mode)))
 

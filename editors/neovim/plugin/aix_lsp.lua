@@ -1,4 +1,4 @@
--- `:AixLsp install` works before anything is set up; all else begins with require('aix_lsp').setup().
+-- `:AixLsp install` works without any setup; everything else begins with require('aix_lsp').setup().
 if vim.g.loaded_aix_lsp then
   return
 end

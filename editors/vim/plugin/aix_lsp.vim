@@ -1,4 +1,4 @@
-" Owns aix-lsp as a server of ALE's, for every filetype. Popup only: Vim has no ghost text over LSP.
+" Registers aix-lsp as one of ALE's servers, for all filetypes. Popup only: Vim has no ghost text over LSP.
 if exists('g:loaded_aix_lsp')
   finish
 endif
@@ -7,7 +7,7 @@ let g:loaded_aix_lsp = 1
 let s:keep_cpo = &cpo
 set cpo&vim
 
-" The server's program and its settings, such as {'maxTokens': 128}.
+" The server's command and its settings, such as {'maxTokens': 128}.
 let g:aix_lsp_command = get(g:, 'aix_lsp_command', 'aix-lsp --stdio')
 let g:aix_lsp_settings = get(g:, 'aix_lsp_settings', {})
 " Filetypes to leave alone.
@@ -42,7 +42,7 @@ function! s:Define(filetype) abort
   call s:Enable(a:filetype)
 endfunction
 
-" ALE runs the linters of g:ale_linters, or for many filetypes a list of its own: ours comes on top of either.
+" ALE runs the linters of g:ale_linters, or for many filetypes its own list: ours is added to either.
 function! s:Enable(filetype) abort
   let l:names = map(copy(ale#linter#Get(a:filetype)), {_, linter -> linter.name})
   if index(l:names, 'aix_lsp') < 0
@@ -50,7 +50,7 @@ function! s:Enable(filetype) abort
   endif
 endfunction
 
-" ALE looks for a filetype's linters at the first event after this one.
+" ALE looks up a filetype's linters at the first event after this one.
 augroup aix_lsp
   autocmd!
   autocmd FileType * if exists('*ale#linter#Define') || !empty(globpath(&runtimepath, 'autoload/ale/linter.vim'))

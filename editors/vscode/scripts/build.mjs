@@ -1,4 +1,4 @@
-// Bundles the extension into dist/, or with "test" its unit tests into dist-test/.
+// Bundles the extension into dist/ or, with "test", its unit tests into dist-test/.
 import { build } from "esbuild";
 import { readdirSync } from "node:fs";
 

@@ -1,4 +1,4 @@
-// Writes the server's settings into package.json from the server's own table; with --check only compares.
+// Writes the server's settings into package.json from the server's own table; with --check, only compares.
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,6 +1,6 @@
-/** Owns how the models that the server offers read in a list. Pure: knows neither VS Code nor requests. */
+/** Words the list of the models that the server offers. Pure: knows neither VS Code nor requests. */
 
-/** One of the server's choices (`aix.models`); one with `get` has to be downloaded first. */
+/** One of the server's choices (`aix.models`); one with `get` must be downloaded first. */
 export interface Choice {
   model: string;
   label: string;
@@ -22,7 +22,7 @@ export interface Entry {
   choice: Choice | undefined;
 }
 
-/** The entries of the list; the last, without a choice, is for what is not in it. */
+/** The entries of the list; the last, which has no choice, is for a model that is not in it. */
 export function entries(models: Models): Entry[] {
   const made: Entry[] = models.choices.map((choice) => ({
     label: `${choice.get ? "$(cloud-download)" : "$(symbol-misc)"} ${choice.label}`,
@@ -36,7 +36,7 @@ export function entries(models: Models): Entry[] {
   ];
 }
 
-/** What is asked before a download. */
+/** The question before a download. */
 export function question(choice: Choice): { message: string; detail: string; yes: string } {
   return {
     message: `Download ${choice.get}?`,

@@ -1,4 +1,4 @@
-/** Owns the language client: how the server is started and what of LSP it is used for. */
+/** Owns the language client: how the server is started, and which features of LSP are used. */
 import * as vscode from "vscode";
 import {
   type DynamicFeature,
@@ -11,7 +11,7 @@ import {
 import { serverSettings } from "./configuration";
 import type { ServerCommand } from "./server";
 
-/** What the server says of itself (`aix/status`). */
+/** The server's status (`aix/status`). */
 export interface ServerStatus {
   state: string;
   message?: string;
@@ -20,8 +20,8 @@ export interface ServerStatus {
 }
 
 /**
- * A client without ghost text of its own: that comes over aix/inlineCompletion, which streams. A second provider in
- * our name would also be the one that VS Code takes for ours when told to ask it again.
+ * A client without its own ghost text: ours comes over aix/inlineCompletion, which streams. VS Code would also take
+ * a second provider in our name for ours when told to ask ours again.
  */
 class Client extends LanguageClient {
   override registerFeature(feature: StaticFeature | DynamicFeature<unknown>): void {
@@ -49,7 +49,7 @@ export function makeClient(
   return client;
 }
 
-/** Our environment, in which Python finds no modules in the folder that is open. */
+/** Our environment variables, with which Python finds no modules in the folder that is open. */
 function safeEnvironment(): NodeJS.ProcessEnv {
   const environment: NodeJS.ProcessEnv = { ...process.env, PYTHONSAFEPATH: "1" };
   delete environment.PYTHONPATH;

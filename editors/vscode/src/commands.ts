@@ -1,4 +1,4 @@
-/** Owns the commands and the status bar's menu. What they do is the session's, the settings' or the server's. */
+/** Owns the commands and the status bar's menu. The session, the settings or the server carries them out. */
 import * as vscode from "vscode";
 import { setOption } from "./configuration";
 import { chooseModel } from "./models";
@@ -9,7 +9,7 @@ const EXAMPLE = `def mean(values):
     """The arithmetic mean of a list of numbers."""
     `;
 
-/** Register every command of package.json. */
+/** Register all commands of package.json. */
 export function registerCommands(
   context: vscode.ExtensionContext,
   session: Session,
@@ -38,7 +38,7 @@ export function registerCommands(
   );
 }
 
-/** Beside an open popup VS Code shows only what goes on from its selected entry: the wish is for ghost text. */
+/** Close the popup: while it is open, VS Code shows only ghost text that continues its selected entry. */
 async function suggest(): Promise<void> {
   await vscode.commands.executeCommand("hideSuggestWidget");
   await vscode.commands.executeCommand("editor.action.inlineSuggest.trigger");

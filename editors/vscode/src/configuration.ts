@@ -1,9 +1,9 @@
-/** Owns what the server is told of the settings: what somebody has set, not the defaults, and not our own. */
+/** Owns the settings that the server gets: those that somebody has set, not the defaults, and not our own. */
 import * as vscode from "vscode";
 
 const OURS = new Set(["server", "ghost", "statusBar"]);
 
-/** The settings of the section `aix` for a resource. A default left out leaves room for `.aix-lsp.toml`. */
+/** The settings of the section `aix` for a resource. Defaults are left out, so that `.aix-lsp.toml` applies. */
 export function serverSettings(scope?: vscode.ConfigurationScope): Record<string, unknown> {
   const configuration = vscode.workspace.getConfiguration("aix", scope);
   const settings: Record<string, unknown> = {};
@@ -20,7 +20,7 @@ export function serverSettings(scope?: vscode.ConfigurationScope): Record<string
   return settings;
 }
 
-/** Set an option where it is set already, else for the user. */
+/** Set an option where it is already set, otherwise for the user. */
 export async function setOption(name: string, value: unknown): Promise<void> {
   const configuration = vscode.workspace.getConfiguration("aix");
   const workspace = configuration.inspect(name)?.workspaceValue !== undefined;

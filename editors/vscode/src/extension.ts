@@ -1,4 +1,4 @@
-/** Owns the extension's life: makes its parts and registers its commands. */
+/** Owns the extension's lifecycle: creates its parts and registers its commands. */
 import * as vscode from "vscode";
 import { registerCommands } from "./commands";
 import { Session } from "./session";

@@ -1,26 +1,26 @@
-/** Owns the ghost text: when the server is asked, what VS Code is given, and how it grows without flicker. */
+/** Owns the ghost text: when the server is asked, what VS Code gets, and how it grows without flicker. */
 import * as vscode from "vscode";
 import type { LanguageClient } from "vscode-languageclient/node";
 import { Stream, type Item } from "./stream";
 import { type Candidate, type Place, remaining, shrinks, typedSince } from "./suggestion";
 
-/** VS Code drops an automatic request at about 750 ms; what comes later is shown by triggering again. */
+/** VS Code drops an automatic request after about 750 ms; a later answer is shown by triggering again. */
 const PATIENCE_MS = 600;
-/** Each growth makes VS Code ask again: no more often than the eye can follow. */
+/** Each growth makes VS Code ask again, so it is limited to what the eye can follow. */
 const GROWTH_MS = 60;
-/** What tells VS Code to ask us alone. Asked explicitly, it would put the new text behind what it shows. */
+/** Tells VS Code to ask only us. Asked explicitly, it would append the new text to what it shows. */
 const GROWTH = { providerId: "aix-lsp.aix-lsp:*", explicit: false };
 
-/** What the ghost text tells of its use. */
+/** The events that the ghost text reports. */
 export interface Feedback {
   shown(item: Item): void;
 }
 
 export class GhostText implements vscode.Disposable {
   private stream: Stream | undefined;
-  /** Where VS Code has been told to ask for what has grown, until it has. */
+  /** Where VS Code has been told to ask for text that has grown, until it does. */
   private growing: Place | undefined;
-  /** Where the user has put ghost text away, in which version of the document: there it does not come back by itself. */
+  /** Where, and in which version of the document, the user has dismissed ghost text: there it stays away. */
   private dismissed: { place: Place; version: number } | undefined;
   private registration: vscode.Disposable | undefined;
   private given = "";
@@ -67,7 +67,7 @@ export class GhostText implements vscode.Disposable {
     return token.isCancellationRequested ? [] : this.items(document, now);
   }
 
-  /** Offer the ghost text to VS Code, afresh if it was before. */
+  /** Register the ghost text with VS Code, anew if it was registered before. */
   register(): void {
     const before = this.registration;
     const provider = { provideInlineCompletionItems: this.provideInlineCompletionItems.bind(this) };
@@ -75,7 +75,7 @@ export class GhostText implements vscode.Disposable {
     before?.dispose();
   }
 
-  /** End what is being generated, and show nothing of it. */
+  /** End the running generation, and show none of it. */
   dismiss(): void {
     const editor = vscode.window.activeTextEditor;
     this.dismissed = editor && {
@@ -96,13 +96,13 @@ export class GhostText implements vscode.Disposable {
     this.stream?.cancel();
   }
 
-  /** The older request is ended after the new one is sent, so that the server can go on with a generation that
-   * the typing agrees with. */
+  /** The older request is ended after the new one is sent, so that the server can continue a generation that
+   * agrees with what was typed. */
   private ask(document: vscode.TextDocument, now: Place, context: vscode.InlineCompletionContext): Stream {
     const older = this.stream;
     const kept = older && this.fitting(document, older, now);
     const stream = new Stream(this.client, document, now, context, (grown) => this.grew(grown));
-    // Until the new request has text, what the older one has shown stays.
+    // Until the new request has text, the older one's stays visible.
     stream.candidates = context.selectedCompletionInfo ? [] : (kept ?? []);
     this.stream = stream;
     older?.cancel();
@@ -122,7 +122,7 @@ export class GhostText implements vscode.Disposable {
     }
   }
 
-  /** Have VS Code show the text as it is now. While it has been told to, it is not told again: it would begin anew. */
+  /** Make VS Code show the text as it is now; not again while it is still doing so, or it would begin anew. */
   private async showGrown(): Promise<void> {
     this.timer = undefined;
     const place = this.growing ? undefined : this.grownPlace();
@@ -131,7 +131,7 @@ export class GhostText implements vscode.Disposable {
     }
     this.growing = place;
     const before = this.given;
-    // VS Code does not ask a provider twice at one place; a new one it asks, and keeps showing what it has meanwhile.
+    // VS Code does not ask a provider twice at one place, but it asks a new one, and keeps its text meanwhile.
     this.register();
     await vscode.commands.executeCommand("editor.action.inlineSuggest.trigger", GROWTH);
     if (this.growing === place) {
@@ -142,7 +142,7 @@ export class GhostText implements vscode.Disposable {
     }
   }
 
-  /** The cursor, where the text there is no longer what VS Code was given; a place typed past is asked for anyway. */
+  /** The cursor, if VS Code has an older text there; after further typing, it asks anyway. */
   private grownPlace(): Place | undefined {
     const editor = vscode.window.activeTextEditor;
     const stream = this.stream;
@@ -158,7 +158,7 @@ export class GhostText implements vscode.Disposable {
     return unchanged ? undefined : now;
   }
 
-  /** What is left of a stream's candidates at the cursor. */
+  /** The rest of a stream's candidates at the cursor. */
   private fitting(document: vscode.TextDocument, stream: Stream, now: Place): Candidate[] {
     const typed = typedIn(document, stream.place, now);
     if (typed === undefined) {
@@ -193,7 +193,7 @@ export class GhostText implements vscode.Disposable {
     });
   }
 
-  /** The item may come after the text: it is looked for when the text is taken. */
+  /** The item may come after the text, so it is looked up when the text is accepted. */
   private accepted(stream: Stream, index: number): vscode.Command {
     return { title: "Accepted", command: "aix-lsp.accepted", arguments: [() => stream.items[index]] };
   }

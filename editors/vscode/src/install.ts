@@ -1,4 +1,4 @@
-/** Owns installing the server into an environment of the extension's own, with progress that can be cancelled. */
+/** Owns installing the server into the extension's own environment, with progress that can be cancelled. */
 import { spawn } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -8,7 +8,7 @@ import { ownEnvironment, programOf } from "./server";
 const PYTHONS = ["python3", "python3.13", "python3.12", "python3.11", "python", "py"];
 const CHECK = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
 
-/** Install or update; true when the server is there. */
+/** Install or update; returns true if the server is installed. */
 export async function install(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<boolean> {
   const options = {
     location: vscode.ProgressLocation.Notification,
@@ -78,7 +78,7 @@ function run(
 ): Promise<void> {
   log.info([command, ...args].join(" "));
   return new Promise((resolve, reject) => {
-    // Not in the folder that is open: Python would find modules there first.
+    // Not in the folder that is open, in which Python would look for modules first.
     const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], cwd: folder });
     const cancelled = token.onCancellationRequested(() => child.kill());
     const read = (data: Buffer): void => {

@@ -1,10 +1,10 @@
-/** Owns the choice of a model: the list, the question about a licence, the download. */
+/** Owns the choice of a model: the list, the question about the licence, and the download. */
 import * as vscode from "vscode";
 import { type Choice, entries, type Models, question } from "./choices";
 import { setOption } from "./configuration";
 import type { Session } from "./session";
 
-/** Have the user choose a model, and use it from now on. */
+/** Let the user choose a model, and use it from now on. */
 export async function chooseModel(session: Session): Promise<void> {
   try {
     const models = await vscode.window.withProgress(
@@ -28,7 +28,7 @@ export async function chooseModel(session: Session): Promise<void> {
   }
 }
 
-/** The model once it is on this computer; nothing is downloaded before its licence was shown and agreed to. */
+/** The model, downloaded if necessary, but not before the user has seen its licence and agreed to it. */
 async function fetched(session: Session, choice: Choice): Promise<string | undefined> {
   if (!choice.get) {
     return choice.model;

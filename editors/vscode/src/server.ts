@@ -13,17 +13,17 @@ export interface ServerCommand {
   from: string;
 }
 
-/** The environment that this extension installs the server into. */
+/** The environment into which this extension installs the server. */
 export function ownEnvironment(context: vscode.ExtensionContext): string {
   return join(context.globalStorageUri.fsPath, "venv");
 }
 
-/** A program of a virtual environment. */
+/** A program in a virtual environment. */
 export function programOf(environment: string, program: string): string {
   return join(environment, WINDOWS ? "Scripts" : "bin", WINDOWS ? `${program}.exe` : program);
 }
 
-/** The command to run, or undefined where there is none on this machine. */
+/** The command to run, or undefined if there is none on this machine. */
 export async function findServer(context: vscode.ExtensionContext): Promise<ServerCommand | undefined> {
   const configured = vscode.workspace.getConfiguration("aix.server").get<string[]>("command", []);
   const [command, ...args] = configured;
@@ -51,7 +51,7 @@ async function candidates(context: vscode.ExtensionContext): Promise<[string, st
   return found;
 }
 
-/** The interpreter that the Python extension has selected. A workspace that is not trusted may have chosen it. */
+/** The interpreter selected in the Python extension. An untrusted workspace may have chosen it. */
 async function selectedPython(): Promise<string | undefined> {
   const extension = vscode.extensions.getExtension("ms-python.python");
   if (!extension || !vscode.workspace.isTrusted) {

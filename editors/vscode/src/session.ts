@@ -18,7 +18,7 @@ export class Session implements vscode.Disposable {
     private readonly bar: StatusBar,
   ) {}
 
-  /** Start the server; where there is none, offer to install it. */
+  /** Start the server; if there is none, offer to install it. */
   async start(): Promise<void> {
     const found = await findServer(this.context);
     if (!found) {
@@ -76,7 +76,7 @@ export class Session implements vscode.Disposable {
     this.ghost?.dismiss();
   }
 
-  /** Note that the user took a suggestion. One taken while it grew has no item yet. */
+  /** Record that the user accepted a suggestion. One accepted while it was growing has no item yet. */
   accepted(item: Item | undefined): void {
     this.bar.accepted();
     setContext("aix-lsp.accepted", true);

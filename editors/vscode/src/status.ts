@@ -34,7 +34,7 @@ export class StatusBar implements vscode.Disposable {
     this.draw();
   }
 
-  /** True the first time that an item is shown. */
+  /** Whether an item is shown for the first time. */
   shown(item: Item): boolean {
     const id = item.data?.id ?? "";
     if (id !== "" && this.seen.has(id)) {

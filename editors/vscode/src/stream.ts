@@ -1,4 +1,4 @@
-/** Owns one streaming request (`aix/inlineCompletion`): what has grown so far, and who wants to know. */
+/** Owns one streaming request (`aix/inlineCompletion`): its text so far, and its listeners. */
 import * as vscode from "vscode";
 import { ProgressType, type LanguageClient } from "vscode-languageclient/node";
 import { type Candidate, type Place } from "./suggestion";
@@ -28,9 +28,9 @@ let count = 0;
 
 /** A request that runs until its answer comes or `cancel` is called. */
 export class Stream {
-  /** Best first. While it runs there is at most one. */
+  /** Best first. While the request runs, there is at most one. */
   candidates: Candidate[] = [];
-  /** The items behind the candidates, once the answer is final. */
+  /** The candidates' items, when the answer is final. */
   items: Item[] = [];
   done = false;
   private readonly source = new vscode.CancellationTokenSource();
@@ -69,7 +69,7 @@ export class Stream {
       .finally(() => listener.dispose());
   }
 
-  /** Resolves once there is text, the answer, or the time is up. */
+  /** Resolves when there is text, when the answer has come, or when the time is up. */
   firstText(withinMs: number, token: vscode.CancellationToken): Promise<void> {
     if (this.done || this.candidates.length > 0) {
       return Promise.resolve();
@@ -142,7 +142,7 @@ export class Stream {
     }
   }
 
-  /** In terms of the place. With an entry selected in the popup, the text begins with that entry. */
+  /** A candidate relative to the place. With an entry selected in the popup, the text begins with that entry. */
   private candidate(insert: string, range: LspRange | undefined): Candidate {
     const replaced = range ? Math.max(0, range.end.character - this.place.character) : 0;
     return { text: insert, replaced };

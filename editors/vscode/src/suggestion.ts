@@ -1,6 +1,6 @@
-/** Owns what of a suggestion is still to be typed. Pure text: knows neither VS Code nor requests. */
+/** Finds the part of a suggestion that is still to be typed. Pure: knows neither VS Code nor requests. */
 
-/** Where a suggestion was asked for: the document before and after the cursor, as far as it matters. */
+/** Where a suggestion was requested: the document before and after the cursor, as far as it matters. */
 export interface Place {
   uri: string;
   line: number;
@@ -11,17 +11,17 @@ export interface Place {
   tail: string;
 }
 
-/** One candidate: `text` goes in at its place, `replaced` characters right of it go. */
+/** A candidate: `text` is inserted at its place, and `replaced` characters right of it are removed. */
 export interface Candidate {
   text: string;
   replaced: number;
 }
 
 /**
- * What was typed between a place and the cursor; undefined where the text around has changed, so that a
+ * The text typed between a place and the cursor; undefined if the text around it has changed, so that a
  * suggestion for the place says nothing about the cursor.
  *
- * @param between the text from a place to a cursor on another line, as the document has it
+ * @param between the document's text from a place to a cursor on another line
  */
 export function typedSince(
   place: Place,
@@ -38,7 +38,7 @@ export function typedSince(
   return between();
 }
 
-/** What is left of a candidate after `typed`; undefined where the typing went another way or nothing is left. */
+/** What is left of a candidate after `typed`; undefined if the two disagree or nothing is left. */
 export function remaining(candidate: Candidate, typed: string): Candidate | undefined {
   const text = candidate.text.replaceAll("\r\n", "\n");
   const written = typed.replaceAll("\r\n", "\n");
@@ -48,7 +48,7 @@ export function remaining(candidate: Candidate, typed: string): Candidate | unde
   return { text: text.slice(written.length), replaced: candidate.replaced };
 }
 
-/** Whether showing `next` in the stead of `shown` would only take something away that may still come. */
+/** Whether showing `next` instead of `shown` would only take something away that may still come. */
 export function shrinks(shown: string, next: string): boolean {
   return shown.length > next.length && shown.startsWith(next);
 }

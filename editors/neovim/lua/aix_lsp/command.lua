@@ -1,4 +1,4 @@
---- Owns the command `:AixLsp`: its words, what each runs, and their completion.
+--- Owns the command `:AixLsp`: its subcommands, what each runs, and their completion.
 local M = {}
 
 local function execute(command)

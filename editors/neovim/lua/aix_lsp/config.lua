@@ -12,14 +12,14 @@ local M = {}
 
 ---@class aix_lsp.Options
 ---@field cmd string[]|nil The server's command; nil looks on PATH, then for the one of `:AixLsp install`.
----@field env table<string, string> More environment of the server.
----@field package string What `:AixLsp install` has pip install.
+---@field env table<string, string> Additional environment variables for the server.
+---@field package string What `:AixLsp install` installs with pip.
 ---@field filetypes string[]|nil Only these; nil means every ordinary file.
 ---@field exclude_filetypes string[] Never these.
----@field ghost "auto"|"own"|"native"|false "native" is Neovim 0.12's own; "auto" takes it where it exists.
----@field hide_during_popup boolean No ghost text while a completion menu is open.
+---@field ghost "auto"|"own"|"native"|false "native" is Neovim 0.12's own; "auto" uses it if it exists.
+---@field hide_during_popup boolean Hide ghost text while a completion menu is open.
 ---@field popup boolean Offer suggestions in Neovim's completion popup (0.11 and newer).
----@field popup_autotrigger boolean Open the popup by itself at the server's trigger characters.
+---@field popup_autotrigger boolean Open the popup automatically at the server's trigger characters.
 ---@field keys aix_lsp.Keys|false
 ---@field highlight string Highlight group of ghost text.
 ---@field settings table The server's settings, such as { maxTokens = 128 }.
@@ -66,7 +66,7 @@ local TYPES = {
   settings = { 'table' },
 }
 
---- What is wrong with these options, one sentence each; empty when nothing is.
+--- What is wrong with these options, one sentence each; empty if nothing is.
 ---@return string[]
 function M.complaints(options)
   local found = {}
@@ -90,7 +90,7 @@ function M.complaints(options)
   return found
 end
 
---- Take the user's options; a wrong one is named and its default stays.
+--- Set the user's options; a wrong one is reported and keeps its default.
 function M.set(options)
   options = options or {}
   M.problems = M.complaints(options)
@@ -107,7 +107,7 @@ function M.set(options)
   M.options = vim.tbl_deep_extend('force', vim.deepcopy(M.defaults), good)
 end
 
---- Which ghost text is drawn: by Neovim itself, by this plugin, or by none.
+--- Who draws ghost text: Neovim itself, this plugin, or nobody.
 ---@return "native"|"own"|false
 function M.ghost_mode()
   local wanted = M.options.ghost

@@ -1,4 +1,4 @@
---- Owns the ghost text of a buffer: when it is asked for, what of it is shown, what is accepted.
+--- Owns the ghost text of a buffer: when it is requested, what is shown of it, what is accepted.
 local config = require('aix_lsp.config')
 local menu = require('aix_lsp.menu')
 local place_of = require('aix_lsp.place')
@@ -26,7 +26,7 @@ function Ghost:item()
   return self.items[self.index]
 end
 
---- What of the current candidate is still to be typed; nil where the buffer has gone another way.
+--- The part of the current candidate still to be typed; nil if the buffer's text has become different.
 function Ghost:remaining()
   local item = self:item()
   local typed = item and place_of.typed_since(self.place)
@@ -52,7 +52,7 @@ function Ghost:draw()
   end
 end
 
---- Forget the suggestion. `why` "rejected" tells the server that it was seen and not wanted.
+--- Forget the suggestion. With `why` "rejected", tell the server that it was seen and not wanted.
 function Ghost:drop(why)
   local item = self:item()
   if why == 'rejected' and item and item.shown and not item.settled then
@@ -71,7 +71,7 @@ function Ghost:stop()
   self.serial = self.serial + 1
 end
 
---- Take what came for a place. While it grows, nothing that is shown gets shorter.
+--- Use the items received for a place. While they grow, nothing that is shown gets shorter.
 function Ghost:take(place, items, done)
   local before = self:remaining()
   local old = { self.items, self.index, self.place }
@@ -88,10 +88,10 @@ function Ghost:take(place, items, done)
   self:draw()
 end
 
---- Ask where the cursor is. The older request is ended after the new one is sent, so that the server can go on
---- with a generation that the typing agrees with.
+--- Send a request at the cursor. The older request is ended after the new one is sent, so that the server can
+--- continue a generation that agrees with what was typed.
 ---@param invoked boolean
----@param after fun()|nil called once the final answer is taken
+---@param after fun()|nil called after the final answer
 function Ghost:ask(invoked, after)
   local place, older = place_of.here(), self.cancel
   self.serial = self.serial + 1
@@ -114,7 +114,7 @@ function Ghost:ask(invoked, after)
   end
 end
 
---- The text or the cursor has changed: keep what still fits, and ask anew.
+--- Handle a change of the text or the cursor: keep what still fits, and send a new request.
 function Ghost:changed()
   local now, asked = place_of.here(), self.asked
   if asked and asked.tick == now.tick and asked.row == now.row and asked.col == now.col then
@@ -130,8 +130,8 @@ function Ghost:changed()
   self:ask(false)
 end
 
---- Insert `text`, the head of what is shown.
----@param whole boolean it is all of it: what it replaces goes too
+--- Insert `text`, the beginning of what is shown.
+---@param whole boolean whether it is all of it; then the text that it replaces is removed, too
 function Ghost:insert(text, whole)
   local cursor = api.nvim_win_get_cursor(0)
   local row, col = cursor[1] - 1, cursor[2]
@@ -143,9 +143,9 @@ function Ghost:insert(text, whole)
   api.nvim_win_set_cursor(0, { row + #lines, end_col })
 end
 
---- Accept all, or what `cut` takes of it.
+--- Accept all, or the part that `cut` returns.
 ---@param cut (fun(text: string): string)|nil
----@return boolean accepted false where nothing is shown
+---@return boolean accepted false if nothing is shown
 function Ghost:accept(cut)
   local rest = M.inserting() and M.shown(self.bufnr) and self:remaining()
   if not rest then
@@ -168,7 +168,7 @@ function Ghost:accept(cut)
   return true
 end
 
---- Show another candidate; asks for more where there is only one.
+--- Show another candidate; request more if there is only one.
 ---@param step integer
 function Ghost:cycle(step)
   local function turn()
@@ -188,7 +188,7 @@ function M.inserting()
   return api.nvim_get_mode().mode:sub(1, 1) == 'i'
 end
 
---- Ask again where somebody has typed while the model was loading.
+--- Send a request if somebody has typed while the model was loading.
 function M.model_ready()
   local ghost = M.of()
   if ghost and M.inserting() then
@@ -196,7 +196,7 @@ function M.model_ready()
   end
 end
 
---- Whether ghost text stands in the buffer.
+--- Whether the buffer shows ghost text.
 function M.shown(bufnr)
   return #api.nvim_buf_get_extmarks(bufnr, render.namespace, 0, -1, { limit = 1 }) > 0
 end
@@ -229,7 +229,7 @@ function M.attach(bufnr, client)
     api.nvim_create_autocmd(events, { group = group, buffer = bufnr, callback = callback })
   end
   on({ 'InsertEnter', 'TextChangedI', 'TextChangedP', 'CursorMovedI' }, function()
-    -- InsertEnter comes before the mode is entered.
+    -- InsertEnter fires before the mode is entered.
     vim.schedule(function()
       if ghosts[bufnr] == ghost and api.nvim_get_current_buf() == bufnr and M.inserting() then
         ghost:changed()

@@ -4,8 +4,8 @@ local pieces = require('aix_lsp.pieces')
 local server = require('aix_lsp.server')
 local M = {}
 
---- Accept the suggestion, or what `cut` takes of it.
----@return boolean accepted false where nothing is shown
+--- Accept the suggestion, or the part that `cut` returns.
+---@return boolean accepted false if nothing is shown
 local function accept(cut)
   if config.ghost_mode() == 'native' then
     return require('aix_lsp.native').accept(cut)
@@ -42,7 +42,7 @@ function M.previous()
   cycle(-1)
 end
 
---- Ask by hand, for several candidates.
+--- Request several candidates, by hand.
 function M.request()
   if config.ghost_mode() == 'native' then
     return require('aix_lsp.native').request()
@@ -54,7 +54,7 @@ function M.request()
 end
 
 --- Hide the suggestion.
----@return boolean dismissed false where nothing is shown
+---@return boolean dismissed false if nothing is shown
 function M.dismiss()
   if config.ghost_mode() == 'native' then
     return require('aix_lsp.native').dismiss()
@@ -69,7 +69,7 @@ function M.dismiss()
   return true
 end
 
---- A short text on the server's state, for statuslines.
+--- A short text about the server's state, for statuslines.
 ---@return string
 function M.statusline()
   return require('aix_lsp.status').statusline()

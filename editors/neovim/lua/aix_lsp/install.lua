@@ -1,4 +1,4 @@
---- Owns installing the server into an environment of the plugin's own. Runs only when asked to.
+--- Owns installing the server into the plugin's own environment. Runs only when asked to.
 local M = {}
 
 local function say(text, level)
@@ -7,8 +7,8 @@ local function say(text, level)
   end)
 end
 
--- Python looks for modules in the current folder first, which is the project's: `-I`, and a folder of our own, for none
--- of the project's code to run.
+-- Python looks for modules in the current folder first, which is the project's. `-I` and a folder of our own keep the
+-- project's code from running.
 local function python()
   for _, name in ipairs({ 'python3', 'python3.13', 'python3.12', 'python3.11', 'python' }) do
     if vim.fn.executable(name) == 1 then
@@ -20,7 +20,7 @@ local function python()
   end
 end
 
---- Run commands one after the other; `done` is called with what failed, or nothing.
+--- Run commands one after the other; `done` is called with the one that failed, or nothing.
 local function chain(steps, done)
   local step = table.remove(steps, 1)
   if not step then
@@ -35,7 +35,7 @@ local function chain(steps, done)
   end)
 end
 
---- Make the environment and install into it; calls `done` when the server is there.
+--- Create the environment and install into it; calls `done` when the server is installed.
 ---@param venv string folder of the environment
 ---@param executable string the environment's Python
 ---@param package string what pip installs: a name, or a path

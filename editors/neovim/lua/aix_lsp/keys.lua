@@ -1,4 +1,4 @@
---- Owns the keys: maps them in a buffer, and gives a key that has nothing to do to whom it belonged before.
+--- Owns the keys: maps them in a buffer, and passes a key with nothing to do on to its former mapping.
 local config = require('aix_lsp.config')
 local M = {}
 
@@ -7,7 +7,7 @@ local function feed(keys, remap)
   vim.api.nvim_feedkeys(keys, remap and 'im' or 'in', false)
 end
 
---- What the key did before it was ours; the key itself where it was not mapped.
+--- Do what the key did before we mapped it: run its mapping, or feed the key itself.
 local function fall_back(lhs, before)
   if vim.tbl_isempty(before) then
     return feed(lhs)
@@ -27,7 +27,7 @@ local function fall_back(lhs, before)
 end
 
 --- Map one key in insert mode.
----@param act fun(): boolean|nil false: nothing to do, the key is another's
+---@param act fun(): boolean|nil false: nothing to do, pass the key on
 local function map(bufnr, lhs, act, description)
   local before = vim.api.nvim_buf_call(bufnr, function()
     return vim.fn.maparg(lhs, 'i', false, true)

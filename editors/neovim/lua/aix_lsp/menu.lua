@@ -1,7 +1,7 @@
---- Owns whether a completion menu is open: Neovim's own, nvim-cmp's or blink.cmp's.
+--- Knows whether a completion menu is open: Neovim's own, nvim-cmp's or blink.cmp's.
 local M = {}
 
---- Asks only plugins that are loaded already.
+--- Asks only plugins that are already loaded.
 local function asked(name, method)
   local plugin = package.loaded[name]
   if type(plugin) ~= 'table' then
@@ -19,7 +19,7 @@ end
 
 local hooked = false
 
---- Call `changed` whenever a plugin's menu opens or closes. nvim-cmp may be loaded later than we are: call this again.
+--- Call `changed` whenever a plugin's menu opens or closes. May be called again: nvim-cmp may be loaded after us.
 function M.watch(changed)
   local cmp = package.loaded['cmp']
   if type(cmp) == 'table' and cmp.event and not hooked then

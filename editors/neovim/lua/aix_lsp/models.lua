@@ -1,4 +1,4 @@
---- Owns the choice of a model: what there is to choose from, the question about a licence, the download.
+--- Owns the choice of a model: the list, the question about the licence, and the download.
 local server = require('aix_lsp.server')
 local M = {}
 
@@ -16,7 +16,7 @@ local function download(choice)
   end)
 end
 
---- Nothing is downloaded before its licence was shown and agreed to.
+--- Nothing is downloaded before the user has seen its licence and agreed to it.
 local function ask(choice)
   local yes = ('Download %s GB and agree to the licence'):format(choice.gb)
   vim.ui.select({ yes, 'Cancel' }, { prompt = ('%s: %s'):format(choice.get, choice.licence) }, function(answer)

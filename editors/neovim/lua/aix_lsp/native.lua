@@ -1,4 +1,4 @@
---- Owns the use of Neovim 0.12's own ghost text, `vim.lsp.inline_completion`: accepting in pieces, on top of it.
+--- Owns the use of Neovim 0.12's own ghost text, `vim.lsp.inline_completion`, and adds accepting in pieces.
 local config = require('aix_lsp.config')
 local M = {}
 
@@ -10,7 +10,7 @@ local function namespace()
   return vim.api.nvim_get_namespaces()['nvim.lsp.inline_completion']
 end
 
---- What is known of a buffer's latest answer, which Neovim keeps to itself.
+--- What we know of each buffer's latest answer, which Neovim keeps to itself.
 ---@type table<integer, { invoke: boolean|nil, count: integer, after: fun()|nil, position: { row: integer, col: integer } }>
 local states = {}
 
@@ -19,7 +19,7 @@ local function state(bufnr)
   return states[bufnr]
 end
 
---- Neovim asks automatically only, and an automatic request has one candidate: what goes out for a wish by hand says so.
+--- Neovim sends automatic requests only, which get one candidate: mark those that the user has asked for by hand.
 local function hook(client)
   if rawget(client, 'aix_lsp_hooked') then
     return
@@ -58,8 +58,8 @@ function M.shown(bufnr)
   return ns ~= nil and #vim.api.nvim_buf_get_extmarks(bufnr, ns, 0, -1, { limit = 1 }) > 0
 end
 
---- What of an item is still to be typed, and how many bytes right of the cursor it replaces; nil where the buffer has
---- gone another way since it was asked for: Neovim keeps showing an item, and would insert it, until the next answer.
+--- The part of an item still to be typed, and how many bytes right of the cursor it replaces; nil if the buffer's text
+--- has become different: Neovim keeps showing an item, and would insert it, until the next answer.
 local function remaining(item)
   local cursor = vim.api.nvim_win_get_cursor(0)
   local row, col = cursor[1] - 1, cursor[2]
@@ -82,7 +82,7 @@ local function remaining(item)
   return vim.startswith(text, typed) and text:sub(#typed + 1) or nil, replaced
 end
 
---- Insert what is still to be typed of an item, or what `cut` takes of it, at the cursor.
+--- Insert the rest of an item, or the part of it that `cut` returns, at the cursor.
 local function insert(item, cut)
   local rest, replaced = remaining(item)
   if not rest or rest == '' then
@@ -102,7 +102,7 @@ local function insert(item, cut)
   end
 end
 
---- Accept what is shown, or what `cut` takes of it.
+--- Accept what is shown, or the part of it that `cut` returns.
 ---@return boolean
 function M.accept(cut)
   if not M.shown(0) then
@@ -112,21 +112,21 @@ function M.accept(cut)
     on_accept = function(item)
       local client = vim.lsp.get_client_by_id(item.client_id)
       if not client or client.name ~= require('aix_lsp.server').name then
-        return item -- another server's, which Neovim inserts as ever
+        return item -- another server's, which Neovim inserts as usual
       end
       insert(item, cut)
     end,
   })
 end
 
---- Have Neovim's ghost text of a buffer do what it does at an event.
+--- Make Neovim's ghost text of a buffer do what it does at an event.
 local function tell(bufnr, event)
   local group = 'nvim.lsp.inline_completion:' .. bufnr
   vim.api.nvim_exec_autocmds(event, { group = group, buffer = bufnr, modeline = false })
 end
 
---- Ask here and now, for several candidates.
----@param after fun()|nil called once the answer is shown
+--- Request several candidates now.
+---@param after fun()|nil called when the answer is shown
 function M.request(after)
   local bufnr = vim.api.nvim_get_current_buf()
   local known = state(bufnr)
@@ -140,7 +140,7 @@ function M.count(bufnr)
   return state(bufnr == 0 and vim.api.nvim_get_current_buf() or bufnr).count
 end
 
---- Show another candidate; asks for more where there is only one.
+--- Show another candidate; request more if there is only one.
 function M.cycle(step)
   local bufnr = vim.api.nvim_get_current_buf()
   local function turn()
@@ -155,7 +155,7 @@ function M.cycle(step)
   end
 end
 
---- Hide what is shown, until the next key: nothing that is on its way comes back, either.
+--- Hide what is shown until the next key; pending answers are not shown, either.
 function M.dismiss()
   local bufnr = vim.api.nvim_get_current_buf()
   local shown = M.shown(bufnr)

@@ -26,8 +26,8 @@ function M.here()
   }
 end
 
---- What stands between a place and the cursor; nil where the text around it is no longer the same, since then
---- a suggestion made for the place says nothing about the cursor.
+--- The text between a place and the cursor; nil if the text around it is no longer the same, since then a
+--- suggestion made for the place says nothing about the cursor.
 ---@param place aix_lsp.Place
 ---@return string|nil
 function M.typed_since(place)
@@ -46,7 +46,7 @@ function M.typed_since(place)
   return table.concat(between, '\n')
 end
 
---- The byte in a line of a position in the client's encoding.
+--- The byte offset in a line of a position in the client's encoding.
 ---@param line string
 ---@param character integer
 ---@param encoding string

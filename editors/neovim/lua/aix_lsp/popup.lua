@@ -1,7 +1,7 @@
---- Owns what Neovim's completion popup inserts for an entry of ours. Knows nothing of when it opens.
+--- Owns what Neovim's completion popup inserts for our entries. Knows nothing of when it opens.
 local M = {}
 
---- What an edit takes away right of the cursor. Neovim has utf-8 positions with our server: bytes.
+--- The text right of the cursor that an edit removes. Neovim uses utf-8 positions with our server: bytes.
 local function replaced(edit)
   local range = edit.range or edit.replace
   if not range then
@@ -11,8 +11,8 @@ local function replaced(edit)
   return vim.api.nvim_get_current_line():sub(column + 1, range['end'].character)
 end
 
---- Neovim takes only the first word of an entry's text (0.11), and leaves in place what the edit would replace right
---- of the cursor, which doubled a bracket. Entries of other servers come here too, and stay as they are.
+--- Neovim inserts only the first word of an entry's text (0.11), and leaves in place what the edit would replace right
+--- of the cursor, which duplicated brackets. Other servers' entries come here, too, and stay as they are.
 ---@param item lsp.CompletionItem
 ---@return table of |complete-items|
 function M.convert(item)

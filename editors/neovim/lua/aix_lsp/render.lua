@@ -10,8 +10,8 @@ function M.hide(bufnr)
   end
 end
 
---- Where `replaced` lies in `line` as a subsequence, from the right: the new text between its characters.
----@return string[]|nil segments one before each byte of `replaced`, and the rest; nil where it is none
+--- Find `replaced` in `line` as a subsequence, from the right; returns the new text between its characters.
+---@return string[]|nil segments one before each byte of `replaced`, and the rest; nil if it is not a subsequence
 function M.between(line, replaced)
   local segments, last = {}, #line
   for i = #replaced, 1, -1 do
@@ -33,7 +33,7 @@ local function chunk(text, group)
   return { text, group }
 end
 
---- Virtual lines show a tab as one cell: lay it out as the buffer would.
+--- Virtual lines show a tab as one cell, so expand it as the buffer would.
 local function spaced(bufnr, text)
   local width = vim.bo[bufnr].tabstop
   local out, column = {}, 0
@@ -55,7 +55,7 @@ local function inline(bufnr, row, col, text, group)
   })
 end
 
---- One line: what is new stands between the characters that it replaces.
+--- Draw one line: the new text goes between the characters that it replaces.
 local function draw_line(bufnr, row, col, line, replaced, group)
   local segments = M.between(line, replaced)
   if not segments then
@@ -72,7 +72,7 @@ local function draw_line(bufnr, row, col, line, replaced, group)
   end
 end
 
---- Several lines: what stood right of the cursor moves behind the last one.
+--- Draw several lines: the text right of the cursor moves to the end of the last one.
 local function draw_block(bufnr, row, col, lines, rest, group)
   local below = {}
   for i = 2, #lines do
@@ -92,12 +92,12 @@ local function draw_block(bufnr, row, col, lines, rest, group)
   })
 end
 
---- Draw `text` at a place, in the stead of whatever was drawn before.
+--- Draw `text` at a place, instead of whatever was drawn before.
 ---@param bufnr integer
 ---@param row integer 0-based
 ---@param col integer 0-based, bytes
 ---@param text string
----@param replaced string what stands right of the place and is replaced by `text`
+---@param replaced string the text right of the place that `text` replaces
 ---@param group string highlight group
 function M.show(bufnr, row, col, text, replaced, group)
   M.hide(bufnr)

@@ -1,7 +1,7 @@
---- Owns what is said in the message line: one line that fits, for more would stop whoever types with a hit-enter prompt.
+--- Shows messages: one line that fits, since more would interrupt a typing user with a hit-enter prompt.
 local M = {}
 
---- Say a text; what of it doesn't fit is left out.
+--- Show a text; the part that does not fit is left out.
 ---@param text string
 ---@param level integer
 function M.line(text, level)

@@ -15,7 +15,7 @@ local function in_venv(program)
   return venv() .. (windows and '/Scripts/' .. program .. '.exe' or '/bin/' .. program)
 end
 
---- The server's command, or nil and what to do about it.
+--- The server's command, or nil and what the user can do about it.
 ---@return string[]|nil, string|nil
 function M.command()
   local cmd = config.options.cmd
@@ -33,7 +33,7 @@ function M.command()
   return nil, "no aix-lsp found: run ':AixLsp install' (or 'pipx install aix-lsp', or set option 'cmd')"
 end
 
---- Whether suggestions are wanted in a buffer at all; what is secret is the server's to know.
+--- Whether the user wants suggestions in a buffer at all; the server decides what is secret.
 function M.wants(bufnr)
   local options, bo = config.options, vim.bo[bufnr]
   if bo.buftype ~= '' or vim.b[bufnr].aix_lsp == false then
@@ -75,12 +75,12 @@ local function client_config(cmd)
   }
 end
 
---- One server for all buffers of a project, and for all that are in none: 0.10 would start one for each of these.
+--- One server for all buffers of a project, and one for all that are in none: 0.10 would start one for each of those.
 local function same_project(client, wanted)
   return client.name == wanted.name and client.config.root_dir == wanted.root_dir
 end
 
---- A filetype's event comes for each buffer once it is loaded, the ones already open included.
+--- The filetype event fires for each buffer when it is loaded; those already open are handled here, too.
 local function start_by_autocmd(made)
   vim.api.nvim_create_autocmd({ 'FileType', 'BufReadPost', 'BufNewFile' }, {
     group = vim.api.nvim_create_augroup('aix_lsp.start', {}),
@@ -124,7 +124,7 @@ function M.client(bufnr)
   return vim.lsp.get_clients({ name = M.name, bufnr = bufnr })[1] or vim.lsp.get_clients({ name = M.name })[1]
 end
 
---- Run one of the server's commands, and hand its answer on; what fails is shown.
+--- Run one of the server's commands and pass its answer on; an error is shown.
 ---@param on_answer fun(answer: any)
 function M.call(command, arguments, on_answer)
   local client = M.client(vim.api.nvim_get_current_buf())
@@ -142,7 +142,7 @@ function M.call(command, arguments, on_answer)
   end)
 end
 
---- Run one of the server's commands; what it answers is shown.
+--- Run one of the server's commands and show its answer.
 function M.execute(command, ...)
   M.call(command, { ... }, function(result)
     if result ~= nil and result ~= vim.NIL then
@@ -156,7 +156,7 @@ function M.install()
   require('aix_lsp.install').run(venv(), in_venv('python'), config.options.package, M.restart)
 end
 
---- Leave and start again.
+--- Stop the server and start it again.
 function M.restart()
   for _, client in ipairs(vim.lsp.get_clients({ name = M.name })) do
     local stop = client.stop

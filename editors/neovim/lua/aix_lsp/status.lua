@@ -1,10 +1,10 @@
---- Owns what the server last said of itself (`aix/status`), and the statusline component made of it.
+--- Owns the server's latest status (`aix/status`), and the statusline component made of it.
 local M = {}
 
 ---@class aix_lsp.Status
 ---@field state "off"|"loading"|"ready"|"busy"|"inactive"|"waiting"|"error"
 ---@field message string|nil
----@field fraction number|nil of loading done, 0 to 1
+---@field fraction number|nil how much of the loading is done, 0 to 1
 ---@field model string|nil
 
 ---@type aix_lsp.Status
@@ -13,11 +13,11 @@ M.current = { state = 'off' }
 ---@type table<integer, aix_lsp.Status>
 local latest = {}
 
---- What the server has said to the user, each once.
+--- The messages that the server has shown to the user, each once.
 ---@type string[]
 M.messages = {}
 
---- For a client's `handlers`: takes `window/showMessage`. `:checkhealth aix_lsp` has all of it.
+--- For a client's `handlers`: handles `window/showMessage`. `:checkhealth aix_lsp` shows all messages.
 function M.on_message(_, params)
   if not vim.list_contains(M.messages, params.message) then
     table.insert(M.messages, params.message)
@@ -28,11 +28,11 @@ end
 
 --- For a client's `handlers`.
 function M.on_status(_, params, ctx)
-  -- Of several servers (one a project) each has a state of its own: one that was ready long ago says nothing of another.
+  -- Each of several servers (one per project) has its own state, which says nothing about the others.
   local was = latest[ctx.client_id] or { state = 'off' }
   latest[ctx.client_id], M.current = params, params
   if params.state == 'error' and (was.state ~= 'error' or was.message ~= params.message) then
-    -- `:AixLsp status` has all of it. A trouble that comes and goes is said once, as the server says it.
+    -- `:AixLsp status` shows all of it. An error that comes and goes is shown once, as by the server.
     local message = params.message or 'error'
     if not vim.list_contains(M.messages, 'aix-lsp: ' .. message) then
       require('aix_lsp.say').line(message, vim.log.levels.ERROR)

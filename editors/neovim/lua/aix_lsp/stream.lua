@@ -1,17 +1,17 @@
---- Owns the streaming request: sends it, hands on what grows and the final answer, ends it. Draws nothing.
+--- Owns the streaming request: sends it, passes on its growing text and final answer, ends it. Draws nothing.
 local place_of = require('aix_lsp.place')
 local M = {}
 
 ---@class aix_lsp.Item
 ---@field text string to insert at the request's place
----@field replaced string what stood right of the place and goes
----@field lsp table|nil the item as the server sent it, once the answer is final
+---@field replaced string the text right of the place that is removed
+---@field lsp table|nil the item as the server sent it; only in a final answer
 
 ---@type table<string, fun(value: table)>
 local listeners = {}
 local count = 0
 
---- For a client's `handlers`: takes the progress of our requests, leaves all else to Neovim.
+--- For a client's `handlers`: handles the progress of our requests, and leaves all other to Neovim.
 function M.on_progress(err, params, ctx, config)
   local listener = params and listeners[params.token]
   if listener then
@@ -21,7 +21,7 @@ function M.on_progress(err, params, ctx, config)
   return default and default(err, params, ctx, config)
 end
 
---- Ask the server; older Neovim calls a client's methods without self.
+--- Send a request; older versions of Neovim call a client's methods without self.
 ---@param client vim.lsp.Client
 ---@return boolean sent, integer|nil id
 function M.request(client, method, params, handler, bufnr)
@@ -31,7 +31,7 @@ function M.request(client, method, params, handler, bufnr)
   return client.request(method, params, handler, bufnr)
 end
 
---- Tell the server something.
+--- Send a notification.
 function M.notify(client, method, params)
   if vim.fn.has('nvim-0.11') == 1 then
     client:notify(method, params)
@@ -44,8 +44,8 @@ local function unix(text)
   return (text:gsub('\r\n', '\n'))
 end
 
---- An item as the server sent it, in terms of the place that was asked for.
----@return aix_lsp.Item|nil nil where it does not fit there
+--- Convert an item of the server to one relative to the request's place.
+---@return aix_lsp.Item|nil nil if it does not fit there
 function M.item(lsp, place, encoding)
   local text = lsp.insertText
   text = unix(type(text) == 'table' and text.value or text or '')
@@ -77,10 +77,10 @@ local function items_of(result, place, encoding)
   return found
 end
 
---- Ask for suggestions at a place.
+--- Request suggestions at a place.
 ---@param client vim.lsp.Client
 ---@param place aix_lsp.Place
----@param invoked boolean asked for by hand
+---@param invoked boolean whether the user requested it by hand
 ---@param on_items fun(items: aix_lsp.Item[]|nil, done: boolean) nil: no answer came (cancelled, or an error)
 ---@return fun() cancel
 function M.ask(client, place, invoked, on_items)
