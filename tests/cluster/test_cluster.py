@@ -22,10 +22,11 @@ from aix_lsp.cli import cli
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.settings import Settings
 from tests.client.editor import environment
+from tests.cluster import NEEDS_RAY
 from tests.serve.server import ADMIN, Server, arguments, ask, serving
 
-pytest.importorskip("ray.serve", reason="Ray is not installed (pip install 'aix-lsp[cluster]')")
 psutil = pytest.importorskip("psutil")
+pytestmark = NEEDS_RAY
 
 START_S = 400
 """Ray alone takes 10 s on a quiet machine, and minutes on a busy one."""

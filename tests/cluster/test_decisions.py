@@ -9,17 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip("ray.serve", reason="Ray is not installed (pip install 'aix-lsp[cluster]')")
-
-from ray.serve import Application
-from ray.serve.schema import ServeDeploySchema
-
-from aix_lsp.cluster.app import build
-from aix_lsp.cluster.replica import FirstTexts, added
-from aix_lsp.cluster.routing import within_bound
 from aix_lsp.cluster.scaling import wanted
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.serve.worker import ServeError
+from tests.cluster import NEEDS_RAY
+
+pytestmark = NEEDS_RAY
 
 
 @pytest.mark.parametrize(
@@ -36,12 +31,16 @@ from aix_lsp.serve.worker import ServeError
     ],
 )
 def test_a_hot_replica_sheds_and_the_ring_says_where_to(in_flight: tuple[int, ...], order: str) -> None:
+    from aix_lsp.cluster.routing import within_bound
+
     known = dict(zip("abc", in_flight, strict=True))
     assert "".join(within_bound("abc", known, 0.5, 8)) == order
 
 
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=8))
 def test_no_replica_is_left_out_and_the_first_is_within_the_bound(in_flight: list[int]) -> None:
+    from aix_lsp.cluster.routing import within_bound
+
     known = dict(enumerate(in_flight))
     order = within_bound(list(known), known, 0.5, 8)
     assert sorted(order) == list(known)
@@ -74,6 +73,8 @@ def test_a_steady_load_comes_to_rest(now: int, in_flight: float) -> None:
 
 
 def test_first_texts_since_the_last_look() -> None:
+    from aix_lsp.cluster.replica import FirstTexts
+
     metrics = EngineMetrics()
     texts = FirstTexts(metrics)
     assert texts.late_ms() == 0.0
@@ -85,6 +86,8 @@ def test_first_texts_since_the_last_look() -> None:
 
 
 def test_figures_of_replicas_are_added_up() -> None:
+    from aix_lsp.cluster.replica import added
+
     one = {
         "time": 5.0,
         "started": 2.0,
@@ -110,12 +113,19 @@ def test_figures_of_replicas_are_added_up() -> None:
     "args", [{}, {"serve": {"users": "u"}}, {"serve": {"users": "u", "usage": "v"}, "engine": {"colour": 1}}]
 )
 def test_a_file_for_deploying_that_is_wrong(args: dict[str, object]) -> None:
+    from aix_lsp.cluster.app import build
+
     with pytest.raises(ServeError, match="args are invalid"):
         build(args)
 
 
 @pytest.mark.parametrize("name", ["serve.yaml", "serve-vllm.yaml"])
 def test_the_files_for_several_machines_are_as_ray_wants_them(name: str) -> None:
+    from ray.serve import Application
+    from ray.serve.schema import ServeDeploySchema
+
+    from aix_lsp.cluster.app import build
+
     yaml = pytest.importorskip("yaml")
     content = yaml.safe_load((Path(__file__).parents[2] / "deploy" / name).read_text())
     read = ServeDeploySchema.model_validate(content)

@@ -12,11 +12,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.cluster import NEEDS_RAY
 from tests.cluster.test_cluster import START_S, a_client_who_leaves_frees_the_pages, modes_of_folders, run
 from tests.serve.server import ADMIN, Server, ask, serving
 
-pytest.importorskip("ray.serve", reason="Ray is not installed (pip install 'aix-lsp[cluster]')")
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+pytestmark = [NEEDS_RAY, pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 
 async def status(server: Server) -> dict[str, Any]:
