@@ -4,8 +4,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
              $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
-# Test processes side by side, each with files of its own; 0 runs all in one: `make test WORKERS=0`.
-WORKERS ?= 2
+# Test processes side by side, each with files of its own; 0 runs all in one: `make test WORKERS=0`. One more than the
+# cores that we count on, for many tests wait.
+WORKERS ?= 3
 
 .PHONY: demo test test-editors pictures lint format types docs bench clean help
 
@@ -60,14 +61,17 @@ types: $(READY)
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# mypy runs beside the tests, which wait now and then: together they take little longer than the tests alone.
-test: lint docs
+# mypy and the documentation's build run beside the tests, which wait now and then: together they take little longer
+# than the tests alone.
+test: lint
+	@$(MAKE) --no-print-directory --jobs=2 tests types docs
+
+.PHONY: tests quick-editors
+quick-editors:
 	tests/editors/fetch_debian.sh
 	tests/editors/install.sh
-	@$(MAKE) --no-print-directory --jobs=2 types tests
 
-.PHONY: tests
-tests:
+tests: quick-editors
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Builds llama.cpp's server and fetches 600 MB of weights, once; what cannot be had is skipped by name.
