@@ -14,7 +14,8 @@ import pytest
 import aix_lsp
 
 PACKAGE = Path(aix_lsp.__file__).parent
-WEIGHTS = shutil.ignore_patterns("*.safetensors", "__pycache__")
+LEFT_OUT = shutil.ignore_patterns("*.safetensors", "*.pyc.*")
+"""Weights, and what Python is just compiling for another test: what it has compiled holds for a copy as well."""
 
 ENGINE_OPTIONS = """
     probe_count: int = engine_option(0, "How often to probe.", minimum=0, maximum=9)
@@ -141,7 +142,7 @@ asyncio.run(main())
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """A copy of the package, to be added to."""
-    shutil.copytree(PACKAGE, tmp_path / "aix_lsp", ignore=WEIGHTS)
+    shutil.copytree(PACKAGE, tmp_path / "aix_lsp", ignore=LEFT_OUT)
     return tmp_path / "aix_lsp"
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def find(minimum: tuple[int, int], maximum: tuple[int, int] = (99, 0)) -> str | 
     return None
 
 
+@cache
 def version(executable: str) -> tuple[int, int]:
     shown = subprocess.run([executable, "--version"], capture_output=True, text=True, timeout=60, check=False)
     found = re.match(r"NVIM v(\d+)\.(\d+)", shown.stdout)

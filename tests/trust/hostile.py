@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 OURS = "aix_lsp"
+
+
+@cache
+def _names() -> set[str]:
+    """Every name that could be imported. What is installed takes half a second to list."""
+    installed = {name for name in packages_distributions() if name.isidentifier()}
+    return {*sys.stdlib_module_names, *installed, "sitecustomize", "usercustomize", "conftest", "setup"} - {
+        OURS
+    }
 
 
 def write_modules(folder: Path, marker: Path, *, package: bool) -> None:
@@ -14,10 +24,8 @@ def write_modules(folder: Path, marker: Path, *, package: bool) -> None:
 
     `package` writes one in place of our own too, which `python -m aix_lsp` would rightly run.
     """
-    installed = {name for name in packages_distributions() if name.isidentifier()}
-    names = {*sys.stdlib_module_names, *installed, "sitecustomize", "usercustomize", "conftest", "setup"}
     code = f"import os\nopen({str(marker)!r}, 'a').write(__name__ + ' ' + __file__ + chr(10))\n"
-    for name in names - {OURS}:
+    for name in _names():
         (folder / f"{name}.py").write_text(code)
     for name in ("tree_sitter", "torch", "json", *([OURS] if package else [])):
         (folder / name).mkdir()

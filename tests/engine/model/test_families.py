@@ -3,6 +3,8 @@ pages; and greedy generation, alone and batched, with and without what the cache
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -65,13 +67,19 @@ def expected_logits(model) -> list[torch.Tensor]:
         ]
 
 
+@cache
+def expected(case: str) -> tuple[list[list[int]], list[torch.Tensor]]:
+    """Greedy answers and logits of transformers for the prompts; both paths of a case are held to them."""
+    model = build(case)
+    return expected_greedy(model), expected_logits(model)
+
+
 def assembled(case: str, lean: bool | None):
     """Forward pass, greedy answers and logits of transformers for the prompts."""
     model = build(case)
-    answers, logits = expected_greedy(model), expected_logits(model)
     if lean is None:
-        return assemble_recomputing(model, CPU), answers, logits
-    return assemble(model, "float32", 256, lean), answers, logits
+        return assemble_recomputing(model, CPU), *expected(case)
+    return assemble(model, "float32", 256, lean), *expected(case)
 
 
 def scattered_pages(count: int, seed: int) -> list[list[int]]:
