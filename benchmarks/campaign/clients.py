@@ -9,10 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from benchmarks.campaign.outcome import Order, Outcome
-from benchmarks.campaign.programs import Listening, listening, own_home, resident_mib, terminate
+from benchmarks.campaign.programs import own_home, resident_mib, terminate
 from benchmarks.scripts import Script, scripts
 from tests.client.editor import Editor
 from tests.client.engine_watch import engine_pids
+from tests.client.listening import Listening, listening
 from tests.client.lsp import inline_items
 from tests.client.readiness import NotReady, wait_until_ready
 from tests.client.wire import Call, ConnectionLost, ResponseError

@@ -1,68 +1,21 @@
-"""The real server as a process: starting it on a socket, its memory, its end."""
+"""The real server as a process: its files, its memory, its end."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import signal
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
-from urllib.parse import urlsplit
 
 from benchmarks.campaign.outcome import Outcome
-from tests.client.editor import Editor, environment
 from tests.client.engine_watch import end_engines
 
-_START_S = 120.0
 _PATIENCE_S = 60.0
 """Seconds after which a process that does not exit is killed."""
-
-
-class Listening:
-    """A server on TCP or WebSocket to which clients connect."""
-
-    def __init__(self, process: asyncio.subprocess.Process, url: str, token: str) -> None:
-        self.process = process
-        self.url = url
-        self.token = token
-
-    @property
-    def port(self) -> int:
-        port = urlsplit(self.url).port
-        assert port is not None
-        return port
-
-    async def join(self) -> Editor:
-        """A new TCP client, which has not sent the token yet."""
-        return await Editor.connect("127.0.0.1", self.port)
-
-
-@asynccontextmanager
-async def listening(transport: Literal["tcp", "ws"], home: Path) -> AsyncIterator[Listening]:
-    """Start a server; it is killed at the end if it has not exited."""
-    with (home / f"{transport}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "aix_lsp", f"--{transport}"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            env=environment(home),
-        )
-    try:
-        assert process.stdout
-        async with asyncio.timeout(_START_S):
-            ready = json.loads(await process.stdout.readline())
-        yield Listening(process, ready["url"], ready["token"])
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 @contextmanager

@@ -11,9 +11,10 @@ from pathlib import Path
 from websockets.asyncio.client import connect
 
 from benchmarks.campaign.outcome import Order, Outcome
-from benchmarks.campaign.programs import Listening, listening, own_home, resident_mib, terminate, watch_end
+from benchmarks.campaign.programs import own_home, resident_mib, terminate, watch_end
 from benchmarks.campaign.recorder import Planted, recorders
 from tests.client.editor import environment
+from tests.client.listening import Listening, listening
 from tests.client.peer import Peer, StreamPeer
 from tests.lsp.fuzz import Fuzz, attack
 from tests.lsp.sockets import SocketPeer

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from benchmarks.campaign.hostile_workspace import USER_EXCLUDE, Builder, Workspace
 from benchmarks.campaign.outcome import Order, Outcome
-from benchmarks.campaign.programs import Listening, listening, own_home, resident_mib, terminate, watch_end
+from benchmarks.campaign.programs import own_home, resident_mib, terminate, watch_end
 from benchmarks.campaign.recorder import Planted, Recorder, look_on_disk, recorders
 from tests.client.buffer import Buffer
 from tests.client.editor import Editor
+from tests.client.listening import Listening, listening
 from tests.client.readiness import NotReady, wait_until_ready
 from tests.client.wire import Call, ConnectionLost, ResponseError
 

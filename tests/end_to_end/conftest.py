@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest_asyncio
 
 from tests.client.editor import Editor
+from tests.client.listening import Listening, listening
 from tests.client.readiness import wait_until_ready
 
 SOURCE = """\
@@ -40,10 +41,17 @@ PATIENT = {"deadlineMs": 15_000}
 """What is tested is what comes, not how soon, on however busy a machine."""
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def listener(engine_home: Path) -> AsyncIterator[Listening]:
+    """A server that a module's tests join, joined to the shared engine."""
+    async with listening("tcp", engine_home) as server:
+        yield server
+
+
 @pytest_asyncio.fixture
-async def editor(engine_home: Path) -> AsyncIterator[Editor]:
-    """An editor with a server of its own, joined to the shared engine, which is ready."""
-    async with await Editor.start(engine_home) as editor:
-        await editor.initialize(options=PATIENT)
+async def editor(listener: Listening) -> AsyncIterator[Editor]:
+    """An editor with a session of its own, whose engine is ready."""
+    async with await listener.join() as editor:
+        await editor.initialize(options=PATIENT | {"token": listener.token})
         await wait_until_ready(editor)
         yield editor

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.client.editor import Editor
+from tests.client.listening import Listening
 from tests.client.lsp import inline_items, insert_text
 from tests.client.readiness import wait_until_ready
 from tests.client.wire import ResponseError
@@ -144,9 +145,10 @@ async def test_line_endings_are_kept(hardy: Editor, ending: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-async def test_emoji_and_cjk_before_the_cursor(engine_home: Path, encoding: str) -> None:
-    async with await Editor.start(engine_home) as editor:
-        await editor.initialize({"general": {"positionEncodings": [encoding]}}, options=PATIENT)
+async def test_emoji_and_cjk_before_the_cursor(listener: Listening, encoding: str) -> None:
+    async with await listener.join() as editor:
+        options = PATIENT | {"token": listener.token}
+        await editor.initialize({"general": {"positionEncodings": [encoding]}}, options=options)
         await wait_until_ready(editor)
         assert editor.encoding == encoding
         head = SOURCE.rpartition("\n")[0] + '\n        "🎉日本語é" in '

@@ -1,18 +1,16 @@
-"""Models, settings and machines that are wrong: a clear message, and the server lives."""
+"""Models and machines that are wrong: a clear message, and the server lives."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from aix_lsp.backends.engine_endpoint import engine_endpoint
 from aix_lsp.settings import Settings
 from tests.client.editor import Editor
-from tests.client.engine_watch import EngineClient, wait_until
+from tests.client.engine_watch import EngineClient
 from tests.client.lsp import inline_items
 from tests.client.readiness import NotReady, wait_until_ready
 from tests.end_to_end.conftest import PATIENT, SOURCE
@@ -24,12 +22,6 @@ DAMAGES = ("cut in its tensors", "another file", "no tokenizer")
 """One each in the tensors, the first bytes and the tokenizer, since each takes the start of an engine.
 `tests/engine/model/test_gguf.py` has what is said of every kind.
 """
-
-
-def messages(editor: Editor) -> str:
-    """What a user would have seen or could read in the log."""
-    shown = [str(n.params) for n in editor.wire.notifications if n.method.startswith("window/")]
-    return "\n".join([*shown, editor.log()])
 
 
 async def answers_empty(editor: Editor) -> None:
@@ -183,50 +175,3 @@ async def test_a_socket_path_that_is_a_folder_is_reported(fresh_home: Path, sock
             await wait_until_ready(editor)
         assert str(socket_place) in str(failure.value) or "AIX_LSP_HOME" in str(failure.value)
         await answers_empty(editor)
-
-
-WRONG_SETTINGS: tuple[tuple[dict[str, Any], str], ...] = (
-    ({"maxTokens": -5}, "maxTokens"),
-    ({"maxTokens": "many"}, "maxTokens"),
-    ({"maxTokenz": 10}, "maxTokens"),
-    ({"multiline": "sometimes"}, "multiline"),
-    ({"languages": {"python": {"maxTokens": "x"}}}, "maxTokens"),
-)
-
-
-@pytest.mark.parametrize(("options", "named"), WRONG_SETTINGS, ids=lambda value: json.dumps(value)[:40])
-async def test_wrong_settings_are_named_and_the_defaults_used(
-    engine_home: Path, options: dict[str, Any], named: str
-) -> None:
-    async with await Editor.start(engine_home) as editor:
-        await editor.initialize(options=PATIENT | options)
-        await wait_until_ready(editor)
-        await suggests(editor)
-        assert named in messages(editor)
-
-
-@pytest.mark.parametrize("options", [[], ["not", "an", "object"], "text", 7, {"aix": 7}])
-async def test_options_that_are_no_object_are_taken_as_none(engine_home: Path, options: Any) -> None:
-    """Vim and Neovim send an empty dictionary as an empty list."""
-    async with await Editor.start(engine_home) as editor:
-        await editor.initialize(options=options)
-        await wait_until_ready(editor)
-        await editor.inline(editor.open(None, SOURCE), "invoked").result()
-        assert "Traceback" not in editor.log()
-
-
-async def test_wrong_answers_to_workspace_configuration(engine_home: Path) -> None:
-    async with await Editor.start(engine_home, configuration={"temperature": "hot"}) as editor:
-        await editor.initialize(options=PATIENT)
-        await wait_until_ready(editor)
-        await suggests(editor)
-        await wait_until(lambda: "temperature" in messages(editor), what="a message about the setting")
-
-
-async def test_a_settings_file_with_a_syntax_error(engine_home: Path, tmp_path: Path) -> None:
-    (tmp_path / ".aix-lsp.toml").write_text("max_tokens = = 3\n")
-    async with await Editor.start(engine_home) as editor:
-        await editor.initialize(root=tmp_path, options=PATIENT)
-        await wait_until_ready(editor)
-        await suggests(editor)
-        await wait_until(lambda: ".aix-lsp.toml" in messages(editor), what="a message about the file")

@@ -12,8 +12,10 @@ import pytest
 from tests.backends.servers import DONE, CompletionsServer, event, says, serving
 from tests.client.editor import Editor
 from tests.client.engine_watch import wait_until
+from tests.client.listening import Listening
 from tests.client.lsp import inline_items
 from tests.client.readiness import wait_until_ready
+from tests.end_to_end.conftest import PATIENT
 
 KEYS = "import os\n\ndef main(arguments):\n    total = 0\n"
 
@@ -29,11 +31,11 @@ def notes(editor: Editor, method: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("wait_ms", [1000, 200, 0])
-async def test_popup_and_ghost_text_cost_one_request_between_them(fresh_home: Path, wait_ms: int) -> None:
+async def test_popup_and_ghost_text_cost_one_request_between_them(listener: Listening, wait_ms: int) -> None:
     word = "abcdefghijklmnopqrst"
-    async with serving(CompletionsServer(babbles)) as server, await Editor.start(fresh_home) as editor:
+    async with serving(CompletionsServer(babbles)) as server, await listener.join() as editor:
         server.models = {"data": [{"id": "qwen", "owned_by": "vllm"}]}
-        await editor.initialize(options={"url": server.url, "waitMs": wait_ms})
+        await editor.initialize(options={"url": server.url, "waitMs": wait_ms, "token": listener.token})
         await wait_until_ready(editor)
         buffer = editor.open(None, "# a\n")
         calls = []
@@ -88,11 +90,11 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("source", "pieces", "shown"), ANSWERS)
 async def test_what_a_careless_server_writes(
-    fresh_home: Path, source: str, pieces: list[str], shown: str
+    listener: Listening, source: str, pieces: list[str], shown: str
 ) -> None:
-    async with serving(CompletionsServer(says(*pieces))) as server, await Editor.start(fresh_home) as editor:
+    async with serving(CompletionsServer(says(*pieces))) as server, await listener.join() as editor:
         server.models = {"data": [{"id": "codellama", "owned_by": "vllm"}]}
-        await editor.initialize(options={"url": server.url, "deadlineMs": 15_000})
+        await editor.initialize(options=PATIENT | {"url": server.url, "token": listener.token})
         await wait_until_ready(editor)
         buffer = editor.open(None, source)
         items = inline_items(await editor.inline(buffer, "invoked").result())

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 import aix_lsp
 from tests.client.editor import Editor
 from tests.client.engine_watch import engine_pids, wait_until, wait_until_gone
 from tests.client.lsp import inline_items
 from tests.client.readiness import wait_until_ready
-from tests.end_to_end.conftest import SOURCE
+from tests.end_to_end.conftest import PATIENT, SOURCE
+
+
+@pytest_asyncio.fixture
+async def editor(engine_home: Path) -> AsyncIterator[Editor]:
+    """An editor that has started its server, whose engine is ready."""
+    async with await Editor.start(engine_home) as editor:
+        await editor.initialize(options=PATIENT)
+        await wait_until_ready(editor)
+        yield editor
 
 
 def mapped_files(pid: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.client.editor import Editor
 from tests.client.engine_watch import EngineClient
+from tests.client.listening import Listening
 from tests.client.lsp import inline_items, insert_text
 from tests.client.readiness import wait_until_ready
 from tests.end_to_end.conftest import PATIENT, SOURCE
@@ -114,11 +115,12 @@ async def test_partial_results_of_the_popup_bring_each_item_once(editor: Editor)
     assert len(texts) == len(set(texts))
 
 
-async def test_incremental_edits_mean_what_the_whole_text_means(engine_home: Any) -> None:
+async def test_incremental_edits_mean_what_the_whole_text_means(listener: Listening) -> None:
     """After edits behind emoji and CJK, the answer is that of the same text opened afresh."""
     for encoding in ("utf-8", "utf-16", "utf-32"):
-        async with await Editor.start(engine_home) as editor:
-            await editor.initialize({"general": {"positionEncodings": [encoding]}}, options=PATIENT)
+        async with await listener.join() as editor:
+            options = PATIENT | {"token": listener.token}
+            await editor.initialize({"general": {"positionEncodings": [encoding]}}, options=options)
             assert editor.encoding == encoding
             await wait_until_ready(editor)
             edited = editor.open(None, SOURCE.replace("already", "🎉日本 already"))
