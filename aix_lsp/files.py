@@ -1,7 +1,7 @@
-"""The one place that reads untrusted files: regular files only, bounded, without blocking.
+"""The one place that reads untrusted files: regular files only, bounded, without blocking. Replaces our own, too.
 
 A file in a project may be a named pipe, or a link to a device, a terminal or a sparse file of a terabyte. Reading it
-must not block, fill memory, or keep the program from exiting.
+must not block, fill memory, or keep the program from exiting. The same may lie where we keep a file of ours.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import secrets
+import shutil
 import stat
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -94,6 +97,32 @@ def is_regular(path: Path | str) -> bool:
         return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - as above, for texts as well as paths
     except (OSError, ValueError):
         return False
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Put a file of ours, for this user only, in the place of whatever lies there: whole, or not at all.
+
+    Raises OSError.
+    """
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(content)
+        if path.is_dir():
+            remove(path)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Delete whatever is called so; links are not followed. What cannot be deleted stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def on_thread(work: Callable[..., Result], *arguments: Any) -> asyncio.Future[Result]:

@@ -150,6 +150,4 @@ def _numbers(counts: Mapping[str, object]) -> dict[str, float]:
 
 def _write(path: Path, days: dict[str, dict[str, float]]) -> None:
     kept = dict(sorted(days.items())[-_DAYS_KEPT:])
-    draft = path.with_suffix(".new")
-    draft.write_text(json.dumps(kept), "utf-8")
-    draft.replace(path)
+    files.write_whole(path, json.dumps(kept))

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +48,9 @@ def folder(path: Path) -> None:
 
 def unix_socket(path: Path) -> None:
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
+    with tempfile.TemporaryDirectory() as short:  # a socket's path may have 107 bytes
+        listener.bind(f"{short}/s")
+        Path(short, "s").rename(path)
 
 
 def circle(path: Path) -> None:
@@ -64,6 +67,10 @@ def a_byte_too_large(path: Path) -> None:
 
 def endless(path: Path) -> None:
     path.symlink_to("/proc/self/mem")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
 
 
 HOSTILE = [
@@ -122,6 +129,29 @@ def test_json_that_is_none(content: str, tmp_path: Path) -> None:
     (tmp_path / "x").write_text(content, "utf-8")
     with pytest.raises(ValueError):
         files.read_json(tmp_path / "x", 1 << 20)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
+@pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
+def test_a_file_of_ours_is_put_in_the_place_of_whatever_lies_there(
+    make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    make(tmp_path / "x")
+    files.write_whole(tmp_path / "x", "ours é\n")
+    assert files.read_text(tmp_path / "x", LIMIT) == "ours é\n"
+    assert not (tmp_path / "x").is_symlink() and (tmp_path / "x").stat().st_mode & 0o777 == 0o600
+    assert names(tmp_path) == ["x"]
+    make(tmp_path / "y")
+    files.remove(tmp_path / "y")
+    files.remove(tmp_path / "y")
+    assert names(tmp_path) == ["x"]
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
+    files.write_whole(tmp_path / "x", "before")
+    with pytest.raises(UnicodeEncodeError):
+        files.write_whole(tmp_path / "x", "after \ud800")
+    assert names(tmp_path) == ["x"] and (tmp_path / "x").read_text() == "before"
 
 
 def test_a_file_that_grows_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
-import shutil
 import socket
 import sys
 from contextlib import AbstractContextManager
@@ -18,12 +18,13 @@ from pathlib import Path
 
 import aix_lsp
 from aix_lsp.backends.address import Address, unix
-from aix_lsp.files import read_text
+from aix_lsp.files import read_text, write_whole
 from aix_lsp.paths import log_dir, runtime_dir, socket_path
 from aix_lsp.settings.table import EngineOptions, Settings
 
 _SMALL = 4096
-_SHORTEST_TOKEN = 32
+_TOKEN = re.compile(r"[\w-]{32,}", re.ASCII)
+"""What we write: without a line's end, which no header can have."""
 HAS_UNIX_SOCKETS = hasattr(socket, "AF_UNIX") and sys.platform != "win32"
 
 # How long an idle engine stays does not change its answers.
@@ -85,11 +86,11 @@ def _loopback(address_file: Path) -> tuple[int, Path]:
     token_file = address_file.with_suffix(".token")
     with _drawing(address_file):
         if not _has_token(token_file):
-            _write_whole(token_file, secrets.token_urlsafe(32))
+            write_whole(token_file, secrets.token_urlsafe(32))
         port = _port_in(address_file)
         if port is None:
             port = _free_port()
-            _write_whole(address_file, str(port))
+            write_whole(address_file, str(port))
     return port, token_file
 
 
@@ -122,7 +123,7 @@ def _port_in(address_file: Path) -> int | None:
 
 def _has_token(token_file: Path) -> bool:
     try:
-        return len(_read_own(token_file).strip()) >= _SHORTEST_TOKEN
+        return bool(_TOKEN.fullmatch(_read_own(token_file)))
     except (OSError, ValueError):
         return False
 
@@ -139,16 +140,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _write_whole(path: Path, content: str) -> None:
-    """Write a file atomically, readable by this user only."""
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    try:
-        draft.touch(mode=0o600)
-        draft.write_text(content, "ascii")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

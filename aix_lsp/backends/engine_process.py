@@ -6,6 +6,7 @@ import subprocess
 
 from aix_lsp import processes
 from aix_lsp.backends.engine_endpoint import EngineEndpoint
+from aix_lsp.files import is_regular, remove
 from aix_lsp.settings.flags import engine_arguments
 from aix_lsp.settings.table import Settings
 
@@ -21,7 +22,9 @@ class EngineChild:
     def __init__(self, settings: Settings, endpoint: EngineEndpoint) -> None:
         """Start it. Blocks for some milliseconds. Raises OSError if no process can be created."""
         endpoint.crashes.parent.mkdir(parents=True, exist_ok=True)
-        if endpoint.crashes.exists() and endpoint.crashes.stat().st_size > _LARGEST_CRASH_FILE:
+        if not is_regular(endpoint.crashes):
+            remove(endpoint.crashes)  # opening a pipe would wait for its reader
+        elif endpoint.crashes.stat().st_size > _LARGEST_CRASH_FILE:
             endpoint.crashes.replace(endpoint.crashes.with_suffix(".err.old"))
         self._crashes = endpoint.crashes
         with endpoint.crashes.open("ab") as errors:

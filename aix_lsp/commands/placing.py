@@ -17,8 +17,13 @@ from typing import Any
 
 import platformdirs
 
+from aix_lsp import files
+
 Merge = Callable[[str, str], str]
 """Takes a file's text and ours, and returns the new text. Raises `CannotPlace`."""
+
+
+_LARGEST = 16 << 20
 
 
 class CannotPlace(Exception):
@@ -75,8 +80,13 @@ def config_folder() -> Path:
 
 def write(place: Place, text: str) -> Placed:
     """Merge `text` into the file. Raises `CannotPlace` or `OSError`."""
-    path = place.path.resolve()  # follows links, as into a repository with the user's configuration
-    before = path.read_text("utf-8") if path.exists() else ""
+    try:
+        path = place.path.resolve()  # follows links, as into a repository with the user's configuration
+        before = files.read_bytes(path, _LARGEST).decode("utf-8") if path.exists() else ""
+    except UnicodeDecodeError:
+        raise CannotPlace(f"{path} is not UTF-8: add the printed configuration by hand") from None
+    except RuntimeError as error:  # of links in a circle
+        raise CannotPlace(str(error)) from None
     after = place.merge(before, text)
     if after == before:
         return Placed(path, None, changed=False)
@@ -121,7 +131,7 @@ def json_keys(before: str, text: str) -> str:
     """Merge keys into a JSON object. Raises `CannotPlace` if it has comments, which would be lost."""
     try:
         present = json.loads(before) if before.strip() else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         raise CannotPlace(
             "the file's JSON has comments or errors: add the printed configuration by hand"
         ) from None

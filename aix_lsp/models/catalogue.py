@@ -119,9 +119,11 @@ def downloaded(entry: Entry) -> Path | None:
     """The folder or GGUF file of a model that is completely in the hub's cache; otherwise None."""
     for source in filter(None, (entry.gguf, entry.safetensors)):
         for snapshot in _snapshots(repository_folder(source.repository)):
-            files = [
-                file for file in sorted(snapshot.iterdir()) if source.wants(file.name) and file.is_file()
-            ]
+            try:
+                found = sorted(snapshot.iterdir())
+            except OSError:
+                continue
+            files = [file for file in found if source.wants(file.name) and file.is_file()]
             if source.file and files:
                 return files[0]
             if not source.file and is_whole(snapshot):
@@ -144,8 +146,10 @@ def is_whole(snapshot: Path) -> bool:
 
 def _snapshots(folder: Path) -> list[Path]:
     """The snapshots of a repository; the one that `main` was last known to be comes first."""
+    from aix_lsp.files import read_text
+
     try:
-        main = (folder / "refs" / "main").read_text("utf-8").strip()
+        main = read_text(folder / "refs" / "main", 4096).strip()
     except (OSError, UnicodeDecodeError):
         main = ""
     return sorted(

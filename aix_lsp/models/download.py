@@ -28,6 +28,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined,unused-ignore]
     hf_raise_for_status,
 )
 
+from aix_lsp.files import is_regular, remove
 from aix_lsp.models.catalogue import DownloadSource, Entry, Form, repository_folder
 from aix_lsp.models.failures import FULL, DownloadError, disk_error, explained, retry_after, status_of
 
@@ -88,15 +89,16 @@ def look_up(entry: Entry, form: Form | None = None) -> Download:
     source = entry.source(form)
     try:
         told = HfApi().model_info(source.repository, files_metadata=True, timeout=_TIMEOUT_S)
-    except Exception as error:
+        files = [_file(one) for one in told.siblings or () if source.wants(one.rfilename)]
+    except Exception as error:  # whatever a mirror answers
         raise explained(error, source.repository) from error
-    files = [_file(one) for one in told.siblings or () if source.wants(one.rfilename)]
     weights = [file for file in files if file.path.endswith((".safetensors", ".gguf"))]
-    if not weights or not told.sha or not _DIGEST.fullmatch(told.sha):
+    commit = str(told.sha)
+    if not weights or not _DIGEST.fullmatch(commit):
         raise DownloadError(
             f"{source.repository} has no {source.file or '*.safetensors'} any longer; try the other form (--form)"
         )
-    return Download(source, told.sha, tuple(weights[:1] if source.file else files))
+    return Download(source, commit, tuple(weights[:1] if source.file else files))
 
 
 def fetch(download: Download, progress: Progress) -> Path:
@@ -152,6 +154,8 @@ def _fetch_file(download: Download, file: File, progress: Callable[[int], None])
     blob = download.folder / "blobs" / file.digest
     if not blob.exists():
         part = blob.with_name(f"{file.digest}.incomplete")
+        if not is_regular(part):
+            remove(part)  # a device would be read without end
         for again in (True, False):
             digest = _receive(download, file, part, progress)
             if digest == file.digest:
@@ -196,6 +200,8 @@ def _receive(download: Download, file: File, part: Path, progress: Callable[[int
                     target.write(chunk)
                     digest.update(chunk)
                     progress(target.tell())
+                    if target.tell() > file.size:
+                        return ""  # a server that sends without end
             except (_TransportError, OSError) as error:
                 if isinstance(error, OSError) and error.errno in (*FULL, errno.EACCES):
                     raise

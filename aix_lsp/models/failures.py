@@ -29,7 +29,7 @@ def retry_after(error: Exception) -> float:
     """Seconds that the server asks to wait before trying again."""
     answer = getattr(error, "response", None)
     said = answer.headers.get("Retry-After", "") if answer is not None else ""
-    return float(said) if said.isdigit() else 1.0
+    return float(said) if re.fullmatch(r"[0-9]{1,9}", said) else 1.0
 
 
 def explained(error: Exception, repository: str) -> DownloadError:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aix_lsp import paths
-from aix_lsp.files import read_json
+from aix_lsp.files import read_json, write_whole
 from aix_lsp.models.catalogue import Entry
 
 _FILE = "speed.json"
@@ -77,10 +77,7 @@ def remember(speed: Speed) -> None:
     if known is not None and known.weights > speed.weights:
         return
     told = {"machine": _machine(), "weights": speed.weights, "seconds": dict(speed.seconds)}
-    file = paths.cache_dir() / _FILE
-    new = file.with_name(f"{_FILE}.{os.getpid()}")
-    new.write_text(json.dumps(told), "utf-8")
-    new.replace(file)
+    write_whole(paths.cache_dir() / _FILE, json.dumps(told))
 
 
 def remembered() -> Speed | None:

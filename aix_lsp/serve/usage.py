@@ -18,6 +18,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from aix_lsp.files import is_regular
+
 log = logging.getLogger(__name__)
 
 COLUMNS = ("requests", "refused", "failed", "prompt_tokens", "cached_tokens", "completion_tokens")
@@ -89,6 +91,8 @@ _ADD = (
 def _database(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists() and not is_regular(path):
+            raise OSError("it is not a regular file")  # SQLite would wait for a pipe
         with closing(sqlite3.connect(path, timeout=_BUSY_S)) as database:
             database.execute("PRAGMA journal_mode = WAL")
             version = database.execute("PRAGMA user_version").fetchone()[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock, Timeout
 
+from aix_lsp import processes
 from aix_lsp.backends.engine_endpoint import _loopback, engine_endpoint, forget_port
+from aix_lsp.backends.engine_process import EngineChild
 from aix_lsp.engine import process
 from aix_lsp.engine.http.listener import hold_lock
 from aix_lsp.engine.options import EngineOptions, Listen
@@ -31,6 +34,8 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "negative": lambda place: place.write_text("-1"),
     "too large": lambda place: place.write_text("99999"),
     "digits": lambda place: place.write_text("9" * 5000),
+    "with a line's end": lambda place: place.write_text("t" * 40 + "\n"),
+    "no header's": lambda place: place.write_text("é" * 40),
     "not text": lambda place: place.write_bytes(b"\xff\xfe\0"),
     "sparse": lambda place: os.truncate(place, 1 << 40) if place.touch() is None else None,
     "pipe": lambda place: os.mkfifo(place),
@@ -90,3 +95,22 @@ def test_where_there_are_unix_sockets_no_port_is_forgotten(
     assert endpoint.socket is not None and not forget_port(endpoint)
     with FileLock(endpoint.lock, timeout=0):
         assert endpoint.lock.stat().st_uid == os.getuid()
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_whatever_lies_where_an_engine_s_last_words_go(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening a pipe would wait for its reader, and keep the server from ending."""
+    monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
+    endpoint = engine_endpoint(Settings())
+    HOSTILE[what](endpoint.crashes)
+    endpoint.crashes.with_name("precious").write_text("mine")
+    words = "import sys; sys.exit('it does not start')"
+    start = subprocess.Popen
+    monkeypatch.setattr(
+        processes, "start", lambda *_, stderr, **__: start([sys.executable, "-c", words], stderr=stderr)
+    )
+    child = EngineChild(Settings(), endpoint)
+    assert child._process.wait(60) == 1
+    assert child.last_words() == "it does not start"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from aix_lsp.commands import placing
 from aix_lsp.commands.placing import CannotPlace, Place, json_keys, lisp_block, own_file, sole_toml, write
+from tests.test_files import HOSTILE
 
 PASTED = (
     '// Where it goes.\n"clients": {"aix-lsp": {"command": ["aix-lsp"]}}\n// To check that it works: look.\n'
@@ -80,3 +83,24 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     write(Place(tmp_path / "link", json_keys), PASTED)
     assert (tmp_path / "link").is_symlink()
     assert "aix-lsp" in (tmp_path / "kept").read_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
+@pytest.mark.parametrize("make", [each for each in HOSTILE if each.__name__ != "a_byte_too_large"])
+def test_what_is_no_file_is_left_alone(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "settings.json")
+    if make.__name__ == "dangling":
+        assert write(Place(tmp_path / "settings.json", json_keys), PASTED).changed
+        return
+    with pytest.raises((CannotPlace, OSError)):
+        write(Place(tmp_path / "settings.json", json_keys), PASTED)
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"a": "\xff"}', b"[" * 100_000, b'{"a":' * 100_000, b"\0", b"[]", b'"a"']
+)
+def test_json_that_is_none_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "settings.json").write_bytes(content)
+    with pytest.raises(CannotPlace):
+        write(Place(tmp_path / "settings.json", json_keys), PASTED)
+    assert (tmp_path / "settings.json").read_bytes() == content

@@ -6,11 +6,14 @@ import csv
 import io
 import json
 import sqlite3
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from aix_lsp.serve.usage import UsageError, UsageLog, export, rows
+from tests.test_files import circle, device, fifo, folder, terminal, unix_socket
 
 
 def test_counts_of_several_logs_add_up(tmp_path: Path) -> None:
@@ -51,6 +54,14 @@ def test_what_is_no_database_is_named(tmp_path: Path) -> None:
     path.write_text("no database, but longer than the hundred bytes of a header of one" * 9)
     with pytest.raises(UsageError, match="--usage"):
         UsageLog(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
+@pytest.mark.parametrize("make", [fifo, device, terminal, folder, unix_socket, circle])
+def test_what_is_no_file_is_named(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "usage.sqlite")
+    with pytest.raises(UsageError, match="--usage"):
+        UsageLog(tmp_path / "usage.sqlite")
 
 
 def test_a_newer_version_is_left_alone(tmp_path: Path) -> None:

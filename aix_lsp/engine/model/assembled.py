@@ -74,7 +74,7 @@ def assemble_prepared(keep: Prepared) -> tuple[Assembled, Stored] | None:
             KernelChoice(**findings.choice),
         )
         return assembled(findings, LeanForward(restore(state))), stored
-    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever is wrong with what an earlier start left, this one does without
         log.warning("the prepared model cannot be used (%s); it is prepared again", error)
         keep.remove()
         return None

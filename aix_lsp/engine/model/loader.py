@@ -99,7 +99,7 @@ class _Loading:
         self, runner: TorchRunner, most: int, known: Mapping[str, int], keep: Prepared | None
     ) -> None:
         """Give the runner its numbers of threads: those chosen earlier, or the fastest ones now."""
-        if known and max(known.values()) <= most:
+        if known.keys() == {"few", "many"} and all(0 < count <= most for count in known.values()):
             runner.govern(threads.Threads(**known))
             return
         chosen = threads.choose(runner, most)

@@ -12,14 +12,16 @@ import logging
 import os
 import platform
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -27,7 +29,7 @@ from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
 import aix_lsp
-from aix_lsp import paths
+from aix_lsp import files, paths
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ _FORMAT = 2
 _KEPT_MODELS = 4
 _ROOM = 3
 """Free disk space required, as a multiple of its size."""
+_LARGEST = 16 << 20
+_FILES = ("findings.json", "kept.safetensors", "repacked.safetensors", "tokenizer.json")
 
 
 @dataclass(slots=True)
@@ -47,9 +51,9 @@ class Findings:
     measured: list[str]
     dimensions: dict[str, Any]
     layers: list[dict[str, Any]]
-    context: int
+    context: Annotated[int, msgspec.Meta(gt=0)]
     shapes: dict[str, list[int]]
-    vocab_size: int
+    vocab_size: Annotated[int, msgspec.Meta(gt=0)]
     end_tokens: list[int]
     threads: dict[str, int] = field(default_factory=dict)
 
@@ -106,7 +110,10 @@ class Prepared:
     def read(self) -> Stored | None:
         """What is stored; None if there is nothing, or it is damaged."""
         try:
-            findings = Findings(**json.loads((self.folder / "findings.json").read_text()))
+            for name in _FILES:
+                if not stat.S_ISREG((self.folder / name).stat().st_mode):
+                    raise ValueError(f"{name} is not a regular file")  # a pipe would be waited for
+            findings = msgspec.convert(files.read_json(self.folder / "findings.json", _LARGEST), Findings)
             kept = load_file(self.folder / "kept.safetensors")
             repacked = load_file(self.folder / "repacked.safetensors")
             tokenizer = StoredTokenizer(self.folder / "tokenizer.json")
@@ -114,7 +121,7 @@ class Prepared:
             os.utime(self.folder)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, SafetensorError) as error:
+        except (OSError, ValueError, msgspec.ValidationError, SafetensorError) as error:
             log.warning("%s is damaged (%s); the model is prepared again", self.folder, error)
             self.remove()
             return None
@@ -151,22 +158,20 @@ class Prepared:
         """Add the chosen numbers of threads to what is stored."""
         file = self.folder / "findings.json"
         try:
-            found = json.loads(file.read_text())
-            new = file.with_suffix(".new")
-            new.write_text(json.dumps({**found, "threads": threads}))
-            new.replace(file)
-        except (OSError, ValueError) as error:
+            found = files.read_json(file, _LARGEST)
+            files.write_whole(file, json.dumps({**found, "threads": threads}))
+        except (OSError, ValueError, TypeError) as error:
             log.info("the number of threads could not be saved (%s)", error)
 
     def remove(self) -> None:
         """Delete the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        files.remove(self.folder)
 
 
-def prepared(files: Iterable[Path], **what: object) -> Prepared:
+def prepared(made_of: Iterable[Path], **what: object) -> Prepared:
     """Where the model of these files is cached, for this machine and the settings `what`."""
     digest = hashlib.sha256()
-    for file in sorted(files):
+    for file in sorted(made_of):
         info = file.stat()
         digest.update(f"{file.resolve()} {info.st_size} {info.st_mtime_ns}\n".encode())
     versions = [_FORMAT, aix_lsp.__version__, metadata.version("transformers")]
@@ -201,5 +206,5 @@ def _cpu_name() -> str:
 def _prune(root: Path) -> None:
     """Delete all but the most recently used models."""
     folders = [folder for folder in root.iterdir() if not folder.name.startswith("new-")]
-    for folder in sorted(folders, key=lambda one: one.stat().st_mtime, reverse=True)[_KEPT_MODELS:]:
-        shutil.rmtree(folder, ignore_errors=True)
+    for folder in sorted(folders, key=lambda one: one.lstat().st_mtime, reverse=True)[_KEPT_MODELS:]:
+        files.remove(folder)

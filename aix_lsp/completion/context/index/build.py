@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from aix_lsp.completion.context.index.scan import Gate, scan
 from aix_lsp.completion.context.index.store import Damaged, Store, throw_away
+from aix_lsp.files import is_regular, remove
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +39,12 @@ def main() -> None:
     _keep_no_core()
     threading.Thread(target=_end_with_starter, daemon=True).start()
     _drop_old(database.parent)
+    lock = Path(f"{database}.lock")
+    if not is_regular(lock):
+        remove(lock)  # a folder in its place
     try:
         # Another window's builder does the same work.
-        with FileLock(f"{database}.lock", timeout=0):
+        with FileLock(lock, timeout=0):
             build(database, Gate(root, exclude), skip, own_process=True)
     except Timeout:
         log.info("%s is being indexed by another process", root)

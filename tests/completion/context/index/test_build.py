@@ -1,12 +1,17 @@
-"""The builder's priority, in a process of its own: it cannot be taken back."""
+"""The builder's process: its priority, which cannot be taken back, and its lock."""
 
 from __future__ import annotations
 
 import os
+import queue
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from aix_lsp.completion.context.index.store import Store
+from aix_lsp.completion.context.index.worker import Builder
 
 ASKED = """
 import os
@@ -39,3 +44,20 @@ def test_an_index_that_is_built_in_another_program_leaves_its_priority_alone() -
         [sys.executable, "-c", busy], capture_output=True, text=True, timeout=60, start_new_session=True
     )
     assert ran.stdout.splitlines()[-1] == f"niceness {os.nice(0)}", ran.stderr
+
+
+@pytest.mark.parametrize("what", ["folder", "link"])
+def test_whatever_lies_in_the_lock_s_place(tmp_path: Path, what: str) -> None:
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "a.py").write_text("def area(width):\n    return width\n")
+    lock = tmp_path / "index.db.lock"
+    if what == "folder":
+        (lock / "in").mkdir(parents=True)
+    else:
+        lock.symlink_to(tmp_path / "nowhere" / "there")
+    ended: queue.Queue[str] = queue.Queue()
+    Builder(tmp_path / "w", tmp_path / "index.db", [], [], lambda *_: None, ended.put)
+    assert ended.get(timeout=60) == ""
+    store = Store(tmp_path / "index.db")
+    assert [path for path, _ in store.stamps()] == ["a.py"]
+    store.close()

@@ -1,0 +1,105 @@
+"""What an earlier start left of a model, forged or damaged since: it is deleted and made anew, and never waited for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models
+
+from aix_lsp.engine.model.assembled import assemble_prepared
+from aix_lsp.engine.model.prepared import _FILES, Findings, Prepared
+from tests.test_files import HOSTILE
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
+FINDINGS = Findings(
+    choice={"few": "float32", "many": "float32", "limit": 128},
+    agreement="equal",
+    measured=[],
+    dimensions={},
+    layers=[{}],
+    context=64,
+    shapes={"0": [2, 4, 4]},
+    vocab_size=8,
+    end_tokens=[1],
+)
+
+
+@pytest.fixture(name="kept")
+def _kept(tmp_path: Path) -> Prepared:
+    kept = Prepared(tmp_path / "models" / "m")
+    tokenizer = Tokenizer(models.BPE(vocab={"a": 0}, merges=[])).to_str()
+    assert kept.write(FINDINGS, {"a": torch.zeros(2)}, {"b": torch.zeros(2)}, tokenizer)
+    assert kept.read() is not None
+    return kept
+
+
+@pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("name", _FILES)
+def test_what_is_no_file(kept: Prepared, name: str, make: Callable[[Path], None]) -> None:
+    (kept.folder / name).unlink()
+    make(kept.folder / name)
+    assert kept.read() is None
+    tokenizer = Tokenizer(models.BPE(vocab={"a": 0}, merges=[])).to_str()
+    assert kept.write(FINDINGS, {"a": torch.zeros(2)}, {}, tokenizer)
+    assert kept.read() is not None
+
+
+@pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
+def test_whatever_lies_in_the_folders_place(kept: Prepared, make: Callable[[Path], None]) -> None:
+    kept.remove()
+    make(kept.folder)
+    assert kept.read() is None
+    assert kept.write(FINDINGS, {}, {}, Tokenizer(models.BPE()).to_str())
+    assert kept.read() is not None
+
+
+WRONG: dict[str, Any] = {
+    "context": "64",
+    "vocab_size": -1,
+    "end_tokens": [["x"]],
+    "threads": {"few": "x"},
+    "shapes": {"0": 7},
+    "choice": [],
+    "layers": {"0": {}},
+    "dimensions": 3,
+    "measured": None,
+    "no such field": 1,
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_findings_of_wrong_types(kept: Prepared, name: str) -> None:
+    file = kept.folder / "findings.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {name: WRONG[name]}))
+    if name == "no such field":
+        assert kept.read() is not None
+        return
+    assert kept.read() is None and not kept.folder.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "7", "[" * 100_000, '{"a":' * 100_000, "\ufeff", "\0"]
+)
+def test_findings_that_are_none(kept: Prepared, text: str) -> None:
+    (kept.folder / "findings.json").write_text(text)
+    assert kept.read() is None and not kept.folder.exists()
+
+
+def test_findings_that_fit_no_model(kept: Prepared) -> None:
+    assert assemble_prepared(kept) is None
+    assert not kept.folder.exists()
+
+
+def test_threads_are_noted_whatever_lies_beside(kept: Prepared) -> None:
+    kept.note_threads({"few": 1, "many": 2})
+    found = kept.read()
+    assert found is not None and found.findings.threads == {"few": 1, "many": 2}
+    (kept.folder / "findings.json").write_text("[]")
+    kept.note_threads({"few": 1, "many": 2})
+    assert kept.read() is None
