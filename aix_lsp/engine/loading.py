@@ -55,9 +55,9 @@ def start_model(
     try:
         served = ServedModel(load(options, progress), options.fim_family, metrics)
         served.engine.start()
-    except ModelError:
+    except (ModelError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:
+    except BaseException as error:  # a panic in a library that is written in Rust is no Exception
         log.exception("loading %s failed", options.model)
         raise ModelError(
             f"the model {options.model} cannot be loaded ({error}); choose another (setting model)"

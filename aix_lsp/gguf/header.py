@@ -7,7 +7,10 @@ takes seconds for a vocabulary of 150,000 entries, since it makes an array of ea
 from __future__ import annotations
 
 import mmap
+import stat
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -18,8 +21,9 @@ _VERSIONS = (2, 3)
 _ALIGNMENT = 32
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
-_MOST_ITEMS = 50_000_000
-_MOST_TENSORS = 1_000_000
+_MOST_ITEMS = 5_000_000
+_MOST_TENSORS = 100_000
+_LONGEST_ROW = 1 << 26
 
 
 class GgufError(ValueError):
@@ -63,6 +67,18 @@ class Header:
         return self.metadata.get(f"{self.architecture}.{key}")
 
 
+@contextmanager
+def damage() -> Iterator[None]:
+    """Turns what comes of values of wrong types, or beyond all bounds, in a header into GgufError; a decorator, too."""
+    try:
+        yield
+    except (GgufError, OSError, MemoryError):
+        raise
+    except Exception as error:  # tokenizers raises nothing narrower
+        told = (str(error) or type(error).__name__).splitlines()[0]
+        raise GgufError(f"its header is damaged ({told[:200]})") from error
+
+
 def is_gguf(file: Path) -> bool:
     """Whether a file begins with GGUF's magic number, whatever its name is: Ollama's files have no suffix."""
     try:
@@ -74,12 +90,14 @@ def is_gguf(file: Path) -> bool:
 
 def read_header(path: Path) -> Header:
     """The header of a file whose tensors are complete. Raises GgufError, or OSError if it cannot be opened."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise GgufError("it is not a regular file")
     with path.open("rb") as file:
         try:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError:
             raise GgufError("it is empty") from None
-        with data:
+        with data, damage():
             return _Reader(data).header(path)
 
 
@@ -128,6 +146,8 @@ class _Reader:
         if extents > 4:
             raise GgufError("its header is damaged")
         shape = tuple(self._number("Q") for _ in range(extents))[::-1]
+        if not shape or 0 in shape or shape[-1] > _LONGEST_ROW:
+            raise GgufError(f"its header is damaged: {name[:80]} has the shape {shape}")
         return name, shape, self._number("I"), self._number("Q")
 
     def _size(self, name: str, shape: tuple[int, ...], kind: int) -> int:

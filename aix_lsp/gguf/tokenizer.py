@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from aix_lsp.fim.templates import detect
-from aix_lsp.gguf.header import GgufError, Header
+from aix_lsp.gguf.header import GgufError, Header, damage
 
 _CONTROL, _USER_DEFINED = 3, 4
+_LONGEST_TOKEN, _MOST_CHARACTERS = 1024, 1 << 25
+"""Of a vocabulary. Merges are made by trying each cut of each entry."""
 
 # How a byte-level tokenizer splits text before it merges bytes, by llama.cpp's names (`tokenizer.ggml.pre`).
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -38,9 +40,14 @@ def names(header: Header) -> list[str]:
     tokens = header.metadata.get("tokenizer.ggml.tokens")
     if not isinstance(tokens, list) or not tokens:
         raise GgufError("it contains no tokenizer")
-    return [str(token) for token in tokens]
+    found = [str(token) for token in tokens]
+    sizes = list(map(len, found))
+    if max(sizes) > _LONGEST_TOKEN or sum(sizes) > _MOST_CHARACTERS:
+        raise GgufError("its tokenizer has entries that are too long")
+    return found
 
 
+@damage()
 def special_names(header: Header) -> frozenset[str]:
     """The tokens that identify a fill-in-the-middle family, including markers that are given only by id."""
     kinds = header.metadata.get("tokenizer.ggml.token_type") or []
@@ -51,6 +58,7 @@ def special_names(header: Header) -> frozenset[str]:
     return frozenset({renamed.get(name, name) for name in found} | set(renamed.values()))
 
 
+@damage()
 def write_tokenizer(header: Header, folder: Path) -> None:
     """Write `tokenizer.json` and `tokenizer_config.json`. Raises GgufError for an unknown kind of tokenizer."""
     model = header.metadata.get("tokenizer.ggml.model")
@@ -69,7 +77,7 @@ def write_tokenizer(header: Header, folder: Path) -> None:
     }
     for key in ("bos", "eos", "unknown", "padding"):
         token = header.metadata.get(f"tokenizer.ggml.{key}_token_id")
-        if isinstance(token, int) and token < len(every):
+        if isinstance(token, int) and 0 <= token < len(every):
             about[f"{ {'unknown': 'unk', 'padding': 'pad'}.get(key, key) }_token"] = every[token]
     (folder / "tokenizer_config.json").write_text(json.dumps(about, indent=1))
 

@@ -73,7 +73,7 @@ def _ollama() -> Iterator[StoredFile]:
             digests = [layer["digest"] for layer in layers if layer["mediaType"] == _OLLAMA_MODEL]
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        parts = manifest.relative_to(manifests).parts[1:]
+        parts = manifest.relative_to(manifests).parts[1:] or (manifest.name,)
         name = "/".join(parts[:-1]).removeprefix("library/")
         for digest in digests:
             blob = root / "blobs" / str(digest).replace(":", "-")

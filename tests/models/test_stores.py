@@ -124,4 +124,17 @@ def test_stores_that_are_damaged_are_passed_over(home: Path) -> None:
     manifests.mkdir(parents=True)
     (manifests / "broken").write_text("{")
     (manifests / "empty").write_text("{}")
+    (manifests / "deep").write_text("[" * 100_000)
+    (manifests / "digests").write_text(
+        json.dumps({"layers": [{"mediaType": stores._OLLAMA_MODEL, "digest": [7]}]})
+    )
     assert list(stores.find_files(home / "hub")) == []
+
+
+def test_a_manifest_without_folders_has_its_own_name(home: Path) -> None:
+    root = home / ".ollama" / "models"
+    (root / "manifests").mkdir(parents=True)
+    _file(root / "blobs" / "sha256-1")
+    layer = {"mediaType": stores._OLLAMA_MODEL, "digest": "sha256:1"}
+    (root / "manifests" / "plain").write_text(json.dumps({"layers": [layer]}))
+    assert [file.name for file in stores.find_files(home / "hub")] == ["plain"]

@@ -18,15 +18,18 @@ from typing import Any
 
 import numpy as np
 
+from aix_lsp import files
 from aix_lsp.engine.options import ModelError
 from aix_lsp.gguf.configuration import configuration
-from aix_lsp.gguf.header import GgufError, Header, Tensor, read_header
+from aix_lsp.gguf.header import GgufError, Header, Tensor, damage, read_header
 from aix_lsp.gguf.tensors import check_type, values_of
 from aix_lsp.gguf.tokenizer import write_tokenizer
 from aix_lsp.paths import cache_dir
 
 _POINTER = "gguf.json"
-_FORM = 2  # version of the cached folders; changing it rebuilds all of them
+_MADE = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
+_LARGEST = 256 << 20
+_FORM = 3  # version of the cached folders; changing it rebuilds all of them
 THREADS = 2  # for dequantisation; each holds a tensor in float32
 
 
@@ -34,7 +37,7 @@ def prepare(file: Path, name: str) -> Path:
     """The folder made from a GGUF file, from the cache if present. Raises ModelError, which calls the file `name`."""
     try:
         folder = _folder(file)
-        if not (folder / _POINTER).exists():
+        if not _is_whole(folder):
             _make(read_header(file), folder)
     except GgufError as error:
         raise ModelError(f"{name} cannot be used: {error}; set model to another file") from error
@@ -106,7 +109,7 @@ class _Whole:
 def _pointer(folder: Path) -> dict[str, Any]:
     """The record about the file behind a folder. Raises ModelError."""
     try:
-        noted: dict[str, Any] = json.loads((folder / _POINTER).read_text("utf-8"))
+        noted: dict[str, Any] = files.read_json(folder / _POINTER, _LARGEST)
         return {"file": Path(noted["file"]), **{key: int(noted[key]) for key in ("parameters", "bytes")}}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(folder, error) from error
@@ -131,10 +134,26 @@ def _folder(file: Path) -> Path:
     return cache_dir() / "gguf" / hashlib.sha256(key.encode()).hexdigest()[:24]
 
 
+def _is_whole(folder: Path) -> bool:
+    """Whether all that was made is there, and as it was made: a crash, or a full disk, leaves files without content."""
+    try:
+        return bool(files.read_json(folder / _POINTER, _LARGEST)["digests"] == _digests(folder))
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {
+        name: hashlib.blake2b(files.read_bytes(folder / name, _LARGEST), digest_size=16).hexdigest()
+        for name in _MADE
+    }
+
+
 def _make(header: Header, folder: Path) -> None:
     """Write the folder atomically."""
-    for tensor in header.tensors.values():
-        check_type(header, tensor)
+    with damage():
+        for tensor in header.tensors.values():
+            check_type(header, tensor)
     about = configuration(header)
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=folder.parent))
@@ -148,10 +167,14 @@ def _make(header: Header, folder: Path) -> None:
             "file": str(header.path.resolve()),
             "parameters": sum(tensor.parameters for tensor in tensors),
             "bytes": sum(tensor.nbytes for tensor in tensors),
+            "digests": _digests(draft),
         }
         (draft / _POINTER).write_text(json.dumps(noted))
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
-    except BaseException:
+        files.remove(folder)
+        try:
+            draft.rename(folder)
+        except OSError:
+            if not _is_whole(folder):  # else another process has just made it
+                raise
+    finally:
         shutil.rmtree(draft, ignore_errors=True)
-        raise

@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aix_lsp.engine.options import EngineOptions, ModelError, Progress
+from aix_lsp.files import is_regular, read_json
 from aix_lsp.gguf.header import is_gguf
 from aix_lsp.models import catalogue
 from aix_lsp.models.catalogue import EMBEDDED
 from aix_lsp.paths import folder_named
 
+_READ = (".json", ".safetensors", ".model", ".txt", ".jinja")
+_LARGEST_TEXT = 256 << 20
+_LARGEST_HEADER = 100_000_000
+"""Bytes of a safetensors file's header, as its library has it."""
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -98,6 +103,7 @@ def check_folder(folder: Path, name: str) -> Weights:
         ) from error
     if "config.json" not in names:
         raise ModelError(f"{name} has no config.json; set model to a folder saved by transformers")
+    _check_files(folder, names, name)
     if "gguf.json" in names:
         from aix_lsp.engine.model import gguf
 
@@ -118,12 +124,24 @@ def check_folder(folder: Path, name: str) -> Weights:
     return _weights(folder / shard for shard in shards)
 
 
+def _check_files(folder: Path, names: set[str], name: str) -> None:
+    """Refuse what the libraries that read a model would wait for, or fill memory with. Raises ModelError."""
+    for entry in sorted(names):
+        if not entry.endswith(_READ):
+            continue
+        file = folder / entry
+        if file.exists() and not is_regular(file):
+            raise ModelError(f"{entry} of {name} is not a regular file; change the setting model")
+        if is_regular(file) and not entry.endswith(".safetensors") and file.stat().st_size > _LARGEST_TEXT:
+            raise ModelError(f"{entry} of {name} is too large to be read; change the setting model")
+
+
 def _shards(folder: Path, names: set[str]) -> set[str]:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         try:
-            return set(json.loads(index.read_text())["weight_map"].values())
-        except (ValueError, KeyError, AttributeError) as error:
+            return set(map(str, read_json(index, _LARGEST_TEXT)["weight_map"].values()))
+        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise ModelError(f"{index} is damaged; download the model again or change model") from error
     return {entry for entry in names if entry.endswith(".safetensors")}
 
@@ -134,7 +152,10 @@ def _weights(files: Iterable[Path]) -> Weights:
     for file in files:
         try:
             with file.open("rb") as stream:
-                header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+                length = int.from_bytes(stream.read(8), "little")
+                if length > _LARGEST_HEADER:
+                    raise ValueError("its header is too long")
+                header = json.loads(stream.read(length))
             for tensor, entry in header.items():
                 if tensor != "__metadata__":
                     count = 1
@@ -142,7 +163,7 @@ def _weights(files: Iterable[Path]) -> Weights:
                         count *= extent
                     parameters += count
                     size += entry["data_offsets"][1] - entry["data_offsets"][0]
-        except (ValueError, KeyError, TypeError, OverflowError, MemoryError, OSError) as error:
+        except Exception as error:  # JSON of any shape
             raise ModelError(
                 f"{file} is damaged; download the model again or change the setting model"
             ) from error

@@ -14,6 +14,7 @@ import pytest
 from aix_lsp.engine.model.source import EMBEDDED, check_folder, find_folder
 from aix_lsp.engine.options import EngineOptions, ModelError
 from tests.engine.hub import GATED, REPOSITORY, serve
+from tests.test_files import device, fifo, folder, sparse, terminal, unix_socket
 
 
 def ignore(stage: str, fraction: float) -> None:
@@ -88,6 +89,57 @@ def test_folders_that_cannot_be_loaded(tmp_path, files, said):
     with pytest.raises(ModelError, match=r"\bmodel\b") as caught:
         check_folder(write(tmp_path, **files), "mine")
     assert said in str(caught.value)
+
+
+NESTED = b'{"w":' * 20_000
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"[]", b"7", b'{"w": 7}', b'{"w": {"shape": "ab", "data_offsets": [0, 1]}}', NESTED, b'{"w": {}}'],
+)
+def test_headers_that_are_none(tmp_path, header):
+    content = len(header).to_bytes(8, "little") + header
+    with pytest.raises(ModelError, match="damaged"):
+        check_folder(write(tmp_path, config__json="{}", model__safetensors=content), "mine")
+
+
+def test_a_header_of_many_gigabytes_is_not_read(tmp_path):
+    write(tmp_path, config__json="{}", model__safetensors=(1 << 39).to_bytes(8, "little"))
+    os.truncate(tmp_path / "model.safetensors", 1 << 40)
+    with pytest.raises(ModelError, match="damaged"):
+        check_folder(tmp_path, "mine")
+
+
+@pytest.mark.parametrize(
+    "index", ["[" * 100_000, "[]", '{"weight_map": {"w": ["a"]}}', '{"weight_map": 7}', "\0"]
+)
+def test_an_index_that_is_none(tmp_path, index):
+    write(tmp_path, config__json="{}", model__safetensors__index__json=index)
+    with pytest.raises(ModelError, match=r"damaged|lacks"):
+        check_folder(tmp_path, "mine")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
+@pytest.mark.parametrize("make", [fifo, device, terminal, unix_socket, sparse, folder])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config.json",
+        "tokenizer.json",
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "merges.txt",
+        "chat.jinja",
+    ],
+)
+def test_what_is_no_file_of_a_model(tmp_path, name, make):
+    """The libraries would wait for a pipe without end, and read a device until memory is full."""
+    write(tmp_path, config__json="{}", model__safetensors=GOOD)
+    (tmp_path / name).unlink(missing_ok=True)
+    make(tmp_path / name)
+    with pytest.raises(ModelError, match=r"\bmodel\b"):
+        check_folder(tmp_path, "mine")
 
 
 def test_sizes_are_read_from_headers(tmp_path):
