@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import io
 import os
 import sys
 from contextlib import suppress
@@ -183,7 +184,10 @@ def _new_token() -> str:
 
 
 def main() -> NoReturn:
-    """The entry point. An interrupt or a closed pipe ends it without a traceback."""
+    """The entry point. An interrupt, a closed pipe or a character that the terminal lacks causes no traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         sys.exit(cli.main(prog_name="aix-lsp", standalone_mode=False))
     except click.ClickException as error:

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
+import re
+import stat
 import sys
 from pathlib import Path
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _LARGEST = 5 << 20
 _KEPT = 2
+_ORDERS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def printable(text: str, keep: str = "", instead: str = "\ufffd") -> str:
+    """Text of strangers' as it may be shown: without what a terminal would obey, and without halves of characters.
+
+    Names of files and settings, patterns, and servers' answers can hold such; line ends are among them.
+    """
+    return _ORDERS.sub(lambda found: found[0] if found[0] in keep else instead, text)
+
+
+class _Formatter(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = printable(record.message, keep="\n\t")
+        return super().formatMessage(record)
 
 
 def configure(level: str = "info", file: Path | None = None) -> None:
@@ -18,7 +36,7 @@ def configure(level: str = "info", file: Path | None = None) -> None:
     If the file cannot be written, that is reported on standard error, which is then used instead.
     """
     handler, problem = _handler(file)
-    handler.setFormatter(logging.Formatter(_FORMAT))
+    handler.setFormatter(_Formatter(_FORMAT))
     root = logging.getLogger()
     for old in tuple(root.handlers):
         root.removeHandler(old)
@@ -35,6 +53,7 @@ def add_errors_on_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(logging.ERROR)
     handler.addFilter(lambda record: not record.exc_info)
+    handler.setFormatter(_Formatter())
     logging.getLogger().addHandler(handler)
 
 
@@ -51,6 +70,10 @@ def _handler(file: Path | None) -> tuple[logging.Handler, str]:
         return logging.StreamHandler(sys.stderr), ""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists() and stat.S_ISFIFO(file.stat().st_mode):
+            os.close(
+                os.open(file, os.O_WRONLY | os.O_NONBLOCK)
+            )  # fails where nobody reads it, instead of waiting
         handler = logging.handlers.RotatingFileHandler(
             file, maxBytes=_LARGEST, backupCount=_KEPT, encoding="utf-8"
         )

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from aix_lsp import logs
+
+
+def is_harmless(text: str) -> bool:
+    """Whether a text is one line, does nothing to a terminal, and can be encoded."""
+    return not re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]", text)
+
+
+@pytest.mark.parametrize("orders", ["\x1b]0;x\x07", "\x1b[2J", "\x9b2J", "\r", "\x08", "\0", "\ud800", "\n"])
+def test_what_strangers_wrote_is_shown_and_does_nothing(orders: str, tmp_path: Path) -> None:
+    assert logs.printable(f"é {orders} 👩‍💻") != f"é {orders} 👩‍💻"
+    assert is_harmless(logs.printable(orders))
+    assert logs.printable("é\t👩‍💻\n", keep="\n\t") == "é\t👩‍💻\n"
+    logs.configure("info", tmp_path / "log")
+    logging.getLogger("aix_lsp.some").info("%s", orders)
+    assert is_harmless((tmp_path / "log").read_text("utf-8").replace("\n", ""))
 
 
 def test_a_log_file_does_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +45,17 @@ def test_a_log_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.Captur
     assert "--log-file" in told.err
     assert "still told" in told.err
     assert told.out == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Unix")
+def test_a_pipe_that_nobody_reads_is_not_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "log")
+    logs.configure("info", tmp_path / "log")
+    logging.getLogger("aix_lsp.some").info("still told")
+    told = capsys.readouterr().err
+    assert "--log-file" in told and "still told" in told
 
 
 def test_levels(tmp_path: Path) -> None:

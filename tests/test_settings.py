@@ -14,6 +14,7 @@ from aix_lsp.settings import Layer, Settings, for_language, project_layer, resol
 from aix_lsp.settings.names import engine_options, external, options
 from aix_lsp.settings.validate import Misfit, fit, parse
 from aix_lsp.trust import Trust
+from tests.test_logs import is_harmless
 
 
 def only(values: dict[str, Any], trust: Trust = Trust.CHOOSES) -> tuple[Settings, list[str]]:
@@ -70,6 +71,9 @@ WRONG = [
     ({"device": 3}, ["one of", "not 3"]),
     ({"model": None, "exclude": "*.pem"}, ["exclude in here: must be a list of strings"]),
     ({"exclude": [1]}, ["a list of strings"]),
+    ({"model": "a\0b"}, ["model in here: must be text without null characters"]),
+    ({"exclude": ["a", "\ud800"]}, ["exclude in here: must be text without null characters"]),
+    ({"\x1b[2J": 1}, ["[2J in here: there is no such setting"]),
     ({"languages": []}, ["a table"]),
     ({"languages": {"python": 3}}, ["languages.python in here: must be a table"]),
     ({"languages": {"python": {"maxTokens": "x"}}}, ["languages.python.maxTokens in here", "an integer"]),
@@ -83,6 +87,7 @@ def test_wrong_values_are_named_and_ignored(values: dict[str, Any], told: list[s
     settings, problems = only(values)
     assert len(problems) == 1
     assert all(part in problems[0] for part in told), problems[0]
+    assert is_harmless(problems[0])
     name = next(iter(values))
     if name in options() and name != "languages":
         assert getattr(settings, options()[name].name) == getattr(Settings(), options()[name].name)

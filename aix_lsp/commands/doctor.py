@@ -120,6 +120,6 @@ async def _complete(backend: LocalEngine | OpenAIBackend | FailoverBackend) -> A
 
 def _tell(finding: Finding) -> None:
     mark = click.style("ok", fg="green") if not finding.mend else click.style("!!", fg="red", bold=True)
-    click.echo(f"{mark} {finding.subject:<11} {finding.found}")
+    click.echo(f"{mark} {finding.subject:<11} {logs.printable(finding.found)}")
     if finding.mend:
-        click.echo(f"   {'':<11} → {finding.mend}")
+        click.echo(f"   {'':<11} → {logs.printable(finding.mend)}")

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from aix_lsp.fim.templates import FAMILIES
+from aix_lsp.logs import printable
 from aix_lsp.models.catalogue import Entry, Form, downloaded, entries, find
 from aix_lsp.models.listing import Catalogued, catalogued, choices, on_this_computer
 
@@ -49,7 +50,7 @@ def _list(models: list[dict[str, object]], known: list[Catalogued]) -> None:
         )
     click.echo("\nModels on this machine:")
     for model in models:
-        click.echo(f"  {model.get('name', model['id']):<44} {_about(model)}")
+        click.echo(printable(f"  {model.get('name', model['id']):<44} {_about(model)}"))
     click.echo("\nFamilies, for the setting fimFamily if the family is not detected:")
     for template in FAMILIES:
         order = "suffix first" if template.order == "spm" else "prefix first"

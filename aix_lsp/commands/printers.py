@@ -11,6 +11,7 @@ import click
 
 from aix_lsp.backends.base import BackendStatus
 from aix_lsp.completion.request import Suggestion
+from aix_lsp.logs import printable
 
 
 class Printer(Protocol):
@@ -35,7 +36,7 @@ class TextPrinter:
             # A filter has shortened the text. What was written cannot be taken back, so begin again.
             click.echo()
             self._shown = ""
-        click.echo(text[len(self._shown) :], nl=False)
+        click.echo(printable(text[len(self._shown) :], keep="\n\r\t"), nl=False)
         self._shown = text
 
     def finish(self, model: str) -> bool:
@@ -57,7 +58,7 @@ class JsonPrinter:
 
     def finish(self, model: str) -> bool:
         told = {"model": model, "suggestions": [_told(suggestion) for suggestion in self._last]}
-        click.echo(json.dumps(told, ensure_ascii=False))
+        click.echo(json.dumps(told))  # in ASCII, so that no terminal finds orders in it
         return bool(self._last)
 
 

@@ -25,6 +25,7 @@ def command(form: str | None, language: str, folder: Path) -> None:
     if form is not None:
         click.echo(printers[form](folder))
         return
+    from aix_lsp.logs import printable
     from aix_lsp.settings import for_language, project_layer, resolve, user_layer
     from aix_lsp.settings.names import options
 
@@ -33,7 +34,7 @@ def command(form: str | None, language: str, folder: Path) -> None:
     for name, option in options().items():
         value = getattr(settings, option.name)
         shown = "(set)" if option.secret and value else json.dumps(value, ensure_ascii=False)
-        click.echo(f"{name} = {shown}")
+        click.echo(printable(f"{name} = {shown}"))
     for problem in problems:
         click.echo(f"! {problem}", err=True)
     if problems:

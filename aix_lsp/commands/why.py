@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from aix_lsp.files import read_text
+from aix_lsp.logs import printable
 from aix_lsp.settings.files import LARGEST, parse_toml
 
 
@@ -43,7 +44,7 @@ def command(file: Path, root: Path | None, as_json: bool) -> None:
             "file": place,
             "line": line,
         }
-    click.echo(json.dumps(found, ensure_ascii=False) if as_json else _text(file, found))
+    click.echo(json.dumps(found) if as_json else _text(file, found))
     if refusal is not None:
         raise click.exceptions.Exit(1)
 
@@ -56,7 +57,7 @@ def _text(file: Path, found: dict[str, object]) -> str:
         lines.append(f"rule: {found['rule']}")
     if found["file"]:
         lines.append(f"at:   {found['file']}" + (f":{found['line']}" if found["line"] else ""))
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _repository(path: Path) -> Path | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from aix_lsp.logs import printable
 from aix_lsp.paths import folder_named
 from aix_lsp.settings.names import SECTION, options
 from aix_lsp.settings.table import Settings
@@ -28,7 +29,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.name} in {self.source}" if self.name else self.source
-        return f"{place}: {self.message}"
+        return printable(f"{place}: {self.message}")
 
 
 @dataclass(frozen=True, slots=True)

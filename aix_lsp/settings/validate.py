@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -69,7 +70,21 @@ def _convert(name: str, value: Any, *, strict: bool) -> Any:
         raise Misfit(_wanted(name, value)) from None
     if isinstance(fitted, float) and not math.isfinite(fitted):
         raise Misfit(_wanted(name, value))
+    if not all(map(_can_be_handed_on, [fitted] if isinstance(fitted, str) else _strings_in(fitted))):
+        raise Misfit("text without null characters and halves of characters")
     return fitted
+
+
+def _strings_in(value: Any) -> list[str]:
+    return value if isinstance(value, list) else []
+
+
+def _can_be_handed_on(text: str) -> bool:
+    """Whether a text can be a file's name, or an argument of a child process."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _bounds(name: str) -> tuple[float | None, float | None]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from aix_lsp.commands.settings import command as settings
 from aix_lsp.commands.why import command
 from aix_lsp.privacy import names
+from tests.test_logs import is_harmless
 
 
 @pytest.fixture
@@ -66,3 +71,29 @@ def test_the_table_of_names(project: Path) -> None:
 def test_in_words(project: Path) -> None:
     result = CliRunner().invoke(command, [str(project / "build/a.py")])
     assert f"at:   {project / '.gitignore'}:3" in result.stdout
+
+
+def test_a_pattern_that_gives_the_terminal_orders_is_shown(project: Path) -> None:
+    (project / ".gitignore").write_bytes(b"a.py\x1b*\na.p\xff\n")
+    (project / "a.py\x1b[2J").touch()
+    (project / os.fsdecode(b"a.p\xff")).touch()
+    for name in (b"a.py\x1b[2J", b"a.p\xff"):
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "aix_lsp", "why", os.fsencode(project) + b"/" + name],
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 1 and b"rule: a.p" in done.stdout
+        assert is_harmless(done.stdout.decode().replace("\n", "")) and not done.stderr
+
+
+def test_a_projects_settings_give_the_terminal_no_orders(project: Path) -> None:
+    (project / ".aix-lsp.toml").write_text(
+        'exclude = ["a.py\\u009b2J\\u001b"]\n"\\u001b[2J" = 1\nmultiline = "\\u009b"\n'
+    )
+    for shows, arguments in ((settings, [project]), (command, [project / "a.py\x9b2J\x1b"])):
+        shown = CliRunner().invoke(shows, list(map(str, arguments)))
+        assert "a.py" in shown.output and is_harmless(shown.output.replace("\n", ""))
+    found = CliRunner().invoke(command, [str(project / "a.py\x9b2J\x1b"), "--json"]).stdout
+    assert is_harmless(found.strip()) and json.loads(found)["rule"] == "a.py\x9b2J\x1b"
