@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
 import re
 from collections.abc import AsyncGenerator, Mapping
-from pathlib import Path
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from aix_lsp.backends.address import Address
 from aix_lsp.backends.base import BackendError, BackendUnavailable
+from aix_lsp.backends.certificates import missing_authorities, tls_context
 from aix_lsp.backends.failures import cut_off, refused, unreachable, words
 from aix_lsp.backends.sse import SseError, SseParser
 
 if TYPE_CHECKING:
-    import ssl
-
     import aiohttp
 
 _CONNECT_S = 10.0
 _SILENCE_S = 120.0
-_LARGEST_ANSWER = 64 << 20
+_LARGEST_ANSWER = 4 << 20
+"""Bytes of JSON, which may take twenty times as much memory."""
+_LARGEST_ERROR = 64 << 10
+_ERROR_S = 5.0
+"""How long an error's words are waited for."""
+_SNIFFED = 8
+"""Bytes that tell whether events come."""
+_LONGEST_SHOWN = 300
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _KEY = re.compile(r"[!-~]*")
 _LOOKS_LIKE_EVENTS = re.compile(rb"(\xef\xbb\xbf)?\s*(data|event|id|retry)?:")
 """How a stream of events begins, for servers that do not declare its type."""
-_OTHER_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class HttpClient:
@@ -58,7 +63,7 @@ class HttpClient:
 
         response = await self._request("GET", url, None)
         try:
-            return self._json(await _body(response))
+            return self._json(await self._body(response))
         except (ClientError, OSError) as error:
             raise cut_off(error, self.address) from error
         finally:
@@ -81,9 +86,10 @@ class HttpClient:
         response = await self._request("GET" if body is None else "POST", url, body, session)
         parser = SseParser()
         try:
-            first = b"" if "event-stream" in response.content_type else await response.content.readany()
-            if "event-stream" not in response.content_type and not _LOOKS_LIKE_EVENTS.match(first):
-                yield self._json(await _body(response, first))
+            told = "event-stream" in response.content_type
+            first = b"" if told else await _beginning(response)
+            if not told and not _LOOKS_LIKE_EVENTS.match(first):
+                yield self._json(await self._body(response, first))
                 return
             async for chunk in _chunks(response, first):
                 for data in parser.feed(chunk):
@@ -111,11 +117,12 @@ class HttpClient:
             if response.status not in _REDIRECTS:
                 break
             response.close()
-            target = urljoin(asked, response.headers.get("Location", ""))
+            target = _joined(asked, response.headers.get("Location", ""))
             if not _same_host(asked, target):
-                shown = re.sub(r"[?#].*", "", target)
+                shown = re.sub(r"[?#].*", "", target)[:_LONGEST_SHOWN]
                 raise BackendError(
-                    f"{self.address} redirects to {shown}, another host; set aix.url to the server you mean.",
+                    f"{self.address} redirects to {shown or 'no address'}, another host; set aix.url to the server "
+                    "you mean.",
                     trouble="refused",
                 )
             if response.status in (301, 308):
@@ -125,13 +132,19 @@ class HttpClient:
             raise BackendError(f"{self.address} redirects in a loop; check aix.url.", trouble="refused")
         if response.status >= 400:
             try:
-                told = await _told(response)
-                if self._key:
-                    told = told.replace(self._key, "…")  # some servers quote the key that they refuse
+                told = self._without_key(await _told(response))
                 raise refused(response.status, told, self.address, response.headers)
             finally:
                 response.close()
         return response
+
+    def hide_key(self, error: BackendError) -> None:
+        """Take the key out of what a server has said: some name the key that they refuse."""
+        error.args = tuple(self._without_key(str(part)) for part in error.args)
+        error.body = self._without_key(error.body)
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self._key, "…") if self._key else text
 
     async def _send(
         self, method: str, url: str, body: Any, headers: Mapping[str, str]
@@ -148,13 +161,13 @@ class HttpClient:
             try:
                 return await session.request(method, url, json=body, headers=headers, allow_redirects=False)
             except ClientConnectorError as error:
-                raise unreachable(error, self.address, self._proxy(url), _authorities()) from error
+                raise unreachable(error, self.address, self._proxy(url), missing_authorities()) from error
             except (ServerDisconnectedError, ClientOSError, ConnectionResetError) as error:
                 # A kept-alive connection may time out just as it is used; nothing has been answered yet.
                 if attempt == 2:
-                    raise unreachable(error, self.address, self._proxy(url), _authorities()) from error
+                    raise unreachable(error, self.address, self._proxy(url), missing_authorities()) from error
             except (ValueError, ClientError, OSError) as error:
-                raise unreachable(error, self.address, self._proxy(url), _authorities()) from error
+                raise unreachable(error, self.address, self._proxy(url), missing_authorities()) from error
             except RuntimeError as error:
                 if not session.closed:
                     raise
@@ -179,7 +192,7 @@ class HttpClient:
         if self.address.socket:
             return aiohttp.UnixConnector(self.address.socket, limit=0)
         secure = self.address.root.startswith("https:")
-        return aiohttp.TCPConnector(limit=0, ssl=_tls() if secure else True)
+        return aiohttp.TCPConnector(limit=0, ssl=tls_context() if secure else True)
 
     def _proxy(self, url: str) -> str:
         """The proxy used for `url`, as shown in messages; empty if there is none."""
@@ -188,16 +201,35 @@ class HttpClient:
             return ""
         return re.sub(r"//[^/@]*@", "//", getproxies().get(parts.scheme, ""))
 
+    async def _body(self, response: aiohttp.ClientResponse, first: bytes = b"") -> str:
+        found = bytearray()
+        async for chunk in _chunks(response, first):
+            found += chunk
+            if len(found) > _LARGEST_ANSWER:
+                raise BackendError(
+                    f"{self.address} sends more than {_LARGEST_ANSWER >> 20} MiB; check aix.url.",
+                    trouble="failing",
+                )
+        return found.decode("utf-8", "replace")
+
     def _json(self, text: str) -> Any:
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            said = words(text)
+            said = words(self._without_key(text))
             raise BackendError(
                 f"{self.address} does not return JSON; check aix.url."
                 + (f" It says: {said}" if said else ""),
                 trouble="failing",
             ) from error
+
+
+def _joined(asked: str, location: str) -> str:
+    """Where a redirect leads; empty where that is no address."""
+    try:
+        return urljoin(asked, location)
+    except ValueError:
+        return ""
 
 
 def _same_host(one: str, other: str) -> bool:
@@ -226,54 +258,28 @@ async def _chunks(response: aiohttp.ClientResponse, first: bytes) -> AsyncGenera
         raise ConnectionResetError(str(error)) from error
 
 
-async def _body(response: aiohttp.ClientResponse, first: bytes = b"") -> str:
-    parts, size = [], 0
-    async for chunk in _chunks(response, first):
-        parts.append(chunk)
-        size += len(chunk)
-        if size > _LARGEST_ANSWER:
-            raise OSError("the answer is too large")
-    return b"".join(parts).decode("utf-8", "replace")
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    """The first bytes of an answer, however it is cut into pieces: enough to see whether they are events."""
+    first = b""
+    while len(first.lstrip()) < _SNIFFED and len(first) < _LARGEST_ERROR and not response.content.at_eof():
+        try:
+            first += await response.content.readany()
+        except RuntimeError as error:
+            raise ConnectionResetError(str(error)) from error  # as in _chunks
+    return first
 
 
 async def _told(response: aiohttp.ClientResponse) -> str:
-    """The body of an error response, or nothing if it breaks off."""
+    """The beginning of an error response's body, as far as it arrives."""
     from aiohttp import ClientError
 
+    found = b""
     try:
-        return await _body(response)
-    except (ClientError, OSError):
-        return ""
-
-
-def _authorities() -> str:
-    """What is wrong with the certificate authorities given to OpenSSL, if anything."""
-    for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
-        named = os.environ.get(variable)
-        if named and not any(Path(part).exists() for part in named.split(os.pathsep)):
-            return f"{variable} names {named}, which does not exist."
-    return ""
-
-
-def _tls() -> ssl.SSLContext:
-    """How certificates are checked. Raises BackendError if a variable names authorities that cannot be read."""
-    import ssl
-
-    # OpenSSL itself reads SSL_CERT_FILE and SSL_CERT_DIR.
-    context = ssl.create_default_context()
-    for variable in _OTHER_BUNDLES:
-        bundle = os.environ.get(variable)
-        if not bundle:
-            continue
-        try:
-            if Path(bundle).is_dir():
-                context.load_verify_locations(capath=bundle)
-            else:
-                context.load_verify_locations(cafile=bundle)
-        except OSError as error:  # includes ssl.SSLError
-            raise BackendError(
-                f"{variable} names {bundle}, whose certificates cannot be read ({error.strerror or error}).",
-                trouble="refused",
-            ) from error
-        break
-    return context
+        async with asyncio.timeout(_ERROR_S), aclosing(_chunks(response, b"")) as chunks:
+            async for chunk in chunks:
+                found += chunk
+                if len(found) >= _LARGEST_ERROR:
+                    break
+    except (ClientError, OSError):  # a TimeoutError is one
+        pass
+    return found[:_LARGEST_ERROR].decode("utf-8", "replace")

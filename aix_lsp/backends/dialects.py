@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from aix_lsp.backends.address import Address
 from aix_lsp.backends.base import Delta, GenerateRequest, Usage
 from aix_lsp.backends.failures import not_a_completion, says_error
+from aix_lsp.backends.told import count, logprob, milliseconds, table
 from aix_lsp.fim.family import Template
 
 MOST_STOPS = 4
@@ -176,7 +177,7 @@ def read_completion(event: Any) -> Iterator[Delta | Usage]:
         raise not_a_completion(event)
     for choice in event.get("choices") or ():
         yield from _read_choice(choice)
-    own = event.get("aix") or {}
+    own = table(event.get("aix"))
     if isinstance(event.get("usage"), dict):
         yield _read_usage(event["usage"], own)
     elif "prompt_tokens" in own:
@@ -192,49 +193,60 @@ def _is_part_of_completion(event: dict[str, Any]) -> bool:
 
 
 def _read_choice(choice: dict[str, Any]) -> Iterator[Delta]:
-    said = choice.get("delta") or choice.get("message") or {}
-    text = choice.get("text") or (said.get("content") if isinstance(said, dict) else "") or ""
+    said = table(choice.get("delta") or choice.get("message"))
+    text = choice.get("text") or said.get("content") or ""
     if not isinstance(text, str):
         raise not_a_completion(choice)
     reason = choice.get("finish_reason")
-    own = choice.get("aix") or {}
+    own = table(choice.get("aix"))
     if text or reason:
         yield Delta(
             text=text,
-            index=choice.get("index") or 0,
-            finish_reason=_REASONS.get(reason, "stop") if reason else None,
-            logprob=own.get("logprob", _sum_logprobs(choice.get("logprobs"))),
-            tokens=own.get("tokens") or 0,
+            index=count(choice.get("index")),
+            finish_reason=_reason(reason),
+            logprob=logprob(own.get("logprob", _sum_logprobs(choice.get("logprobs")))),
+            tokens=count(own.get("tokens")),
         )
+
+
+def _reason(told: Any) -> str | None:
+    """Why a candidate has ended, in our words."""
+    if not told:
+        return None
+    return _REASONS.get(told, "stop") if isinstance(told, str) else "stop"
 
 
 _REASONS = {"stop": "stop", "length": "length", "cancelled": "cancelled", "abort": "cancelled"}
 
 
-def _sum_logprobs(logprobs: Any) -> float | None:
-    values = logprobs.get("token_logprobs") if isinstance(logprobs, dict) else None
-    return sum(value for value in values if value is not None) if values else None
+def _sum_logprobs(told: Any) -> float | None:
+    values = table(told).get("token_logprobs")
+    found = map(logprob, values) if isinstance(values, list) else ()
+    known = [value for value in found if value is not None]
+    return sum(known) if known else None
 
 
 def _read_usage(usage: dict[str, Any], own: dict[str, Any]) -> Usage:
-    details = usage.get("prompt_tokens_details") or {}
+    details = table(usage.get("prompt_tokens_details"))
     return Usage(
-        prompt_tokens=usage.get("prompt_tokens") or 0,
-        cached_tokens=usage.get("cached_tokens") or details.get("cached_tokens") or 0,
-        completion_tokens=usage.get("completion_tokens") or 0,
-        queue_ms=own.get("queue_ms") or 0.0,
-        first_token_ms=own.get("first_token_ms") or 0.0,
+        prompt_tokens=count(usage.get("prompt_tokens")),
+        cached_tokens=count(usage.get("cached_tokens") or details.get("cached_tokens")),
+        completion_tokens=count(usage.get("completion_tokens")),
+        queue_ms=milliseconds(own.get("queue_ms")),
+        first_token_ms=milliseconds(own.get("first_token_ms")),
     )
 
 
 def _read_infill(event: Any) -> Iterator[Delta | Usage]:
     if not isinstance(event, dict) or event.get("error") or ("content" not in event and says_error(event)):
         raise not_a_completion(event)
-    ended = bool(event.get("stop"))
+    text, ended = event.get("content") or "", bool(event.get("stop"))
+    if not isinstance(text, str):
+        raise not_a_completion(event)
     reason = ("length" if event.get("stop_type") == "limit" else "stop") if ended else None
-    if event.get("content") or ended:
-        yield Delta(event.get("content") or "", finish_reason=reason)
+    if text or ended:
+        yield Delta(text, finish_reason=reason)
     if ended:
         # "tokens_cached" is what the slot holds afterwards; "cache_n" is what was reused.
-        reused = (event.get("timings") or {}).get("cache_n") or 0
-        yield Usage(event.get("tokens_evaluated") or 0, reused, event.get("tokens_predicted") or 0)
+        reused = count(table(event.get("timings")).get("cache_n"))
+        yield Usage(count(event.get("tokens_evaluated")), reused, count(event.get("tokens_predicted")))

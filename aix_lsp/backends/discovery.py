@@ -22,7 +22,9 @@ from aix_lsp.backends.dialects import (
     TemplateDialect,
 )
 from aix_lsp.backends.failures import not_a_completion, says_error
-from aix_lsp.fim.templates import Template, detect, takes_context
+from aix_lsp.backends.told import count, model_card, table
+from aix_lsp.backends.told import name as name_told
+from aix_lsp.fim.templates import Template, detect
 from aix_lsp.settings.table import Settings
 
 
@@ -71,7 +73,7 @@ async def _models(client: HttpClient) -> list[dict[str, Any]]:
             f"{client.address} has no list of models at {client.address.models}; check aix.url.",
             trouble="failing",
         )
-    return [model for model in data if isinstance(model, dict) and isinstance(model.get("id"), str)]
+    return [model for model in data if name_told(table(model).get("id"))]
 
 
 def _choose(models: list[dict[str, Any]], wanted: str, where: str) -> tuple[dict[str, Any], str]:
@@ -97,8 +99,8 @@ def _completes(model: dict[str, Any]) -> bool:
         told = [capabilities[name] for name in capabilities if "completion" in name]
         if told:
             return any(told)
-    kind = str(model.get("type") or model.get("task") or model.get("object_type") or "")
-    return not _NO_COMPLETIONS.search(f"{kind} {model['id']}".replace("_", " "))
+    kinds = [name_told(model.get(key)) for key in ("type", "task", "object_type")]
+    return not _NO_COMPLETIONS.search(" ".join((*kinds, model["id"])).replace("_", " "))
 
 
 async def _kind(client: HttpClient, model: dict[str, Any]) -> str:
@@ -116,34 +118,25 @@ async def _kind(client: HttpClient, model: dict[str, Any]) -> str:
 
 def _server(kind: str, model: dict[str, Any], settings: Settings, *, suffix: bool = False) -> Server:
     """`suffix`: the endpoint takes prompt and suffix."""
-    own = model.get("aix") or {}
     name = model["id"]
     template = None if kind == "aix" else _template(name, settings)
     if suffix and settings.remote_format == "auto":
         dialect: Dialect = SuffixDialect(name)
     else:
         dialect = _dialect(kind, name, template, settings)
-    return Server(
-        dialect,
-        ModelInfo(
-            name=name,
-            family=own.get("family") or (template.name if template else ""),
-            context_length=own.get("context_length") or _context_length(model),
-            fim=own.get("fim", True),
-            takes_context=bool(own.get("takes_context", _takes_context(dialect, own.get("family") or ""))),
-            recall=bool(own.get("recall")),
-            device=own.get("device") or "",
-            dtype=own.get("dtype") or "",
-            running=own.get("running") or "",
-        ),
-        template,
+    known = ModelInfo(
+        name=name,
+        family=template.name if template else "",
+        context_length=_context_length(model),
+        takes_context=_takes_context(dialect),
     )
+    return Server(dialect, replace(model_card(model.get("aix"), known), name=name), template)
 
 
-def _takes_context(dialect: Dialect, family: str) -> bool:
+def _takes_context(dialect: Dialect) -> bool:
     if isinstance(dialect, TemplateDialect):
         return dialect.template.takes_context
-    return isinstance(dialect, InfillDialect) or takes_context(family)
+    return isinstance(dialect, InfillDialect)
 
 
 def _template(name: str, settings: Settings) -> Template | None:
@@ -177,13 +170,13 @@ def _best_form(kind: str, template: Template | None, *, forced: bool) -> str:
 
 
 def _context_length(model: dict[str, Any]) -> int:
-    meta = model.get("meta") or {}
+    meta = table(model.get("meta"))
     for found in (
         model.get("max_model_len"),
         meta.get("n_ctx"),
         meta.get("n_ctx_train"),
         model.get("context_length"),
     ):
-        if isinstance(found, int) and found > 0:
-            return found
+        if length := count(found):
+            return length
     return ModelInfo("").context_length

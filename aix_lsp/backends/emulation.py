@@ -19,6 +19,7 @@ from aix_lsp.fim.templates import FAMILIES, Template
 # A word's token includes the space before it (" name"), also where several spaces indent a line.
 _WORD_END = re.compile(r" ?\w*\Z")
 _LONGEST = 48
+_LINE_END = re.compile(r"[\r\n]")
 
 _END_TOKENS = (
     "<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|EOT|>", " <EOT>", "<EOT>", "<eos>",
@@ -180,6 +181,8 @@ class EmulatedStream:
 
     def take(self, delta: Delta) -> Delta | None:
         """The part of `delta` that is for the user, or None."""
+        if delta.index >= self._awaited:
+            return None
         candidate = self._candidates.get(delta.index)
         if candidate is None:
             candidate = _CandidateStream(
@@ -248,12 +251,12 @@ class _CandidateStream:
         """If only one line is wanted: `text` up to the end of the first line that is not blank."""
         if not self._one_line:
             return text
-        for at, character in enumerate(text):
-            if character not in "\r\n":
-                self._line += character
-            elif self._line.strip() and not self._line.lstrip().startswith("```"):  # a chatty model's fence
+        start = 0
+        for end in _LINE_END.finditer(text):
+            line = (self._line + text[start : end.start()]).strip()
+            if line and not line.startswith("```"):  # a chatty model's fence
                 self.ended = True
-                return text[:at]
-            else:
-                self._line = ""
+                return text[: end.start()]
+            self._line, start = "", end.end()
+        self._line += text[start:]
         return text

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 from cachetools import LRUCache
 
@@ -24,6 +25,10 @@ log = logging.getLogger(__name__)
 
 _MOST_ATTEMPTS = 8
 """A server may name one rejected field at a time."""
+_LONGEST_TOKEN = 256
+"""Characters; runs of blanks are the longest tokens of vocabularies."""
+_PIECES_A_TOKEN, _FURTHER_PIECES = 8, 64
+"""A gateway may cut tokens into characters, and tell the usage with each."""
 _NO_SUFFIX = (
     " Suggestions will not know what follows the cursor: set aix.fimFamily to the family of the model."
 )
@@ -138,12 +143,23 @@ class Exchange:
         # For our engine only: a public service must not learn which requests belong to one document.
         routed = isinstance(dialect, EngineDialect) or (isinstance(dialect, TemplateDialect) and dialect.vllm)
         session = request.document if routed else ""
+        room = _Room(request)
         async with aclosing(self.client.events(dialect.url(self.client.address), body, session)) as events:
             async for event in events:
-                for item in dialect.read(event):
+                for item in self._items(event):
+                    if not room.takes(item):
+                        log.info("%s writes more than was asked for, which is cut off", self.client.address)
+                        return
                     if isinstance(item, Usage):
                         self._note(item, chars)
                     yield item
+
+    def _items(self, event: Any) -> Iterator[Delta | Usage]:
+        try:
+            yield from self._dialect.read(event)
+        except BackendError as error:
+            self.client.hide_key(error)
+            raise
 
     def _note(self, usage: Usage, chars: int) -> None:
         before = self._budget.context_length
@@ -187,3 +203,17 @@ class Exchange:
             )
         self._learned()
         return request
+
+
+class _Room:
+    """How much is taken of an answer: servers may not heed max_tokens, and each piece has all looked at again."""
+
+    def __init__(self, request: GenerateRequest) -> None:
+        self._characters = request.n * (request.max_tokens + 1) * _LONGEST_TOKEN
+        self._pieces = request.n * (request.max_tokens * _PIECES_A_TOKEN + _FURTHER_PIECES)
+
+    def takes(self, item: Delta | Usage) -> bool:
+        """Whether there is room for one more piece."""
+        self._pieces -= 1
+        self._characters -= len(item.text) if isinstance(item, Delta) else 0
+        return self._pieces >= 0 and self._characters >= 0

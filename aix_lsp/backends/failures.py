@@ -10,12 +10,18 @@ import ssl
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import Any
 
 from aix_lsp.backends.address import Address
 from aix_lsp.backends.base import BackendError, BackendUnavailable, Trouble
+from aix_lsp.logs import printable
 
+LONGEST_BODY = 16 << 10
+"""Characters of an answer that are searched for what is wrong."""
 _LONGEST_QUOTE = 300
+_LONGEST_WAIT_S = 3600.0
+_MOST_WORDS = 20
 _MEANINGS: dict[int, tuple[str, str, Trouble | None]] = {
     400: ("refuses the request", "", "failing"),
     401: ("refuses the key", "set aix.apiKey or AIX_LSP_API_KEY", "refused"),
@@ -93,7 +99,9 @@ def refused(
         text += f", and no new request for {retry_after_s:.0f} s"
     message = ". ".join(part for part in (text, words(body)) if part)
     kind = BackendUnavailable if not_now else BackendError
-    return kind(message, trouble=trouble, status=status, retry_after_s=retry_after_s, body=body)
+    return kind(
+        message, trouble=trouble, status=status, retry_after_s=retry_after_s, body=body[:LONGEST_BODY]
+    )
 
 
 def says_error(event: Any) -> bool:
@@ -103,11 +111,14 @@ def says_error(event: Any) -> bool:
 
 def not_a_completion(event: Any, address: str = "The server") -> BackendError:
     """An answer with a success status but no completion; it may contain an error in some form."""
-    body = json.dumps(event, ensure_ascii=False)
-    said = words(body) if says_error(event) else ""
+    try:
+        body = json.dumps(event, ensure_ascii=False)[:LONGEST_BODY]
+    except RecursionError:
+        body = "something that nests too deeply"
+    said = _words_in(event)
     if not said:
         return BackendError(
-            f"{address} returned something that is not a completion; check aix.url. It says: {body[:80]}",
+            f"{address} returned something that is not a completion; check aix.url. It says: {_line(body)[:80]}",
             trouble="failing",
             body=body,
         )
@@ -120,17 +131,29 @@ def not_a_completion(event: Any, address: str = "The server") -> BackendError:
 
 def words(body: str) -> str:
     """The server's own error message, from JSON of any shape, a web page, or text."""
-    text = body.strip()
+    text = body[:LONGEST_BODY].strip()
     if re.match(r"<(!doctype|html|\?xml|head|body)", text, re.IGNORECASE):
-        title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-        shown = title[1] if title else re.sub(r"<[^>]*>", " ", text[:4000])
-        return f"a web page, {' '.join(html.unescape(shown).split())!r}"[:_LONGEST_QUOTE]
+        # No pattern here passes over a bracket that opens: else each of many would be a search to the end.
+        title = re.search(r"<title[^<>]*>([^<]*)", text, re.IGNORECASE)
+        shown = title[1] if title else re.sub(r"<[^<>]*>", " ", text)
+        return f"a web page, {_line(html.unescape(shown[:2000]))!r}"[:_LONGEST_QUOTE]
     try:
-        found = json.loads(text)
+        said = _words_in(json.loads(text))
     except (ValueError, RecursionError):
-        return text[:_LONGEST_QUOTE]
-    said = dict.fromkeys(" ".join(part.split()) for part in _error_words(found) if part.strip())
-    return (", ".join(said) or text)[:_LONGEST_QUOTE]
+        said = ""
+    return said or _line(text)[:_LONGEST_QUOTE]
+
+
+def _words_in(found: Any) -> str:
+    """The error messages in a JSON value, in one line."""
+    parts = islice(_error_words(found), _MOST_WORDS)
+    said = dict.fromkeys(line for part in parts if (line := _line(part[:LONGEST_BODY])))
+    return ", ".join(said)[:_LONGEST_QUOTE]
+
+
+def _line(text: str) -> str:
+    """A server's text in one line that does nothing but be shown."""
+    return " ".join(printable(text, instead=" ").split())
 
 
 def _error_words(found: Any, depth: int = 0) -> Iterator[str]:
@@ -149,7 +172,7 @@ def _error_words(found: Any, depth: int = 0) -> Iterator[str]:
                 yield from _error_words(found[key], depth + 1)
         location = found.get("loc")  # pydantic's: `msg` says what is wrong, `loc` where
         if isinstance(location, list):
-            yield ".".join(map(str, location))
+            yield ".".join(str(part) for part in location if isinstance(part, str | int))
 
 
 def _status_in(event: Any) -> int:
@@ -176,14 +199,15 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = lowered.get(name, "")
         if re.fullmatch(r"\d+(\.\d+)?", value):
-            return float(value) * scale
+            return min(float(value) * scale, _LONGEST_WAIT_S)
     try:
         until = parsedate_to_datetime(lowered.get("retry-after", ""))
-    except (ValueError, TypeError):
+        if until.tzinfo is None:
+            until = until.replace(tzinfo=UTC)
+        wait_s = (until - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError, OverflowError):
         return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    return min(max(0.0, wait_s), _LONGEST_WAIT_S)
 
 
 def _reason(error: Exception) -> str:

@@ -106,7 +106,7 @@ class LocalEngine:
                 while self._supervisor.pid == pid:
                     await gone.wait()
                     gone.clear()
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):
             pass
         except TimeoutError:
             if self._supervisor.pid == pid and sys.platform != "win32":

@@ -28,6 +28,8 @@ _STEPS = (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)
 _ROOMY = 16
 """Successive answers that must leave room before the share grows by a step."""
 _RESERVE = 0.9
+_SHORTEST_CONTEXT = 128
+"""Tokens. A lower limit is that of another field, as in "top_p must be <= 1"."""
 
 
 class FieldsRefused:
@@ -76,7 +78,7 @@ def _named(body: str, sent: list[str]) -> list[str]:
     """The fields named in an error, of those sent."""
     try:
         told = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     error = told.get("error", told) if isinstance(told, dict) else None
     param = error.get("param") if isinstance(error, dict) else None
@@ -147,27 +149,27 @@ def _step_for(share: float) -> int:
 
 
 _LIMITS = (
-    r"(?:maximum|max\w*) (?:context|model) length (?:is|of) (\d+)",
-    r"available context size \((\d+)",
-    r"context (?:length|size|window)\D{0,40}?(\d{3,})",
-    r"must be <= (\d+)",
-    r"\bn_ctx\b\W+(\d+)",
-    r"model with (\d+) maximum context length",
+    r"max\w{0,20} (?:context|model) length (?:is|of) (\d{1,9})",
+    r"available context size \((\d{1,9})",
+    r"context (?:length|size|window)\D{0,40}?(\d{3,9})",
+    r"must be <= (\d{1,9})",
+    r"\bn_ctx\b\W+(\d{1,9})",
+    r"model with (\d{1,9}) maximum context length",
 )  # fmt: skip
 _TOKENS = (
-    r"\bn_prompt_tokens\b\W+(\d+)",
-    r"\((\d+) in (?:the|your) (?:messages|prompt)",
-    r"prompt (?:contains|has)(?: at least)? (\d+)",
-    r"prompt \(length (\d+)\)",
-    r"(\d+) in the prompt",
-    r"requested (\d+)",
-    r"Given: (\d+)",
-    r"request \((\d+) tokens\)",
-    r"contains (\d+) tokens",
-    r"(\d+) input tokens",
+    r"\bn_prompt_tokens\b\W+(\d{1,9})",
+    r"\((\d{1,9}) in (?:the|your) (?:messages|prompt)",
+    r"prompt (?:contains|has)(?: at least)? (\d{1,9})",
+    r"prompt \(length (\d{1,9})\)",
+    r"(\d{1,9}) in the prompt",
+    r"requested (\d{1,9})",
+    r"Given: (\d{1,9})",
+    r"request \((\d{1,9}) tokens\)",
+    r"contains (\d{1,9}) tokens",
+    r"(\d{1,9}) input tokens",
 )  # fmt: skip
 _LENGTH = re.compile(
-    r"context|too long|too large|token limit|max\w* length|exceed|n_ctx|must be <=", re.IGNORECASE
+    r"context|too long|too large|token limit|max\w{0,20} length|exceed|n_ctx|must be <=", re.IGNORECASE
 )
 _ABOUT_TOKENS = re.compile(r"token|context|length|n_ctx", re.IGNORECASE)
 
@@ -179,6 +181,7 @@ def too_long(error: BackendError) -> tuple[int, int] | None:
     if error.status not in (400, 422, 500) or not _LENGTH.search(error.body):
         return None
     limit, tokens = _first(_LIMITS, error.body), _first(_TOKENS, error.body)
+    limit = limit if limit >= _SHORTEST_CONTEXT else 0
     if limit or (_ABOUT_TOKENS.search(error.body) and re.search(r"context|too l", error.body, re.IGNORECASE)):
         return limit, tokens
     return None

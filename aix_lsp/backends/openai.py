@@ -168,6 +168,7 @@ class OpenAIBackend:
             try:
                 server = await self._discover(client)
             except BackendError as error:
+                client.hide_key(error)
                 if error.trouble is None:
                     self._exchange = None
                     self._board.set(BackendStatus("error", str(error)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-_LARGEST_EVENT = 8 << 20
+_LARGEST_EVENT = 4 << 20
 
 
 class SseError(ValueError):
@@ -20,7 +21,10 @@ class SseParser:
     """
 
     def __init__(self) -> None:
-        self._pending = b""
+        self._held = b""
+        """The end of the last chunk where the next decides what it means."""
+        self._pending = bytearray()
+        """The line that has begun. It is not searched again with each chunk, which would take time in squares."""
         self._data: list[bytes] = []
         self._size = 0
         self._begun = False
@@ -34,14 +38,20 @@ class SseParser:
         return events
 
     def _lines(self, chunk: bytes) -> list[bytes]:
-        buffer = self._pending + chunk
-        if not self._begun and len(buffer) >= 3:
-            buffer = buffer.removeprefix(b"\xef\xbb\xbf")
-            self._begun = True
-        # A carriage return at the very end may be half of a \r\n.
-        held = buffer[-1:] if buffer.endswith(b"\r") else b""
-        *lines, rest = _LINE_END.split(buffer[: len(buffer) - len(held)])
-        self._pending = rest + held
+        chunk, self._held = self._held + chunk, b""
+        if not self._begun:
+            if len(chunk) < len(codecs.BOM_UTF8):
+                self._held = chunk
+                return []
+            chunk, self._begun = chunk.removeprefix(codecs.BOM_UTF8), True
+        if chunk.endswith(b"\r"):  # it may be half of a \r\n
+            chunk, self._held = chunk[:-1], b"\r"
+        first, *more = _LINE_END.split(chunk)
+        self._pending += first
+        if not more:
+            return []
+        lines = [bytes(self._pending), *more[:-1]]
+        self._pending = bytearray(more[-1])
         return lines
 
     def _line(self, line: bytes) -> str | None:
@@ -50,7 +60,7 @@ class SseParser:
         name, _, value = line.partition(b":")
         if name == b"data":
             self._data.append(value.removeprefix(b" "))
-            self._size += len(value)
+            self._size += len(value) + 1
         return None
 
     def _dispatch(self) -> str | None:

@@ -16,7 +16,7 @@ from aix_lsp.backends.client import HttpClient
 from aix_lsp.backends.engine_endpoint import EngineEndpoint, engine_endpoint, forget_port
 from aix_lsp.backends.engine_process import ALREADY_RUNNING, EngineChild
 from aix_lsp.backends.status import StatusBoard
-from aix_lsp.fim.templates import takes_context
+from aix_lsp.backends.told import count, model_card
 from aix_lsp.paths import log_dir
 from aix_lsp.settings.table import Settings
 
@@ -92,7 +92,7 @@ class EngineSupervisor:
             log.info("another program has the engine's port: taking a new one")
         except EngineFailed as failure:
             return str(failure)
-        except OSError as error:
+        except (OSError, ValueError, BackendError) as error:
             return f"The engine cannot be started: {error}"
         finally:
             await self._let_go()
@@ -150,7 +150,8 @@ class EngineSupervisor:
     def _told(self, event: Any) -> BackendStatus:
         if not isinstance(event, dict):
             raise BackendError("The engine's events are from another version.")
-        self.pid = event.get("pid") or self.pid
+        pid = count(event.get("pid"))
+        self.pid = pid if pid > 1 else self.pid  # it will be sent signals, and 1 and less are not one process
         status = read_status(event)
         self._board.set(status)
         return status
@@ -168,14 +169,17 @@ class EngineSupervisor:
         """Whether an engine is running without an error."""
         try:
             endpoint = await asyncio.to_thread(engine_endpoint, self._settings)
-        except OSError:
+            client = HttpClient(endpoint.address, endpoint.token, silence_s=_SILENCE_S)
+        except (OSError, ValueError, BackendError):
             return False
-        client = HttpClient(endpoint.address, endpoint.token, silence_s=_SILENCE_S)
         try:
-            async with aclosing(client.events(client.address.at("/aix/events"))) as events:
+            async with (
+                aclosing(client.events(client.address.at("/aix/events"))) as events,
+                asyncio.timeout(_FIRST_EVENT_S),
+            ):
                 event = await anext(events, None)
                 return isinstance(event, dict) and event.get("state") in ("loading", "ready")
-        except BackendError:
+        except (BackendError, TimeoutError):
             return False
         finally:
             await client.close()
@@ -199,24 +203,12 @@ class EngineSupervisor:
 def read_status(event: dict[str, Any]) -> BackendStatus:
     """An event of `/aix/events` as a status (docs/engine-api.md)."""
     state = event.get("state")
-    message = event.get("message") or event.get("stage") or ""
+    message = event.get("message") or event.get("stage")
+    message = message if isinstance(message, str) else ""
     if state == "ready":
-        return BackendStatus("ready", model=_model(event.get("model") or {}))
+        return BackendStatus("ready", model=model_card(event.get("model"), ModelInfo("")))
     if state == "error":
         return BackendStatus("error", message or "The engine reports an error without a reason.")
-    return BackendStatus("loading", message, event.get("fraction"))
-
-
-def _model(told: dict[str, Any]) -> ModelInfo:
-    known = ModelInfo("")
-    return ModelInfo(
-        name=told.get("name") or "",
-        family=told.get("family") or "",
-        context_length=told.get("context_length") or known.context_length,
-        fim=told.get("fim", True),
-        takes_context=bool(told.get("takes_context", takes_context(told.get("family") or ""))),
-        recall=bool(told.get("recall")),
-        device=told.get("device") or "",
-        dtype=told.get("dtype") or "",
-        running=told.get("running") or "",
-    )
+    fraction = event.get("fraction")
+    known = isinstance(fraction, int | float) and 0 <= fraction <= 1
+    return BackendStatus("loading", message, fraction if known else None)

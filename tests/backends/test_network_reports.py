@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from aix_lsp.backends.base import (
 from aix_lsp.backends.client import HttpClient
 from tests.backends.asking import PROMPT, REQUEST, backend, collect
 from tests.backends.servers import CompletionsServer, event, raw, request_of, says, serving, tls_server
+from tests.test_files import device, fifo, random_device, sparse, unix_socket
 
 # Proxies
 
@@ -114,6 +116,21 @@ async def test_authorities_that_cannot_be_read_are_named(
         assert found.status.state == "refused"
         assert variable in found.status.message
         assert str(file) in found.status.message
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("make", [fifo, device, random_device, sparse, unix_socket])
+async def test_authorities_that_are_no_file_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, make: Callable[[Path], None]
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    make(tmp_path / "authorities.pem")
+    monkeypatch.setenv(variable, str(tmp_path / "authorities.pem"))
+    client = HttpClient(parse("https://models.example"))
+    with pytest.raises(BackendError, match=f"{variable} names .*authorities.pem"):
+        await client.get(client.address.models)
+    await client.close()
 
 
 async def test_a_missing_file_is_named_where_a_certificate_is_not_trusted(
