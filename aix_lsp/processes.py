@@ -6,10 +6,13 @@ inherits no variable that can make an interpreter run code.
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +22,8 @@ from aix_lsp import paths
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
+
+log = logging.getLogger(__name__)
 
 ROOT = Path(aix_lsp.__file__).resolve().parent.parent
 """The folder in which children find this very package, installed or not."""
@@ -71,6 +76,10 @@ _FILES = frozenset(
 """Files and folders that would be looked for in the current folder if they were relative."""
 _LONGEST_VALUE = 4096
 """Characters; a longer value is not a file's path."""
+_PATIENCE_S, _TRIES = 0.5, 3
+"""How long one entry of a list may take to be looked at, and how many that take longer are waited for."""
+_REAL: dict[str, str] = {}
+"""What is behind links, by how folders are spelt."""
 _WHERE_WE_ARE = frozenset(("PWD", "OLDPWD"))
 _HOMES = ("USERPROFILE", "HOME") if sys.platform == "win32" else ("HOME", "USERPROFILE")
 """The variables in which programs look for the user's home folder, in order of precedence."""
@@ -85,6 +94,8 @@ def environment(inherited: Mapping[str, str] | None = None, here: str | None = N
     """The environment of a child process. `inherited` is by default ours, `here` the current folder."""
     inherited = os.environ if inherited is None else inherited
     here = _current_folder() if here is None else here
+    if here:
+        _follow_links(entry for value in inherited.values() for entry in value.split(os.pathsep))
     home = _home_of_account() or next((inherited[name] for name in _HOMES if inherited.get(name)), "")
     project = "" if here and home and Path(home).resolve().is_relative_to(here) else here
     found = {
@@ -97,6 +108,24 @@ def environment(inherited: Mapping[str, str] | None = None, here: str | None = N
     if sys.platform == "win32":
         found["NoDefaultCurrentDirectoryInExePath"] = "1"  # otherwise it comes before the PATH
     return {name: value for name, value in found.items() if value or name not in _LISTS - {"PATH"}}
+
+
+def distrust(folder: Path) -> None:
+    """Take out of our environment, and so out of our children's, what leads into a folder of the workspace.
+
+    The one that we were started in has been looked at; an editor may be started elsewhere, and have a project's
+    environment all the same.
+    """
+    _follow_links([str(folder)])
+    kept = environment(here=_REAL.get(str(folder), str(folder)))
+    for name, value in tuple(os.environ.items()):
+        if kept.get(name) == value or name.startswith("PYTHON"):
+            continue
+        log.warning("%s=%s is ignored, for it leads into the workspace", name, value)
+        if name in kept:
+            os.environ[name] = kept[name]
+        else:
+            del os.environ[name]
 
 
 def _for_child() -> dict[str, str]:
@@ -178,7 +207,31 @@ def _module_path(inherited: str, here: str) -> str:
 
 def _elsewhere(folder: str, here: str) -> bool:
     """Whether a folder's path is absolute, and not inside the current folder."""
-    return Path(folder).is_absolute() and not (here and Path(os.path.realpath(folder)).is_relative_to(here))
+    if not Path(folder).is_absolute():
+        return False
+    return not (here and Path(_REAL.get(folder, os.path.normpath(folder))).is_relative_to(here))
+
+
+def _follow_links(folders: Iterable[str]) -> None:
+    """Find out what is behind links. What lies on a file system that hangs counts as it is spelt."""
+    left = [folder for folder in dict.fromkeys(folders) if Path(folder).is_absolute() and folder not in _REAL]
+
+    def look(some: Sequence[str]) -> None:
+        for folder in some:
+            with suppress(OSError, ValueError):
+                _REAL[folder] = os.path.realpath(folder)
+
+    for _ in range(_TRIES):
+        if not left:
+            return
+        thread = threading.Thread(target=look, args=(left,), name="links", daemon=True)
+        thread.start()
+        thread.join(_PATIENCE_S)
+        if not thread.is_alive():
+            return
+        left = [folder for folder in left if folder not in _REAL]
+        for hanging in left[:1]:
+            _REAL[hanging] = os.path.normpath(hanging)
 
 
 def _elsewhere_only(value: str, project: str) -> str:

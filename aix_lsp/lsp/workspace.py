@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aix_lsp import files
+from aix_lsp import files, processes
 from aix_lsp.lsp.positions import without_surrogates
 from aix_lsp.roots import ON_THE_LOOP_S, RootFinder
 from aix_lsp.settings import Layer, Problem, Settings, project_layer, resolve, unwrap, user_file, user_layer
@@ -122,9 +123,17 @@ class Configuration:
         values["languages"] = languages | {language: languages.get(language, {}) | {name: value}}
 
     async def read_files(self, folders: Iterable[Path | None]) -> Mapping[Path | None, Layer]:
-        """Read the settings files of the user (key None) and of workspace folders."""
+        """Read the settings files of the user (key None) and of workspace folders.
+
+        What our environment names in one of these folders is forgotten first: the user's file may lie there.
+        """
         trusted, found = self.workspace_trusted, dict[Path | None, Layer]()
-        for path in [None, *filter(None, folders)]:
+        folders = [path for path in folders if path is not None]
+        for path in folders if self._trusts_client else ():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FILE_S):
+                    await files.on_thread(processes.distrust, path)
+        for path in [None, *folders]:
             read = user_layer if path is None else partial(project_layer, path, workspace_trusted=trusted)
             try:
                 async with asyncio.timeout(_FILE_S):

@@ -1,0 +1,85 @@
+"""The environment of a server whose editor was started elsewhere than in the workspace, or with a drive that hangs."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from aix_lsp import processes
+from aix_lsp.lsp.workspace import Configuration
+
+
+def test_a_file_system_that_hangs_does_not_hold_up_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network drive in PATH whose server is gone. What else stands there is looked at all the same."""
+    here, real, gone = tmp_path / "open", os.path.realpath, threading.Event()
+    (here / "bin").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(here / "bin")
+
+    def realpath(path: str, **more: bool) -> str:
+        if str(path).startswith("/net/"):
+            gone.wait()
+        return real(path, **more)
+
+    monkeypatch.setattr(os.path, "realpath", realpath)
+    monkeypatch.setattr(processes, "_REAL", {})
+    monkeypatch.setattr(processes, "_PATIENCE_S", 0.05)
+    listed = [
+        "/net/a/bin",
+        str(tmp_path / "link"),
+        "/usr/bin",
+        "/net/b/bin",
+        str(here / "bin"),
+        "/net/c",
+        "/net/d",
+    ]
+    inherited = {"HOME": "/home/u", "PATH": os.pathsep.join(listed), "TMPDIR": str(tmp_path / "link")}
+    try:
+        found = processes.environment(inherited, str(here))
+        assert found["PATH"] == os.pathsep.join(["/net/a/bin", "/usr/bin", "/net/b/bin", "/net/c", "/net/d"])
+        assert "TMPDIR" not in found
+    finally:
+        gone.set()
+
+
+def test_what_leads_into_another_folder_of_the_workspace_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An editor may be started elsewhere, and a tool such as direnv have set its environment for the project."""
+    project = tmp_path / "project"
+    (project / "bin").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(project)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(project / "x"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "link" / "ca.pem"))
+    monkeypatch.setenv("CC", "/usr/bin/cc")
+    monkeypatch.setenv("PATH", os.pathsep.join([str(project / "bin"), "/usr/bin"]))
+    monkeypatch.setenv("PYTHONPATH", "/somewhere")
+    for _ in range(2):
+        processes.distrust(tmp_path / "link")
+        assert not {"XDG_CONFIG_HOME", "SSL_CERT_FILE"} & os.environ.keys()
+        assert [os.environ[name] for name in ("PATH", "CC", "PYTHONPATH")] == [
+            "/usr/bin",
+            "/usr/bin/cc",
+            "/somewhere",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("opened", "trusted", "kept"),
+    [("project", True, False), ("elsewhere", True, True), ("project", False, True)],
+)
+async def test_settings_in_a_workspace_folder_are_not_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: str, trusted: bool, kept: bool
+) -> None:
+    """A client without a token cannot have the user's own settings forgotten by opening their folder."""
+    home = tmp_path / "project" / "home"
+    (home / "config").mkdir(parents=True)
+    (home / "config" / "config.toml").write_text("maxTokens = 7\n")
+    monkeypatch.setenv("AIX_LSP_HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+    layers = await Configuration({}, trusts_client=trusted).read_files([tmp_path / opened])
+    assert layers[None].values == ({"maxTokens": 7} if kept else {})
