@@ -95,7 +95,8 @@ def _byte_level(header: Header) -> Any:
     try:
         tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
     except Exception as error:  # the library raises nothing narrower
-        raise GgufError(f"its tokenizer is damaged ({error})") from error
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        raise GgufError(f"its tokenizer is damaged ({first[:200]})") from error
     cuts = [pre_tokenizers.Split(Regex(cut), behavior="isolated") for cut in _CUTS[pre]]
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aix_lsp.engine.model import gguf
@@ -119,6 +119,7 @@ def test_the_file_as_it_is(tmp_path: Path) -> None:
     assert (about["hidden_size"], about["head_dim"], about["eos_token_id"]) == (8, 4, 1)
 
 
+@example("tokenizer.ggml.merges", (8, "0"))
 @given(st.sampled_from(sorted(METADATA)), VALUES)
 def test_any_value_in_any_place(key: str, value: tuple[int, Any]) -> None:
     check(gguf_file(METADATA | {key: value}, TENSORS))
