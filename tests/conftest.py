@@ -1,4 +1,4 @@
-"""What tests of different folders share: one home, and so one engine, for all that drive the program."""
+"""Fixtures that tests of different folders share: one home, and so one engine, for all that drive the program."""
 
 from __future__ import annotations
 

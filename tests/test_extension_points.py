@@ -1,4 +1,4 @@
-"""What is added touches only the files that docs/architecture.md says: here, each is added to a copy of the package."""
+"""Additions touch only the files that docs/architecture.md says: each is made in a copy of the package."""
 
 from __future__ import annotations
 

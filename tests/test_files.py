@@ -1,4 +1,4 @@
-"""Reading files that strangers made: whatever a path leads to, the answer comes at once and is bounded."""
+"""Reading untrusted files: whatever a path leads to, the answer comes at once and is bounded."""
 
 from __future__ import annotations
 

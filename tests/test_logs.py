@@ -1,4 +1,4 @@
-"""Logs stay bounded, and trouble with them is no trouble for the program."""
+"""Logs stay bounded, and problems with them do not disturb the program."""
 
 from __future__ import annotations
 

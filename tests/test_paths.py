@@ -1,4 +1,4 @@
-"""Where files lie: one folder moves all, sockets stay short, nobody else's folder is used."""
+"""Where the program's files are: one variable moves all, socket paths stay short, no other user's folder is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings: what wins, what is refused and in which words, and that the documents are made from the table."""
+"""Settings: which source wins, what is refused and with which message, and that the documents match the table."""
 
 from __future__ import annotations
 

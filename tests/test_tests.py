@@ -1,4 +1,4 @@
-"""What holds for every test here: it can fail, and it waits for something, not for a while."""
+"""What holds for every test here: it can fail, and it waits for an event, not for a time."""
 
 from __future__ import annotations
 

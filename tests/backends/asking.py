@@ -1,4 +1,4 @@
-"""Asks a remote backend, as the tests of it do."""
+"""Sends requests to a remote backend, for its tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several tests of the backends need."""
+"""Fixtures shared by several tests of the backends."""
 
 from __future__ import annotations
 

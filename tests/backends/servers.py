@@ -1,4 +1,4 @@
-"""Servers on real sockets, whose behaviour the test writes down: of completions, and of bytes."""
+"""Servers on real sockets, of completions and of raw bytes, whose behaviour the test defines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections that die at the worst moment, servers that fall silent, certificates that nobody knows."""
+"""Connections that die at the worst moment, servers that fall silent, untrusted certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts go to an engine once, and again when it is another one or may have forgotten."""
+"""Each text is sent to an engine once, and again if the engine is another one or may have dropped it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the places of an engine's files: forged, linked, endless. The endpoint is drawn anew."""
+"""An engine's files are forged, links or endless: they are not trusted, and a new endpoint is chosen."""
 
 from __future__ import annotations
 

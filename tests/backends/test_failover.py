@@ -1,4 +1,4 @@
-"""Several servers, some of which are killed, hang or refuse: the suggestions go on, and no error is shown."""
+"""Several servers, some of which are killed, hang or refuse: suggestions continue, and no error is shown."""
 
 from __future__ import annotations
 

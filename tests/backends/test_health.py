@@ -1,4 +1,4 @@
-"""The state machine of a server, as tables: what happens, what is let through, what is shown."""
+"""The state machine of a server, as tables: events, whether requests pass, and the state shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The remote backend against a real HTTP server: streams, cancellation, trouble, healing."""
+"""The remote backend against a real HTTP server: streams, cancellation, errors, healing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The remote backend finds its server, and asks each kind of server in its own way."""
+"""The remote backend recognises each kind of server, and sends requests in the form that it takes."""
 
 from __future__ import annotations
 

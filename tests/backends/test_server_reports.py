@@ -1,4 +1,4 @@
-"""Addresses and servers that take no unknown field, as users report them, against a real HTTP server."""
+"""Addresses, and servers that reject unknown fields, as users report them, against a real HTTP server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What servers write that must not be shown, and keys and headers, as users report them."""
+"""Server output that must not be shown, and keys and headers, as users report them."""
 
 from __future__ import annotations
 

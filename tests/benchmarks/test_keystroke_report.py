@@ -1,4 +1,4 @@
-"""What is counted as warm, reused and computed."""
+"""Which requests and tokens count as warm, reused and computed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The load on a team's servers: figures from what typists met, the simulator, and its fit."""
+"""The load on a team's servers: figures from what typists experienced, the simulator, and its fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Ray Serve with one replica, from start to end; and what is wrong before Ray is started."""
+"""A real Ray Serve with one replica, from start to end; and errors found before Ray is started."""
 
 from __future__ import annotations
 

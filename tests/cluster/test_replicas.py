@@ -1,4 +1,4 @@
-"""Several replicas on a real Ray Serve: load brings them and lets them go, one dies, all are replaced. Minutes."""
+"""Several replicas on a real Ray Serve: load adds and removes them, one dies, all are replaced. Takes minutes."""
 
 from __future__ import annotations
 

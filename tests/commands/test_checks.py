@@ -1,4 +1,4 @@
-"""What `aix-lsp doctor` says of the editors that it finds."""
+"""What `aix-lsp doctor` says about the editors that it finds."""
 
 from __future__ import annotations
 

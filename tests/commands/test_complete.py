@@ -1,4 +1,4 @@
-"""`aix-lsp complete` with a server that is not there."""
+"""`aix-lsp complete` with a server that does not exist."""
 
 from __future__ import annotations
 

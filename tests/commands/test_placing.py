@@ -1,4 +1,4 @@
-"""Our configuration in the user's files: merged, kept beside, and the same twice over."""
+"""Our configuration in the user's files: it is merged, the old file is kept, and writing it twice changes nothing."""
 
 from __future__ import annotations
 

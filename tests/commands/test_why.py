@@ -1,4 +1,4 @@
-"""`aix-lsp why`: the rule that speaks about a file, with the place it stands at."""
+"""`aix-lsp why`: the rule that decides about a file, and where it is defined."""
 
 from __future__ import annotations
 

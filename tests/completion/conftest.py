@@ -1,4 +1,4 @@
-"""What the tests of completion share: a home of each test's own, and a service over a scripted backend."""
+"""Fixtures of the tests of completion: a home for each test, and a service over a scripted backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backend whose every word is given by the test, and an editor that types into one document."""
+"""A backend whose output is scripted by the test, and an editor that types into one document."""
 
 from __future__ import annotations
 

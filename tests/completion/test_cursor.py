@@ -1,4 +1,4 @@
-"""What the cursor stands in, and how far a suggestion may go there."""
+"""The syntactic context of a cursor, and how far a suggestion may go there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pause before a model is asked."""
+"""The pause before a request is sent to the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A typist, a model and a client at random: each request ends once, nothing wrong is shown, nothing is left."""
+"""A typist, a model and a client at random: each request ends once, nothing wrong is shown, nothing is left over."""
 
 from __future__ import annotations
 

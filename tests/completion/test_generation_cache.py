@@ -1,4 +1,4 @@
-"""The store of generations: found by looking back, bounded in size and time; and what goes along with what is typed."""
+"""The store of generations: found by looking back, bounded in size and time; and those that the user types along."""
 
 from __future__ import annotations
 

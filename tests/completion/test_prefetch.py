@@ -1,4 +1,4 @@
-"""What follows an accept is asked for in advance, given up when the user does otherwise, and waste until used."""
+"""What follows an accept is prefetched, cancelled if the user does something else, and counts as waste until used."""
 
 from __future__ import annotations
 

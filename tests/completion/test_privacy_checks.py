@@ -1,4 +1,4 @@
-"""What the privacy policy says is asked on threads: a file system that hangs stops nobody."""
+"""The privacy policy is queried on threads: a file system that hangs stops nobody."""
 
 from __future__ import annotations
 

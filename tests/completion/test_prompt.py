@@ -1,4 +1,4 @@
-"""Prompts as long as a backend can read in bearable time."""
+"""Prompts are as long as a backend can process in acceptable time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is counted: each suggestion once, whatever a client says of it how often."""
+"""The counts: each suggestion is counted once, whatever a client reports about it, and however often."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model writes, through all filters to what an editor gets: what none of them may take together."""
+"""From a model's output through all filters to what an editor gets: text that they must not remove together."""
 
 from __future__ import annotations
 

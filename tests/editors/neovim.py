@@ -1,4 +1,4 @@
-"""Drives a real Neovim, in a home of its own, with the real server. Asserts nothing."""
+"""Drives a real Neovim, in its own home, with the real server. Asserts nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drives a terminal program in a tmux of its own: keys go in, the screen comes out. Asserts nothing."""
+"""Drives a terminal program in its own tmux: sends keys, reads the screen. Asserts nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways to install the Neovim plugin that docs/editors/neovim.md has: each is run as it stands there."""
+"""The ways to install the Neovim plugin that docs/editors/neovim.md has: each is run as written there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""nvim-cmp and blink.cmp beside the plugin, in a real Neovim: their menu has our entries, Tab is whose turn it is."""
+"""nvim-cmp and blink.cmp beside the plugin, in a real Neovim: their menu has our entries; whose turn Tab is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server's trouble in the editors: said once however often it comes and goes, and gone from the status after it."""
+"""A server's errors in the editors: shown once however often they come and go, and cleared afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The VS Code extension before it is set up, and in a workspace nobody trusts: the real workbench."""
+"""The VS Code extension before it is set up, and in an untrusted workspace: the real workbench."""
 
 from __future__ import annotations
 

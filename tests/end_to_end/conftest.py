@@ -1,4 +1,4 @@
-"""Editors with a real server, for the tests of the whole way."""
+"""Editors with a real server, for the end-to-end tests."""
 
 from __future__ import annotations
 

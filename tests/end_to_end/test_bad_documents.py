@@ -1,4 +1,4 @@
-"""Documents and positions that nobody plans for: a clear answer or an empty one, and the server lives."""
+"""Unexpected documents and positions: a clear answer or an empty one, and the server survives."""
 
 from __future__ import annotations
 

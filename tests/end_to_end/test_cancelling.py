@@ -1,4 +1,4 @@
-"""A suggestion that nobody wants any more is not generated any further, and its request is answered once."""
+"""A suggestion that is no longer wanted is not generated further, and its request is answered once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers of a list that are killed while somebody types: suggestions go on, and the editor shows no error."""
+"""Servers of a list that are killed while somebody types: suggestions continue, and the editor shows no error."""
 
 from __future__ import annotations
 

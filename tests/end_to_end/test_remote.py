@@ -1,4 +1,4 @@
-"""A remote server as an editor's user meets it: how often it is asked, what is shown when it fails."""
+"""A remote server from the point of view of an editor's user: how many requests it gets, what is shown if it fails."""
 
 from __future__ import annotations
 

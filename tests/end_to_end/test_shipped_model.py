@@ -1,4 +1,4 @@
-"""The model in the wheel, whatever it is by now: it loads, is one file of weights, and completes. Others run SMALL."""
+"""The model in the wheel, whichever it is: it loads, has one file of weights, and completes. Other tests use SMALL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An engine over a fake runner, which must be whole again at each test's end."""
+"""An engine over a fake runner, which must be back in its initial state at the end of each test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a generation ends for want of likelihood: what came with which probability, what is shown, how it ends."""
+"""Where an unlikely generation ends: the probability of each piece, the text shown, and the reason for the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each family's prompt as its publishers write it, families told apart by tokens, markers in code."""
+"""Each family's prompt as its publishers write it, families distinguished by tokens, markers in code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers of every kind for the tests of the editor's side. All write under a home of their own."""
+"""Servers of all kinds for the tests of the language server. All write under their own home."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that are almost right: every kind that a client sends, with something changed. Seeded."""
+"""Almost valid messages: every kind that a client sends, with something changed. Seeded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backend whose words are given by the test, and the dependencies of a server around it; all else is real."""
+"""A backend whose output is scripted by the test, and a server's dependencies around it; everything else is real."""
 
 from __future__ import annotations
 

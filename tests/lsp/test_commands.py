@@ -1,4 +1,4 @@
-"""`workspace/executeCommand` and the notifications of what became of suggestions."""
+"""`workspace/executeCommand` and the feedback notifications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other files in the prompt, through the whole server: what the model's server gets to see, and never gets."""
+"""Other files in the prompt, through the whole server: what the model's server receives, and what it never receives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The conformance table names tests that there are."""
+"""The conformance table names tests that exist."""
 
 from __future__ import annotations
 

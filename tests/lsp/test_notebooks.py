@@ -1,4 +1,4 @@
-"""Notebooks: all cells in their order are the context, whatever is done to them."""
+"""Notebooks: all cells in their order are the context, however they are edited."""
 
 from __future__ import annotations
 

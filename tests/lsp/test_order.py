@@ -1,4 +1,4 @@
-"""Order of receipt, cancellation, superseding: what a request sees, and that its generation ends with it."""
+"""Order of receipt, cancellation, superseding: which document a request sees, and that its generation ends with it."""
 
 from __future__ import annotations
 

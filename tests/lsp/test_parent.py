@@ -1,4 +1,4 @@
-"""Another process's end is noticed on systems of every kind."""
+"""The end of another process is noticed on every kind of system."""
 
 from __future__ import annotations
 

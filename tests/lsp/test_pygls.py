@@ -1,4 +1,4 @@
-"""pygls' private names that we touch: which they are, and that the installed pygls has them as we know them."""
+"""The private names of pygls that we use: which they are, and that the installed pygls has them unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a session's settings come from, that they take effect, and that mistakes are told once."""
+"""Where a session's settings come from, that they take effect, and that mistakes are reported once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`aix/status` and the progress bar: what the client hears of the engine, and no more than it wants."""
+"""`aix/status` and the progress bar: what the client is told about the engine, and nothing that it does not want."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real program over pipes: start, exit codes, what stands on standard output, orphans."""
+"""The real program over pipes: start, exit codes, what is written to standard output, orphans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard streams that are no pipes: nothing hangs on them."""
+"""Standard streams that are not pipes: nothing hangs on them."""
 
 from __future__ import annotations
 

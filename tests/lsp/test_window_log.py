@@ -1,4 +1,4 @@
-"""What the client finds in its own log."""
+"""What the server writes to the client's log."""
 
 from __future__ import annotations
 

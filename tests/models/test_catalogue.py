@@ -1,4 +1,4 @@
-"""The catalogue agrees with itself and with the engine, and what a model takes here is reckoned as told."""
+"""The catalogue agrees with itself and with the engine, and a model's memory and time are estimated as documented."""
 
 from __future__ import annotations
 

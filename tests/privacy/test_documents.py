@@ -1,4 +1,4 @@
-"""The first look at a long document is made in pieces, and nothing of it is made again."""
+"""A long document is first searched in pieces, and none of them is searched again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No regular expression that strangers' texts meet takes exponential time."""
+"""No regular expression that is applied to strangers' texts takes exponential time."""
 
 from __future__ import annotations
 

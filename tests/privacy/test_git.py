@@ -1,4 +1,4 @@
-"""Git's own answer is the measure of what is ignored: random trees and rules, asked of `git check-ignore`."""
+"""What is ignored agrees with git: random trees and rules, compared with `git check-ignore`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets that were seen once: an edit that hides what told them does not let them out."""
+"""Secrets that were recognised once: an edit that removes the evidence does not reveal them."""
 
 from __future__ import annotations
 

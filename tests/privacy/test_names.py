@@ -1,4 +1,4 @@
-"""The tables of names: what holds credentials, and what is called alike and does not; the assistants' ignore files."""
+"""The tables of names: files with credentials, and similarly named ones without; the assistants' ignore files."""
 
 from __future__ import annotations
 

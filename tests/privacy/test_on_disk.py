@@ -1,4 +1,4 @@
-"""Sessions of the real server among planted secrets: no file that the program writes holds one, in any encoding.
+"""Sessions of the real server with planted secrets: no file that the program writes contains one, in any encoding.
 
 The first session uses the local engine (its corpus, state, log and prepared weights), the second a server whose model
 takes context from other files, so that the index is built.

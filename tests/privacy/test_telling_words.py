@@ -1,4 +1,4 @@
-"""A line that is passed over because of its words holds nothing that the full search would find."""
+"""A line that is skipped because of its words contains nothing that the full search would find."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets while they are typed, key by key: from their first characters on where something tells what follows."""
+"""Secrets while they are typed, key by key: from their first characters on if there is evidence of what follows."""
 
 from __future__ import annotations
 

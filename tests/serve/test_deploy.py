@@ -1,4 +1,4 @@
-"""The files under deploy/ are well-formed, and name metrics and options that there are."""
+"""The files under deploy/ are well-formed, and name existing metrics and options."""
 
 from __future__ import annotations
 

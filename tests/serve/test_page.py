@@ -1,4 +1,4 @@
-"""The page at / holds all it needs, shows metrics that there are, and works in a real browser."""
+"""The page at / is self-contained, shows existing metrics, and works in a real browser."""
 
 from __future__ import annotations
 

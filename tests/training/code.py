@@ -1,4 +1,4 @@
-"""Python files made up for the tests of training: alike enough to be learned, and yet no copies."""
+"""Generated Python files for the tests of training: similar enough to be learned, but not copies."""
 
 from __future__ import annotations
 

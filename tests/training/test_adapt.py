@@ -1,4 +1,4 @@
-"""`aix-lsp train`: what it says of bad input, and that its result is a model that knows the code better."""
+"""`aix-lsp train`: what it says about bad input, and that its result is a model that knows the code better."""
 
 from __future__ import annotations
 

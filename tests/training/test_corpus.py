@@ -1,4 +1,4 @@
-"""What is learned from: files chosen, copies and secrets left out, licences read."""
+"""The training text: files are chosen, copies and secrets left out, licences read."""
 
 from __future__ import annotations
 

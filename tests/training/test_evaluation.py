@@ -1,4 +1,4 @@
-"""The evaluation's own truth: figures of models whose answers are known."""
+"""The evaluation is correct: figures of models whose answers are known."""
 
 from __future__ import annotations
 

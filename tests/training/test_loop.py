@@ -1,4 +1,4 @@
-"""Training runs: they learn, go on after a kill, and come to the same with workers as without."""
+"""Training runs: they learn, continue after a kill, and give the same result with workers as without."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What models are shown: text comes back from tokens, samples are whole, and streams repeat."""
+"""The training samples: tokens decode to the text, samples are complete, and streams are reproducible."""
 
 from __future__ import annotations
 

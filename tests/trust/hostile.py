@@ -1,4 +1,4 @@
-"""A workspace whose author wants his code to run when it is merely opened."""
+"""A workspace whose author wants their code to run when it is merely opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What child processes are started with: environment, folder and module path name nothing of an opened project."""
+"""What child processes are started with: environment, folder and module path name nothing in an open project."""
 
 from __future__ import annotations
 

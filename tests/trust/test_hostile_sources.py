@@ -1,4 +1,4 @@
-"""Source files that somebody made to keep the index busy for ever, or to crash it."""
+"""Source files that somebody made to keep the index busy forever, or to crash it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person takes of a suggestion, as cases."""
+"""Cases of what a person accepts of a suggestion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures from looks, and their intervals."""
+"""Figures computed from looks at suggestions, and their intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a suggestion, as cases."""
+"""Cases of what is wrong with a suggestion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person before a side that always knows what comes: what he does with it, and in which order."""
+"""A simulated person with a side that always suggests the right text: what they do with it, and in which order."""
 
 from __future__ import annotations
 

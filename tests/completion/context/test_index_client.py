@@ -1,4 +1,4 @@
-"""The searcher's process from the server's side: it comes back when it dies, and nothing of it stays behind."""
+"""The index process from the server's side: it is restarted when it dies, and leaves nothing behind."""
 
 from __future__ import annotations
 

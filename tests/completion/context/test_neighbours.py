@@ -1,4 +1,4 @@
-"""The texts beside a window: all of the document but the window, and the files near it that may be told."""
+"""The texts around a window: all of the document except the window, and the nearby files that may be sent."""
 
 from __future__ import annotations
 

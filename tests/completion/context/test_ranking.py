@@ -1,4 +1,4 @@
-"""What is chosen of what was found, what is not said twice, and what stays from prompt to prompt."""
+"""Which of the snippets found are chosen, which are left out as repetitions, and which stay from prompt to prompt."""
 
 from __future__ import annotations
 

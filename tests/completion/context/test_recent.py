@@ -1,4 +1,4 @@
-"""Places follow their lines, are merged, and are told of other documents only."""
+"""Places follow their lines and are merged, and only those in other documents are returned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""With the real engine and a model of a family that takes context: its cache keeps what typing does not change."""
+"""The real engine and a model that takes context from other files: typing leaves its cached prompt valid."""
 
 from __future__ import annotations
 

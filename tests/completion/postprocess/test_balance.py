@@ -1,4 +1,4 @@
-"""Closers right of the cursor: replaced where the suggestion brings them, kept where it does not."""
+"""Closers right of the cursor: replaced if the suggestion contains them, kept if it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The filters that take off what stands around the cursor already, or repeats: a table of cases each."""
+"""The filters that remove what is already around the cursor, or repeats: a table of cases for each."""
 
 from __future__ import annotations
 

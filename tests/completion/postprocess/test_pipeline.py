@@ -1,4 +1,4 @@
-"""What the filters promise of a stream (nothing shown is taken back, "stop" means stop), and the count of errors."""
+"""The filters' guarantees about a stream (nothing shown is taken back, "stop" means stop), and the count of errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each filter with its table of cases: where the cursor stands, what the model wrote, what is shown."""
+"""Each filter with its table of cases: where the cursor is, what the model wrote, what is shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every wrong field is named; what is absent or null has its default."""
+"""Every invalid field is named; one that is absent or null gets its default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What strangers send: slow, huge, many, forged. The engine answers the others meanwhile."""
+"""Requests of strangers: slow, huge, many, forged. The engine keeps answering the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a model's files come from, and what is said where they cannot be had."""
+"""Where a model's files come from, and what is reported if they are not available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model folders and settings that cannot be loaded: each is told with its setting."""
+"""Model folders and settings that cannot be loaded: each error names its setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stood elsewhere: the longest match against its definition, as tokens come one by one and in drafts."""
+"""Recall: the longest match compared with its definition, as tokens come one by one and in drafts."""
 
 from __future__ import annotations
 

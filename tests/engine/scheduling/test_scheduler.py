@@ -1,4 +1,4 @@
-"""What a step consists of: order, budgets, fairness, drafts. Over a cache whose pages nobody writes."""
+"""What a step consists of: order, budgets, fairness, drafts. Uses a cache whose pages are never written."""
 
 from __future__ import annotations
 

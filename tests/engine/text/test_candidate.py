@@ -1,4 +1,4 @@
-"""Where a candidate ends: the tokens as they come, the text that is told, the reason, and what was not asked for."""
+"""Where a candidate ends: the tokens as they come, the text that is sent, the reason, and unrequested tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts by their digests: found while they are here, the least used first to go."""
+"""Texts by their digests: found while they are stored; the least recently used are dropped first."""
 
 from __future__ import annotations
 

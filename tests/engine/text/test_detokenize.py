@@ -1,4 +1,4 @@
-"""Whole characters, stops that never show, whatever the pieces that text comes in."""
+"""Only whole characters and never a stop string are shown, in whatever pieces the text comes."""
 
 from __future__ import annotations
 

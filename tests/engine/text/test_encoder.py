@@ -1,4 +1,4 @@
-"""Tokenising from where texts part gives what tokenising whole gives; markers in a text stay text."""
+"""Tokenising from where two texts differ gives the same as tokenising the whole; markers in a text stay text."""
 
 from __future__ import annotations
 

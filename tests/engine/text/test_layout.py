@@ -1,4 +1,4 @@
-"""Prompts hold what the template says, fit the context, and move as little as can be from key to key."""
+"""Prompts contain what the template says, fit the context, and change as little as possible from key to key."""
 
 from __future__ import annotations
 

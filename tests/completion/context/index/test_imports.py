@@ -1,4 +1,4 @@
-"""What files say they import."""
+"""The imports found in files."""
 
 from __future__ import annotations
 

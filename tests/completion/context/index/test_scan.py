@@ -1,4 +1,4 @@
-"""The index follows its folder, holds nothing private, and is made again when it is damaged."""
+"""The index follows its folder, contains nothing private, and is rebuilt if damaged."""
 
 from __future__ import annotations
 
