@@ -76,7 +76,7 @@ def _group(completer: RecallCompleter, held: Sequence[Document], extent: Extent,
         "line ended": ended_lines(completer, places[: count // 2]),
         "block exact": mean(a.exact for a in blocks),
         "block similarity": mean(similarity(a) for a in blocks),
-        "block ended": mean(ended_right(a) for a in blocks),
+        "block ended": mean(ended_correctly(a) for a in blocks),
         "block repeats": mean(repeats(a) for a in blocks),
         "parses": mean(map(float, parsed)),
         "keystrokes saved": scores.keystrokes_saved(completer, cursors.lines(held, extent.replays, seed=7)),
@@ -121,7 +121,7 @@ def similarity(answer: Answer) -> float:
     return difflib.SequenceMatcher(None, answer.completion.text, answer.cursor.wanted, autojunk=False).ratio()
 
 
-def ended_right(answer: Answer) -> bool:
+def ended_correctly(answer: Answer) -> bool:
     """Whether the model ended by itself, on the line where the middle ends."""
     lines = answer.cursor.wanted.strip().count("\n")
     return answer.completion.ended and answer.completion.text.strip().count("\n") == lines

@@ -132,9 +132,9 @@ class EngineSupervisor:
         try:
             async with aclosing(client.events(client.address.at("/aix/events"))) as events:
                 async with asyncio.timeout(_FIRST_EVENT_S):
-                    seen = self._told(await anext(events))
+                    seen = self._report(await anext(events))
                 async for event in events:
-                    seen = self._told(event)
+                    seen = self._report(event)
         except (BackendUnavailable, StopAsyncIteration, TimeoutError) as error:
             log.debug("events ended: %s", error)
         except BackendError as error:
@@ -147,7 +147,7 @@ class EngineSupervisor:
             raise EngineFailed(seen.message)
         return seen is not None
 
-    def _told(self, event: Any) -> BackendStatus:
+    def _report(self, event: Any) -> BackendStatus:
         if not isinstance(event, dict):
             raise BackendError("The engine's events are from another version.")
         pid = count(event.get("pid"))

@@ -114,7 +114,7 @@ def _download(entry: Entry, form: Form | None, yes: bool, as_json: bool) -> Any:
             click.echo(
                 f"{source.repository}: {len(wanted.files)} files, {wanted.size / 1e9:.2f} GB{more}", err=True
             )
-        return download.fetch(wanted, _ProgressTold(as_json))
+        return download.fetch(wanted, _ProgressReport(as_json))
     except DownloadError as error:
         _fail(str(error), as_json)
 
@@ -143,7 +143,7 @@ def _fail(message: str, as_json: bool) -> NoReturn:
     raise click.ClickException(message)
 
 
-class _ProgressTold:
+class _ProgressReport:
     """Reports a download's progress, rarely enough to be readable: at every 256th part."""
 
     def __init__(self, as_json: bool) -> None:

@@ -67,13 +67,13 @@ def note(text: Lines, language: str, line: int, column: int) -> None:
             break
         redacted = redact_line(content, state, style)
         state = redacted.state
-        for value in chain.from_iterable(map(_with_parts, redacted.secrets)):
+        for value in chain.from_iterable(map(_secret_and_parts, redacted.secrets)):
             start = content.find(value)
             if number != line or not start <= column <= start + len(value):
                 _remember(value)
 
 
-def _with_parts(secret: str) -> list[str]:
+def _secret_and_parts(secret: str) -> list[str]:
     """A secret and its long parts: an edit may cut a URL off from the key at its end."""
     return [secret, *(part for part in _PARTS.split(secret) if len(part) >= 12)]
 

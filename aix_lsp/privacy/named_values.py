@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from aix_lsp.privacy.judgement import Level, is_random, is_secret
 from aix_lsp.privacy.randomness import name_evidence, word_share
 from aix_lsp.privacy.scanned_line import MOST_NAMES, ScannedLine, Span
-from aix_lsp.privacy.telling_words import Tells, is_about, is_public, is_whole, says_what_for
+from aix_lsp.privacy.telling_words import Tells, grants_no_access, is_about, is_public, is_whole
 
 _LONG = re.compile(r"[\w=-]{12,}")
 _REST = re.compile(r"[\w.-]{0,48}(?:\[\w{0,8}\])?")
@@ -89,7 +89,7 @@ def named(line: ScannedLine) -> Iterator[Span]:
         assert rest is not None, "it matches nothing, too"
         if not is_whole(name[0], rest[0]) or is_about(rest[0]) or is_public(line.text, name.start()):
             continue
-        if name[0].lower() == "token" and says_what_for(line.text, name.start()):
+        if name[0].lower() == "token" and grants_no_access(line.text, name.start()):
             level = Level.KEY
         if "." in rest[0] and line.text.startswith("(", rest.end()):
             level = min(level, Level.SECRET)  # a method's argument: password.encode("utf-8")

@@ -11,7 +11,7 @@ from typing import Literal
 
 from aix_lsp.privacy.judgement import Level
 from aix_lsp.privacy.secret_kinds import NAMES
-from aix_lsp.privacy.telling_words import told_by
+from aix_lsp.privacy.telling_words import evidence_in
 
 Span = tuple[int, int]
 
@@ -58,7 +58,7 @@ class ScannedLine:
     @cached_property
     def tells(self) -> int:
         """What the line may contain, to judge by its words: bits of Tells."""
-        return told_by(self.text)
+        return evidence_in(self.text)
 
     @cached_property
     def names(self) -> list[re.Match[str]]:

@@ -114,7 +114,7 @@ def is_plain(text: str) -> bool:
     return _NEEDS_A_LOOK.search(text) is None and _silent.issuperset(_WORD.findall(text))
 
 
-def told_by(text: str) -> int:
+def evidence_in(text: str) -> int:
     """What a line may contain, to judge by its words: bits of Tells."""
     words = _WORD.findall(text)
     if _silent.issuperset(words):
@@ -177,7 +177,7 @@ def is_whole(name: str, rest: str) -> bool:
     return name[-1].islower() and rest[0].isupper()
 
 
-def says_what_for(text: str, start: int) -> bool:
+def grants_no_access(text: str, start: int) -> bool:
     """Whether a token is only a position in a list or an attempt: `ChangeToken`, `next_token`."""
     return text[max(0, start - 16) : start].lower().rstrip("_-").endswith(_OF_NO_ACCESS)
 

@@ -14,7 +14,7 @@ from aix_lsp.privacy.line_states import PLAIN
 from aix_lsp.privacy.scanned_line import ScannedLine, Style
 from aix_lsp.privacy.secret_kinds import NAMES
 from aix_lsp.privacy.secrets import spans_of
-from aix_lsp.privacy.telling_words import Tells, is_plain, is_whole, told_by
+from aix_lsp.privacy.telling_words import Tells, evidence_in, is_plain, is_whole
 from tests.privacy.adversary import adversary
 from tests.privacy.heldout import heldout
 from tests.privacy.planted import plants
@@ -35,7 +35,7 @@ def _lines() -> Iterator[str]:
 def test_plain_lines_hold_nothing(style: Style) -> None:
     plain = 0
     for line in dict.fromkeys(_lines()):
-        told_by(line)  # its words are judged
+        evidence_in(line)  # its words are judged
         if is_plain(line):
             plain += 1
             assert spans_of(line, PLAIN, style) == ([], PLAIN), line
@@ -45,7 +45,7 @@ def test_plain_lines_hold_nothing(style: Style) -> None:
 def test_words_that_were_forgotten_are_judged_again() -> None:
     words = ["q" + "".join(chr(ord("k") + int(digit)) for digit in str(number)) for number in range(70_000)]
     for word in [*words, *words[::1000]]:
-        assert bool(told_by(word)) != is_plain(word)
+        assert bool(evidence_in(word)) != is_plain(word)
 
 
 def test_a_line_with_a_name_says_so() -> None:
@@ -53,7 +53,7 @@ def test_a_line_with_a_name_says_so() -> None:
     for line in dict.fromkeys(_lines()):
         if any(it.lastgroup != "vendor" and is_whole(it[0], line[it.end() :]) for it in NAMES.finditer(line)):
             named += 1
-            assert told_by(line) & Tells.NAME, line
+            assert evidence_in(line) & Tells.NAME, line
     assert named > 1000
 
 
@@ -73,7 +73,7 @@ def test_a_line_with_a_name_says_so() -> None:
     ],
 )
 def test_words(line: str, tells: int) -> None:
-    assert told_by(line) & (Tells.NAME | Tells.VENDOR) == tells
+    assert evidence_in(line) & (Tells.NAME | Tells.VENDOR) == tells
 
 
 def test_a_list_of_strings_is_no_call() -> None:

@@ -133,7 +133,7 @@ def test_ends_and_repeats(text: str, ended: bool, right: bool, repeats: bool) ->
     document = Document("p", "python", "a.py", "if x:\n    a()\n    b()\n")
     cursor = Cursor(document, "block", 5, len(document.text) - 1)
     answer = scores.Answer(cursor, Completion(text, ended))
-    assert figures.ended_right(answer) is right
+    assert figures.ended_correctly(answer) is right
     assert figures.repeats(answer) is repeats
 
 

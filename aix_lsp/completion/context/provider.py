@@ -192,13 +192,13 @@ class ContextProvider:
         return tuple(dict.fromkeys((*kept, *self._neighbours.placeholders(uri))))
 
     def _snippets(self, state: _State, context: CompletionContext) -> list[Snippet]:
-        snippets = [snippet for snippet in state.found if self._still_so(snippet)]
+        snippets = [snippet for snippet in state.found if self._is_current(snippet)]
         snippets += self.recent.snippets(context.document)
         if self._clipboard:
             snippets.append(Snippet("clipboard", "clipboard", self._clipboard))
         return [snippet for snippet in snippets if _wanted(snippet.source, context.settings)]
 
-    def _still_so(self, snippet: Snippet) -> bool:
+    def _is_current(self, snippet: Snippet) -> bool:
         """Whether a chunk read from a file is also in the file as the editor has it."""
         document = self.recent.document(snippet.uri) if snippet.source == "similar" else None
         return document is None or snippet.text.split("\n")[0] in str(document.text)
