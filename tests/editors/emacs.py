@@ -7,7 +7,6 @@ import json
 import shutil
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,6 @@ _INIT = """
   (erase-buffer)
   (insert-file-contents "../text")
   (goto-char (point-max))
-  (setq shown nil)
   (message "taken %%d" (cl-incf commands)))
 (keymap-global-set "C-c s" #'tell-shown)
 (keymap-global-set "C-c t" #'take-text)
@@ -75,7 +73,6 @@ EGLOT = """
 """
 
 
-@cache
 def emacs() -> str:
     found = shutil.which("emacs")
     if not found or not terminal.found():
@@ -108,12 +105,6 @@ class Emacs(Terminal):
         except AssertionError:
             self.close()
             raise
-        self.keys("C-p", "C-e")
-
-    def start_over(self) -> None:
-        """As it was opened with `SOURCE`, whatever was done since."""
-        self.keys("C-g")
-        self.take(SOURCE + "\n")
         self.keys("C-p", "C-e")
 
     def text(self) -> str:

@@ -20,20 +20,11 @@ from tests.editors.emacs import (
 from tests.slow_engine import GROWING
 
 
-@pytest.fixture(scope="module", params=[OWN, EGLOT], ids=["own connection", "eglot"])
-def shared(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, engine_home: Path
-) -> Iterator[Emacs]:
-    editor = Emacs(tmp_path_factory.mktemp("emacs"), engine_home, request.param)
+@pytest.fixture(params=[OWN, EGLOT], ids=["own connection", "eglot"])
+def editor(request: pytest.FixtureRequest, tmp_path: Path, engine_home: Path) -> Iterator[Emacs]:
+    editor = Emacs(tmp_path, engine_home, request.param)
     yield editor
     editor.close()
-
-
-@pytest.fixture
-def editor(shared: Emacs) -> Emacs:
-    """The one editor of these tests, as if it had just been started."""
-    shared.start_over()
-    return shared
 
 
 def test_ghost_text_typing_along_and_accept(editor: Emacs) -> None:
