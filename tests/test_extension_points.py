@@ -14,8 +14,8 @@ import pytest
 import aix_lsp
 
 PACKAGE = Path(aix_lsp.__file__).parent
-LEFT_OUT = shutil.ignore_patterns("*.safetensors", "*.pyc.*")
-"""Weights, and what Python is just compiling for another test: what it has compiled holds for a copy as well."""
+LEFT_OUT = shutil.ignore_patterns("*.safetensors", "__pycache__")
+"""Weights, and what Python may just be compiling for another test."""
 
 ENGINE_OPTIONS = """
     probe_count: int = engine_option(0, "How often to probe.", minimum=0, maximum=9)
