@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install the editors that the tests drive, from the Debian or Ubuntu mirror that apt is set up for.
-#   install.sh          what the quick suite needs: Emacs 30 or newer, Vim with ALE, tmux
+# Install the programs that the tests drive, from the Debian or Ubuntu mirror that apt is set up for.
+#   install.sh          what the quick suite needs: Emacs 30 or newer, Vim with ALE, tmux; QEMU, for older CPUs
 #   install.sh browser  besides, for `make test-editors` and `make pictures`: Chromium, fonts
 # Without root, or without apt, it says what is missing and ends well: the tests that need it are skipped and say so.
 set -eu
@@ -17,6 +17,7 @@ missing=
 command -v tmux >/dev/null || missing="$missing tmux"
 if ! vim --version 2>/dev/null | grep -q '+channel'; then missing="$missing vim-nox"; fi
 ale_is_there || missing="$missing vim-ale"
+command -v qemu-x86_64 >/dev/null || missing="$missing qemu-user"
 emacs_is_new || missing="$missing emacs-nox"
 if [ "${1:-}" = browser ]; then
     command -v chromium >/dev/null || missing="$missing chromium fonts-dejavu-core"
