@@ -121,10 +121,11 @@ def distrust(folder: Path) -> None:
     for name, value in tuple(os.environ.items()):
         if kept.get(name) == value or name.startswith("PYTHON"):
             continue
-        log.warning("%s=%s is ignored, for it leads into the workspace", name, value)
         if name in kept:
+            log.info("%s is %s now, without what leads into the workspace", name, kept[name])
             os.environ[name] = kept[name]
         else:
+            log.warning("%s=%s is ignored, for it leads into the workspace", name, value)
             del os.environ[name]
 
 
