@@ -88,7 +88,7 @@ def test_every_module_is_in_the_row_of_its_package(folder: str) -> None:
     assert {path.stem for path in (PACKAGE / folder).glob("*.py")} - {"__init__"} - named == set()
 
 
-def test_every_file_that_the_map_names_is_there() -> None:
+def test_every_file_named_on_the_map_exists() -> None:
     named = re.findall(r"`([\w.-]+(?:/[\w.-]+)+\.(?:py|lua|toml|md))`", PAGE)
     assert len(named) > 25
     assert not [name for name in named if not any((top / name).exists() for top in (PACKAGE, PACKAGE.parent))]

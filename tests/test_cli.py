@@ -75,7 +75,7 @@ WRONG = [
 @pytest.mark.parametrize(
     ("arguments", "told"), WRONG, ids=lambda v: " ".join(v) if isinstance(v, list) else ""
 )
-def test_mistakes_are_told_in_words(arguments: list[str], told: str, source: Path) -> None:
+def test_mistakes_are_explained(arguments: list[str], told: str, source: Path) -> None:
     (source.parent / "binary.py").write_bytes(b"a\0b")
     (source.parent / "latin.py").write_bytes(b"a\xe4b")
     done = run(source.parents[1], *arguments, cwd=source.parent)
@@ -85,7 +85,7 @@ def test_mistakes_are_told_in_words(arguments: list[str], told: str, source: Pat
     assert done.stdout == ""
 
 
-def test_a_reader_that_has_gone(tmp_path: Path) -> None:
+def test_a_reader_that_has_closed_the_pipe(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as gone:
@@ -149,7 +149,7 @@ def test_settings_for_editors(tmp_path: Path) -> None:
     assert "aix.maxTokens" in json.loads(run(tmp_path, "settings", "--vscode").stdout)
 
 
-def test_models_finds_those_in_the_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_lists_the_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot = tmp_path / "hub" / "models--Qwen--Qwen2.5-Coder-0.5B" / "snapshots" / "abc"
     snapshot.mkdir(parents=True)
     (snapshot / "config.json").write_text("{}")
@@ -182,7 +182,7 @@ def test_stats(tmp_path: Path) -> None:
     assert not state.exists()
 
 
-def test_doctor_finds_all_well(engine_home: Path) -> None:
+def test_doctor_finds_no_problem(engine_home: Path) -> None:
     done = run(engine_home, "doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     for subject in ("Python", "torch", "memory", "socket", "engine", "completion"):
@@ -190,7 +190,7 @@ def test_doctor_finds_all_well(engine_home: Path) -> None:
     assert "first text" in done.stdout
 
 
-def test_doctor_says_what_to_mend(fresh_home: Path, tmp_path: Path) -> None:
+def test_doctor_says_what_to_fix(fresh_home: Path, tmp_path: Path) -> None:
     config = fresh_home / "config" / "config.toml"
     config.parent.mkdir()
     config.write_text(f'model = "{tmp_path}"\nmaxTokns = 3\n')

@@ -28,7 +28,7 @@ def source(tmp_path: Path) -> Path:
     return file
 
 
-def test_complete_prints_text_that_goes_on_from_the_cursor(engine_home: Path, source: Path) -> None:
+def test_complete_prints_text_that_continues_from_the_cursor(engine_home: Path, source: Path) -> None:
     done = run(engine_home, "complete", str(source), "--at", CURSOR)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
@@ -54,7 +54,7 @@ def test_complete_from_standard_input(engine_home: Path) -> None:
     assert done.stdout.strip()
 
 
-def test_complete_with_a_model_that_is_not_there(fresh_home: Path, source: Path) -> None:
+def test_complete_with_a_missing_model(fresh_home: Path, source: Path) -> None:
     folder = source.parent / "no-model"
     folder.mkdir()
     done = run(fresh_home, "complete", str(source), "--at", "2:12", "--model", str(folder))
@@ -104,7 +104,7 @@ def test_interrupted_while_a_server_answers(fresh_home: Path, source: Path) -> N
         interrupted(fresh_home, source, lambda: calls.append(silent.accept()), "--set", f"url={url}")
 
 
-async def test_complete_tells_why_a_server_failed(tmp_path: Path, source: Path) -> None:
+async def test_complete_says_why_a_server_failed(tmp_path: Path, source: Path) -> None:
     async with serving(CompletionsServer(says("x"))) as server:
         server.refusal = (500, {"error": {"message": "out of memory"}})
         arguments = ["complete", str(source), "--at", CURSOR, "--set", f"url={server.url}"]

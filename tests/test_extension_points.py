@@ -223,7 +223,7 @@ def test_a_language_is_one_row(package: Path) -> None:
     assert run(package, "-c", USE_LANGUAGE) == "known\n"
 
 
-def test_a_filter_is_a_function_and_its_place_in_the_pipeline(package: Path) -> None:
+def test_a_filter_is_a_function_and_an_entry_in_the_pipeline(package: Path) -> None:
     assert "frobnicate" in run(package, "-c", USE_FILTER)
     (package / "completion" / "postprocess" / "probe.py").write_text(FILTER, "utf-8")
     pipeline = package / "completion" / "postprocess" / "pipeline.py"

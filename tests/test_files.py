@@ -80,7 +80,7 @@ HOSTILE = [
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
 @pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
-def test_what_is_no_file_is_not_read(make: Callable[[Path], None], tmp_path: Path) -> None:
+def test_only_regular_files_are_read(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / "x")
     with pytest.raises(OSError):
         files.read_bytes(tmp_path / "x", LIMIT)
@@ -89,7 +89,7 @@ def test_what_is_no_file_is_not_read(make: Callable[[Path], None], tmp_path: Pat
 
 
 @pytest.mark.parametrize("path", ["", "a\0b", "x" * 5000, "/nowhere/at/all", "a/" * 3000])
-def test_paths_that_are_none(path: str) -> None:
+def test_invalid_paths(path: str) -> None:
     with pytest.raises(OSError):
         files.read_bytes(path, LIMIT)
     assert not files.is_regular(path)
@@ -109,7 +109,7 @@ def test_a_file_is_read_whole_or_not_at_all(content: bytes, limit: int) -> None:
         path.unlink()
 
 
-def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_removed(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"\xef\xbb\xbf*.log\n")
     assert files.read_text(tmp_path / "x", LIMIT) == "*.log\n"
     for encoding in ("utf-16-le", "utf-16-be"):  # as PowerShell's `echo … > .gitignore` writes
@@ -117,7 +117,7 @@ def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
         assert files.read_text(tmp_path / "x", LIMIT) == "*.log\n"
 
 
-def test_what_is_not_utf_8(tmp_path: Path) -> None:
+def test_text_that_is_not_utf_8(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"caf\xe9")
     with pytest.raises(UnicodeDecodeError):
         files.read_text(tmp_path / "x", LIMIT)
@@ -125,7 +125,7 @@ def test_what_is_not_utf_8(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, '{"a":' * 100_000, "1" * 5000, "", "{", "\ufeff{"])
-def test_json_that_is_none(content: str, tmp_path: Path) -> None:
+def test_invalid_json(content: str, tmp_path: Path) -> None:
     (tmp_path / "x").write_text(content, "utf-8")
     with pytest.raises(ValueError):
         files.read_json(tmp_path / "x", 1 << 20)
@@ -133,9 +133,7 @@ def test_json_that_is_none(content: str, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
 @pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
-def test_a_file_of_ours_is_put_in_the_place_of_whatever_lies_there(
-    make: Callable[[Path], None], tmp_path: Path
-) -> None:
+def test_our_file_replaces_whatever_lies_at_its_path(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / "x")
     files.write_whole(tmp_path / "x", "ours é\n")
     assert files.read_text(tmp_path / "x", LIMIT) == "ours é\n"
@@ -168,7 +166,7 @@ async def test_work_on_a_thread() -> None:
         await files.on_thread(lambda: 1 // 0)
 
 
-async def test_work_that_hangs_can_be_left(tmp_path: Path) -> None:
+async def test_hanging_work_can_be_abandoned(tmp_path: Path) -> None:
     never = threading.Event()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
@@ -176,7 +174,7 @@ async def test_work_that_hangs_can_be_left(tmp_path: Path) -> None:
     never.set()
 
 
-def test_work_that_hangs_keeps_no_process_from_ending() -> None:
+def test_hanging_work_does_not_keep_the_process_alive() -> None:
     code = """
 import asyncio, threading
 from aix_lsp import files

@@ -47,7 +47,7 @@ def test_comments(language: str, line: str) -> None:
     assert language_of(language).comment_line("x") == line
 
 
-def test_one_that_is_not_known() -> None:
+def test_an_unknown_language() -> None:
     unknown = language_of("klingon")
     assert (unknown.name, unknown.block, unknown.quotes, unknown.block_comments) == (
         "Klingon",
@@ -68,7 +68,7 @@ def test_no_file_is_of_two_languages() -> None:
 
 
 @pytest.mark.parametrize("language", [each.id for each in LANGUAGES.values() if each.grammar])
-def test_every_grammar_is_there(language: str) -> None:
+def test_every_grammar_exists(language: str) -> None:
     package, _, variant = language_of(language).grammar.partition(".")
     module = importlib.import_module(f"tree_sitter_{package}")
     assert hasattr(module, f"language_{variant}" if variant else "language")

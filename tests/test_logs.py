@@ -19,7 +19,7 @@ def is_harmless(text: str) -> bool:
 
 
 @pytest.mark.parametrize("orders", ["\x1b]0;x\x07", "\x1b[2J", "\x9b2J", "\r", "\x08", "\0", "\ud800", "\n"])
-def test_what_strangers_wrote_is_shown_and_does_nothing(orders: str, tmp_path: Path) -> None:
+def test_untrusted_text_is_shown_and_does_nothing(orders: str, tmp_path: Path) -> None:
     assert logs.printable(f"é {orders} 👩‍💻") != f"é {orders} 👩‍💻"
     assert is_harmless(logs.printable(orders))
     assert logs.printable("é\t👩‍💻\n", keep="\n\t") == "é\t👩‍💻\n"
@@ -48,9 +48,7 @@ def test_a_log_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.Captur
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of Unix")
-def test_a_pipe_that_nobody_reads_is_not_waited_for(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_pipe_that_nobody_reads_does_not_block(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo(tmp_path / "log")
     logs.configure("info", tmp_path / "log")
     logging.getLogger("aix_lsp.some").info("still told")

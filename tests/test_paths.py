@@ -42,7 +42,7 @@ def test_folders_are_private(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
 
 
-def test_config_folder_is_not_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_config_folder_is_not_created(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path))
     assert not paths.config_dir().exists()
 
@@ -105,16 +105,14 @@ def test_a_link_of_another_user_is_refused_wherever_it_leads(
         paths.runtime_dir()
 
 
-def test_a_file_in_the_folders_place_is_refused(no_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_at_the_folders_path_is_refused(no_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "_session_runtime_dir", lambda: None)
     (no_home / f"aix-lsp-{os.getuid()}").touch()
     with pytest.raises(OSError):
         paths.runtime_dir()
 
 
-def test_a_relative_home_is_not_in_the_folder_that_is_open(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_relative_home_is_not_in_the_open_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AIX_LSP_HOME", "state")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
@@ -134,7 +132,7 @@ def test_a_relative_home_is_not_in_the_folder_that_is_open(
         ("~/coder", None, "{home}/coder"),
     ],
 )
-def test_what_names_a_folder(value: str, base: str | None, folder: str | None) -> None:
+def test_variables_that_name_a_folder(value: str, base: str | None, folder: str | None) -> None:
     found = paths.folder_named(value, Path(base) if base else None)
     assert found == (None if folder is None else Path(folder.format(home=Path.home())))
 
@@ -147,7 +145,7 @@ def test_a_folder_relative_to_nothing(value: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes of Unix")
 @pytest.mark.parametrize("folder", [paths.state_dir, paths.cache_dir, paths.runtime_dir, paths.log_dir])
-def test_a_folder_that_everybody_could_write_is_taken_back(
+def test_a_world_writable_folder_is_reclaimed(
     folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What others put there goes; what is ours stays, and so does what their links lead to."""

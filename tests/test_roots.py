@@ -35,7 +35,7 @@ _INNER = [*(f"{work}/inner" for work in _WORK), "b", "a/up/b"]
     spelt=st.sampled_from(_INNER),
     first=st.booleans(),
 )
-def test_spelling_does_not_count(tree: Path, outer: str, inner: str | None, spelt: str, first: bool) -> None:
+def test_spelling_does_not_matter(tree: Path, outer: str, inner: str | None, spelt: str, first: bool) -> None:
     folders = [tree / outer, *([tree / inner] if inner else [])]
     found = RootFinder(60).find(tree / spelt / "src/new.py", folders if first else folders[::-1])
     expected = (tree / inner, Path("src/new.py")) if inner else (tree / outer, Path("inner/src/new.py"))
@@ -43,7 +43,7 @@ def test_spelling_does_not_count(tree: Path, outer: str, inner: str | None, spel
     assert RootFinder(60).find(tree / "elsewhere/new.py", folders) is None
 
 
-def test_a_file_system_that_hangs_is_asked_once(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_file_system_is_queried_once(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     released, threads = threading.Event(), list[threading.Thread]()
     real = roots._identity
 

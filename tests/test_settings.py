@@ -140,14 +140,14 @@ def test_languages_merge_by_setting() -> None:
 
 
 @pytest.mark.parametrize("name", [n for n, o in options().items() if o.scope == "user"])
-def test_a_project_may_not_choose_what_runs_or_is_contacted(name: str) -> None:
+def test_a_project_may_not_choose_what_is_run_or_contacted(name: str) -> None:
     value = {str: "x", int: 7, float: 7.0, bool: True}.get(options()[name].kind, "cpu")
     settings, problems = only({name: value}, Trust.SHAPES)
     assert settings == Settings()
     assert "a project may not set this" in problems[0]
 
 
-def test_everything_dangerous_is_the_users() -> None:
+def test_every_dangerous_setting_belongs_to_the_user() -> None:
     """The list that a security review would ask for; a new setting of this kind belongs here."""
     dangerous = {
         "model",
@@ -252,7 +252,7 @@ _NAMES = st.sampled_from(list(options())) | st.text(max_size=10)
 
 
 @given(st.lists(st.dictionaries(_NAMES, _JSON, max_size=4), max_size=3), st.sampled_from(Trust))
-def test_whatever_comes_the_settings_are_of_their_types(layers: list[dict[str, Any]], trust: Trust) -> None:
+def test_settings_have_the_right_types_whatever_the_input(layers: list[dict[str, Any]], trust: Trust) -> None:
     settings, _ = resolve([Layer(str(i), values, trust) for i, values in enumerate(layers)])
     again, problems = resolve([Layer("again", {n: getattr(settings, o.name) for n, o in options().items()})])
     assert problems == []
@@ -276,7 +276,7 @@ def test_url_is_one_or_several() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes of Unix")
 @pytest.mark.parametrize("what", ["file", "folder", "neither"])
-def test_settings_that_everybody_could_have_written_are_not_the_user_s(
+def test_a_world_writable_settings_file_is_not_the_users(
     what: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path))

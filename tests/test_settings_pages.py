@@ -82,7 +82,7 @@ def test_schema_covers_the_table_and_holds_its_defaults() -> None:
     assert vscode["aix.maxTokens"]["scope"] == "language-overridable"
 
 
-def test_no_workspace_of_vs_code_names_a_program() -> None:
+def test_no_vs_code_workspace_setting_names_a_program() -> None:
     """What is run is set on the machine: a workspace's settings are the project's."""
     manifest = json.loads((REPOSITORY / "editors" / "vscode" / "package.json").read_text("utf-8"))
     settings = {

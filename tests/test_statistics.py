@@ -66,7 +66,7 @@ def test_a_damaged_file_counts_as_empty(content: str) -> None:
     assert statistics.total() == {"shown": 1}
 
 
-def test_a_file_that_cannot_be_written_is_no_trouble(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_cannot_be_written_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
     statistics.file().with_suffix(".lock").mkdir()
     statistics.add({"shown": 1})
     assert "statistics could not be saved" in caplog.text

@@ -108,7 +108,7 @@ def fixed_sleeps(tree: ast.AST) -> Iterator[ast.Call]:
             yield node
 
 
-def test_nothing_sleeps_but_between_two_looks() -> None:
+def test_nothing_sleeps_except_when_polling() -> None:
     found = [f"{file}:{call.lineno}" for file in FILES for call in fixed_sleeps(tree_of(file))]
     assert not found
 
@@ -124,7 +124,7 @@ def test_nothing_sleeps_but_between_two_looks() -> None:
         ("async def f():\n    yield 1\n    await asyncio.sleep(0.1)", 0),
     ],
 )
-def test_what_a_fixed_sleep_is(source: str, count: int) -> None:
+def test_detecting_fixed_sleeps(source: str, count: int) -> None:
     assert len([*fixed_sleeps(ast.parse(source))]) == count
 
 
@@ -139,7 +139,7 @@ def test_what_a_fixed_sleep_is(source: str, count: int) -> None:
         ("def f():\n    torch.testing.assert_close(1, 2)", True),
     ],
 )
-def test_what_can_fail(source: str, fails: bool) -> None:
+def test_detecting_tests_that_can_fail(source: str, fails: bool) -> None:
     [function] = ast.parse(source).body
     assert isinstance(function, Function)
     assert can_fail(function, Path(__file__)) is fails

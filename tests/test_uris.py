@@ -82,7 +82,7 @@ def test_files(uri: str, path: str) -> None:
         ("file:///a%00b", "/a\ufffdb", "NUL"),
     ],
 )
-def test_no_files(uri: str, path: str | None, reason: str) -> None:
+def test_uris_that_are_not_files(uri: str, path: str | None, reason: str) -> None:
     found = parse_uri(uri)
     assert found.file is None
     assert found.path == (None if path is None else PurePosixPath(path))
@@ -112,7 +112,7 @@ def test_revisions(uri: str, paths: list[str]) -> None:
 
 
 @posix_only
-def test_names_that_are_not_utf_8_are_the_disk_s_own(tmp_path: Path) -> None:
+def test_names_that_are_not_utf_8_keep_their_bytes(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff\xfe.py")
     (tmp_path / name).write_text("x = 1\n")
     found = file_path(tmp_path.as_uri() + "/%FF%FE.py")
@@ -167,7 +167,7 @@ def test_windows_paths(authority: str, path: str, expected: str) -> None:
         ("", "/c:/a%00", "NUL"),
     ],
 )
-def test_what_is_no_windows_path(authority: str, path: str, reason: str) -> None:
+def test_invalid_windows_paths(authority: str, path: str, reason: str) -> None:
     found, why = local_path(authority, path, windows=True)
     assert found == ""
     assert reason in why
@@ -231,7 +231,7 @@ SCHEMES = st.sampled_from(
 @example("git:/a?" + "[" * 100_000)
 @example("git:/a?[1]")
 @example("vscode-notebook-cell:/a#s====")
-def test_no_string_is_too_odd(uri: str) -> None:
+def test_any_string_is_handled(uri: str) -> None:
     """Either a file, absolute and without dots, or a reason; never neither or both."""
     found = parse_uri(uri)
     assert (found.file is None) == bool(found.reason)
@@ -254,7 +254,7 @@ def test_no_windows_path_leaves_its_drive_or_share(authority: str, path: str) ->
         assert ".." not in rest.split("\\")
 
 
-def test_case_stays_where_it_counts(tmp_path: Path) -> None:
+def test_case_is_kept_where_it_matters(tmp_path: Path) -> None:
     (tmp_path / "Key.pem").touch()
     ignores_case = (tmp_path / "KEY.PEM").exists()
     assert true_case(tmp_path / "Key.pem") == tmp_path / "Key.pem"
@@ -272,5 +272,5 @@ def test_case_stays_where_it_counts(tmp_path: Path) -> None:
         ("new", ["old"], "new"),
     ],
 )
-def test_names_where_case_does_not_count(name: str, entries: list[str], expected: str) -> None:
+def test_names_where_case_does_not_matter(name: str, entries: list[str], expected: str) -> None:
     assert matching_name(name, entries) == expected

@@ -30,7 +30,7 @@ def test_addresses(url: str, completions: str, models: str, shown: str) -> None:
     assert (address.completions, address.models, str(address)) == (completions, models, shown)
 
 
-async def test_a_kept_connection_that_dies_is_no_trouble() -> None:
+async def test_a_dead_keep_alive_connection_is_replaced() -> None:
     """The server closes it after the first answer, just as the second request comes in."""
     connections = 0
 
@@ -51,7 +51,7 @@ async def test_a_kept_connection_that_dies_is_no_trouble() -> None:
         await client.close()
 
 
-async def test_a_server_that_always_hangs_up_is_given_up() -> None:
+async def test_gives_up_on_a_server_that_always_hangs_up() -> None:
     asked = 0
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -69,7 +69,7 @@ async def test_a_server_that_always_hangs_up_is_given_up() -> None:
 
 
 @pytest.mark.parametrize("begun", [b"", OK[:-2]])
-async def test_a_silent_server_is_given_up(begun: bytes) -> None:
+async def test_gives_up_on_a_silent_server(begun: bytes) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request_of(reader)
         writer.write(begun)
@@ -87,7 +87,7 @@ async def test_a_silent_server_is_given_up(begun: bytes) -> None:
 @pytest.mark.parametrize(
     "answer", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", b"\0" * 99]
 )
-async def test_something_else_listens_there(answer: bytes) -> None:
+async def test_another_program_listens_on_the_port(answer: bytes) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request_of(reader)
         writer.write(answer)
@@ -101,7 +101,7 @@ async def test_something_else_listens_there(answer: bytes) -> None:
         await client.close()
 
 
-async def test_no_socket_there(tmp_path: Path) -> None:
+async def test_a_missing_socket(tmp_path: Path) -> None:
     client = HttpClient(unix(str(tmp_path / "s")))
     with pytest.raises(BackendUnavailable, match="cannot be reached"):
         await client.get(client.address.models)

@@ -43,7 +43,7 @@ async def test_each_text_is_sent_once_to_each_client(server: CompletionsServer) 
         await client.close()
 
 
-async def test_what_was_not_used_for_long_is_sent_again(
+async def test_texts_unused_for_long_are_sent_again(
     server: CompletionsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uploader, client = CorpusUploader(), HttpClient(parse(server.url))
@@ -54,7 +54,7 @@ async def test_what_was_not_used_for_long_is_sent_again(
     await client.close()
 
 
-async def test_many_texts_go_in_several_messages(
+async def test_many_texts_are_split_into_several_messages(
     server: CompletionsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(corpus, "_MOST_CHARS", 12)
@@ -64,7 +64,7 @@ async def test_many_texts_go_in_several_messages(
     await client.close()
 
 
-async def test_an_engine_that_takes_none_is_asked_again(server: CompletionsServer) -> None:
+async def test_an_engine_that_rejects_texts_is_retried(server: CompletionsServer) -> None:
     uploader, client = CorpusUploader(), HttpClient(parse(server.url))
     del server.extra["/aix/corpus"]
     await provide(uploader, client, TEXTS)
@@ -75,7 +75,7 @@ async def test_an_engine_that_takes_none_is_asked_again(server: CompletionsServe
     await client.close()
 
 
-async def test_closing_ends_what_is_being_sent(server: CompletionsServer) -> None:
+async def test_closing_cancels_the_upload(server: CompletionsServer) -> None:
     uploader, client = CorpusUploader(), HttpClient(parse(server.url))
     uploader.provide(client, TEXTS)
     assert uploader._sending is not None

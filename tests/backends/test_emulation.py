@@ -35,7 +35,7 @@ def test_cut_of_the_prefix(prefix: str, kept: str, word: str) -> None:
     assert cut_word(FimPrompt(prefix)) == (FimPrompt(kept), word)
 
 
-def test_cut_stays_behind_the_anchor() -> None:
+def test_the_cut_stays_after_the_anchor() -> None:
     assert cut_word(FimPrompt("x = ", middle="y + co")) == (FimPrompt("x = ", middle="y +"), " co")
     assert cut_word(FimPrompt("x = co", middle="m")) == (FimPrompt("x = co", middle="m"), "")
 
@@ -73,7 +73,7 @@ def run(answer: EmulatedStream, *deltas: Delta) -> list[tuple[int, str, str | No
     return [(delta.index, delta.text, delta.finish_reason) for delta in given]
 
 
-def test_answer_of_two_candidates() -> None:
+def test_two_candidates() -> None:
     answer = EmulatedStream(GenerateRequest(FimPrompt("x"), n=2), " co", ("END",))
     assert run(answer, Delta(" c"), Delta(" com", 1), Delta("ount"), Delta("p EN", 1)) == [
         (1, "m", None),
@@ -120,7 +120,7 @@ def test_one_line(deltas: list[str], shown: str) -> None:
         ("co", [("co", 0.1), ("unt", 0.9)], "unt", None),
     ],
 )
-def test_an_unlikely_answer_ends(
+def test_an_unlikely_answer_is_cut_off(
     word: str, deltas: list[tuple[str, float | None]], shown: str, reason: str | None
 ) -> None:
     answer = EmulatedStream(
@@ -135,7 +135,7 @@ def test_an_unlikely_answer_ends(
     assert (told[-1][2], answer.complete) == (reason, reason is not None)
 
 
-def test_end_gives_what_was_held_back() -> None:
+def test_held_back_text_is_released_at_the_end() -> None:
     answer = EmulatedStream(GenerateRequest(FimPrompt("x"), n=2), "", ("END",))
     run(answer, Delta("a EN"))
     assert [(d.index, d.text, d.finish_reason) for d in answer.end("length")] == [

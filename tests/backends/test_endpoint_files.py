@@ -47,7 +47,7 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("what", HOSTILE)
 @pytest.mark.parametrize("name", ["e.address", "e.token"])
-def test_an_address_or_token_that_is_not_ours_is_drawn_anew(what: str, name: str, tmp_path: Path) -> None:
+def test_a_foreign_address_or_token_is_replaced(what: str, name: str, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("50000" + "x" * 50 if name == "e.token" else "50000")
     before = precious.read_text()
@@ -63,7 +63,7 @@ def test_an_address_or_token_that_is_not_ours_is_drawn_anew(what: str, name: str
 
 
 @pytest.mark.parametrize("what", ["folder", "link to nothing"])
-def test_a_lock_s_place_that_is_taken_ends_the_engine_with_one_line(
+def test_a_blocked_lock_path_ends_the_engine_with_a_one_line_error(
     what: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     lock = tmp_path / "e.lock"
@@ -77,7 +77,7 @@ def test_a_lock_s_place_that_is_taken_ends_the_engine_with_one_line(
     assert not (tmp_path / "nothing").exists()
 
 
-def test_a_pipe_is_as_good_a_lock_as_a_file(tmp_path: Path) -> None:
+def test_a_pipe_works_as_a_lock_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "e.lock")
     with (
         hold_lock(str(tmp_path / "e.lock")),
@@ -87,7 +87,7 @@ def test_a_pipe_is_as_good_a_lock_as_a_file(tmp_path: Path) -> None:
         pass
 
 
-def test_where_there_are_unix_sockets_no_port_is_forgotten(
+def test_with_unix_sockets_there_is_no_port_to_forget(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path))
@@ -98,7 +98,7 @@ def test_where_there_are_unix_sockets_no_port_is_forgotten(
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_whatever_lies_where_an_engine_s_last_words_go(
+def test_hostile_files_at_the_crash_log_path(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Opening a pipe would wait for its reader, and keep the server from ending."""

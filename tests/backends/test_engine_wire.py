@@ -46,7 +46,7 @@ def text(items: list[Delta | Usage], index: int = 0) -> str:
     return "".join(item.text for item in items if isinstance(item, Delta) and item.index == index)
 
 
-async def test_greedy_answers_are_the_same_by_both_backends(engine: LocalEngine) -> None:
+async def test_both_backends_give_the_same_greedy_answers(engine: LocalEngine) -> None:
     remote = OpenAIBackend(Settings(url=str(engine_endpoint.engine_endpoint(SETTINGS).address)))
     info = await wait_until_ready(remote, READY_S)
     assert (info.name, info.family) == ("embedded", "aix")
@@ -67,7 +67,7 @@ async def test_fields_reach_the_engine(engine: LocalEngine) -> None:
     assert usage.first_token_ms > 0
 
 
-async def test_what_stands_in_the_library_is_written(engine: LocalEngine) -> None:
+async def test_text_from_the_corpus_is_generated(engine: LocalEngine) -> None:
     known = CorpusText.of("def begin(now):\n    result = open_everything_at_once(now)\n    return result\n")
     prompt = FimPrompt("def begin(now):\n    result = open_every", "\n")
     request = GenerateRequest(prompt, max_tokens=16, stop_when="line", corpus=(known,))
@@ -108,7 +108,7 @@ async def test_closing_the_stream_empties_the_scheduler(engine: LocalEngine, eng
         assert any("cancel" in name for name in ends), ends
 
 
-async def test_an_engine_run_by_hand_for_others(fresh_home: Path) -> None:
+async def test_an_engine_started_by_hand_for_others(fresh_home: Path) -> None:
     """What docs/remote.md tells a team to do."""
     token = fresh_home / "token"
     token.write_text("a-secret\n")

@@ -69,7 +69,7 @@ async def test_a_document_stays_with_its_server_and_documents_spread() -> None:
         assert all(homes.count(name) >= 8 for name in NAMES)
 
 
-async def test_the_order_of_the_list_is_all_that_decides_where_a_document_lies() -> None:
+async def test_only_the_order_of_the_list_decides_which_server_gets_a_document() -> None:
     """So that all windows of a user, and his next session, find the prompt in the same cache."""
     async with several(2) as (found, servers):
         homes = [await collect(found, request(document)) for document in range(8)]
@@ -91,7 +91,7 @@ def begins(*texts: str) -> Reply:
     return reply
 
 
-async def test_a_server_killed_in_mid_stream_is_taken_over_behind_what_was_shown() -> None:
+async def test_another_server_continues_after_the_text_that_a_killed_one_showed() -> None:
     async with several(2) as (found, servers):
         seen = watched(found)
         first = servers[NAMES.index(await collect(found, request()))]
@@ -127,7 +127,7 @@ async def test_several_candidates_end_where_their_server_dies() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
-async def test_a_server_that_says_no_costs_one_request_and_comes_back(
+async def test_a_refusing_server_costs_one_request_and_recovers(
     status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with several(2) as (found, servers):
@@ -150,7 +150,7 @@ async def test_a_server_that_says_no_costs_one_request_and_comes_back(
         assert {status.state for status in seen} <= {"ready"}
 
 
-async def test_a_server_that_hangs_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_server_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failover, "_FIRST_EVENT_S", 0.2)
     async with several(2) as (found, servers):
         slow = servers[NAMES.index(await collect(found, request()))]
@@ -179,7 +179,7 @@ async def test_the_last_server_left_may_take_its_time(monkeypatch: pytest.Monkey
             assert found.status.state == "ready"
 
 
-async def test_a_slow_server_is_asked_again_where_the_other_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_server_is_used_again_if_the_other_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """While one is loading anew the other has everybody's requests, and is slow for that."""
     monkeypatch.setattr(failover, "_FIRST_EVENT_S", 0.05)
     async with several(2) as (found, servers):
@@ -223,7 +223,7 @@ async def continues(body: dict[str, Any]) -> AsyncIterator[bytes]:
     yield DONE
 
 
-async def test_kills_at_random_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_random_kills_lose_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of two servers is always there; whatever is asked is answered whole."""
     monkeypatch.setattr(health, "_PAUSES_S", dict.fromkeys(health._PAUSES_S, (0.05,)))
     sockets = [tmp_path / name for name in NAMES[:2]]
@@ -260,7 +260,9 @@ async def test_kills_at_random_lose_nothing(tmp_path: Path, monkeypatch: pytest.
         await found.close()
 
 
-async def test_the_local_engine_steps_in_and_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_local_engine_takes_over_and_stops_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(failover, "_LOCAL_LINGERS_S", 0.1)
     monkeypatch.setattr(health, "_PAUSES_S", dict.fromkeys(health._PAUSES_S, (0.2,)))

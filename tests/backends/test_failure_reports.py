@@ -78,7 +78,7 @@ async def test_an_error_in_the_stream(server: CompletionsServer) -> None:
         assert found.status.state == "failing"
 
 
-async def test_pings_and_timings_are_no_errors(server: CompletionsServer) -> None:
+async def test_pings_and_timings_are_not_errors(server: CompletionsServer) -> None:
     async def reply(_: dict[str, Any]) -> AsyncIterator[bytes]:
         yield b': ping\n\ndata: {"type": "ping"}\n\ndata: {"timings": {"ms": 3}}\n\n'
         yield event("42", reason="stop")
@@ -90,7 +90,7 @@ async def test_pings_and_timings_are_no_errors(server: CompletionsServer) -> Non
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_retry_after_is_waited_for_and_one_probe_follows(
+async def test_retry_after_is_respected_and_followed_by_one_probe(
     server: CompletionsServer, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     server.refusal, server.refusal_headers = (status, {"error": "too many"}), {"Retry-After": "60"}
@@ -111,7 +111,7 @@ async def test_retry_after_is_waited_for_and_one_probe_follows(
         assert server.paths[len(asked) :] == ["/v1/completions"]
 
 
-async def test_a_probe_that_is_under_way_is_the_only_one(
+async def test_only_one_probe_is_sent_at_a_time(
     server: CompletionsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, answer = asyncio.Event(), asyncio.Event()

@@ -43,7 +43,7 @@ BODIES = {
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 @pytest.mark.parametrize("status", [400, 429, 500])
-def test_an_errors_words_are_one_short_line(status: int, body: str) -> None:
+def test_an_error_message_becomes_one_short_line(status: int, body: str) -> None:
     error = refused(status, body, ADDRESS)
     assert is_harmless(str(error)) and len(str(error)) < 600
     assert ("gone" in body) == ("gone" in str(error))
@@ -53,7 +53,7 @@ def test_an_errors_words_are_one_short_line(status: int, body: str) -> None:
 
 
 @pytest.mark.parametrize("depth", [500, 900, 5000])
-def test_an_answer_that_nests_deeply_is_no_completion(depth: int) -> None:
+def test_a_deeply_nested_answer_is_not_a_completion(depth: int) -> None:
     told: list[Any] = []
     for _ in range(depth):
         told = [told]
@@ -67,12 +67,12 @@ def test_an_answer_that_nests_deeply_is_no_completion(depth: int) -> None:
      "Fri, 31 Dec 9999 23:59:59 +9999", "Fri, 31 Dec 99999999999999999999 23:59:59 GMT"],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["Retry-After", "retry-after-ms"])
-def test_a_wait_is_an_hour_at_most(name: str, value: str) -> None:
+def test_a_wait_is_capped_at_an_hour(name: str, value: str) -> None:
     wait_s = retry_after({name: value})
     assert wait_s is None or 0 <= wait_s <= 3600
 
 
-def test_a_limit_of_another_field_is_no_context_length() -> None:
+def test_a_limit_on_another_field_is_not_the_context_length() -> None:
     for said in ("top_p must be <= 1", "`n` must be <= 4", "temperature must be <= 2.0"):
         assert too_long(BackendError(said, status=400, body=said)) is None
     said = "`inputs` tokens + `max_new_tokens` must be <= 2048"
@@ -82,7 +82,7 @@ def test_a_limit_of_another_field_is_no_context_length() -> None:
 @pytest.mark.parametrize(
     "target", ["http://[", "http://[::1", "//[", "javascript:x", "file:///etc/passwd", "http://h:99999/"]
 )
-async def test_a_redirect_to_what_is_no_address(server: CompletionsServer, target: str) -> None:
+async def test_a_redirect_to_an_invalid_address(server: CompletionsServer, target: str) -> None:
     async with backend(server) as found:
         server.redirects["/v1/completions"] = (307, target)
         with pytest.raises(BackendError, match="redirects to"):
@@ -92,7 +92,7 @@ async def test_a_redirect_to_what_is_no_address(server: CompletionsServer, targe
 
 @pytest.mark.parametrize("owner", ["vllm", "openai", "aix-lsp"])
 @pytest.mark.parametrize("said", ["word ", "x", "y" * 50_000, "\n"])
-async def test_an_answer_without_end_is_cut_off(server: CompletionsServer, owner: str, said: str) -> None:
+async def test_an_endless_answer_is_cut_off(server: CompletionsServer, owner: str, said: str) -> None:
     """Whoever the server says it is, and without a deadline."""
 
     async def endless(_: dict[str, Any]) -> AsyncIterator[bytes]:
@@ -107,14 +107,14 @@ async def test_an_answer_without_end_is_cut_off(server: CompletionsServer, owner
         assert len(text) <= 8 * 256 + 256
 
 
-def test_a_line_without_end_is_looked_at_once() -> None:
+def test_an_endless_line_is_scanned_only_once() -> None:
     stream = EmulatedStream(GenerateRequest(PROMPT, stop_when="line"), "")
     taken = stream.take(Delta("x" * 2_000_000))
     assert taken is not None and len(taken.text) == 2_000_000
     assert stream.take(Delta("\n" * 2_000_000 + "y")) == Delta("", finish_reason="stop")
 
 
-def test_events_in_small_pieces_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_in_small_pieces_are_scanned_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen, ends = 0, sse._LINE_END
 
     class Counting:
@@ -132,7 +132,7 @@ def test_events_in_small_pieces_are_looked_at_once(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("status", [200, 500])
-async def test_a_body_without_end(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+async def test_an_endless_body(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request_of(reader)
         writer.write(f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n\r\n[".encode())
@@ -173,7 +173,7 @@ RAW = {
 
 
 @pytest.mark.parametrize("answer", RAW.values(), ids=RAW.keys())
-async def test_what_is_no_http_or_no_answer(answer: bytes) -> None:
+async def test_invalid_http_and_missing_answers(answer: bytes) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await request_of(reader)
@@ -191,7 +191,7 @@ async def test_what_is_no_http_or_no_answer(answer: bytes) -> None:
         await asking.close()
 
 
-async def test_an_errors_words_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_error_body_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "_ERROR_S", 0.2)
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -209,7 +209,7 @@ async def test_an_errors_words_are_not_waited_for(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-async def test_events_whose_type_is_not_told_may_be_cut_anywhere(
+async def test_events_without_a_content_type_may_be_split_anywhere(
     server: CompletionsServer, size: int
 ) -> None:
     async def pieces(_: dict[str, Any]) -> AsyncIterator[bytes]:

@@ -146,7 +146,7 @@ def test_a_list_of_models_is_read_or_an_error_for_the_user(told: Any) -> None:
 
 
 @given(anywhere({"state": "ready", "model": CARD}, {"state": "loading", "stage": "weights", "fraction": 0.5}))
-def test_what_stands_in_an_engines_place_is_read(told: Any) -> None:
+def test_any_status_of_an_engine_is_read(told: Any) -> None:
     status = read_status(told) if isinstance(told, dict) else BackendStatus("stopped")
     assert type(status.message) is str
     assert status.fraction is None or 0 <= status.fraction <= 1

@@ -95,7 +95,7 @@ async def test_a_second_server_joins_and_the_first_may_leave(shared_home: Path) 
     assert len(engine_pids(shared_home)) == 1
 
 
-async def test_usage_tells_what_was_kept(shared_home: Path) -> None:
+async def test_usage_reports_cached_tokens(shared_home: Path) -> None:
     async with engine() as found:
         await wait_until_ready(found, READY_S)
         await text_of(found)
@@ -113,7 +113,7 @@ async def test_closing_a_stream_frees_the_engine(shared_home: Path) -> None:
         assert await text_of(found)
 
 
-async def test_servers_of_two_processes_that_start_together_end_with_one_engine(home: Path) -> None:
+async def test_two_server_processes_that_start_together_share_one_engine(home: Path) -> None:
     code = (
         "import asyncio\n"
         "from aix_lsp.backends.launch import connect\n"
@@ -142,7 +142,7 @@ async def test_servers_of_two_processes_that_start_together_end_with_one_engine(
     assert len(pids) == 1
 
 
-async def test_killed_in_mid_stream_and_back(home: Path) -> None:
+async def test_an_engine_killed_in_mid_stream_comes_back(home: Path) -> None:
     async with engine() as found:
         await wait_until_ready(found, READY_S)
         first = found.pid
@@ -180,7 +180,7 @@ async def test_restart_makes_a_new_engine_for_all(home: Path) -> None:
         assert await text_of(other)
 
 
-async def test_the_engine_leaves_when_nobody_needs_it(home: Path) -> None:
+async def test_the_engine_exits_when_nobody_needs_it(home: Path) -> None:
     async with engine(idle_exit_s=0.5) as found:
         await wait_until_ready(found, READY_S)
         served_by, until = found.pid, time.monotonic() + 3 * 0.5
@@ -192,7 +192,9 @@ async def test_the_engine_leaves_when_nobody_needs_it(home: Path) -> None:
     assert not [path for path in (home / "run").iterdir() if path.suffix == ".sock"]
 
 
-async def test_a_model_that_cannot_be_loaded_is_told_once_and_mended(home: Path, tmp_path: Path) -> None:
+async def test_a_model_that_cannot_be_loaded_is_reported_once_and_can_be_repaired(
+    home: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     async with engine(model=str(folder)) as found:
@@ -242,7 +244,7 @@ async def test_over_loopback_with_a_token(home: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("round_", range(20))
-def test_servers_that_start_together_draw_one_port(
+def test_servers_that_start_together_choose_one_port(
     home: Path, monkeypatch: pytest.MonkeyPatch, round_: int
 ) -> None:
     monkeypatch.setattr(engine_endpoint, "HAS_UNIX_SOCKETS", False)
@@ -270,7 +272,7 @@ async def test_another_program_on_the_chosen_port(home: Path, monkeypatch: pytes
         assert engine_endpoint.engine_endpoint(Settings()).port != endpoint.port
 
 
-async def test_ready_gives_up_in_words() -> None:
+async def test_waiting_for_readiness_times_out_with_a_message() -> None:
     class Never:
         status = BackendStatus("loading", "counting sheep")
 

@@ -65,11 +65,11 @@ LOCAL = [
 
 
 @pytest.mark.parametrize(("url", "local"), LOCAL)
-def test_what_this_machine_is(url: str, local: bool) -> None:
+def test_which_addresses_are_this_machine(url: str, local: bool) -> None:
     assert parse(url).local == local
 
 
-async def test_a_proxy_that_says_no_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refusing_proxy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request_of(reader)
         writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
@@ -87,7 +87,7 @@ async def test_a_proxy_that_says_no_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "nonsense", "http://127.0.0.1:1"])
-async def test_a_proxy_that_is_no_use_is_named(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+async def test_an_unusable_proxy_is_named(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy)
     monkeypatch.delenv("NO_PROXY", raising=False)
     client = HttpClient(parse("http://models.example"))
@@ -101,7 +101,7 @@ async def test_a_proxy_that_is_no_use_is_named(monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 @pytest.mark.parametrize("content", [None, "", "no certificate"])
-async def test_authorities_that_cannot_be_read_are_named(
+async def test_an_unreadable_ca_bundle_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, content: str | None
 ) -> None:
     file = tmp_path / "authorities.pem"
@@ -121,7 +121,7 @@ async def test_authorities_that_cannot_be_read_are_named(
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 @pytest.mark.parametrize("make", [fifo, device, random_device, sparse, unix_socket])
-async def test_authorities_that_are_no_file_are_named(
+async def test_a_ca_bundle_that_is_not_a_file_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, make: Callable[[Path], None]
 ) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
@@ -144,7 +144,7 @@ async def test_a_missing_file_is_named_where_a_certificate_is_not_trusted(
         await client.close()
 
 
-async def test_a_folder_of_authorities(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_folder_of_ca_certificates(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = certificate.parent / "authorities"
     folder.mkdir()
     authority = certificate.with_suffix(".crt")
@@ -173,7 +173,7 @@ async def test_a_redirect_on_the_same_host_stays_a_post(server: CompletionsServe
     assert server.paths.count("/v1/completions") == (1 if status in (301, 308) else 2)
 
 
-async def test_a_redirect_to_another_host_is_said_and_the_key_stays_here(server: CompletionsServer) -> None:
+async def test_a_redirect_to_another_host_is_reported_and_gets_no_key(server: CompletionsServer) -> None:
     async with serving(CompletionsServer(says("42"))) as other:
         server.redirects = {"/v1/completions": (302, f"{other.url}/v1/completions?token=t")}
         async with backend(server, api_key="secret") as found:
@@ -196,7 +196,7 @@ async def test_redirects_in_a_loop(server: CompletionsServer) -> None:
 # A server that hangs
 
 
-async def test_a_server_that_never_answers_is_said_to(server: CompletionsServer) -> None:
+async def test_a_server_that_never_answers_is_reported(server: CompletionsServer) -> None:
     async def silent(_: dict[str, Any]) -> AsyncIterator[bytes]:
         await asyncio.Event().wait()
         yield b""

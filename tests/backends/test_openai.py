@@ -192,7 +192,7 @@ async def test_stop_strings_beyond_the_servers_limit_hold(server: CompletionsSer
         assert server.bodies[0]["stop"] == ["a", "b", "c", "d"]
 
 
-async def test_healing_sends_the_prompt_cut_and_gives_what_follows(server: CompletionsServer) -> None:
+async def test_healing_sends_the_cut_prompt_and_returns_what_follows(server: CompletionsServer) -> None:
     server.reply = says(" ans", "wer", " + 1")
     async with backend(server, fim_family="qwen") as found:
         text, _, _ = await collect(found, GenerateRequest(FimPrompt("x = ans", "\n")))
@@ -200,7 +200,7 @@ async def test_healing_sends_the_prompt_cut_and_gives_what_follows(server: Compl
         assert server.bodies[0]["prompt"] == "<|fim_prefix|>x =<|fim_suffix|>\n<|fim_middle|>"
 
 
-async def test_another_word_is_asked_for_again_without_healing(server: CompletionsServer) -> None:
+async def test_a_different_word_is_retried_without_healing(server: CompletionsServer) -> None:
     async def reply(body: dict[str, Any]) -> AsyncIterator[bytes]:
         yield event("wer" if "x = ans" in body["prompt"] else " result", reason="stop")
         yield DONE
@@ -211,7 +211,7 @@ async def test_another_word_is_asked_for_again_without_healing(server: Completio
         assert [body["prompt"].startswith("<|fim_prefix|>x = ans") for body in server.bodies] == [False, True]
 
 
-async def test_a_word_that_the_model_declines_is_asked_for_once_a_key(server: CompletionsServer) -> None:
+async def test_a_word_that_the_model_rejects_costs_one_request_a_key(server: CompletionsServer) -> None:
     """While a word is typed, the prompt without it stays the same, and so does what the model makes of it."""
 
     async def reply(body: dict[str, Any]) -> AsyncIterator[bytes]:

@@ -84,7 +84,7 @@ async def test_key(server: CompletionsServer, monkeypatch: pytest.MonkeyPatch) -
         assert "aix.apiKey" in found.status.message
 
 
-async def test_our_engine_is_told_everything_apart(server: CompletionsServer) -> None:
+async def test_our_engine_gets_every_field_separately(server: CompletionsServer) -> None:
     server.models = model("embedded", "aix-lsp", aix={"family": "aix", "context_length": 2048, "fim": True})
     async with backend(server) as found:
         await collect(
@@ -115,7 +115,7 @@ async def test_our_engine_is_told_everything_apart(server: CompletionsServer) ->
     assert server.headers["x-session-id"] == "s:k"  # routers send it where the prompt is cached
 
 
-async def test_a_public_server_is_told_no_session(server: CompletionsServer) -> None:
+async def test_a_public_server_gets_no_session_id(server: CompletionsServer) -> None:
     server.models = model("some-model", "somebody")
     async with backend(server) as found:
         await collect(found, GenerateRequest(PROMPT, heal=False, stream_key="s:k", shown=2))
@@ -133,7 +133,7 @@ async def test_vllm_shows_special_tokens_so_that_stops_find_them(server: Complet
     assert len(body["stop"]) == 4
 
 
-async def test_llama_cpp_with_an_unknown_model_is_asked_by_infill(server: CompletionsServer) -> None:
+async def test_llama_cpp_with_an_unknown_model_gets_infill_requests(server: CompletionsServer) -> None:
     async def reply(_: dict[str, Any]) -> AsyncIterator[bytes]:
         yield b'data: {"content": "4", "stop": false}\n\n'
         yield b'data: {"content": "2", "stop": true, "stop_type": "limit", "tokens_evaluated": 9, '
@@ -197,7 +197,7 @@ async def test_settings_that_do_not_fit_the_server(
         assert told in found.status.message
 
 
-async def test_answers_that_are_no_list_of_models(server: CompletionsServer) -> None:
+async def test_answers_that_are_not_a_list_of_models(server: CompletionsServer) -> None:
     for models in ([], {"data": 3}, "x"):
         server.models = models
         async with backend(server) as found:

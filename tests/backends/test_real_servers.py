@@ -65,7 +65,7 @@ def last_status(found: Editor) -> Any:
     return told[-1] if told else {"state": "", "message": ""}
 
 
-async def test_its_form_is_found_and_it_fills_in_the_middle(fresh_home: Path) -> None:
+async def test_the_request_format_is_detected_and_it_fills_in_the_middle(fresh_home: Path) -> None:
     async with llama_server() as url, editor(fresh_home, url) as found:
         await wait_until_ready(found)
         buffer = found.open(None, SOURCE)
@@ -132,7 +132,7 @@ async def test_a_cancelled_request_frees_its_slot(fresh_home: Path) -> None:
         found.wire.cancel(second)
 
 
-async def test_a_wrong_key_is_said_and_the_right_one_works(fresh_home: Path) -> None:
+async def test_a_wrong_key_is_reported_and_the_right_one_works(fresh_home: Path) -> None:
     async with llama_server("--api-key", KEY) as url:
         async with editor(fresh_home, url, apiKey="wrong") as found:
             await wait_until(lambda: last_status(found)["state"] == "error", 30)
@@ -153,7 +153,7 @@ async def test_more_requests_than_slots_are_all_answered(fresh_home: Path) -> No
         assert last_status(found)["state"] in ("ready", "busy")
 
 
-async def test_a_prompt_too_long_for_it_is_shortened(fresh_home: Path) -> None:
+async def test_a_prompt_that_is_too_long_is_shortened(fresh_home: Path) -> None:
     options = {"contextTokens": 0, "prefixLines": 2000, "maxTokens": 8}
     async with llama_server("-np", "1", context=512) as url, editor(fresh_home, url, **options) as found:
         await wait_until_ready(found)
@@ -168,7 +168,7 @@ async def test_a_prompt_too_long_for_it_is_shortened(fresh_home: Path) -> None:
         assert found.log().count("retrying with") == asked_again
 
 
-async def test_one_of_two_is_killed_in_mid_typing(fresh_home: Path) -> None:
+async def test_one_of_two_servers_is_killed_during_typing(fresh_home: Path) -> None:
     async with llama_server() as one:
         second = llama_server()
         two = await second.__aenter__()

@@ -98,7 +98,7 @@ async def test_a_server_without_a_list_of_models(server: CompletionsServer) -> N
         ("stream_options", 400, "unknown field"),
     ],
 )  # fmt: skip
-async def test_what_a_400_names_is_left_out_and_remembered(
+async def test_a_field_named_in_a_400_is_left_out_from_then_on(
     server: CompletionsServer, field: str, status: int, said: Any
 ) -> None:
     server.models = model("mystery" if field == "suffix" else "qwen", "vllm" if field != "suffix" else "x")
@@ -153,7 +153,7 @@ async def test_max_tokens_by_its_newer_name(server: CompletionsServer) -> None:
     assert server.bodies[-1]["max_completion_tokens"] == REQUEST.max_tokens
 
 
-async def test_a_refusal_that_nothing_mends_is_remembered_as_nothing(
+async def test_a_refusal_that_no_change_cures_changes_no_request(
     server: CompletionsServer, short_pauses: None
 ) -> None:
     server.models = model("qwen", "vllm")

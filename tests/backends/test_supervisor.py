@@ -39,7 +39,7 @@ def home(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return fresh_home
 
 
-async def test_an_engine_that_no_process_can_be_started_for_is_said(home: Path) -> None:
+async def test_an_engine_process_that_cannot_be_started_is_reported(home: Path) -> None:
     status, _ = await first_word(Settings(model="a\0b"))
     assert status.state == "error" and "cannot be started" in status.message
 
@@ -55,7 +55,7 @@ async def test_an_engine_that_no_process_can_be_started_for_is_said(home: Path) 
         (7, "error"),
     ],
 )
-async def test_what_is_no_engine_is_told_and_sent_no_signal(home: Path, told: Any, state: str) -> None:
+async def test_an_impostor_is_reported_and_sent_no_signal(home: Path, told: Any, state: str) -> None:
     server = CompletionsServer(says("x"))
     server.extra["/aix/events"] = told
     async with serving(server, socket=engine_endpoint(Settings()).socket):

@@ -77,14 +77,14 @@ async def test_broken_text_is_joined_or_dropped(
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/json", "application/octet-stream"])
-async def test_events_whose_type_is_not_told(server: CompletionsServer, kind: str) -> None:
+async def test_events_with_a_wrong_content_type(server: CompletionsServer, kind: str) -> None:
     server.content_type = kind
     async with backend(server) as found:
         assert (await collect(found))[0] == "42"
 
 
 @pytest.mark.parametrize("key", ["secret\n", "  secret", "\tsecret\r\n"])
-async def test_blanks_around_a_key(
+async def test_whitespace_around_a_key(
     server: CompletionsServer, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.key = "secret"
@@ -96,7 +96,7 @@ async def test_blanks_around_a_key(
 
 
 @pytest.mark.parametrize("key", ["se cret", "sé", "a\nX-Other: b", "“secret”"])
-async def test_a_key_that_is_none_is_named(server: CompletionsServer, key: str) -> None:
+async def test_an_invalid_key_is_named(server: CompletionsServer, key: str) -> None:
     async with backend(server, api_key=key) as found:
         assert "aix.apiKey" in found.status.message
         assert key not in found.status.message
@@ -111,18 +111,18 @@ async def test_a_key_that_the_server_repeats_is_not_shown(server: CompletionsSer
         assert "sk-123" not in str(raised.value) + found.status.message
 
 
-async def test_blanks_around_a_url(server: CompletionsServer) -> None:
+async def test_whitespace_around_a_url(server: CompletionsServer) -> None:
     async with backend(server, url=f" {server.url}/v1/\n") as found:
         assert (await collect(found))[0] == "42"
 
 
-async def test_https_where_there_is_none(server: CompletionsServer) -> None:
+async def test_https_to_a_server_without_tls(server: CompletionsServer) -> None:
     async with backend(server, url=server.url.replace("http:", "https:")) as found:
         assert found.status.state == "refused"
         assert "http://" in found.status.message
 
 
-async def test_a_server_that_has_another_model_now_is_asked_for_that(server: CompletionsServer) -> None:
+async def test_a_server_with_a_new_model_gets_requests_for_it(server: CompletionsServer) -> None:
     async with backend(server) as found:
         assert (await collect(found))[0] == "42"
         server.models = model("qwen", "vllm")
@@ -139,7 +139,7 @@ async def test_a_server_that_has_another_model_now_is_asked_for_that(server: Com
         assert server.bodies[-1]["model"] == "qwen"
 
 
-async def test_a_retry_after_of_nothing(server: CompletionsServer) -> None:
+async def test_a_retry_after_of_zero(server: CompletionsServer) -> None:
     server.refusal, server.refusal_headers = (429, {}), {"Retry-After": "0"}
     async with backend(server) as found:
         for _ in range(20):

@@ -68,7 +68,7 @@ def test_a_workspace_is_the_same_for_a_seed(seed: int, tmp_path: Path) -> None:
     assert any(document.forbidden for document in one.documents)
 
 
-async def test_what_is_planted_is_found_in_a_request_whole_or_in_good_part(tmp_path: Path) -> None:
+async def test_planted_text_is_found_in_a_request_whole_or_in_large_part(tmp_path: Path) -> None:
     outcome, planted = Outcome("workspaces"), Planted()
     secret = "k3yXq8Zr51LmNb7w"
     planted.add(7, {"planted7n0z": "an ignored file", secret: "a secret"})
@@ -84,7 +84,7 @@ async def test_what_is_planted_is_found_in_a_request_whole_or_in_good_part(tmp_p
     assert "index.db" in outcome.found[-1].what and len(outcome.found) == 3
 
 
-def test_memory_that_grows_is_found() -> None:
+def test_growing_memory_is_detected() -> None:
     outcome = Outcome("protocol", tried=10)
     outcome.memory = [50.0] * 10 + [100.0] * 50 + [109.0] * 20
     outcome.check_memory(1, "the server")
@@ -97,7 +97,7 @@ def test_memory_that_grows_is_found() -> None:
     assert any("--part protocol --seed 1" in line for line in lines)
 
 
-def test_every_part_is_there_and_an_unknown_one_is_refused() -> None:
+def test_every_part_exists_and_an_unknown_one_is_refused() -> None:
     command = [sys.executable, "-m", "benchmarks.campaign"]
     told = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
     folder = Path(workspaces.__file__).parent
@@ -105,7 +105,7 @@ def test_every_part_is_there_and_an_unknown_one_is_refused() -> None:
     assert subprocess.run([*command, "--part", "none"], capture_output=True).returncode == 2
 
 
-def test_what_a_case_found_says_how_to_run_it_alone_and_what_ran_beside_it() -> None:
+def test_a_finding_says_how_to_run_its_case_alone_and_what_ran_beside_it() -> None:
     outcome = Outcome("workspaces", tried=3, alone=True)
     outcome.running = {7, 8, 9}
     outcome.find(8, "a secret was sent")

@@ -11,7 +11,7 @@ from benchmarks.engine_load import Figure, mean, quantile
 from tests.client.engine_watch import parse_metrics
 
 
-def test_only_what_came_between_two_readings_counts() -> None:
+def test_only_the_change_between_two_readings_counts() -> None:
     metrics = EngineMetrics()
     for steps in (8, 8, 8, 8):
         metrics.cancel_to_free_steps.observe(steps)
@@ -24,6 +24,6 @@ def test_only_what_came_between_two_readings_counts() -> None:
     assert [quantile(before, after, "cancel_to_free_steps", share) for share in (0.5, 0.95, 1.0)] == [0, 1, 2]
 
 
-def test_a_goal_is_a_most() -> None:
+def test_a_goal_is_an_upper_bound() -> None:
     assert Figure("x", 0.2, "ms", 0.2).reached and Figure("x", 9.0, "ms").reached
     assert not Figure("x", 0.21, "ms", 0.2).reached and not Figure("x", math.nan, "ms", 0.2).reached

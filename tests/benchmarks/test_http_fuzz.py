@@ -20,14 +20,14 @@ ARGS = ("--threads", "1", "--kv-memory-mb", "32")
 
 @given(draw=st.randoms(use_true_random=False))
 @settings(max_examples=100, suppress_health_check=list(HealthCheck))
-def test_every_request_made_is_bytes_that_say_how_long_they_are(draw: random.Random) -> None:
+def test_every_generated_request_states_its_length(draw: random.Random) -> None:
     made = make(draw)
     if made.whole and b"content-length" in made.data:
         head, _, body = made.data.partition(b"\r\n\r\n")
         assert int(head.rpartition(b": ")[2]) == len(body)
 
 
-async def test_each_request_has_one_answer_and_the_engine_serves_on() -> None:
+async def test_each_request_has_one_answer_and_the_engine_keeps_serving() -> None:
     async with own_engine(*ARGS, prepared=True) as engine:
         tally = await fuzz(engine, seed=3, requests=250, parallel=4)
         assert tally.wrong == []
@@ -35,7 +35,7 @@ async def test_each_request_has_one_answer_and_the_engine_serves_on() -> None:
         assert await ends_when_told(engine) == 0
 
 
-async def test_it_ends_when_told_whatever_it_does() -> None:
+async def test_it_exits_on_a_signal_whatever_it_is_doing() -> None:
     hostile = b'{"prompt": "' + b"x " * 2_000_000 + b'", "max_tokens": 1500, "stop": ["%s"]}' % (b"x" * 64)
     texts = b'{"texts": ["' + b"y = 1; " * 1_000_000 + b'"]}'
     async with own_engine(*ARGS, prepared=True) as engine:

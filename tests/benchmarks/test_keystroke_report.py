@@ -9,7 +9,7 @@ def stroke(source: str, ms: float | None = 1.0, prompt: int = 0, reused: int = 0
     return Stroke("x", ms, ms, ms, source, prompt, reused, "text")
 
 
-def test_the_first_prompt_of_a_place_is_not_warm() -> None:
+def test_the_first_prompt_at_a_position_is_not_warm() -> None:
     run = Run("ours")
     for _ in range(2):
         run.add([stroke("reuse"), stroke("model", prompt=900), stroke("model", prompt=901, reused=899)])
@@ -26,7 +26,7 @@ def test_ratios_are_ours_over_the_peer_s() -> None:
     assert any(row.split()[-1] == "0.25" for row in compare(ours, [baseline]))
 
 
-def test_an_empty_run_is_still_told() -> None:
+def test_an_empty_run_still_has_a_report() -> None:
     run = Run("ours")
     run.add([stroke("none", None), stroke("cancelled", None)])
     assert "0 answered by the model" in summarise(run)[0]

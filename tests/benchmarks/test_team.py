@@ -50,14 +50,14 @@ def test_figures() -> None:
     assert len(table(ones, lambda one: one.user)) == 2 and math.isnan(prefix_share([]))
 
 
-def test_when_answers_are_as_many_as_before() -> None:
+def test_when_the_rate_of_answers_has_recovered() -> None:
     steady = [asked(at / 10) for at in range(100)]
     gap = [one for one in [*steady, *(asked(10 + at / 10) for at in range(200))] if not 10 <= one.at < 14]
     assert regained_s(gap, 10.0, 30.0) == pytest.approx(6.0, abs=0.5)
     assert math.isnan(regained_s(steady, 10.0, 30.0))
 
 
-def test_goals_are_least_or_most() -> None:
+def test_goals_are_lower_or_upper_bounds() -> None:
     assert Row("x", 2.0, goal=1.8, at_most=False).reached and not Row("x", 2.0, goal=1.8).reached
     assert not Row("x", math.nan, goal=1.0).reached and Row("x", 9.0).reached
 
@@ -85,7 +85,7 @@ class Answers:
 
 
 @pytest.mark.parametrize(("kind", "ends"), [("answers", {"complete"}), ("fails", {"error"})])
-async def test_what_became_of_each_request(kind: str, ends: set[str]) -> None:
+async def test_how_each_request_ended(kind: str, ends: set[str]) -> None:
     [keys] = files(1)
     typist = Typist("ann", keys, Answers(kind))
     found = await type_all([typist], 1.0, 0.05)
@@ -159,7 +159,7 @@ def test_more_replicas_are_never_much_slower() -> None:
     assert times[0] > times[1] > times[3]
 
 
-def test_the_fewest_replicas_that_are_fast_enough() -> None:
+def test_the_smallest_number_of_replicas_that_is_fast_enough() -> None:
     few = fewest(case(typists=48, seconds=5.0), 100.0)
     assert 1 < few < 48
     assert simulate(case(typists=48, seconds=5.0, replicas=few)).p(95) <= 100.0

@@ -47,7 +47,7 @@ def test_keys(before: str, keys: str, after: str) -> None:
     assert buffer.text[: buffer.cursor] + "|" + buffer.text[buffer.cursor :] == after
 
 
-def test_accepting_over_an_auto_inserted_closer_leaves_none_waiting() -> None:
+def test_accepting_over_an_auto_inserted_closer_leaves_none_pending() -> None:
     buffer = Buffer("", "", "python")
     buffer.key("f")
     buffer.key("(")

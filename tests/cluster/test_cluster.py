@@ -151,9 +151,7 @@ async def nobody_else_may_run_code_on_ray(family: list[Any]) -> None:
         (["--haproxy", "--tls-certificate", "c", "--tls-key", "k"], "--haproxy has no TLS"),
     ],
 )
-def test_what_is_wrong_is_one_clear_line_before_ray_is_started(
-    more: list[str], says: str, tmp_path: Path
-) -> None:
+def test_an_error_is_one_clear_line_before_ray_is_started(more: list[str], says: str, tmp_path: Path) -> None:
     (tmp_path / "short").write_text("x")
     done = run(tmp_path, *more)
     lines = [line for line in done.stderr.splitlines() if "ERROR" in line or line.startswith("Error")]
@@ -172,7 +170,7 @@ def run(home: Path, *more: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
+def test_a_port_in_use(tmp_path: Path) -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as taken:

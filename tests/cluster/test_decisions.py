@@ -30,7 +30,7 @@ pytestmark = NEEDS_RAY
         ((61, 60, 0), "bca"),
     ],
 )
-def test_a_hot_replica_sheds_and_the_ring_says_where_to(in_flight: tuple[int, ...], order: str) -> None:
+def test_an_overloaded_replica_sheds_load_along_the_ring(in_flight: tuple[int, ...], order: str) -> None:
     from aix_lsp.cluster.routing import within_bound
 
     known = dict(zip("abc", in_flight, strict=True))
@@ -65,14 +65,14 @@ def test_how_many_replicas(now: int, in_flight: float, first_text_ms: float, rep
 
 
 @given(st.integers(1, 8), st.floats(0, 40))
-def test_a_steady_load_comes_to_rest(now: int, in_flight: float) -> None:
+def test_a_steady_load_settles_on_a_number_of_replicas(now: int, in_flight: float) -> None:
     seen = [now]
     for _ in range(10):
         seen.append(wanted(seen[-1], in_flight, 4.0, 50.0, 300.0))
     assert len(set(seen[2:])) == 1
 
 
-def test_first_texts_since_the_last_look() -> None:
+def test_first_texts_since_the_last_reading() -> None:
     from aix_lsp.cluster.replica import FirstTexts
 
     metrics = EngineMetrics()
@@ -85,7 +85,7 @@ def test_first_texts_since_the_last_look() -> None:
     assert texts.late_ms() == 5000.0
 
 
-def test_figures_of_replicas_are_added_up() -> None:
+def test_metrics_of_replicas_are_summed() -> None:
     from aix_lsp.cluster.replica import added
 
     one = {
@@ -112,7 +112,7 @@ def test_figures_of_replicas_are_added_up() -> None:
 @pytest.mark.parametrize(
     "args", [{}, {"serve": {"users": "u"}}, {"serve": {"users": "u", "usage": "v"}, "engine": {"colour": 1}}]
 )
-def test_a_file_for_deploying_that_is_wrong(args: dict[str, object]) -> None:
+def test_a_wrong_deployment_file(args: dict[str, object]) -> None:
     from aix_lsp.cluster.app import build
 
     with pytest.raises(ServeError, match="args are invalid"):
@@ -120,7 +120,7 @@ def test_a_file_for_deploying_that_is_wrong(args: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("name", ["serve.yaml", "serve-vllm.yaml"])
-def test_the_files_for_several_machines_are_as_ray_wants_them(name: str) -> None:
+def test_ray_accepts_the_files_for_several_machines(name: str) -> None:
     from ray.serve import Application
     from ray.serve.schema import ServeDeploySchema
 

@@ -31,7 +31,7 @@ async def replicas(server: Server, count: int) -> None:
             await asyncio.sleep(0.2)
 
 
-async def test_load_brings_a_replica_and_its_end_lets_it_go() -> None:
+async def test_load_adds_a_replica_and_its_end_removes_it() -> None:
     scale = ("--most-replicas", "2", "--up-after-s", "1", "--down-after-s", "2")
     async with serving(*scale, command="cluster", within=START_S) as server:
         ann = server.token("ann")
@@ -90,7 +90,7 @@ async def test_replicas_share_a_quota() -> None:
                     assert answer.status == 429
 
 
-async def test_haproxy_keeps_documents_at_their_replica_and_passes_on_who_leaves() -> None:
+async def test_haproxy_keeps_documents_on_their_replica_and_forwards_disconnects() -> None:
     async with serving("--replicas", "2", "--haproxy", command="cluster", within=START_S) as server:
         ann = server.token("ann")
         await server.known(ann)
@@ -113,7 +113,7 @@ async def test_haproxy_keeps_documents_at_their_replica_and_passes_on_who_leaves
         assert await asyncio.to_thread(modes_of_folders, server) == {0o700}
 
 
-async def test_a_replica_that_dies_and_a_rolling_restart() -> None:
+async def test_a_dying_replica_and_a_rolling_restart() -> None:
     async with serving("--replicas", "2", command="cluster", within=START_S) as server:
         ann = server.token("ann")
         await server.known(ann)
@@ -137,7 +137,7 @@ async def test_a_replica_that_dies_and_a_rolling_restart() -> None:
                     assert (await ask(session))[0] == 200
 
 
-def test_a_model_that_cannot_be_loaded_is_one_line(tmp_path: Any) -> None:
+def test_a_model_that_cannot_be_loaded_is_a_one_line_error(tmp_path: Any) -> None:
     done = run(tmp_path, "--kv-memory-mb", "1")
     lines = [line for line in done.stderr.splitlines() if "ERROR" in line]
     assert done.returncode == 1 and len(lines) == 1 and "kvMemoryMb is 1" in lines[0], done.stderr

@@ -33,7 +33,7 @@ def test_no_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "aix-lsp init --help" in finding.found
 
 
-def test_a_models_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_model_folder(tmp_path: Path) -> None:
     finding = checks.model(Settings(model=str(tmp_path / "gone")))
     assert finding.fatal and "is not a folder" in finding.found
     assert not checks.model(Settings(model="Qwen/Qwen2.5-Coder-0.5B")).mend

@@ -12,7 +12,7 @@ from aix_lsp.commands import complete
 
 
 @pytest.mark.parametrize("listening", [False, True], ids=["nobody", "one that never answers"])
-def test_nobody_at_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listening: bool) -> None:
+def test_no_server_at_the_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listening: bool) -> None:
     assert complete._REMOTE_S <= 30
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path))
     monkeypatch.setattr(complete, "_REMOTE_S", 0.5)

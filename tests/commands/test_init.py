@@ -68,7 +68,7 @@ def test_kate_knows_each_language_once() -> None:
 
 
 @pytest.mark.parametrize("editor", sorted(_TEXTS))
-def test_every_folder_named_exists_and_is_packaged(editor: str) -> None:
+def test_every_named_folder_exists_and_is_packaged(editor: str) -> None:
     text = text_for(editor)
     assert "@" not in text.replace("@param", "").replace("@echo", ""), text
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))

@@ -31,7 +31,7 @@ PASTED = (
         (json_keys, '{"clients": {"other": {}}, "c": [1]}', PASTED),
     ],
 )
-def test_twice_is_once_and_the_old_is_kept(
+def test_writing_twice_changes_nothing_and_the_old_file_is_kept(
     tmp_path: Path, merge: placing.Merge, before: str, text: str
 ) -> None:
     file = tmp_path / "folder" / "file"
@@ -54,7 +54,7 @@ def test_an_older_block_is_replaced_where_it_stands() -> None:
     assert newer.index("(first)") < newer.index("(new)") < newer.index("(last)")
 
 
-def test_json_keeps_what_is_beside_it() -> None:
+def test_json_keeps_its_other_keys() -> None:
     merged = json.loads(json_keys('{"clients": {"other": {"a": 1}}, "c": [1]}', PASTED))
     assert merged == {"clients": {"other": {"a": 1}, "aix-lsp": {"command": ["aix-lsp"]}}, "c": [1]}
 
@@ -68,7 +68,9 @@ def test_json_keeps_what_is_beside_it() -> None:
         (lisp_block, ";; begin aix-lsp (written by `aix-lsp init`)\n(cut off)\n"),
     ],
 )
-def test_what_cannot_be_merged_is_left_alone(tmp_path: Path, merge: placing.Merge, before: str) -> None:
+def test_files_that_cannot_be_merged_are_left_alone(
+    tmp_path: Path, merge: placing.Merge, before: str
+) -> None:
     file = tmp_path / "file"
     file.write_text(before)
     with pytest.raises(CannotPlace):
@@ -87,7 +89,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
 @pytest.mark.parametrize("make", [each for each in HOSTILE if each.__name__ != "a_byte_too_large"])
-def test_what_is_no_file_is_left_alone(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_anything_but_a_regular_file_is_left_alone(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "settings.json")
     if make.__name__ == "dangling":
         assert write(Place(tmp_path / "settings.json", json_keys), PASTED).changed
@@ -99,7 +101,7 @@ def test_what_is_no_file_is_left_alone(tmp_path: Path, make: Callable[[Path], No
 @pytest.mark.parametrize(
     "content", [b'{"a": "\xff"}', b"[" * 100_000, b'{"a":' * 100_000, b"\0", b"[]", b'"a"']
 )
-def test_json_that_is_none_is_left_alone(tmp_path: Path, content: bytes) -> None:
+def test_invalid_json_is_left_alone(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "settings.json").write_bytes(content)
     with pytest.raises(CannotPlace):
         write(Place(tmp_path / "settings.json", json_keys), PASTED)

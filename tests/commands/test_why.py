@@ -61,19 +61,19 @@ def test_the_users_own_settings(project: Path, tmp_path: Path) -> None:
     assert (found["file"], found["line"]) == (str(user_file()), 1)
 
 
-def test_the_table_of_names(project: Path) -> None:
+def test_the_table_of_sensitive_names(project: Path) -> None:
     _, found = why(project / ".netrc")
     assert (found["kind"], found["rule"], found["file"]) == ("name", ".netrc", names.__file__)
     line = Path(names.__file__).read_text("utf-8").splitlines()[int(str(found["line"])) - 1]
     assert ".netrc" in line.split()
 
 
-def test_in_words(project: Path) -> None:
+def test_the_answer_in_prose(project: Path) -> None:
     result = CliRunner().invoke(command, [str(project / "build/a.py")])
     assert f"at:   {project / '.gitignore'}:3" in result.stdout
 
 
-def test_a_pattern_that_gives_the_terminal_orders_is_shown(project: Path) -> None:
+def test_a_pattern_with_terminal_escapes_is_shown_escaped(project: Path) -> None:
     (project / ".gitignore").write_bytes(b"a.py\x1b*\na.p\xff\n")
     (project / "a.py\x1b[2J").touch()
     (project / os.fsdecode(b"a.p\xff")).touch()
@@ -88,7 +88,7 @@ def test_a_pattern_that_gives_the_terminal_orders_is_shown(project: Path) -> Non
         assert is_harmless(done.stdout.decode().replace("\n", "")) and not done.stderr
 
 
-def test_a_projects_settings_give_the_terminal_no_orders(project: Path) -> None:
+def test_a_projects_settings_send_no_escapes_to_the_terminal(project: Path) -> None:
     (project / ".aix-lsp.toml").write_text(
         'exclude = ["a.py\\u009b2J\\u001b"]\n"\\u001b[2J" = 1\nmultiline = "\\u009b"\n'
     )

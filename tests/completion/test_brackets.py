@@ -50,5 +50,5 @@ def test_unpaired(text: str, language: str, state: str, openers: str, closers: s
         ("// it's\nf(", "c", ""),
     ],
 )
-def test_state_where_the_beginning_is_not_known(before: str, language: str, state: str) -> None:
+def test_state_when_the_beginning_is_unknown(before: str, language: str, state: str) -> None:
     assert state_at(before, language) == state

@@ -99,7 +99,7 @@ def test_multiline(source: str, multiline: Multiline, wanted: bool, language: st
         ("x = | + 1", False),
     ],
 )
-def test_multiline_by_hand(source: str, wanted: bool) -> None:
+def test_multiline_for_explicit_requests(source: str, wanted: bool) -> None:
     assert is_multiline(cursor(source), "auto", invoked=True) == wanted
 
 

@@ -35,7 +35,7 @@ def test_wait(gaps: list[float], latency: float | None, longest: float, waits: f
     assert debouncer.wait(latency, longest) == pytest.approx(waits)
 
 
-def test_a_server_elsewhere_is_not_asked_in_a_rush_however_fast_it_is() -> None:
+def test_a_remote_server_gets_no_request_during_fast_typing_however_fast_it_is() -> None:
     debouncer = Debouncer()
     for now in (100.0, 100.1, 100.2):
         debouncer.typed(now)

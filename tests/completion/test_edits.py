@@ -47,7 +47,7 @@ def test_a_span_follows_its_text(data: st.DataObject) -> None:
 
 @settings(max_examples=150)
 @given(st.data())
-def test_a_shrunk_edit_does_the_same(data: st.DataObject) -> None:
+def test_a_shrunk_edit_is_equivalent(data: st.DataObject) -> None:
     string = data.draw(strings)
     low = data.draw(st.integers(0, len(string)))
     high = data.draw(st.integers(low, len(string)))

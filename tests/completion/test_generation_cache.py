@@ -25,7 +25,7 @@ def store(**options: int) -> ReuseStore[str]:
     return ReuseStore(Clock(), **options)
 
 
-def test_the_nearest_place_comes_first() -> None:
+def test_the_nearest_position_comes_first() -> None:
     kept = store()
     kept.put(reuse_key(cursor("x = ")), "far")
     kept.put(reuse_key(cursor("x = fo")), "near")
@@ -33,7 +33,7 @@ def test_the_nearest_place_comes_first() -> None:
     assert list(kept.look_back(cursor("x = foo"))) == [("near", "o"), ("far", "foo")]
 
 
-def test_a_place_needs_the_same_surroundings() -> None:
+def test_a_position_matches_only_with_the_same_surroundings() -> None:
     kept = store()
     kept.put(reuse_key(cursor("y = 1\nx = "), settings_key=1), "value")
     assert list(kept.look_back(cursor("y = 1\nx = f"), settings_key=1))
@@ -44,7 +44,7 @@ def test_a_place_needs_the_same_surroundings() -> None:
     assert not list(kept.look_back(cursor("y = 1\nx = f", language="c"), settings_key=1))
 
 
-def test_an_editors_closers_make_no_other_place() -> None:
+def test_auto_inserted_closers_do_not_change_the_position() -> None:
     kept = store()
     kept.put(reuse_key(cursor("x = f", " + 1\n")), "value")
     assert list(kept.look_back(cursor("x = f(", ") + 1\n"))) == [("value", "(")]
@@ -52,7 +52,7 @@ def test_an_editors_closers_make_no_other_place() -> None:
     assert list(kept.look_back(cursor("y = f(", ")\n"))) == [("end of line", "(")]
 
 
-def test_no_further_than_the_longest_text() -> None:
+def test_looks_back_no_further_than_the_longest_text() -> None:
     kept = store()
     kept.put(reuse_key(cursor("x = ")), "value")
     kept.grew(30)

@@ -37,7 +37,7 @@ def before(call: Call) -> str:
     return call.request.prompt.prefix + call.request.prompt.middle
 
 
-async def test_an_accepted_suggestion_is_followed_at_once(
+async def test_what_follows_an_accepted_suggestion_is_prefetched_at_once(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |)\n")
@@ -55,7 +55,7 @@ async def test_an_accepted_suggestion_is_followed_at_once(
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
-async def test_behind_a_whole_line_comes_the_next(
+async def test_after_a_whole_line_the_next_one_is_prefetched(
     service: CompletionService, backend: ScriptedBackend, ending: str
 ) -> None:
     """The model has ended its line, so that the next request comes when the editor has broken it."""
@@ -72,7 +72,7 @@ async def test_behind_a_whole_line_comes_the_next(
     assert texts(await editor.watch()) == ["z = 2"]
 
 
-async def test_at_a_lines_end_comes_the_next_line(
+async def test_at_the_end_of_a_line_the_next_line_is_prefetched(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     """However unlikely the suggestion was: who went along with it to its end goes on below."""
@@ -106,7 +106,7 @@ async def test_at_a_lines_end_comes_the_next_line(
         ("    |\n", "\n", -0.1, False),
     ],
 )
-async def test_where_the_model_says_that_the_line_has_ended(
+async def test_when_the_model_has_ended_the_line(
     service: CompletionService,
     backend: ScriptedBackend,
     source: str,
@@ -129,13 +129,15 @@ async def test_where_the_model_says_that_the_line_has_ended(
         assert after_acceptance.closed.is_set()
 
 
-async def test_behind_an_opener_comes_the_block(service: CompletionService, backend: ScriptedBackend) -> None:
+async def test_after_an_opener_the_block_is_prefetched(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
     editor = Editor.at(service, "if |\n")
     await shown(editor, backend, "a:\n")
     assert before(await backend.called()) == "if a:"
 
 
-async def test_doing_otherwise_ends_it_and_makes_it_waste(
+async def test_a_different_edit_cancels_the_prefetch_and_counts_it_as_waste(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
@@ -151,7 +153,9 @@ async def test_doing_otherwise_ends_it_and_makes_it_waste(
     assert service.statistics()["wasted_tokens"] == 1
 
 
-async def test_asking_elsewhere_ends_it(service: CompletionService, backend: ScriptedBackend) -> None:
+async def test_a_request_elsewhere_cancels_the_prefetch(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
     editor = Editor.at(service, "x = |\ny = 1\n")
     await shown(editor, backend, "foo(1,", "length")
     call = await backend.called()
@@ -163,7 +167,7 @@ async def test_asking_elsewhere_ends_it(service: CompletionService, backend: Scr
     assert call.closed.is_set()
 
 
-async def test_what_is_used_is_no_waste(service: CompletionService, backend: ScriptedBackend) -> None:
+async def test_a_used_prefetch_is_not_waste(service: CompletionService, backend: ScriptedBackend) -> None:
     editor = Editor.at(service, "x = |\n")
     given = await shown(editor, backend, "foo(1,", "length")
     call = await backend.called()
@@ -186,7 +190,7 @@ async def test_what_is_used_is_no_waste(service: CompletionService, backend: Scr
         ("always", "", "foo(1, 2, 3, 4, 5, 6, 7, 8)", False),  # each piece makes it less likely
     ],
 )
-async def test_only_likely_suggestions_are_followed_and_only_where_wanted(
+async def test_prefetches_only_after_likely_suggestions_and_only_if_enabled(
     wanted: Prefetch, url: str, snippets: str, begun: bool
 ) -> None:
     backend = ScriptedBackend()

@@ -44,14 +44,14 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
     made.released.set()
 
 
-async def test_the_loop_never_asks_itself(hanging: Hanging) -> None:
+async def test_the_event_loop_never_queries_the_policy_itself(hanging: Hanging) -> None:
     checks = PrivacyChecks()
     assert await checks.reason("file:///near/a.py", Settings()) in ("", SILENT)
     assert hanging.threads and threading.current_thread() not in hanging.threads
     await checks.close()
 
 
-async def test_a_file_system_that_hangs_forbids_and_holds_up_no_other(
+async def test_a_hanging_file_system_forbids_its_files_and_delays_no_others(
     hanging: Hanging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checks = PrivacyChecks()
@@ -67,7 +67,7 @@ async def test_a_file_system_that_hangs_forbids_and_holds_up_no_other(
     await checks.close()
 
 
-async def test_threads_have_a_bound(hanging: Hanging, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_threads_is_bounded(hanging: Hanging, monkeypatch: pytest.MonkeyPatch) -> None:
     checks = PrivacyChecks()
     for number in range(3 * privacy_checks._MOST_AT_ONCE):
         assert await checks.reason(f"file:///far/{number}.py", Settings()) == SILENT
@@ -99,7 +99,7 @@ async def test_a_rule_that_is_written_later_is_seen(tmp_path: Path, monkeypatch:
     await checks.close()
 
 
-async def test_a_document_of_a_hanging_file_system_gets_nothing_and_others_do(
+async def test_only_documents_on_a_hanging_file_system_get_nothing(
     service: CompletionService, backend: ScriptedBackend, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reasons: list[str] = []

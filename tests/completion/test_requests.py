@@ -16,9 +16,7 @@ from aix_lsp.completion.text import Position
 from tests.completion.scripted import Editor, ScriptedBackend, finished, texts, turns, under_way
 
 
-async def test_a_finished_suggestion_is_used_again(
-    service: CompletionService, backend: ScriptedBackend
-) -> None:
+async def test_a_finished_suggestion_is_reused(service: CompletionService, backend: ScriptedBackend) -> None:
     editor = Editor.at(service, "x = |\n")
     await finished(editor, backend, "foo(a, b)")
     for typed, rest in [("f", "oo(a, b)"), ("oo(", "a, b)"), ("a, ", "b)")]:
@@ -45,7 +43,7 @@ async def test_file_language_and_suffix_matter(service: CompletionService, backe
         assert texts(await other.watch()) == [f"bar{number}"]
 
 
-async def test_an_accepted_line_is_not_asked_about_again(
+async def test_an_accepted_line_is_not_requested_again(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
@@ -55,7 +53,7 @@ async def test_an_accepted_line_is_not_asked_about_again(
     await backend.not_called()
 
 
-async def test_nothing_found_is_remembered_too(service: CompletionService, backend: ScriptedBackend) -> None:
+async def test_an_empty_answer_is_cached_too(service: CompletionService, backend: ScriptedBackend) -> None:
     editor = Editor.at(service, "x = 1|\n")
     await finished(editor, backend, "\n")
     assert texts(await editor.watch()) == [""]
@@ -73,7 +71,7 @@ async def test_clear_forgets(service: CompletionService, backend: ScriptedBacken
 # Cancelling and superseding
 
 
-async def test_closing_the_answer_ends_the_generation(
+async def test_closing_the_answer_cancels_the_generation(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
@@ -83,7 +81,7 @@ async def test_closing_the_answer_ends_the_generation(
     assert call.closed.is_set()
 
 
-async def test_after_typing_along_a_cancelled_ask_leaves_time_for_the_next(
+async def test_after_typing_along_a_cancelled_request_leaves_time_for_the_next(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
@@ -100,7 +98,9 @@ async def test_after_typing_along_a_cancelled_ask_leaves_time_for_the_next(
     await backend.not_called()
 
 
-async def test_nobody_coming_back_ends_it(service: CompletionService, backend: ScriptedBackend) -> None:
+async def test_a_generation_ends_if_nobody_comes_back(
+    service: CompletionService, backend: ScriptedBackend
+) -> None:
     editor = Editor.at(service, "x = |\n")
     first, call = await under_way(editor, backend, "foo")
     editor.type("f")
@@ -123,7 +123,7 @@ async def test_two_channels_share_a_generation(service: CompletionService, backe
     await backend.not_called()
 
 
-async def test_a_new_place_ends_the_old_ones_generation(
+async def test_a_new_position_ends_the_old_ones_generation(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\ny = 1\n")
@@ -174,7 +174,7 @@ async def test_the_selected_entry_counts_as_typed(
     await backend.not_called()
 
 
-async def test_an_invoked_ask_at_a_lines_end_may_get_the_next_lines(
+async def test_an_explicit_request_at_the_end_of_a_line_may_get_the_next_lines(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "def f():\n    x = 1|\n")
@@ -189,7 +189,7 @@ async def test_an_invoked_ask_at_a_lines_end_may_get_the_next_lines(
     await backend.not_called()
 
 
-async def test_an_invoked_ask_gets_several_distinct_candidates(
+async def test_an_explicit_request_gets_several_distinct_candidates(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
@@ -233,7 +233,7 @@ async def test_a_file_that_may_hold_secrets_is_inactive(
     assert ".env may hold secrets" in (service.inactive_reason(editor.uri, "dotenv") or "")
 
 
-async def test_a_pasted_key_is_neither_sent_nor_is_its_stand_in_shown(
+async def test_neither_a_pasted_key_is_sent_nor_its_placeholder_shown(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     key = "ghp_" + "aB3dE5" * 6

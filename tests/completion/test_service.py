@@ -45,7 +45,7 @@ async def test_updates_are_cumulative_and_the_last_one_is_done(
     assert len({update.suggestions[0].id for update in updates}) == 1
 
 
-async def test_the_prompt_is_what_stands_around_the_cursor(
+async def test_the_prompt_is_the_text_around_the_cursor(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "a = 1\r\nb = f(|)\r\nc = 3\r\n")
@@ -59,7 +59,9 @@ async def test_the_prompt_is_what_stands_around_the_cursor(
     await answer
 
 
-async def test_the_deadline_brings_the_best_so_far_and_generation_goes_on(backend: ScriptedBackend) -> None:
+async def test_the_deadline_returns_the_best_so_far_and_generation_continues(
+    backend: ScriptedBackend,
+) -> None:
     service = CompletionService(backend, lambda language: Settings(deadline_ms=500, prefetch="never"))
     editor = Editor.at(service, "x = |\n")
     answer, call = await under_way(editor, backend)
@@ -77,7 +79,7 @@ async def test_the_deadline_brings_the_best_so_far_and_generation_goes_on(backen
     await service.close()
 
 
-async def test_what_the_filters_end_ends_in_the_backend(
+async def test_a_suggestion_ended_by_a_filter_is_cancelled_in_the_backend(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
@@ -112,7 +114,7 @@ async def test_a_cursor_past_the_end_is_at_the_end(
     assert texts(await answer)[-1] == "2"
 
 
-async def test_inside_a_word_only_an_invoked_ask_is_answered(
+async def test_inside_a_word_only_explicit_requests_are_answered(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "fo|o = 1\n")
@@ -123,7 +125,7 @@ async def test_inside_a_word_only_an_invoked_ask_is_answered(
     await answer
 
 
-async def test_a_word_begun_in_front_of_another_is_a_new_one(
+async def test_a_word_begun_before_another_is_a_new_one(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "use |value\n")
@@ -150,7 +152,7 @@ async def test_a_word_begun_in_front_of_another_is_a_new_one(
         (0.3, "auto", "invoked", ConfidenceThresholds()),
     ],
 )
-async def test_the_backend_is_told_what_is_too_unlikely(
+async def test_the_backend_receives_the_confidence_thresholds(
     backend: ScriptedBackend,
     confidence: float,
     multiline: Multiline,
@@ -167,7 +169,7 @@ async def test_the_backend_is_told_what_is_too_unlikely(
     await service.close()
 
 
-async def test_what_was_cut_for_doubt_is_asked_for_in_full_by_hand(
+async def test_an_explicit_request_gets_in_full_what_was_cut_for_low_confidence(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
@@ -183,7 +185,7 @@ async def test_what_was_cut_for_doubt_is_asked_for_in_full_by_hand(
     await backend.not_called()
 
 
-async def test_a_word_that_the_deadline_cuts_is_left_out(backend: ScriptedBackend) -> None:
+async def test_a_word_cut_by_the_deadline_is_left_out(backend: ScriptedBackend) -> None:
     service = CompletionService(backend, lambda language: Settings(deadline_ms=500, prefetch="never"))
     editor = Editor.at(service, "x = |\n")
     answer, call = await under_way(editor, backend)
@@ -226,7 +228,7 @@ async def test_a_failing_backend_gives_an_empty_answer(
     assert (await again)[-1].done
 
 
-async def test_a_backend_that_becomes_ready_in_time_is_asked_again(
+async def test_a_backend_that_becomes_ready_in_time_is_retried(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     backend.status = BackendStatus("loading")
@@ -243,7 +245,7 @@ async def test_a_backend_that_becomes_ready_in_time_is_asked_again(
     assert texts(await answer)[-1] == "foo"
 
 
-async def test_a_lasting_failure_is_said_once(
+async def test_a_lasting_failure_is_reported_once(
     service: CompletionService, backend: ScriptedBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
     editor = Editor.at(service, "x = |\n")
@@ -255,7 +257,7 @@ async def test_a_lasting_failure_is_said_once(
     assert len([record for record in caplog.records if "set aix.model" in record.message]) == 1
 
 
-async def test_switched_off_means_no_call(backend: ScriptedBackend) -> None:
+async def test_no_backend_call_when_switched_off(backend: ScriptedBackend) -> None:
     service = CompletionService(backend, lambda language: Settings(enabled=language != "python"))
     editor = Editor.at(service, "x = |\n")
     assert texts(await editor.watch()) == [""]

@@ -38,7 +38,7 @@ GIVEN = [Suggestion("a", "foo(a, b)")]
         ([("devoured", 0), ("", 0)], {}),
     ],
 )
-def test_what_became_of_a_suggestion(events: list[tuple[str, int]], expected: dict[str, int]) -> None:
+def test_feedback_on_a_suggestion(events: list[tuple[str, int]], expected: dict[str, int]) -> None:
     counts: Counter[str] = Counter()
     feedback = Feedback(lambda name, value, language: counts.update({name: value, language: value}))
     feedback.given(GIVEN, "go")
@@ -50,7 +50,7 @@ def test_what_became_of_a_suggestion(events: list[tuple[str, int]], expected: di
     assert set(counts) <= set(statistics.COUNTS)
 
 
-def test_a_run_of_rejections_is_unwelcome_until_something_is_taken() -> None:
+def test_suggestions_are_unwelcome_after_a_run_of_rejections_until_one_is_accepted() -> None:
     feedback = Feedback(lambda name, value, language: None)
     suggestions = [Suggestion(name, "text") for name in "abcde"]
     feedback.given(suggestions, "go")
@@ -77,7 +77,7 @@ def test_figures() -> None:
         ("foo(a)", "", (6, 0)),
     ],
 )
-def test_what_is_retained(inserted: str, text: str, expected: tuple[int, int]) -> None:
+def test_retention(inserted: str, text: str, expected: tuple[int, int]) -> None:
     assert retained(inserted, Text.of(text), 0) == expected
 
 
@@ -105,7 +105,7 @@ async def test_the_service_counts_and_saves(backend: ScriptedBackend, service: C
     assert (saved["requests"], saved["accepted"]) == (2, 1)
 
 
-async def test_what_is_cancelled_unseen_is_waste(
+async def test_a_generation_cancelled_unseen_is_waste(
     backend: ScriptedBackend, service: CompletionService
 ) -> None:
     editor = Editor.at(service, "x = |\n")
@@ -118,7 +118,7 @@ async def test_what_is_cancelled_unseen_is_waste(
     assert (told["generations"], told["wasted_tokens"], told["answered"]) == (1, 1, 0)
 
 
-async def test_each_stream_of_a_generation_is_paid_for_once(
+async def test_each_stream_of_a_generation_is_counted_once(
     backend: ScriptedBackend, service: CompletionService
 ) -> None:
     """The further candidates of an invoked ask are another request; a filter that ends one loses no count."""
@@ -148,7 +148,7 @@ async def test_each_stream_of_a_generation_is_paid_for_once(
         (Settings(url="http://host", report_acceptance=True), [(0, 0), (1, 1), (0, 0)]),
     ],
 )
-async def test_a_request_tells_what_was_accepted_since_the_last_one(
+async def test_a_request_reports_what_was_accepted_since_the_last_one(
     backend: ScriptedBackend, settings: Settings, told: list[tuple[int, int]]
 ) -> None:
     chosen = replace(settings, deadline_ms=60_000, prefetch="never", wait_ms=0)

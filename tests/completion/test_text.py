@@ -49,7 +49,7 @@ def test_lines(string: str, lines: list[str]) -> None:
     assert str(text) == string
 
 
-def test_a_line_that_is_not_there_is_an_index_error() -> None:
+def test_a_missing_line_is_an_index_error() -> None:
     for index in (-1, 2):
         with pytest.raises(IndexError):
             Text.of("a\nb").line(index)

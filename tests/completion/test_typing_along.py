@@ -12,7 +12,7 @@ from aix_lsp.completion.text import Position
 from tests.completion.scripted import SETTINGS, Editor, ScriptedBackend, texts, turns, under_way
 
 
-async def test_typing_along_keeps_the_generation_and_the_next_ask_joins_it(
+async def test_typing_along_keeps_the_generation_and_the_next_request_joins_it(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
@@ -74,7 +74,7 @@ async def test_typing_ahead_of_the_model_waits_for_it(
         await first
 
 
-async def test_a_model_that_says_otherwise_is_cancelled_and_asked_anew(
+async def test_a_generation_that_diverges_is_cancelled_and_restarted(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")
@@ -94,7 +94,7 @@ async def test_a_model_that_says_otherwise_is_cancelled_and_asked_anew(
 
 
 @pytest.mark.parametrize("in_one_piece", [True, False])
-async def test_an_ask_older_than_what_was_typed_has_no_use_for_another_text(
+async def test_a_request_older_than_the_typing_does_not_accept_another_text(
     service: CompletionService, backend: ScriptedBackend, in_one_piece: bool
 ) -> None:
     editor = Editor.at(service, "x = |\n" + "a = 1\n" * 100)
@@ -179,7 +179,7 @@ async def test_edits_elsewhere_leave_a_generation_alone(
     assert texts(await editor.watch()) == ["oo"]
 
 
-async def test_an_edit_next_to_the_place_diverges(
+async def test_an_edit_next_to_the_cursor_diverges(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "y = 1\nx = |\n")
@@ -191,7 +191,7 @@ async def test_an_edit_next_to_the_place_diverges(
         await answer
 
 
-async def test_an_ask_may_be_older_than_the_document(
+async def test_a_request_may_be_older_than_the_document(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
     editor = Editor.at(service, "x = |\n")

@@ -55,7 +55,7 @@ async def given(editor: Editor, backend: ScriptedBackend, written: str, reason: 
         ("# one|\n", ".", "python"),
     ],
 )
-async def test_one_character_is_an_answer(
+async def test_a_single_character_is_a_valid_suggestion(
     service: CompletionService, backend: ScriptedBackend, source: str, answer: str, language: str
 ) -> None:
     editor = Editor.at(service, source, language=language)

@@ -56,7 +56,7 @@ async def service(home: Path) -> AsyncIterator[CompletionService]:
     await backend.close()
 
 
-async def test_a_suggestion_streams_and_is_used_again(service: CompletionService) -> None:
+async def test_a_suggestion_streams_and_is_reused(service: CompletionService) -> None:
     editor = Editor.at(service, SOURCE)
     updates = await editor.watch()
     shown = texts(updates)
@@ -83,7 +83,7 @@ async def test_typing_costs_a_few_tokens_a_key(service: CompletionService) -> No
     assert sum(count <= 5 for count in fresh[1:]) / len(fresh[1:]) >= 0.9
 
 
-async def test_a_flood_of_asks_ends_with_an_answer_to_each(service: CompletionService) -> None:
+async def test_each_of_a_flood_of_requests_is_answered(service: CompletionService) -> None:
     editor = Editor.at(service, SOURCE)
     answers: list[asyncio.Task[list[Update]]] = []
     for char in "value = compute(radius, 2)":

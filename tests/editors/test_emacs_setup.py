@@ -51,7 +51,7 @@ def test_installed_as_documented(tmp_path: Path) -> None:
     assert str(tmp_path) in done.stdout and "aix-lsp-mode" in done.stdout, done.stderr
 
 
-def test_customize_group(tmp_path: Path) -> None:
+def test_customization_group(tmp_path: Path) -> None:
     """Every option is in the group, and the group can be looked at."""
     words = [
         line.split()[1].removeprefix("aix-lsp-").replace("-", " ").title()
@@ -72,7 +72,7 @@ def test_customize_group(tmp_path: Path) -> None:
     ("command", "told"),
     [("no-such-aix-lsp", "run `pipx install aix-lsp'"), ("false", "exited before it answered")],
 )
-def test_a_server_that_cannot_start_is_said_once_and_disturbs_nothing(
+def test_a_server_that_cannot_start_is_reported_once_and_disturbs_nothing(
     command: str, told: str, tmp_path: Path
 ) -> None:
     """The mode's hook goes on, keys do what they do, and `aix-lsp-restart` tries again."""

@@ -73,7 +73,7 @@ def test_switch_model_and_restart(editor: PluginNeovim, tmp_path: Path) -> None:
     assert asks(editor)
 
 
-def test_what_it_tells(editor: PluginNeovim) -> None:
+def test_status_statistics_and_log(editor: PluginNeovim) -> None:
     start(editor, "told.py")
     for word, part in (("status", "ready"), ("statistics", "shown"), ("nonsense", "unknown subcommand")):
         editor.lua("told = {}")
@@ -95,7 +95,7 @@ def test_health_and_statusline(editor: PluginNeovim) -> None:
     assert "ERROR" not in report and "aix-lsp: server" in report, report
 
 
-def test_a_second_server_that_is_ready_later_is_asked_then(editor: PluginNeovim) -> None:
+def test_a_second_server_is_used_once_it_is_ready(editor: PluginNeovim) -> None:
     """Another project's server says so after the first has been ready for long."""
     start(editor, "second.py")
     editor.insert_at_end(" ")
@@ -136,7 +136,7 @@ def test_help(editor: PluginNeovim, tmp_path: Path) -> None:
         ("{ cmd = { 'no-such-aix-lsp' } }", "no-such-aix-lsp", ["no-such-aix-lsp"]),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line_and_reported(
+def test_wrong_options_are_shown_in_one_line_and_in_the_health_report(
     options: str, told: str, reported: list[str], tmp_path: Path, engine_home: Path
 ) -> None:
     """A second line would stop who starts the editor with a hit-enter prompt."""
@@ -151,7 +151,9 @@ def test_what_is_wrong_is_said_in_one_line_and_reported(
         editor.close()
 
 
-def test_wrong_settings_are_said_in_one_line_and_reported(tmp_path: Path, fresh_home: Path) -> None:
+def test_wrong_settings_are_shown_in_one_line_and_in_the_health_report(
+    tmp_path: Path, fresh_home: Path
+) -> None:
     config = fresh_home / "config" / "config.toml"
     config.parent.mkdir()
     no_engine = 'url = "http://127.0.0.1:9"\n'

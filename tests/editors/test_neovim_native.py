@@ -103,7 +103,7 @@ def test_native_line(native: PluginNeovim) -> None:
     assert native.buffer().removeprefix(before).strip() == line.strip()
 
 
-def test_native_asked_by_hand_and_other_candidates(native: PluginNeovim) -> None:
+def test_native_explicit_request_and_other_candidates(native: PluginNeovim) -> None:
     """As-you-type there is one candidate. At a place where the model is of two minds, which is not every place."""
     for number, text in enumerate(UNSURE):
         start(native, f"native_by_hand{number}.py", text[:-1])
@@ -144,7 +144,7 @@ def test_native_next_asks_for_more(native: PluginNeovim) -> None:
     native.wait(lambda: candidate(native)[1].startswith("2/"), "the second candidate")
 
 
-def test_native_tab_in_a_burst_takes_what_was_shown(native: PluginNeovim) -> None:
+def test_native_tab_in_a_burst_accepts_the_shown_text(native: PluginNeovim) -> None:
     """Until the next answer Neovim has an item for the place before the last key: it must fit behind that key, too."""
     start(native, "native_burst.py")
     native.insert_at_end(" ")

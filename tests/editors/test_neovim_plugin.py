@@ -97,7 +97,7 @@ def test_dismiss(own: PluginNeovim) -> None:
     assert own.buffer().strip() == SOURCE
 
 
-def test_asked_by_hand(own: PluginNeovim) -> None:
+def test_explicit_request(own: PluginNeovim) -> None:
     start(own, "by_hand.py")
     own.insert_at_end(" ")
     own.settled_ghost()
@@ -151,7 +151,7 @@ def test_fast_typing_inserts_nothing_stale(own: PluginNeovim) -> None:
     assert own.buffer() == text
 
 
-def test_tab_in_a_burst_takes_what_was_shown(own: PluginNeovim) -> None:
+def test_tab_in_a_burst_accepts_the_shown_text(own: PluginNeovim) -> None:
     start(own, "burst.py")
     own.insert_at_end(" ")
     ghost = own.settled_ghost()

@@ -154,7 +154,7 @@ def other_ghost(window: Workbench, first: str) -> str:
     return settled_ghost(window)
 
 
-def test_by_hand_with_the_popup_open(window: Workbench) -> None:
+def test_explicit_request_with_the_popup_open(window: Workbench) -> None:
     window.do("type", text=" ")
     settled_ghost(window)
     window.do("press", key="Control+Space")
@@ -163,7 +163,7 @@ def test_by_hand_with_the_popup_open(window: Workbench) -> None:
     window.wait(lambda: not window.do("popup") and window.do("ghost"), "ghost text, no popup")
 
 
-def test_put_away(window: Workbench) -> None:
+def test_dismiss(window: Workbench) -> None:
     window.do("type", text=" ")
     settled_ghost(window)
     window.do("press", key="Escape")
@@ -171,7 +171,7 @@ def test_put_away(window: Workbench) -> None:
     assert window.saved().rstrip() == SOURCE
 
 
-def test_put_away_does_not_hold_for_a_text_typed_anew(window: Workbench) -> None:
+def test_a_dismissed_suggestion_returns_when_the_text_is_typed_again(window: Workbench) -> None:
     """The same line at the same place, with no look of VS Code's in between."""
     window.do("type", text=" ")
     for _ in range(5):

@@ -23,7 +23,7 @@ def window(tmp_path_factory: pytest.TempPathFactory, module_home: Path) -> Itera
         yield window
 
 
-def test_status_bar_tells_latency_and_acceptance(window: Workbench) -> None:
+def test_status_bar_shows_latency_and_acceptance(window: Workbench) -> None:
     start(window, SOURCE)
     window.do("type", text=" ")
     ghost = settled_ghost(window)
@@ -40,7 +40,7 @@ def test_status_bar_tells_latency_and_acceptance(window: Workbench) -> None:
     window.wait(told, "state, model, latency and acceptance in the hover")
 
 
-def test_language_switched_off_is_silent(window: Workbench) -> None:
+def test_a_disabled_language_gets_no_message(window: Workbench) -> None:
     """VS Code says that there are no suggestions, where ours are the only ones."""
 
     def entries() -> list[str]:

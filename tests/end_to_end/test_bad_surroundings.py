@@ -73,7 +73,7 @@ async def test_a_model_without_fim_tokens_continues_the_prefix(fresh_home: Path)
 
 
 @pytest.mark.timeout(600)
-async def test_bad_gguf_files_are_told_in_one_line_and_the_server_lives(fresh_home: Path) -> None:
+async def test_bad_gguf_files_are_reported_in_one_line_and_the_server_survives(fresh_home: Path) -> None:
     """One after the other in one session, which a good model serves in the end."""
     good = write_gguf(SMALL, fresh_home / "good.gguf", "q8_0")
     told: dict[str, str] = {}
@@ -127,7 +127,7 @@ async def suggests_in_the_end(editor: Editor) -> None:
     assert inline_items(await editor.inline(buffer, "invoked").result())
 
 
-async def test_a_kv_memory_below_one_context_is_named_with_what_is_needed(fresh_home: Path) -> None:
+async def test_a_kv_memory_below_one_context_is_reported_with_the_needed_size(fresh_home: Path) -> None:
     async with await Editor.start(fresh_home) as editor:
         await editor.initialize(options={"kvMemoryMb": 1})
         with pytest.raises(NotReady, match=r"kvMemoryMb is 1.*takes \d+"):
@@ -144,7 +144,7 @@ async def test_a_kv_memory_of_one_context_serves_document_after_document(fresh_h
             assert inline_items(await editor.inline(buffer, "invoked").result())
 
 
-async def test_a_home_that_cannot_be_written_is_named_with_the_mend(fresh_home: Path) -> None:
+async def test_a_read_only_home_is_reported_with_the_remedy(fresh_home: Path) -> None:
     home = fresh_home / "file"
     home.touch()
     async with await Editor.start(home) as editor:

@@ -75,7 +75,7 @@ async def test_cancel_request_ends_the_generation_in_the_engine(editor: Editor, 
 
 
 @pytest.mark.usefixtures("engine")
-async def test_a_cancelled_request_brings_no_progress_after_its_answer(editor: Editor) -> None:
+async def test_a_cancelled_request_sends_no_progress_after_its_answer(editor: Editor) -> None:
     for attempt in range(ATTEMPTS):
         buffer, call = await begin(editor, attempt)
         editor.wire.cancel(call)
@@ -118,7 +118,7 @@ async def test_stacked_requests_are_superseded_and_each_answered_once(editor: Ed
     assert [call.answers for call in calls] == [1, 1, 1]
 
 
-async def test_diverging_from_what_is_generated_cancels_it_in_the_engine(
+async def test_typing_something_else_cancels_the_generation_in_the_engine(
     editor: Editor, engine: EngineClient
 ) -> None:
     async def diverge(attempt: int) -> None:

@@ -26,7 +26,7 @@ async def completes_the_line(body: dict[str, Any]) -> AsyncIterator[bytes]:
     yield DONE
 
 
-async def test_a_server_is_killed_in_mid_typing(fresh_home: Path) -> None:
+async def test_a_server_is_killed_during_typing(fresh_home: Path) -> None:
     models = {"data": [{"id": "qwen2.5-coder", "owned_by": "vllm"}]}
     async with (
         serving(CompletionsServer(completes_the_line)) as one,

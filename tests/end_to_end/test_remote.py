@@ -50,7 +50,7 @@ async def test_popup_and_ghost_text_cost_one_request_between_them(listener: List
         assert prompts[-1].endswith(word)
 
 
-async def test_a_server_that_says_no_is_shown_once_and_cleared(fresh_home: Path) -> None:
+async def test_a_refusing_server_is_reported_once_and_cleared(fresh_home: Path) -> None:
     async with serving(CompletionsServer(says("x = 1"))) as server, await Editor.start(fresh_home) as editor:
         await editor.initialize(options={"url": server.url, "waitMs": 0, "deadlineMs": 15_000})
         await wait_until_ready(editor)
@@ -89,7 +89,7 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("source", "pieces", "shown"), ANSWERS)
-async def test_what_a_careless_server_writes(
+async def test_careless_output_of_a_server_is_cleaned(
     listener: Listening, source: str, pieces: list[str], shown: str
 ) -> None:
     async with serving(CompletionsServer(says(*pieces))) as server, await listener.join() as editor:

@@ -16,7 +16,7 @@ LARGEST = 90 << 20
 """Bytes: PyPI takes wheels of up to 100 MB."""
 
 
-def test_it_is_small_enough_for_a_wheel_and_names_a_licence() -> None:
+def test_it_fits_into_a_wheel_and_names_a_licence() -> None:
     assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < LARGEST
     assert "licence" in (SHIPPED / "README.md").read_text()
 

@@ -48,7 +48,7 @@ async def test_the_server_never_loads_torch_and_the_engine_does(editor: Editor, 
     assert any("libtorch" in mapped_files(engine) for engine in engine_pids(engine_home))
 
 
-async def test_initialize_declares_what_is_served(editor: Editor) -> None:
+async def test_initialize_declares_the_supported_requests(editor: Editor) -> None:
     declared = editor.capabilities
     assert declared["completionProvider"] is not None
     assert declared["inlineCompletionProvider"] is not None
@@ -58,14 +58,16 @@ async def test_initialize_declares_what_is_served(editor: Editor) -> None:
     assert editor.server_info["version"] == aix_lsp.__version__
 
 
-def test_the_version_is_the_package_metadata_s() -> None:
+def test_the_version_matches_the_package_metadata() -> None:
     try:
         assert aix_lsp.__version__ == version("aix-lsp")
     except PackageNotFoundError:
         pytest.skip("aix-lsp is not installed here")
 
 
-async def test_a_first_start_shows_loading_answers_early_requests_empty_and_leaves(fresh_home: Path) -> None:
+async def test_a_first_start_shows_loading_answers_early_requests_with_nothing_and_exits(
+    fresh_home: Path,
+) -> None:
     async with await Editor.start(fresh_home) as editor:
         await editor.initialize(options={"idleExitS": 0.5})
         buffer = editor.open(None, SOURCE)
@@ -92,7 +94,7 @@ async def test_a_first_start_shows_loading_answers_early_requests_empty_and_leav
     await wait_until_gone(fresh_home)
 
 
-async def test_a_client_without_work_done_progress_is_sent_none(engine_home: Path) -> None:
+async def test_a_client_without_work_done_progress_gets_none(engine_home: Path) -> None:
     async with await Editor.start(engine_home) as editor:
         await editor.initialize({})
         await wait_until_ready(editor)
@@ -107,7 +109,7 @@ async def test_exit_without_shutdown_is_status_1(engine_home: Path) -> None:
         assert await editor.process.wait() == 1
 
 
-async def test_the_server_leaves_when_the_editor_s_pipe_closes(engine_home: Path) -> None:
+async def test_the_server_exits_when_the_editor_s_pipe_closes(engine_home: Path) -> None:
     async with await Editor.start(engine_home) as editor:
         await editor.initialize()
         assert editor.process and editor.process.stdin

@@ -18,13 +18,13 @@ def items_of(result: Any) -> list[dict[str, Any]]:
     return list(result["items"]) if isinstance(result, dict) else list(result or [])
 
 
-async def test_inline_completion_suggests_what_the_file_says_elsewhere(editor: Editor) -> None:
+async def test_inline_completion_suggests_text_found_elsewhere_in_the_file(editor: Editor) -> None:
     buffer = editor.open(None, SOURCE)
     items = inline_items(await editor.inline(buffer, "invoked").result())
     assert insert_text(items[0]).startswith("accounts")
 
 
-async def test_our_own_request_tells_what_a_suggestion_cost(editor: Editor) -> None:
+async def test_our_own_request_reports_the_cost_of_a_suggestion(editor: Editor) -> None:
     buffer = editor.open(None, SOURCE)
     data = inline_items(await editor.stream(buffer, "invoked").result())[0]["data"]
     assert data["source"] == "model"
@@ -32,14 +32,14 @@ async def test_our_own_request_tells_what_a_suggestion_cost(editor: Editor) -> N
     assert 0 < data["firstTextMs"] <= data["totalMs"]
 
 
-async def test_accepting_puts_exactly_the_suggestion_into_the_buffer(editor: Editor) -> None:
+async def test_accepting_inserts_exactly_the_suggestion(editor: Editor) -> None:
     buffer = editor.open(None, SOURCE)
     item = inline_items(await editor.inline(buffer, "invoked").result())[0]
     editor.accept(buffer, item)
     assert buffer.text == SOURCE + insert_text(item)
 
 
-async def test_the_engine_is_told_how_many_suggestions_were_accepted(
+async def test_the_engine_learns_how_many_suggestions_were_accepted(
     editor: Editor, engine_home: Path
 ) -> None:
     async with EngineClient(engine_home) as engine:
@@ -104,7 +104,7 @@ async def test_the_next_keystroke_computes_a_handful_of_tokens(editor: Editor) -
             assert data["promptTokens"] - data["reusedTokens"] <= 8
 
 
-async def test_partial_results_of_the_popup_bring_each_item_once(editor: Editor) -> None:
+async def test_partial_results_of_the_popup_contain_each_item_once(editor: Editor) -> None:
     buffer = editor.open(None, SOURCE)
     call = editor.complete(buffer, partial=True)
     result = items_of(await call.result())
@@ -115,7 +115,7 @@ async def test_partial_results_of_the_popup_bring_each_item_once(editor: Editor)
     assert len(texts) == len(set(texts))
 
 
-async def test_incremental_edits_mean_what_the_whole_text_means(listener: Listening) -> None:
+async def test_incremental_edits_are_equivalent_to_the_whole_text(listener: Listening) -> None:
     """After edits behind emoji and CJK, the answer is that of the same text opened afresh."""
     for encoding in ("utf-8", "utf-16", "utf-32"):
         async with await listener.join() as editor:

@@ -57,7 +57,7 @@ async def test_wrong_settings_are_named_and_the_defaults_used(
 
 
 @pytest.mark.parametrize("options", [[], ["not", "an", "object"], "text", 7, {"aix": 7}])
-async def test_options_that_are_no_object_are_taken_as_none(tokenless: Listening, options: Any) -> None:
+async def test_options_that_are_not_an_object_are_ignored(tokenless: Listening, options: Any) -> None:
     """Vim and Neovim send an empty dictionary as an empty list."""
     async with await tokenless.join() as editor:
         await editor.initialize(options=options)

@@ -34,7 +34,7 @@ from tests.client.own_engine import completion_body, own_engine
         ([(1, True, None), (59, True, None)], []),
     ],
 )
-def test_when_memory_is_given_back(
+def test_when_memory_is_released(
     looks: list[tuple[float, bool, float | None]], given_at: list[float]
 ) -> None:
     free: list[float | None] = [0.5]
@@ -86,7 +86,7 @@ def _texts() -> list[str]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the process's memory from /proc")
 @pytest.mark.timeout(400)
-async def test_an_idle_engine_gives_the_pool_back_and_serves_on() -> None:
+async def test_an_idle_engine_releases_the_pool_and_keeps_serving() -> None:
     arguments = ("--kv-idle-s", "2", "--kv-memory-mb", "64", "--threads", "1")
     async with own_engine(*arguments, prepared=True) as engine:
         texts = _texts()
@@ -107,7 +107,7 @@ async def test_an_idle_engine_gives_the_pool_back_and_serves_on() -> None:
         assert not again[0]["usage"]["cached_tokens"]
 
 
-def test_no_prefetch_on_battery_if_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_prefetch_on_battery_if_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     class Battery:
         power_plugged = False
 

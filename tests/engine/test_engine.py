@@ -42,7 +42,9 @@ async def test_streams_tokens_and_ends(engine: Engine) -> None:
     assert isinstance(events[-1], Finished)
 
 
-async def test_cancel_in_mid_step_ends_the_step_and_the_stream(engine: Engine, runner: FakeRunner) -> None:
+async def test_cancelling_during_a_step_ends_the_step_and_the_stream(
+    engine: Engine, runner: FakeRunner
+) -> None:
     gate = Gate(runner)
     stream = engine.submit(request(range(8), new=20))
     await asyncio.to_thread(gate.reached.wait, 10)
@@ -65,7 +67,7 @@ async def test_closing_a_stream_cancels(engine: Engine, runner: FakeRunner) -> N
     assert b'aix_requests_total{end="cancelled"} 1.0' in engine.read_metrics().text()
 
 
-async def test_cancelled_before_it_was_seen(engine: Engine, runner: FakeRunner) -> None:
+async def test_a_request_cancelled_before_the_engine_saw_it(engine: Engine, runner: FakeRunner) -> None:
     gate = Gate(runner)
     first = engine.submit(request(range(8), client="a"))
     await asyncio.to_thread(gate.reached.wait, 10)
@@ -100,7 +102,7 @@ async def test_a_full_queue_answers_at_once(engine: Engine, runner: FakeRunner) 
     await events_of(engine.submit(request([9], client="a")))
 
 
-async def test_stopping_ends_what_runs(engine: Engine, runner: FakeRunner) -> None:
+async def test_stopping_ends_running_requests(engine: Engine, runner: FakeRunner) -> None:
     gate = Gate(runner, step=3)
     stream = engine.submit(request(range(8), new=500))
     await anext(stream)
@@ -113,7 +115,7 @@ async def test_stopping_ends_what_runs(engine: Engine, runner: FakeRunner) -> No
         engine.submit(request([1]))
 
 
-async def test_a_broken_scheduler_fails_its_requests_and_serves_on(
+async def test_a_broken_scheduler_fails_its_requests_and_keeps_serving(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*anything: object) -> None:
@@ -127,7 +129,7 @@ async def test_a_broken_scheduler_fails_its_requests_and_serves_on(
     assert tokens_in(await events_of(engine.submit(one))) == expected(one.sequences[0], 11, None)
 
 
-async def test_what_is_ready_together_comes_together(engine: Engine, runner: FakeRunner) -> None:
+async def test_events_ready_together_arrive_together(engine: Engine, runner: FakeRunner) -> None:
     stream = engine.submit(request(range(8), new=30))
     while engine.active:
         pass  # the loop does not run, so nothing is read meanwhile

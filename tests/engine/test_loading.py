@@ -14,7 +14,7 @@ class _Panic(BaseException):
 
 
 @pytest.mark.parametrize("error", [_Panic("index out of bounds"), MemoryError(), RecursionError(), OSError()])
-def test_whatever_a_library_raises(error: BaseException) -> None:
+def test_anything_a_library_raises(error: BaseException) -> None:
     def load(options: EngineOptions, progress: Progress) -> LoadedModel:
         raise error
 

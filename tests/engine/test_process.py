@@ -160,7 +160,7 @@ async def _healing_spells_what_was_typed(running: EngineProcess) -> None:
         assert "\ufffd" in spelled or spelled.endswith(healed)
 
 
-async def test_two_engines_one_lock_and_a_killed_one_is_no_obstacle(folder: Path) -> None:
+async def test_two_engines_share_one_lock_and_a_killed_one_blocks_nobody(folder: Path) -> None:
     async with engine(folder) as first:
         await first.ready()
         async with engine(folder) as second:
@@ -177,7 +177,7 @@ async def test_two_engines_one_lock_and_a_killed_one_is_no_obstacle(folder: Path
             assert (await third.text(prompt="x = 1\n", max_tokens=2))[1]["completion_tokens"] > 0
 
 
-async def test_it_leaves_when_idle_but_not_while_somebody_holds_the_lease(folder: Path) -> None:
+async def test_it_exits_when_idle_but_not_while_somebody_holds_the_lease(folder: Path) -> None:
     async with engine(folder, "--idle-exit-s", "0.6") as running:
         await running.listening()
         async with running.session.get("/aix/events") as lease:
@@ -196,7 +196,7 @@ async def test_it_leaves_when_idle_but_not_while_somebody_holds_the_lease(folder
         assert not running.socket.exists()
 
 
-async def test_a_model_that_cannot_be_loaded_is_told_and_it_leaves(folder: Path) -> None:
+async def test_it_reports_a_model_that_cannot_be_loaded_and_exits(folder: Path) -> None:
     async with engine(folder, "--model", str(folder / "nothing"), "--offline") as running:
         await running.listening()
         async with running.session.get("/aix/events") as lease:
@@ -211,7 +211,7 @@ async def test_a_model_that_cannot_be_loaded_is_told_and_it_leaves(folder: Path)
         assert b"model" in await running.process.stderr.read()
 
 
-async def test_told_to_stop_while_loading_it_stops(folder: Path) -> None:
+async def test_it_stops_on_sigterm_while_loading(folder: Path) -> None:
     async with engine(folder) as running:
         await running.listening()
         async with running.session.get("/health") as response:
@@ -220,7 +220,7 @@ async def test_told_to_stop_while_loading_it_stops(folder: Path) -> None:
         assert await asyncio.wait_for(running.status(), 60) == 0
 
 
-async def test_told_to_stop_it_ends_its_streams(folder: Path) -> None:
+async def test_it_ends_its_streams_on_sigterm(folder: Path) -> None:
     async with engine(folder) as running:
         await running.ready()
         async with running.session.get("/aix/events") as lease:
@@ -233,7 +233,7 @@ async def test_told_to_stop_it_ends_its_streams(folder: Path) -> None:
         assert await asyncio.wait_for(running.status(), 60) == 0
 
 
-def test_what_torch_keeps_prepared_has_a_bound_unless_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torchs_primitive_cache_is_bounded_unless_the_user_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise prompts of many lengths take 600 MiB that are never given back (docs/security.md)."""
     seen = {}
 

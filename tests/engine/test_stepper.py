@@ -24,7 +24,7 @@ def test_a_request_gets_the_models_tokens_and_one_end() -> None:
     bench.check_clean()
 
 
-def test_the_next_keystroke_computes_only_what_is_new() -> None:
+def test_the_next_keystroke_computes_only_the_new_tokens() -> None:
     bench = Bench(FakeRunner(page_size=16))
     first, second = request(range(100), new=3), request([*range(100), 7], new=3)
     bench.add(first)
@@ -68,7 +68,7 @@ def test_a_full_pool_preempts_and_loses_nothing() -> None:
     bench.check_clean()
 
 
-def test_cancelled_midway_its_prompt_stays_cached() -> None:
+def test_the_prompt_of_a_cancelled_request_stays_cached() -> None:
     bench = Bench()
     one = request(range(20), new=50)
     bench.add(one)
@@ -85,7 +85,7 @@ def test_cancelled_midway_its_prompt_stays_cached() -> None:
     bench.check_clean()
 
 
-def test_a_request_that_died_during_the_step_is_told_nothing_of_it() -> None:
+def test_a_request_cancelled_during_a_step_gets_no_output_of_it() -> None:
     bench = Bench()
     one, other = request(range(8), new=9), request(range(3, 9), new=9)
     bench.add(one, other)
@@ -120,7 +120,7 @@ def test_a_step_that_nobody_wants_ends_between_layers() -> None:
     bench.check_clean()
 
 
-def test_background_work_yields_between_layers_to_who_comes() -> None:
+def test_background_work_yields_between_layers_to_new_requests() -> None:
     bench = Bench()
     warm, typed = request(range(8), priority=3), request(range(20, 30), priority=1)
     bench.add(warm)
@@ -141,7 +141,7 @@ def test_background_work_yields_between_layers_to_who_comes() -> None:
     assert bench.texts(warm) == [expected(warm.sequences[0], 11, None)]
 
 
-def test_its_deadline_ends_it_with_what_it_has() -> None:
+def test_a_deadline_ends_a_request_with_its_output_so_far() -> None:
     bench = Bench(FakeRunner(pages=6000))
     one = request(range(8), new=20_000, deadline=time.monotonic() + 0.05)
     queued = request(range(8), deadline=time.monotonic() - 1)
@@ -152,7 +152,7 @@ def test_its_deadline_ends_it_with_what_it_has() -> None:
     bench.check_clean()
 
 
-def test_out_of_memory_shrinks_the_step_and_tries_again() -> None:
+def test_running_out_of_memory_shrinks_the_step_and_retries() -> None:
     bench = Bench(FakeRunner(pages=100))
 
     def short(rows: Sequence[Row]) -> None:
@@ -168,7 +168,7 @@ def test_out_of_memory_shrinks_the_step_and_tries_again() -> None:
     bench.check_clean()
 
 
-def test_out_of_memory_again_fails_these_requests_only() -> None:
+def test_running_out_of_memory_again_fails_only_these_requests() -> None:
     bench = Bench()
 
     def short(rows: Sequence[Row]) -> None:
@@ -205,7 +205,7 @@ def test_a_failing_step_fails_its_requests_and_the_next_works() -> None:
     bench.check_clean()
 
 
-def test_what_can_never_fit_fails_instead_of_waiting_for_ever() -> None:
+def test_a_request_that_can_never_fit_fails_instead_of_waiting_forever() -> None:
     bench = Bench(FakeRunner(pages=3, page_size=4))
     huge = request(range(40))
     bench.add(huge)

@@ -48,7 +48,9 @@ sys.exit(process.run(EngineOptions(threads=1), listen, load))
 """The real engine with the embedded model, whose steps a file in its folder holds up."""
 
 
-async def test_a_slow_step_is_given_up_and_the_engine_serves_on(engine: Engine, runner: FakeRunner) -> None:
+async def test_a_slow_step_is_abandoned_and_the_engine_keeps_serving(
+    engine: Engine, runner: FakeRunner
+) -> None:
     left: list[str] = []
     dog = Watchdog(engine, 0.05, left.append)
     gate = Gate(runner)
@@ -63,7 +65,9 @@ async def test_a_slow_step_is_given_up_and_the_engine_serves_on(engine: Engine, 
     assert not left and engine.step_in_flight() == (0.0, 0.0)
 
 
-async def test_a_step_that_cannot_be_ended_fails_everybody_and_ends_the_process(runner: FakeRunner) -> None:
+async def test_a_step_that_cannot_be_aborted_fails_all_requests_and_ends_the_process(
+    runner: FakeRunner,
+) -> None:
     engine = Engine(runner)
     engine.start()
     left: list[str] = []
@@ -124,7 +128,7 @@ async def complete(session: aiohttp.ClientSession) -> list[dict[str, Any]]:
         return [json.loads(line[6:]) async for line in answer.content if line.startswith(b"data: {")]
 
 
-async def test_a_process_outlives_a_slow_step_and_one_that_hangs_ends_and_makes_way(folder: Path) -> None:
+async def test_the_process_survives_a_slow_step_but_exits_if_a_step_hangs(folder: Path) -> None:
     async with hanging_engine(folder) as (process, session), session.get("/aix/events") as lease:
         (folder / "slow").touch()
         assert (await complete(session))[-1]["error"]["code"] == "failed"

@@ -75,7 +75,7 @@ def test_indentation(line: str, columns: int) -> None:
     assert indentation(line) == columns
 
 
-def test_a_line_of_openers_that_never_ends_takes_no_squares_of_its_length() -> None:
+def test_an_endless_line_of_openers_takes_linear_time() -> None:
     ruby = language_of("ruby")
     assert not opens_block("do " * 200_000 + "#", ruby)
     assert opens_block("x" * 200_000 + ".each do |item|", ruby)

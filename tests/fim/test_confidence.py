@@ -39,6 +39,6 @@ def test_doubt(pieces: list[tuple[str, float]], shown: str, verdict: Verdict) ->
     assert (said, ended) == (shown, verdict)
 
 
-def test_nothing_is_too_unlikely_where_nothing_is_wanted() -> None:
+def test_nothing_is_too_unlikely_without_thresholds() -> None:
     assert not ConfidenceThresholds()
     assert ConfidenceGate(ConfidenceThresholds()).feed("a\nb", -1000.0) == ("a\nb", "")

@@ -203,7 +203,7 @@ def test_first_token_is_a_segment_but_not_rendered() -> None:
     assert not template.render(PROMPT).startswith("<s>")
 
 
-def test_interim_model_is_told_no_path_and_no_context() -> None:
+def test_the_interim_model_gets_no_path_and_no_context() -> None:
     template = family("aix-interim")
     assert not template.takes_context
     assert {segment.part for segment in template.segments(PROMPT)} == {"marker", "suffix", "prefix"}
@@ -238,7 +238,7 @@ def test_header_needs_a_path_and_a_known_comment() -> None:
     )
 
 
-def test_small_models_of_a_family_may_be_told_of_no_other_file() -> None:
+def test_small_models_of_a_family_may_get_no_other_files() -> None:
     qwen = next(template for template in FAMILIES if template.name == "qwen")
     assert not qwen.context_helps(494_000_000)
     assert qwen.context_helps(1_540_000_000) and qwen.context_helps(0)

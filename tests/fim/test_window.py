@@ -69,7 +69,7 @@ texts = st.text(st.sampled_from("ab(){}[]\n\n\r \"'é😀\u2028"), max_size=300)
 
 @settings(max_examples=150)
 @given(st.data())
-def test_windows_say_what_stands_in_the_document(data: st.DataObject) -> None:
+def test_windows_contain_the_documents_text(data: st.DataObject) -> None:
     limits = WindowLimits(
         prefix_lines=8, suffix_lines=4, prefix_chars=60, suffix_chars=40, middle_lines=3, middle_chars=30
     )
@@ -127,14 +127,14 @@ def test_the_suffix_has_no_closers_at_its_head(source: str, cursor: tuple[int, i
     assert next_window(None, Text.of(source), cursor, WindowLimits()).suffix == suffix
 
 
-def test_an_edited_suffix_is_taken_anew() -> None:
+def test_an_edited_suffix_is_replaced() -> None:
     text = Text.of("a\nb\nc\n")
     first = next_window(None, text, (0, 1), WindowLimits())
     edited = text.replace(Position(2, 0), Position(2, 1), "changed")
     assert next_window(first, edited, (0, 1), WindowLimits()).suffix == "\nb\nchanged\n"
 
 
-def test_a_suffix_that_grew_is_taken_anew() -> None:
+def test_a_suffix_that_grew_is_replaced() -> None:
     text = Text.of("a\nb")
     first = next_window(None, text, (0, 1), WindowLimits())
     assert (
@@ -143,7 +143,7 @@ def test_a_suffix_that_grew_is_taken_anew() -> None:
     )
 
 
-def test_a_suffix_that_was_left_is_taken_anew() -> None:
+def test_a_suffix_changes_when_the_cursor_moves() -> None:
     text = Text.of("a\nb\nc\n")
     first = next_window(None, text, (0, 1), WindowLimits())
     assert next_window(first, text, (1, 1), WindowLimits()).suffix == "\nc\n"

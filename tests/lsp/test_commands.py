@@ -63,7 +63,7 @@ async def test_all_commands_are_declared(peer: DirectPeer) -> None:
         ("aix.previousCandidate", [{"textDocument": {"uri": "file:///w/a.py"}, "position": {"line": "0"}}]),
     ],
 )
-async def test_what_cannot_be_run(peer: DirectPeer, command: str, arguments: list[Any]) -> None:
+async def test_commands_that_cannot_be_run(peer: DirectPeer, command: str, arguments: list[Any]) -> None:
     await started(peer)
     params = {"command": command, "arguments": arguments}
     assert await peer.error("workspace/executeCommand", params) == jsonrpc.INVALID_PARAMS
@@ -102,7 +102,7 @@ async def test_notifications_with_ids(peer: DirectPeer) -> None:
 @pytest.mark.parametrize(
     "params", [None, [], {}, {"id": 5}, {"item": 5}, {"item": {"data": 1, "command": {}}}, {"ids": 7}]
 )
-async def test_feedback_that_says_nothing(peer: DirectPeer, params: Any) -> None:
+async def test_feedback_without_a_meaning(peer: DirectPeer, params: Any) -> None:
     await started(peer)
     for method in ("aix/didShow", "aix/didAccept", "aix/didPartiallyAccept", "aix/didReject"):
         peer.notify(method, params)

@@ -65,7 +65,7 @@ async def test_a_client_that_knows_everything(peer: DirectPeer, backend: Scripte
     assert resolved == item | {"documentation": {"kind": "markdown", "value": "```python\nth.join(a)\n```"}}
 
 
-async def test_resolving_what_is_not_known_changes_nothing(peer: DirectPeer) -> None:
+async def test_resolving_an_unknown_item_changes_nothing(peer: DirectPeer) -> None:
     await peer.initialize(FULL)
     unusual = {"label": "x", "insertTextMode": 1, "kind": 99, "newField": [1]}
     for item in (unusual, {"label": "x"}, {"label": "x", "data": 3}, {"label": "x", "data": {"id": "no"}}):
@@ -166,7 +166,9 @@ async def test_partial_results_of_one_line_come_once(peer: DirectPeer, backend: 
     assert [item["textEditText"] for item in only["items"]] == ["path.join"]
 
 
-async def test_by_hand_after_a_pause_brings_several(peer: DirectPeer, backend: ScriptedBackend) -> None:
+async def test_an_explicit_request_after_a_pause_returns_several(
+    peer: DirectPeer, backend: ScriptedBackend
+) -> None:
     await peer.initialize(initializationOptions={"candidates": 2})
     await peer.wait(lambda: peer.session.started.is_set())
     text, params = at("x = |\n", context={"triggerKind": 1})
@@ -175,7 +177,7 @@ async def test_by_hand_after_a_pause_brings_several(peer: DirectPeer, backend: S
     assert sum(generation.request.n for generation in backend.generations) == 2
 
 
-async def test_while_typing_there_is_one(peer: DirectPeer, backend: ScriptedBackend) -> None:
+async def test_an_automatic_request_returns_one(peer: DirectPeer, backend: ScriptedBackend) -> None:
     await peer.initialize(initializationOptions={"candidates": 2})
     await peer.wait(lambda: peer.session.started.is_set())
     text, params = at("x = |\n", context={"triggerKind": 1})
@@ -185,7 +187,7 @@ async def test_while_typing_there_is_one(peer: DirectPeer, backend: ScriptedBack
     assert [generation.request.n for generation in backend.generations] == [1]
 
 
-async def test_the_popup_does_not_wait_for_a_model_that_loads(
+async def test_the_popup_does_not_wait_for_a_loading_model(
     peer: DirectPeer, backend: ScriptedBackend
 ) -> None:
     """Its deadline is a minute here; ghost text waits for the model."""

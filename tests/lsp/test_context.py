@@ -91,7 +91,7 @@ async def until(peer: DirectPeer, model: CompletionsServer, root: Path, sight: C
     return prompt
 
 
-async def test_other_files_come_and_private_ones_never(
+async def test_other_files_are_sent_and_private_ones_never(
     connect: Connect, model: CompletionsServer, root: Path
 ) -> None:
     peer = await begun(connect, model, root, exclude=["mine/"])
@@ -134,7 +134,7 @@ async def test_each_source_has_its_switch(
     assert not any(name in prompt for name in missing)
 
 
-async def test_a_model_that_takes_no_context_is_told_of_no_other_file(
+async def test_a_model_that_takes_no_context_gets_no_other_files(
     connect: Connect, model: CompletionsServer, root: Path
 ) -> None:
     model.models["data"][0]["id"] = "starcoder"
@@ -143,7 +143,7 @@ async def test_a_model_that_takes_no_context_is_told_of_no_other_file(
 
 
 @pytest.mark.parametrize("how", ["watched", "saved"])
-async def test_a_file_that_was_written_is_found(
+async def test_a_newly_written_file_is_found(
     connect: Connect, model: CompletionsServer, root: Path, how: str
 ) -> None:
     peer = await begun(connect, model, root)
@@ -167,7 +167,7 @@ async def test_a_file_that_was_written_is_found(
     assert "def open_account(self" not in prompt
 
 
-async def test_where_one_edited_before(connect: Connect, model: CompletionsServer, root: Path) -> None:
+async def test_places_edited_before(connect: Connect, model: CompletionsServer, root: Path) -> None:
     peer = await begun(connect, model, root, contextSimilar=False)
     other = (root / "other.py").as_uri()
     peer.open(other, "def edited_lately(ledger):\n    pass\n")
@@ -181,7 +181,7 @@ async def test_where_one_edited_before(connect: Connect, model: CompletionsServe
 @pytest.mark.parametrize(
     ("allowed", "text"), [(True, "copied = 1\nlines = 2\n"), (True, "password"), (False, "copied = 1\nx = 2")]
 )
-async def test_the_clipboard_only_if_asked(
+async def test_the_clipboard_only_if_enabled(
     connect: Connect, model: CompletionsServer, root: Path, allowed: bool, text: str
 ) -> None:
     peer = await begun(connect, model, root, contextSimilar=False, contextClipboard=allowed)
@@ -217,7 +217,7 @@ async def test_typing_only_adds_to_the_prompt(connect: Connect, model: Completio
     assert sum(shared) / len(shared) > 0.97
 
 
-async def test_the_bar_while_files_are_indexed(
+async def test_the_progress_bar_during_indexing(
     peer: DirectPeer, backend: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aix_lsp.lsp.status.PROGRESS_AFTER_S", 0.0)
@@ -232,7 +232,7 @@ async def test_the_bar_while_files_are_indexed(
     assert (begin["message"], begin["percentage"]) == ("indexing project", 25)
 
 
-async def test_cancelling_the_bar_ends_the_search(
+async def test_cancelling_the_progress_bar_stops_the_indexing(
     connect: Connect, model: CompletionsServer, root: Path
 ) -> None:
     peer = await begun(connect, model, root)

@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 DOCUMENT = (HERE.parents[1] / "docs" / "lsp.md").read_text(encoding="utf-8")
 
 
-def test_every_test_that_is_named_is_there() -> None:
+def test_every_named_test_exists() -> None:
     sources = {file.name: file.read_text(encoding="utf-8") for file in HERE.glob("test_*.py")}
     named = re.findall(r"`(?:(test_\w+\.py))?(?:::)?(test_\w+)?`", DOCUMENT)
     assert len(named) > 60

@@ -92,7 +92,7 @@ def test_several_changes_in_one_message_build_on_each_other() -> None:
     assert str(change.before.text) == "abc"
 
 
-def test_a_backward_range_is_turned_round() -> None:
+def test_a_backward_range_is_reversed() -> None:
     documents = store()
     documents.open(URI, "python", 1, "abc")
     change = documents.change(URI, 2, [WireChange("", ((0, 2), (0, 1)))])
@@ -105,7 +105,7 @@ def test_half_an_emoji_is_not_kept() -> None:
     assert str(snapshot.text) == "a\ufffd"
 
 
-def test_a_document_that_is_not_open_is_no_error() -> None:
+def test_a_document_that_is_not_open_is_not_an_error() -> None:
     documents = store()
     assert documents.change(URI, 1, [WireChange("x")]) is None
     assert documents.close(URI) is None
@@ -113,7 +113,7 @@ def test_a_document_that_is_not_open_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("version", [None, 0, 1, 5])
-def test_any_version_is_followed(version: int | None) -> None:
+def test_any_version_is_accepted(version: int | None) -> None:
     documents = store()
     documents.open(URI, "python", 1, "a")
     change = documents.change(URI, version, [WireChange("b", ((0, 1), (0, 1)))])

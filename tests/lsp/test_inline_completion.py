@@ -119,7 +119,7 @@ async def test_streaming_is_cumulative_and_ends_with_done(peer: DirectPeer, back
     assert all(value["range"] == result["items"][0]["range"] for value in values)
 
 
-async def test_the_answer_says_what_it_cost(peer: DirectPeer) -> None:
+async def test_the_answer_reports_its_cost(peer: DirectPeer) -> None:
     await peer.initialize()
     text, params = at("x = |\n")
     peer.open(URI, text)
@@ -136,7 +136,7 @@ async def test_the_answer_says_what_it_cost(peer: DirectPeer) -> None:
     assert item["data"]["source"] == "reuse"
 
 
-async def test_nothing_to_say_is_an_empty_list(peer: DirectPeer, backend: ScriptedBackend) -> None:
+async def test_no_suggestion_is_an_empty_list(peer: DirectPeer, backend: ScriptedBackend) -> None:
     backend.say = lambda request: []
     await peer.initialize()
     text, params = at("x = |\n", partialResultToken="t")
@@ -189,7 +189,7 @@ HUGE: list[tuple[str, int, int]] = [
     [(*place, language) for place in SMALL for language in ("python", "", "no-such-language")]
     + [(*place, "python") for place in HUGE],
 )
-async def test_strange_documents_and_places(
+async def test_strange_documents_and_positions(
     peer: DirectPeer, text: str, line: int, character: int, language: str
 ) -> None:
     await peer.initialize()

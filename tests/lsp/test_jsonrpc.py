@@ -52,7 +52,7 @@ def test_messages(value: Any, message: jsonrpc.Message) -> None:
         ([], jsonrpc.INVALID_REQUEST, None),
     ],
 )
-def test_what_is_no_message(value: Any, code: int, id: jsonrpc.Id | None) -> None:
+def test_invalid_messages(value: Any, code: int, id: jsonrpc.Id | None) -> None:
     [message] = jsonrpc.read(json.dumps(value).encode())
     assert isinstance(message, Invalid)
     assert (message.code, message.id) == (code, id)

@@ -64,7 +64,7 @@ assert [each() for each in gone] == [None] * 3
 """
 
 
-def test_what_belongs_to_former_clients_is_collected() -> None:
+def test_objects_of_former_clients_are_collected() -> None:
     """Modules are kept from collection when the first client comes; sessions never are."""
     ended = subprocess.run([sys.executable, "-P", "-c", _FREEZING], timeout=120, check=False)
     assert ended.returncode == 0

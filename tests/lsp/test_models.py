@@ -45,7 +45,7 @@ async def refused(peer: DirectPeer, *arguments: object) -> tuple[int, str]:
     return answer["error"]["code"], answer["error"]["message"]
 
 
-async def test_what_can_be_chosen(peer: DirectPeer, hub: Hub) -> None:
+async def test_the_models_that_can_be_chosen(peer: DirectPeer, hub: Hub) -> None:
     await started(peer)
     told = await run(peer, "aix.models")
     assert told["current"] == "embedded"
@@ -66,7 +66,7 @@ async def test_a_download_with_progress(peer: DirectPeer, hub: Hub, tmp_path: Pa
     assert "get" not in choice and "downloaded" in choice["about"]
 
 
-async def test_nothing_is_downloaded_unasked(peer: DirectPeer, hub: Hub) -> None:
+async def test_nothing_is_downloaded_without_consent(peer: DirectPeer, hub: Hub) -> None:
     await started(peer)
     code, said = await refused(peer, {"name": NAME})
     assert code == jsonrpc.INVALID_REQUEST and "Apache License 2.0" in said and "ask the user" in said
@@ -91,7 +91,7 @@ def measured(home: Path) -> None:
     state.write_text(json.dumps({"since": yesterday.isoformat(), "shown": False}))
 
 
-async def test_a_better_model_is_hinted_at_once(
+async def test_a_better_model_is_suggested_once(
     peer: DirectPeer, backend: ScriptedBackend, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aix_lsp.models.listing.available_bytes", lambda: 8 << 30)
@@ -116,7 +116,7 @@ def test_when_a_hint_is_due(home: Path, hub: Hub, monkeypatch: pytest.MonkeyPatc
     assert hint.due(today + timedelta(days=3)) == ""
 
 
-def test_where_nothing_can_be_remembered_nothing_is_said(home: Path, hub: Hub) -> None:
+def test_no_hint_if_it_cannot_be_remembered(home: Path, hub: Hub) -> None:
     home.write_text("a file in the place of the folder")
     assert hint.due() == ""
 

@@ -169,7 +169,7 @@ class FollowingService:
 
 @settings(max_examples=150)
 @given(st.lists(st.tuples(languages, sources), max_size=4), st.lists(steps, max_size=8))
-def test_views_are_always_what_the_cells_say(start: list[tuple[str, str]], actions: list[Any]) -> None:
+def test_views_always_match_the_cells(start: list[tuple[str, str]], actions: list[Any]) -> None:
     """After anything, each cell is found in its view where the view says, and the service has followed."""
     service = FollowingService()
     store = DocumentStore(Workspace())

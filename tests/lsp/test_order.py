@@ -112,7 +112,7 @@ async def test_cancelling_in_the_same_packet(peer: DirectPeer, backend: Scripted
     assert first_text(await peer.ask("aix/inlineCompletion", at(0, 8))) == "alpha_done"
 
 
-async def test_cancelling_what_is_answered_is_no_error(peer: DirectPeer) -> None:
+async def test_cancelling_an_answered_request_is_not_an_error(peer: DirectPeer) -> None:
     await peer.initialize()
     peer.open(URI, "alpha = ")
     id = peer.request("aix/inlineCompletion", at(0, 8))
@@ -150,7 +150,7 @@ async def test_divergence_cancels_at_once(peer: DirectPeer, backend: ScriptedBac
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_a_model_that_goes_another_way_than_the_typist(
+async def test_a_model_that_diverges_from_the_typing(
     peer: DirectPeer, backend: ScriptedBackend, method: str
 ) -> None:
     """Nothing was written when another letter was typed; then all comes in one piece."""
@@ -162,9 +162,7 @@ async def test_a_model_that_goes_another_way_than_the_typist(
     assert (await peer.answer(id))["error"]["code"] == jsonrpc.CONTENT_MODIFIED
 
 
-async def test_closing_the_document_ends_what_is_asked_for_it(
-    peer: DirectPeer, backend: ScriptedBackend
-) -> None:
+async def test_closing_the_document_ends_its_requests(peer: DirectPeer, backend: ScriptedBackend) -> None:
     backend.hold = True
     await peer.initialize()
     peer.open(URI, "alpha = ")
@@ -210,7 +208,9 @@ async def test_requests_at_the_start_are_answered_by_their_deadline(
     assert not peer.session.started.is_set() and not backend.generations
 
 
-async def test_nothing_is_left_when_the_client_goes(peer: DirectPeer, backend: ScriptedBackend) -> None:
+async def test_nothing_is_left_when_the_client_disconnects(
+    peer: DirectPeer, backend: ScriptedBackend
+) -> None:
     backend.hold = True
     await peer.initialize()
     peer.open(URI, "alpha = ")

@@ -39,7 +39,7 @@ async def test_the_end_of_a_process() -> None:
 
 
 @pytest.mark.usefixtures("system")
-async def test_watching_can_be_given_up() -> None:
+async def test_watching_can_be_cancelled() -> None:
     process = await asyncio.create_subprocess_exec("sleep", "1000")
     end = asyncio.ensure_future(parent.end_of(process.pid))
     await asyncio.sleep(0)

@@ -74,7 +74,7 @@ def test_long_lines_are_counted_right(encoding: Encoding) -> None:
         ([None, 8, {}], "utf-16"),
     ],
 )
-def test_the_clients_first_that_we_know(offered: list[object], chosen: str) -> None:
+def test_the_clients_first_known_encoding_is_chosen(offered: list[object], chosen: str) -> None:
     assert negotiate(offered) == chosen
 
 

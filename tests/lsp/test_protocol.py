@@ -177,7 +177,7 @@ async def test_the_largest_numbers_are_positions(peer: DirectPeer) -> None:
         (b'[{"jsonrpc": "2.0", "id": 3, "method": "shutdown"}]', jsonrpc.INVALID_REQUEST, 3),
     ],
 )
-async def test_what_is_no_request(peer: DirectPeer, body: bytes, code: int, id: Any) -> None:
+async def test_invalid_requests(peer: DirectPeer, body: bytes, code: int, id: Any) -> None:
     await peer.initialize()
     peer.send_body(body)
     [message] = await peer.wait(lambda: [m for m in peer.messages if "error" in m])

@@ -58,7 +58,7 @@ def test_only_these_private_names_are_touched() -> None:
 
 
 @pytest.mark.parametrize(("name", "digest"), TOUCHED.items())
-def test_pygls_has_them_as_we_know_them(name: str, digest: str) -> None:
+def test_private_names_of_pygls_are_unchanged(name: str, digest: str) -> None:
     source = inspect.getsource(getattr(LanguageServerProtocol, name))
     assert hashlib.sha256(source.encode()).hexdigest()[:16] == digest
 

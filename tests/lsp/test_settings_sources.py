@@ -48,7 +48,7 @@ async def test_initialization_options(peer: DirectPeer, options: Any) -> None:
 
 
 @pytest.mark.parametrize("options", [None, 5, "x", [], {"token": "t"}])
-async def test_options_that_are_none(peer: DirectPeer, options: Any) -> None:
+async def test_invalid_options(peer: DirectPeer, options: Any) -> None:
     await started(peer, initializationOptions=options)
     assert settings(peer) == PATIENT
     assert not warnings(peer)
@@ -122,12 +122,12 @@ async def test_the_root_of_an_older_client(peer: DirectPeer, tmp_path: Path, roo
     assert settings(peer, tmp_path.as_uri()).max_tokens == 2
 
 
-async def test_a_relative_root_is_none(peer: DirectPeer) -> None:
+async def test_a_relative_root_is_ignored(peer: DirectPeer) -> None:
     await started(peer, rootPath="project")
     assert peer.session.workspace.folders == ()
 
 
-async def test_a_mistake_is_told_once_and_the_default_used(peer: DirectPeer) -> None:
+async def test_a_mistake_is_reported_once_and_the_default_used(peer: DirectPeer) -> None:
     peer.calls["workspace/configuration"] = lambda params: [{"maxTokns": 3, "waitMs": "soon"}]
     await started(peer, ASKS)
     assert settings(peer) == PATIENT
@@ -185,7 +185,7 @@ async def test_a_projects_file_is_read_again(peer: DirectPeer, tmp_path: Path, h
     assert settings(peer, tmp_path.as_uri()).max_tokens == 6
 
 
-async def test_a_language_has_its_own(peer: DirectPeer, backend: ScriptedBackend) -> None:
+async def test_a_language_has_its_own_settings(peer: DirectPeer, backend: ScriptedBackend) -> None:
     await started(peer, initializationOptions={"languages": {"python": {"enabled": False}}})
     text, params = at("x = |")
     peer.open(params["textDocument"]["uri"], text, "python")

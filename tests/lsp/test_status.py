@@ -60,7 +60,7 @@ async def test_an_error_with_its_reason(peer: DirectPeer, backend: ScriptedBacke
     ("trouble", "shown"),
     [("away", "error"), ("refused", "error"), ("failing", "error"), ("throttled", "waiting")],
 )
-async def test_a_trouble_is_shown_told_once_and_cleared(
+async def test_a_failure_is_shown_reported_once_and_cleared(
     peer: DirectPeer, backend: ScriptedBackend, trouble: Any, shown: str
 ) -> None:
     await started(peer)
@@ -73,7 +73,7 @@ async def test_a_trouble_is_shown_told_once_and_cleared(
     assert len(told) == (1 if shown == "error" else 0)
 
 
-async def test_waiting_is_told_once_where_no_status_is_shown(
+async def test_waiting_is_reported_once_if_no_status_is_shown(
     peer: DirectPeer, backend: ScriptedBackend
 ) -> None:
     await started(peer, {"experimental": {"aix": {"status": False}}})
@@ -84,7 +84,7 @@ async def test_waiting_is_told_once_where_no_status_is_shown(
     assert [note["type"] for note in peer.notifications("window/showMessage")] == [2]
 
 
-async def test_a_backend_that_cannot_even_be_made(
+async def test_a_backend_that_cannot_be_created(
     peer: DirectPeer, backend: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(settings: object) -> None:
@@ -128,7 +128,7 @@ async def test_inactive_documents_say_why(peer: DirectPeer, backend: ScriptedBac
     ("client", "wanted", "told"),
     [("x", None, True), ("emacs", None, False), ("emacs", True, True), ("x", False, False)],
 )
-async def test_only_clients_that_want_it_are_told(
+async def test_only_clients_that_want_it_get_the_status(
     peer: DirectPeer, client: str, wanted: bool | None, told: bool
 ) -> None:
     experimental = {} if wanted is None else {"experimental": {"aix": {"status": wanted}}}
@@ -157,7 +157,9 @@ async def test_the_progress_bar(peer: DirectPeer, backend: ScriptedBackend) -> N
     ]
 
 
-async def test_no_bar_where_the_client_has_none(peer: DirectPeer, backend: ScriptedBackend) -> None:
+async def test_no_progress_bar_if_the_client_supports_none(
+    peer: DirectPeer, backend: ScriptedBackend
+) -> None:
     backend.status = LOADING
     await started(peer)
     backend.become(READY)
@@ -165,7 +167,7 @@ async def test_no_bar_where_the_client_has_none(peer: DirectPeer, backend: Scrip
     assert not peer.notifications("$/progress")
 
 
-async def test_no_bar_where_the_client_refuses_it(peer: DirectPeer, backend: ScriptedBackend) -> None:
+async def test_no_progress_bar_if_the_client_refuses_it(peer: DirectPeer, backend: ScriptedBackend) -> None:
     backend.status = LOADING
     peer.silent = True
     await started(peer, BAR)

@@ -84,7 +84,7 @@ async def test_the_parent_of_the_command_line_is_watched() -> None:
         assert await program.status() == 1
 
 
-async def test_a_parent_in_another_container_is_not_missed() -> None:
+async def test_a_parent_in_another_container_is_ignored() -> None:
     async with running() as program:
         await program.peer.initialize(processId=2**22 + 12345)
         assert await program.peer.error("still/there") == jsonrpc.METHOD_NOT_FOUND
@@ -94,7 +94,7 @@ async def test_a_parent_in_another_container_is_not_missed() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
-async def test_sigterm_ends_it_in_order() -> None:
+async def test_sigterm_shuts_it_down_cleanly() -> None:
     async with running() as program:
         await program.peer.initialize()
         program.process.terminate()
@@ -128,7 +128,7 @@ def test_input_and_output_that_are_files(tmp_path: Path) -> None:
     assert b'"id":1,"result"' in answers and b'"id":2,"result":null' in answers
 
 
-async def test_one_packet_with_a_request_and_what_was_typed_after_it() -> None:
+async def test_one_packet_with_a_request_and_later_typing() -> None:
     async with running() as program:
         peer = program.peer
         await peer.initialize()
@@ -190,7 +190,7 @@ async def test_sockets_from_the_command_line(transport: str, given: list[str], t
 
 
 @pytest.mark.parametrize("transport", ["tcp", "ws"])
-def test_an_open_address_wants_a_token(transport: str) -> None:
+def test_a_public_address_requires_a_token(transport: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "AIX_LSP_TOKEN"}
     done = subprocess.run(
         [sys.executable, "-m", "aix_lsp", f"--{transport}", "--host", "0.0.0.0"],
@@ -204,7 +204,7 @@ def test_an_open_address_wants_a_token(transport: str) -> None:
     assert b"--token-file" in done.stderr
 
 
-async def test_the_program_asks_for_a_token_on_loopback_too() -> None:
+async def test_the_program_requires_a_token_on_loopback_too() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "aix_lsp", "--tcp"),
         stdout=subprocess.PIPE,
@@ -227,7 +227,7 @@ async def test_the_program_asks_for_a_token_on_loopback_too() -> None:
         assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
 
 
-def test_a_port_that_is_taken() -> None:
+def test_a_port_in_use() -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -258,5 +258,5 @@ def test_a_port_that_is_taken() -> None:
         ("", False),
     ],
 )
-def test_which_addresses_are_only_ours(host: str, loopback: bool) -> None:
+def test_which_addresses_are_loopback(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback

@@ -110,7 +110,7 @@ async def _type_and_leave(peer: StreamPeer, number: int, draw: random.Random) ->
     return answered
 
 
-async def test_a_client_that_breaks_off_in_mid_message() -> None:
+async def test_a_client_that_disconnects_in_mid_message() -> None:
     async with serving_tcp(dependencies(ScriptedBackend(echo))) as server:
         peer = await server.join()
         await peer.initialize()
@@ -146,7 +146,7 @@ async def test_the_token(options: Any, welcome: bool) -> None:
         await peer.disconnect()
 
 
-async def test_who_does_not_introduce_himself_is_sent_away() -> None:
+async def test_a_client_that_does_not_initialize_is_disconnected() -> None:
     async with serving_tcp(
         dependencies(ScriptedBackend(echo)), ConnectionRegistry(introduction_s=0.01)
     ) as server:
@@ -206,7 +206,7 @@ MESSAGE = HIDDEN % (len(HIDDEN) - len(b"Content-Length: %d\r\n\r\n"))
     ],
 )
 @pytest.mark.parametrize("piece", [0, 7])
-async def test_who_does_not_speak_lsp_is_sent_away(sent: bytes, piece: int) -> None:
+async def test_a_client_that_does_not_speak_lsp_is_disconnected(sent: bytes, piece: int) -> None:
     """A page can have a browser send almost anything to a port; a message inside must not be read."""
     async with serving_tcp(dependencies(ScriptedBackend(echo))) as server:
         peer = await server.join()
@@ -218,7 +218,7 @@ async def test_who_does_not_speak_lsp_is_sent_away(sent: bytes, piece: int) -> N
         await peer.disconnect()
 
 
-async def test_silent_connections_shut_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silent_connections_lock_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest silent one goes; who has introduced himself stays."""
     monkeypatch.setattr("aix_lsp.lsp.connections.MAX_SILENT", 5)
     async with serving_tcp(dependencies(ScriptedBackend(echo))) as server:

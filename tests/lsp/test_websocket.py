@@ -31,7 +31,7 @@ async def test_a_session() -> None:
         await until(lambda: not len(server.registry))
 
 
-async def test_two_clients_and_one_that_breaks_off() -> None:
+async def test_two_clients_and_one_that_disconnects() -> None:
     async with serving_websocket() as server:
         async with server.join() as one, server.join() as two:
             for name, peer in (("one", one), ("two", two)):
@@ -44,7 +44,7 @@ async def test_two_clients_and_one_that_breaks_off() -> None:
         await until(lambda: not len(server.registry))
 
 
-async def test_a_large_document_comes_in_one_frame() -> None:
+async def test_a_large_document_in_one_frame() -> None:
     async with serving_websocket() as server, server.join() as peer:
         await peer.initialize()
         text = "x = 1\n" * 1_000_000
@@ -63,7 +63,7 @@ async def test_a_frame_over_the_limit_ends_the_connection() -> None:
         assert peer.socket.close_code == 1009
 
 
-async def test_frames_that_are_no_messages() -> None:
+async def test_frames_that_are_not_messages() -> None:
     async with serving_websocket() as server, server.join() as peer:
         await peer.initialize()
         for frame in ("", "{", "[]", "null", b"\xff\xfe", b"Content-Length: 2\r\n\r\n{}"):
@@ -176,7 +176,7 @@ async def test_the_first_message_must_be_small() -> None:
         assert peer.socket.close_code == 1009
 
 
-async def test_silent_connections_shut_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silent_connections_lock_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither those that never ask for a WebSocket, nor those that have one and say nothing."""
     monkeypatch.setattr("aix_lsp.lsp.connections.MAX_SILENT", 5)
     async with serving_websocket() as server:

@@ -24,7 +24,7 @@ def logged(peer: DirectPeer) -> list[tuple[int, str]]:
     return [(note["type"], note["message"]) for note in peer.notifications("window/logMessage")]
 
 
-async def test_warnings_and_errors_of_ours(peer: DirectPeer, log: ClientLog) -> None:
+async def test_our_warnings_and_errors(peer: DirectPeer, log: ClientLog) -> None:
     await peer.initialize()
     logging.getLogger("aix_lsp.some.module").info("not this")
     logging.getLogger("other").error("nor this")

@@ -43,7 +43,7 @@ def test_names_are_found_whatever_their_case() -> None:
     assert find("qwen") is None
 
 
-def test_times_follow_from_what_kernels_took() -> None:
+def test_times_follow_from_measured_kernel_times() -> None:
     entry = find("qwen2.5-coder-1.5b")
     assert entry is not None
     speed = Speed(1_540_000, {1: 0.001, 4: 0.002, 128: 0.016})
@@ -62,7 +62,7 @@ def test_a_mixture_of_experts_is_as_fast_as_its_active_weights() -> None:
     assert fit.fit(entry, None, speed).key_ms == pytest.approx(1000 * (4 + 1))
 
 
-def test_what_was_measured_of_the_largest_model_is_kept(home: Path) -> None:
+def test_measurements_of_the_largest_model_are_kept(home: Path) -> None:
     assert fit.remembered() is None
     fit.remember(Speed(1000, {1: 1.0}))
     fit.remember(Speed(2000, {1: 3.0, 128: 4.0}))

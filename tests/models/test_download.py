@@ -39,7 +39,7 @@ def test_an_answer_of_any_shape_is_an_error_for_the_user(told: Any, monkeypatch:
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_without_end_fills_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_file_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = 0
 
     def endless(*_: Any) -> Iterator[bytes]:
@@ -60,7 +60,7 @@ def test_a_file_without_end_fills_no_disk(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("said", "seconds"), [("7", 7.0), ("\u00b2", 1.0), ("9" * 400, 1.0), ("soon", 1.0), ("", 1.0)]
 )
-def test_a_wait_that_is_no_number(said: str, seconds: float) -> None:
+def test_an_invalid_retry_after(said: str, seconds: float) -> None:
     error = Exception()
     error.response = SimpleNamespace(headers={"Retry-After": said})  # type: ignore[attr-defined]
     assert retry_after(error) == seconds

@@ -73,7 +73,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
-def test_weights_alone_are_fetched_and_where_the_hub_keeps_them(get: Get, hub: Hub, tmp_path: Path) -> None:
+def test_only_weights_are_fetched_into_the_hubs_own_cache(get: Get, hub: Hub, tmp_path: Path) -> None:
     done = get(NAME, "--yes")
     assert done.returncode == 0, done.stderr
     assert (place(tmp_path) / FILE).read_bytes() == WEIGHTS
@@ -85,7 +85,7 @@ def test_weights_alone_are_fetched_and_where_the_hub_keeps_them(get: Get, hub: H
     assert len(hub.asked) == asked, "what is here is not asked for again"
 
 
-def test_nothing_is_fetched_without_agreeing(get: Get, hub: Hub) -> None:
+def test_nothing_is_fetched_without_consent(get: Get, hub: Hub) -> None:
     assert "pass --yes if you agree" in one_line(get(NAME))
     assert hub.asked == []
 
@@ -96,7 +96,7 @@ def test_progress_as_json(get: Get, tmp_path: Path) -> None:
     assert told[-1] == {"model": NAME, "place": str(place(tmp_path) / FILE)}
 
 
-def test_a_broken_download_goes_on(get: Get, hub: Hub, tmp_path: Path) -> None:
+def test_a_broken_download_is_resumed(get: Get, hub: Hub, tmp_path: Path) -> None:
     hub.breaks = [300_000, 200_000]
     assert get(NAME, "--yes").returncode == 0
     assert (place(tmp_path) / FILE).read_bytes() == WEIGHTS
@@ -106,7 +106,7 @@ def test_a_broken_download_goes_on(get: Get, hub: Hub, tmp_path: Path) -> None:
     assert starts == sorted(set(starts)), "each goes on behind the last"
 
 
-def test_another_run_goes_on_where_the_first_broke_off(get: Get, hub: Hub, tmp_path: Path) -> None:
+def test_another_run_resumes_a_broken_download(get: Get, hub: Hub, tmp_path: Path) -> None:
     hub.breaks = [300_000, *[0] * 12]
     said = one_line(get(NAME, "--yes"))
     assert "run the same command again" in said or "resumes" in said
@@ -179,9 +179,7 @@ def test_a_disk_that_fills_up(get: Get, hub: Hub, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["../outside.json", "/etc/outside.json", "a\\..\\outside.json"])
-def test_a_hub_that_names_paths_outside_is_not_followed(
-    get: Get, hub: Hub, tmp_path: Path, path: str
-) -> None:
+def test_paths_outside_the_folder_are_refused(get: Get, hub: Hub, tmp_path: Path, path: str) -> None:
     hub.files[FOLDER] = {path: b"{}", "model.safetensors": WEIGHTS}
     assert "the hub's answer is invalid" in one_line(get(NAME, "--yes", "--form", "safetensors"))
     assert not list(tmp_path.rglob("outside.json"))
@@ -192,7 +190,7 @@ def test_unknown_names_and_forms(get: Get, hub: Hub) -> None:
     assert "no gguf that runs here" in one_line(get("mellum-4b", "--yes", "--form", "gguf"))
 
 
-def test_what_was_fetched_just_works(get: Get, hub: Hub, tmp_path: Path) -> None:
+def test_a_fetched_model_works(get: Get, hub: Hub, tmp_path: Path) -> None:
     """A small model in the place of the large one: the engine finds it by the catalogue's name, and completes."""
     hub.files[FOLDER] = {file.name: file.read_bytes() for file in SMALL.iterdir() if file.is_file()} | {
         "pytorch_model.bin": b"pickled"

@@ -119,7 +119,7 @@ def test_a_model_without_markers_and_one_that_cannot_run_are_listed_as_such(home
     assert str(studio / "chat.gguf") in shown
 
 
-def test_stores_that_are_damaged_are_passed_over(home: Path) -> None:
+def test_damaged_stores_are_skipped(home: Path) -> None:
     manifests = home / ".ollama" / "models" / "manifests" / "registry.ollama.ai" / "library"
     manifests.mkdir(parents=True)
     (manifests / "broken").write_text("{")

@@ -38,7 +38,7 @@ def test_weights_are_fetched_once(tmp_path: Path) -> None:
     assert [file.read_text() for file in files] == list(FILES)
 
 
-def test_without_a_network_what_is_skipped_is_named(tmp_path: Path) -> None:
+def test_without_a_network_skipped_files_are_named(tmp_path: Path) -> None:
     said, files = fetched(tmp_path, "http://127.0.0.1:9")
     assert said.count("The tests with it are skipped") == 2
     assert not any(file.exists() for file in files)

@@ -51,7 +51,7 @@ async def test_nothing_is_searched_again(monkeypatch: pytest.MonkeyPatch) -> Non
         without_secrets(text, "python", _AT + 1, 3)
 
 
-def test_what_there_was_no_time_to_search_is_left_empty() -> None:
+def test_text_there_was_no_time_to_search_is_left_empty() -> None:
     text = Text.of("".join(f"value_{number} = {number}\n" for number in range(3000)))
     clean, _ = without_secrets(text, "python", 1500, 0, within_s=-1)
     assert str(clean).strip() == "" and clean.line_count == text.line_count
@@ -75,7 +75,7 @@ def test_the_event_loop_runs_between_slices(monkeypatch: pytest.MonkeyPatch) -> 
     assert asyncio.run(turns()) >= len(str(text)) / (2 * LONGEST_LINE)
 
 
-def test_of_a_line_that_is_too_long_only_what_stands_around_the_cursor_is_left() -> None:
+def test_only_the_part_around_the_cursor_is_left_of_a_line_that_is_too_long() -> None:
     secret = "tomcat-Berlin!57"
     part = f'password = "{secret}"; total = 1; '
     line = "x = 1; " * 100_000 + part + "y = 2; " * 100_000

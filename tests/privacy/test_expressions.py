@@ -48,7 +48,7 @@ def _search(number: Synchronized[int]) -> None:
         number.value += 1
 
 
-def test_none_is_exponential() -> None:
+def test_no_expression_is_exponential() -> None:
     names = [name for name, _ in _all()]
     assert len(names) > 150
     context = multiprocessing.get_context("spawn")

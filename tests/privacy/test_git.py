@@ -98,7 +98,7 @@ _rules = st.lists(
     bom=st.booleans(),
     ignore_case=st.booleans(),
 )
-def test_any_rules_mean_what_they_mean_to_git(
+def test_any_rules_mean_the_same_as_to_git(
     users: Path,
     repository: Path,
     paths: list[str],
@@ -171,7 +171,7 @@ def test_the_users_own_rules(users: Path, repository: Path, config: str, rooted:
 @pytest.mark.parametrize(
     "condition", ["onbranch:dev", "onbranch:main/", "hasconfig:remote.*.url:https://*/x"]
 )
-def test_an_include_whose_condition_does_not_hold(users: Path, repository: Path, condition: str) -> None:
+def test_an_include_whose_condition_is_false(users: Path, repository: Path, condition: str) -> None:
     git(repository, "symbolic-ref", "HEAD", "refs/heads/main")
     git(repository, "remote", "add", "origin", "https://git.example/acme/x.git")
     config = f'[includeIf "{condition}"]\n\tpath = more\n'
@@ -187,7 +187,7 @@ def test_an_include_whose_condition_does_not_hold(users: Path, repository: Path,
         {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.excludesFile", "GIT_CONFIG_VALUE_0": "{}"},
     ],
 )
-def test_rules_that_the_environment_names(
+def test_rules_named_by_the_environment(
     users: Path, repository: Path, variables: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written(users, {"every": "every.py\n"})
@@ -227,7 +227,7 @@ def test_the_environment_cannot_undo_the_usual_ignore_file(
     assert ignored_by_us(repository, TREE, repository) == {"every.py"}
 
 
-def test_a_configuration_that_includes_itself_again_and_again_is_given_up(repository: Path) -> None:
+def test_a_configuration_that_includes_itself_is_abandoned(repository: Path) -> None:
     with (repository / ".git/config").open("a") as config:
         config.write("[include]\n" + "path = config\n" * 1000)
     with pytest.raises(Unreadable, match="includes more than"):
@@ -281,13 +281,13 @@ def test_a_repository_inside_an_ignored_folder(repository: Path) -> None:
     assert ignored_by_us(inner, ["a.py"], inner) == set()
 
 
-def test_rules_behind_a_link_are_not_gits(repository: Path, tmp_path: Path) -> None:
+def test_git_ignores_rules_behind_a_link(repository: Path, tmp_path: Path) -> None:
     (tmp_path / "rules").write_text("*\n")
     (repository / ".gitignore").symlink_to(tmp_path / "rules")
     assert ignored_by_git(repository, TREE) == ignored_by_us(repository, TREE, repository) == set()
 
 
-def test_what_is_no_regular_file_says_nothing(repository: Path) -> None:
+def test_anything_but_a_regular_file_has_no_rules(repository: Path) -> None:
     os.mkfifo(repository / ".gitignore")
     (repository / ".aixignore").symlink_to("/dev/zero")
     assert ignored_by_us(repository, TREE, repository) == set()

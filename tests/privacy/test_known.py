@@ -43,7 +43,7 @@ def edited(plant: Plant, at: int, typed: str, deleted: int) -> tuple[str, int]:
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_no_edit_before_a_secret_lets_it_out(data: st.DataObject) -> None:
+def test_no_edit_before_a_secret_reveals_it(data: st.DataObject) -> None:
     known.forget()
     plant = data.draw(st.sampled_from(long_plants()))
     assume(plant.before)
@@ -78,7 +78,7 @@ def test_words_are_not_remembered() -> None:
 
 
 @pytest.mark.parametrize("typed", ["x", "\n", "@@", "sum("])
-async def test_a_name_that_the_cursor_cuts_does_not_let_its_value_out(tmp_path: Path, typed: str) -> None:
+async def test_a_name_cut_by_the_cursor_does_not_reveal_its_value(tmp_path: Path, typed: str) -> None:
     """As the campaign found it: the name is cut by what is typed, and the value stands on the next line."""
     secret = "hockey.Winter" + "!47"
     text = f'{CODE}password = (\n    "{secret}"\n)\n'

@@ -98,7 +98,7 @@ def test_nothing_planted_is_left(position: str) -> None:
     assert found == []
 
 
-def test_nothing_planted_is_left_in_what_is_read_from_files(tmp_path: Path) -> None:
+def test_nothing_planted_is_left_in_text_read_from_files(tmp_path: Path) -> None:
     endings = {"python": "py", "javascript": "js", "shellscript": "sh", "markdown": "md", "plaintext": "txt"}
     for plant in plants(seed=6, each=1):
         file = tmp_path / f"a.{endings.get(plant.language, plant.language)}"
@@ -280,7 +280,7 @@ TOO_MUCH = {
 
 
 @pytest.mark.parametrize("make", TOO_MUCH.values(), ids=TOO_MUCH.keys())
-def test_time_grows_with_the_text_only(make: object) -> None:
+def test_time_grows_linearly_with_the_text(make: object) -> None:
     """Sixteen times the text takes about sixteen times the time; what grows in squares would take 256."""
     assert callable(make)
 

@@ -58,7 +58,7 @@ def test_holds_credentials(name: str, folder: str) -> None:
 
 @pytest.mark.parametrize("copy", COPIES.split())
 @pytest.mark.parametrize("name", [".env", "id_rsa", "secrets.yml", ".netrc", "server.pem", "wp-config.php"])
-def test_copies_that_editors_and_people_make_hold_the_same(name: str, copy: str) -> None:
+def test_copies_made_by_editors_and_people_are_sensitive_too(name: str, copy: str) -> None:
     copied = copy.format(name).replace("|", " ")
     assert sensitive(PurePosixPath("/home/me/project/" + copied)) is not None
 
@@ -66,16 +66,16 @@ def test_copies_that_editors_and_people_make_hold_the_same(name: str, copy: str)
 @pytest.mark.parametrize(
     "name", ["wp-config.bak.php", "credentials.old.json", "secrets_backup.yml", "secrets (1).json"]
 )
-def test_a_copy_may_say_so_before_the_ending(name: str) -> None:
+def test_a_copy_may_be_marked_before_the_extension(name: str) -> None:
     assert sensitive(PurePosixPath("/home/me/project/" + name)) is not None
 
 
 @pytest.mark.parametrize("name", ALLOWED.split())
-def test_is_called_alike(name: str) -> None:
+def test_similar_names_are_allowed(name: str) -> None:
     assert sensitive(PurePosixPath("/home/me/project/" + name)) is None
 
 
-def test_the_tables_patterns_are_told_apart() -> None:
+def test_the_tables_patterns_are_distinct() -> None:
     assert len(set(HOLDS_SECRETS)) == len(HOLDS_SECRETS)
 
 

@@ -104,14 +104,14 @@ def test_an_ignore_file_of_a_workspace_without_git(tmp_path: Path) -> None:
     assert inactive_reason(uri, Settings(), []) is None
 
 
-def test_the_setting_goes_first(tree: Path) -> None:
+def test_the_setting_takes_precedence(tree: Path) -> None:
     settings = Settings(exclude=["drafts/", "!x.log", "!.env"])
     assert inactive_reason((tree / "drafts/a.md").as_uri(), settings, [tree]) is not None
     assert inactive_reason((tree / "x.log").as_uri(), settings, [tree]) is None
     assert inactive_reason((tree / ".env").as_uri(), settings, [tree]) is None
 
 
-def test_answers_are_remembered_by_settings(tree: Path) -> None:
+def test_answers_are_cached_per_settings(tree: Path) -> None:
     privacy = Privacy(lambda: [tree])
     uri = (tree / "a/b/c.py").as_uri()
     assert privacy.inactive_reason(uri, Settings()) is None
@@ -171,11 +171,11 @@ def linked(tmp_path: Path) -> Path:
         ("new.py", False),
     ],
 )
-def test_links_are_judged_by_where_they_lead(linked: Path, name: str, inactive: bool) -> None:
+def test_links_are_judged_by_their_target(linked: Path, name: str, inactive: bool) -> None:
     assert (reason(linked / name, [linked]) is not None) == inactive
 
 
-def test_the_user_may_allow_what_a_link_leads_to(linked: Path) -> None:
+def test_the_user_may_allow_the_target_of_a_link(linked: Path) -> None:
     assert reason(linked / "outside.py", [linked], ["!outside.py"]) is None
     assert reason(linked / "key.py", [linked], ["!key.py"]) is not None
     assert reason(linked / "outside.py", [linked, linked.parent / "user"]) is None
@@ -200,7 +200,7 @@ def test_a_root_is_the_same_however_it_is_spelt(tmp_path: Path, root: str, docum
     [".aws/credentials", ".kube/config", ".docker/config.json", "sub/.kube/config", ".config/gcloud/x.json"],
 )
 @pytest.mark.parametrize("root", [None, "", ".kube", ".aws", ".docker"])
-def test_names_hold_on_the_absolute_path(tmp_path: Path, path: str, root: str | None) -> None:
+def test_name_rules_apply_to_the_absolute_path(tmp_path: Path, path: str, root: str | None) -> None:
     roots = [tmp_path / root] if root is not None else []
     assert reason(tmp_path / path, roots) is not None
 
@@ -226,7 +226,7 @@ def test_a_view_of_a_file_is_judged_as_the_file(linked: Path, uri: str, name: st
     assert [reason(each, [linked], ["/mine/"]) is None for each in uris] == [False, True]
 
 
-def test_names_where_case_does_not_count(tmp_path: Path) -> None:
+def test_names_where_case_does_not_matter(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git/config").write_text("[core]\n\tignorecase = true\n")
     (tmp_path / ".gitignore").write_text("Private/\n")
@@ -263,7 +263,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("rules", HOSTILE.values(), ids=HOSTILE.keys())
-def test_rules_beyond_the_limits_leave_everything_out(
+def test_rules_beyond_the_limits_exclude_everything(
     tmp_path: Path, rules: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / ".gitignore").write_text(rules)
@@ -271,7 +271,7 @@ def test_rules_beyond_the_limits_leave_everything_out(
     assert ".gitignore has" in caplog.text
 
 
-def test_a_glob_of_many_stars_takes_steps_in_proportion(tmp_path: Path) -> None:
+def test_a_glob_of_many_stars_takes_linear_time(tmp_path: Path) -> None:
     """With backtracking, each of these would take longer than the age of the universe."""
     (tmp_path / ".gitignore").write_text("\n".join(["*a" * 40 + "b", "**/" + "*a*/**/" * 20 + "b"] * 50))
     assert reason(tmp_path / ("a" * 200) / ("a" * 200), [tmp_path]) is None

@@ -48,7 +48,7 @@ UPPER = string.ascii_uppercase + string.digits
         ("-----BEGIN PRIVATE KEY-----", "\nMIIEow\nIBAAKC\nstill typing", ""),
     ],
 )
-def test_secrets_are_replaced_by_something_like_them(before: str, secret: str, behind: str) -> None:
+def test_secrets_are_replaced_by_similar_placeholders(before: str, secret: str, behind: str) -> None:
     text = f"x = 1\n{before}{secret}{behind}"
     redacted = redact(text)
     assert secret not in redacted.text
@@ -108,7 +108,7 @@ def test_a_long_text_without_structure_does_not_take_long() -> None:
     assert time.process_time() - before < 20
 
 
-def test_closed_documents_are_let_go_of() -> None:
+def test_closed_documents_are_released() -> None:
     for number in range(40):
         without_secrets(Text.of(f"x = {number}\n{number:x>500000}\n"), "python", 0)
     assert documents._known.currsize <= documents._MOST_CHARACTERS
@@ -168,6 +168,6 @@ def test_a_random_key_without_digits_is_replaced() -> None:
 
 
 @pytest.mark.parametrize("value", ["{user.password!r:>10}", "{self.token:x}", "{password}", "{a['b']}"])
-def test_what_a_format_fills_in_is_left_alone(value: str) -> None:
+def test_format_placeholders_are_left_alone(value: str) -> None:
     line = f'password = f"{value}"'
     assert redact(line, "python").text == line

@@ -48,7 +48,7 @@ def _as_typed(language: str, before: str, typed: str, behind: str) -> str:
 
 
 @pytest.mark.parametrize("closed", (True, False))
-def test_a_known_prefix_tells_from_the_first_character_behind_it(closed: bool) -> None:
+def test_a_known_prefix_masks_from_the_first_character_after_it(closed: bool) -> None:
     rng = random.Random(11)
     found = []
     for prefix in _PREFIXES:
@@ -65,7 +65,7 @@ def test_a_known_prefix_tells_from_the_first_character_behind_it(closed: bool) -
 
 
 @pytest.mark.parametrize("closed", (True, False))
-def test_a_header_tells_from_the_first_character_of_what_follows_its_scheme(closed: bool) -> None:
+def test_a_header_masks_from_the_first_character_after_its_scheme(closed: bool) -> None:
     rng = random.Random(12)
     found = []
     for language, before, behind in _HEADERS:
@@ -88,7 +88,7 @@ def test_a_variable_in_a_header_is_left_while_it_is_typed(value: str) -> None:
 
 
 @pytest.mark.parametrize("alphabet", (_ALNUM, _ALNUM + "+/", string.digits + "abcdef"))
-def test_without_a_name_sixteen_characters_tell(alphabet: str) -> None:
+def test_sixteen_random_characters_are_masked_without_a_name(alphabet: str) -> None:
     """Of random letters and digits; one in some ten thousand may look like a name for a letter or two."""
     rng = random.Random(13)
     missed = 0

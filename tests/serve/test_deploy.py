@@ -22,7 +22,7 @@ from aix_lsp.serve.app import ServeMetrics
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
-def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
+def test_the_dashboard_uses_existing_metrics() -> None:
     service = Service(StateBoard({}), Presence(), EngineMetrics())
     ServeMetrics(service)
     known = {
@@ -42,7 +42,7 @@ def _names(name: str, kind: str) -> list[str]:
     return {"counter": [f"{name}_total"], "histogram": [f"{name}_bucket"]}.get(kind, [name])
 
 
-def test_the_unit_and_the_compose_file_use_options_that_there_are() -> None:
+def test_the_unit_and_the_compose_file_use_existing_options() -> None:
     unit = (DEPLOY / "aix-lsp.service").read_text().replace("\\\n", " ")
     [start] = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
     compose = (DEPLOY / "compose.yaml").read_text()
@@ -66,7 +66,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert done.returncode == 0 and "aix-lsp.service" not in done.stderr, done.stderr
 
 
-def test_the_container_starts_what_there_is() -> None:
+def test_the_container_starts_an_existing_command() -> None:
     lines = (DEPLOY / "Containerfile").read_text().replace("\\\n", " ")
     [entry], [given], [health] = (
         [json.loads(found) for found in re.findall(rf"^{instruction} +(\[.*\])$", lines, re.MULTILINE)]

@@ -26,13 +26,13 @@ BROWSER = next((found for name in _BROWSERS if (found := shutil.which(name))), "
 needs_browser = pytest.mark.skipif(not BROWSER, reason="no chromium")
 
 
-def test_it_needs_nothing_from_elsewhere() -> None:
+def test_it_loads_nothing_from_elsewhere() -> None:
     for url in re.findall(r"https?://\S+|//[a-z]\S+\.\S+", PAGE):
         assert url.startswith('http://www.w3.org/2000/svg"')
     assert not re.search(r"<(link|img|iframe|script src)|@import|url\(", PAGE)
 
 
-def test_it_asks_for_metrics_that_there_are() -> None:
+def test_it_uses_existing_metrics() -> None:
     service = Service(StateBoard({}), Presence(), EngineMetrics())
     ServeMetrics(service)
     known = {family.name for family in service.metrics.registry.collect()}
@@ -98,7 +98,7 @@ async def test_a_browser_shows_the_local_engines_figures() -> None:
     assert cells(document, "first")[0][0] == "all" and cells(document, "users") == [["nobody yet"]]
 
 
-async def test_the_figures_want_the_address_that_was_printed() -> None:
+async def test_the_figures_require_the_printed_address() -> None:
     async def away() -> object:
         raise OSError("no engine runs")
 

@@ -32,7 +32,7 @@ def test_requests_in_flight_of_a_class() -> None:
         quotas.enter(Identity("bob", "default", UserClass(in_flight=1), 9, 0))
 
 
-def test_tokens_a_minute_say_when_to_ask_again() -> None:
+def test_tokens_per_minute_and_retry_after() -> None:
     now = 0.0
     quotas, ann = Quotas(lambda: now), who(tokens=60)
     quotas.enter(ann)
@@ -49,7 +49,7 @@ def test_tokens_a_minute_say_when_to_ask_again() -> None:
     assert quotas.left(ann) == 60
 
 
-def test_no_limit_is_none() -> None:
+def test_without_a_limit_nothing_is_refused() -> None:
     quotas, ann = Quotas(), who()
     for _ in range(1000):
         quotas.enter(ann)
@@ -58,7 +58,7 @@ def test_no_limit_is_none() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 200), st.floats(0, 5)), max_size=60))
-def test_over_any_stretch_no_more_is_begun_than_the_bucket_and_its_rate_allow(
+def test_no_interval_exceeds_the_bucket_and_its_rate(
     events: list[tuple[bool, int, float]],
 ) -> None:
     now, spent, largest = 0.0, 0, 0
@@ -77,7 +77,7 @@ def test_over_any_stretch_no_more_is_begun_than_the_bucket_and_its_rate_allow(
     assert not quotas.user_in_flight and not quotas.class_in_flight
 
 
-def test_replicas_share_what_is_in_flight_until_one_is_not_heard_of() -> None:
+def test_replicas_share_in_flight_counts_until_one_falls_silent() -> None:
     now = 0.0
     here, there, ann = Quotas(lambda: now), Quotas(lambda: now), who(in_flight=2)
     there.enter(ann)
@@ -93,7 +93,7 @@ def test_replicas_share_what_is_in_flight_until_one_is_not_heard_of() -> None:
         here.enter(ann)
 
 
-def test_what_a_replica_spent_before_another_came_is_not_charged_again() -> None:
+def test_spending_before_another_replica_joined_is_not_charged_again() -> None:
     now = 0.0
     old, new, ann = Quotas(lambda: now), Quotas(lambda: now), who(tokens=60)
     for _ in range(1000):
@@ -110,7 +110,7 @@ def test_what_a_replica_spent_before_another_came_is_not_charged_again() -> None
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 50), st.floats(0, 3)), min_size=1, max_size=40))
-def test_replicas_that_hear_of_all_have_the_bucket_of_one(spent: list[tuple[int, int, float]]) -> None:
+def test_replicas_that_hear_from_all_share_one_bucket(spent: list[tuple[int, int, float]]) -> None:
     now = 0.0
     alone, replicas = Quotas(lambda: now), [Quotas(lambda: now) for _ in range(3)]
     ann = who(tokens=600)

@@ -43,7 +43,7 @@ async def shared() -> AsyncIterator[Server]:
         yield server
 
 
-async def test_users_are_let_in_measured_and_put_out(shared: Server) -> None:
+async def test_users_are_admitted_measured_and_revoked(shared: Server) -> None:
     assert await shared.status("/v1/models") == 401
     assert await shared.status("/v1/models", "aix_0_0") == 401
     eve = shared.token("eve")
@@ -66,7 +66,7 @@ async def test_users_are_let_in_measured_and_put_out(shared: Server) -> None:
     await shared.known(eve, 401)
 
 
-async def test_quotas_are_kept_and_say_when_to_ask_again(shared: Server) -> None:
+async def test_quotas_are_enforced_with_retry_after(shared: Server) -> None:
     ann, bob = shared.token("ann", "small"), shared.token("bob")
     content = json.loads(shared.users.read_text())
     content["classes"]["small"] = {"userInFlight": 1, "userTokensAMinute": 10}
@@ -90,7 +90,7 @@ async def test_quotas_are_kept_and_say_when_to_ask_again(shared: Server) -> None
         assert (await ask(other))[0] == 200
 
 
-async def test_one_user_cannot_have_all_connections_by_watching(shared: Server) -> None:
+async def test_one_user_cannot_take_all_connections_by_watching(shared: Server) -> None:
     mallory, trudy = shared.token("mallory"), shared.token("trudy")
     await shared.known(mallory)
     await shared.known(trudy)
@@ -164,7 +164,7 @@ def _alive(pid: int) -> bool:
     return True
 
 
-async def test_a_worker_that_dies_is_started_again(shared: Server) -> None:
+async def test_a_worker_that_dies_is_restarted(shared: Server) -> None:
     token = shared.token("dora")
     first = await shared.worker()
     os.kill(first, signal.SIGKILL)
@@ -176,7 +176,7 @@ async def test_a_worker_that_dies_is_started_again(shared: Server) -> None:
         assert (await ask(session))[0] == 200
 
 
-async def test_workers_leave_with_their_supervisor(shared: Server) -> None:
+async def test_workers_exit_with_their_supervisor(shared: Server) -> None:
     """The last test of the shared server, which it ends."""
     worker = await shared.worker()
     shared.process.kill()
@@ -229,7 +229,7 @@ async def test_tls(certificate: tuple[Path, Path]) -> None:
         (["--model", "./nothing"], "nothing"),
     ],
 )
-async def test_what_is_wrong_is_one_clear_line(more: list[str], says: str, tmp_path: Path) -> None:
+async def test_an_error_is_one_clear_line(more: list[str], says: str, tmp_path: Path) -> None:
     (tmp_path / "short").write_text("x")
     (tmp_path / "users.json").write_text("{}")
     done = await asyncio.create_subprocess_exec(
@@ -245,7 +245,7 @@ async def test_what_is_wrong_is_one_clear_line(more: list[str], says: str, tmp_p
     assert "Traceback" not in errors and told == ""
 
 
-async def test_a_port_that_is_taken(tmp_path: Path) -> None:
+async def test_a_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         command = arguments(tmp_path, "--port", str(other.getsockname()[1]))
         done = await asyncio.create_subprocess_exec(

@@ -36,7 +36,7 @@ def test_counts_of_several_logs_add_up(tmp_path: Path) -> None:
     assert [row["user"] for row in csv.DictReader(io.StringIO(export(found, "csv")))] == ["ann", "bob"]
 
 
-def test_what_cannot_be_written_is_kept_for_the_next_time(tmp_path: Path) -> None:
+def test_counts_that_cannot_be_written_are_kept_for_the_next_time(tmp_path: Path) -> None:
     path = tmp_path / "usage.sqlite"
     log = UsageLog(path)
     path.unlink()
@@ -49,7 +49,7 @@ def test_what_cannot_be_written_is_kept_for_the_next_time(tmp_path: Path) -> Non
     log.close()
 
 
-def test_what_is_no_database_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_named(tmp_path: Path) -> None:
     path = tmp_path / "usage.sqlite"
     path.write_text("no database, but longer than the hundred bytes of a header of one" * 9)
     with pytest.raises(UsageError, match="--usage"):
@@ -58,7 +58,7 @@ def test_what_is_no_database_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
 @pytest.mark.parametrize("make", [fifo, device, terminal, folder, unix_socket, circle])
-def test_what_is_no_file_is_named(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_anything_but_a_regular_file_is_named(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "usage.sqlite")
     with pytest.raises(UsageError, match="--usage"):
         UsageLog(tmp_path / "usage.sqlite")

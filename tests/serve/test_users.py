@@ -19,7 +19,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "serve" / "users.json"
 
 
-def test_a_token_is_its_users_and_is_kept_nowhere(path: Path) -> None:
+def test_a_token_identifies_its_user_and_is_stored_nowhere(path: Path) -> None:
     ann, bob = add(path, "ann"), add(path, "bob", "nightly")
     directory = UserDirectory(path)
     found = directory.identify(ann), directory.identify(bob)
@@ -30,7 +30,7 @@ def test_a_token_is_its_users_and_is_kept_nowhere(path: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_other_tokens_are_nobodys(path: Path) -> None:
+def test_other_tokens_identify_nobody(path: Path) -> None:
     ann, bob = add(path, "ann"), add(path, "bob")
     directory = UserDirectory(path)
     crossed = ann[:20] + bob[20:]
@@ -48,7 +48,7 @@ def test_other_tokens_are_nobodys(path: Path) -> None:
         assert directory.identify(token) is None
 
 
-def test_a_new_token_makes_the_old_one_nobodys(path: Path) -> None:
+def test_a_new_token_invalidates_the_old_one(path: Path) -> None:
     old = add(path, "ann", "nightly")
     with pytest.raises(UsersError, match="--renew"):
         add(path, "ann")
@@ -68,12 +68,12 @@ def test_revoked_users_are_gone(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "../x", "=cmd()", "-x", "é", "a" * 65, "a\n"])
-def test_names_that_are_none(path: Path, name: str) -> None:
+def test_invalid_names(path: Path, name: str) -> None:
     with pytest.raises(UsersError, match="not a valid user name"):
         add(path, name)
 
 
-def test_a_users_quota_goes_before_the_class(path: Path) -> None:
+def test_a_users_quota_takes_precedence_over_the_class(path: Path) -> None:
     token = add(path, "ann", "nightly")
     content = json.loads(path.read_text())
     content["classes"]["nightly"] = {"userInFlight": 2, "userTokensAMinute": 100, "share": 0.5}
@@ -95,14 +95,14 @@ def test_a_users_quota_goes_before_the_class(path: Path) -> None:
         ('{"other": 1}', "other"),
     ],
 )
-def test_a_damaged_file_says_what_is_wrong(path: Path, content: str, says: str) -> None:
+def test_the_error_says_how_a_file_is_damaged(path: Path, content: str, says: str) -> None:
     path.parent.mkdir()
     path.write_text(content)
     with pytest.raises(UsersError, match=says):
         read(path)
 
 
-async def test_a_file_that_changes_is_followed_and_a_damaged_one_is_not(
+async def test_a_changed_file_is_reloaded_unless_it_is_damaged(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(users, "_LOOK_EVERY_S", 0.01)

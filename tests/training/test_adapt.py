@@ -64,7 +64,7 @@ def test_no_disk(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "free disk" in result.output
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path, base: Path) -> None:
+def test_an_output_folder_that_cannot_be_written(tmp_path: Path, base: Path) -> None:
     write_package(tmp_path / "code", files=20)
     (tmp_path / "file").write_text("x")
     result = _train("--source", tmp_path / "code", "--model", base, "--out", tmp_path / "file" / "out")
@@ -83,7 +83,7 @@ def test_a_full_disk_while_training_keeps_the_last_checkpoint(tmp_path: Path) ->
     assert checkpoint.load() == {"step": 1}
 
 
-def test_files_that_cannot_be_read_are_passed_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_files_are_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_package(tmp_path / "code", files=20)
     locked = sorted((tmp_path / "code").iterdir())[0]
 
@@ -97,7 +97,7 @@ def test_files_that_cannot_be_read_are_passed_by(tmp_path: Path, monkeypatch: py
     assert len([*material.train, *material.held_out]) == 19
 
 
-def test_a_model_that_is_none(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_model(tmp_path: Path) -> None:
     write_package(tmp_path / "code", files=20)
     result = _train("--source", tmp_path / "code", "--model", tmp_path, "--out", tmp_path / "out")
     assert result.exit_code == 1
@@ -105,7 +105,7 @@ def test_a_model_that_is_none(tmp_path: Path) -> None:
     assert "--model" in result.output
 
 
-def test_what_is_ignored_is_not_learned(tmp_path: Path) -> None:
+def test_ignored_files_are_not_learned(tmp_path: Path) -> None:
     write_package(tmp_path / "code", files=20)
     write_package(tmp_path / "code" / "made", files=5, seed=1)
     (tmp_path / "code" / ".gitignore").write_text("made/\n")
@@ -115,7 +115,7 @@ def test_what_is_ignored_is_not_learned(tmp_path: Path) -> None:
     assert not {d.path for d in material.train} & {d.path for d in material.held_out}
 
 
-def test_how_long_it_takes_is_said_and_low_rank_offered_where_it_is_long(
+def test_the_duration_is_estimated_and_low_rank_offered_if_it_is_long(
     tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_package(tmp_path / "code", files=20)
@@ -130,7 +130,7 @@ def test_how_long_it_takes_is_said_and_low_rank_offered_where_it_is_long(
     assert "With --low-rank" not in _train(*arguments, "--low-rank").output
 
 
-def test_what_must_never_be_sent_is_not_learned(tmp_path: Path) -> None:
+def test_text_that_must_never_be_sent_is_not_learned(tmp_path: Path) -> None:
     """Nested and other tools' ignore files, names of credentials, the setting, and secrets in ordinary files."""
     code = tmp_path / "code"
     write_package(code, files=40)

@@ -46,7 +46,7 @@ def test_languages_by_name(path: str, language: str | None) -> None:
         ("值 = 计算(参数, 其他)\n" * 40, False),
     ],
 )
-def test_what_is_worth_learning(text: str, wanted: bool) -> None:
+def test_which_files_are_worth_learning(text: str, wanted: bool) -> None:
     assert is_worth_learning(text, "python") is wanted
 
 
@@ -59,7 +59,7 @@ def test_copies_and_near_copies_are_seen_once() -> None:
     assert seen.add(other)
 
 
-def test_gathering_respects_cap_folders_and_what_is_ignored(tmp_path: Path) -> None:
+def test_gathering_respects_the_cap_folders_and_ignored_files(tmp_path: Path) -> None:
     for number in range(6):
         lines = [f"result_{number}_{n} = compute_something(argument_{number}, other={n})" for n in range(30)]
         (tmp_path / f"file{number}.py").write_text("\n".join(lines) + "\n")
@@ -73,7 +73,7 @@ def test_gathering_respects_cap_folders_and_what_is_ignored(tmp_path: Path) -> N
     assert "file3.py" not in {d.path for d in kept}
 
 
-def test_documents_come_back(tmp_path: Path) -> None:
+def test_documents_survive_a_round_trip(tmp_path: Path) -> None:
     documents = [Document("p", "python", "a.py", "x = '\u2028 é'\n"), Document("p", "go", "b.go", "y\n")]
     assert write(tmp_path / "d.jsonl", documents) == 2
     assert load(tmp_path / "d.jsonl") == documents

@@ -137,7 +137,7 @@ def test_ends_and_repeats(text: str, ended: bool, right: bool, repeats: bool) ->
     assert figures.repeats(answer) is repeats
 
 
-def test_cursors_stand_in_code_and_repeat(tmp_path: Path) -> None:
+def test_cursors_are_in_code_and_reproducible(tmp_path: Path) -> None:
     write_package(tmp_path, files=6)
     documents = [Document("p", "python", p.name, p.read_text()) for p in sorted(tmp_path.iterdir())]
     found = cursors.lines(documents, 60)
@@ -189,7 +189,7 @@ def _steps(ids: Sequence[int]) -> list[tuple[Sequence[int], int]]:
     return [(ids[: at + 1], following) for at, (_, following) in enumerate(pairwise(ids))]
 
 
-def test_a_report_has_a_row_a_figure_and_a_column_a_model(tokenizer: Any, tmp_path: Path) -> None:
+def test_a_report_has_a_row_per_figure_and_a_column_per_model(tokenizer: Any, tmp_path: Path) -> None:
     write_package(tmp_path, files=4)
     documents = [Document("p", "python", p.name, p.read_text()) for p in sorted(tmp_path.iterdir())]
     ids = [i for d in documents for i in tokenizer(d.text, add_special_tokens=False).input_ids]
@@ -216,7 +216,7 @@ def test_a_report_has_a_row_a_figure_and_a_column_a_model(tokenizer: Any, tmp_pa
     }  # `aix-lsp train` measures the same, of less
 
 
-def test_recall_writes_what_stands_elsewhere(tokenizer: Any) -> None:
+def test_recall_writes_text_found_elsewhere(tokenizer: Any) -> None:
     known = "def total(values):\n    result = first(values)\n    return result\n"
     text = "def other(values):\n    result = fi\n"
     document = Document("p", "python", "pkg/b.py", text)
@@ -251,7 +251,7 @@ class Indifferent(Silent):
         return np.zeros(len(self.tokenizer.get_vocab()), dtype=np.float32)
 
 
-def test_bits_of_middles_are_those_of_what_is_missing_and_of_the_blank_before_it(tokenizer: Any) -> None:
+def test_bits_of_middles_count_the_missing_text_and_the_space_before_it(tokenizer: Any) -> None:
     completer, cursor = RecallCompleter(Indifferent(tokenizer, "")), _cursor("result += ", "\n")
     missing = tokenizer(" value", add_special_tokens=False).input_ids
     wanted = len(missing) * math.log2(len(tokenizer.get_vocab())) / len("value")

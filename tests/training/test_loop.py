@@ -71,7 +71,7 @@ def _log(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-def test_a_run_learns_and_says_so(work: Path) -> None:
+def test_a_run_learns_and_logs_it(work: Path) -> None:
     told: list[int] = []
     arguments = (_SHAPE, _recipe(60_000), Given(work), work / "run", lambda tokens, loss: told.append(tokens))
     workers.run(1, work / "rendezvous", train, arguments)
@@ -93,7 +93,7 @@ def test_a_resumed_run_is_the_run_that_was_not_interrupted(work: Path) -> None:
         torch.testing.assert_close(second.model.state_dict()[name], value)
 
 
-def test_two_workers_train_and_one_can_go_on(work: Path) -> None:
+def test_two_workers_train_and_one_can_continue(work: Path) -> None:
     before = os.environ.get("PYTHONSAFEPATH")
     workers.run(2, work / "rendezvous", train, (_SHAPE, _recipe(8_192), Given(work), work / "run"))
     state = Checkpoint(work / "run").load()
@@ -104,7 +104,7 @@ def test_two_workers_train_and_one_can_go_on(work: Path) -> None:
     assert os.environ.get("PYTHONSAFEPATH") == before
 
 
-def test_asked_to_finish_a_run_ends_at_low_rates_and_can_go_on(work: Path) -> None:
+def test_a_run_asked_to_finish_ends_at_low_rates_and_can_be_resumed(work: Path) -> None:
     def ask(tokens: int, loss: float) -> None:
         if tokens == 6_144:
             Checkpoint(work / "run").ask_to_finish(time.time() + 0.5)
@@ -135,7 +135,7 @@ class AskToFinish:
             Checkpoint(self.run).ask_to_finish(time.time() + 0.5)
 
 
-def test_two_workers_fall_alike(work: Path) -> None:
+def test_two_workers_lower_their_rates_together(work: Path) -> None:
     arguments = (_SHAPE, _recipe(10**9), Given(work), work / "run", AskToFinish(work / "run"))
     workers.run(2, work / "rendezvous", train, arguments)
     log = _log(work / "run")
@@ -188,7 +188,7 @@ if __name__ == "__main__":
 """
 
 
-def test_asked_to_end_a_run_leaves_a_checkpoint(work: Path) -> None:
+def test_a_terminated_run_leaves_a_checkpoint(work: Path) -> None:
     def interrupt(tokens: int, loss: float) -> None:
         if tokens >= 6_144:
             signal.raise_signal(signal.SIGTERM)

@@ -69,14 +69,16 @@ def test_the_tokens_that_code_uses_stay_with_their_weights(model: Path, tmp_path
 
 
 @pytest.mark.parametrize("text", [_TEXT, "the quick brown fox", "naïve ☃ \t\x00 <|fim_prefix|> 2026"])
-def test_any_text_comes_back_and_digits_stand_alone(model: Path, tmp_path: Path, text: str) -> None:
+def test_any_text_survives_a_round_trip_and_digits_stand_alone(
+    model: Path, tmp_path: Path, text: str
+) -> None:
     pretrained.prepare(model, [_TEXT], 300, tmp_path / "start")
     codec = vocabulary.Codec.load(tmp_path / "start")
     assert codec.decode(codec.encode(text)) == text
     assert len(codec.encode("1234")) == 4
 
 
-def test_a_kept_token_is_reached_through_its_parts(model: Path) -> None:
+def test_a_kept_token_can_still_be_merged_from_its_parts(model: Path) -> None:
     data = _data(model)
     wanted = data["model"]["vocab"]["Ġheight"]
     kept = pretrained.prune(data, Counter({wanted: 1}), 300)
@@ -85,7 +87,7 @@ def test_a_kept_token_is_reached_through_its_parts(model: Path) -> None:
     assert pruned.encode(" height").tokens == ["Ġheight"]
 
 
-def test_fewer_entries_hold_less_text_a_token(model: Path) -> None:
+def test_fewer_entries_hold_less_text_per_token(model: Path) -> None:
     few, many = _data(model), _data(model)
     counts = pretrained.count_tokens(many, [_TEXT])
     pretrained.prune(few, counts, 270)

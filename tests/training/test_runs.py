@@ -87,7 +87,7 @@ def test_a_model_without_a_token_for_repositories_is_given_the_new_tokenizer(
     assert after[EMBEDDINGS].shape == (SHAPE.vocabulary, SHAPE.hidden)
 
 
-def test_a_run_anew_stands_beside_it(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_from_scratch_has_its_own_folder(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipe, "WARM_RECIPE", STILL)
     monkeypatch.setattr(recipe, "RECIPE", replace(STILL, matrix_rate=0.01, other_rate=1e-3))
     monkeypatch.setattr(recipe, "SHAPE", SHAPE)

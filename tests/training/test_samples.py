@@ -40,7 +40,7 @@ _CODEC = Codec(train_tokenizer([_PYTHON, "camelCaseName HTTPServer __init__ ün�
 
 @given(st.text() | st.text(alphabet="aZ_09 \t\n\r(){}é世\u0300\u00a0"))
 @settings(max_examples=100)
-def test_any_text_comes_back(text: str) -> None:
+def test_any_text_survives_a_round_trip(text: str) -> None:
     assert _CODEC.decode(_CODEC.encode(text)) == text
 
 
@@ -51,7 +51,7 @@ def test_a_marker_in_code_stays_text(special: str) -> None:
     assert _CODEC.decode(ids) == f"x = '{special}'"
 
 
-def test_digits_stand_alone_and_identifiers_are_cut_at_humps() -> None:
+def test_digits_stand_alone_and_identifiers_are_split_at_camel_case() -> None:
     codec = Codec(train_tokenizer(["camelCaseName snake_case_name 2024 2024"] * 50, 600))
     pieces = [codec.decode([token]) for token in codec.encode("camelCaseName snake_case_name 2024")]
     assert pieces == ["camel", "Case", "Name", " snake", "_case", "_name", " 2", "0", "2", "4"]
@@ -59,13 +59,13 @@ def test_digits_stand_alone_and_identifiers_are_cut_at_humps() -> None:
 
 @given(st.integers(0, 10_000), st.integers(0, len(_PYTHON) - 1))
 @settings(max_examples=100)
-def test_spans_lie_in_the_text_and_end_where_editors_end(seed: int, place: int) -> None:
+def test_spans_lie_in_the_text_and_end_where_suggestions_end(seed: int, place: int) -> None:
     start, end = choose_span(Random(seed), _PYTHON, place, place + 50)
     assert 0 <= start <= end <= len(_PYTHON)
     assert end - start <= 600
 
 
-def test_a_block_is_what_lies_deeper() -> None:
+def test_a_block_is_the_deeper_indented_lines() -> None:
     text = "if a:\n    b()\n\n    c()\nd()\n"
     assert text[slice(*(block_span(text, 2) or (0, 0)))] == "\n    b()\n\n    c()"
     assert block_span(text, text.index("d()")) is None
@@ -97,7 +97,7 @@ def test_rows_are_full_and_markers_cost_nothing() -> None:
         assert sum(row.weights) > 100
 
 
-def test_a_middle_that_ends_within_a_line_shows_the_rest_of_the_line() -> None:
+def test_a_middle_that_ends_within_a_line_keeps_the_rest_of_the_line_visible() -> None:
     emphasis = Emphasis(short=0.5, midline=1.0, plain=0.0)
     stream = Stream(_DOCUMENTS, _CODEC, seed=5, emphasis=emphasis)
     prefix, suffix, middle = (_CODEC.special(name) for name in (PREFIX, SUFFIX, MIDDLE))
@@ -161,7 +161,7 @@ def test_samples_are_laid_out_as_the_engine_lays_out_prompts() -> None:
     assert [i for i in got if i < len(SPECIALS)] in orders
 
 
-def test_the_middle_weighs_more_than_what_stands_around_it() -> None:
+def test_the_middle_weighs_more_than_its_surroundings() -> None:
     """And what was typed of it, behind its marker, does not."""
     stream, middle = Stream(_DOCUMENTS, _CODEC, seed=3), _CODEC.special(MIDDLE)
     seen = set()
@@ -178,7 +178,7 @@ def test_the_middle_weighs_more_than_what_stands_around_it() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_stream_goes_on_from_its_position(seed: int) -> None:
+def test_a_stream_continues_from_its_position(seed: int) -> None:
     whole, head = Stream(_DOCUMENTS, _CODEC, seed=seed), Stream(_DOCUMENTS, _CODEC, seed=seed)
     rows = [whole.row(150).ids for _ in range(12)]
     assert [head.row(150).ids for _ in range(5)] == rows[:5]
@@ -192,7 +192,7 @@ def test_workers_share_an_epoch() -> None:
     assert streams[0].row(150).ids != streams[1].row(150).ids
 
 
-def test_feeders_make_in_turn_what_their_streams_give() -> None:
+def test_feeders_take_turns_with_their_streams() -> None:
     recipe = Recipe(tokens=10_000, batch=400, micro_batch=200, phases=(Phase(0.0, 100), Phase(0.1, 200)))
     feed = Feed(partial(Stream, _DOCUMENTS, _CODEC, {}, 0), recipe, 0, 1, tokens=0, piece=0)
     got = [batch.tokens.tolist() for batch in islice(batches(feed, feeders=2), 8)]

@@ -27,7 +27,7 @@ def test_a_share_is_how_often_recall_was_right_alone(right: float) -> None:
     assert shares.fit(observed).corpus[3] == pytest.approx(right, abs=0.03)
 
 
-def test_lengths_are_fitted_apart_and_the_long_ones_as_one() -> None:
+def test_lengths_are_fitted_separately_and_long_ones_together() -> None:
     observed = [Expected(1, False, 0.9, 0.0)] * 500 + [
         Expected(n, False, 0.01, 1.0) for n in range(16, 40)
     ] * 50
@@ -37,12 +37,12 @@ def test_lengths_are_fitted_apart_and_the_long_ones_as_one() -> None:
     assert fitted[1] < 0.05 < 0.9 < fitted[16]
 
 
-def test_a_length_that_was_not_seen_takes_the_share_of_one_token_less() -> None:
+def test_an_unseen_length_gets_the_share_of_the_next_shorter_one() -> None:
     fitted = shares.fit([Expected(1, False, 0.001, 1.0)] * 1000).corpus
     assert fitted[2] == pytest.approx(fitted[1])
 
 
-def test_the_prompts_own_places_are_fitted_apart() -> None:
+def test_the_prompts_own_matches_are_fitted_separately() -> None:
     own = [Expected(2, True, 0.9, 0.0)] * 500
     fitted = shares.fit(own + [Expected(2, False, 0.01, 1.0)] * 500)
     assert fitted.of(2, own=True) < 0.05 < 0.9 < fitted.of(2, own=False)
@@ -56,9 +56,7 @@ def test_fitted_shares_are_better_than_others() -> None:
     assert shares.bits(observed, fitted) < shares.bits(observed, Shares([], [0.9] * 3))
 
 
-def test_what_stood_before_is_observed_with_the_length_of_its_match(
-    tokenizer: object, tmp_path: Path
-) -> None:
+def test_earlier_text_is_observed_with_the_length_of_its_match(tokenizer: object, tmp_path: Path) -> None:
     text = f"{_TEXT}\n\n{_TEXT}"
     at = text.rindex("result +=") + len("result +=")
     place = Cursor(Document("p", "python", "a.py", text), "after a sign", at, text.index("\n", at))

@@ -19,7 +19,7 @@ def _weights(tokenizer: Tokenizer) -> dict[str, torch.Tensor]:
     return {EMBEDDINGS: torch.arange(rows).float()[:, None].repeat(1, 4), "model.norm.weight": torch.ones(4)}
 
 
-def test_entries_that_both_have_keep_their_rows() -> None:
+def test_shared_entries_keep_their_rows() -> None:
     moved = transplant(_weights(OLD), OLD, NEW)[EMBEDDINGS]
     shared = OLD.get_vocab().keys() & NEW.get_vocab().keys()
     assert {MIDDLE, "Ġreturn", "{"} <= shared
@@ -35,7 +35,7 @@ def test_a_new_entry_begins_as_the_mean_of_those_that_spell_it() -> None:
     assert moved[NEW.token_to_id("function")].tolist() == pytest.approx([sum(parts) / len(parts)] * 4)
 
 
-def test_all_but_the_embeddings_stays() -> None:
+def test_everything_but_the_embeddings_stays() -> None:
     weights = _weights(OLD)
     moved = transplant(weights, OLD, NEW)
     assert moved.keys() == weights.keys()

@@ -20,7 +20,7 @@ AIX_LSP_EMBEDDED PYTHONUSERBASE PYTHONHOME NODE_OPTIONS_FILE
 """
 
 
-def test_a_childs_environment(tmp_path: Path) -> None:
+def test_the_environment_of_a_child_process(tmp_path: Path) -> None:
     here, elsewhere = tmp_path / "open", tmp_path / "elsewhere"
     installed = elsewhere / "site-packages"
     inherited = {
@@ -49,7 +49,7 @@ def test_a_childs_environment(tmp_path: Path) -> None:
     assert found["HOME"] == "/home/u"
 
 
-def test_nothing_in_the_open_folder_is_named(tmp_path: Path) -> None:
+def test_no_variable_names_the_open_folder(tmp_path: Path) -> None:
     """What a project's `.envrc` may set, for the editor to hand on."""
     here, mine = tmp_path / "open", tmp_path / "mine"
     names = _NAMES.split()
@@ -68,9 +68,7 @@ def test_nothing_in_the_open_folder_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("variable", "folder"), [("AIX_LSP_HOME", "config"), ("XDG_CONFIG_HOME", "aix-lsp")])
-def test_settings_in_the_open_folder_are_not_the_users_own(
-    tmp_path: Path, variable: str, folder: str
-) -> None:
+def test_settings_in_the_open_folder_are_not_the_users(tmp_path: Path, variable: str, folder: str) -> None:
     """However the environment calls them: what they say would be run, and contacted."""
     project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
     for place in (project / "x", elsewhere / "x"):
@@ -120,9 +118,7 @@ def _account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("place", ["", "home", "../other/home"])
-def test_a_project_does_not_become_the_users_home_by_saying_so(
-    tmp_path: Path, account: Path, place: str
-) -> None:
+def test_a_project_cannot_declare_itself_the_users_home(tmp_path: Path, account: Path, place: str) -> None:
     """What an `.envrc` sets; another home elsewhere is the user's own choice."""
     project = tmp_path / "project"
     home = os.path.normpath(project / place)
@@ -132,7 +128,7 @@ def test_a_project_does_not_become_the_users_home_by_saying_so(
     assert found["HOME"] == (home if ".." in place else str(account))
 
 
-def test_a_warning_that_nobody_reads_ends_nothing(tmp_path: Path) -> None:
+def test_a_warning_that_nobody_reads_does_no_harm(tmp_path: Path) -> None:
     """An editor may have closed the pipe: Emacs did."""
     reader, writer = os.pipe()
     os.close(reader)
@@ -150,7 +146,7 @@ def test_a_warning_that_nobody_reads_ends_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no list of users to ask")
-def test_a_project_that_calls_itself_home_configures_nothing(tmp_path: Path) -> None:
+def test_a_project_set_as_home_configures_nothing(tmp_path: Path) -> None:
     """The whole program, with the system's own list of users."""
     (tmp_path / ".config" / "aix-lsp").mkdir(parents=True)
     (tmp_path / ".config" / "aix-lsp" / "config.toml").write_text('url = "http://evil.example"\n')
@@ -168,7 +164,7 @@ def test_a_project_that_calls_itself_home_configures_nothing(tmp_path: Path) -> 
     assert f"HOME={tmp_path} is ignored" in done.stderr
 
 
-def test_where_the_system_knows_no_user_the_environment_is_believed(
+def test_the_environment_is_trusted_if_the_system_knows_no_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a container that runs as a number."""
@@ -177,7 +173,7 @@ def test_where_the_system_knows_no_user_the_environment_is_believed(
     assert processes.environment(inherited, str(tmp_path)).items() >= inherited.items()
 
 
-def test_in_the_users_own_folder_all_of_the_users_settings_hold(account: Path) -> None:
+def test_all_of_the_users_settings_apply_in_the_users_own_folder(account: Path) -> None:
     inherited = {
         "HOME": str(account),
         "XDG_CONFIG_HOME": str(account / "settings"),
@@ -199,13 +195,15 @@ def test_a_library_of_the_project_is_not_loaded_into_children(
     assert (done.stdout.strip(), done.stderr) == ("None", "")
 
 
-def test_a_child_is_not_told_the_servers_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_process_does_not_get_the_servers_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("AIX_LSP_TOKEN", "secret")
     assert "secret" not in processes.run_code("import os; print(dict(os.environ))", 60).stdout
 
 
-def test_a_child_works_in_a_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_process_works_in_a_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     done = processes.run_code("import os, sys; print(os.getcwd()); print('' in sys.path)", 60)

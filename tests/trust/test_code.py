@@ -100,7 +100,7 @@ async def test_a_whole_session_in_a_hostile_workspace(
     assert ran(marker) == ""
 
 
-async def test_the_searchers_processes_import_nothing_from_the_folder(
+async def test_the_index_processes_import_nothing_from_the_folder(
     workspace: Path, marker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
@@ -119,7 +119,7 @@ async def test_the_searchers_processes_import_nothing_from_the_folder(
 
 
 @pytest.mark.parametrize("command", [["settings"], ["models"], ["stats"], ["init", "neovim"], ["--help"]])
-def test_commands_run_nothing_of_the_folder(
+def test_commands_run_nothing_from_the_folder(
     command: list[str], workspace: Path, marker: Path, tmp_path: Path
 ) -> None:
     write_modules(workspace, marker, package=True)
@@ -131,7 +131,7 @@ def test_commands_run_nothing_of_the_folder(
     assert done.returncode == 0, done.stderr.decode()
 
 
-def test_the_doctors_look_at_torch_runs_nothing_of_the_folder(
+def test_the_doctors_torch_check_runs_nothing_from_the_folder(
     workspace: Path, marker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
@@ -150,7 +150,7 @@ pathlib.Path({marker!r}).write_text("ran")
 
 
 @pytest.mark.parametrize("how", ["user file", "flag", "client"])
-async def test_a_hub_id_is_no_folder_of_the_project(
+async def test_a_hub_id_is_never_a_folder_of_the_project(
     how: str, workspace: Path, marker: Path, fresh_home: Path
 ) -> None:
     """The user has chosen acme/coder and trusts its code; the project has a folder by that name."""
@@ -183,7 +183,9 @@ async def test_a_hub_id_is_no_folder_of_the_project(
     assert ran(marker) == ""
 
 
-async def test_a_client_names_no_folder_relative_to_the_project(workspace: Path, fresh_home: Path) -> None:
+async def test_a_client_cannot_name_a_folder_relative_to_the_project(
+    workspace: Path, fresh_home: Path
+) -> None:
     async with await Editor.start(fresh_home, cwd=workspace) as editor:
         await editor.initialize(root=workspace, options={"model": "./acme/coder", "offline": True})
         shown = await editor.wire.wait_for(
@@ -210,7 +212,7 @@ def test_editors_install_and_start_nothing_from_the_folder() -> None:
     assert server and server <= restricted | {name for name in server if scopes[name] == "machine"}
 
 
-def test_a_projects_dir_locals_ask_before_they_set_anything(tmp_path: Path) -> None:
+def test_emacs_asks_before_it_applies_a_projects_dir_locals(tmp_path: Path) -> None:
     emacs = shutil.which("emacs")
     if emacs is None:
         pytest.skip("Emacs is not here")

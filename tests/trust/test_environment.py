@@ -12,7 +12,7 @@ from aix_lsp import processes
 from aix_lsp.lsp.workspace import Configuration
 
 
-def test_a_file_system_that_hangs_does_not_hold_up_the_start(
+def test_a_hanging_file_system_does_not_delay_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A network drive in PATH whose server is gone. What else stands there is looked at all the same."""
@@ -46,7 +46,7 @@ def test_a_file_system_that_hangs_does_not_hold_up_the_start(
         gone.set()
 
 
-def test_what_leads_into_another_folder_of_the_workspace_is_forgotten(
+def test_variables_that_lead_into_another_workspace_folder_are_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An editor may be started elsewhere, and a tool such as direnv have set its environment for the project."""
@@ -72,7 +72,7 @@ def test_what_leads_into_another_folder_of_the_workspace_is_forgotten(
     ("opened", "trusted", "kept"),
     [("project", True, False), ("elsewhere", True, True), ("project", False, True)],
 )
-async def test_settings_in_a_workspace_folder_are_not_the_users_own(
+async def test_settings_in_a_workspace_folder_are_not_the_users(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: str, trusted: bool, kept: bool
 ) -> None:
     """A client without a token cannot have the user's own settings forgotten by opening their folder."""

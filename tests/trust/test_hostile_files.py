@@ -59,7 +59,7 @@ def test_a_hostile_settings_file_is_reported_in_a_few_lines_and_changes_nothing(
 
 
 @pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
-def test_a_settings_file_that_is_no_file(make: Callable[[Path], None], tmp_path: Path) -> None:
+def test_a_settings_file_that_is_not_a_regular_file(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / PROJECT_FILE)
     settings, problems = resolve([project_layer(tmp_path)])
     assert settings == Settings()
@@ -123,7 +123,7 @@ def test_statistics_that_are_damaged(text: str, tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
-def test_statistics_that_are_no_file(
+def test_statistics_that_are_not_a_regular_file(
     make: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path))
@@ -135,7 +135,7 @@ def test_statistics_that_are_no_file(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
 @pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
-async def test_the_server_answers_and_ends_whatever_lies_in_the_workspace(
+async def test_the_server_answers_and_exits_whatever_lies_in_the_workspace(
     make: Callable[[Path], None], tmp_path: Path, fresh_home: Path
 ) -> None:
     """The same hostile thing in place of settings, of ignore files, and of sources beside the document."""

@@ -20,7 +20,7 @@ SIZE = 255 * 1024
 
 
 @pytest.mark.timeout(600)
-async def test_the_index_goes_on_without_a_file_that_takes_for_ever(
+async def test_the_index_skips_a_file_that_takes_forever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Finding the definitions in 255 KB of opening brackets takes minutes in C, where no time limit reaches."""
@@ -42,7 +42,7 @@ async def test_the_index_goes_on_without_a_file_that_takes_for_ever(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processor limits of Unix")
-def test_what_takes_too_long_ends_its_process_and_nothing_else() -> None:
+def test_work_that_takes_too_long_ends_only_its_process() -> None:
     code = """
 from aix_lsp.completion.context.index import scan
 scan.PROCESSOR_S = 1

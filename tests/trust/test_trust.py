@@ -114,9 +114,7 @@ def test_a_less_trusted_source_only_narrows(user: Any, others: list[Any]) -> Non
 
 
 @given(_GIVEN, st.lists(_LAYER, max_size=2))
-def test_what_a_project_switches_off_is_off_for_every_language(
-    project: dict[str, Any], user: list[Any]
-) -> None:
+def test_a_project_switches_off_for_every_language(project: dict[str, Any], user: list[Any]) -> None:
     layers = [Layer("user", {**given[0], "languages": given[1]}) for given in user]
     settings, _ = resolve([*layers, Layer("project", project, Trust.SHAPES)])
     order = {"never": 0, "auto": 1, "always": 2}
@@ -151,14 +149,14 @@ def test_every_number_is_bounded(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in ALL if options()[n].kind in (str, list[str])])
-def test_every_text_is_bounded(name: str) -> None:
+def test_every_string_is_bounded(name: str) -> None:
     long = "x" * 100_000
     for value in [long] if options()[name].kind is str else [[long], ["x"] * 100_000]:
         settings, problems = resolve([Layer("here", {name: value})])
         assert settings == Settings() and len(str(problems[0])) < 500
 
 
-def test_a_hundred_thousand_mistakes_are_told_in_twenty_lines() -> None:
+def test_a_hundred_thousand_mistakes_are_reported_in_twenty_lines() -> None:
     settings, problems = resolve(
         [Layer("here", {f"maxToken{i}": i for i in range(3_000)} | {"x" * 100_000: 1})]
     )
@@ -179,7 +177,7 @@ async def _settings(configuration: Configuration, workspace: Workspace, folder: 
     return configuration.resolve(workspace.folders, layers)[0][folder.as_uri()]
 
 
-async def test_a_workspace_that_is_not_trusted_gets_less(
+async def test_an_untrusted_workspace_has_less_influence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its file excludes and switches off; no other file of it is parsed. That ends when the user trusts it."""
@@ -195,7 +193,7 @@ async def test_a_workspace_that_is_not_trusted_gets_less(
     assert (made.max_tokens, made.exclude, made.context_imports) == (7, ["secret"], True)
 
 
-async def test_a_workspace_is_trusted_where_the_editor_says_nothing(
+async def test_a_workspace_is_trusted_if_the_editor_says_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))

@@ -24,18 +24,18 @@ from tests.benchmarks.replay.test_run import package
         (["by hand, `candidates` 1"], [OURS, BY_HAND, "by hand, `candidates` 1"]),
     ],
 )
-def test_rows_come_with_what_they_are_compared_with(wanted: list[str], found: list[str]) -> None:
+def test_rows_come_with_the_row_they_are_compared_with(wanted: list[str], found: list[str]) -> None:
     assert [row.name for row in rows(wanted)] == found
 
 
-def test_every_filter_and_every_source_has_a_row() -> None:
+def test_every_filter_and_source_has_a_row() -> None:
     for part in ("above", "balance", "below", "overlap", "scope", "tabs", "fit", "whole_words"):
         assert f"without `{part}`" in names()
     for source in ("Imports", "Siblings", "Definitions", "Similar", "Recent"):
         assert f"`recall` off, `context{source}` off" in names()
 
 
-def test_only_parts_that_there_are_can_be_taken_out(tmp_path: Path) -> None:
+def test_only_existing_parts_can_be_removed(tmp_path: Path) -> None:
     arguments = Altered(tmp_path, ["sense"]).arguments
     asked = [sys.executable, "-m", "benchmarks.replay.altered", *arguments]
     ended = subprocess.run(asked, capture_output=True, text=True, timeout=60)

@@ -26,7 +26,7 @@ CASES = [
 @pytest.mark.parametrize(
     ("before", "closed", "after", "rest", "offer", "replaces", "how", "text", "keys"), CASES
 )
-def test_what_is_taken(
+def test_what_is_accepted(
     before: str, closed: str, after: str, rest: str, offer: str, replaces: int, how: str, text: str, keys: int
 ) -> None:
     buffer = Buffer("", before[:-1] + after if closed else before + after, "python")

@@ -56,7 +56,7 @@ NO_DEBIAN = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs d
 
 
 @pytest.mark.parametrize("pack", [tgz, wheel, pytest.param(deb, marks=NO_DEBIAN)])
-def test_only_what_is_listed_is_unpacked_and_only_once(
+def test_only_listed_files_are_unpacked_and_only_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: type
 ) -> None:
     archive = pack(tmp_path)
@@ -89,7 +89,9 @@ def test_two_runs_may_unpack_the_same_package_at_once(
     assert found == {"src/a.ts", "src/deep/b.ts"}, "no second copy lies inside the first"
 
 
-def test_another_archive_than_was_pinned_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_other_than_the_pinned_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     archive = tgz(tmp_path)
     monkeypatch.setattr(corpus, "_download", lambda package, scratch: archive)
     with pytest.raises(Unreachable, match="sha256"):
@@ -97,7 +99,7 @@ def test_another_archive_than_was_pinned_is_refused(tmp_path: Path, monkeypatch:
     assert not (tmp_path / "cache" / PACKAGE.folder).exists()
 
 
-def test_files_are_of_a_size_and_written_by_hand(tmp_path: Path) -> None:
+def test_files_are_of_the_right_size_and_written_by_hand(tmp_path: Path) -> None:
     line = "value = compute(1)\n"
     (tmp_path / "good.py").write_text(line * 100)
     (tmp_path / "short.py").write_text(line * 10)

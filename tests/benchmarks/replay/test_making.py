@@ -52,7 +52,7 @@ def test_a_plan_types_the_file_back(text: str, language: str, seed: int) -> None
     assert typed(found) == text
 
 
-def test_some_plans_delete_what_stood_there() -> None:
+def test_some_plans_delete_existing_text() -> None:
     plans = [plan("file", PYTHON, "python", seed) for seed in range(10)]
     assert any(piece.old for found in plans if found for piece in found.script.pieces)
 
@@ -84,7 +84,7 @@ def test_hands_depend_on_the_place_alone() -> None:
     assert Hands("2:a.py:0").pause_s(0, "letter") != forwards[0]
 
 
-def test_pauses_have_the_medians_that_are_claimed() -> None:
+def test_pauses_have_the_documented_medians() -> None:
     pauses = [Hands("seed").pause_s(place, "line") for place in range(2000)]
     assert abs(statistics.median(pauses) - MEDIAN_S["line"]) < 0.05
     assert [moment_of(key) for key in "a_ (\n"] == ["letter", "letter", "symbol", "symbol", "line"]

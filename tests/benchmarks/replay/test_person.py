@@ -60,7 +60,7 @@ class Knowing:
         return {}
 
 
-async def test_what_is_right_is_read_and_then_taken() -> None:
+async def test_a_right_suggestion_is_read_and_then_accepted() -> None:
     side = Knowing()
     plan = Plan(Script("a.py", TEXT, (Piece(10, len(TEXT) - 1),)), "python", "    ")
     work = await Person(side, plan, "file:///a.py", "seed", 1.0).work_through()

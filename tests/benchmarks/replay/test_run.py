@@ -27,7 +27,7 @@ def package(folder: Path) -> list[SourceFile]:
     return sorted(candidates(folder, "python"), key=lambda source: source.path)
 
 
-def test_every_third_file_is_typed_with_a_neighbour_that_is_left_out_later(tmp_path: Path) -> None:
+def test_every_third_file_is_typed_with_a_neighbour_that_is_not_typed_later(tmp_path: Path) -> None:
     main, shapes = package(tmp_path)
     assert [unit.neighbour for unit in units([main, main], 1)] == [None, None]
     paired = list(units([main, main, main, shapes], 1))
@@ -37,7 +37,7 @@ def test_every_third_file_is_typed_with_a_neighbour_that_is_left_out_later(tmp_p
     assert paired[2].neighbour.names == ("Shape1", "Shape2")
 
 
-def test_the_pinned_packages_are_those_that_were_held_out() -> None:
+def test_the_pinned_packages_are_the_held_out_ones() -> None:
     manifest = Path(__file__).parents[3] / "training" / "manifest.tsv"
     rows = [line.split("\t") for line in manifest.read_text(encoding="utf-8").splitlines()]
     held_out = {(row[0], row[1], row[2]) for row in rows if row[4] == "held out"}
@@ -63,7 +63,7 @@ async def test_both_sides_end_with_the_file_as_it_was(tmp_path: Path, engine_hom
     assert sum(look.offer.reused for look in works[1].looks) == 0
 
 
-async def test_a_remote_server_is_asked_by_both_sides(tmp_path: Path) -> None:
+async def test_both_sides_use_a_remote_server(tmp_path: Path) -> None:
     main, _ = package(tmp_path)
     unit = next(units([main], 1))
     done: list[list[Work]] = []

@@ -57,12 +57,12 @@ def command(process: psutil.Process) -> str:
         return ""
 
 
-async def test_a_search_before_anything_is_open(index_client: Watched) -> None:
+async def test_a_search_before_any_document_is_open(index_client: Watched) -> None:
     assert await index_client.gather(index_client.root, QUERY) == []
     assert not processes()
 
 
-async def test_what_is_found(index_client: Watched) -> None:
+async def test_search_results(index_client: Watched) -> None:
     await index_client.opened()
     found = await index_client.until_found()
     assert {
@@ -75,7 +75,7 @@ async def test_what_is_found(index_client: Watched) -> None:
     assert {snippet["source"] for snippet in found} == {"imports", "definitions", "similar"}
 
 
-async def test_one_that_dies_is_started_again(index_client: Watched) -> None:
+async def test_a_searcher_that_dies_is_restarted(index_client: Watched) -> None:
     await index_client.opened()
     await index_client.until_found()
     [running] = [process for process in processes() if "index.worker" in command(process)]
@@ -85,7 +85,7 @@ async def test_one_that_dies_is_started_again(index_client: Watched) -> None:
     assert await index_client.until_found()
 
 
-async def test_one_that_always_dies_is_left_alone(
+async def test_a_searcher_that_always_dies_is_given_up(
     index_client: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
@@ -97,9 +97,7 @@ async def test_one_that_always_dies_is_left_alone(
     assert await index_client.gather(index_client.root, QUERY) == []
 
 
-async def test_an_index_that_is_damaged_while_it_is_used(
-    index_client: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_index_damaged_while_in_use(index_client: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     await index_client.opened()
     await index_client.until_found()
     file = database(str(index_client.root))
@@ -128,7 +126,7 @@ async def test_files_that_change_at_once(index_client: Watched, count: int) -> N
     assert [snippet["path"] for snippet in found] == [f"new{count - 1}.py"]
 
 
-async def test_folders_are_let_go_of(index_client: Watched) -> None:
+async def test_folders_are_released(index_client: Watched) -> None:
     await index_client.opened()
     await index_client.until_found()
     index_client.close_folders(but=[index_client.root])

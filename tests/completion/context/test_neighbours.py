@@ -60,7 +60,7 @@ def document(root: Path, text: str = "".join(LINES)) -> DocumentSnapshot:
     return DocumentSnapshot((root / "pkg/a.py").as_uri(), 1, "python", "pkg/a.py", Text.of(text))
 
 
-async def test_the_rest_of_the_document_is_known_without_the_window(workspace: Workspace) -> None:
+async def test_the_rest_of_the_document_without_the_window(workspace: Workspace) -> None:
     edited = document(workspace.root)
     assert workspace.request(edited, 200)[0] == []
     before, after = await workspace.read(edited)
@@ -71,7 +71,7 @@ async def test_the_rest_of_the_document_is_known_without_the_window(workspace: W
     assert LINES[200] not in before + after
 
 
-async def test_what_was_outside_is_not_told_where_the_cursor_went_there(workspace: Workspace) -> None:
+async def test_text_that_enters_the_window_leaves_the_corpus(workspace: Workspace) -> None:
     edited = document(workspace.root)
     assert any(LINES[20] in text for text in await workspace.read(edited, 300))
     assert workspace.request(edited, 20)[0] == []
@@ -101,7 +101,7 @@ async def test_as_much_as_fits_is_read(workspace: Workspace, monkeypatch: pytest
     assert len(await workspace.read(document(workspace.root, ""), 0)) == 3
 
 
-async def test_what_must_not_enter_a_prompt_is_not_told(workspace: Workspace) -> None:
+async def test_text_that_must_not_enter_a_prompt_is_left_out(workspace: Workspace) -> None:
     workspace.write("pkg/b.py", 'token = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"\n')
     workspace.write("pkg/ignored.py", "x = 1\n")
     workspace.write(".gitignore", "ignored.py\n")
@@ -113,7 +113,7 @@ async def test_what_must_not_enter_a_prompt_is_not_told(workspace: Workspace) ->
     assert workspace.neighbours.placeholders(uri) == (only.partition("ghp_")[2][:36],)
 
 
-async def test_what_stands_for_another_files_secret_is_not_suggested(workspace: Workspace) -> None:
+async def test_placeholders_for_another_files_secrets_are_not_suggested(workspace: Workspace) -> None:
     workspace.write("b.py", 'token = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"\n')
     backend = ScriptedBackend()
     backend.status = BackendStatus("ready", model=ModelInfo("scripted", recall=True))

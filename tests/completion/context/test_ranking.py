@@ -43,7 +43,7 @@ def test_choice_and_order(found: list[Snippet], fitting: int, chosen: list[str])
     assert names(choose(found, "", size(A) * fitting + 20)) == chosen
 
 
-def test_a_piece_too_long_leaves_room_for_the_next() -> None:
+def test_a_snippet_that_is_too_long_leaves_room_for_the_next() -> None:
     long = snippet("imports", "long", text=CODE + "\n# more" * 100)
     assert names(choose([long, B], "", size(B))) == ["b"]
 
@@ -58,7 +58,7 @@ def test_a_piece_too_long_leaves_room_for_the_next() -> None:
         ("\n".join(A.text.split("\n")[:4]), False),
     ],
 )
-def test_the_text_at_the_cursor_is_not_told_again(window: str, told: bool) -> None:
+def test_the_text_at_the_cursor_is_not_repeated(window: str, told: bool) -> None:
     assert bool(choose([A], window, 10_000)) == told
 
 

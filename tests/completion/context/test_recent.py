@@ -52,7 +52,7 @@ def test_the_last_place_comes_first_and_never_the_documents_own() -> None:
     assert shown(recent, snapshot("c.py")) == [("b.py", "line_38"), ("a.py", "line_88")]
 
 
-def test_places_near_each_other_are_one() -> None:
+def test_places_near_each_other_are_merged() -> None:
     recent, a = Recent(), snapshot("a.py")
     for line in (100, 103, 110, 160):
         recent.seen_in(a, line)
@@ -66,7 +66,7 @@ def test_places_move_with_their_lines() -> None:
     assert shown(recent, snapshot("c.py"))[1] == ("a.py", "line_88")
 
 
-def test_other_languages_and_what_shrank() -> None:
+def test_other_languages_and_shrunk_documents() -> None:
     recent = Recent()
     recent.seen_in(snapshot("a.md", language="markdown"), 3)
     recent.seen_in(snapshot("t.ts", language="typescript"), 3)
@@ -74,7 +74,7 @@ def test_other_languages_and_what_shrank() -> None:
     assert shown(recent, snapshot("x.js", language="javascript")) == [("gone.js", "one"), ("t.ts", "line_0")]
 
 
-def test_a_snippet_begins_where_something_begins() -> None:
+def test_a_snippet_begins_at_a_definition() -> None:
     text = "import a\n\ndef f():\n    pass\n\ndef g():\n    x = 1\n    y = 2\n    z = 3\n"
     recent = Recent()
     recent.seen_in(snapshot("a.py", text), 7)
@@ -90,7 +90,7 @@ def test_a_closed_document_is_kept_for_its_places_unless_it_is_large(lines: int,
     assert bool(shown(recent, snapshot("c.py"))) == kept
 
 
-def test_a_closed_document_goes_with_its_last_place() -> None:
+def test_a_closed_document_is_dropped_with_its_last_place() -> None:
     recent, first = Recent(), snapshot("first.py")
     recent.seen_in(first, 5)
     recent.close(first)

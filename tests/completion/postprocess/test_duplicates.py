@@ -136,9 +136,7 @@ def test_overlap(source: str, text: str, shown: str) -> None:
         ("x = |bar", "foo, b", ""),
     ],
 )
-def test_in_mid_line_a_word_is_shown_before_it_is_known_how_it_ends(
-    source: str, text: str, shown: str
-) -> None:
+def test_in_mid_line_a_word_is_shown_before_its_end_is_known(source: str, text: str, shown: str) -> None:
     assert overlap(text, cursor(source), False) == (shown, False)
 
 
@@ -163,7 +161,7 @@ def test_echo(source: str, text: str, shown: str, language: str) -> None:
     assert echo(text, here, True).text == shown
 
 
-def test_a_comment_is_shown_once_it_can_be_no_echo() -> None:
+def test_a_comment_is_shown_once_it_cannot_be_an_echo() -> None:
     here = cursor("x = 1\n|")
     for head, shown in [("#", ""), ("# not", ""), ("# note ", ""), ("# note that", "# note that")]:
         assert echo(head, here, False).text == shown

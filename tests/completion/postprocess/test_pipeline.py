@@ -53,7 +53,7 @@ cursors = st.builds(CursorContext, st.just("file:///a"), language, before, befor
 
 @settings(max_examples=200)
 @given(cursors, st.lists(snippets, max_size=14), st.booleans())
-def test_what_is_shown_is_never_taken_back(cursor: CursorContext, parts: list[str], multiline: bool) -> None:
+def test_shown_text_is_never_taken_back(cursor: CursorContext, parts: list[str], multiline: bool) -> None:
     text = "".join(parts)
     assume(not repetition(text, cursor, True).stop)
     whole = apply(text, cursor, multiline, True)
@@ -72,7 +72,7 @@ def test_what_is_shown_is_never_taken_back(cursor: CursorContext, parts: list[st
 @settings(max_examples=150)
 @given(cursors, code, st.booleans())
 @example(CursorContext("file:///a", "python", "return x", ""), "```\nreturn xx = 1", True)
-def test_what_is_shown_was_written_there_in_one_piece(
+def test_shown_text_is_a_contiguous_part_of_the_output(
     cursor: CursorContext, text: str, multiline: bool
 ) -> None:
     shown = apply(text, cursor, multiline, True).text
@@ -103,7 +103,7 @@ def test_a_text_that_parses_has_fewer_errors(source: str, good: str, bad: str, l
     assert syntax_errors(good, 0, here) < syntax_errors(bad, 0, here)
 
 
-def test_errors_of_what_is_replaced_do_not_count() -> None:
+def test_errors_in_replaced_text_do_not_count() -> None:
     here = cursor_at("f(|)\n", "python")
     assert syntax_errors("a)", 1, here) == 0 < syntax_errors("a)", 0, here)
 

@@ -138,13 +138,13 @@ def test_balance(source: str, text: str, shown: str) -> None:
     assert found.stop is (shown != text)
 
 
-def test_in_mid_line_nothing_is_left_open_wherever_the_text_in_sight_begins() -> None:
+def test_in_mid_line_nothing_is_left_open_wherever_the_visible_text_begins() -> None:
     here = cursor('of (it.\n"""\nimport a\n\n\ndef f():\n    x = | + y', "python")
     assert balance("g(a", here, True) == ("g", True)
     assert balance("g(a)", here, True) == ("g(a)", False)
 
 
-def test_what_may_open_again_is_waited_for() -> None:
+def test_a_bracket_that_may_open_again_is_waited_for() -> None:
     here = cursor("if (a) {\n  b();\n|\n  c();\n}", "javascript")
     for text, stop in [("}", False), ("} else", False), ("}\n\nd();\n", False), ("}\nd();\ne();\n", True)]:
         assert balance(text, here, False) == ("", stop)

@@ -83,7 +83,7 @@ async def test_a_huge_body_is_refused(host: Host) -> None:
     assert (await host.post(prompt="x", max_tokens=1))[0] == 200
 
 
-async def test_a_closed_stream_cancels_down_to_the_step(host: Host) -> None:
+async def test_closing_a_stream_cancels_even_the_running_step(host: Host) -> None:
     gate = Gate(host.runner)
     request = host.session.post("/v1/completions", json={"prompt": "x", "stream": True, "max_tokens": 500})
     response = await request
@@ -97,7 +97,7 @@ async def test_a_closed_stream_cancels_down_to_the_step(host: Host) -> None:
     assert host.runner.steps == 1
 
 
-async def test_a_client_that_leaves_cancels_an_answer_in_one_piece(host: Host) -> None:
+async def test_a_disconnecting_client_cancels_an_answer_that_is_not_streamed(host: Host) -> None:
     gate = Gate(host.runner)
     asking = asyncio.create_task(host.post(prompt="x", max_tokens=500))
     await asyncio.to_thread(gate.reached.wait, 10)
@@ -146,7 +146,7 @@ async def test_a_failed_step_is_an_error_and_the_next_works(host: Host) -> None:
     assert (await host.post(prompt="x", max_tokens=1))[0] == 200
 
 
-async def test_before_the_model_is_there() -> None:
+async def test_before_the_model_is_loaded() -> None:
     async with serving(loaded=False) as host:
         async with host.session.post("/v1/completions", json={"prompt": "x"}) as response:
             assert response.status == 503 and response.headers["retry-after"]
@@ -158,7 +158,7 @@ async def test_before_the_model_is_there() -> None:
             assert "aix_requests" in await response.text()
 
 
-async def test_what_stands_in_texts_sent_before_is_mixed_in(host: Host) -> None:
+async def test_recall_uses_texts_sent_before(host: Host) -> None:
     text = "result = open_everything(now)\n"
     rows: list[Row] = []
     host.runner.before = rows.extend
@@ -176,7 +176,7 @@ async def test_what_stands_in_texts_sent_before_is_mixed_in(host: Host) -> None:
         assert any(mixture for row in rows for mixture in row.mixtures) == mixed
 
 
-async def test_context_that_the_format_has_no_place_for_is_looked_in(host: Host) -> None:
+async def test_recall_uses_context_that_the_prompt_format_cannot_hold(host: Host) -> None:
     rows: list[Row] = []
     host.runner.before = rows.extend
     context = [{"path": "b.py", "text": "result = open_everything(now)\n"}]
@@ -199,7 +199,7 @@ async def test_wrong_texts_are_refused(
         assert response.status == status and (await response.json())["error"]["message"]
 
 
-async def test_a_small_model_tells_that_it_recalls(host: Host) -> None:
+async def test_a_small_model_declares_recall(host: Host) -> None:
     assert host.service.served is not None and not host.service.served.card.recall
     for parameters, recall in ((1_000_000, True), (10_000_000_000, False)):
         model = LoadedModel(
@@ -220,7 +220,7 @@ async def test_health_models_metrics(host: Host) -> None:
     assert 'aix_requests_total{end="complete"} 1.0' in text and 'aix_pool_pages{state="held"} 0.0' in text
 
 
-async def test_events_tell_each_change_and_are_a_lease(host: Host) -> None:
+async def test_events_report_each_change_and_are_a_lease(host: Host) -> None:
     presence = host.service.presence
     async with host.session.get("/aix/events") as response:
         assert json.loads((await response.content.readline())[6:])["state"] == "ready"
@@ -238,7 +238,7 @@ async def test_quiet_streams_are_kept_alive(monkeypatch: pytest.MonkeyPatch) -> 
     assert [line for line in lines if line.startswith(b":")]
 
 
-async def test_a_token_is_asked_of_everybody() -> None:
+async def test_every_route_requires_the_token() -> None:
     async with serving(token="secret") as host:
         for path in ("/health", "/metrics", "/v1/models", "/aix/events"):
             async with host.session.get(path) as response:
@@ -256,7 +256,7 @@ async def test_web_pages_may_not_use_an_engine_without_a_token() -> None:
         assert (await host.post(prompt="x"))[0] == 403
 
 
-async def test_a_half_sent_request_holds_nothing(host: Host) -> None:
+async def test_a_half_sent_request_holds_no_resources(host: Host) -> None:
     _, writer = await host.connect()
     writer.write(b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
     await writer.drain()

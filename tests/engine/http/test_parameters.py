@@ -134,7 +134,7 @@ def test_a_wrong_field_is_named(body: object, named: str) -> None:
         b'{"temperature": Infinity}',
     ],
 )
-def test_what_is_no_json_is_told_so(body: bytes) -> None:
+def test_invalid_json_is_reported_as_such(body: bytes) -> None:
     with pytest.raises(BadField, match="JSON"):
         parse(body)
 

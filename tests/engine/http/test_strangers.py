@@ -55,7 +55,7 @@ async def test_with_a_token_any_host_will_do() -> None:
         assert (await host.post(prompt="x", max_tokens=1))[0] == 200
 
 
-async def test_others_are_served_while_a_large_prompt_is_laid_out(host: Host) -> None:
+async def test_others_are_served_while_a_large_prompt_is_tokenised(host: Host) -> None:
     release = threading.Event()
     host.model.slow_work.submit(release.wait)
     large = asyncio.create_task(host.post(prompt=LARGE, max_tokens=1))
@@ -68,7 +68,7 @@ async def test_others_are_served_while_a_large_prompt_is_laid_out(host: Host) ->
     assert (await large)[0] == 200
 
 
-async def test_a_large_prompt_does_not_supersede_what_came_after_it(host: Host) -> None:
+async def test_a_large_prompt_does_not_supersede_later_requests(host: Host) -> None:
     release = threading.Event()
     host.model.slow_work.submit(release.wait)
     key = {"stream_key": "document"}
@@ -85,7 +85,7 @@ async def test_a_large_prompt_does_not_supersede_what_came_after_it(host: Host) 
     assert (await small)[1]["choices"][0]["finish_reason"] == "length"
 
 
-async def test_one_client_cannot_have_any_number_of_prompts_laid_out() -> None:
+async def test_one_client_cannot_have_unlimited_prompts_tokenised() -> None:
     async with serving(limits=StepLimits(client_waiting=1, client_running=1)) as host:
         release = threading.Event()
         host.model.slow_work.submit(release.wait)
@@ -98,9 +98,7 @@ async def test_one_client_cannot_have_any_number_of_prompts_laid_out() -> None:
         assert not host.model._preparing
 
 
-async def test_whoever_only_watches_leaves_connections_for_requests(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_watchers_leave_connections_for_requests(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "MOST_EVENTS", 3)
     watching = [await host.session.get("/aix/events") for _ in range(4)]
     assert [answer.status for answer in watching] == [200, 200, 200, 429]
@@ -119,7 +117,7 @@ async def test_whoever_only_watches_leaves_connections_for_requests(
         answer.close()
 
 
-async def test_what_costs_too_much_is_refused_before_any_work(host: Host) -> None:
+async def test_a_request_that_costs_too_much_is_refused_before_any_work(host: Host) -> None:
     status, answer = await host.post(prompt="x", n=16, max_tokens=1900)
     assert status == 422 and "n (16)" in answer["error"]["message"]
     assert host.runner.steps == 0
@@ -141,7 +139,7 @@ async def test_hostile_but_valid_requests_are_answered(host: Host) -> None:
     await until(lambda: host.model.engine.active == 0)
 
 
-async def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_never_arrives_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aix_lsp.engine.http.body._SLOWEST_S", 0.05)
     async with serving() as host:
         reader, writer = await host.connect()
@@ -150,7 +148,7 @@ async def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyP
         writer.close()
 
 
-async def test_all_bodies_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_all_bodies_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving() as host:
         bodies = host.service.bodies
         monkeypatch.setattr(bodies, "_most", 2 << 20)
@@ -166,7 +164,7 @@ async def test_all_bodies_together_have_a_bound(monkeypatch: pytest.MonkeyPatch)
         assert (await host.post(prompt="x" * (1 << 20), max_tokens=1))[0] == 200
 
 
-async def test_a_head_that_does_not_end_is_given_up() -> None:
+async def test_an_endless_request_head_times_out() -> None:
     for head in (b"", b"GET /health HTTP/1.1\r\nhost:"):
         async with serving(connections=Connections(head_s=0.05)) as host:
             reader, writer = await host.connect()
@@ -175,7 +173,7 @@ async def test_a_head_that_does_not_end_is_given_up() -> None:
             writer.close()
 
 
-async def test_a_head_of_a_megabyte_is_cut_off(host: Host) -> None:
+async def test_a_request_head_of_a_megabyte_is_refused(host: Host) -> None:
     reader, writer = await host.connect()
     writer.write(b"GET /health HTTP/1.1\r\nhost: x\r\n" + b"x-y: zzzzzzzzzzzzzzzz\r\n" * 50_000)
     with pytest.raises(OSError):
@@ -198,7 +196,7 @@ async def test_silent_connections_do_not_keep_others_out() -> None:
         await until(lambda: len(connections.open) <= 1)
 
 
-async def test_a_client_that_does_not_read_is_let_go() -> None:
+async def test_a_client_that_does_not_read_is_disconnected() -> None:
     connections = Connections(unread_s=0.05)
     async with serving(connections=connections) as host:
         resume = threading.Event()
@@ -222,7 +220,7 @@ async def test_a_client_that_does_not_read_is_let_go() -> None:
         writer.close()
 
 
-async def test_what_waits_to_be_laid_out_is_told_when_the_engine_leaves(host: Host) -> None:
+async def test_requests_waiting_for_tokenisation_are_answered_when_the_engine_stops(host: Host) -> None:
     release = threading.Event()
     host.model.slow_work.submit(release.wait)
     large = asyncio.create_task(host.post(prompt=LARGE, max_tokens=1))

@@ -123,7 +123,7 @@ def test_architectures(architecture: str, kind: type[PreTrainedConfig], tied: bo
     torch.testing.assert_close(_logits(_read(file)), _logits(random_model(config)), atol=1e-4, rtol=1e-4)
 
 
-def test_a_head_that_is_the_embeddings_once_more_is_held_once(folder: Path, tmp_path: Path) -> None:
+def test_an_output_head_equal_to_the_embeddings_is_stored_once(folder: Path, tmp_path: Path) -> None:
     config = LlamaConfig(**_SIZES, tie_word_embeddings=True)
     weight = random_model(config).state_dict()["model.embed_tokens.weight"].numpy()
     stored = gguf.GGMLQuantizationType.Q8_0
@@ -150,7 +150,7 @@ def test_the_tokenizer_is_the_folders(folder: Path, tmp_path: Path) -> None:
     assert read.eos_token == "<|endoftext|>"
 
 
-def test_it_is_made_once_and_again_after_a_change(
+def test_it_is_built_once_and_again_after_a_change(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write_gguf(folder, tmp_path / "tiny.gguf", "q8_0")
@@ -164,7 +164,7 @@ def test_it_is_made_once_and_again_after_a_change(
     assert len(made) == 1
 
 
-def test_markers_that_only_ids_name_are_found(tmp_path: Path) -> None:
+def test_special_tokens_named_only_by_id_are_found(tmp_path: Path) -> None:
     config = LlamaConfig(**_SIZES, tie_word_embeddings=True)
     ids = {"fim_pre": 90, "fim_suf": 91, "fim_mid": 92}
     file = write_model(config, "llama", tmp_path / "tiny.gguf", fim=ids)
@@ -174,7 +174,7 @@ def test_markers_that_only_ids_name_are_found(tmp_path: Path) -> None:
     assert tokenizer.convert_tokens_to_ids("<|fim_suffix|>") == 91
 
 
-def test_the_engine_runs_one_as_it_runs_the_folder(folder: Path, tmp_path: Path) -> None:
+def test_the_engine_runs_a_file_like_a_folder(folder: Path, tmp_path: Path) -> None:
     file = write_gguf(folder, tmp_path / "blob", "f32")  # by its content, as Ollama's files have no ending
     found, expected = (
         load(EngineOptions(model=str(model), kv_memory_mb=64, threads=1, dtype="float32"), lambda *_: None)
@@ -244,7 +244,9 @@ def _logits_after(folder: Path, tokens: list[int]) -> torch.Tensor:
         ("a tensor less", "lack model.layers.1.mlp.up_proj.weight"),
     ],
 )
-def test_what_cannot_be_run_is_said_in_one_line(folder: Path, tmp_path: Path, what: str, said: str) -> None:
+def test_unsupported_files_are_reported_in_one_line(
+    folder: Path, tmp_path: Path, what: str, said: str
+) -> None:
     file = write_gguf(folder, tmp_path / "tiny.gguf", "q8_0")
     damage(file, what)
     with pytest.raises(ModelError, match=said) as caught:
@@ -254,7 +256,7 @@ def test_what_cannot_be_run_is_said_in_one_line(folder: Path, tmp_path: Path, wh
 
 
 @pytest.mark.parametrize("at", range(8, 1200, 37))
-def test_a_damaged_header_is_an_error_of_ours(folder: Path, tmp_path: Path, at: int) -> None:
+def test_a_damaged_header_raises_gguf_error(folder: Path, tmp_path: Path, at: int) -> None:
     file = write_gguf(folder, tmp_path / "tiny.gguf", "q8_0")
     data = bytearray(file.read_bytes())
     data[at : at + 4] = b"\xff\xff\xff\x7f"

@@ -152,7 +152,7 @@ def test_tensors_of_any_shape(name: str, shape: Shape) -> None:
     ],
 )
 @pytest.mark.parametrize("tokenizer", ["gpt2", "llama"])
-def test_what_would_take_for_ever_is_refused(
+def test_headers_that_would_take_forever_are_refused(
     key: str, value: tuple[int, Any], tokenizer: str, tmp_path: Path
 ) -> None:
     metadata = METADATA | {"tokenizer.ggml.model": (8, tokenizer), key: value}
@@ -162,7 +162,7 @@ def test_what_would_take_for_ever_is_refused(
 
 @unix
 @pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
-def test_what_is_no_file(make: Callable[[Path], None], tmp_path: Path) -> None:
+def test_anything_but_a_regular_file(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / "m.gguf")
     with pytest.raises(ModelError) as caught:
         gguf.prepare(tmp_path / "m.gguf", "m")
@@ -184,7 +184,7 @@ def _deep(path: Path) -> None:
 @unix
 @pytest.mark.parametrize("make", [*HOSTILE, _empty, _other, _deep], ids=lambda make: make.__name__)
 @pytest.mark.parametrize("name", [gguf._POINTER, *gguf._MADE])
-def test_what_was_made_is_made_anew_where_it_was_damaged(
+def test_damaged_derived_files_are_rebuilt(
     name: str, make: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
@@ -203,7 +203,7 @@ def test_what_was_made_is_made_anew_where_it_was_damaged(
 
 @unix
 @pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
-def test_whatever_lies_in_the_folders_place(
+def test_anything_may_lie_at_the_folders_path(
     make: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))

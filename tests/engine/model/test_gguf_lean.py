@@ -69,7 +69,7 @@ _F32 = gguf.GGMLQuantizationType.F32
         {"blk.1.attn_q_norm.weight": (np.ones(16, np.float32), _F32)},
     ],
 )
-def test_what_it_does_not_know_is_left_to_transformers(
+def test_unknown_features_are_left_to_transformers(
     instead: dict[str, tuple[np.ndarray, gguf.GGMLQuantizationType]], tmp_path: Path
 ) -> None:
     config = LlamaConfig(**_SIZES, tie_word_embeddings=True)

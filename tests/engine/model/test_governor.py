@@ -37,7 +37,7 @@ def test_even_steps_change_nothing(machine):
     assert machine.threads == 4
 
 
-def test_single_stalls_are_forgiven(machine):
+def test_single_stalls_are_ignored(machine):
     for _ in range(30):
         machine.steps(1, 0.1)
         machine.steps(2, 0.001)

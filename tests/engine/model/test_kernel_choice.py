@@ -80,13 +80,13 @@ def test_the_fastest_for_few_rows_and_the_fastest_for_many(fakes):
     assert choice.limit < 16
 
 
-def test_one_that_is_fastest_at_both_is_alone(fakes):
+def test_a_kernel_that_is_fastest_at_both_is_used_alone(fakes):
     fakes("good", 1, 0.001, 0.001)
     fakes("slow", 1, 0.01, 0.01)
     assert found(fakes) == KernelChoice("good", "good", 48)
 
 
-def test_a_wrong_one_is_not_taken_however_fast(fakes):
+def test_a_wrong_kernel_is_not_chosen_however_fast(fakes):
     fakes("wrong", 1, 0.0, 1e-6, factor=1.04)
     fakes("right", 1, 0.1, 0.1)
     measured = measure([part()], list(fakes.kernels.values()), fakes.clock)
@@ -95,7 +95,7 @@ def test_a_wrong_one_is_not_taken_however_fast(fakes):
     assert choose(measured, 1_000_000).few == "right"
 
 
-def test_one_that_does_not_run_here_is_told(fakes):
+def test_a_kernel_that_does_not_run_here_is_reported(fakes):
     def refuse(plain):
         raise RuntimeError("needs avx512bw\nand more")
 
@@ -106,7 +106,7 @@ def test_one_that_does_not_run_here_is_told(fakes):
     assert choose(measured, 1_000_000).many == "right"
 
 
-def test_where_none_is_right_float32_remains(fakes):
+def test_if_none_is_right_float32_remains(fakes):
     fakes("wrong", 1, 0.0, 0.0, factor=2.0)
     choice = found(fakes)
     assert (choice.few, choice.many) == ("float32", "float32")
@@ -121,7 +121,7 @@ def test_a_second_set_of_weights_must_fit(fakes):
     assert one.few == one.many == "for few"
 
 
-def test_a_narrow_form_is_tried_only_where_the_wide_one_is_wrong(fakes):
+def test_a_narrow_variant_is_tried_only_if_the_wide_one_is_wrong(fakes):
     fakes("fake", 1, 0.1, 0.1, factor=1.1)
     fakes("fake, 7 bits", 1, 0.2, 0.2)
     assert found(fakes).few == "fake, 7 bits"
@@ -149,7 +149,7 @@ class Working(Fake):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows counts a thread's time in steps of 16 ms")
-def test_what_other_programs_take_is_not_the_kernels(fakes):
+def test_time_taken_by_other_programs_does_not_count(fakes):
     torch.set_num_threads(1)
     for name, made in {"interrupted": Interrupted, "working": Working}.items():
         fakes.kernels[name] = Kernel(
@@ -174,7 +174,7 @@ def test_the_real_kernels_are_measured_on_some_of_the_weights():
         assert float((project(rows[:count]) - expected).norm() / expected.norm()) < 0.02
 
 
-def test_two_kernels_take_turns_at_their_limit():
+def test_two_kernels_switch_at_their_limit():
     calls = []
 
     class Noting:
@@ -198,5 +198,5 @@ def test_two_kernels_take_turns_at_their_limit():
     assert calls == [("few", 1), ("few", -1), ("few", 8), ("few", -8), ("many", 9), ("many", -9)]
 
 
-def test_measured_without_times_is_not_right():
+def test_a_measurement_without_times_is_not_right():
     assert not Measured("x", 0.0).right

@@ -85,7 +85,7 @@ def test_the_embedded_model(own_cache):
     assert greedy(loaded, ids, 1) == expected
 
 
-def test_a_second_start_takes_what_the_first_one_made(own_cache):
+def test_a_second_start_uses_what_the_first_one_prepared(own_cache):
     first = load_quietly()
     [folder] = own_cache.iterdir()
     stages: list[str] = []
@@ -139,7 +139,7 @@ def test_a_prepared_model_needs_none_of_the_heavy_libraries(tmp_path):
 @pytest.mark.parametrize(
     "spoilt", ["findings.json", "kept.safetensors", "repacked.safetensors", "tokenizer.json"]
 )
-def test_damaged_preparations_are_made_anew(own_cache, tiny, spoilt, caplog):
+def test_damaged_preparations_are_rebuilt(own_cache, tiny, spoilt, caplog):
     expected = greedy(load_quietly(**tiny, dtype="int8"), [5, 9, 33], 4)
     [folder] = own_cache.iterdir()
     # Another file in its place: the first may still be mapped into memory.
@@ -160,14 +160,14 @@ def test_another_setting_or_file_is_another_preparation(own_cache, tmp_path):
     assert len(list(own_cache.iterdir())) == 3
 
 
-def test_without_room_in_the_cache_it_runs_all_the_same(own_cache, tiny, monkeypatch, caplog):
+def test_it_runs_without_room_in_the_cache(own_cache, tiny, monkeypatch, caplog):
     monkeypatch.setattr(prepared, "_ROOM", 1 << 60)
     loaded = load_quietly(**tiny)
     assert "could not be saved" in caplog.text and not list(own_cache.iterdir())
     assert len(greedy(loaded, [5, 9, 33], 4)) == 4
 
 
-def test_kernels_that_fail_the_whole_check_are_left_out(own_cache, tiny, monkeypatch, caplog):
+def test_kernels_that_fail_the_whole_model_check_are_left_out(own_cache, tiny, monkeypatch, caplog):
     """The next fastest is tried, then float32 in the same lean path, which says why it runs so."""
     found = iter([Agreement(0.5, 0.5, 1.0), Agreement(0.001, 0.99, 0.05)])
     monkeypatch.setattr(quantised, "compare", lambda *_: next(found))
@@ -184,7 +184,7 @@ def test_kernels_that_fail_the_whole_check_are_left_out(own_cache, tiny, monkeyp
     assert load_quietly(**tiny).running.startswith("lean, float32; not otherwise")
 
 
-def test_what_memory_the_weights_take_is_told():
+def test_the_memory_of_the_weights_is_reported():
     loaded = {dtype: load_quietly(dtype=dtype) for dtype in ("int8", "float32", "bfloat16")}
     config = json.loads((EMBEDDED / "config.json").read_text())
     embedding = config["vocab_size"] * config["hidden_size"]
@@ -199,7 +199,7 @@ def test_what_memory_the_weights_take_is_told():
 
 
 @pytest.mark.parametrize("dtype", ["auto", "int8", "float32", "bfloat16"])
-def test_every_precision_says_nearly_the_same(dtype):
+def test_every_precision_gives_nearly_the_same_output(dtype):
     loaded = load_quietly(dtype=dtype)
     assert dtype in ("auto", loaded.dtype)
     assert loaded.running.startswith("lean, ")
@@ -239,7 +239,7 @@ def test_the_context_is_no_longer_than_the_pool(tmp_path):
     assert loaded.context_length < loaded.runner.page_count * loaded.runner.page_size < 1024
 
 
-def test_long_rope_is_held_to_its_first_range(tmp_path):
+def test_long_rope_is_limited_to_its_first_range(tmp_path):
     """Beyond it transformers takes other frequencies for a whole batch, so a neighbour would change a
     request."""
     folder = saved(tmp_path, "phi3")
@@ -254,7 +254,7 @@ def test_long_rope_is_held_to_its_first_range(tmp_path):
     assert load_quietly(model=str(folder), kv_memory_mb=8).context_length == 64
 
 
-def test_steps_of_many_tokens_take_other_threads_than_those_of_few():
+def test_steps_of_many_tokens_use_other_thread_counts_than_those_of_few():
     before = torch.get_num_threads()
     seen = []
 

@@ -41,7 +41,7 @@ def _kept(tmp_path: Path) -> Prepared:
 
 @pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
 @pytest.mark.parametrize("name", _FILES)
-def test_what_is_no_file(kept: Prepared, name: str, make: Callable[[Path], None]) -> None:
+def test_anything_but_a_regular_file(kept: Prepared, name: str, make: Callable[[Path], None]) -> None:
     (kept.folder / name).unlink()
     make(kept.folder / name)
     assert kept.read() is None
@@ -51,7 +51,7 @@ def test_what_is_no_file(kept: Prepared, name: str, make: Callable[[Path], None]
 
 
 @pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
-def test_whatever_lies_in_the_folders_place(kept: Prepared, make: Callable[[Path], None]) -> None:
+def test_anything_may_lie_at_the_folders_path(kept: Prepared, make: Callable[[Path], None]) -> None:
     kept.remove()
     make(kept.folder)
     assert kept.read() is None
@@ -86,17 +86,17 @@ def test_findings_of_wrong_types(kept: Prepared, name: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", "7", "[" * 100_000, '{"a":' * 100_000, "\ufeff", "\0"]
 )
-def test_findings_that_are_none(kept: Prepared, text: str) -> None:
+def test_invalid_findings(kept: Prepared, text: str) -> None:
     (kept.folder / "findings.json").write_text(text)
     assert kept.read() is None and not kept.folder.exists()
 
 
-def test_findings_that_fit_no_model(kept: Prepared) -> None:
+def test_findings_of_another_model(kept: Prepared) -> None:
     assert assemble_prepared(kept) is None
     assert not kept.folder.exists()
 
 
-def test_threads_are_noted_whatever_lies_beside(kept: Prepared) -> None:
+def test_thread_counts_are_saved_whatever_else_is_in_the_folder(kept: Prepared) -> None:
     kept.note_threads({"few": 1, "many": 2})
     found = kept.read()
     assert found is not None and found.findings.threads == {"few": 1, "many": 2}

@@ -142,7 +142,7 @@ def test_the_columns_with_the_largest_inputs_are_the_finest():
 
 @pytest.mark.parametrize("most", [127, 63])
 @pytest.mark.parametrize("count", [1, 4, 12])
-def test_both_rows_together_are_the_input(most, count):
+def test_both_rows_add_up_to_the_input(most, count):
     """Within half a fine step of the largest: 13 bits, or 12 where codes take 7 bits."""
     weight = Int8Weight.of(matrices(norm=False))
     given = rows(count)
@@ -171,7 +171,7 @@ def test_packed_bfloat16(count):
     assert error(packed(rows(count).bfloat16(), out), expected) < 0.01
 
 
-def test_what_is_wrong_here_is_not_left():
+def test_no_kernel_that_is_wrong_here_remains():
     assert all(one < MOST_ERROR for one in HERE.values())
     assert {kernel.dtype for kernel in candidates("int8")} == {"int8"}
     assert candidates("auto", KERNELS) == []

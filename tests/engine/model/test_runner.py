@@ -120,7 +120,7 @@ def test_an_aborted_step_gives_nothing_and_harms_nothing(runner, expected):
     assert_close(tops(runner, Row(PROMPT[14:], 14, pages)), expected)
 
 
-def test_abort_is_asked_between_layers(runner):
+def test_abort_is_checked_between_layers(runner):
     asked = []
     assert runner.step([Row(PROMPT, 0, range(6))], lambda: bool(asked.append(0))) is not None
     assert len(asked) >= 2

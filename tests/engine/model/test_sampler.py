@@ -68,7 +68,7 @@ def test_half_precision_logits(dtype):
 
 @given(st.sets(st.integers(0, VOCAB - 1), min_size=1), st.sets(st.integers(0, VOCAB - 1)), st.floats(0, 2))
 @settings(max_examples=150)
-def test_only_allowed_tokens_come_first(allowed, banned, temperature):
+def test_only_allowed_tokens_are_sampled_first(allowed, banned, temperature):
     found = one(
         logits(seed=len(allowed)),
         allowed=sorted(allowed),
@@ -87,14 +87,14 @@ def test_allowed_holds_for_the_first_output_only():
 
 @given(st.sets(st.integers(0, VOCAB - 1), max_size=VOCAB - 1), st.floats(0, 3), st.integers(0, 2**64))
 @settings(max_examples=150)
-def test_banned_tokens_never_come(banned, temperature, seed):
+def test_banned_tokens_are_never_sampled(banned, temperature, seed):
     rows = [row(outputs=2, banned=tuple(banned), sampling=Sampling(temperature=temperature, seed=seed))]
     assert all(found.token not in banned for found in sample(logits(2, seed=1), rows)[0])
 
 
 @pytest.mark.parametrize("temperature", [5e-324, 1e-30, 1.0, 3.0])
 @pytest.mark.parametrize("point", [0.0, 0.5, 1 - 2**-53, 1.0])
-def test_the_ends_of_the_distribution_fall_on_tokens_that_may_come(temperature, point):
+def test_the_ends_of_the_distribution_give_tokens_that_may_be_sampled(temperature, point):
     scores = torch.tensor([-torch.inf, 2.0, 1.0, -torch.inf])
     assert _draw(scores, Sampling(temperature=temperature), point) in (1, 2)
 
@@ -205,7 +205,7 @@ def test_the_probabilities_of_an_end_stay_the_models():
     assert one(sure, mixtures=(mixtures[0],), ends=(1,)).token == 1
 
 
-def test_a_mixture_of_a_small_share_leaves_a_sure_model_its_choice():
+def test_a_mixture_with_a_small_share_does_not_overrule_a_confident_model():
     scores = torch.zeros(1, VOCAB)
     scores[0, 5] = 10.0
     assert one(scores, mixtures=(Mixture(0.3, (8,), (1.0,)),)).token == 5

@@ -39,7 +39,7 @@ def test_embedded_is_a_complete_folder():
         (__file__, "names the file"),
     ],
 )
-def test_names_that_are_no_model(model, said):
+def test_names_that_are_not_a_model(model, said):
     with pytest.raises(ModelError, match=r"\bmodel\b") as caught:
         find_folder(EngineOptions(model=model), ignore)
     assert said in str(caught.value)
@@ -98,7 +98,7 @@ NESTED = b'{"w":' * 20_000
     "header",
     [b"[]", b"7", b'{"w": 7}', b'{"w": {"shape": "ab", "data_offsets": [0, 1]}}', NESTED, b'{"w": {}}'],
 )
-def test_headers_that_are_none(tmp_path, header):
+def test_invalid_headers(tmp_path, header):
     content = len(header).to_bytes(8, "little") + header
     with pytest.raises(ModelError, match="damaged"):
         check_folder(write(tmp_path, config__json="{}", model__safetensors=content), "mine")
@@ -114,7 +114,7 @@ def test_a_header_of_many_gigabytes_is_not_read(tmp_path):
 @pytest.mark.parametrize(
     "index", ["[" * 100_000, "[]", '{"weight_map": {"w": ["a"]}}', '{"weight_map": 7}', "\0"]
 )
-def test_an_index_that_is_none(tmp_path, index):
+def test_an_invalid_index(tmp_path, index):
     write(tmp_path, config__json="{}", model__safetensors__index__json=index)
     with pytest.raises(ModelError, match=r"damaged|lacks"):
         check_folder(tmp_path, "mine")
@@ -133,7 +133,7 @@ def test_an_index_that_is_none(tmp_path, index):
         "chat.jinja",
     ],
 )
-def test_what_is_no_file_of_a_model(tmp_path, name, make):
+def test_model_files_that_are_not_regular_files(tmp_path, name, make):
     """The libraries would wait for a pipe without end, and read a device until memory is full."""
     write(tmp_path, config__json="{}", model__safetensors=GOOD)
     (tmp_path / name).unlink(missing_ok=True)
@@ -223,7 +223,7 @@ def test_a_model_is_downloaded_once_and_then_found_without_network(tmp_path):
         assert ask(REPOSITORY, home, NOWHERE, offline) == {"files": first["files"], "told": []}
 
 
-def test_what_the_hub_refuses(tmp_path):
+def test_a_refusal_by_the_hub(tmp_path):
     with serve(tmp_path) as endpoint:
         gated = ask(GATED, tmp_path, endpoint)["error"]
         absent = ask("someone/else", tmp_path, endpoint)["error"]

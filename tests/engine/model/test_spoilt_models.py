@@ -59,7 +59,7 @@ def larger_than_memory(folder: Path) -> None:
         (larger_than_memory, "GB are free"),
     ],
 )
-def test_spoilt_folders(tmp_path, spoil, said):
+def test_broken_folders(tmp_path, spoil, said):
     folder = saved(tmp_path, "llama")
     spoil(folder)
     with pytest.raises(ModelError, match=r"\bmodel\b") as caught:

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from aix_lsp.engine.pages.pool import PagePool, PoolExhausted
 
 
-def test_runs_are_contiguous_and_follow_what_is_there() -> None:
+def test_runs_are_contiguous_and_follow_existing_pages() -> None:
     pool = PagePool(32, 16)
     first = pool.allocate(4, room=4)
     second = pool.allocate(3, room=4)
@@ -20,7 +20,7 @@ def test_runs_are_contiguous_and_follow_what_is_there() -> None:
     assert pool.free == 32 - 6
 
 
-def test_scattered_pages_are_used_where_there_is_no_run() -> None:
+def test_scattered_pages_are_used_if_there_is_no_run() -> None:
     pool = PagePool(8, 16)
     pages = pool.allocate(8)
     pool.unclaim(pages)
@@ -30,7 +30,7 @@ def test_scattered_pages_are_used_where_there_is_no_run() -> None:
         pool.allocate(1)
 
 
-def test_one_writer_a_page_and_only_where_nobody_relies_on_it() -> None:
+def test_one_writer_per_page_and_only_if_nobody_relies_on_it() -> None:
     pool = PagePool(2, 16)
     (page,) = pool.allocate(1)
     pool.cache([page])

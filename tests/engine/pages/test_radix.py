@@ -63,7 +63,7 @@ def test_namespaces_without_pages_are_forgotten() -> None:
     assert found(cache, [1, 2, 3], "tenant 49") == 3
 
 
-def test_typing_on_appends_in_place_and_a_branch_copies_one_page() -> None:
+def test_typing_appends_in_place_and_a_branch_copies_one_page() -> None:
     copies: list[tuple[int, int, int]] = []
     cache = KvCache(PAGES, SIZE, lambda *copied: copies.append(copied))
     run_through(cache, [1, 2, 3, 4, 5, 6])
@@ -86,7 +86,7 @@ def test_the_least_recently_used_goes_first_from_its_end() -> None:
     assert found(cache, new) == 0 and found(cache, old) == 4
 
 
-def test_a_locked_head_stays_and_its_unused_tail_goes() -> None:
+def test_a_locked_prefix_stays_and_its_unused_tail_is_evicted() -> None:
     cache = cache_of(pages=7)
     run_through(cache, list(range(24)))
     reader = request([*range(9), 77]).sequences[0]

@@ -18,7 +18,7 @@ def test_cost_model_learns_its_terms() -> None:
     assert model.tokens_within(0.05, Work(1, 1, 300), 500) == pytest.approx(450, rel=0.1)
 
 
-def test_a_single_token_is_a_kind_of_its_own_and_long_steps_do_not_drown_it() -> None:
+def test_single_tokens_have_their_own_cost_that_long_steps_do_not_drown_out() -> None:
     model = CostModel()
     for at in range(200):
         for tokens, seconds in ((1, 1e-3), (9, 5e-3), (1, 1.1e-3), (300 + at, 0.1)):
@@ -27,7 +27,7 @@ def test_a_single_token_is_a_kind_of_its_own_and_long_steps_do_not_drown_it() ->
     assert model.predict(Work(1, 9, 9 * 400)) == pytest.approx(5e-3, rel=0.2)
 
 
-def test_cost_model_survives_an_outlier_and_sameness() -> None:
+def test_cost_model_survives_an_outlier_and_identical_steps() -> None:
     model = CostModel()
     for _ in range(3000):
         model.observe(Work(1, 1, 500), 2e-3)

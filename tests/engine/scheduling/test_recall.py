@@ -34,7 +34,7 @@ def longest(texts: list[list[int]], tail: list[int]) -> tuple[int, Counter[int]]
 
 
 @given(st.lists(tokens, max_size=2), tokens, st.lists(tokens, max_size=2), tokens, tokens)
-def test_what_is_mixed_in_followed_the_longest_match_in_what_was_given(
+def test_the_mixture_is_what_followed_the_longest_match(
     others: list[list[int]],
     before: list[int],
     corpus: list[list[int]],
@@ -61,7 +61,7 @@ def test_what_is_mixed_in_followed_the_longest_match_in_what_was_given(
 
 
 @given(tokens, st.lists(tokens, max_size=2), tokens, tokens)
-def test_drafts_change_nothing_of_what_is_mixed_in(
+def test_drafts_do_not_change_the_mixture(
     before: list[int], corpus: list[list[int]], generated: list[int], drafts: list[int]
 ) -> None:
     drafted = Recall([before], NgramIndex(corpus))
@@ -93,7 +93,7 @@ def test_a_draft_is_what_followed_the_longest_match(
     )
 
 
-def test_no_match_goes_across_texts() -> None:
+def test_no_match_spans_two_texts() -> None:
     assert Recall([[1, 2], [3, 1, 2]]).draft().length == 0
     assert Recall([[1, 2], [1, 2, 3, 1, 2]]).draft().length == 2
     recall = Recall([[3, 1, 2]], NgramIndex([[1, 2], [2, 5]]))
@@ -112,7 +112,7 @@ def test_longer_matches_have_larger_shares() -> None:
     assert shares == sorted(set(shares))
 
 
-def test_frequent_followers_are_kept_of_many() -> None:
+def test_of_many_continuations_the_frequent_ones_are_kept() -> None:
     text = [token for follower in range(1, 100) for token in (0, follower)] + [0, 7, 0, 7]
     (mixture,) = Recall([text, [0]]).mixtures([], 1.0)
     assert mixture is not None and len(mixture.tokens) == 32 and 7 in mixture.tokens

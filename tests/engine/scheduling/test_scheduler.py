@@ -42,7 +42,7 @@ def step(made: Scheduler, now: float = 0.0) -> StepPlan:
     return plan
 
 
-def test_a_long_prompt_is_computed_in_chunks_that_fit_the_time() -> None:
+def test_a_long_prompt_is_computed_in_chunks_that_fit_the_time_budget() -> None:
     made = scheduler(prefill_step_s=0.021)
     one = request(range(1000))
     made.submit(one)
@@ -69,7 +69,7 @@ def test_steps_are_shorter_while_other_clients_are_served_too() -> None:
     assert 122 <= at(8.5, step_s=4e-3) <= 124
 
 
-def test_who_has_had_much_more_rides_along_in_small_chunks() -> None:
+def test_a_client_far_over_its_share_gets_small_chunks() -> None:
     made = scheduler(shared_step_s=0.021, prefill_step_s=0.021, drafts=0)
     greedy = request(range(5000, 6000), client="greedy")
     made.submit(greedy)
@@ -80,7 +80,7 @@ def test_who_has_had_much_more_rides_along_in_small_chunks() -> None:
     assert planned(made.plan(0.0)) == {modest: 1, greedy: 32}
 
 
-def test_prefill_rides_along_with_decoding_in_small_chunks_for_who_asked_by_hand() -> None:
+def test_prefill_beside_explicit_requests_runs_in_small_chunks() -> None:
     made = scheduler(invoked_step_s=0.005, decoding_step_s=0.011, drafts=0)
     typing = request(range(10), new=100, priority=0, client="a")
     made.submit(typing)
@@ -108,7 +108,7 @@ def test_order_is_class_then_deadline_then_debt_then_arrival() -> None:
     assert [part.sequence.request for part in plan.planned] == [by_hand, urgent, poor, early, late]
 
 
-def test_background_runs_only_where_nothing_else_does_but_not_never() -> None:
+def test_background_work_runs_only_when_nothing_else_does_but_is_not_starved() -> None:
     made = scheduler(ageing_s=3.0)
     warm = request([1] * 300, priority=3, arrival=0.0)
     typed = request([2] * 50, new=100, arrival=0.0)
@@ -122,7 +122,7 @@ def test_background_runs_only_where_nothing_else_does_but_not_never() -> None:
     assert set(planned(plan)) == {warm} and plan is not None and not plan.foreground
 
 
-def test_a_better_class_takes_a_slot_and_the_loser_resumes() -> None:
+def test_a_higher_class_takes_a_slot_and_the_preempted_request_resumes() -> None:
     made = scheduler(running=1)
     prefetch = request([1] * 50, priority=2)
     made.submit(prefetch)
@@ -155,7 +155,7 @@ def test_a_client_over_its_rate_pauses() -> None:
     assert second in planned(made.plan(60.0))
 
 
-def test_a_full_pool_keeps_who_came_first() -> None:
+def test_a_full_pool_keeps_the_earliest_requests() -> None:
     made = scheduler(pages=8, drafts=0)
     first, second = request([1] * 60, new=60, arrival=1.0), request([2] * 50, new=60, arrival=2.0)
     made.submit(first)
@@ -176,7 +176,7 @@ def test_a_step_of_sixteen_decoding_rows_keeps_every_row() -> None:
     assert planned(step(made)) == dict.fromkeys(crowd, 1)
 
 
-def test_drafts_follow_an_earlier_occurrence_and_are_taken_as_far_as_right() -> None:
+def test_drafts_follow_an_earlier_occurrence_and_are_accepted_as_far_as_right() -> None:
     made = scheduler()
     one = request([1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2], new=20)
     made.submit(one)
@@ -194,7 +194,7 @@ def test_drafts_follow_an_earlier_occurrence_and_are_taken_as_far_as_right() -> 
     made.check_integrity()
 
 
-def test_no_drafts_where_they_cost_more_than_they_bring() -> None:
+def test_no_drafts_when_they_cost_more_than_they_gain() -> None:
     drafter, recall = Drafter(), Recall([[1, 2, 3, 1, 2]])
     cheap, _ = drafter.propose(recall, 0.01, 8)
     dear, _ = drafter.propose(recall, 0.9, 8)
@@ -204,7 +204,7 @@ def test_no_drafts_where_they_cost_more_than_they_bring() -> None:
     assert not drafter.propose(recall, 0.1, 8)[0]
 
 
-def test_debts_halve() -> None:
+def test_debt_decays_by_half() -> None:
     limiter = RateLimiter()
     limiter.charge("a", 100, 0.0)
     assert limiter.debt("a", 5.0) == pytest.approx(50.0)
@@ -215,7 +215,7 @@ def test_debts_halve() -> None:
     assert len(limiter._debts) <= 1025
 
 
-def test_under_load_a_quarter_of_a_share_gets_a_quarter_of_the_tokens() -> None:
+def test_under_load_a_client_with_a_quarter_share_gets_a_quarter_of_the_tokens() -> None:
     made = scheduler(running=1, client_running=1, drafts=0)
     served = {"usual": 0, "small": 0}
     waiting: dict[str, Request] = {}
@@ -232,7 +232,7 @@ def test_under_load_a_quarter_of_a_share_gets_a_quarter_of_the_tokens() -> None:
     assert 3 < served["usual"] / served["small"] < 5
 
 
-def test_many_clients_at_once_are_not_swept_at_each_charge(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_clients_are_not_swept_at_every_charge(monkeypatch: pytest.MonkeyPatch) -> None:
     limiter, asked = RateLimiter(), 0
     debt = limiter.debt
 
@@ -247,7 +247,7 @@ def test_many_clients_at_once_are_not_swept_at_each_charge(monkeypatch: pytest.M
     assert asked < 4 * 20_000
 
 
-def test_what_stood_elsewhere_is_mixed_in_where_asked_for() -> None:
+def test_recall_mixes_in_earlier_continuations_on_request() -> None:
     made = scheduler(drafts=0)
     one = request([1, 2, 3, 4, 5, 6, 1, 2], new=20)
     one.recall_weight = 1.0
@@ -279,7 +279,7 @@ def test_each_drafted_token_has_its_own_mixture() -> None:
     assert [list(m.tokens) for m in row.mixtures if m is not None][: len(drafts)] == [[d] for d in drafts]
 
 
-def test_a_prompts_own_texts_are_looked_in_as_they_stand_around_the_cursor() -> None:
+def test_recall_searches_the_prompts_texts_in_their_order_around_the_cursor() -> None:
     made = scheduler(drafts=0)
     one = request([1, 2, 99, 7, 8, 9], new=20)
     one.texts = ([7, 1, 2, 8, 9], [1, 2])

@@ -19,7 +19,7 @@ def encoder() -> TextEncoder:
     return TextEncoder(tokenizer, Vocabulary(tokenizer, len(tokenizer)))
 
 
-def test_a_digest_is_the_head_of_sha256() -> None:
+def test_a_digest_is_a_truncated_sha256() -> None:
     assert digest("é") == hashlib.sha256("é".encode()).hexdigest()[:32]
 
 
@@ -33,7 +33,7 @@ def test_texts_are_joined_in_the_order_of_their_names() -> None:
     assert not len(corpus.of([])) and not len(corpus.of(["unknown"]))
 
 
-def test_what_came_since_is_found_under_the_same_names() -> None:
+def test_texts_added_later_are_found_under_the_same_names() -> None:
     corpus = Corpus(encoder())
     name = digest("x = 1")
     assert not len(corpus.of([name]))
@@ -41,7 +41,7 @@ def test_what_came_since_is_found_under_the_same_names() -> None:
     assert len(corpus.of([name]))
 
 
-def test_what_was_not_used_for_longest_goes() -> None:
+def test_the_least_recently_used_text_is_dropped() -> None:
     made = encoder()
     texts = [f"value_{number} = {number}" for number in range(6)]
     size = max(len(made.tokens(text)) for text in texts)
@@ -53,7 +53,7 @@ def test_what_was_not_used_for_longest_goes() -> None:
     assert here == [texts[0], *texts[3:5]]
 
 
-def test_indexes_of_other_names_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_kept_indexes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     made = encoder()
     texts = [f"value_{number} = {number}" for number in range(10, 16)]
     size = max(len(made.tokens(text)) for text in texts) + 1
@@ -66,7 +66,7 @@ def test_indexes_of_other_names_have_a_bound(monkeypatch: pytest.MonkeyPatch) ->
     assert corpus.of([digest(texts[0])]) is not found[0]
 
 
-def test_one_request_searches_so_many_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_request_searches_a_bounded_number_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     made = encoder()
     corpus = Corpus(made)
     corpus.add(["x = 1", "def a(): pass"])

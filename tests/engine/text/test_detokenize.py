@@ -51,7 +51,9 @@ def test_an_unfinished_character_is_not_shown() -> None:
     stops=st.lists(st.text("abc\n", min_size=1, max_size=4), min_size=1, max_size=3),
 )
 @settings(max_examples=200)
-def test_stop_strings_end_at_the_first_and_never_leak(text: str, places: list[int], stops: list[str]) -> None:
+def test_text_ends_at_the_first_stop_string_and_none_leaks(
+    text: str, places: list[int], stops: list[str]
+) -> None:
     shown, stopped, flushed = feed(StopStrings(stops), cut(text, places))
     assert stopped == any(stop in text for stop in stops)
     assert not any(stop in shown for stop in stops)

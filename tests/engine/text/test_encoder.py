@@ -36,7 +36,9 @@ CODE = st.lists(st.one_of(st.sampled_from(WORDS.split() + BLANKS), st.text(max_s
 @pytest.mark.parametrize("kind", ALL)
 @given(head=CODE, old=CODE, new=CODE, more=CODE)
 @settings(max_examples=150)
-def test_incremental_is_whole(kind: str, head: str, old: str, new: str, more: str) -> None:
+def test_incremental_tokenisation_equals_tokenising_the_whole(
+    kind: str, head: str, old: str, new: str, more: str
+) -> None:
     used, _ = encoder(kind)
     assert used._incremental
     for text in (head + old, head + new, head + new + more, head):
@@ -63,7 +65,7 @@ def test_bytes_of_tokens_are_the_text(kind: str, text: str) -> None:
 @pytest.mark.parametrize("kind", ALL)
 @given(text=CODE)
 @settings(max_examples=100)
-def test_the_typed_word_is_the_texts_end(kind: str, text: str) -> None:
+def test_the_typed_word_is_the_end_of_the_text(kind: str, text: str) -> None:
     used, vocabulary = encoder(kind)
     encoded = used.encode(text)
     head, typed = used.typed(encoded)
@@ -87,12 +89,12 @@ def test_the_typed_word_is_the_texts_end(kind: str, text: str) -> None:
         ("llama", "self.assert", "assert"),
     ],
 )
-def test_what_is_given_back_to_the_model(kind: str, text: str, typed: str) -> None:
+def test_how_much_is_healed(kind: str, text: str, typed: str) -> None:
     used, _ = encoder(kind)
     assert used.typed(used.encode(text))[1].decode() == typed
 
 
-def test_a_pad_keeps_sentencepiece_from_adding_a_blank() -> None:
+def test_a_pad_keeps_sentencepiece_from_adding_a_space() -> None:
     used, vocabulary = encoder("llama")
 
     def spelled(pad: str) -> bytes:
@@ -118,7 +120,7 @@ def test_one_more_keystroke_tokenises_one_line(monkeypatch: pytest.MonkeyPatch) 
     assert seen == [1 + len("    ret")]
 
 
-def test_text_behind_a_marker_keeps_its_id() -> None:
+def test_text_after_a_special_token_keeps_its_ids() -> None:
     """Added tokens are numbered in order; the encoder's own tokenizer has no markers, yet the same numbers."""
     made = Tokenizer.from_str(ALL["embedded"]().backend_tokenizer.to_str())
     made.add_tokens([AddedToken("<mark>", special=True), AddedToken("\u2983", normalized=False)])

@@ -20,7 +20,7 @@ WORDS = st.one_of(
 @pytest.mark.parametrize("kind", ALL)
 @given(typed=WORDS, choices=st.lists(st.integers(0, 10**6), min_size=60, max_size=60))
 @settings(max_examples=150)
-def test_what_was_typed_is_spelled_and_never_told(kind: str, typed: bytes, choices: list[int]) -> None:
+def test_the_typed_text_is_spelled_and_never_shown(kind: str, typed: bytes, choices: list[int]) -> None:
     _, vocabulary = encoder(kind)
     assert can_spell(vocabulary, typed)
     healing = Healing(vocabulary, typed)
@@ -41,7 +41,7 @@ def test_what_was_typed_is_spelled_and_never_told(kind: str, typed: bytes, choic
 
 @given(typed=WORDS)
 @settings(max_examples=60)
-def test_every_token_that_could_come_is_allowed(typed: bytes) -> None:
+def test_every_possible_token_is_allowed(typed: bytes) -> None:
     _, vocabulary = encoder("embedded")
     allowed = set(Healing(vocabulary, typed).allowed or ())
     for token in range(vocabulary.size):
@@ -72,5 +72,7 @@ class TinyVocabulary(Vocabulary):
         ((b"a", b"bc"), b"ab", True),
     ],
 )
-def test_a_vocabulary_without_bytes_may_not_be_able_to(pieces: tuple[bytes], typed: bytes, can: bool) -> None:
+def test_a_vocabulary_without_bytes_may_not_be_able_to_spell(
+    pieces: tuple[bytes], typed: bytes, can: bool
+) -> None:
     assert can_spell(TinyVocabulary(*pieces), typed) is can

@@ -47,7 +47,7 @@ def test_spm_puts_the_suffix_first_and_heals_the_word() -> None:
     assert sum(length for _, length in prompt.parts) == len(prompt.tokens)
 
 
-def test_psm_puts_the_anchored_text_behind_the_middle_marker() -> None:
+def test_psm_puts_the_anchored_text_after_the_middle_marker() -> None:
     made, vocabulary = layout(PSM)
     prompt = made.lay_out(FimPrompt("def f():\n", "\nx = 1", middle="    return se"), 500)
     assert shown(vocabulary, prompt.tokens) == (
@@ -56,7 +56,7 @@ def test_psm_puts_the_anchored_text_behind_the_middle_marker() -> None:
     assert prompt.typed == b" se"
 
 
-def test_psm_without_an_anchor_heals_a_word_in_the_making_only() -> None:
+def test_psm_without_an_anchor_heals_only_an_unfinished_word() -> None:
     made, vocabulary = layout(PSM)
     prompt = made.lay_out(FimPrompt("x = fo", "\n"), 500)
     assert shown(vocabulary, prompt.tokens) == "«<fim_prefix>»x =«<fim_suffix>»\n«<fim_middle>»"
@@ -86,7 +86,7 @@ def test_without_a_template_the_prefix_is_continued() -> None:
 
 @given(prefix=CODE, middle=CODE, suffix=CODE, files=st.lists(CODE, max_size=4), room=st.integers(40, 200))
 @settings(max_examples=150)
-def test_it_fits_and_is_what_was_given(
+def test_prompts_fit_and_contain_only_what_was_given(
     prefix: str, middle: str, suffix: str, files: list[str], room: int
 ) -> None:
     context = tuple(ContextFile(f"{at}.py", text) for at, text in enumerate(files))
@@ -159,7 +159,7 @@ def test_each_of_many_small_files_is_tokenised_once(monkeypatch: pytest.MonkeyPa
     assert sum(lengths) < 2 * 16 * 600
 
 
-def test_what_cannot_fit_says_so() -> None:
+def test_a_prompt_that_cannot_fit_is_an_error() -> None:
     made, _ = layout(PSM)
     with pytest.raises(PromptTooLong, match="max_tokens"):
         made.lay_out(FimPrompt("a b c d", "e f"), 2)

@@ -23,7 +23,7 @@ print(os.nice(0))
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has classes instead of niceness")
 @pytest.mark.parametrize(("leads_session", "niceness"), [(True, 19), (False, os.nice(0))])
-def test_everybody_else_goes_first(leads_session: bool, niceness: int) -> None:
+def test_the_builder_has_the_lowest_priority(leads_session: bool, niceness: int) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", ASKED],
         capture_output=True,
@@ -34,7 +34,7 @@ def test_everybody_else_goes_first(leads_session: bool, niceness: int) -> None:
     assert ran.stdout.strip() == str(niceness), ran.stderr
 
 
-def test_an_index_that_is_built_in_another_program_leaves_its_priority_alone() -> None:
+def test_building_inside_another_program_leaves_its_priority_alone() -> None:
     busy = (
         "import os, time\nfrom aix_lsp.completion.context.index.build import _Reporter\n"
         "while time.process_time() < 1.1: pass\n"
@@ -47,7 +47,7 @@ def test_an_index_that_is_built_in_another_program_leaves_its_priority_alone() -
 
 
 @pytest.mark.parametrize("what", ["folder", "link"])
-def test_whatever_lies_in_the_lock_s_place(tmp_path: Path, what: str) -> None:
+def test_anything_may_lie_at_the_lock_path(tmp_path: Path, what: str) -> None:
     (tmp_path / "w").mkdir()
     (tmp_path / "w" / "a.py").write_text("def area(width):\n    return width\n")
     lock = tmp_path / "index.db.lock"

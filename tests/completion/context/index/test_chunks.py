@@ -27,7 +27,7 @@ def test_words(text: str, found: list[str]) -> None:
 FUNCTION = "def f{}(a):\n" + "    x = a\n" * 10 + "    return x\n\n\n"
 
 
-def test_chunks_end_where_something_ends_and_leave_nothing_out() -> None:
+def test_chunks_end_at_definitions_and_leave_nothing_out() -> None:
     lines = "".join(FUNCTION.format(number) for number in range(20)).split("\n")
     found = chunks(lines, parse("\n".join(lines).encode(), "python"))
     assert [start for start, _ in found] == [0, *(end for _, end in found[:-1])]
@@ -36,7 +36,7 @@ def test_chunks_end_where_something_ends_and_leave_nothing_out() -> None:
 
 @pytest.mark.parametrize("language", ["python", "unknown", ""])
 @pytest.mark.parametrize("text", ["", "\n\n\n", "x", "a\n" * 500, "\n" * 100 + "b\n\nc", "def f(:\n" * 100])
-def test_any_text_is_cut(language: str, text: str) -> None:
+def test_any_text_can_be_chunked(language: str, text: str) -> None:
     lines = text.split("\n")
     found = chunks(lines, parse(text.encode(), language))
     assert all(0 < end - start <= LINES for start, end in found)
@@ -44,7 +44,7 @@ def test_any_text_is_cut(language: str, text: str) -> None:
     assert told >= {at for at, line in enumerate(lines) if line.strip()}
 
 
-def test_a_comment_stays_with_what_it_is_about() -> None:
+def test_a_comment_stays_with_the_code_it_describes() -> None:
     text = "x = 1\n" * 20 + "# about f\ndef f():\n" + "    y = 2\n" * 20
     lines = text.split("\n")
     found = chunks(lines, parse(text.encode(), "python"))
@@ -162,7 +162,7 @@ def test_definitions(language: str, text: str, found: list[str]) -> None:
     ] == found
 
 
-def test_what_cannot_be_parsed() -> None:
+def test_text_that_cannot_be_parsed() -> None:
     assert parse(b"x", "cobol") is None
     tree = parse(b"\xff\xfe def def class (((", "python")
     assert tree is not None and definitions(tree, "python") == []

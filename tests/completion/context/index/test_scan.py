@@ -89,7 +89,7 @@ PRIVATE = {
 }
 
 
-def test_what_must_not_be_read(root: Path, store: Store) -> None:
+def test_files_that_must_not_be_read(root: Path, store: Store) -> None:
     write(root, PRIVATE)
     (root / "link.py").symlink_to(root / "private/deep/x.py")
     (root / "loop").symlink_to(root)
@@ -109,7 +109,7 @@ def test_secrets_leave_no_words(root: Path, store: Store) -> None:
 
 
 @pytest.mark.parametrize("damage", ["not a database", "cut", "other form", "scribbled", "empty"])
-def test_a_damaged_index_is_made_again(root: Path, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_index_is_rebuilt(root: Path, tmp_path: Path, damage: str) -> None:
     write(root, {f"{n}.py": FUNCTION.format(f"name_{n}") * 20 for n in range(50)})
     database, gate = tmp_path / "index.db", Gate(root, ())
     build(database, gate)
@@ -141,7 +141,7 @@ STRANGE = ["link", "link to nothing", "folder", "pipe", "wal is a link", "wal is
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes and links of Unix")
 @pytest.mark.parametrize("what", STRANGE)
-def test_what_stands_in_an_index_s_place_goes(root: Path, tmp_path: Path, what: str) -> None:
+def test_whatever_lies_at_the_index_path_is_replaced(root: Path, tmp_path: Path, what: str) -> None:
     write(root, {"a.py": FUNCTION.format("name_a")})
     database, target = tmp_path / "index.db", tmp_path / "precious"
     target.write_text("")
@@ -160,7 +160,7 @@ def test_what_stands_in_an_index_s_place_goes(root: Path, tmp_path: Path, what: 
     assert target.read_text() == "" and not (tmp_path / "nothing").exists()
 
 
-def test_damage_is_told_as_such(tmp_path: Path) -> None:
+def test_a_damaged_index_raises_damaged(tmp_path: Path) -> None:
     (tmp_path / "index.db").write_text("no" * 5000)
     with pytest.raises(Damaged):
         Store(tmp_path / "index.db")
@@ -172,7 +172,7 @@ def test_damage_is_told_as_such(tmp_path: Path) -> None:
     store.close()
 
 
-def test_words_that_are_everywhere_are_not_searched_for(root: Path, store: Store) -> None:
+def test_words_found_everywhere_are_not_searched_for(root: Path, store: Store) -> None:
     write(root, {f"{n}.py": f"def work(common):\n    return rare_{n}\n" for n in range(100)})
     scanned(root, store)
     assert store.telling(["common", "rare_7", "nowhere"]) == ["rare_7"]

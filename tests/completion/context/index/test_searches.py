@@ -51,13 +51,13 @@ def test_imports(tmp_path: Path, files: Mapping[str, str], path: str, text: str,
     assert [excerpt.path for excerpt in SEARCHES["imports"](query(path, text), where)] == found
 
 
-def test_an_import_is_told_by_its_signatures(tmp_path: Path) -> None:
+def test_an_import_is_described_by_its_signatures(tmp_path: Path) -> None:
     where = index(tmp_path / "w", {"bank/ledger.py": LEDGER + "\n\ndef unrelated(): ...\n"})
     [excerpt] = SEARCHES["imports"](query("main.py", USE), where)
     assert excerpt.text == "class Ledger:\n    def open(self, name):\n    def _hidden(self): ..."
 
 
-def test_what_is_used_next_to_the_cursor_comes_first(tmp_path: Path) -> None:
+def test_names_used_next_to_the_cursor_come_first(tmp_path: Path) -> None:
     files = {f"{name}.py": f"def use_{name}(): ...\n" for name in "abc"}
     where = index(tmp_path / "w", files)
     head = "from a import use_a\nfrom b import use_b\nfrom c import use_c\nuse_a()\nuse_c()\nuse_b(|)"
@@ -130,7 +130,7 @@ def test_similar_code_by_its_words(tmp_path: Path) -> None:
     assert not list(SEARCHES["similar"](query("here.py", '"\'; DROP -- AND OR NEAR("|'), where))
 
 
-def test_nothing_stale_is_told(tmp_path: Path) -> None:
+def test_stale_results_are_left_out(tmp_path: Path) -> None:
     where = index(tmp_path / "w", {"bank.py": "def open_account(name): ...\n"})
     (tmp_path / "w/bank.py").write_text("def other(): ...\n")
     asked = query("main.py", "open_account(|)")
@@ -138,14 +138,14 @@ def test_nothing_stale_is_told(tmp_path: Path) -> None:
     assert where.stale == {"bank.py"}
 
 
-def test_nothing_since_ignored_is_told(tmp_path: Path) -> None:
+def test_files_ignored_since_are_left_out(tmp_path: Path) -> None:
     where = index(tmp_path / "w", {"bank.py": "def open_account(name): ...\n"})
     (tmp_path / "w/.aixignore").write_text("bank.py\n")
     where.gate = Gate(tmp_path / "w", ())  # what an earlier one has seen is remembered for some seconds
     assert not list(SEARCHES["definitions"](query("main.py", "open_account(|)"), where))
 
 
-def test_what_stands_for_a_secret_is_told_apart(tmp_path: Path) -> None:
+def test_placeholders_for_secrets_are_listed(tmp_path: Path) -> None:
     secret = "abcdefghijklmnopqrstuvwxyz0123456789"
     files = {
         "b.py": f'def connect(host):\n    token = "ghp_{secret}"\n    return open_connection(host, token)\n'
