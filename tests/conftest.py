@@ -1,4 +1,4 @@
-"""Fixtures that tests of different folders share: one home, and so one engine, for all that drive the program."""
+"""Fixtures shared by tests of all folders: one home, and so one engine, for all tests that run the program."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from aix_lsp.privacy import known
 from tests.client.engine_watch import end_engines
 from tests.models.prepared import keep_prepared, share_model, take_prepared
 
-gc.disable()  # until all is collected, so that a fifth of that goes; `pytest_collection_finish` has the rest
+gc.disable()  # while tests are collected, a fifth faster without it; see `pytest_collection_finish`
 
-# Before anything reads it, here and in every process that tests start.
+# Before anything reads the variable, here and in every process that tests start.
 share_model()
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes of a parallel run share the cores already
 
-# No example is judged by how long it took: on a busy machine any can take long.
-# CI draws the same examples each time: a new one that fails is a find for whoever looks, not a reason to refuse a
-# change that has nothing to do with it.
+# No deadline for an example: on a busy machine any of them can take long.
+# CI uses the same examples each time: a new failing example is a find, but no reason to reject an unrelated
+# change.
 hypothesis.settings.register_profile("any machine", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("any machine")
 
@@ -56,7 +56,7 @@ LONGEST = (
     "benchmarks/replay/test_run.py",
     "trust/test_hostile_files.py",
 )
-"""The files that take longest. They come first, so that no process runs one alone while the others are done."""
+"""The slowest files. They run first, so that no process is left alone with one at the end."""
 
 
 @pytest.hookimpl(trylast=True)
@@ -66,17 +66,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is imported and collected stays to the end; without this each full collection of garbage walks it."""
+    """Freeze all objects so far, which live to the end: full garbage collections need not traverse them."""
     gc.freeze()
     gc.enable()
 
 
 _engine_homes: list[Path] = []
-"""The home that all ordinary tests share, while there is one."""
+"""The home that all ordinary tests share, while it exists."""
 
 
 def make_home(*, prepared: bool = True) -> Path:
-    """A home with a path short enough for a Unix socket; `prepared`: no start of the tests' model is a first one."""
+    """A home with a path short enough for a Unix socket; `prepared` copies what earlier engines have measured."""
     home = Path(tempfile.mkdtemp(prefix="aix-"))
     if prepared:
         for shared in _engine_homes:
@@ -86,7 +86,7 @@ def make_home(*, prepared: bool = True) -> Path:
 
 
 def remove_home(home: Path) -> None:
-    """Remove a home and whatever engine still runs for it."""
+    """Remove a home, and end any engine that still runs for it."""
     end_engines(home)
     keep_prepared(home)
     shutil.rmtree(home, ignore_errors=True)
@@ -94,14 +94,14 @@ def remove_home(home: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def no_known_secrets() -> Iterator[None]:
-    """What a test's documents gave away says nothing of another test's."""
+    """Forget secrets recognised in one test, so that they do not affect another."""
     yield
     known.forget()
 
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
-    """Undo what commands set up in this process: a level of "error" would empty every later `caplog`."""
+    """Undo the logging set up by commands in this process: a level of "error" would empty every later `caplog`."""
     root = logging.getLogger()
     handlers, level, loud = root.handlers[:], root.level, logging.raiseExceptions
     yield
@@ -124,7 +124,7 @@ def engine_home() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def module_home() -> Iterator[Path]:
-    """A home of a module's tests, for those that switch models: each model has an engine."""
+    """A home shared by a module's tests, for tests that switch models: each model has its own engine."""
     home = make_home()
     yield home
     remove_home(home)
@@ -132,7 +132,7 @@ def module_home() -> Iterator[Path]:
 
 @pytest.fixture
 def fresh_home() -> Iterator[Path]:
-    """A home of this test alone, for what would disturb the others."""
+    """A home for this test alone, for tests that would disturb others."""
     home = make_home()
     yield home
     remove_home(home)
@@ -140,7 +140,7 @@ def fresh_home() -> Iterator[Path]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of this test alone, for code that runs in this process."""
+    """A home for this test alone, for code that runs in this process."""
     folder = tmp_path / "home"
     monkeypatch.setenv("AIX_LSP_HOME", str(folder))
     return folder

@@ -1,4 +1,4 @@
-"""The command line, run as a user runs it, and a file to complete."""
+"""Runs the command line as a user does; and a file to complete."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CURSOR = "3:42"
 def run(
     home: Path, *arguments: str, stdin: str | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run it with its files under `home`, in another folder: what the environment names in that is not believed."""
+    """Run it with its files under `home`, in another folder, where variables that name the checkout are honoured."""
     work = cwd or home / "work"
     work.mkdir(exist_ok=True)
     return subprocess.run(

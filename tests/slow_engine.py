@@ -1,4 +1,4 @@
-"""Makes running engines as slow as a slow machine's, so that text comes in pieces. Knows no editor."""
+"""Slows running engines down to a slow machine's speed, so that text comes in pieces. Knows no editor."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ GROWING = (
     "class Point:\n    def __init__(self, x, y):\n        self.x = x\n        ",
     "def parse(text):\n    if not isinstance(text, str):\n        ",
 )
-"""Places where the embedded model writes several words."""
+"""Texts after which the embedded model writes several words."""
 
 
 @contextlib.contextmanager
 def slowed_engine(home: Path) -> Iterator[None]:
-    """The engines of `home`, one a model, run for a twentieth of the time while this is entered."""
+    """Within this context, the engines of `home` (one per model) run for a twentieth of the time."""
     over = threading.Event()
     throttles = [threading.Thread(target=_throttle, args=(pid, over)) for pid in engine_pids(home)]
     assert throttles, f"no engine runs for {home}"

@@ -1,4 +1,4 @@
-"""docs/architecture.md is true: imports run downwards, each module is on the map, and each file it names is there."""
+"""docs/architecture.md is true: imports run downwards, each module is on the map, and each file named exists."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ LAYERS = [
     {"cli", "cluster"},
     {"commands", "__main__"},
 ]
-"""The package's rooms from the ground up: each imports only from those below it."""
+"""The package's folders from the bottom up: each imports only from those below it."""
 
 
 def imports(file: Path) -> Iterator[str]:
-    """The rooms of the package that a file imports, also within functions."""
+    """The folders of the package that a file imports, including imports within functions."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module == "aix_lsp":
             yield from (name.name for name in node.names)
@@ -50,7 +50,7 @@ def test_imports_run_one_way() -> None:
 
 
 def mapped(section: str, folder: Path) -> dict[Path, set[str]]:
-    """The modules in a section's table, by folder: in the first column, or behind the folder in the first."""
+    """The modules in a section's table, by folder: listed in the first column, or in the column after the folder."""
     found: dict[Path, set[str]] = {}
     text = re.split(r"^##+ ", PAGE, flags=re.MULTILINE)
     [rows] = [part.splitlines() for part in text if part.startswith(section)]

@@ -30,7 +30,7 @@ def test_version(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", ["aix_lsp.cli", "aix_lsp.backends.launch", "aix_lsp.commands.complete"])
 def test_nothing_heavy_is_imported(module: str) -> None:
-    """Importing torch takes seconds; aiohttp's quarter of a second is for the first connection."""
+    """Importing torch takes seconds; aiohttp's quarter of a second is deferred to the first connection."""
     heavy = "{'torch', 'transformers', 'tokenizers', 'pygls', 'aiohttp', 'uvicorn', 'difflib'}"
     code = f"import sys, {module}; found = {heavy} & set(sys.modules); assert not found, found"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""`aix-lsp complete`, driven as a command: what it prints, how it fails, what interrupts it."""
+"""`aix-lsp complete`, run as a command: its output, its errors, and interrupting it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_complete_with_a_missing_model(fresh_home: Path, source: Path) -> None:
 
 
 def interrupted(home: Path, source: Path, waits: Callable[[], object], *arguments: str) -> None:
-    """`complete` ends at Ctrl-C as a program should, pressed once `waits` has said that it waits."""
+    """Press Ctrl-C once `waits` returns, which is when `complete` waits; assert that it ends as a program should."""
     process = subprocess.Popen(
         [*PROGRAM, "complete", str(source), "--at", "2:12", *arguments],
         stdout=subprocess.PIPE,
@@ -91,13 +91,13 @@ def test_interrupted_while_the_engine_starts(
         while not endpoint.crashes.exists() and time.monotonic() < until:
             time.sleep(0.02)
 
-    with FileLock(endpoint.lock):  # so that no engine gets to serve
+    with FileLock(endpoint.lock):  # so that no engine can start serving
         interrupted(fresh_home, source, waits)
     assert list(endpoint.lock.parent.glob("*.lock")) == [endpoint.lock]
 
 
 def test_interrupted_while_a_server_answers(fresh_home: Path, source: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes calls in, and answers none
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts connections and answers none
         silent.settimeout(60)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         calls: list[object] = []

@@ -1,4 +1,4 @@
-"""Additions touch only the files that docs/architecture.md says: each is made in a copy of the package."""
+"""Extensions touch only the files listed in docs/architecture.md: each is made in a copy of the package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import aix_lsp
 
 PACKAGE = Path(aix_lsp.__file__).parent
 LEFT_OUT = shutil.ignore_patterns("*.safetensors", "__pycache__")
-"""Weights, and what Python may just be compiling for another test."""
+"""Not copied: weights, and bytecode that Python may be writing for another test."""
 
 ENGINE_OPTIONS = """
     probe_count: int = engine_option(0, "How often to probe.", minimum=0, maximum=9)
@@ -141,7 +141,7 @@ asyncio.run(main())
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A copy of the package, to be added to."""
+    """A copy of the package, to be extended."""
     shutil.copytree(PACKAGE, tmp_path / "aix_lsp", ignore=LEFT_OUT)
     return tmp_path / "aix_lsp"
 
@@ -153,7 +153,7 @@ def insert(file: Path, before: str, text: str) -> None:
 
 
 def run(package: Path, *arguments: str, home: Path | None = None) -> str:
-    """Standard output of Python with the copy in the package's place; tests are found as ever."""
+    """Run Python with the copy instead of the package; returns its standard output. Tests are still importable."""
     path = os.pathsep.join([str(package.parent), str(PACKAGE.parent)])
     environment = os.environ | {"PYTHONPATH": path} | ({"AIX_LSP_HOME": str(home)} if home else {})
     done = subprocess.run(
@@ -169,7 +169,7 @@ def run(package: Path, *arguments: str, home: Path | None = None) -> str:
 
 
 def test_an_engine_option_is_one_entry_of_the_table(package: Path, fresh_home: Path) -> None:
-    """The engine starts with it; its flag, its documentation and its validation come from there."""
+    """The engine starts with it; its flag, documentation and validation are generated from the entry."""
     table = package / "settings" / "table.py"
     insert(table, "\n\n@dataclass(frozen=True, slots=True)\nclass Settings(", ENGINE_OPTIONS)
     told = " ".join(run(package, "-m", "aix_lsp", "engine", "--help").split())
@@ -186,7 +186,7 @@ def test_an_engine_option_is_one_entry_of_the_table(package: Path, fresh_home: P
 
 
 def test_a_setting_is_one_entry_of_the_table(package: Path) -> None:
-    """Its documentation, its schema for editors and its validation come from there."""
+    """Its documentation, schema for editors and validation are generated from the entry."""
     entry = '    probe: bool = option(True, "Probe now and then.", per_language=True)\n'
     insert(package / "settings" / "table.py", "    popup_first: bool", entry)
     row = "| `probe` | boolean | `true` | language | Probe now and then. |"
@@ -207,7 +207,7 @@ def test_an_lsp_request_is_a_file_and_its_line_in_the_server(package: Path) -> N
 
 
 def test_a_model_family_is_one_template(package: Path) -> None:
-    """It is found by its special tokens or by the setting `fimFamily`, rendered, and stopped at its own stops."""
+    """It is detected by its special tokens or set by `fimFamily`, rendered, and stopped at its own stop strings."""
     templates = package / "fim" / "templates.py"
     head = "FAMILIES: tuple[Template, ...] = (\n"
     source = templates.read_text("utf-8")
@@ -217,7 +217,7 @@ def test_a_model_family_is_one_template(package: Path) -> None:
 
 
 def test_a_language_is_one_row(package: Path) -> None:
-    """Its files, comments, blocks and grammar are known from there to all who ask."""
+    """Everything else takes its files, comments, blocks and grammar from there."""
     row = "probelang        | ;;       | .probe         | colon indexed |  | Probe Language\n"
     insert(package / "languages.py", "\nxml  ", "\n" + row.strip())
     assert run(package, "-c", USE_LANGUAGE) == "known\n"
@@ -234,7 +234,7 @@ def test_a_filter_is_a_function_and_an_entry_in_the_pipeline(package: Path) -> N
 
 
 def test_a_request_field_is_one_line_on_each_side_and_its_bounds(package: Path) -> None:
-    """The dialect sends it and the engine's parameters have it, bounded, without a line of theirs."""
+    """The dialect sends it and the engine's parameters contain it, bounded, without changes to either."""
     insert(package / "backends" / "base.py", "    @property\n    def document(", "    probe: int = 0\n\n")
     parameters = package / "engine" / "http" / "parameters.py"
     insert(parameters, "\n\nclass _ContextFile(", "    probe: int = 0\n")

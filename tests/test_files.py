@@ -1,4 +1,4 @@
-"""Reading untrusted files: whatever a path leads to, the answer comes at once and is bounded."""
+"""Reading untrusted files: whatever a path leads to, the result comes at once and is bounded."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def folder(path: Path) -> None:
 
 def unix_socket(path: Path) -> None:
     listener = socket.socket(socket.AF_UNIX)
-    with tempfile.TemporaryDirectory() as short:  # a socket's path may have 107 bytes
+    with tempfile.TemporaryDirectory() as short:  # a socket's path has at most 107 bytes
         listener.bind(f"{short}/s")
         Path(short, "s").rename(path)
 

@@ -1,4 +1,4 @@
-"""The glossary's names are those of the code, and each term has one line."""
+"""The glossary's names exist in the code, and each term has one row."""
 
 from __future__ import annotations
 

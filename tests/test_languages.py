@@ -1,4 +1,4 @@
-"""The table of languages: what is read from a row, and what holds for all of them."""
+"""The table of languages: what each row defines, and what must hold for all of them."""
 
 from __future__ import annotations
 

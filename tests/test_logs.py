@@ -1,4 +1,4 @@
-"""Logs stay bounded, and problems with them do not disturb the program."""
+"""Logs stay bounded, and failures to log do not disturb the program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aix_lsp import logs
 
 
 def is_harmless(text: str) -> bool:
-    """Whether a text is one line, does nothing to a terminal, and can be encoded."""
+    """Whether a text is one line, without terminal escapes, and can be encoded."""
     return not re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]", text)
 
 
@@ -82,4 +82,4 @@ def test_a_closed_standard_error_is_survived(monkeypatch: pytest.MonkeyPatch, tm
     [handler] = logging.getLogger().handlers
     assert isinstance(handler, logging.StreamHandler) and handler.stream is gone
     logging.getLogger("aix_lsp.some").error("to nobody")
-    assert not logging.raiseExceptions  # which is what has kept logging from printing a traceback
+    assert not logging.raiseExceptions  # keeps logging from printing a traceback

@@ -1,4 +1,4 @@
-"""Where the program's files are: one variable moves all, socket paths stay short, no other user's folder is used."""
+"""The locations of the program's files: one variable moves all, sockets stay short, others' folders are refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Unix permission
 
 @pytest.fixture
 def no_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An environment without AIX_LSP_HOME, whose temporary folder is empty and has a short name."""
+    """An environment without AIX_LSP_HOME and with an empty temporary folder of a short name."""
     monkeypatch.delenv("AIX_LSP_HOME", raising=False)
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", f"{folder}/gone")
@@ -75,7 +75,7 @@ def test_deep_homes_do_not_share_sockets(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def test_folder_of_another_user_is_refused(no_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Anyone can make a folder in /tmp: what matters is whose it is, also behind a link."""
+    """Anyone can create a folder in /tmp: what matters is its owner, also behind a link."""
     monkeypatch.setattr(paths, "_session_runtime_dir", lambda: None)
     (no_home / f"aix-lsp-{os.getuid()}").symlink_to("/usr" if os.getuid() else _foreign(no_home))
     with pytest.raises(paths.UnsafeDirectory, match="AIX_LSP_HOME"):
@@ -93,7 +93,7 @@ def _foreign(folder: Path) -> Path:
 def test_a_link_of_another_user_is_refused_wherever_it_leads(
     no_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It leads to a folder of ours now; its owner can have it lead elsewhere at any time."""
+    """It leads to one of our folders now, but its owner can redirect it at any time."""
     monkeypatch.setattr(paths, "_session_runtime_dir", lambda: None)
     ours = no_home / "ours"
     ours.mkdir(mode=0o700)
@@ -148,7 +148,7 @@ def test_a_folder_relative_to_nothing(value: str) -> None:
 def test_a_world_writable_folder_is_reclaimed(
     folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What others put there goes; what is ours stays, and so does what their links lead to."""
+    """Files of other users are deleted; ours stay, and so do the targets of the others' links."""
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
     base, precious = folder(), tmp_path / "precious"
     ours = base / "ours"

@@ -1,5 +1,5 @@
-"""What a maintainer relies on: files and functions are short, releases name one version, and the documentation's
-build refuses a dead link.
+"""Invariants of the repository: files and functions are short, releases name one version, and the documentation
+build refuses dead links.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ DEAD = ("nowhere.md", "../training/nowhere.py", "settings.md#no-such-part")
 
 
 def test_dead_links_fail_the_documentation(tmp_path: Path) -> None:
-    """A warning for each: any one of them fails a strict build."""
+    """One warning for each, any of which fails a strict build."""
     pytest.importorskip("mkdocs")
     shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("pictures"))
     for name in ("mkdocs.yml", "README.md"):

@@ -1,4 +1,4 @@
-"""Which workspace folder contains a path: the innermost, however folder and path are spelt, and without waiting."""
+"""Which workspace folder contains a path: the innermost, however both are spelt, and without blocking."""
 
 from __future__ import annotations
 

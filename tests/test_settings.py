@@ -1,4 +1,4 @@
-"""Settings: which source wins, what is refused and with which message, and that the documents match the table."""
+"""Settings: which source wins, and what is refused with which message."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_project_may_not_choose_what_is_run_or_contacted(name: str) -> None:
 
 
 def test_every_dangerous_setting_belongs_to_the_user() -> None:
-    """The list that a security review would ask for; a new setting of this kind belongs here."""
+    """The list that a security review would ask for; a new setting of this kind belongs in it."""
     dangerous = {
         "model",
         "url",

@@ -1,4 +1,4 @@
-"""Settings as flags of the engine, and the pages and schemas made from the table."""
+"""Settings as flags of the engine, and the pages and schemas generated from the table."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def test_the_engine_s_flags_have_the_table_s_defaults() -> None:
 
 
 def test_docs_are_current() -> None:
-    """Made again by: aix-lsp settings --markdown > docs/settings.md"""
+    """Regenerate with: aix-lsp settings --markdown > docs/settings.md"""
     assert (REPOSITORY / "docs" / "settings.md").read_text("utf-8") == markdown()
 
 
 def test_the_vscode_extension_has_the_table() -> None:
-    """Made again by: npm run settings, in editors/vscode"""
+    """Regenerate with: npm run settings, in editors/vscode"""
     manifest = json.loads((REPOSITORY / "editors" / "vscode" / "package.json").read_text("utf-8"))
     assert manifest["contributes"]["configuration"][1]["properties"] == vscode_properties()
 
@@ -83,7 +83,7 @@ def test_schema_covers_the_table_and_holds_its_defaults() -> None:
 
 
 def test_no_vs_code_workspace_setting_names_a_program() -> None:
-    """What is run is set on the machine: a workspace's settings are the project's."""
+    """Programs are set per machine: a workspace's settings belong to the project."""
     manifest = json.loads((REPOSITORY / "editors" / "vscode" / "package.json").read_text("utf-8"))
     settings = {
         name: setting

@@ -1,4 +1,4 @@
-"""Counts add up by day and across processes, and survive damage."""
+"""Counts are summed by day and across processes, and survive a damaged file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every test here: it can fail, and it waits for an event, not for a time."""
+"""Rules for all tests: a test can fail, and it waits for an event instead of a fixed time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def named(call: ast.Call) -> tuple[str, bool]:
-    """The name that is called, and whether it is an attribute's."""
+    """The name that is called, and whether it is an attribute."""
     if isinstance(call.func, ast.Attribute):
         return call.func.attr, True
     return (call.func.id if isinstance(call.func, ast.Name) else ""), False
@@ -33,7 +33,7 @@ def tree_of(file: Path) -> ast.Module:
 
 @cache
 def functions_of(file: Path) -> dict[str, Function]:
-    """A module's own functions, and those that it imports from other modules here."""
+    """A module's own functions, and those that it imports from other test modules."""
     found = {node.name: node for node in tree_of(file).body if isinstance(node, Function)}
     for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests."):
@@ -49,7 +49,7 @@ def functions_of(file: Path) -> dict[str, Function]:
 
 @cache
 def methods() -> dict[str, list[tuple[Path, Function]]]:
-    """The methods of all classes here whose name says that they check or wait."""
+    """The methods of all test classes whose names say that they check or wait."""
     found: dict[str, list[tuple[Path, Function]]] = {}
     for file in FILES:
         for owner in (node for node in ast.walk(tree_of(file)) if isinstance(node, ast.ClassDef)):
@@ -63,10 +63,10 @@ def methods() -> dict[str, list[tuple[Path, Function]]]:
 
 
 def can_fail(function: Function, file: Path, seen: frozenset[str] = frozenset()) -> bool:
-    """Whether a function asserts, or calls one here that does."""
+    """Whether a function asserts, or calls a test function that does."""
     for node in ast.walk(function):
         if isinstance(node, ast.Assert) or (isinstance(node, ast.Raise) and seen):
-            return True  # what a test raises itself, it raises in a server's stead
+            return True  # a test raises only on behalf of a server
         if not isinstance(node, ast.Call):
             continue
         name, attribute = named(node)
@@ -91,13 +91,13 @@ def test_every_test_can_fail() -> None:
 
 
 def fixed_sleeps(tree: ast.AST) -> Iterator[ast.Call]:
-    """Sleeps that no loop with a deadline is around. A stream's author may take its time between two pieces."""
+    """Sleeps that are not inside a loop with a deadline. A stream may pause between two pieces."""
     inside = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or named(node)[0] != "sleep":
             continue
         if [ast.unparse(argument) for argument in node.args] == ["0"]:
-            continue  # lets others run, for no time
+            continue  # only yields to the event loop
         around: list[ast.AST] = [node]
         while not isinstance(around[-1], Function | ast.Module):
             around.append(inside[around[-1]])
@@ -146,7 +146,7 @@ def test_detecting_tests_that_can_fail(source: str, fails: bool) -> None:
 
 
 def test_a_program_started_in_the_checkout_takes_the_tests_model(tmp_path: Path) -> None:
-    """Nothing that the environment names in the folder it is started in would count there."""
+    """A variable that named a model inside the checkout would be ignored there."""
     code = "from aix_lsp.models.catalogue import EMBEDDED; print(EMBEDDED)"
     main = "from aix_lsp import cli, __main__; cli.main = lambda: exec(CODE); __main__.main()"
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""URIs to paths: a table of what clients send, on both kinds of system, and properties that hold for any string."""
+"""URIs to paths: a table of what clients send, on both kinds of systems, and properties that hold for any string."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ WINDOWS_NAMES = st.text(
 
 @given(PATHS, st.data())
 def test_however_a_path_is_written_it_is_the_same(path: str, data: st.DataObject) -> None:
-    """Any letter may be percent-encoded or not."""
+    """Any character may be percent-encoded or not."""
     written = "".join(
         quote(c, safe="")
         if c != "/" and (c in "%?#" or data.draw(st.booleans()) or not c.isprintable())

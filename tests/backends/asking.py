@@ -25,7 +25,7 @@ REQUEST = GenerateRequest(PROMPT, heal=False)
 
 @asynccontextmanager
 async def backend(server: CompletionsServer, **settings: Any) -> AsyncIterator[OpenAIBackend]:
-    """A backend that has found the server, or has given up on it."""
+    """A backend after its first attempt to find the server, successful or not."""
     found = OpenAIBackend(Settings(url=settings.pop("url", server.url), **settings))
     try:
         await settled(found)

@@ -20,7 +20,7 @@ async def server() -> AsyncIterator[CompletionsServer]:
 
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server in trouble may be asked again at once."""
+    """Let a failing server be retried at once."""
     monkeypatch.setattr(health, "_PAUSES_S", dict.fromkeys(health._PAUSES_S, (0.0,)))
 
 

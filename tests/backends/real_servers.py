@@ -1,4 +1,4 @@
-"""llama.cpp's and vLLM's own servers, where they are; CONTRIBUTING.md says what names them."""
+"""Starts llama.cpp's and vLLM's own servers; CONTRIBUTING.md lists the variables that locate them."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ async def llama_server(*options: str, context: int = 4096) -> AsyncIterator[str]
 async def vllm_server(
     folder: Path, name: str, log: Path, *options: str, threads: int = 0
 ) -> AsyncIterator[str]:
-    """The URL of a running vLLM that serves the model in `folder` as `name`, with so many threads if told."""
-    # 1 GiB of cache, and no threads bound to cores that others use.
+    """The URL of a running vLLM that serves the model in `folder` as `name`, on `threads` threads if given."""
+    # 1 GiB of cache, and no threads pinned to cores that other processes use.
     settings = {
         "HF_HUB_OFFLINE": "1",
         "VLLM_CPU_KVCACHE_SPACE": "1",
@@ -66,7 +66,7 @@ async def vllm_server(
 async def _serving(
     *command: str, within: float, output: Any = subprocess.DEVNULL, environment: dict[str, str] | None = None
 ) -> AsyncIterator[str]:
-    """The URL of a server that `command` starts, once its model is loaded; it ends with the context."""
+    """The URL of a server started by `command`, once its model is loaded; the server is stopped on exit."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = await asyncio.create_subprocess_exec(
@@ -90,7 +90,7 @@ async def _serving(
 
 
 async def _healthy(url: str) -> bool:
-    """Whether a server answers there that its model is loaded."""
+    """Whether the server at `url` reports that its model is loaded."""
     try:
         async with aiohttp.ClientSession() as session, session.get(f"{url}/health") as answer:
             return answer.status == 200

@@ -1,4 +1,4 @@
-"""Servers on real sockets, of completions and of raw bytes, whose behaviour the test defines."""
+"""Servers on real sockets whose behaviour the test defines: of completions, and of raw bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aix_lsp.backends.address import Address, parse
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Reply = Callable[[dict[str, Any]], AsyncIterator[bytes]]
 Judge = Callable[[dict[str, Any]], "tuple[int, Any] | None"]
-"""From a request's body to the status and the JSON, or the web page, by which it is refused."""
+"""Maps a request's body to the status and the JSON or HTML of its refusal, or to None to accept it."""
 
 
 def event(text: str, index: int = 0, reason: str | None = None) -> bytes:
@@ -40,7 +40,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\
 
 
 def says(*texts: str) -> Reply:
-    """A model that always answers the same."""
+    """A model that always gives the same answer."""
 
     async def reply(_: dict[str, Any]) -> AsyncIterator[bytes]:
         for text in texts:
@@ -53,7 +53,7 @@ def says(*texts: str) -> Reply:
 
 
 class CompletionsServer:
-    """What it was asked, whether the last stream was closed by the client, and how it answers."""
+    """A completions server that records its requests and whether the client closed the last stream."""
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
@@ -108,7 +108,7 @@ class CompletionsServer:
         return response
 
     async def kill(self) -> None:
-        """Stop listening, and cut every connection as a dying process does."""
+        """Stop listening and drop every connection, as a killed process does."""
         assert self._runner is not None
         for site in list(self._runner.sites):
             await site.stop()
@@ -125,7 +125,7 @@ async def serving(
     """Run the server on a Unix socket or a free loopback port."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.handle)
-    # Without this aiohttp lets handlers run on when their client has gone.
+    # Without this, aiohttp lets handlers run on after their client has disconnected.
     runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
     server._runner = runner
@@ -147,7 +147,7 @@ async def serving(
 
 @asynccontextmanager
 async def raw(handler: Handler, context: ssl.SSLContext | None = None) -> AsyncIterator[Address]:
-    """A server that speaks bytes, not HTTP."""
+    """A server of raw bytes instead of HTTP."""
     server = await asyncio.start_server(handler, "127.0.0.1", 0, ssl=context)
     scheme = "http" if context is None else "https"
     async with server:

@@ -1,4 +1,4 @@
-"""An engine's files are forged, links or endless: they are not trusted, and a new endpoint is chosen."""
+"""Endpoint files that are forged, links or endless are not trusted, and a new endpoint is chosen."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_with_unix_sockets_there_is_no_port_to_forget(
 def test_hostile_files_at_the_crash_log_path(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Opening a pipe would wait for its reader, and keep the server from ending."""
+    """Opening a pipe would block until it has a reader, and the server could not exit."""
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
     endpoint = engine_endpoint(Settings())
     HOSTILE[what](endpoint.crashes)

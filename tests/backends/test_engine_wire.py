@@ -1,4 +1,4 @@
-"""Both backends against the real engine: what goes over the wire, that cancelling reaches the scheduler."""
+"""Both backends against the real engine: what is sent, and that cancelling reaches the scheduler."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_text_from_the_corpus_is_generated(engine: LocalEngine) -> None:
     request = GenerateRequest(prompt, max_tokens=16, stop_when="line", corpus=(known,))
     async with asyncio.timeout(60):
         while text(await collect(engine, request)).strip() != "thing_at_once(now)":
-            await asyncio.sleep(0.05)  # the text is on its way
+            await asyncio.sleep(0.05)  # the text is being uploaded
     without = replace(request, recall=0.0)
     assert text(await collect(engine, without)).strip() != "thing_at_once(now)"
 
@@ -109,7 +109,7 @@ async def test_closing_the_stream_empties_the_scheduler(engine: LocalEngine, eng
 
 
 async def test_an_engine_started_by_hand_for_others(fresh_home: Path) -> None:
-    """What docs/remote.md tells a team to do."""
+    """As docs/remote.md describes it for a team."""
     token = fresh_home / "token"
     token.write_text("a-secret\n")
     process = await asyncio.create_subprocess_exec(

@@ -27,7 +27,7 @@ NAMES = ("one", "two", "three")
 async def several(
     count: int, **settings: Any
 ) -> AsyncIterator[tuple[FailoverBackend, list[CompletionsServer]]]:
-    """A backend of several servers, each of which says its name, once all are ready."""
+    """A backend with several servers, each of which completes with its own name, once all are ready."""
     async with AsyncExitStack() as stack:
         servers = [
             await stack.enter_async_context(serving(CompletionsServer(says(name)))) for name in NAMES[:count]
@@ -70,7 +70,7 @@ async def test_a_document_stays_with_its_server_and_documents_spread() -> None:
 
 
 async def test_only_the_order_of_the_list_decides_which_server_gets_a_document() -> None:
-    """So that all windows of a user, and his next session, find the prompt in the same cache."""
+    """So that all of a user's windows, and the next session, find the prompt in the same cache."""
     async with several(2) as (found, servers):
         homes = [await collect(found, request(document)) for document in range(8)]
         other = connect(Settings(url=[server.url for server in servers]))
@@ -81,7 +81,7 @@ async def test_only_the_order_of_the_list_decides_which_server_gets_a_document()
 
 
 def begins(*texts: str) -> Reply:
-    """Writes, and then never ends."""
+    """A reply that writes the texts and then never ends."""
 
     async def reply(_: dict[str, Any]) -> AsyncIterator[bytes]:
         for text in texts:
@@ -142,9 +142,9 @@ async def test_a_refusing_server_costs_one_request_and_recovers(
         bad.refusal = None
         member = found._servers[servers.index(bad)]
         monkeypatch.setattr(member._health, "retry_at", 0.0)
-        await collect(found, request())  # is not what tries it
+        await collect(found, request())  # a user's request is not what probes it
         await until(lambda: member.status.state == "ready")
-        assert await collect(found, request()) == NAMES[servers.index(bad)]  # what it had comes back
+        assert await collect(found, request()) == NAMES[servers.index(bad)]  # its documents return to it
         homes = {await collect(found, request(document)) for document in range(20, 60)}
         assert homes == {"one", "two"}
         assert {status.state for status in seen} <= {"ready"}
@@ -180,7 +180,7 @@ async def test_the_last_server_left_may_take_its_time(monkeypatch: pytest.Monkey
 
 
 async def test_a_slow_server_is_used_again_if_the_other_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While one is loading anew the other has everybody's requests, and is slow for that."""
+    """While one server reloads its model, the other gets all requests and is slow because of that."""
     monkeypatch.setattr(failover, "_FIRST_EVENT_S", 0.05)
     async with several(2) as (found, servers):
         home, other = servers if await collect(found, request()) == NAMES[0] else reversed(servers)
@@ -214,7 +214,7 @@ WHOLE = "".join(f"w{number} " for number in range(12))
 
 
 async def continues(body: dict[str, Any]) -> AsyncIterator[bytes]:
-    """A model that goes on with `WHOLE` from where the prompt's part of it ends."""
+    """A model that continues `WHOLE` from where the prompt ends."""
     written = body["prompt"].partition("x = ")[2].partition("<|")[0]
     for at in range(len(written), len(WHOLE), 3):
         yield event(WHOLE[at : at + 3])
@@ -224,7 +224,7 @@ async def continues(body: dict[str, Any]) -> AsyncIterator[bytes]:
 
 
 async def test_random_kills_lose_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One of two servers is always there; whatever is asked is answered whole."""
+    """One of two servers is always up; every request gets its whole answer."""
     monkeypatch.setattr(health, "_PAUSES_S", dict.fromkeys(health._PAUSES_S, (0.05,)))
     sockets = [tmp_path / name for name in NAMES[:2]]
     answered, kills = 0, 0

@@ -1,4 +1,4 @@
-"""Failures while typing and prompts that are too long, as users report them, against a real HTTP server."""
+"""Failures during typing and prompts that are too long, as users report them, against a real HTTP server."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ FAILURES = [
 async def test_failures_while_typing_are_shown_and_cost_one_request(
     server: CompletionsServer, monkeypatch: pytest.MonkeyPatch, status: int, said: Any, state: str, words: str
 ) -> None:
-    """The list of models is open, so that nothing but a completion shows what is wrong."""
+    """The list of models needs no key, so only a completion reveals the failure."""
     server.refusal = (status, said)
     async with backend(server) as found:
         assert found.status.state == "ready"
@@ -175,7 +175,7 @@ async def test_context_length_is_learnt_from_a_400(server: CompletionsServer, te
         assert len(server.bodies) <= 3
         kept = server.bodies[-1]["prompt"]
         assert DENSE[text][-40:] in kept
-        # What is measured by the announced length fits at once.
+        # A prompt cut to the announced length fits at once.
         server.bodies.clear()
         fitting = DENSE[text][-int((announced - 64 - 32) * 2.6) :]
         assert (await collect(found, GenerateRequest(FimPrompt(fitting), heal=False)))[0] == "42"
@@ -183,7 +183,7 @@ async def test_context_length_is_learnt_from_a_400(server: CompletionsServer, te
 
 
 async def test_a_count_that_stops_at_the_limit(server: CompletionsServer) -> None:
-    """As vLLM tells."""
+    """As vLLM reports it."""
     said = (
         "This model's maximum context length is 1024 tokens. However, your prompt contains at least 1025 input tokens, "
         "which exceeds this limit even without any output tokens. (parameter=input_tokens, value=1025)"

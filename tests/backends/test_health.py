@@ -1,4 +1,4 @@
-"""The state machine of a server, as tables: events, whether requests pass, and the state shown."""
+"""The state machine of a server's health, as tables: events, whether requests pass, and the state shown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def machine() -> Health:
     return Health(jitter=lambda: 0.0)
 
 
-# Each row: seconds, what happens, the state after it, when the server may be asked next.
+# Each row: seconds, what happens, the state after it, when the server may get the next request.
 STORIES: dict[str, list[tuple[float, Any, str, float]]] = {
     "a good start": [(0, "ok", "ready", 0)],
     "away, then found": [(0, "away", "away", 1), (1, "ok", "ready", 1)],

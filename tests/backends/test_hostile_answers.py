@@ -1,4 +1,4 @@
-"""Servers that say more than anybody asked for, or what is no address, no number and no line."""
+"""Servers that send too much, or values that are not valid addresses, numbers or lines."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_a_redirect_to_an_invalid_address(server: CompletionsServer, targe
 @pytest.mark.parametrize("owner", ["vllm", "openai", "aix-lsp"])
 @pytest.mark.parametrize("said", ["word ", "x", "y" * 50_000, "\n"])
 async def test_an_endless_answer_is_cut_off(server: CompletionsServer, owner: str, said: str) -> None:
-    """Whoever the server says it is, and without a deadline."""
+    """Whatever the server claims to be, even without a deadline."""
 
     async def endless(_: dict[str, Any]) -> AsyncIterator[bytes]:
         while True:

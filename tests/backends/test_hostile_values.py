@@ -1,4 +1,4 @@
-"""Servers whose JSON has values of any type in any place: they are read as far as they can be, or an error is said."""
+"""Servers whose JSON has values of any type in any place: what is valid is used, or an error is reported."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ ANYTHING = st.recursive(
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to each value inside a JSON value, and to that itself."""
+    """The path to each value inside a JSON value, and to the value itself."""
     yield path
     entries = (
         value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -76,13 +76,13 @@ def changed(value: Any, path: tuple[Any, ...], put: Any) -> Any:
 
 
 def anywhere(*values: Any) -> st.SearchStrategy[Any]:
-    """The values with anything in any place."""
+    """The values, with one of their parts replaced by anything."""
     all_places = [(value, path) for value in values for path in places(value)]
     return st.builds(lambda place, put: changed(*place, put), st.sampled_from(all_places), ANYTHING)
 
 
 def check(item: Delta | Usage) -> None:
-    """Whether an event is of its types, and can be added up and sent on as JSON."""
+    """Assert that an event has the declared types, and can be added up and forwarded as JSON."""
     if isinstance(item, Usage):
         numbers = [item.prompt_tokens, item.cached_tokens, item.completion_tokens]
         assert all(type(number) is int and number >= 0 for number in numbers)
@@ -115,7 +115,7 @@ def test_an_infill_is_read_or_an_error_for_the_user(told: Any) -> None:
 
 
 class _Told:
-    """A client of a server that tells this of its models."""
+    """An HTTP client whose server answers with this list of models."""
 
     address = ADDRESS
 

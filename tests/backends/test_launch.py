@@ -1,4 +1,4 @@
-"""Finding, starting, sharing and losing the real engine with the embedded model."""
+"""Finds, starts, shares and loses the real engine with the embedded model."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def home(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def shared_home(engine_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home whose engine may run already; tests with it leave the engine as they found it."""
+    """A home whose engine may already run; tests that use it leave the engine as they found it."""
     monkeypatch.setenv("AIX_LSP_HOME", str(engine_home))
     return engine_home
 
@@ -227,7 +227,7 @@ async def test_settings_decide_which_engine(home: Path) -> None:
 
 
 async def test_over_loopback_with_a_token(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The way of systems without Unix sockets."""
+    """As on systems without Unix sockets."""
     monkeypatch.setattr(engine_endpoint, "HAS_UNIX_SOCKETS", False)
     async with engine() as one, engine() as other:
         await asyncio.gather(wait_until_ready(one, READY_S), wait_until_ready(other, READY_S))
@@ -253,9 +253,7 @@ def test_servers_that_start_together_choose_one_port(
     assert len({(endpoint.port, endpoint.token) for endpoint in endpoints}) == 1
     assert engine_endpoint.forget_port(endpoints[0])
     drawn = engine_endpoint.engine_endpoint(Settings())
-    engine_endpoint.forget_port(
-        endpoints[1]
-    )  # found out later than the first: what is drawn since then stays
+    engine_endpoint.forget_port(endpoints[1])  # the second to notice: a port chosen since then stays
     assert engine_endpoint.engine_endpoint(Settings()).port == drawn.port
 
 

@@ -212,7 +212,7 @@ async def test_a_different_word_is_retried_without_healing(server: CompletionsSe
 
 
 async def test_a_word_that_the_model_rejects_costs_one_request_a_key(server: CompletionsServer) -> None:
-    """While a word is typed, the prompt without it stays the same, and so does what the model makes of it."""
+    """While a word is typed, the prompt without it stays the same, and so does the model's answer to it."""
 
     async def reply(body: dict[str, Any]) -> AsyncIterator[bytes]:
         yield event("wer" if "x = a" in body["prompt"] else " result", reason="stop")
@@ -223,6 +223,6 @@ async def test_a_word_that_the_model_rejects_costs_one_request_a_key(server: Com
         for typed in ("a", "an", "ans", "answ"):
             assert (await collect(found, GenerateRequest(FimPrompt(f"x = {typed}", "\n"))))[0] == "wer"
         assert len(server.bodies) == 1 + 4
-        # A word that the model likes is healed as ever.
+        # A word that the model agrees with is still healed.
         assert (await collect(found, GenerateRequest(FimPrompt("x = res", "\n"))))[0] == "ult"
         assert server.bodies[-1]["prompt"].startswith("<|fim_prefix|>x =<")

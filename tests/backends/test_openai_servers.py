@@ -1,4 +1,4 @@
-"""The remote backend recognises each kind of server, and sends requests in the form that it takes."""
+"""The remote backend recognises each kind of server, and sends requests in the form that the server accepts."""
 
 from __future__ import annotations
 
@@ -112,7 +112,9 @@ async def test_our_engine_gets_every_field_separately(server: CompletionsServer)
         "shown": 2,
         "accepted": 1,
     }
-    assert server.headers["x-session-id"] == "s:k"  # routers send it where the prompt is cached
+    assert (
+        server.headers["x-session-id"] == "s:k"
+    )  # routers use it to reach the replica that has the prompt cached
 
 
 async def test_a_public_server_gets_no_session_id(server: CompletionsServer) -> None:

@@ -42,7 +42,7 @@ def area_of_triangle(base, height):
 FILLER = "".join(f"def number_{n}():\n    return {n}\n\n\n" for n in range(30))
 """More than a block of vLLM's cache, which holds 128 tokens."""
 RARE = "".join(f'"{"".join(chr(0x12000 + 16 * n + k) for k in range(16))}",\n' for n in range(90))
-"""Characters that are several tokens each, so that a prompt of them is longer than characters tell."""
+"""Characters of several tokens each: a prompt of them has more tokens than its length suggests."""
 
 pytestmark = [pytest.mark.real_models, pytest.mark.timeout(600)]
 
@@ -96,13 +96,13 @@ async def test_a_keystroke_costs_few_prompt_tokens(fresh_home: Path) -> None:
 
 
 async def metric(url: str, name: str) -> float:
-    """A figure that the server tells, over all of its labels."""
+    """One of the server's metrics, summed over its labels."""
     lines = (await asked(url, "/metrics")).splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
 
 async def computed(url: str) -> float:
-    """Prompt tokens that llama.cpp's server had to compute so far."""
+    """Prompt tokens that llama.cpp's server has had to compute so far."""
     return await metric(url, "llamacpp:prompt_tokens_total")
 
 
@@ -126,7 +126,7 @@ async def test_a_cancelled_request_frees_its_slot(fresh_home: Path) -> None:
             while await busy(url):
                 await asyncio.sleep(0.05)
         assert call.answers == 1
-        # The next one begins; its end is minutes away on a slow machine.
+        # The next request starts; on a slow machine it takes minutes to finish.
         second = found.stream(buffer, "invoked")
         await wait_until(lambda: bool(second.progress), 60)
         found.wire.cancel(second)
@@ -191,7 +191,7 @@ async def test_one_of_two_servers_is_killed_during_typing(fresh_home: Path) -> N
 
 
 async def test_vllm(fresh_home: Path, tmp_path: Path) -> None:
-    """All in one, for its start takes a minute."""
+    """All in one test, because the server takes a minute to start."""
     folder = os.environ.get("AIX_LSP_QWEN_FOLDER")
     if not folder or not os.environ.get("AIX_LSP_VLLM"):
         pytest.skip("no vLLM: name its command in AIX_LSP_VLLM, and a model's folder in AIX_LSP_QWEN_FOLDER")
@@ -199,7 +199,7 @@ async def test_vllm(fresh_home: Path, tmp_path: Path) -> None:
     async with vllm_server(Path(folder), "qwen2.5-coder-0.5b", tmp_path / "vllm.log", *options) as url:
         async with editor(fresh_home, url, waitMs=0) as found:
             await wait_until_ready(found)
-            await found.inline(found.open(None, "x = "), "invoked").result(120)  # its first answer takes long
+            await found.inline(found.open(None, "x = "), "invoked").result(120)  # its first answer is slow
             buffer = found.open(None, FILLER + SOURCE)
             [item, *_] = inline_items(await found.inline(buffer, "invoked").result(120))
             assert "base" in item["insertText"] and "height" in item["insertText"]

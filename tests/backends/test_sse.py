@@ -1,4 +1,4 @@
-"""Server-sent events: every line ending, every way to split them, and what is not a stream of events."""
+"""Server-sent events: every line ending, every way to split them, and input that is not a stream of events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a supervisor meets: settings that no process can be given, and servers in the engine's place that are none."""
+"""Failures of the supervisor: settings that cannot be passed to a process, and impostors at the engine's address."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.backends.servers import CompletionsServer, says, serving
 
 
 async def first_word(settings: Settings) -> tuple[BackendStatus, EngineSupervisor]:
-    """The first state that a supervisor finds, while it is still at work."""
+    """The first status that a supervisor reports, and the supervisor, which must still be running by then."""
     board, told = StatusBoard(BackendStatus("starting")), asyncio.Queue[BackendStatus]()
     board.subscribe(told.put_nowait)
     supervisor = EngineSupervisor(settings, board)

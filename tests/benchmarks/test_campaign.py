@@ -17,7 +17,7 @@ from benchmarks.campaign.recorder import Planted, look_on_disk, recorders
 
 unix_only = pytest.mark.skipif(sys.platform == "win32", reason="pipes, devices and signals of Unix")
 PATIENT_S = 60.0
-"""Nothing is said of time here; the campaign itself asks for five seconds."""
+"""This test asserts nothing about time; the campaign itself requires five seconds."""
 
 
 def order(count: int, seed: int = 1) -> Order:
@@ -118,7 +118,7 @@ def test_a_finding_says_how_to_run_its_case_alone_and_what_ran_beside_it() -> No
 async def test_a_case_that_runs_alone_finds_what_it_found_among_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An ordinary document is taken for a planted text: each run of the case finds that it was sent."""
+    """An ordinary document is declared to be planted: each run of the case finds that it was sent."""
     build = Builder.build
 
     def planted(builder: Builder) -> Workspace:

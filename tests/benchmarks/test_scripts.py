@@ -1,4 +1,4 @@
-"""A replay ends with the file as it was, whatever was taken out of it."""
+"""Replay scripts reproduce the original file, whatever was removed from it."""
 
 from __future__ import annotations
 

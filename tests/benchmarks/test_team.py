@@ -1,4 +1,4 @@
-"""The load on a team's servers: figures from what typists experienced, the simulator, and its fit."""
+"""The team server's load test: figures from what typists experienced, the simulator, and its fit."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_affinity_keeps_prefixes_where_round_robin_loses_them() -> None:
     assert affinity.prefix_share > 0.95 > contrast.prefix_share
     assert affinity.p(95) < 0.6 * contrast.p(95) and affinity.load < contrast.load
     big = simulate(case(routing="round robin", pool_tokens=100_000))
-    assert big.prefix_share > 0.9  # where every pool holds every document there is little to lose
+    assert big.prefix_share > 0.9  # if every pool holds every document, there is little to lose
 
 
 @settings(max_examples=20)

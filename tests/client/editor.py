@@ -145,7 +145,7 @@ class Editor:
         self.changed(buffer, buffer.key(char))
 
     def type(self, buffer: Buffer, text: str, *, auto_close: bool = False) -> None:
-        """Type a text, with one didChange per character."""
+        """Type a string, with one didChange per character."""
         for char in text:
             if auto_close:
                 self.key(buffer, char)

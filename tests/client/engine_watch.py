@@ -80,7 +80,7 @@ class EngineClient:
 
 
 def _session(home: Path) -> aiohttp.ClientSession:
-    """An HTTP session with the engine: over its socket, or on systems without those, over loopback with its token.
+    """An HTTP session with the engine: over its socket, or, on systems without those, over loopback with its token.
 
     Raises FileNotFoundError where no engine can be found.
     """

@@ -37,7 +37,7 @@ class Listening:
         return await Editor.connect("127.0.0.1", self.port, configuration=configuration)
 
     def log(self) -> str:
-        """What it has logged so far, for all clients."""
+        """The log so far, for all clients."""
         return self._log.read_text("utf-8", "replace")
 
 

@@ -22,7 +22,7 @@ def _no_settings(params: Any) -> list[None]:
 
 
 class Peer:
-    """The client's side of JSON-RPC, with no opinion on what is right."""
+    """The client's side of JSON-RPC; checks nothing by itself."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []

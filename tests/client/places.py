@@ -1,4 +1,4 @@
-"""Makes params for requests from texts with a marked cursor, and applies the items of an answer to the text."""
+"""Builds request params from texts with a marked cursor, and applies the items of an answer to the text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def units(string: str, encoding: str) -> int:
 
 
 def at(source: str, encoding: str = "utf-16", uri: str = URI, **more: Any) -> tuple[str, dict[str, Any]]:
-    """The text without its "|", and params for a request at that place."""
+    """The text without its "|", and params for a request at that position."""
     before, _, after = source.partition("|")
     lines = before.split("\n")
     position = {"line": len(lines) - 1, "character": units(lines[-1], encoding)}

@@ -7,4 +7,4 @@ import pytest
 NEEDS_RAY = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed (pip install 'aix-lsp[cluster]')"
 )
-"""Only looked for: its import takes seconds, in each process that collects tests."""
+"""Whether Ray is installed. Not imported: that takes seconds in each process that collects tests."""

@@ -40,7 +40,7 @@ async def figure(server: Server, name: str, **labels: str) -> float:
 
 
 async def complete(backend: OpenAIBackend, prompt: str, document: str) -> tuple[str, Usage]:
-    """A suggestion as the editor's server asks for it."""
+    """A completion, requested as the language server does."""
     text, cost = "", Usage()
     request = GenerateRequest(FimPrompt(prompt, "\n"), max_tokens=4, heal=False, stream_key=f"s:{document}")
     async with aclosing(backend.generate(request)) as events:
@@ -112,7 +112,7 @@ async def a_client_who_leaves_frees_the_pages(server: Server, token: str) -> Non
 
 
 def modes_of_folders(server: Server) -> set[int]:
-    """The modes of the folders in which Ray and HAProxy have their sockets, some of which are open to all users."""
+    """The modes of the folders that hold the sockets of Ray and HAProxy, some of which any user may open."""
     family = psutil.Process(server.process.pid).children(recursive=True)
     named = {
         found for process in family for found in re.findall(r"/\S*?/aix-ray-\w+", " ".join(process.cmdline()))
@@ -121,7 +121,7 @@ def modes_of_folders(server: Server) -> set[int]:
 
 
 async def nobody_else_may_run_code_on_ray(family: list[Any]) -> None:
-    """Ray listens at all addresses; whoever may submit a job there runs code as the server's user."""
+    """Ray listens on all addresses; anyone who can submit a job runs code as the server's user."""
     ports = {
         connection.laddr.port
         for process in family

@@ -1,4 +1,4 @@
-"""What the cluster decides without Ray running: which replica, how many, and figures added up."""
+"""The cluster's decisions, without running Ray: which replica, how many, and the sums of their metrics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = NEEDS_RAY
     ("in_flight", "order"),
     [
         ((0, 0, 0), "abc"),
-        ((7, 0, 0), "abc"),  # few requests are not worth a cold prompt
+        ((7, 0, 0), "abc"),  # for a few requests, a cold prompt does not pay
         ((8, 0, 0), "bca"),
         ((20, 20, 20), "abc"),  # as busy as all others
         ((40, 10, 12), "bca"),
@@ -55,8 +55,8 @@ def test_no_replica_is_left_out_and_the_first_is_within_the_bound(in_flight: lis
         (1, 4.1, 50.0, 2),
         (1, 11.0, 50.0, 3),
         (2, 3.0, 500.0, 3),  # few requests, but late
-        (3, 0.0, 500.0, 1),  # what was late is over
-        (3, 7.0, 50.0, 3),  # two would be at the limit at once
+        (3, 0.0, 500.0, 1),  # the slow requests are over
+        (3, 7.0, 50.0, 3),  # two would be at the limit right away
         (3, 5.9, 50.0, 2),
     ],
 )

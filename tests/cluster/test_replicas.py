@@ -25,7 +25,7 @@ async def status(server: Server) -> dict[str, Any]:
 
 
 async def replicas(server: Server, count: int) -> None:
-    """Wait until there are so many."""
+    """Wait until `count` replicas run."""
     async with asyncio.timeout(START_S):
         while (await status(server))["replicas"] != count:
             await asyncio.sleep(0.2)
@@ -66,7 +66,7 @@ async def test_replicas_share_a_quota() -> None:
         await server.known(token)
 
         async def left(document: int) -> float:
-            """What the replica that answers for a document says is left."""
+            """The quota left, according to the replica that serves a document."""
             headers = {"x-session-id": f"document {document}"}
             async with (
                 server.session(ADMIN) as session,
@@ -97,7 +97,7 @@ async def test_haproxy_keeps_documents_on_their_replica_and_forwards_disconnects
         await replicas(server, 2)
 
         async def of(document: int) -> int:
-            """The replica that answers for a document."""
+            """The replica that serves a document."""
             headers = {"x-session-id": f"document {document}"}
             async with server.session() as session, session.get("/health", headers=headers) as answer:
                 return int((await answer.json())["pid"])

@@ -1,4 +1,4 @@
-"""What `aix-lsp init` prints is the configuration of `editors/`, whole, and goes with the package."""
+"""`aix-lsp init` prints the configuration of `editors/`, which is complete and shipped with the package."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def zed() -> set[str]:
 
 @pytest.mark.parametrize("listed", [kate, helix, jetbrains, zed])
 def test_every_common_language_is_listed(listed: object) -> None:
-    """Sublime Text, Vim, Neovim, Emacs and VS Code take every language without a list."""
+    """Sublime Text, Vim, Neovim, Emacs and VS Code accept every language without a list."""
     assert callable(listed)
     names = listed()
     others = {"bash": {"shellscript", "shell script"}, "makefile": {"make"}}

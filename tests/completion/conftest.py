@@ -13,7 +13,7 @@ from tests.completion.scripted import SETTINGS, ScriptedBackend
 
 @pytest.fixture(autouse=True)
 def _all_at_home(home: Path) -> None:
-    """No test of this folder writes elsewhere."""
+    """Keep the tests of this folder from writing outside their home."""
 
 
 @pytest.fixture

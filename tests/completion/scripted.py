@@ -24,7 +24,7 @@ SETTINGS = Settings(deadline_ms=60_000, prefetch="never")
 
 
 class Call:
-    """One generation that was asked for; the test says what comes out of it."""
+    """One requested generation, whose output the test determines."""
 
     def __init__(self, request: GenerateRequest) -> None:
         self.request = request
@@ -96,13 +96,13 @@ class ScriptedBackend:
         return self.calls[self._seen - 1]
 
     async def not_called(self) -> None:
-        """Nothing has been asked for since the last call."""
+        """Assert that nothing has been requested since the last call."""
         await turns()
         assert len(self.calls) == self._seen
 
 
 async def turns(count: int = 30) -> None:
-    """Let the event loop go round, so that all that can happen has happened."""
+    """Let the event loop run until everything that can happen has happened."""
     for _ in range(count):
         await asyncio.sleep(0)
         async with asyncio.timeout(60):
@@ -112,7 +112,7 @@ async def turns(count: int = 30) -> None:
 
 @dataclass
 class Editor:
-    """Types into one document, tells the service, and asks."""
+    """Types into one document, notifies the service, and requests suggestions."""
 
     service: CompletionService
     text: Text
@@ -125,7 +125,7 @@ class Editor:
 
     @classmethod
     def at(cls, service: CompletionService, source: str, language: str = "python", uri: str = URI) -> Editor:
-        """An editor with `source`, in which "|" marks the cursor, and the document opened."""
+        """An editor with `source` opened, in which "|" marks the cursor."""
         before, _, behind = source.partition("|")
         editor = cls(service, Text.of(before + behind), after(Position(0, 0), before), language, uri)
         service.document_opened(editor.snapshot)
@@ -160,7 +160,7 @@ class Editor:
         return CompletionRequest(self.snapshot, self.cursor, trigger, channel, candidates)
 
     def watch(self, request: CompletionRequest | None = None) -> asyncio.Task[list[Update]]:
-        """Ask, and collect the updates in a task."""
+        """Request suggestions, and collect the updates in a task."""
         stream = self.service.suggest(request or self.request())
         return asyncio.create_task(_collect(stream))
 
@@ -170,14 +170,14 @@ async def _collect(stream: AsyncIterator[Update]) -> list[Update]:
 
 
 def texts(updates: list[Update]) -> list[str]:
-    """The first suggestion's text of each update, "" where there was none."""
+    """The text of the first suggestion of each update, "" if there was none."""
     return [update.suggestions[0].text if update.suggestions else "" for update in updates]
 
 
 async def under_way(
     editor: Editor, backend: ScriptedBackend, text: str = "", request: CompletionRequest | None = None
 ) -> tuple[asyncio.Task[list[Update]], Call]:
-    """An answer that is waited for, and its generation, which has written `text`."""
+    """A pending answer, and its generation, which has written `text`."""
     answer = editor.watch(request)
     call = await backend.called()
     if text:
@@ -187,7 +187,7 @@ async def under_way(
 
 
 async def finished(editor: Editor, backend: ScriptedBackend, text: str) -> None:
-    """A generation at the editor's cursor that has written `text`."""
+    """Complete a generation of `text` at the editor's cursor."""
     answer, call = await under_way(editor, backend)
     call.write(text)
     call.end()

@@ -72,14 +72,14 @@ def test_syntactic_context(source: str, language: str, wanted: SyntacticContext)
         ("f(\n    a,\n    |", "auto", False, "python"),
         ("def f(|", "auto", False, "python"),
         ("f(function () {|});", "auto", True, "javascript"),
-        # a comment, a string, a docstring: what looks like an opener is none
+        # a comment, a string, a docstring: what looks like an opener is not one
         ("# for example:|", "auto", False, "python"),
         ("/* for example {|", "auto", False, "c"),
         ("x = 'for example:|", "auto", False, "python"),
         ('def f():\n    """Say:|', "auto", False, "python"),
         ('def f():\n    """Say.\n    |', "auto", False, "python"),
         ("Say:\n|", "auto", False, "markdown"),
-        # as the user says
+        # as the setting says
         ("f(|, 1)", "always", False, "python"),
         ("x = |", "always", True, "python"),
         ("def f():|", "never", False, "python"),

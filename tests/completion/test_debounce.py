@@ -10,17 +10,17 @@ from aix_lsp.completion.debounce import Debouncer
 @pytest.mark.parametrize(
     ("gaps", "latency", "longest", "waits"),
     [
-        # off, unknown, at a first keystroke
+        # off, latency unknown, first keystroke
         ([0.1] * 9, 0.5, 0.0, 0.0),
         ([0.1] * 9, None, 1.0, 0.0),
         ([], 0.5, 1.0, 0.0),
         ([5.0], 0.5, 1.0, 0.0),
-        # text comes sooner than the next keystroke
+        # text arrives before the next keystroke
         ([0.3] * 9, 0.1, 1.0, 0.0),
-        # typed faster than answered
+        # typing is faster than the answers
         ([0.1] * 9, 0.5, 1.0, 0.15),
         ([0.1] * 9, 0.5, 0.05, 0.05),
-        # a pause ends the rush
+        # a pause ends the fast typing
         ([0.1] * 9 + [2.0], 0.5, 1.0, 0.0),
         ([0.1] * 9 + [2.0, 0.1], 0.5, 1.0, 0.15),
     ],

@@ -1,4 +1,4 @@
-"""Places followed through edits, against offsets in a plain string."""
+"""Positions followed through edits, compared with offsets in a plain string."""
 
 from __future__ import annotations
 

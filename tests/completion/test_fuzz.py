@@ -1,4 +1,4 @@
-"""A typist, a model and a client at random: each request ends once, nothing wrong is shown, nothing is left over."""
+"""A random typist, model and client: each request ends once, nothing wrong is shown, nothing is left over."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PIECES = (
 
 @dataclass
 class RandomBackend:
-    """Writes at random, at a random pace, and fails now and then."""
+    """A backend that writes random text at a random pace, and fails now and then."""
 
     generator: random.Random
     written: list[tuple[GenerateRequest, list[str]]] = field(default_factory=list)
@@ -74,7 +74,7 @@ class RandomBackend:
 
 
 class Client:
-    """Asks, cancels some of what it asked, and checks what it gets."""
+    """Sends requests, cancels some of them, and checks the answers."""
 
     def __init__(self, editor: Editor, backend: RandomBackend, generator: random.Random) -> None:
         self.editor = editor
@@ -108,7 +108,7 @@ class Client:
         self.ended[how] = self.ended.get(how, 0) + 1
 
     def _check(self, request: CompletionRequest, update: Update) -> None:
-        """Each text is what some generation wrote at its place, as far as it was not typed since."""
+        """Assert that each text was written by a generation at its position, apart from what has been typed since."""
         cursor = request.document.text.clamp(request.position)
         before = normalise(request.document.text.slice(Position(0, 0), cursor))
         line = request.document.text.line(cursor.line)[cursor.column :].rstrip("\r\n")
@@ -121,13 +121,13 @@ class Client:
 
 def _written(whole: str, request: GenerateRequest, texts: list[str]) -> bool:
     start = request.prompt.prefix + request.prompt.middle
-    if not start.rpartition("\n")[2].strip():  # indentation that stands there already is not written again
+    if not start.rpartition("\n")[2].strip():  # existing indentation is not written again
         texts = [*texts, *(text.lstrip(" \t") for text in texts)]
     return any((start + text).startswith(whole) for text in texts)
 
 
 def act(editor: Editor, client: Client, generator: random.Random) -> None:
-    """One thing that a person or an editor does."""
+    """Perform one random action of a person or an editor."""
     end = editor.text.clamp(Position(10**6, 10**6))
     match generator.randrange(12):
         case 0 | 1 | 2:
@@ -173,7 +173,7 @@ async def test_at_random(seed: int, caplog: pytest.LogCaptureFixture) -> None:
     failures = [task.exception() for task in client.tasks if not task.cancelled() and task.exception()]
     assert not failures, failures[0]
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
-    # How many were overtaken depends on the machine; what is asked now is answered.
+    # How many were superseded depends on the machine; a request sent now is answered.
     for _ in range(30):
         if client.ended.get("done", 0) > 3:
             break

@@ -25,7 +25,7 @@ async def service(backend: ScriptedBackend) -> AsyncIterator[CompletionService]:
 
 
 async def shown(editor: Editor, backend: ScriptedBackend, text: str, reason: str = "stop") -> Suggestion:
-    """What the editor is given where the model writes `text`."""
+    """The suggestion that the editor gets when the model writes `text`."""
     answer, call = await under_way(editor, backend)
     call.write(text)
     call.end(reason)
@@ -33,7 +33,7 @@ async def shown(editor: Editor, backend: ScriptedBackend, text: str, reason: str
 
 
 def before(call: Call) -> str:
-    """What the model sees before the place."""
+    """The text before the cursor that the model gets."""
     return call.request.prompt.prefix + call.request.prompt.middle
 
 
@@ -58,7 +58,7 @@ async def test_what_follows_an_accepted_suggestion_is_prefetched_at_once(
 async def test_after_a_whole_line_the_next_one_is_prefetched(
     service: CompletionService, backend: ScriptedBackend, ending: str
 ) -> None:
-    """The model has ended its line, so that the next request comes when the editor has broken it."""
+    """The model has ended its line, so the next request comes after the user's line break."""
     editor = Editor.at(service, "def f():\n    |\n".replace("\n", ending).replace("|", "y|"))
     given = await shown(editor, backend, " = 1\n")
     call = await backend.called()
@@ -75,7 +75,7 @@ async def test_after_a_whole_line_the_next_one_is_prefetched(
 async def test_at_the_end_of_a_line_the_next_line_is_prefetched(
     service: CompletionService, backend: ScriptedBackend
 ) -> None:
-    """However unlikely the suggestion was: who went along with it to its end goes on below."""
+    """However unlikely the suggestion was: a user who typed along to its end continues below."""
     editor = Editor.at(service, "def f():\n    y|\n")
     answer, call = await under_way(editor, backend)
     call.write(" = 1\n", logprob=-5.0)
@@ -101,7 +101,7 @@ async def test_at_the_end_of_a_line_the_next_line_is_prefetched(
     [
         ("x = 1|\n", "\n", -0.1, True),
         ("x = 1|\n", "\n", -5.0, False),
-        ("x = f(1|)\n", "\n", -0.1, False),  # nobody breaks the line there
+        ("x = f(1|)\n", "\n", -0.1, False),  # nobody inserts a line break there
         ("x = |\nx = compute(1)\n", "compute(1)\n", -0.1, False),  # ended by a filter
         ("    |\n", "\n", -0.1, False),
     ],
@@ -184,10 +184,10 @@ async def test_a_used_prefetch_is_not_waste(service: CompletionService, backend:
     ("wanted", "url", "snippets", "begun"),
     [
         ("auto", "", "f", True),
-        ("auto", "http://127.0.0.1:9", "f", False),  # tokens of another's server may cost money
+        ("auto", "http://127.0.0.1:9", "f", False),  # tokens of a remote server may cost money
         ("always", "http://127.0.0.1:9", "f", True),
         ("never", "", "f", False),
-        ("always", "", "foo(1, 2, 3, 4, 5, 6, 7, 8)", False),  # each piece makes it less likely
+        ("always", "", "foo(1, 2, 3, 4, 5, 6, 7, 8)", False),  # each token makes it less likely
     ],
 )
 async def test_prefetches_only_after_likely_suggestions_and_only_if_enabled(

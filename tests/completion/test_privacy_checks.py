@@ -1,4 +1,4 @@
-"""The privacy policy is queried on threads: a file system that hangs stops nobody."""
+"""The privacy policy is queried on threads, so a hanging file system blocks nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.completion.scripted import Editor, ScriptedBackend, texts
 
 
 class Hanging:
-    """A file system that answers about no file of the folder `far` until it is released."""
+    """A file system that hangs for every file in the folder `far` until it is released."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.released = threading.Event()
@@ -91,7 +91,7 @@ async def test_a_rule_that_is_written_later_is_seen(tmp_path: Path, monkeypatch:
     await checks.fetch([uri], Settings())
     assert checks.known(uri, Settings()) == ""
     (tmp_path / ".gitignore").write_text("a.py\n")
-    checks._idle.clear()  # what the policy itself remembers for some seconds
+    checks._idle.clear()  # what the policy itself caches for some seconds
     async with asyncio.timeout(60):
         while not checks.known(uri, Settings()):
             await checks.fetch([uri], Settings())

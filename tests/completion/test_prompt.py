@@ -1,4 +1,4 @@
-"""Prompts are as long as a backend can process in acceptable time."""
+"""Prompts are as long as the backend can process in acceptable time."""
 
 from __future__ import annotations
 

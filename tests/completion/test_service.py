@@ -28,7 +28,7 @@ async def test_updates_are_cumulative_and_the_last_one_is_done(
         "os",
         ".get",
         "cwd()",
-    ):  # a word being written is kept back: it could be taken off at the end
+    ):  # an unfinished word is held back: it may be removed at the end
         call.write(snippet)
         await turns()
     call.end(usage=Usage(prompt_tokens=20, cached_tokens=12, completion_tokens=4))

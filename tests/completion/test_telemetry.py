@@ -121,7 +121,7 @@ async def test_a_generation_cancelled_unseen_is_waste(
 async def test_each_stream_of_a_generation_is_counted_once(
     backend: ScriptedBackend, service: CompletionService
 ) -> None:
-    """The further candidates of an invoked ask are another request; a filter that ends one loses no count."""
+    """Further candidates of an explicit request are a request of their own; a filter that ends one loses no count."""
     editor = Editor.at(service, "x = |\n")
     first, call = await under_way(editor, backend)
     call.cost(Usage(100, 90, 0))

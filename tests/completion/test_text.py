@@ -1,4 +1,4 @@
-"""Text against a plain string: whatever is edited, lines and positions are those of the whole string."""
+"""`Text` compared with a plain string: after any edits, lines and positions are those of the string."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generations while the user types: joined, kept through edits, cancelled when the text diverges."""
+"""Generations during typing: joined, kept through edits, cancelled when the text diverges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a model's output through all filters to what an editor gets: text that they must not remove together."""
+"""From a model's output through all filters to the editor: text that the filters together must not remove."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def service(backend: ScriptedBackend) -> AsyncIterator[CompletionService]:
 
 
 async def given(editor: Editor, backend: ScriptedBackend, written: str, reason: str) -> tuple[str, int]:
-    """The text that the editor gets for what the model writes, and how much right of the cursor it replaces."""
+    """The text that the editor gets when the model writes `written`, and how much right of the cursor it replaces."""
     answer, call = await under_way(editor, backend)
     for char in written:
         call.write(char)
@@ -97,7 +97,7 @@ async def test_a_keystroke_passes_the_files_that_the_architecture_page_names(
             passed.add(file.relative_to(package / "completion").with_suffix("").as_posix())
 
     service = CompletionService(backend, lambda language: Settings(deadline_ms=60_000))
-    editor = Editor.at(service, "def nowhere_else(a):\n    |\n")  # some answers are remembered
+    editor = Editor.at(service, "def nowhere_else(a):\n    |\n")  # some answers are cached
     await turns()
     sys.setprofile(note)
     try:

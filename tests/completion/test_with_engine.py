@@ -41,7 +41,7 @@ def diagonal(width, height):
 
 @pytest.fixture
 def home(engine_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The home with the engine that all tests share, instead of one for each."""
+    """The home of the engine that all tests share, instead of one per test."""
     monkeypatch.setenv("AIX_LSP_HOME", str(engine_home))
     return engine_home
 

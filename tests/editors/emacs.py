@@ -1,4 +1,4 @@
-"""Drives a real Emacs in a terminal, with the package of editors/emacs and the real server."""
+"""Drives a real Emacs in a terminal, with the package in editors/emacs and the real server."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _UNCOMPILED = """
              comp-async-compilations)))
 """
 QUICK = ("-nw", "-Q", "--eval", _UNCOMPILED)
-"""Emacs in a terminal that does not compile itself: in a new home each does, in seconds of a processor, what it loads
-before it reads anything of ours, too."""
+"""Emacs in a terminal, without native compilation: in a new home, each Emacs would spend seconds compiling what it
+loads, even before our configuration."""
 
 _INIT = """
 (setq inhibit-startup-screen t make-backup-files nil auto-save-default nil
@@ -114,7 +114,7 @@ class Emacs(Terminal):
         return self.path.read_text(encoding="utf-8")
 
     def line(self, start: str) -> str:
-        """The line that begins so in the last function or loop, without blanks at its end."""
+        """The line that begins with `start` in the last function or loop, without trailing spaces."""
         rows = self.screen().split("\n")
         heads = [index for index, row in enumerate(rows) if row.lstrip().startswith(("def ", "for "))]
         body = [row.rstrip() for row in rows[heads[-1] :]] if heads else []
@@ -133,18 +133,18 @@ class Emacs(Terminal):
         return seen[0]
 
     def _done(self, said: str) -> None:
-        """Wait until a command of ours has run, and so all keys before it."""
+        """Wait until one of our commands has run, and so all keys before it have been handled."""
         self.commands += 1
         self.wait_screen(f"{said} {self.commands}")
 
     def take(self, text: str) -> None:
-        """Have `text` in the buffer, and point behind it."""
+        """Replace the buffer's text, with point at its end."""
         (self.path.parents[1] / "text").write_text(text, encoding="utf-8")
         self.keys("C-c", "t")
         self._done("taken")
 
     def shown(self) -> list[str]:
-        """Every text that was drawn at the place of the last one, in order, once the answer there is whole."""
+        """Every ghost text drawn at the position of the last one, in order, once the answer there is complete."""
         told: dict[str, Any] = {}
 
         def answered() -> bool:
@@ -165,7 +165,7 @@ def assert_fast_typing_inserts_nothing(editor: Emacs) -> None:
 
 
 def assert_no_doubled_bracket(editor: Emacs) -> None:
-    """With pairs of brackets closed by the editor, in a file that is `BRACKET`."""
+    """Assert that no bracket is doubled in the file `BRACKET`, when the editor closes brackets itself."""
     editor.type("(")
     editor.wait(lambda: len(editor.line("    print(")) > len("    print()"), "ghost text within the brackets")
     editor.settled_line("    print(")
@@ -176,7 +176,7 @@ def assert_no_doubled_bracket(editor: Emacs) -> None:
 
 
 def assert_streams(editor: Emacs, home: Path) -> None:
-    """With the engine of `home` slowed, text comes in pieces, each the head of the next, until its tail may go."""
+    """With the engine of `home` slowed, text comes in pieces, each a prefix of the next; the last may lose its tail."""
     longest: list[str] = []
     with slowed_engine(home):
         for text in GROWING:

@@ -1,4 +1,4 @@
-"""Drives a real Neovim, in its own home, with the real server. Asserts nothing."""
+"""Drives a real Neovim with its own home and the real server. Asserts nothing."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Neovim:
         return path
 
     def engine_ready(self) -> bool:
-        """Whether the server has said that its engine serves."""
+        """Whether the server has reported that its engine is ready."""
         return bool(self.lua("return aix_state == 'ready'"))
 
     def keys(self, keys: str) -> None:
@@ -110,7 +110,7 @@ class Neovim:
         return "\n".join(self.api.current.buffer[:])
 
     def screen(self) -> list[str]:
-        """What a person would see: the 24 rows of the grid."""
+        """What a user would see: the 24 rows of the grid."""
         rows = self.lua(
             """
             vim.cmd.redraw()

@@ -1,4 +1,4 @@
-"""A real Neovim with the plugin of editors/neovim. Asserts nothing."""
+"""Drives a real Neovim with the plugin in editors/neovim. Asserts nothing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ return table.concat(found)
 
 
 class PluginNeovim(Neovim):
-    """One editor with the plugin, set up with the Lua table `options`; or by `config`, in its stead."""
+    """One editor with the plugin, set up with the Lua table `options`, or by `config` instead."""
 
     def __init__(
         self, executable: str, home: Path, engine_home: Path, options: str = "{}", *, config: str = ""
@@ -76,11 +76,11 @@ class PluginNeovim(Neovim):
         )
 
     def ready(self) -> bool:
-        """The server has said that its model is loaded."""
+        """Whether the server has reported that its model is loaded."""
         return bool(self.lua("return require('aix_lsp.status').current.state == 'ready'"))
 
     def ghost(self) -> str:
-        """The ghost text that stands in the buffer now."""
+        """The ghost text shown in the buffer now."""
         return str(self.lua(_GHOST))
 
     def settled_ghost(self) -> str:
@@ -93,7 +93,7 @@ class PluginNeovim(Neovim):
         return self.ghost()
 
     def answered_ghost(self, text: str) -> str:
-        """The ghost text once `text` is in the buffer and the answer for it is there; empty where that is."""
+        """The ghost text once `text` is in the buffer and its answer has arrived; empty if that is empty."""
         self.wait(lambda: self.buffer() == text, "the typed text")
         self.wait(
             lambda: self.lua(
@@ -105,7 +105,7 @@ class PluginNeovim(Neovim):
         return self.ghost()
 
     def insert_at_end(self, text: str = "") -> None:
-        """Go into insert mode behind the last character, and type."""
+        """Enter insert mode after the last character, and type."""
         self.keys("<Esc>G$a")
         self.wait(lambda: self.api.api.get_mode()["mode"] == "i", "insert mode")
         for char in text:
@@ -113,7 +113,7 @@ class PluginNeovim(Neovim):
 
 
 def executable(kind: str) -> str:
-    """A Neovim of this version; 0.12 stands for newer ones, too. Skips where there is none."""
+    """A Neovim of this version (0.12 includes newer ones). Skips the test if there is none."""
     wanted = {"0.10": ((0, 10), (0, 11)), "0.11": ((0, 11), (0, 12)), "0.12": ((0, 12), (99, 0))}[kind]
     found = find(*wanted)
     if not found:
@@ -122,7 +122,7 @@ def executable(kind: str) -> str:
 
 
 def start(editor: PluginNeovim, name: str, text: str = SOURCE) -> Path:
-    """Have a new file open, with the model loaded."""
+    """Open a new file, and wait until the model is loaded."""
     editor.keys("<Esc>")
     path = editor.open(name, text + "\n")
     editor.wait(editor.ready, "loaded model", 110)

@@ -1,4 +1,4 @@
-"""A wheel of the server for an editor's own installation, and an environment that lends it its libraries."""
+"""A wheel of the server for an editor's own installation, which borrows the libraries of this environment."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from tests.editors.terminal import ROOT
 
 LENT = {"PIP_NO_DEPS": "1", "PYTHONPATH": sysconfig.get_paths()["purelib"]}
-"""A real environment, a real pip; only what aix-lsp needs is lent by this one, for torch alone is gigabytes."""
+"""A real environment and a real pip; only the dependencies come from here, because torch alone takes gigabytes."""
 
 
 def build(folder: Path) -> Path:
-    """The wheel of this clone."""
+    """Build the wheel of this clone."""
     quiet = ["--quiet", "--no-deps", "--wheel-dir", str(folder)]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *quiet, str(ROOT)], check=True, timeout=120)
     [wheel] = folder.glob("*.whl")

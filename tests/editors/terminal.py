@@ -21,7 +21,7 @@ def found() -> bool:
 
 
 def environment(home: Path, engine_home: Path) -> dict[str, str]:
-    """Variables of a program whose every file goes under `home`, and the server's under `engine_home`."""
+    """Environment variables that keep a program's files under `home`, and the server's under `engine_home`."""
     folders = {"XDG_CONFIG_HOME": "config", "XDG_DATA_HOME": "data", "XDG_STATE_HOME": "state"}
     folders |= {"XDG_CACHE_HOME": "cache", "XDG_RUNTIME_DIR": "run", "HOME": "home"}
     for name in folders.values():
@@ -68,7 +68,7 @@ class Terminal:
         self._tmux("send-keys", *names)
 
     def type(self, text: str) -> None:
-        """Type a text as it is, one key a character."""
+        """Type a string literally, one key per character."""
         for char in text:
             if char == "\n":
                 self.keys("Enter")
@@ -91,15 +91,15 @@ class Terminal:
         self.wait(lambda: text in self.screen(), f"{text!r} on the screen", within)
 
     def close(self, within: float = 60) -> None:
-        """Take its terminal from the program, which ends then; what it leaves behind is the caller's to look for.
+        """Close the program's terminal, which ends it; checking for anything left behind is up to the caller.
 
-        A program that does not is killed, and AssertionError raised.
+        A program that does not end is killed. Raises AssertionError then.
         """
         try:
             panes = self._tmux("list-panes", "-a", "-F", "#{pane_pid}")
             self._tmux("kill-server")
         except RuntimeError:
-            return  # it has ended already, and the last program of a terminal closes that
+            return  # it has already ended, and a terminal closes with its last program
         end = time.monotonic() + within
         for pid in map(int, panes.split()):
             with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Choosing a model of the catalogue in each editor: listed, licence asked for, downloaded from a real server, used."""
+"""Choosing a model from the catalogue in each editor: list, licence prompt, download from a real server, first use."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ end
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A small model in the place of the catalogue's, for every program that is started now."""
+    """A small model in place of the catalogue's, for every program started from here on."""
     files = {file.name: file.read_bytes() for file in SMALL.iterdir() if file.is_file()}
     with serving(Hub({ENTRY.safetensors.repository: files})) as hub:
         for name, value in variables(hub, tmp_path).items():
@@ -121,7 +121,7 @@ def test_vscode(hub: Hub, tmp_path: Path, fresh_home: Path) -> None:
         window.wait(lambda: "embedded" in window.do("status"), "a status bar with the model", 240)
         window.do("command", title="aix-lsp: Choose Model")
         window.wait(lambda: any("embedded" in label for label in window.do("quickpick")), "the list", 110)
-        window.do("fill", text=NAME)  # below what the list shows of itself
+        window.do("fill", text=NAME)  # beyond the visible part of the list
         rows = ".quick-input-list .monaco-list-row"
         window.wait(lambda: [NAME in row for row in window.do("texts", selector=rows)] == [True], "one entry")
         window.do("press", key="Enter")

@@ -52,7 +52,7 @@ def test_fast_typing_inserts_nothing(editor: Emacs) -> None:
 
 
 def test_streaming(editor: Emacs, engine_home: Path) -> None:
-    """The first words at once, more as they come: what is shown only gets longer, until its tail may go."""
+    """The first words at once, then more: the shown text only grows; the last update may remove its tail."""
     assert_streams(editor, engine_home)
 
 
@@ -70,7 +70,7 @@ def test_dismiss_suggest_and_line(editor: Emacs) -> None:
 
 
 def test_other_candidates(editor: Emacs) -> None:
-    """At a place where the model is of two minds, which is not every place."""
+    """At a position where the model has more than one candidate, which is not every position."""
     for text in GROWING:
         editor.take(text)
         editor.keys("M-x")
@@ -99,7 +99,7 @@ def test_no_doubled_bracket(more: str, tmp_path: Path, engine_home: Path) -> Non
 
 
 def test_completion_at_point_over_eglot(tmp_path: Path, engine_home: Path) -> None:
-    """Eglot's own entries: one is inserted at once; several are listed, and the first is taken."""
+    """Eglot's own entries: a single one is inserted at once; several are listed, and the first is chosen."""
     more = EGLOT.replace("(aix-lsp-mode)", "") + "(setq completion-auto-select t)"
     editor = Emacs(tmp_path, engine_home, more)
     try:

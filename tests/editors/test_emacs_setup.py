@@ -30,7 +30,7 @@ def test_compiles_without_a_warning(tmp_path: Path) -> None:
 
 @pytest.mark.slow_editor
 def test_installed_as_documented(tmp_path: Path) -> None:
-    """The page's first block, as it stands, installs from this repository."""
+    """The first code block of the page, run as it is, installs from this repository."""
     if not (ROOT / ".git").exists():
         pytest.skip("this is no git repository, which packages are installed from")
     page = (ROOT / "docs" / "editors" / "emacs.md").read_text(encoding="utf-8")
@@ -52,7 +52,7 @@ def test_installed_as_documented(tmp_path: Path) -> None:
 
 
 def test_customization_group(tmp_path: Path) -> None:
-    """Every option is in the group, and the group can be looked at."""
+    """Every option is in the group, and the group can be displayed."""
     words = [
         line.split()[1].removeprefix("aix-lsp-").replace("-", " ").title()
         for file in PACKAGE.glob("*.el")
@@ -75,7 +75,7 @@ def test_customization_group(tmp_path: Path) -> None:
 def test_a_server_that_cannot_start_is_reported_once_and_disturbs_nothing(
     command: str, told: str, tmp_path: Path
 ) -> None:
-    """The mode's hook goes on, keys do what they do, and `aix-lsp-restart` tries again."""
+    """The mode's hook continues, keys keep their meaning, and `aix-lsp-restart` tries again."""
     file = tmp_path / "edited.py"
     file.write_text("a = 1\n")
     init = tmp_path / "init.el"

@@ -49,7 +49,7 @@ def helix(tmp_path: Path, engine_home: Path) -> Iterator[Terminal]:
 
 
 def asked(helix: Terminal) -> bool:
-    """Ask for the popup by hand; whether it has come up."""
+    """Request the popup explicitly; returns whether it opened."""
     before = helix.screen()
     helix.keys("C-x")
     try:
@@ -64,7 +64,7 @@ def asked(helix: Terminal) -> bool:
 
 
 def write(helix: Terminal) -> None:
-    """Leave insert mode and save; an Escape may do no more than close a popup."""
+    """Leave insert mode and save; an Escape may merely close a popup."""
 
     def in_normal_mode() -> bool:
         if " NOR " in helix.screen():
@@ -77,7 +77,7 @@ def write(helix: Terminal) -> None:
 
 
 def saved(path: Path) -> str:
-    """The file's text; empty for the moment in which Helix puts a new file in its place."""
+    """The file's text; empty for the moment in which Helix replaces the file."""
     try:
         return path.read_text()
     except FileNotFoundError:
@@ -102,7 +102,7 @@ def test_popup_and_accept(helix: Terminal, tmp_path: Path) -> None:
 
 
 def test_popup_doubles_no_bracket(helix: Terminal, tmp_path: Path) -> None:
-    """Helix closes the bracket itself; what is taken stands within."""
+    """Helix closes the bracket itself; the accepted text goes inside."""
     helix.wait_screen("edited.py")
     helix.type("geoprint(")
     helix.wait(lambda: asked(helix), "an entry in the popup", within=200)

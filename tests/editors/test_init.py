@@ -1,4 +1,4 @@
-"""What `aix-lsp init` prints, put into the real editor as it is printed."""
+"""The output of `aix-lsp init`, used unchanged in the real editor."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SOURCE = f"{HEAD}]\n\n\nprint(read_lines('a.txt'))\n"
 
 
 def printed(editor: str, engine_home: Path, tmp_path: Path) -> str:
-    """The configuration; its command is a wrapper that tells the server its home."""
+    """The printed configuration; its command is a wrapper that sets the server's home."""
     done = subprocess.run(
         [sys.executable, "-m", "aix_lsp", "init", editor],
         capture_output=True,
@@ -43,7 +43,7 @@ def printed(editor: str, engine_home: Path, tmp_path: Path) -> str:
 
 
 def _warm(engine_home: Path) -> None:
-    """Have the engine ready, for an editor asks once and then waits for a key."""
+    """Start the engine and wait until it is ready: an editor sends one request and then waits for a key."""
     subprocess.run(
         [sys.executable, "-m", "aix_lsp", "complete", "-", "--at", "3"],
         input=HEAD,
@@ -77,7 +77,7 @@ def test_neovim_suggests(neovim: Neovim) -> None:
     shown = "return #vim.api.nvim_buf_get_extmarks(0, -1, 0, -1, { details = true }) > 0"
 
     def suggested() -> bool:
-        """Ask again now and then: a server answers emptily until it has joined its engine."""
+        """Request again now and then: a server answers with nothing until it has connected to its engine."""
         neovim.keys("<Esc>a")
         until = time.monotonic() + 2
         while not (found := neovim.lua(shown)) and time.monotonic() < until:
@@ -105,7 +105,7 @@ def test_emacs_suggests(engine_home: Path, tmp_path: Path) -> None:
         editor.keys("C-n", "C-n", "C-e", "C-b")
 
         def suggested() -> bool:
-            """Ask again now and then: a server answers emptily until it has joined its engine."""
+            """Request again now and then: a server answers with nothing until it has connected to its engine."""
             editor.keys("Space")
             until = time.monotonic() + 2
             while not (found := re.search(r"line in  [^\]\s]", editor.screen())) and time.monotonic() < until:

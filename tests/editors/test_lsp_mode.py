@@ -1,4 +1,4 @@
-"""The Emacs package over lsp-mode, as an add-on server; and package-lint's opinion of it."""
+"""The Emacs package with lsp-mode, as an add-on server; and package-lint finds nothing wrong with it."""
 
 from __future__ import annotations
 

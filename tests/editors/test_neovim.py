@@ -1,4 +1,4 @@
-"""A bare Neovim with the few lines that its users write, no plugin: the popup and the native ghost text."""
+"""Neovim with the few lines of documented configuration and no plugin: the popup and the native ghost text."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ client.request = function(self, method, params, handler, bufnr)
   end, bufnr)
 end
 """
-"""Notes the column that the latest answer is for."""
+"""Records the column that the latest answer is for."""
 
 CHOSEN = """
 local info = vim.fn.complete_info({ 'items', 'selected' })

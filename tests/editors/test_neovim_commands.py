@@ -30,7 +30,7 @@ def editor(
 
 
 def asks(editor: PluginNeovim) -> str:
-    """The ghost text behind `return` in a new file; empty where the server's answer is."""
+    """The ghost text after `return` in a new file; empty if the server's answer is."""
     editor.keys("<Esc>")
     editor.open(f"asked{next(NUMBERS)}.py", SOURCE + "\n")
     editor.insert_at_end()
@@ -96,7 +96,7 @@ def test_health_and_statusline(editor: PluginNeovim) -> None:
 
 
 def test_a_second_server_is_used_once_it_is_ready(editor: PluginNeovim) -> None:
-    """Another project's server says so after the first has been ready for long."""
+    """Another project's server becomes ready long after the first."""
     start(editor, "second.py")
     editor.insert_at_end(" ")
     editor.settled_ghost()
@@ -112,7 +112,7 @@ def test_a_second_server_is_used_once_it_is_ready(editor: PluginNeovim) -> None:
 
 
 def test_help(editor: PluginNeovim, tmp_path: Path) -> None:
-    """The tags go with the plugin: no plugin manager makes those of a folder within a repository."""
+    """The tags are shipped with the plugin: no plugin manager generates them for a subfolder of a repository."""
     editor.keys("<Esc>")
     editor.api.command("noautocmd help aix-lsp")
     assert editor.api.current.buffer.name.endswith("editors/neovim/doc/aix-lsp.txt")
@@ -139,7 +139,7 @@ def test_help(editor: PluginNeovim, tmp_path: Path) -> None:
 def test_wrong_options_are_shown_in_one_line_and_in_the_health_report(
     options: str, told: str, reported: list[str], tmp_path: Path, engine_home: Path
 ) -> None:
-    """A second line would stop who starts the editor with a hit-enter prompt."""
+    """A second line would make Neovim stop at startup with a hit-enter prompt."""
     editor = PluginNeovim(executable("0.11"), tmp_path, engine_home, options)
     try:
         assert not editor.api.api.get_mode()["blocking"]
@@ -172,7 +172,7 @@ def test_wrong_settings_are_shown_in_one_line_and_in_the_health_report(
 @pytest.mark.slow_editor
 @pytest.mark.timeout(400)
 def test_installs_the_server(tmp_path: Path, fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`:AixLsp install` makes an environment of its own, and what lies there is started and suggests."""
+    """`:AixLsp install` creates an environment, and the server in it is started and suggests."""
     wheel = build(tmp_path / "made")
     for name, value in (LENT | {"PATH": path_without_server()}).items():
         monkeypatch.setenv(name, value)

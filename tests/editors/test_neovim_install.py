@@ -1,4 +1,4 @@
-"""The ways to install the Neovim plugin that docs/editors/neovim.md has: each is run as written there."""
+"""The ways to install the Neovim plugin given in docs/editors/neovim.md, each run as written there."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def documented(way: str) -> str:
 
 
 def by_vim_pack() -> str:
-    """It asks before it installs: the answer is given beforehand."""
+    """vim.pack asks before it installs; the answer is given in advance."""
     text = documented("`vim.pack`").replace("https://github.com/aix-lsp/aix-lsp", f"file://{ROOT}")
     return text.replace("load =", "confirm = false, load =")
 

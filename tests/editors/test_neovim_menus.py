@@ -1,4 +1,4 @@
-"""nvim-cmp and blink.cmp beside the plugin, in a real Neovim: their menu has our entries; whose turn Tab is."""
+"""nvim-cmp and blink.cmp beside the plugin, in a real Neovim: their menus have our entries, and Tab is unambiguous."""
 
 from __future__ import annotations
 

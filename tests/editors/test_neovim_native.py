@@ -20,7 +20,7 @@ def native(tmp_path_factory: pytest.TempPathFactory, engine_home: Path) -> Itera
 
 
 def candidate(native: PluginNeovim) -> tuple[str, str]:
-    """The ghost text, and what Neovim says behind it, such as "2/3"."""
+    """The ghost text, and the counter that Neovim shows after it, such as "2/3"."""
     found = re.fullmatch(r"(.*?)(?: \((\d+/\d+)\))?", native.ghost(), re.DOTALL)
     assert found
     return found[1], found[2] or ""
@@ -39,11 +39,11 @@ if not noted then
   end
 end
 """
-"""Notes what the latest answer is for. The plugin's own hook lies below, and has said by then what is asked by hand."""
+"""Records what the latest answer is for. Runs after the plugin's own hook, which marks explicit requests."""
 
 
 def typed_and_answered(native: PluginNeovim, text: str) -> str:
-    """The ghost text behind `text`, whose last key is typed now, once the answer is there; empty where that is."""
+    """Type `text`, the last key separately; the ghost text once the answer has arrived, empty if that is empty."""
     native.insert_at_end()
     native.lua(_ANSWERS)
     native.keys(text[-1])
@@ -104,7 +104,7 @@ def test_native_line(native: PluginNeovim) -> None:
 
 
 def test_native_explicit_request_and_other_candidates(native: PluginNeovim) -> None:
-    """As-you-type there is one candidate. At a place where the model is of two minds, which is not every place."""
+    """Automatic requests return one candidate. Explicit ones have several only at some positions."""
     for number, text in enumerate(UNSURE):
         start(native, f"native_by_hand{number}.py", text[:-1])
         if not typed_and_answered(native, text):
@@ -145,7 +145,7 @@ def test_native_next_asks_for_more(native: PluginNeovim) -> None:
 
 
 def test_native_tab_in_a_burst_accepts_the_shown_text(native: PluginNeovim) -> None:
-    """Until the next answer Neovim has an item for the place before the last key: it must fit behind that key, too."""
+    """Until the next answer, Neovim's item is for the position before the last key: it must fit after that key too."""
     start(native, "native_burst.py")
     native.insert_at_end(" ")
     ghost = native.wait(native.ghost, "ghost text")

@@ -12,12 +12,12 @@ from tests.editors.neovim_plugin import SOURCE, VERSIONS, PluginNeovim, executab
 from tests.slow_engine import GROWING, slowed_engine
 
 POINT = "class Point:\n    def __init__(self, x, y):\n        self.x = x"
-"""Behind it the embedded model writes a short line and ends it."""
+"""After this, the embedded model writes a short line and ends it."""
 UNSURE = (SOURCE + " ", "import ", 'def area(width, height):\n    """', "class ", "# ")
 
 
 WITH_POPUP = pytest.mark.parametrize("own", ["0.11", "0.12"], indirect=True)
-"""Neovim 0.10 completes in its popup as it likes: our entries are offered there from 0.11 on."""
+"""Neovim 0.10 has its own rules for its popup: our entries appear there from 0.11 on."""
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -110,7 +110,7 @@ def test_explicit_request(own: PluginNeovim) -> None:
 
 
 def test_other_candidates(own: PluginNeovim) -> None:
-    """At a place where the model is of two minds, which is not every place."""
+    """At a position where the model has more than one candidate, which is not every position."""
     texts = "return vim.tbl_map(function(item) return item.text end, require('aix_lsp.ghost').of().items)"
     for number, text in enumerate(UNSURE):
         start(own, f"candidates{number}.py", text[:-1])

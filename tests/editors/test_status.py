@@ -1,4 +1,4 @@
-"""A server's errors in the editors: shown once however often they come and go, and cleared afterwards."""
+"""A server's errors in the editors: shown once, however often they recur, and cleared afterwards."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def vim(tmp_path: Path, engine_home: Path) -> Iterator[Terminal]:
 
 
 def saved(vim: Terminal, path: Path) -> str:
-    """The file's text after saving. What says so is another text each time, and not the one that was typed."""
+    """Save, and return the file's text. The message to wait for differs each time, and was not typed."""
     token = uuid.uuid4().hex[:8]
     vim.keys("Escape")
     vim.type(f":write! | echo 'saved'..'{token}'\n")
@@ -68,7 +68,7 @@ def saved(vim: Terminal, path: Path) -> str:
 
 
 def asked(vim: Terminal) -> bool:
-    """Ask for the popup by hand; whether it has an entry of ours."""
+    """Request the popup explicitly; returns whether it has one of our entries."""
     vim.keys("C-e")
     vim.keys("C-x", "C-o")
     try:

@@ -1,4 +1,4 @@
-"""What `aix-lsp init … --write` sets up in the real Vim, with ALE, vim-lsp and coc.nvim: the model suggests."""
+"""The configuration that `aix-lsp init … --write` writes, in the real Vim with ALE, vim-lsp and coc.nvim."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ filetype plugin on
 
 @dataclass(frozen=True)
 class Way:
-    """A plugin, how it is told of us, and how a suggestion comes and is taken in it."""
+    """A plugin, how it is configured, and how a suggestion is requested and accepted in it."""
 
     name: str
-    """As `aix-lsp init` has it."""
+    """The name that `aix-lsp init` takes."""
     plugins: tuple[Path | None, ...]
     written: str
-    """The file that `--write` makes, below ~/.vim."""
+    """The file that `--write` writes, relative to ~/.vim."""
     offered: Callable[[Terminal], bool]
-    """Ask behind `return `; whether a suggestion came. Where none did, the line is as it was."""
+    """Request a suggestion after `return `; returns whether one came. If none did, the line is unchanged."""
     take: Callable[[Terminal], None]
     vimrc: str = ""
 
 
 def typed(row: str) -> Callable[[Terminal], bool]:
-    """Type a letter, and look for an entry in the popup that it brings."""
+    """Type a letter, and look for an entry in the popup that opens."""
 
     def offered(editor: Terminal) -> bool:
         editor.type("a")
@@ -53,7 +53,7 @@ def typed(row: str) -> Callable[[Terminal], bool]:
 
 
 def ghost(editor: Terminal) -> bool:
-    """Look for ghost text that stays. An insert mode that is older than coc's start gets none."""
+    """Wait for ghost text that stays. Insert mode entered before coc has started gets none."""
     row, seen = SOURCE.count("\n"), [""]
 
     def shown() -> bool:
@@ -77,14 +77,14 @@ def take_first(editor: Terminal) -> None:
 
 
 def take_ghost(editor: Terminal) -> None:
-    """Coc puts it in a moment after the key: the cursor tells when."""
+    """Accept ghost text. Coc inserts it a moment after the key: wait until the cursor moves."""
     before = cursor(editor)
     editor.keys("C-y")
     editor.wait(lambda: cursor(editor) not in ("", before), "an accepted text")
 
 
 def cursor(editor: Terminal) -> str:
-    """Line and column, as Vim's ruler has them; empty where it shows none."""
+    """Line and column, as Vim's ruler shows them; empty if it shows none."""
     found = re.search(r"\d+,\d+\S*(?= +All)", editor.screen())
     return found[0] if found else ""
 

@@ -39,7 +39,7 @@ def _put(window: Workbench, text: str) -> None:
 
 
 def start(window: Workbench, text: str) -> None:
-    """Have `text` in the editor, the cursor behind it, and no suggestion."""
+    """Put `text` into the editor, with the cursor at its end and no suggestion."""
     window.do("press", key="Escape")
     _put(window, text)
 
@@ -48,7 +48,7 @@ def start(window: Workbench, text: str) -> None:
             window.do("press", key="Escape")
             return False
         if "".join(window.do("lines")) != text.replace("\n", ""):
-            _put(window, text)  # what has the focus while a popup closes takes no paste
+            _put(window, text)  # while a popup closes, pasting does nothing
             return False
         return True
 
@@ -56,14 +56,14 @@ def start(window: Workbench, text: str) -> None:
 
 
 def shown(window: Workbench) -> str:
-    """The editor's lines without what ghost text adds to them."""
+    """The editor's lines without ghost text."""
     text = "".join(window.do("lines"))
     first = window.do("ghost").split("\n")[0]
     return text.removesuffix(first) if first else text
 
 
 def settled_ghost(window: Workbench, within: float = 60) -> str:
-    """The ghost text once it has been the same for ten looks."""
+    """The ghost text once it has been the same ten times in a row."""
     seen: list[str] = []
 
     def same() -> bool:
@@ -75,7 +75,7 @@ def settled_ghost(window: Workbench, within: float = 60) -> str:
 
 
 def states_since_text(window: Workbench) -> list[str]:
-    """Every state of the ghost text since it first appeared; "" where it was gone in between."""
+    """Every state of the ghost text since it first appeared; "" where it had disappeared in between."""
     states = list(window.do("ghosts"))
     return states[next((index for index, text in enumerate(states) if text), len(states)) :]
 
@@ -91,7 +91,7 @@ def test_ghost_text_is_shown_accepted_and_saved(window: Workbench) -> None:
 
 
 def test_streaming_grows_without_flicker(window: Workbench, engine_home: Path) -> None:
-    """The first words at once, more as it comes: what stands on the line only gets longer, until its tail may go."""
+    """The first words at once, then more: the text on the line only grows; the last update may remove its tail."""
     longest: list[str] = []
     with slowed_engine(engine_home):
         for text in GROWING:
@@ -126,7 +126,7 @@ def test_line_by_line(window: Workbench) -> None:
 
 
 def test_next_and_previous_candidate(window: Workbench) -> None:
-    """Asked by hand, all candidates come, and the keys go through them. At some place they are not all the same."""
+    """An explicit request returns all candidates, and the keys cycle through them. At some position they differ."""
     for text in GROWING:
         start(window, text)
         window.do("press", key="Alt+\\")
@@ -146,7 +146,7 @@ def test_next_and_previous_candidate(window: Workbench) -> None:
 
 
 def other_ghost(window: Workbench, first: str) -> str:
-    """The ghost text that comes in the stead of `first`; empty where none does."""
+    """The ghost text that replaces `first`; empty if none does."""
     try:
         window.wait(lambda: window.do("ghost") not in ("", first), "another candidate", within=10)
     except AssertionError:
@@ -172,7 +172,7 @@ def test_dismiss(window: Workbench) -> None:
 
 
 def test_a_dismissed_suggestion_returns_when_the_text_is_typed_again(window: Workbench) -> None:
-    """The same line at the same place, with no look of VS Code's in between."""
+    """The same line at the same position, without VS Code having rendered anything in between."""
     window.do("type", text=" ")
     for _ in range(5):
         settled_ghost(window, within=15)
@@ -189,7 +189,7 @@ def test_fast_typing_inserts_nothing_stale_and_doubles_no_bracket(window: Workbe
     window.do("type", text=text)
     window.wait(lambda: "print(value" in "".join(window.do("lines")), "the typed text")
     saved, typed = "".join(window.saved().split()), "".join(text.split())
-    # Keys that a busy window takes together it inserts as one text, whose last bracket it does not close.
+    # A busy window inserts several keys at once as one text, and does not close its last bracket.
     assert saved in (typed, typed + ")"), saved
 
 

@@ -1,4 +1,4 @@
-"""What the VS Code extension's status bar item and its menu do, in the real workbench."""
+"""The VS Code extension's status bar item and its menu, in the real workbench."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_status_bar_shows_latency_and_acceptance(window: Workbench) -> None:
 
 
 def test_a_disabled_language_gets_no_message(window: Workbench) -> None:
-    """VS Code says that there are no suggestions, where ours are the only ones."""
+    """VS Code shows \"No suggestions\", because ours are the only ones."""
 
     def entries() -> list[str]:
         window.do("press", key="Escape")
@@ -75,7 +75,7 @@ def test_switches_the_model(window: Workbench, tmp_path: Path) -> None:
         window.wait(lambda: len(window.do("texts", selector=ROWS)) == 1, "one entry")
         window.do("press", key="Enter")
         window.wait(lambda: any("embedded" in label for label in window.do("quickpick")), "the list", 110)
-        window.do("fill", text="Another")  # below what the list shows of itself
+        window.do("fill", text="Another")  # beyond the visible part of the list
         window.wait(lambda: len(window.do("texts", selector=ROWS)) == 1, "one entry")
         window.do("press", key="Enter")
         window.wait(lambda: "Model" in window.do("texts", selector=".quick-input-title"), "the question")
@@ -90,6 +90,6 @@ def test_switches_the_model(window: Workbench, tmp_path: Path) -> None:
 
 
 def test_shows_the_log(window: Workbench) -> None:
-    """Its channel, that is: this workbench has no native logger, since no package's install script was run."""
+    """Only the channel: this workbench has no native logger, because no package's install script has been run."""
     window.do("command", title="aix-lsp: Show Log")
     window.wait(lambda: window.do("channel") == "aix-lsp", "the channel")

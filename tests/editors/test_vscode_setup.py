@@ -72,7 +72,7 @@ def test_untrusted_workspace_chooses_no_program(tmp_path: Path, engine_home: Pat
 
 
 def test_finds_the_server_of_the_selected_python_environment(tmp_path: Path, engine_home: Path) -> None:
-    """The Python extension is a stand-in of two lines, which says what the real one's API does."""
+    """The Python extension is a stub of two lines that answers like the real one's API."""
     programs = tmp_path / "environment" / "bin"
     programs.mkdir(parents=True)
     server = programs / "aix-lsp"

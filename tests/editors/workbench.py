@@ -1,4 +1,4 @@
-"""A VS Code workbench (code-server) in a real browser, with the packed extension. Asserts nothing."""
+"""Drives a VS Code workbench (code-server) in a real browser, with the packaged extension. Asserts nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXTENSION = ROOT / "editors" / "vscode" / "dist" / "aix-lsp.vsix"
 
 
 def missing() -> str:
-    """What is not here that the workbench needs; empty where all is."""
+    """A message about a missing requirement of the workbench; empty if everything is there."""
     if not (FETCHED / ".ready").exists():
         return "no workbench here: run tests/editors/fetch_vscode.sh"
     if not shutil.which("chromium"):
@@ -53,7 +53,7 @@ class Workbench:
         workspace_settings: dict[str, Any] | None = None,
         extensions: Sequence[Path] = (),
     ) -> None:
-        """`extensions` come besides ours. With settings of the workspace, VS Code asks whether it is trusted."""
+        """`extensions` are installed in addition to ours. With workspace settings, VS Code asks whether to trust it."""
         self.home = home
         self.path = home / "project" / name
         self.path.parent.mkdir(parents=True)
@@ -116,7 +116,7 @@ class Workbench:
             "editor.fontFamily": "DejaVu Sans Mono",
             "workbench.colorTheme": "Default Dark Modern",
         } | more
-        # In a remote window, settings of the scope "machine" come from the machine's file.
+        # In a remote window, settings of scope "machine" come from the machine's file.
         for name in ("User", "Machine"):
             file = self.home / "user" / name / "settings.json"
             file.parent.mkdir(parents=True)
@@ -155,7 +155,7 @@ class Workbench:
         )
 
     def do(self, action: str, **arguments: Any) -> Any:
-        """One of workbench.mjs's actions."""
+        """Run one of workbench.mjs's actions."""
         assert self.browser.stdin and self.browser.stdout
         self.browser.stdin.write(json.dumps({"do": action} | arguments) + "\n")
         self.browser.stdin.flush()
@@ -177,7 +177,7 @@ class Workbench:
         return value
 
     def saved(self) -> str:
-        """The file's text after saving."""
+        """Save, and return the file's text."""
         before = self.path.stat().st_mtime_ns
         self.do("press", key="Control+s")
         self.wait(lambda: self.path.stat().st_mtime_ns != before, "saved file")
@@ -204,7 +204,7 @@ class Workbench:
 
 @contextmanager
 def opened(folder: Path, home: Path, name: str, source: str) -> Iterator[Workbench]:
-    """A workbench with a file, once its status bar names the model; the test is skipped where none is here."""
+    """A workbench with a file, once its status bar names the model. Skips the test if requirements are missing."""
     if said := missing():
         pytest.skip(said)
     window = Workbench(folder, home, name, source)

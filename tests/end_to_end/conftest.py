@@ -34,23 +34,23 @@ class Ledger:
 
     def close_account(self, name):
         if name not in self."""
-"""A document in which a suggestion is all but certain: the last line repeats one above."""
+"""A document that almost certainly gets a suggestion: the last line repeats an earlier one."""
 
 
 PATIENT = {"deadlineMs": 15_000}
-"""What is tested is what comes, not how soon, on however busy a machine."""
+"""The tests check the answers, not how soon they come, however busy the machine."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def listener(engine_home: Path) -> AsyncIterator[Listening]:
-    """A server that a module's tests join, joined to the shared engine."""
+    """A server for the tests of a module, connected to the shared engine."""
     async with listening("tcp", engine_home) as server:
         yield server
 
 
 @pytest_asyncio.fixture
 async def editor(listener: Listening) -> AsyncIterator[Editor]:
-    """An editor with a session of its own, whose engine is ready."""
+    """An editor with its own session, whose engine is ready."""
     async with await listener.join() as editor:
         await editor.initialize(options=PATIENT | {"token": listener.token})
         await wait_until_ready(editor)

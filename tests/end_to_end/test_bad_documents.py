@@ -37,7 +37,7 @@ TEXTS = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(engine_home: Path) -> AsyncIterator[Editor]:
-    """An editor with a server that serves all tests of this file, one after the other."""
+    """An editor whose server is shared by all tests of this file, one after another."""
     async with await Editor.start(engine_home) as editor:
         await editor.initialize(options=PATIENT)
         await wait_until_ready(editor)
@@ -57,7 +57,7 @@ async def hardy(server: Editor) -> AsyncIterator[Editor]:
 
 
 async def ask_everything(editor: Editor, buffer: Any) -> list[dict[str, Any]]:
-    """All three kinds of request at the cursor; each must be answered. Returns the inline items."""
+    """Send all three kinds of request at the cursor; each must be answered. Returns the inline items."""
     calls = [editor.complete(buffer), editor.stream(buffer, "invoked"), editor.inline(buffer, "invoked")]
     results = [await call.result(60) for call in calls]
     assert [call.answers for call in calls] == [1, 1, 1]

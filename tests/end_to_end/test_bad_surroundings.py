@@ -1,4 +1,4 @@
-"""Models and machines that are wrong: a clear message, and the server lives."""
+"""Broken models and machines: a clear message, and the server survives."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.models import SMALL
 from training.gguf_writer import write_gguf
 
 DAMAGES = ("cut in its tensors", "another file", "no tokenizer")
-"""One each in the tensors, the first bytes and the tokenizer, since each takes the start of an engine.
-`tests/engine/model/test_gguf.py` has what is said of every kind.
+"""One each in the tensors, the first bytes and the tokenizer, because each costs an engine start.
+`tests/engine/model/test_gguf.py` checks the messages of every kind.
 """
 
 
 async def answers_empty(editor: Editor) -> None:
-    """Requests are still answered, without a suggestion."""
+    """Assert that requests are still answered, without a suggestion."""
     buffer = editor.open(None, SOURCE)
     assert inline_items(await editor.inline(buffer).result()) == []
     assert inline_items(await editor.stream(buffer).result()) == []
@@ -74,7 +74,7 @@ async def test_a_model_without_fim_tokens_continues_the_prefix(fresh_home: Path)
 
 @pytest.mark.timeout(600)
 async def test_bad_gguf_files_are_reported_in_one_line_and_the_server_survives(fresh_home: Path) -> None:
-    """One after the other in one session, which a good model serves in the end."""
+    """One after another in the same session, which uses a good model in the end."""
     good = write_gguf(SMALL, fresh_home / "good.gguf", "q8_0")
     told: dict[str, str] = {}
     async with await Editor.start(fresh_home) as editor:
@@ -106,7 +106,7 @@ async def refused(editor: Editor, model: str) -> str:
 
 
 async def error_about(editor: Editor, name: str) -> str:
-    """The message of the status that says what is wrong with a model."""
+    """The status message that reports the error of a model."""
 
     def found() -> list[str]:
         statuses = [n.params for n in editor.wire.notifications if n.method == "aix/status"]

@@ -1,4 +1,4 @@
-"""A suggestion that is no longer wanted is not generated further, and its request is answered once."""
+"""A suggestion that is no longer wanted is not generated further, and its request gets one answer."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ SUPERSEDED = (-32800, -32801, -32802)
 
 
 ATTEMPTS = 20
-"""Even a slowed engine's generation may be over before it can be cancelled; of this many, not all are."""
+"""Even on a slowed engine, a generation may finish before it can be cancelled; out of this many, not all do."""
 
 
 @pytest_asyncio.fixture
 async def engine(editor: Editor, engine_home: Path) -> AsyncIterator[EngineClient]:
-    """As slow as a slow machine's, so that it can be caught at work."""
-    del editor  # its server has made sure that the engine is ready
+    """The engine, slowed like on a slow machine, so that a generation can be interrupted."""
+    del editor  # its server ensures that the engine is ready
     with slowed_engine(engine_home):
         async with EngineClient(engine_home) as engine:
             yield engine
 
 
 async def ended(engine: EngineClient) -> dict[str, float]:
-    """How many requests have ended, by how."""
+    """How many requests have ended, by reason."""
     metrics = await engine.metrics()
     return {name: value for name, value in metrics.items() if name.startswith("aix_requests_total{")}
 
 
 async def catch_one(engine: EngineClient, interrupt: Callable[[int], Awaitable[None]]) -> None:
-    """Call `interrupt`, which starts a generation and ends it, until the engine says that it was cancelled."""
+    """Call `interrupt`, which starts and interrupts a generation, until the engine reports a cancelled one."""
     for attempt in range(ATTEMPTS):
         before = after = await ended(engine)
         await interrupt(attempt)
@@ -56,7 +56,7 @@ async def catch_one(engine: EngineClient, interrupt: Callable[[int], Awaitable[N
 
 
 async def begin(editor: Editor, attempt: int) -> tuple[Buffer, Call]:
-    """A suggestion for a document of its own, of which the first text has come."""
+    """Request a suggestion in a new document, and wait for its first text."""
     buffer = editor.open(None, f"TURN = {attempt}\n{SOURCE}accounts:\n            ")
     call = editor.stream(buffer, "invoked")
     await editor.wire.wait_for(lambda: call.progress)
@@ -102,7 +102,7 @@ async def test_cancelling_an_answered_or_unknown_request_is_harmless(editor: Edi
 
 
 async def test_stacked_requests_are_superseded_and_each_answered_once(editor: Editor) -> None:
-    """Neovim never cancels: the newest request wins, the others are answered all the same."""
+    """Neovim never cancels: the newest request wins, and the others are still answered."""
     buffer = editor.open(None, SOURCE)
     calls = []
     for char in "xyz":

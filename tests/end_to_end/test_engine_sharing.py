@@ -17,14 +17,14 @@ from tests.end_to_end.conftest import PATIENT, SOURCE
 
 
 async def suggested(editor: Editor, buffer: Buffer) -> bool:
-    """Ask again and again, as a person who goes on typing does, until there is a suggestion."""
+    """Request again and again, as during continued typing, until there is a suggestion."""
     async with asyncio.timeout(60):
         while True:
             try:
                 if inline_items(await editor.inline(buffer, "invoked").result()):
                     return True
             except ResponseError:
-                pass  # an error is an answer, too; the next request must work
+                pass  # an error is an answer too; the next request must work
             await asyncio.sleep(0.05)
 
 

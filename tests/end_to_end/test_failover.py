@@ -1,4 +1,4 @@
-"""Servers of a list that are killed while somebody types: suggestions continue, and the editor shows no error."""
+"""Servers in a list are killed during typing: suggestions continue, and the editor shows no error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LINE = "total = sum(prices) + tax"
 
 
 async def completes_the_line(body: dict[str, Any]) -> AsyncIterator[bytes]:
-    """A model that knows one line, and writes it in small pieces."""
+    """A model that knows one line and writes it in small pieces."""
     prefix, _, rest = body["prompt"].partition("<|fim_suffix|>")
     written = (prefix + rest.partition("<|fim_middle|>")[2]).rpartition("\n")[2].rpartition("|>")[2]
     for at in range(len(written), len(LINE), 2):
@@ -47,7 +47,7 @@ async def test_a_server_is_killed_during_typing(fresh_home: Path) -> None:
             items = inline_items(await editor.inline(buffer, "invoked").result())
             shown.append(items[0]["insertText"] if items else "")
         for number, text in enumerate(shown[:-1]):
-            # Items may replace what is typed of the line.
+            # Items may replace the typed part of the line.
             assert LINE.endswith(text) and len(text) >= len(LINE) - number - 1, number
         assert one.bodies and two.bodies
         told = [note.params for note in editor.wire.notifications]

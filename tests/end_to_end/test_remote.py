@@ -1,4 +1,4 @@
-"""A remote server from the point of view of an editor's user: how many requests it gets, what is shown if it fails."""
+"""A remote server from an editor user's point of view: how many requests it gets, and what is shown if it fails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEYS = "import os\n\ndef main(arguments):\n    total = 0\n"
 
 
 async def babbles(_: dict[str, Any]) -> AsyncIterator[bytes]:
-    """A fast model that never writes what is typed."""
+    """A fast model that never agrees with the typed text."""
     yield event(" result = compute(everything)", reason="stop")
     yield DONE
 

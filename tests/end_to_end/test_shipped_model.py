@@ -1,4 +1,4 @@
-"""The model in the wheel, whichever it is: it loads, has one file of weights, and completes. Other tests use SMALL."""
+"""The model shipped in the wheel: it loads, has one weights file, and completes. All other tests use SMALL."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.end_to_end.conftest import PATIENT, SOURCE
 
 SHIPPED = Path(aix_lsp.__file__).parent / "embedded"
 LARGEST = 90 << 20
-"""Bytes: PyPI takes wheels of up to 100 MB."""
+"""In bytes: PyPI accepts wheels of up to 100 MB."""
 
 
 def test_it_fits_into_a_wheel_and_names_a_licence() -> None:

@@ -1,4 +1,4 @@
-"""How the server starts: at once, without torch, showing what it waits for."""
+"""The server starts at once, without torch, and shows what it is waiting for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.end_to_end.conftest import PATIENT, SOURCE
 
 @pytest_asyncio.fixture
 async def editor(engine_home: Path) -> AsyncIterator[Editor]:
-    """An editor that has started its server, whose engine is ready."""
+    """An editor that has started its own server, whose engine is ready."""
     async with await Editor.start(engine_home) as editor:
         await editor.initialize(options=PATIENT)
         await wait_until_ready(editor)
@@ -29,7 +29,7 @@ async def editor(engine_home: Path) -> AsyncIterator[Editor]:
 
 
 def mapped_files(pid: int) -> str:
-    """The libraries that a process has loaded; nothing where it has ended."""
+    """The memory map of a process, which lists its libraries; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/maps").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -44,7 +44,7 @@ async def test_the_server_never_loads_torch_and_the_engine_does(editor: Editor, 
     server = mapped_files(editor.process.pid)
     assert server
     assert "libtorch" not in server
-    # Earlier tests' engines, with other settings, may still be on their way out.
+    # Engines of earlier tests, with other settings, may still be exiting.
     assert any("libtorch" in mapped_files(engine) for engine in engine_pids(engine_home))
 
 

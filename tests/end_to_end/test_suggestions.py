@@ -1,4 +1,4 @@
-"""Open, type, and get suggestions from the embedded model, in all the ways that the server offers."""
+"""Open, type, and get suggestions from the embedded model, through all requests that the server offers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_the_engine_learns_how_many_suggestions_were_accepted(
         item = inline_items(await editor.stream(buffer, "invoked").result())[0]
         editor.accept(buffer, item)
         editor.wire.notify("aix/didAccept", {"id": item["data"]["id"]})
-        editor.type(buffer, "\n\nvalue = Ledger(")  # for which the model is asked anew
+        editor.type(buffer, "\n\nvalue = Ledger(")  # needs a new request to the model
         await editor.inline(buffer, "invoked").result()
         after = await engine.metrics()
     for outcome in ("shown", "accepted"):
@@ -116,7 +116,7 @@ async def test_partial_results_of_the_popup_contain_each_item_once(editor: Edito
 
 
 async def test_incremental_edits_are_equivalent_to_the_whole_text(listener: Listening) -> None:
-    """After edits behind emoji and CJK, the answer is that of the same text opened afresh."""
+    """After edits behind emoji and CJK characters, the answer is the same as for the text opened afresh."""
     for encoding in ("utf-8", "utf-16", "utf-32"):
         async with await listener.join() as editor:
             options = PATIENT | {"token": listener.token}

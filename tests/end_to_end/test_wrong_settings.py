@@ -1,4 +1,4 @@
-"""Settings that are wrong: named in a message, and the defaults are used. Each test has a session of one server."""
+"""Wrong settings are named in a message, and the defaults are used. The tests share one server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.end_to_end.conftest import PATIENT, SOURCE
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def tokenless(engine_home: Path) -> AsyncIterator[Listening]:
-    """A server for options in which no token could stand."""
+    """A server without a token, for options that could not carry one."""
     async with listening("tcp", engine_home, "--no-token") as server:
         yield server
 
@@ -31,7 +31,7 @@ async def suggests(editor: Editor) -> None:
 
 
 def shown(editor: Editor) -> str:
-    """What its user has seen."""
+    """The messages shown to the user."""
     return "\n".join(
         note.params["message"] for note in editor.wire.notifications if note.method == "window/showMessage"
     )

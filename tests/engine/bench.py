@@ -1,4 +1,4 @@
-"""A stepper over the fake runner, and what it told each request."""
+"""A stepper over the fake runner that records the events of each request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.engine.fakes import FakeRunner
 
 
 class Bench:
-    """A stepper with what it told, by request."""
+    """A stepper with its events, by request."""
 
     def __init__(self, runner: FakeRunner | None = None, **limits: object) -> None:
         self.runner = runner or FakeRunner()

@@ -13,7 +13,7 @@ from tests.engine.fakes import FakeRunner
 
 @pytest.fixture(scope="session", autouse=True)
 def _prepared_models_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What loading a model prepares goes into a cache of the tests' own."""
+    """Keep what loading a model prepares in a cache for the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIX_LSP_HOME", str(tmp_path_factory.mktemp("home")))
         yield

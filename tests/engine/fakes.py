@@ -19,7 +19,7 @@ GARBAGE = -1
 
 
 def next_token(history: Sequence[int], vocab: int, sampling: Sampling = GREEDY, position: int = 0) -> int:
-    """What the fake model says after `history`. Often repeats, so that drafts are sometimes right."""
+    """The fake model's next token after `history`. Often repeats, so that drafts are sometimes right."""
     if sampling.temperature:
         return hash((*history, sampling.seed, position)) % vocab
     key = tuple(history[-2:]) if hash(tuple(history)) % 4 else tuple(history)
@@ -27,7 +27,7 @@ def next_token(history: Sequence[int], vocab: int, sampling: Sampling = GREEDY, 
 
 
 class FakeRunner:
-    """The Runner of step.py. A page's slot holds the token computed there; `fail` and `peek` are hooks."""
+    """Implements step.py's Runner. A slot of a page holds the token computed there; `fail` and `peek` are hooks."""
 
     def __init__(self, pages: int = 64, page_size: int = 4, vocab: int = 11, context: int = 10_000) -> None:
         self.page_size = page_size
@@ -94,7 +94,7 @@ class FakeRunner:
 
 
 class Gate:
-    """Holds the runner between two layers of its step `step` until it is opened."""
+    """Blocks the runner between two layers of step number `step` until it is opened."""
 
     def __init__(self, runner: FakeRunner, step: int = 1) -> None:
         self.reached = threading.Event()
@@ -164,7 +164,7 @@ def request(
 
 
 def expected(candidate: Candidate, vocab: int, end: int | None) -> list[int]:
-    """What a candidate must have generated, by running the fake model by hand."""
+    """The tokens that a candidate must have generated, computed by calling the fake model directly."""
     history = candidate.tokens[: candidate.prompt_length]
     for position in range(candidate.max_length - candidate.prompt_length):
         token = next_token(history, vocab, candidate.sampling, position)

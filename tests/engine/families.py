@@ -146,7 +146,7 @@ RECOMPUTED: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def build(case: str, seed: int = 0) -> Any:
-    """A tiny random model in float32. Norms are random too, so that a forgotten one shows."""
+    """A tiny random model in float32. Norms are random too, so that a forgotten one is noticed."""
     kind, options = {**FAMILIES, **RECOMPUTED}[case]
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **options)).eval()
@@ -161,7 +161,7 @@ def build(case: str, seed: int = 0) -> Any:
 
 
 def assemble(model: Any, dtype: str, positions: int, lean: bool) -> Assembled:
-    """The model in our own layer loop where `lean`, else in transformers', on the CPU."""
+    """The model on the CPU, in our own layer loop if `lean`, otherwise in transformers'."""
     cpu = torch.device("cpu")
     wanted = Wanted(dtype, choose(dtype, cpu, 0), cpu, positions)
     return assemble_lean(model, wanted) if lean else assemble_paged(model, wanted)

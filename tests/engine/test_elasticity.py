@@ -1,4 +1,4 @@
-"""The KV cache's memory goes back to the system after a pause and when memory is short, and the engine serves on."""
+"""The KV cache's memory is released after a pause and when memory is short, and the engine keeps serving."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from tests.client.own_engine import completion_body, own_engine
 @pytest.mark.parametrize(
     ("looks", "given_at"),
     [
-        # (time, requests there are, free share of memory)
+        # (time, whether there are requests, free share of memory)
         ([(0, False, 0.5), (59, False, 0.5), (60, False, 0.5), (61, False, 0.5), (300, False, 0.5)], [60]),
         ([(50, True, 0.5), (100, False, 0.5), (110, False, 0.5), (111, False, 0.5)], [110]),
         ([(1, True, 0.04), (2, True, 0.04), (11, True, 0.04), (30, True, 0.5)], [1, 11]),
-        ([(1, False, 0.04), (20, False, 0.04)], [1]),  # there is nothing new to give
+        ([(1, False, 0.04), (20, False, 0.04)], [1]),  # there is nothing new to release
         ([(1, True, None), (59, True, None)], []),
     ],
 )
@@ -100,7 +100,7 @@ async def test_an_idle_engine_releases_the_pool_and_keeps_serving() -> None:
                 "aix_released_bytes_total"
             ]:
                 await asyncio.sleep(0.1)
-        if not full["aix_released_bytes_total"]:  # else it was idle already while it was looked at
+        if not full["aix_released_bytes_total"]:  # otherwise it was already idle when the metrics were read
             assert touched > 2 and resident - engine.memory_mib() > 0.5 * touched
         again = [await engine.whole(completion_body(text, "\n", 4)) for text in texts]
         assert [one["choices"][0]["text"] for one in again] == [one["choices"][0]["text"] for one in first]
@@ -115,7 +115,7 @@ def test_no_prefetch_on_battery_if_configured(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(machine._Seen, "at", float("-inf"))
     assert machine.on_battery() and _prefetches(Settings()) and not _prefetches(Settings(battery_saver=True))
     Battery.power_plugged = True
-    assert machine.on_battery()  # as of half a minute ago
+    assert machine.on_battery()  # the value from half a minute ago
     monkeypatch.setattr(machine._Seen, "at", float("-inf"))
     assert not machine.on_battery() and _prefetches(Settings(battery_saver=True))
 

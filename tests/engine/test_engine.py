@@ -19,7 +19,7 @@ from tests.engine.fakes import FakeRunner, Gate, events_of, expected, request, t
 
 
 class InTurn:
-    """Lets the loop run between any two layers, so that what clients do falls into the middle of steps."""
+    """Lets the event loop run between any two layers, so that clients act in the middle of steps."""
 
     def __init__(self, runner: FakeRunner) -> None:
         self._loop = asyncio.get_running_loop()
@@ -132,7 +132,7 @@ async def test_a_broken_scheduler_fails_its_requests_and_keeps_serving(
 async def test_events_ready_together_arrive_together(engine: Engine, runner: FakeRunner) -> None:
     stream = engine.submit(request(range(8), new=30))
     while engine.active:
-        pass  # the loop does not run, so nothing is read meanwhile
+        pass  # the event loop does not run, so nothing is read in the meantime
     events = await stream.batch()
     assert [type(event) for event in events] == [Started, Piece, Finished]
     assert isinstance(events[1], Piece) and events[1].tokens == 30
@@ -140,7 +140,7 @@ async def test_events_ready_together_arrive_together(engine: Engine, runner: Fak
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_fuzz_from_many_clients(seed: int) -> None:
-    """Clients that submit, cancel, leave and type over each other, for thousands of steps."""
+    """Clients that submit, cancel, disconnect and supersede each other, for thousands of steps."""
     rng = random.Random(seed)
     runner = FakeRunner(pages=120)
     InTurn(runner)
@@ -161,14 +161,14 @@ async def test_fuzz_from_many_clients(seed: int) -> None:
     freed = [
         line.split()[-1] for line in told.splitlines() if line.startswith("aix_cancel_to_free_steps_bucket")
     ]
-    assert freed[1] == freed[-1] != "0.0"  # none took more than the end of the step in flight
+    assert freed[1] == freed[-1] != "0.0"  # each took at most until the end of the running step
     assert runner.steps > 1000
 
 
 async def client(
     engine: Engine, name: str, generator: random.Random, stem: list[int], ends: dict[str, int]
 ) -> None:
-    """Submit sixty requests; count in `ends` what became of those that were not abandoned."""
+    """Submit sixty requests; count in `ends` how those that were not abandoned ended."""
     for _ in range(60):
         prompt = stem[: generator.randrange(1, 80)] + [generator.randrange(11) for _ in range(3)]
         one = request(

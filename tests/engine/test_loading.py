@@ -1,4 +1,4 @@
-"""A model that cannot be loaded is an error for the user, whatever a library raises."""
+"""A model that cannot be loaded is an error for the user, whatever exception a library raises."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aix_lsp.engine.options import EngineOptions, LoadedModel, ModelError, Progr
 
 
 class _Panic(BaseException):
-    """As PyO3's PanicException, which is no Exception."""
+    """Like PyO3's PanicException, which does not derive from Exception."""
 
 
 @pytest.mark.parametrize("error", [_Panic("index out of bounds"), MemoryError(), RecursionError(), OSError()])

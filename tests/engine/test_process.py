@@ -1,4 +1,4 @@
-"""The engine process with the embedded model: ready, streams, restarts, one per lock, leaving when idle."""
+"""The engine process with the embedded model: ready, streams, restarts, one per lock, exits when idle."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def folder() -> Iterator[Path]:
 
 
 class EngineProcess:
-    """One `aix-lsp engine` and a client session to it."""
+    """A running `aix-lsp engine`, and a client session to it."""
 
     def __init__(self, process: asyncio.subprocess.Process, socket: Path) -> None:
         self.process = process
@@ -48,7 +48,7 @@ class EngineProcess:
 
     async def listening(self) -> None:
         async with asyncio.timeout(60):
-            while not self.socket.exists():  # a file, not a coroutine, tells
+            while not self.socket.exists():  # only a file signals this, nothing to await
                 await asyncio.sleep(0.02)
 
     async def status(self) -> int:
@@ -234,7 +234,7 @@ async def test_it_ends_its_streams_on_sigterm(folder: Path) -> None:
 
 
 def test_torchs_primitive_cache_is_bounded_unless_the_user_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise prompts of many lengths take 600 MiB that are never given back (docs/security.md)."""
+    """Otherwise prompts of many lengths take 600 MiB that are never released (docs/security.md)."""
     seen = {}
 
     class Loader:

@@ -1,4 +1,4 @@
-"""Requests through the stepper over the fake runner: right tokens, one end each, nothing lost."""
+"""Requests through the stepper over the fake runner: the right tokens, one end each, nothing lost."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tests.engine.fakes import FakeRunner, expected, request
 
 @pytest.mark.parametrize("seed", range(12))
 def test_fuzz(seed: int) -> None:
-    """Right tokens, the pool's invariant, one end each."""
+    """Checks the tokens, the pool's invariant, and that each request ends once."""
     rng = random.Random(seed)
     size = rng.choice((1, 2, 4, 16))
     runner = FakeRunner(
@@ -56,7 +56,7 @@ def test_fuzz(seed: int) -> None:
 
 
 def any_request(rng: random.Random, stem: list[int], vocab: int, end: int | None) -> Request:
-    """A request whose prompt begins as others' do."""
+    """A random request that may share the start of its prompt with others."""
     return request(
         stem[: rng.randrange(1, 60)] + [rng.randrange(vocab) for _ in range(rng.randrange(4))],
         new=rng.randrange(1, 30),
@@ -70,7 +70,7 @@ def any_request(rng: random.Random, stem: list[int], vocab: int, end: int | None
 
 
 def check_tokens(bench: Bench, broken: set[Request], end: int | None) -> int:
-    """Compare what each request was told with the fake model; returns how many candidates were completed."""
+    """Compare each request's output with the fake model; returns how many candidates were completed."""
     complete = 0
     for one in bench.told:
         if isinstance(bench.end(one), Failed):

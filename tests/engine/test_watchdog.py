@@ -1,4 +1,4 @@
-"""Steps that are slow and steps that hang, with a fake runner and in the real process."""
+"""Slow steps and hanging steps, with a fake runner and in the real process."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def load(options, progress):
 listen = Listen(uds=str(folder / "engine.sock"), lock=str(folder / "lock"), step_limit_s=2.0)
 sys.exit(process.run(EngineOptions(threads=1), listen, load))
 """
-"""The real engine with the embedded model, whose steps a file in its folder holds up."""
+"""The real engine with the embedded model, whose steps are delayed by a file in its folder."""
 
 
 async def test_a_slow_step_is_abandoned_and_the_engine_keeps_serving(
@@ -76,7 +76,7 @@ async def test_a_step_that_cannot_be_aborted_fails_all_requests_and_ends_the_pro
     streams = [engine.submit(request(range(length))) for length in (8, 5)]
     await until(lambda: engine.step_in_flight()[1] > 0.1)
     dog.look()
-    assert not left  # the requests are given up first, and the step gets another chance
+    assert not left  # first the requests are failed, and the step gets another chance
     dog.look()
     ends = [await events_of(stream) for stream in streams]
     assert all(len(events) == 1 and isinstance(events[0], Failed) for events in ends)
@@ -86,7 +86,7 @@ async def test_a_step_that_cannot_be_aborted_fails_all_requests_and_ends_the_pro
     assert not engine.stop()
     gate.open.set()
     await until(engine.stop)
-    assert all(not stream._events for stream in streams)  # what the thread still tells, nobody hears
+    assert all(not stream._events for stream in streams)  # later events of the thread are discarded
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ async def hanging_engine(
         env={**os.environ, "AIX_LSP_HOME": str(folder)},
     )
     assert process.stdout
-    # The engine closes what is idle for some seconds, which a busy machine may take between two requests.
+    # The engine closes connections idle for some seconds, which a busy machine may take between two requests.
     connector = aiohttp.UnixConnector(str(folder / "engine.sock"), force_close=True)
     try:
         async with aiohttp.ClientSession("http://aix", connector=connector) as session:
@@ -141,7 +141,7 @@ async def test_the_process_survives_a_slow_step_but_exits_if_a_step_hangs(folder
         told = (await asyncio.wait_for(process.stderr.read(), 60)).decode()
         assert await asyncio.wait_for(process.wait(), 60) == 70
         assert "aborted" in told and "held" in told  # where the thread hangs
-        await lease.read()  # its end is what the client's keeper starts another engine for
+        await lease.read()  # when it ends, the client's supervisor starts another engine
     (folder / "hang").unlink()
     async with hanging_engine(folder) as (_, session):
         assert "usage" in (await complete(session))[-1]

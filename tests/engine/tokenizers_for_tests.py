@@ -1,4 +1,4 @@
-"""Real tokenizers of the kinds that models come with: the embedded one, and small ones trained here."""
+"""Real tokenizers of the kinds that models use: the embedded one, and small ones trained here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _corpus() -> list[str]:
 
 @cache
 def embedded() -> Any:
-    """The tokenizer of the model that tests run."""
+    """The tokenizer of the tests' model."""
     return AutoTokenizer.from_pretrained(SMALL)
 
 
@@ -53,7 +53,7 @@ def qwen_like() -> Any:
 
 @cache
 def llama_like() -> Any:
-    """SentencePiece-style BPE with byte fallback, a blank put before each text, and a first token."""
+    """SentencePiece-style BPE with byte fallback, a space added before each text, and a first token."""
     made = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
     trained = Tokenizer(models.BPE(unk_token="<unk>"))
     trained.normalizer = made.normalizer = normalizers.Sequence(

@@ -1,4 +1,4 @@
-"""Where a block ends, for cursors and languages of all kinds; the same in whatever pieces the text comes."""
+"""Where a block ends, for cursors and languages of all kinds, however the text is split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each family's prompt as its publishers write it, families distinguished by tokens, markers in code."""
+"""Each family's prompt as its publishers specify it, detection of families by tokens, markers in code."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_text_segments_hold_the_parts_unchanged(
 
 
 def test_typing_only_appends_where_the_order_allows_it() -> None:
-    """The reason for suffix first, and for the middle of prefix-first models."""
+    """The reason for putting the suffix first, and for the middle of prefix-first models."""
     for template in FAMILIES:
         if template.layout[-1] not in ("{prefix}", "{middle}"):
             continue
@@ -216,7 +216,7 @@ def test_the_interim_model_gets_no_path_and_no_context() -> None:
         ("a\nb\n", "", ("a\nb", "\n")),
         ("", "c", ("", "c")),
         ("", "", ("", "")),
-        ("a\nb", "", ("a", "\nb")),  # nobody said where the line begins
+        ("a\nb", "", ("a", "\nb")),  # where the line begins is unknown
         ("a\nb", "c", ("a\nb", "c")),  # somewhere in a long line
         ("a\n", "b\nc\nd\ne", ("a", "\nb\nc\nd\ne")),
         ("a\n", "b\nc\nd\ne\nf", ("a\nb\nc\nd\ne", "\nf")),

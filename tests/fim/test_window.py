@@ -1,4 +1,4 @@
-"""Windows: typing only appends, edges move in steps, nothing is sent that is not in the document."""
+"""Windows: typing only appends, edges move in steps, and nothing is sent that is not in the document."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_the_middle_begins_at_the_cursors_line_and_grows_to_a_limit() -> None:
 
 
 def test_a_new_middle_begins_some_lines_above_the_cursor() -> None:
-    """As many as there is room for, and never all: a prefix stays."""
+    """As many as fit, but never all: a prefix remains."""
     text = Text.of("".join(f"line_{number} = {number}\n" for number in range(40)))
     window = next_window(None, text, (30, 4), WindowLimits())
     assert window.middle.startswith("line_22 = 22\n") and window.middle.endswith("\nline")

@@ -1,4 +1,4 @@
-"""Servers of all kinds for the tests of the language server. All write under their own home."""
+"""Servers of all kinds for the language server's tests. All files go under their own home."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.lsp.scripted import ScriptedBackend, dependencies, echo
 
 @pytest.fixture(autouse=True)
 def _all_at_home(home: Path) -> None:
-    """No test of this folder writes elsewhere."""
+    """Keep the tests of this folder from writing outside their home."""
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ async def backend() -> ScriptedBackend:
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Callable[[Dependencies], DirectPeer]]:
-    """Makes clients of sessions in this process, and checks that nothing of them is left in the end."""
+    """Creates clients of sessions in this process, and checks that nothing of them is left at the end."""
     made: list[DirectPeer] = []
 
     def connect(of: Dependencies) -> DirectPeer:

@@ -1,4 +1,4 @@
-"""A client that sends mutated messages and checks that each is answered as often as it must be."""
+"""A client that sends mutated messages and checks that each gets exactly the answers that it must get."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from tests.client.peer import Peer, StreamPeer
 from tests.lsp.mutation import Mutator
 
 VOLLEY = 50
-"""Messages sent at once, before the answers are looked at."""
+"""Messages sent at once, before the answers are checked."""
 
 
 def expected(body: bytes) -> list[Any]:
-    """The ids that a body must be answered to."""
+    """The ids of the answers that a body must get."""
     found = jsonrpc.read(body)
     return [message.id for message in found if isinstance(message, Request | Invalid)]
 
 
 class Fuzz:
-    """One client that keeps sending; looks at the answers after each volley."""
+    """One client that keeps sending, and checks the answers after each volley."""
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.probes = 0
         self.checked = 0
         self.unsure: set[str] = set()
-        """Ids that stood in volleys with broken frames: their answers may come at any time, or never."""
+        """Ids from volleys with broken frames: their answers may come at any time, or never."""
 
     async def volley(self, frames: list[tuple[bytes, bool]]) -> None:
         before = len(self.peer.messages)
@@ -53,18 +53,18 @@ class Fuzz:
             self.peer.send_body(frame.split(b"\r\n\r\n", 1)[-1])
 
     async def _probe(self, resynchronise: bool) -> None:
-        """A request that is right must be answered, whatever came before it."""
+        """A valid request must be answered, whatever came before it."""
         self.probes += 1
         id = f"probe-{self.probes}"
         if resynchronise:
-            # A length that promised too much has swallowed what followed; this feeds it enough.
+            # A Content-Length that is too large has swallowed what followed; this fills it up.
             self._send(b" " * 200_000 + b"\r\n\r\n")
         self.peer.request("still/there", {}, id=id)
         answer = await self.peer.answer(id)
         assert answer["error"]["code"] == jsonrpc.METHOD_NOT_FOUND
 
     async def _check(self, before: int, wanted: Counter[str]) -> None:
-        """Every id got as many answers as it was used for; none got more."""
+        """Assert that every id got exactly as many answers as it was used."""
 
         def answered() -> Counter[str]:
             answers = [repr(m["id"]) for m in self.peer.messages[before:] if "method" not in m]
@@ -78,9 +78,9 @@ class Fuzz:
 async def attack(
     fuzz: Fuzz, count: int, seed: int, *, text_only: bool = False, go_on: Callable[[], bool] = lambda: True
 ) -> int:
-    """Send so many messages, while `go_on()`; returns how many. Two volleys of three are framed rightly.
+    """Send `count` messages while `go_on()` is true; returns how many. Two volleys in three are framed correctly.
 
-    `text_only` leaves out broken frames and what is no UTF-8: what a WebSocket cannot carry.
+    `text_only` leaves out broken frames and invalid UTF-8, which a WebSocket cannot carry.
     """
     mutator, sent = Mutator(seed), 0
     for number in range(-(-count // VOLLEY)):

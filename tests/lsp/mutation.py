@@ -1,4 +1,4 @@
-"""Almost valid messages: every kind that a client sends, with something changed. Seeded."""
+"""Generates almost valid messages: every kind that a client sends, with something changed. Seeded."""
 
 from __future__ import annotations
 
@@ -88,14 +88,14 @@ JUNK: list[Any] = [
 
 
 class Mutator:
-    """Gives messages one after another, by a seed."""
+    """Generates messages from a seed."""
 
     def __init__(self, seed: int) -> None:
         self._draw = random.Random(seed)
         self._last_id = 0
 
     def message(self) -> tuple[bytes, bool]:
-        """A frame, and whether its framing is right, so that it can be told what should be answered."""
+        """A frame, and whether its framing is correct, so that the expected answers are known."""
         draw = self._draw.random()
         body = self._body()
         if draw < 0.85:

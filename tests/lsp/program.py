@@ -1,4 +1,4 @@
-"""The real program over pipes, with a scripted engine."""
+"""Runs the real program over pipes, with a scripted engine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ main.default_dependencies = lambda options: dependencies(
 )
 sys.exit(main.run(LspOptions(parent_pid={parent_pid})))
 """
-"""The real server but for its engine, which would take seconds to load."""
+"""The real server, except for its engine, which would take seconds to load."""
 
 
 class Program:

@@ -22,25 +22,25 @@ from aix_lsp.settings import Settings
 
 READY = BackendStatus("ready", model=ModelInfo("scripted"))
 PATIENT = Settings(deadline_ms=60_000)
-"""The default settings, but for a deadline that no busy machine misses."""
+"""The default settings, but with a deadline that even a busy machine meets."""
 Say = Callable[[GenerateRequest], Sequence[str]]
 
 
 class Generation:
-    """One request to the backend: what was asked, and how it ended."""
+    """One request to the backend, and how it ended."""
 
     def __init__(self, request: GenerateRequest) -> None:
         self.request = request
         self.gate = asyncio.Event()
-        """Nothing (more) is said before this is set, where the backend holds back."""
+        """If the backend holds back, it sends nothing (more) before this is set."""
         self.said = asyncio.Event()
-        """The first piece has been taken."""
+        """Set when the first piece has been consumed."""
         self.ended = asyncio.Event()
         self.cancelled = False
 
 
 class ScriptedBackend:
-    """A LiveBackend that says what `say` gives, piece by piece."""
+    """A LiveBackend that streams the pieces returned by `say`."""
 
     def __init__(self, say: Say, *, hold: bool = False, status: BackendStatus = READY) -> None:
         self.say = say
@@ -98,7 +98,7 @@ class ScriptedBackend:
 
 
 def echo(request: GenerateRequest) -> Sequence[str]:
-    """Says what came last before the cursor, so that each answer tells whom it is for."""
+    """Repeats the last line before the cursor, so that each answer shows which request it belongs to."""
     last = (request.prompt.prefix + request.prompt.middle).rsplit("\n", 1)[-1]
     return [f"{last.strip(' =')}_done"]
 
@@ -110,7 +110,7 @@ def dependencies(
     linger_s: float = 0.0,
     **options: object,
 ) -> Dependencies:
-    """A server's dependencies around one backend, or one for each settings."""
+    """A server's dependencies around one backend, or around one for each set of settings."""
     made = connect or (lambda settings: backend if backend is not None else ScriptedBackend(echo))
     options.setdefault("settings", {"deadlineMs": PATIENT.deadline_ms})
     return Dependencies(LspOptions(**options), EnginePool(made, linger_s), _service)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Servers on sockets in this process, and clients that join them."""
+"""Servers on sockets in this process, and clients that connect to them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 class SocketPeer(Peer):
-    """A client as a browser has it: text frames, one message each."""
+    """A client like a browser: text frames, one message each."""
 
     def __init__(self, socket: ClientConnection) -> None:
         super().__init__()

@@ -157,12 +157,12 @@ async def test_restarting_the_engine(peer: DirectPeer, backend: ScriptedBackend)
 
 
 def several(request: GenerateRequest) -> list[str]:
-    """The first candidate is "one"; asked for more, there are two others."""
+    """The first candidate is "one"; a request for more returns two others."""
     return ["one"] if request.n == 1 else ["two", "three"]
 
 
 class Several(ScriptedBackend):
-    """Says one piece a candidate."""
+    """Sends one piece per candidate."""
 
     async def _stream(self, generation: Any) -> AsyncIterator[Delta | Usage]:
         for index, text in enumerate(self.say(generation.request)):

@@ -97,7 +97,7 @@ async def test_ranges_replace_closers_in_either_mode(peer: DirectPeer, backend: 
 async def test_a_client_without_a_name_has_no_closer_to_replace(
     peer: DirectPeer, backend: ScriptedBackend
 ) -> None:
-    """ALE inserts an item's text and looks at no range."""
+    """ALE inserts an item's text and ignores its range."""
     [item] = (await popup(peer, backend, "print(fo|)\n", "o, bar)"))["items"]
     assert item["textEdit"]["newText"] == item["label"] == "foo, bar"
     assert applied("print(fo)\n", item) == "print(foo, bar)\n"
@@ -190,7 +190,7 @@ async def test_an_automatic_request_returns_one(peer: DirectPeer, backend: Scrip
 async def test_the_popup_does_not_wait_for_a_loading_model(
     peer: DirectPeer, backend: ScriptedBackend
 ) -> None:
-    """Its deadline is a minute here; ghost text waits for the model."""
+    """The deadline is a minute here; ghost text waits for the model."""
 
     def say(request: GenerateRequest) -> list[str]:
         if backend.status.state != "ready":
@@ -221,5 +221,5 @@ async def test_the_popup_does_not_wait_for_a_loading_model(
     ids=["word", "none", "empty", "a long word before", "a long line"],
 )
 def test_the_word_before_the_cursor_whatever_the_line(text: str, word: str) -> None:
-    """Where this takes squares of the line's length, the server stands still for minutes."""
+    """If this took quadratic time, the server would be blocked for minutes."""
     assert word_before(text) == word

@@ -1,4 +1,4 @@
-"""Other files in the prompt, through the whole server: what the model's server receives, and what it never receives."""
+"""Other files in the prompt, through the whole server: what the model's server receives, and what it never does."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MAIN = "from bank import Ledger\n\nledger = Ledger()\nledger.open_account(|)\n"
 
 @pytest.fixture
 async def model() -> AsyncIterator[CompletionsServer]:
-    """A remote server with a model that takes context."""
+    """A remote server whose model takes context from other files."""
     server = CompletionsServer(says("name"))
     server.models = {"data": [{"id": "Qwen2.5-Coder-7B", "owned_by": "vllm", "max_model_len": 8192}]}
     async with serving(server):
@@ -84,7 +84,7 @@ async def asked(peer: DirectPeer, model: CompletionsServer, root: Path, source: 
 
 
 async def until(peer: DirectPeer, model: CompletionsServer, root: Path, sight: Callable[[str], bool]) -> str:
-    """The first prompt that shows what is wanted: what is found late is for the next request."""
+    """The first prompt for which `sight` is true: snippets found late are for the next request."""
     async with asyncio.timeout(60):
         while not sight(prompt := await asked(peer, model, root)):
             await asyncio.sleep(0.02)
@@ -95,7 +95,7 @@ async def test_other_files_are_sent_and_private_ones_never(
     connect: Connect, model: CompletionsServer, root: Path
 ) -> None:
     peer = await begun(connect, model, root, exclude=["mine/"])
-    for path in ("ignored.py", "private/p.py", "mine/m.py"):  # somebody works in them, too
+    for path in ("ignored.py", "private/p.py", "mine/m.py"):  # the user works in them too
         uri, zero = (root / path).as_uri(), {"line": 0, "character": 0}
         peer.open(uri, FILES[path])
         peer.change(uri, 2, {"range": {"start": zero, "end": zero}, "text": "PRIVATE = 1\n"})
@@ -158,7 +158,7 @@ async def test_a_newly_written_file_is_found(
     text, _ = at(MAIN)
     uri = (root / "main.py").as_uri()
     async with asyncio.timeout(60):
-        while True:  # what was found for an open document stays until the window moves
+        while True:  # snippets for an open document stay until the window moves
             peer.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
             peer.open(uri, text)
             await asked(peer, model, root)
@@ -193,7 +193,7 @@ async def test_the_clipboard_only_if_enabled(
 
 
 async def test_typing_only_adds_to_the_prompt(connect: Connect, model: CompletionsServer, root: Path) -> None:
-    """What a server that keeps the KV of its last prompt need not read again: the prompts' common heads."""
+    """The prompts' common prefix is what a server that keeps its last prompt's KV need not process again."""
     for number in range(40):
         (root / f"more{number}.py").write_text(
             f"def open_account_{number}(ledger):\n    return {number}\n" * 5
@@ -213,7 +213,7 @@ async def test_typing_only_adds_to_the_prompt(connect: Connect, model: Completio
             prompts.append(await asked(peer, model, root, before + typed[:length] + "|"))
     shared = [common_length(one, two) / len(two) for one, two in pairwise(prompts)]
     assert "open_account_twice" in prompts[-1] and len(shared) > 50
-    # Seven characters lie between two requests here.
+    # There are seven characters between two requests here.
     assert sum(shared) / len(shared) > 0.97
 
 

@@ -1,4 +1,4 @@
-"""An invalid message costs little, however many of its parts are wrong."""
+"""An invalid message costs little, however many of its parts are invalid."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PARAMS = sorted(
 
 
 def errors(error: BaseException) -> int:
-    """How many exceptions there are in an exception."""
+    """The number of exceptions in an exception group."""
     inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     return 1 + sum(map(errors, inner))
 

@@ -1,4 +1,4 @@
-"""The document store against plain strings edited by encoded offsets, as a client would."""
+"""The document store, compared with plain strings edited by encoded offsets as a client would."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def size(string: str, encoding: Encoding) -> int:
 
 
 def wire_of(string: str, offset: int, encoding: Encoding) -> WirePosition:
-    """The client's name for the place at `offset`; inside of \\r\\n it is the place before."""
+    """The client's position of `offset`; inside of \\r\\n the position before it."""
     if string[offset - 1 : offset + 1] == "\r\n" and offset:
         offset -= 1
     before = re.split(r"\r\n|\r|\n", string[:offset])

@@ -1,4 +1,4 @@
-"""Whatever bytes come, in whatever pieces: whole messages get through, and the rest is reported once."""
+"""Any bytes, split in any way: whole messages get through, and the rest is reported once."""
 
 from __future__ import annotations
 

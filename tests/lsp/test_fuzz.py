@@ -1,6 +1,6 @@
 """Mutated messages over every transport: answered or refused, one answer each, never a hang or growth.
 
-AIX_FUZZ_MESSAGES sets how many for each transport, AIX_FUZZ_SEED which.
+AIX_FUZZ_MESSAGES sets how many per transport, AIX_FUZZ_SEED the seed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SEED = int(os.environ.get("AIX_FUZZ_SEED", "1"))
 
 
 async def attacked(peer: Peer, count: int, seed: int) -> None:
-    """Introduce a client and let it attack."""
+    """Initialize a client and run the attack."""
     await peer.initialize()
     fuzz = Fuzz(peer)
     await attack(fuzz, count, seed)
@@ -78,7 +78,7 @@ async def test_websocket_frames() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_any_bytes_at_all(seed: int) -> None:
-    """No LSP whatever: the server stays, or closes the connection in order."""
+    """Not LSP at all: the server keeps the connection, or closes it cleanly."""
     import random
 
     draw = random.Random(seed)

@@ -1,7 +1,7 @@
-"""The real program with the capabilities that known editors declare, through pytest-lsp.
+"""The real program, with the capabilities of known editors, through pytest-lsp.
 
-Its client reads every answer with lsprotocol's types, and warns where one is not what the specification, or
-the editor's capabilities, allow.
+The client parses every answer with lsprotocol's types, and warns if one is not allowed by the specification or
+by the editor's capabilities.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 @asynccontextmanager
 async def session(editor: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[LanguageClient, str]]:
-    """An editor with a session; and the position encoding that both have agreed on."""
+    """A client with the editor's capabilities, initialized, and the negotiated position encoding."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     client = make_test_lsp_client()
     await client.start_io(sys.executable, "-c", PROGRAM.format(extra="", parent_pid=None))

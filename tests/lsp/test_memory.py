@@ -1,4 +1,4 @@
-"""The server gives memory back that its threads and its former clients took."""
+"""The server releases memory used by its threads and its former clients."""
 
 from __future__ import annotations
 
@@ -65,6 +65,6 @@ assert [each() for each in gone] == [None] * 3
 
 
 def test_objects_of_former_clients_are_collected() -> None:
-    """Modules are kept from collection when the first client comes; sessions never are."""
+    """Modules are frozen for the garbage collector when the first client connects; sessions never are."""
     ended = subprocess.run([sys.executable, "-P", "-c", _FREEZING], timeout=120, check=False)
     assert ended.returncode == 0

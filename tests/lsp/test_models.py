@@ -31,7 +31,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with serving(Hub({ENTRY.gguf.repository: {"q8_0.gguf": WEIGHTS}})) as hub:
         monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        monkeypatch.setattr("tests.client.peer.PATIENCE_S", 240)  # what is run starts Python and imports much
+        monkeypatch.setattr("tests.client.peer.PATIENCE_S", 240)  # the commands start Python and import much
         for name in ("HOME", "USERPROFILE"):
             monkeypatch.setenv(name, str(tmp_path))
         for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE", "OLLAMA_MODELS", "LLAMA_CACHE"):
@@ -83,7 +83,7 @@ async def test_a_failure_is_one_line(peer: DirectPeer, hub: Hub) -> None:
 
 
 def measured(home: Path) -> None:
-    """As if a model had been loaded on a quick computer, yesterday."""
+    """Write the measurements of a model loaded on a fast computer yesterday."""
     fit.remember(Speed(24_000_000, {1: 0.0005, 4: 0.0006, 16: 0.001, 128: 0.004}))
     state = home / "state" / "model-hint.json"
     state.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Notebooks: all cells in their order are the context, however they are edited."""
+"""Notebooks: all cells, in order, are the context, however they are edited."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ steps = st.one_of(
 
 
 class FollowingService:
-    """Follows each document through its edits, and fails where they do not lead to the new text."""
+    """Applies each document's edits, and fails if they do not lead to the new text."""
 
     def __init__(self) -> None:
         self.service = self
@@ -170,7 +170,7 @@ class FollowingService:
 @settings(max_examples=150)
 @given(st.lists(st.tuples(languages, sources), max_size=4), st.lists(steps, max_size=8))
 def test_views_always_match_the_cells(start: list[tuple[str, str]], actions: list[Any]) -> None:
-    """After anything, each cell is found in its view where the view says, and the service has followed."""
+    """After any actions, each cell is in its view at the offset that the view gives, and the service is in sync."""
     service = FollowingService()
     store = DocumentStore(Workspace())
     books = Notebooks(store, DocumentRouter(lambda uri: service))  # type: ignore[arg-type,return-value]

@@ -39,7 +39,7 @@ def first_text(result: Any) -> str:
 async def test_a_request_sees_the_document_as_it_was_received(
     peer: DirectPeer, backend: ScriptedBackend, method: str
 ) -> None:
-    """One packet: open, request, change, request, change. Each answer is for its own version."""
+    """One packet: open, request, change, request, change. Each answer is for the version at its request."""
     await peer.initialize()
     await peer.wait(lambda: peer.session.started.is_set())
     peer.open(URI, "alpha = ")
@@ -153,7 +153,7 @@ async def test_divergence_cancels_at_once(peer: DirectPeer, backend: ScriptedBac
 async def test_a_model_that_diverges_from_the_typing(
     peer: DirectPeer, backend: ScriptedBackend, method: str
 ) -> None:
-    """Nothing was written when another letter was typed; then all comes in one piece."""
+    """Nothing had been generated when a different letter was typed; then everything comes in one piece."""
     await peer.initialize()
     await peer.wait(lambda: peer.session.started.is_set())
     peer.open(URI, "alpha = ")
@@ -189,7 +189,7 @@ async def test_shutdown_ends_everything_and_still_answers(peer: DirectPeer, back
 
 
 async def test_requests_before_initialized_wait_for_the_settings(peer: DirectPeer) -> None:
-    """Some clients never say `initialized`; the first request starts the session then."""
+    """Some clients never send `initialized`; then the first request starts the session."""
     await peer.ask("initialize", {"processId": None, "capabilities": {}})
     peer.open(URI, "alpha = ")
     assert first_text(await peer.ask("aix/inlineCompletion", at(0, 8))) == "alpha_done"

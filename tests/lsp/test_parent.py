@@ -1,4 +1,4 @@
-"""The end of another process is noticed on every kind of system."""
+"""The end of another process is noticed on every platform."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def the_end_of_another_is_seen() -> None:
-    """Time enough for the end of any process to be noticed."""
+    """Wait long enough for the end of any process to be noticed."""
     process = await asyncio.create_subprocess_exec("sleep", "1000")
     end = asyncio.ensure_future(parent.end_of(process.pid))
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Positions of every encoding against a model that counts encoded units of a plain string."""
+"""Positions in every encoding, compared with counting the encoded units of a plain string."""
 
 from __future__ import annotations
 

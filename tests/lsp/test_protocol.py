@@ -1,4 +1,4 @@
-"""JSON-RPC and the lifecycle: what is answered, with which code, and that it is answered once."""
+"""JSON-RPC and the lifecycle: which answer, with which code, and only once."""
 
 from __future__ import annotations
 

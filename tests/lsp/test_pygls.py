@@ -1,4 +1,4 @@
-"""The private names of pygls that we use: which they are, and that the installed pygls has them unchanged."""
+"""The private names of pygls that we use, and that they are unchanged in the installed pygls."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ TOUCHED = {
     "_check_handler_result": "424c15d110d5a21d",
     "_handle_notification": "d116395477c57456",
 }
-"""With the beginning of the SHA-256 of each one's source. Where one differs, read what has changed in pygls, see
-whether the reason in aix_lsp/lsp/protocol.py still holds, and write the new digest here."""
+"""Each with the start of its source's SHA-256. If one differs, read what has changed in pygls, check whether the
+reason in aix_lsp/lsp/protocol.py still holds, and put the new digest here."""
 
 
 def plain() -> LanguageServerProtocol:
-    """A protocol as pygls makes it."""
+    """A protocol as pygls creates it."""
     server = LanguageServer("test", "1")
     assert isinstance(server.protocol, LanguageServerProtocol)
     return server.protocol
@@ -46,7 +46,7 @@ def accessed(file: Path) -> set[str]:
 
 
 def test_only_these_private_names_are_touched() -> None:
-    """In every module that imports pygls: also a name of ours that pygls comes to use would show here."""
+    """In every module that imports pygls. A name of ours that a later pygls uses would show up here too."""
     protocol, server = plain(), LanguageServer("test", "1")
     known = private({*dir(protocol), *vars(protocol), *dir(server), *vars(server)})
     modules = [

@@ -1,4 +1,4 @@
-"""Where a session's settings come from, that they take effect, and that mistakes are reported once."""
+"""The sources of a session's settings: they take effect, and mistakes are reported once."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ async def test_a_language_has_its_own_settings(peer: DirectPeer, backend: Script
 
 
 async def test_folders_with_different_settings(connect: Connect, tmp_path: Path) -> None:
-    """Two projects, one switched off, one backend for both, since the engine's settings are the same."""
+    """Two projects, one of them disabled, share a backend because their engine settings are the same."""
     made: list[ScriptedBackend] = []
 
     def connecting(settings: Settings) -> ScriptedBackend:

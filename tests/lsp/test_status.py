@@ -1,4 +1,4 @@
-"""`aix/status` and the progress bar: what the client is told about the engine, and nothing that it does not want."""
+"""`aix/status` and the progress bar: the client learns the engine's state, and gets nothing it does not want."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ sys.stdout.flush()
 
 
 async def test_the_parent_of_the_client_is_watched() -> None:
-    """An editor that dies without closing the pipe, which another process of its keeps open."""
+    """An editor that dies without closing the pipe, because another of its processes keeps it open."""
     editor = await asyncio.create_subprocess_exec("sleep", "1000")
     async with running() as program:
         await program.peer.initialize(processId=editor.pid)
@@ -168,7 +168,7 @@ server.REQUESTS["test/loaded"] = lambda session, params: loaded()
 @pytest.mark.parametrize("given", [[], ["--no-token"], ["--token-file"]], ids=str)
 @pytest.mark.parametrize("transport", ["tcp", "ws"])
 async def test_sockets_from_the_command_line(transport: str, given: list[str], tmp_path: Path) -> None:
-    """The address, and a token that nobody else knows, are one JSON line; the process ends in order."""
+    """The address and a secret token are printed as one JSON line; the process exits cleanly."""
     if given == ["--token-file"]:
         (tmp_path / "token").write_text("secret\n")
         given = [*given, str(tmp_path / "token")]

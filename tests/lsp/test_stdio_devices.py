@@ -1,4 +1,4 @@
-"""Standard streams that are not pipes: nothing hangs on them."""
+"""Standard streams that are not pipes do not hang the program."""
 
 from __future__ import annotations
 

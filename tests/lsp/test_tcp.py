@@ -1,4 +1,4 @@
-"""Many clients on one TCP port: own sessions, right answers, nothing left behind."""
+"""Many clients on one TCP port: separate sessions, right answers, nothing left behind."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_one_backend_for_all() -> None:
             peer = await server.join()
             await peer.initialize()
             [session] = server.registry.sessions
-            await until(session.started.is_set)  # one that is broken off before has made none
+            await until(session.started.is_set)  # a client that disconnects before that creates none
             await peer.disconnect()
             await until(lambda: not len(server.registry))
         assert len(made) == 1 and not made[0].closed
@@ -78,13 +78,13 @@ async def test_200_clients_come_type_and_leave_at_random() -> None:
 
 
 async def _type_and_leave(peer: StreamPeer, number: int, draw: random.Random) -> int:
-    """Type some characters, asking after each, and go in one of the ways that clients go."""
+    """Type some characters, with a request after each, and disconnect in one of the ways that clients do."""
     await peer.initialize()
     uri, text, answered = "file:///w/same-name.py", f"client{number}_", 0
     peer.open(uri, text)
     for version in range(2, 2 + draw.randrange(1, 6)):
         place = {"line": 0, "character": len(text)}
-        text += draw.choice("xyz")  # never what is suggested, which would rightly be reused
+        text += draw.choice("xyz")  # never the suggestion, which would rightly be reused
         change = {"range": {"start": place, "end": place}, "text": text[-1]}
         peer.change(uri, version, change)
         params = at(text + "|", uri=uri)[1]
@@ -207,7 +207,7 @@ MESSAGE = HIDDEN % (len(HIDDEN) - len(b"Content-Length: %d\r\n\r\n"))
 )
 @pytest.mark.parametrize("piece", [0, 7])
 async def test_a_client_that_does_not_speak_lsp_is_disconnected(sent: bytes, piece: int) -> None:
-    """A page can have a browser send almost anything to a port; a message inside must not be read."""
+    """A web page can make a browser send almost anything to a port; a message inside must not be read."""
     async with serving_tcp(dependencies(ScriptedBackend(echo))) as server:
         peer = await server.join()
         for start in range(0, len(sent), piece or len(sent)):
@@ -219,7 +219,7 @@ async def test_a_client_that_does_not_speak_lsp_is_disconnected(sent: bytes, pie
 
 
 async def test_silent_connections_lock_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest silent one goes; who has introduced himself stays."""
+    """The oldest silent connection is closed; initialized clients stay."""
     monkeypatch.setattr("aix_lsp.lsp.connections.MAX_SILENT", 5)
     async with serving_tcp(dependencies(ScriptedBackend(echo))) as server:
         first = await server.join()
@@ -236,7 +236,7 @@ async def test_silent_connections_lock_nobody_out(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(("token", "url"), [("", ""), ("secret", "http://elsewhere.example")])
 async def test_a_client_without_a_token_chooses_no_server(token: str, url: str) -> None:
-    """Nor a model, nor whether its code runs, nor anything else of user scope."""
+    """Nor a model, nor whether its code is run, nor any other setting of user scope."""
     of = dependencies(connect=lambda settings: ScriptedBackend(echo), token=token)
     async with serving_tcp(of) as server:
         peer = await server.join()

@@ -27,7 +27,9 @@ def test_applying_the_difference_gives_the_new_text(old: str, new: str) -> None:
 @given(strings, strings, strings)
 def test_an_insertion_stays_as_small_as_it_was(head: str, inserted: str, tail: str) -> None:
     edit = minimal_edit(Text.of(head + tail), Text.of(head + inserted + tail))
-    assert edit is None or len(edit.text) <= len(inserted) + 4  # an ending that merges is replaced whole
+    assert (
+        edit is None or len(edit.text) <= len(inserted) + 4
+    )  # a line ending that merges is replaced as a whole
 
 
 P = Position

@@ -1,4 +1,4 @@
-"""The WebSocket: who is let in, and that sessions behind it are like any other."""
+"""The WebSocket transport: who may connect, and that its sessions are like any other."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ async def test_a_client_that_never_reads_costs_bounded_memory(monkeypatch: pytes
     ],
 )
 async def test_hosts(host: str, allowed: bool) -> None:
-    """A page whose name was made to lead to this machine (DNS rebinding) asks for that name."""
+    """A page whose host name was made to resolve to this machine (DNS rebinding) sends that name."""
     async with serving_websocket() as server:
         address = urlsplit(server.url)
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
@@ -177,7 +177,7 @@ async def test_the_first_message_must_be_small() -> None:
 
 
 async def test_silent_connections_lock_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither those that never ask for a WebSocket, nor those that have one and say nothing."""
+    """Neither those that never request a WebSocket, nor those that have one and send nothing."""
     monkeypatch.setattr("aix_lsp.lsp.connections.MAX_SILENT", 5)
     async with serving_websocket() as server:
         address = urlsplit(server.url)

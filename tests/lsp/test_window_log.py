@@ -1,4 +1,4 @@
-"""What the server writes to the client's log."""
+"""The server's messages to the client's log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models that tests run. `SMALL` is trained (6.5 M parameters) and never changes, so that the shipped one may."""
+"""The models used in tests. `SMALL` is trained (6.5 M parameters) and never changes, so that the shipped one may."""
 
 from __future__ import annotations
 

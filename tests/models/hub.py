@@ -1,4 +1,4 @@
-"""A server that speaks the Hugging Face hub's API, with files of ours and with the faults that a test asks for."""
+"""A server with the Hugging Face hub's API, with our files and with the faults that a test sets."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ COMMIT = "c0ffee" + "0" * 34
 
 @dataclass
 class Hub:
-    """What the server has, what it does wrong, and what it was asked."""
+    """The server's files, its faults, and its recorded requests."""
 
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    """By repository and path."""
+    """Contents by repository and path."""
     claimed: dict[str, int] = field(default_factory=dict)
-    """Sizes that it says files have, where they are others."""
+    """File sizes to report instead of the real ones."""
     refusal: tuple[int, dict[str, str]] | None = None
-    """The status and headers of every answer."""
+    """The status and headers of every answer, if set."""
     breaks: list[int] = field(default_factory=list)
-    """After so many bytes each of the next downloads of a file breaks off."""
+    """Each of the next file downloads breaks off after this many bytes."""
     wrong: int = 0
-    """How many of the next downloads come with a byte changed."""
+    """How many of the next downloads have a changed byte."""
     ranges: bool = True
     asked: list[tuple[str, str]] = field(default_factory=list)
-    """Path and Range of each request."""
+    """The path and Range header of each request."""
     url: str = ""
 
     def downloads(self, name: str) -> list[str]:
-        """The ranges of a file that were asked for."""
+        """The requested ranges of a file."""
         return [given for path, given in self.asked if path.endswith(f"/{name}")]
 
 
 @contextmanager
 def serving(hub: Hub) -> Iterator[Hub]:
-    """Serve it on a free port of this machine."""
+    """Serve the hub on a free port of this machine."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, hub))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -1,7 +1,7 @@
-"""The folder that all processes of one test run share: the tests' model, and what engines have found out about models.
+"""A folder shared by all processes of a test run: the tests' model, and what engines have measured for models.
 
-A home of a test's own would else measure kernels and threads again, two seconds of a processor for each engine, so what
-was found is handed from a home to each that comes. That a first start does so is proved where a home has nothing:
+Without it, each engine in a new home would measure kernels and threads again, two seconds of CPU time each. So
+measurements are copied from one home to the next. First starts are still tested, in homes with nothing prepared:
 `tests/engine/model/test_loader.py`, and the home that most tests share.
 """
 
@@ -19,14 +19,14 @@ from tests.models import SMALL
 _FOLDER = "AIX_TESTS_FOLDER"
 _MODELS = Path("cache", "models")
 _MOST = 8
-"""Models, or settings of one: more come from folders that exist in one test only."""
+"""The most models (or settings of one) kept: further ones are from folders that exist in a single test."""
 
 
 def share_model() -> None:
-    """Have every process that is started from here take the tests' model for the embedded one.
+    """Make every process started from here use the tests' model as the embedded one.
 
-    It lies outside the checkout, for a program does not believe what the environment names in the folder that it is
-    started in, and most tests start theirs in the checkout.
+    The model is copied to outside the checkout: a program ignores environment variables that name something in the
+    folder it is started in, and most tests start programs in the checkout.
     """
     model = _folder() / SMALL.name
     if not model.exists():
@@ -35,19 +35,19 @@ def share_model() -> None:
 
 
 def keep_prepared(home: Path) -> None:
-    """Keep what the engines of a home have prepared."""
+    """Keep what the engines of a home have prepared, for other homes."""
     for findings in sorted((home / _MODELS).glob("[!n]*/findings.json")):
         kept = _store() / findings.parent.name
         if not kept.exists() and len(list(_store().iterdir())) < _MOST:
             draft = Path(tempfile.mkdtemp(prefix="draft-", dir=_folder()), "model")
-            with suppress(OSError):  # another process has kept the same, or the engine has removed it
+            with suppress(OSError):  # another process has kept the same, or the engine has deleted it
                 shutil.copytree(findings.parent, draft, copy_function=_link)
                 draft.rename(kept)
             shutil.rmtree(draft.parent)
 
 
 def take_prepared(home: Path) -> None:
-    """Give it to a home, unless engines have prepared models there themselves. Nobody writes into these files."""
+    """Copy it into a home, unless engines have prepared models there. Nobody writes into these files."""
     if any(_store().iterdir()) and not (home / _MODELS).exists():
         shutil.copytree(_store(), home / _MODELS, copy_function=_link)
 
@@ -64,7 +64,7 @@ def _store() -> Path:
 
 
 def _folder() -> Path:
-    """What this run's processes share; the first that asks, from which the others are started, makes it."""
+    """The folder shared by this run's processes; created by the first, from which the others are started."""
     if _FOLDER not in os.environ:
         os.environ[_FOLDER] = tempfile.mkdtemp(prefix="aix-tests-")
         atexit.register(shutil.rmtree, os.environ[_FOLDER], ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The catalogue agrees with itself and with the engine, and a model's memory and time are estimated as documented."""
+"""The catalogue is consistent with itself and the engine, and memory and time are estimated as documented."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
 def test_each_entry_runs_here(entry: Entry) -> None:
-    """Its architecture is one of those that the engine is tested with, its name leads to its family."""
+    """The engine is tested with its architecture, and its name leads to its family."""
     assert entry.architecture in FAMILIES or entry.architecture in {case[0] for case in FAMILIES.values()}
     assert entry.family in known()
     template = detect((), entry.name)

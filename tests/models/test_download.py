@@ -1,4 +1,4 @@
-"""Hubs and mirrors that answer anything, and never end."""
+"""Hubs and mirrors that send arbitrary or endless answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`aix-lsp models get` against a real server that speaks the hub's API, and fails in every way that networks do."""
+"""`aix-lsp models get` against a real server with the hub's API, which fails in every way that networks do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENTRY = find(NAME)
 assert ENTRY is not None and ENTRY.gguf is not None
 GGUF, FOLDER = ENTRY.gguf.repository, ENTRY.safetensors.repository
 WEIGHTS = bytes(range(256)) * 4096
-"""A megabyte: enough for a download to break off in the middle of."""
+"""A megabyte: enough for a download to break off in the middle."""
 FILE = "qwen2.5-coder-0.5b-q8_0.gguf"
 
 pytestmark = pytest.mark.timeout(300)
@@ -39,7 +39,7 @@ Get = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def get(hub: Hub, tmp_path: Path) -> Get:
-    """Runs the command; more arguments go to it, keywords are more of its environment."""
+    """Runs the command with further arguments; keywords become environment variables."""
 
     def run(*arguments: str, prefix: tuple[str, ...] = (), **more: str) -> subprocess.CompletedProcess[str]:
         command = [*prefix, sys.executable, "-m", "aix_lsp", "models", "get", *arguments]
@@ -65,7 +65,7 @@ def place(home: Path, repository: str = GGUF) -> Path:
 
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:
-    """The error of a run that failed: one line, after what it says of the licence."""
+    """The error of a failed run: one line, after the text about the licence."""
     assert done.returncode == 1, done
     lines = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
     assert len(lines) == 1 and "Traceback" not in done.stderr, done.stderr
@@ -191,7 +191,7 @@ def test_unknown_names_and_forms(get: Get, hub: Hub) -> None:
 
 
 def test_a_fetched_model_works(get: Get, hub: Hub, tmp_path: Path) -> None:
-    """A small model in the place of the large one: the engine finds it by the catalogue's name, and completes."""
+    """With a small model in place of the large one: the engine finds it by the catalogue's name, and completes."""
     hub.files[FOLDER] = {file.name: file.read_bytes() for file in SMALL.iterdir() if file.is_file()} | {
         "pytorch_model.bin": b"pickled"
     }
@@ -201,7 +201,7 @@ def test_a_fetched_model_works(get: Get, hub: Hub, tmp_path: Path) -> None:
     assert not hub.downloads("pytorch_model.bin")
     listed = json.loads(run(hub, tmp_path, "models", "--json").stdout)
     assert next(one for one in listed["catalogue"] if one["name"] == NAME)["downloaded"]
-    end_engines(tmp_path / "aix")  # the one that had no model would say so for some seconds more
+    end_engines(tmp_path / "aix")  # the one without a model would keep reporting that for some seconds
     done = run(hub, tmp_path, "complete", "--model", NAME, "--set", "deadlineMs=60000")
     end_engines(tmp_path / "aix")
     assert done.returncode == 0 and done.stdout.strip(), done

@@ -14,7 +14,7 @@ FILES = {"qwen": "a-instruct-q4_k_m.gguf", "smollm2": "A-Instruct-Q4_1.gguf"}
 
 
 def fetched(home: Path, endpoint: str) -> tuple[str, list[Path]]:
-    """What the command says, and where it puts the files."""
+    """Run the command; returns its output, and the files that it has fetched."""
     places = {f"AIX_LSP_{name.upper()}_GGUF": str(home / name / "model.gguf") for name in SOURCES}
     done = subprocess.run(
         [sys.executable, "-m", "tests.models.weights"],

@@ -1,6 +1,6 @@
-"""Fetches the real weights that `make test-models` runs, from the hub, into .cache/models, where they are missing.
+"""Fetches missing weights for `make test-models` from the hub into .cache/models.
 
-`python -m tests.models.weights`. Without a network it says so, and the tests that need them are skipped by name.
+`python -m tests.models.weights`. Without a network it says so, and the tests that need the weights are skipped by name.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ SOURCES = {
 
 
 def place(name: str) -> Path:
-    """Where a model's file lies, unless AIX_LSP_QWEN_GGUF or AIX_LSP_SMOLLM2_GGUF names another."""
+    """The path of a model's file, unless AIX_LSP_QWEN_GGUF or AIX_LSP_SMOLLM2_GGUF names another."""
     return Path(os.environ.get(f"AIX_LSP_{name.upper()}_GGUF") or _FOLDER / name / "model.gguf")
 
 
 def main() -> int:
-    """Fetch what is missing; what cannot be had is named on standard error."""
+    """Fetch missing files; those that cannot be fetched are named on standard error."""
     known = find("qwen2.5-coder-0.5b")
     assert known is not None
     for name, source in SOURCES.items():

@@ -1,9 +1,9 @@
-"""The third to the fifth corpus: secrets as they stand in real projects.
+"""The third to fifth corpora: secrets as they occur in real projects.
 
-The first two were written before a look at the detector, the last after some of it was seen.
+The first two of these were written without knowledge of the detector, the last with some.
 
-`adversary.txt`, `formats.txt` and `places.txt` hold the lines, with § where the secret stands; what it was before
-anything was mended for them, and what was left out of them, is said in docs/privacy.md.
+`adversary.txt`, `formats.txt` and `places.txt` hold the lines, with § in place of the secret. docs/privacy.md has
+the results from before the detector was improved for them, and lists what was left out of them.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _NAMED_FORMS = ("api_key: §", "token = '§'", 'secret: "§"', "Authorization: B
 _BEHIND = re.compile(
     r"echo |§\"? ==|\(\"§\"\)|§\"\.|scott/§|root:§@(?:tcp|db)|VALUES|value=\"§\" key|INSERT|asic §|@tcp\(|send \""
 )
-"""Forms in which only what stands behind the value tells: nobody can know while it is typed."""
+"""Forms in which only the text after the value reveals the secret: nobody can know while it is typed."""
 
 
 def _made(form: str, rng: random.Random) -> str:
@@ -101,7 +101,7 @@ def forms(file: Path = ADVERSARY) -> Iterator[tuple[str, str, str, str]]:
 
 
 def adversary(seed: int, file: Path = ADVERSARY) -> Iterator[Plant]:
-    """Each form once, with a secret of its own."""
+    """Each form once, with its own secret."""
     rng = random.Random(seed)
     for kind, language, form, text in forms(file):
         before, behind = text.split("§")
@@ -110,5 +110,5 @@ def adversary(seed: int, file: Path = ADVERSARY) -> Iterator[Plant]:
 
 
 def is_told_behind(plant: Plant) -> bool:
-    """Whether only what stands behind the secret says that it is one."""
+    """Whether only the text after the secret reveals it."""
     return _BEHIND.search(plant.kind) is not None

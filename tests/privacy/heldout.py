@@ -1,4 +1,4 @@
-"""A second corpus of secrets that never were, and of harmless strings: the detector was not written against it.
+"""A second corpus of invented secrets and of harmless strings, which the detector was not developed on.
 
 `heldout_kinds.py` has the formats of the secrets, `heldout_forms.py` the code around them.
 """
@@ -47,7 +47,7 @@ def _filled(form: str, rng: random.Random) -> str:
 
 
 def _assignments(name: str, key: str) -> list[tuple[str, str, str, str]]:
-    """(form, language, before, behind) of a name in snake case, as each language writes it."""
+    """(form, language, before, behind) of a snake-case name, as each language writes it."""
     camel = re.sub(r"_(.)", lambda m: m[1].upper(), name)
     spelled = {
         "name": name,

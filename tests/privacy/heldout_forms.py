@@ -1,4 +1,4 @@
-"""Where the held-out corpus puts its secrets: assignments in every language, connections and headers."""
+"""The places where the held-out corpus puts its secrets: assignments in every language, connections and headers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The kinds of secrets of the held-out corpus, as formats that `heldout.py` fills in.
 
-`<`, a letter and a number, `>` stands for so many random characters of an alphabet. What stands before `|` is
-known to everybody and need not be hidden. No scanner of repositories finds a key in this file.
+`<`, a letter and a number, `>` stands for that many random characters of an alphabet. The part before `|` is
+public and need not be hidden. Secret scanners find no key in this file.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Secrets that never were, made from a seed: of the families that gitleaks lists, as people write them into files.
+"""Invented secrets, generated from a seed: of the families that gitleaks lists, as people write them into files.
 
-Nothing here looks like a key before it is made: a scanner of repositories finds none in this file.
+Nothing here looks like a key until it is generated, so secret scanners find none in this file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HEX = _DIGITS + "abcdef"
 
 @dataclass(frozen=True)
 class Plant:
-    """Lines with a secret in them. `secret` is the part that must not be seen; `before` stands left of it."""
+    """Lines with a secret in them. `secret` is the part that must not be sent; `before` is the text to its left."""
 
     kind: str
     language: str
@@ -34,10 +34,12 @@ class Plant:
 
     @property
     def known_from(self) -> int:
-        """How many of its characters are typed when it has to be found; of fewer, a placeholder may have as many by
-        chance. What is promised from the first on is looked at in test_typed.py."""
+        """The number of typed characters from which the secret must be detected; a placeholder may share fewer by
+        chance. test_typed.py tests what is detected from the first character on."""
         if self.before[-1:].isalnum() or self.before.endswith(("_", "-", ".")):
-            return 12 if re.search(r"[\w-]{5}$", self.before) else 16  # names begin with the short ones, too
+            return (
+                12 if re.search(r"[\w-]{5}$", self.before) else 16
+            )  # names begin with the short prefixes too
         near = "\n".join(self.before.split("\n")[-3:])
         return 12 if _TELLING.search(near) else 16
 
@@ -59,7 +61,7 @@ def _uuid(rng: random.Random) -> str:
 
 
 def _password(rng: random.Random) -> str:
-    """Such as people choose, or have made."""
+    """A password as people choose or generate it."""
     word = rng.choice(("Summer", "Winter", "dragon", "Tr0ub4dor", "correcthorse", "Falcon"))
     made = rng.choice(_ALNUM) + "".join(rng.choice(_ALNUM + "!#%^*+-_=.") for _ in range(11))
     return rng.choice(
@@ -87,7 +89,7 @@ def _basic(rng: random.Random) -> str:
     return base64.b64encode(f"admin:{_password(rng)}".encode()).decode()
 
 
-# (family, what all have in common, the rest). They stand anywhere: in a string, a comment, a call.
+# (family, the common prefix, the rest). They occur anywhere: in a string, a comment, a call.
 _SHAPED: tuple[tuple[str, str, Callable[[random.Random], str]], ...] = (
     ("aws-key", "AKIA", _of(_UPPER + "234567", 16)),
     ("aws-session-key", "ASIA", _of(_UPPER + "234567", 16)),
@@ -144,7 +146,7 @@ _AROUND = (
     ("json", '  "x": "{}",'),
     ("markdown", "Use `{}` for that."),
 )
-# (family, language, line, how the secret is made). The name tells.
+# (family, language, line, how the secret is generated). The name reveals it.
 _NAMED: tuple[tuple[str, str, str, Callable[[random.Random], str]], ...] = (
     ("password-python", "python", 'password = "{}"', _password),
     ("password-annotated", "python", 'PASSWORD: str = "{}"', _password),
@@ -243,7 +245,7 @@ def plants(seed: int, each: int) -> Iterator[Plant]:
 
 
 def leaks(secret: str, text: str) -> bool:
-    """Whether half of a secret's line, or more, stands in a text."""
+    """Whether a text contains at least half of one of the secret's lines."""
     for part in (line.strip(' \t"') for line in secret.split("\n")):
         length = max(5, (len(part) + 1) // 2)
         if any(part[at : at + length] in text for at in range(len(part) - length + 1)):

@@ -1,4 +1,4 @@
-"""The secrets of the third to the fifth corpus: all in files, all of the third and the fifth in every position."""
+"""The secrets of the third to fifth corpora: all of them in files, those of the third and fifth in every position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A long document is first searched in pieces, and none of them is searched again."""
+"""A long document is searched in pieces the first time, and no piece is searched again."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_text_there_was_no_time_to_search_is_left_empty() -> None:
 
 
 def test_the_event_loop_runs_between_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long the lines are, a turn takes one slice, and a slice has at most twice a line's limit."""
+    """However long the lines are, each turn searches one slice, which is at most twice the limit of a line."""
     monkeypatch.setattr("aix_lsp.privacy.documents._TURN_S", -1.0)
     text = Text.of("".join(f"a{number} = " + "token=" * 1000 + "\n" for number in range(40)))
 

@@ -1,4 +1,4 @@
-"""No regular expression that is applied to strangers' texts takes exponential time."""
+"""No regular expression applied to untrusted text takes exponential time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PACKAGES = (aix_lsp.privacy, aix_lsp.completion, aix_lsp.fim, aix_lsp.lsp)
 _SIGNS = " \t\"'`|>([{<\\/-_.:=,;#*$@&%!?aA0"
 _BEFORE = ("", "a", "password", "password: ", "token = ")
 _TIMES = 40
-"""An exponential expression would try 2**40 ways."""
+"""An exponential expression would try 2**40 alternatives."""
 _CEILING_S = 120.0
 
 

@@ -1,4 +1,4 @@
-"""What is ignored agrees with git: random trees and rules, compared with `git check-ignore`."""
+"""Ignored files are the same as git's: random trees and rules, compared with `git check-ignore`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PIECES = [
 
 
 def git(folder: Path, *arguments: str, given: str = "") -> str:
-    """What git prints."""
+    """Run git; returns its output."""
     ran = subprocess.run(
         ["git", *arguments],
         cwd=folder,
@@ -42,7 +42,7 @@ def git(folder: Path, *arguments: str, given: str = "") -> str:
 
 
 def ignored_by_git(top: Path, paths: Sequence[str]) -> set[str]:
-    """Those of the paths that git ignores, whether or not it tracks them."""
+    """Which of the paths git ignores, whether or not it tracks them."""
     out = git(top, "check-ignore", "--no-index", "-z", "--stdin", given="\0".join(paths))
     return {path for path in out.split("\0") if path}
 
@@ -268,7 +268,7 @@ def test_a_repository_inside_another(repository: Path, submodule: bool) -> None:
     assert ignored_by_git(inner, TREE) == own
     assert ignored_by_us(inner, TREE, None) == own
     assert ignored_by_us(inner, TREE, inner) == own
-    # Of the outer one's workspace, both have a say.
+    # In a workspace of the outer one, the rules of both apply.
     assert ignored_by_us(inner, TREE, repository) == own | {"x.log", "keep.log"}
 
 

@@ -27,7 +27,7 @@ def test_nothing_planted_is_left_in_a_file() -> None:
 
 
 def test_harmless_strings_are_left_alone() -> None:
-    """A position in chess is masked: in Forsyth–Edwards Notation it looks as random as a key."""
+    """A chess position is masked: in Forsyth–Edwards Notation it looks as random as a key."""
     assert len(HARMLESS) == 60
     masked = [line for line in HARMLESS if redact(line, "python").placeholders]
     assert [line for line in masked if not line.startswith("fen")] == []

@@ -1,4 +1,4 @@
-"""Secrets that were recognised once: an edit that removes the evidence does not reveal them."""
+"""Secrets recognised once: an edit that removes the evidence does not reveal them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.privacy.test_leaks import CODE, Session, place_of
 
 @cache
 def long_plants() -> list[Plant]:
-    """Those whose secret is long and mixed, and is masked where nothing was edited. Found when a test asks."""
+    """Plants whose secret is long and mixed, and is masked before any edit. Computed on first use."""
     return [
         plant
         for plant in (*plants(3, 1), *adversary(3))
@@ -32,7 +32,7 @@ def long_plants() -> list[Plant]:
 
 
 def edited(plant: Plant, at: int, typed: str, deleted: int) -> tuple[str, int]:
-    """A document after an edit somewhere before the secret of which nothing touches the secret, and the cursor."""
+    """A document after an edit before the secret that does not touch it, and the cursor."""
     text = f"{CODE}{plant.text}\n{CODE}"
     start = len(CODE) + at
     end = min(start + deleted, len(CODE) + len(plant.before))
@@ -54,7 +54,7 @@ def test_no_edit_before_a_secret_reveals_it(data: st.DataObject) -> None:
     deleted = data.draw(st.integers(0, 12))
     shown = redact(plant.text, plant.language).text
     value = next(i for i, (a, b) in enumerate(zip(plant.text, shown, strict=True)) if a != b)
-    assume(at + deleted <= value or "://" in plant.before)  # else it is another value
+    assume(at + deleted <= value or "://" in plant.before)  # otherwise it is a different value
     text, cursor = edited(plant, at, typed, deleted)
     clean, _ = without_secrets(Text.of(text), plant.language, *place_of(text, cursor))
     assert not leaks(plant.secret, str(clean))
@@ -79,7 +79,7 @@ def test_words_are_not_remembered() -> None:
 
 @pytest.mark.parametrize("typed", ["x", "\n", "@@", "sum("])
 async def test_a_name_cut_by_the_cursor_does_not_reveal_its_value(tmp_path: Path, typed: str) -> None:
-    """As the campaign found it: the name is cut by what is typed, and the value stands on the next line."""
+    """Found by the campaign: typing splits the name, and the value is on the next line."""
     secret = "hockey.Winter" + "!47"
     text = f'{CODE}password = (\n    "{secret}"\n)\n'
     session = Session(tmp_path)

@@ -1,7 +1,7 @@
-"""Planted secrets and ignored files in workspaces, and the real service in them.
+"""Planted secrets and ignored files in workspaces in which the real service runs.
 
-What leaves is looked at in each request to the backend, with its corpus; files on disk are not looked at. A secret
-counts as seen where half of one of its lines is. For positions, see POSITIONS. `python -m benchmarks.secrets` does the
+The tests search each request to the backend, including its corpus; files on disk are not searched. A secret counts
+as leaked if half of one of its lines is found. For positions, see POSITIONS. `python -m benchmarks.secrets` does the
 same with more of each, and with the secrets of tests/privacy/heldout.py.
 """
 
@@ -44,7 +44,7 @@ POSITIONS = (
 
 
 def placed(plant: Plant, position: str) -> Iterator[tuple[str, int, str]]:
-    """(document, cursor, what must not be seen of it) for a secret in a position."""
+    """(document, cursor, the part that must not be sent) for a secret in a position."""
     text, secret = plant.text, plant.secret
     at = len(CODE) + len(plant.before)
     if position == "above":
@@ -58,7 +58,7 @@ def placed(plant: Plant, position: str) -> Iterator[tuple[str, int, str]]:
     elif position == "far above":
         yield f"{text}\n{CODE * 30}", len(text) + 1 + 30 * len(CODE), secret
     elif position == "cut":
-        # The window begins in the middle of it.
+        # The window begins in the middle of the secret.
         yield f"{CODE}{text}\n" + "x = 1\n" * 900, at + len(secret) + len(plant.behind) + 2 + 6 * 200, secret
     elif position == "inside":
         yield f"{CODE}{text}\n{CODE}", at + len(secret) // 2, secret
@@ -79,7 +79,7 @@ def place_of(text: str, offset: int) -> Position:
 
 
 def leaked(plant: Plant, position: str) -> str:
-    """What of a secret is left in a document, or empty."""
+    """A description of what is left of a secret in a document; empty if nothing is."""
     for text, cursor, secret in placed(plant, position):
         line, column = place_of(text, cursor)
         clean, _ = without_secrets(Text.of(text), plant.language, line, column)
@@ -109,7 +109,7 @@ def test_nothing_planted_is_left_in_text_read_from_files(tmp_path: Path) -> None
 
 
 class Session:
-    """The real service in a workspace, with a backend that keeps what it is sent."""
+    """The real service in a workspace, with a backend that records its requests."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -117,7 +117,7 @@ class Session:
         self.service = CompletionService(self.backend, lambda _: Settings(wait_ms=0), lambda: [root])
 
     async def ask(self, file: Path, text: str, cursor: int, language: str, typed: str = " ") -> None:
-        """Open a document, type a character where the cursor is, and ask."""
+        """Open a document, type at the cursor, and request a suggestion."""
         place = place_of(text, cursor)
         before = DocumentSnapshot(file.as_uri(), 1, language, file.name, Text.of(text))
         self.service.document_opened(before)
@@ -281,7 +281,7 @@ TOO_MUCH = {
 
 @pytest.mark.parametrize("make", TOO_MUCH.values(), ids=TOO_MUCH.keys())
 def test_time_grows_linearly_with_the_text(make: object) -> None:
-    """Sixteen times the text takes about sixteen times the time; what grows in squares would take 256."""
+    """Sixteen times the text takes about sixteen times as long; quadratic growth would take 256 times as long."""
     assert callable(make)
 
     def cost(size: int) -> float:
@@ -293,5 +293,5 @@ def test_time_grows_linearly_with_the_text(make: object) -> None:
             times.append(time.process_time() - before)
         return max(min(times), 0.002)
 
-    small = 1_000  # the larger is one line as long as any that is searched
+    small = 1_000  # the larger one is a line of the greatest length that is searched
     assert cost(16 * small) < 80 * cost(small)

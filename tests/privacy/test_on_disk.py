@@ -1,7 +1,7 @@
 """Sessions of the real server with planted secrets: no file that the program writes contains one, in any encoding.
 
-The first session uses the local engine (its corpus, state, log and prepared weights), the second a server whose model
-takes context from other files, so that the index is built.
+The first session uses the local engine (its corpus, state, log and prepared weights), the second a server whose
+model takes context from other files, so that the index is built.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FILES = 30
 
 
 def as_texts(content: bytes) -> Iterator[str]:
-    """What bytes can mean: each a character, UTF-8, and UTF-16 from either end, at even and odd places."""
+    """Bytes decoded as Latin-1, UTF-8, and UTF-16 of either endianness, from even and odd offsets."""
     yield content.decode("latin-1")
     yield content.decode("utf-8", "replace")
     for start in (0, 1):
@@ -42,7 +42,7 @@ def as_texts(content: bytes) -> Iterator[str]:
 
 
 def written(home: Path) -> dict[str, list[str]]:
-    """Every file but the model's weights, as text; databases row by row too, since a long value is cut into pages."""
+    """Every file but the model's weights, as text; databases also by row, since long values span several pages."""
     files: dict[str, list[str]] = {}
     for file in sorted(home.rglob("*")):
         if not file.is_file() or file.is_symlink() or file.suffix == ".safetensors":
@@ -57,7 +57,7 @@ def written(home: Path) -> dict[str, list[str]]:
 
 
 def is_indexed(files: dict[str, list[str]]) -> bool:
-    """Whether the index of the workspace has come to the last of its files."""
+    """Whether the workspace's index contains the last of its files."""
     return any(
         "its rows" in name and f"indexed_{_FILES - 1}.py" in text for name, [text, *_] in files.items()
     )
@@ -74,7 +74,7 @@ def make_workspace(root: Path, planted: list[Plant]) -> None:
 
 
 async def work(editor: Editor, root: Path, planted: list[Plant]) -> None:
-    """Open documents with secrets in them, ask, accept what comes, and ask in files of which nothing may leave."""
+    """Request and accept suggestions in documents with secrets, and request some in files that must never be sent."""
     for number, plant in enumerate(planted):
         text = f"{CODE}{plant.text}\n{CODE}"
         buffer = editor.open(root / f"open_{number}.py", text, "python")

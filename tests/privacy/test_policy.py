@@ -1,4 +1,4 @@
-"""Files that must never be sent: by name, by ignore files, by settings; untitled buffers may."""
+"""Files that must never be sent: by name, by ignore files, by settings. Untitled buffers may be sent."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ def test_names_where_case_does_not_matter(tmp_path: Path) -> None:
 
 
 def test_a_file_system_that_ignores_case(tmp_path: Path) -> None:
-    """There, `PRIVATE/a.py` opens the ignored `Private/a.py`, and no git has to say so."""
+    """On it, `PRIVATE/a.py` opens the ignored `Private/a.py`, whether or not git is configured for that."""
     (tmp_path / ".aixignore").write_text("Private/\n")
     (tmp_path / "Private").mkdir()
     (tmp_path / "Private/a.py").touch()

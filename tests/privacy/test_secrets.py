@@ -1,4 +1,4 @@
-"""Pasted keys: what is replaced in prompts, what is left alone."""
+"""Pasted keys: what is replaced in prompts, and what is left alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ generator = random.Random(3)
 
 
 def made(length: int, alphabet: str = string.ascii_letters + string.digits) -> str:
-    """A key that never was one; written out, a scanner of repositories would take it for real."""
+    """An invented key; written out, secret scanners would take it for a real one."""
     return "aB3" + "".join(generator.choice(alphabet) for _ in range(length - 3))
 
 
@@ -104,7 +104,7 @@ def test_a_long_text_without_structure_does_not_take_long() -> None:
     before = time.process_time()
     for text in texts:
         redact(text)
-    # Quadratic matching would take minutes; this is no measurement.
+    # Quadratic matching would take minutes; this does not measure time.
     assert time.process_time() - before < 20
 
 

@@ -35,7 +35,7 @@ def _lines() -> Iterator[str]:
 def test_plain_lines_hold_nothing(style: Style) -> None:
     plain = 0
     for line in dict.fromkeys(_lines()):
-        evidence_in(line)  # its words are judged
+        evidence_in(line)  # judges its words
         if is_plain(line):
             plain += 1
             assert spans_of(line, PLAIN, style) == ([], PLAIN), line

@@ -1,4 +1,4 @@
-"""Secrets while they are typed, key by key: from their first characters on if there is evidence of what follows."""
+"""Secrets being typed, key by key: masked from the first characters on if there is evidence of what follows."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _HEADERS = (
 
 
 def _as_typed(language: str, before: str, typed: str, behind: str) -> str:
-    """What is left of what is typed, in its place."""
+    """What remains of `typed` after redaction."""
     line = before + typed + behind
     clean = redact_line(line, PLAIN, style_of(language), len(before) + len(typed))
     return clean.text[len(before) : len(before) + len(typed)]
@@ -89,7 +89,7 @@ def test_a_variable_in_a_header_is_left_while_it_is_typed(value: str) -> None:
 
 @pytest.mark.parametrize("alphabet", (_ALNUM, _ALNUM + "+/", string.digits + "abcdef"))
 def test_sixteen_random_characters_are_masked_without_a_name(alphabet: str) -> None:
-    """Of random letters and digits; one in some ten thousand may look like a name for a letter or two."""
+    """Random letters and digits; about one in ten thousand may look like a name for a character or two."""
     rng = random.Random(13)
     missed = 0
     for _ in range(1000):

@@ -1,4 +1,4 @@
-"""A team's server as an operator starts it, with the tests' model, and what its users and operator do."""
+"""A team server as an operator starts it, with the tests' model, and the actions of its users and operator."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class Server:
             return answer.status
 
     async def known(self, token: str, status: int = 200) -> None:
-        """Wait until a token is taken, or refused with another status."""
+        """Wait until requests with a token get this status."""
         async with asyncio.timeout(60):
             while await self.status("/v1/models", token) != status:
                 await asyncio.sleep(0.05)
 
     async def worker(self) -> int:
-        """The process that serves; waits until one does."""
+        """The pid of the serving process; waits until there is one."""
         async with asyncio.timeout(120), self.session() as session:
             while True:
                 with contextlib.suppress(aiohttp.ClientError):
@@ -105,7 +105,7 @@ async def serving(
     command: str = "serve",
     within: float = 120,
 ) -> AsyncIterator[Server]:
-    """A server that serves; `command` is "serve" or "cluster"."""
+    """Start a server and wait until it serves; `command` is "serve" or "cluster"."""
     folder = home or Path(tempfile.mkdtemp(prefix="aix-serve-"))
     take_prepared(folder)
     process = await asyncio.create_subprocess_exec(

@@ -58,7 +58,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd-analyze")
     unit = (DEPLOY / "aix-lsp.service").read_text()
-    # It looks for the program, which is installed elsewhere here.
+    # systemd checks for the program, which is installed elsewhere here.
     (tmp_path / "aix-lsp.service").write_text(unit.replace("/opt/aix-lsp/bin/aix-lsp", sys.executable))
     done = subprocess.run(
         ["systemd-analyze", "verify", str(tmp_path / "aix-lsp.service")], capture_output=True, text=True

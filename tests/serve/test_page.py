@@ -41,7 +41,7 @@ def test_it_uses_existing_metrics() -> None:
 
 
 async def rendered(url: str, *more: str) -> str:
-    """The page's document once it has looked a few times."""
+    """The page's DOM after it has refreshed a few times."""
     browser = await asyncio.create_subprocess_exec(
         *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=390,800", *more),
         *("--virtual-time-budget=9000", "--dump-dom", url),

@@ -99,7 +99,7 @@ def test_spending_before_another_replica_joined_is_not_charged_again() -> None:
     for _ in range(1000):
         old.spent(ann, 60)
         now += 60.0
-    new.enter(ann)  # before anything was heard
+    new.enter(ann)  # before anything was heard from the other
     new.spent(ann, 10)
     old.spent(ann, 20)
     new.hear("old", old.in_use())

@@ -1,4 +1,4 @@
-"""The real server: users, quotas, usage, the operator's, draining, restarts without a lost request, TLS."""
+"""The real server: users, quotas, usage, the operator's API, draining, restarts without a lost request, TLS."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ pytestmark = [
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def server() -> AsyncIterator[Server]:
-    """A server of the test's own."""
+    """A server for this test alone."""
     async with serving() as server:
         yield server
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared() -> AsyncIterator[Server]:
-    """The server of the tests that leave one serving; each has users of its own."""
+    """The server shared by tests that leave it running; each has its own users."""
     async with serving() as server:
         yield server
 
@@ -177,7 +177,7 @@ async def test_a_worker_that_dies_is_restarted(shared: Server) -> None:
 
 
 async def test_workers_exit_with_their_supervisor(shared: Server) -> None:
-    """The last test of the shared server, which it ends."""
+    """The last test with the shared server, which it stops."""
     worker = await shared.worker()
     shared.process.kill()
     await shared.ended()

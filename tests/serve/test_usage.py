@@ -1,4 +1,4 @@
-"""Usage adds up, from several processes' logs, and comes out as CSV and JSON."""
+"""Usage is summed over the logs of several processes, and exported as CSV and JSON."""
 
 from __future__ import annotations
 

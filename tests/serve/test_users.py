@@ -1,4 +1,4 @@
-"""Users are known by their tokens, of which only hashes are kept; a file that changes is followed."""
+"""Users are identified by their tokens, of which only hashes are stored; a changed file is reloaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generated Python files for the tests of training: similar enough to be learned, but not copies."""
+"""Generates Python files for the training tests: similar enough to be learned, but not copies."""
 
 from __future__ import annotations
 

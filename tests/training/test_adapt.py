@@ -1,4 +1,4 @@
-"""`aix-lsp train`: what it says about bad input, and that its result is a model that knows the code better."""
+"""`aix-lsp train`: its errors for bad input, and that the resulting model knows the code better."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from training.tokenizer import save_tokenizer, train_tokenizer
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    """A small model that knows nothing yet."""
+    """A small untrained model."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     write_package(tmp_path / "other", files=2, seed=9)
@@ -131,7 +131,7 @@ def test_the_duration_is_estimated_and_low_rank_offered_if_it_is_long(
 
 
 def test_text_that_must_never_be_sent_is_not_learned(tmp_path: Path) -> None:
-    """Nested and other tools' ignore files, names of credentials, the setting, and secrets in ordinary files."""
+    """Nested ignore files and those of other tools, credential files, the setting, and secrets in ordinary files."""
     code = tmp_path / "code"
     write_package(code, files=40)
     sources = iter(sorted(code.rglob("*.py")))
@@ -161,7 +161,7 @@ _OTHER = """const unlike = (left, right) => {
 def test_the_result_knows_the_code_better(
     tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Clearly better on files that it has not seen, and more so than on any text: it learned this code."""
+    """Clearly better on unseen files of the project, and more so than on other text: it has learned this code."""
     monkeypatch.setattr(adapt, "_EXTENT", Extent(lines=3, other_lines=3, blocks=1, replays=0, pieces=4))
     write_package(tmp_path / "code", files=12)
     out = tmp_path / "out"
@@ -176,6 +176,6 @@ def test_the_result_knows_the_code_better(
 
 
 def _nats(folder: Path) -> float:
-    """Of a text in another language."""
+    """The model's nats on a text in another language."""
     model = TransformerModel(folder, "model")
     return model.nats(model.tokenizer(_OTHER, add_special_tokens=False).input_ids)

@@ -1,4 +1,4 @@
-"""The training text: files are chosen, copies and secrets left out, licences read."""
+"""The training text: files are selected, duplicates and secrets left out, licences read."""
 
 from __future__ import annotations
 

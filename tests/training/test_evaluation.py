@@ -1,4 +1,4 @@
-"""The evaluation is correct: figures of models whose answers are known."""
+"""The evaluation is correct: its figures for models whose answers are known."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TEXT = """def total(values):
 
 
 class Reciter:
-    """A model that knows the rest of one text by heart, and then ends."""
+    """A model that knows one text by heart, and ends after it."""
 
     def __init__(self, tokenizer: Any, text: str) -> None:
         self.name, self.tokenizer, self.context, self._text = "reciter", tokenizer, 4096, text
@@ -53,7 +53,7 @@ class Reciter:
         return math.log(2) * (len(tokens) - 1)
 
     def _scores(self) -> Logits:
-        """Prefer tokens that go on with the text behind the longest end of what was seen of it."""
+        """Prefer tokens that continue the text after the longest suffix of the input found in it."""
         prefix = self.tokenizer.convert_tokens_to_ids(vocabulary.PREFIX)
         seen = self.tokenizer.decode(self._seen[self._seen.index(prefix) :], skip_special_tokens=True)
         at = self._text.find(seen) + len(seen)
@@ -68,7 +68,7 @@ class Reciter:
 
 
 class Silent(Reciter):
-    """A model that ends at once; where it must spell, it does so letter by letter."""
+    """A model that ends at once; forced to spell, it does so character by character."""
 
     def _scores(self) -> Logits:
         size = len(self.tokenizer.get_vocab())
@@ -96,7 +96,7 @@ def test_a_model_that_knows_the_text_is_always_right(tokenizer: Any, start: str)
     assert answer.exact
     assert figures.similarity(answer) == 1
     assert figures.parses(answer)
-    assert not answer.completion.ended  # it went on, and the line's end stopped it
+    assert not answer.completion.ended  # the model went on, and the line's end stopped it
     assert figures.exact_lines(completer, [cursor], suffix=False) == 1
     assert figures.ended_lines(completer, [cursor]) == 0
 
@@ -213,7 +213,7 @@ def test_a_report_has_a_row_per_figure_and_a_column_per_model(tokenizer: Any, tm
     shown_to_users = evaluate(NgramModel(ids, tokenizer), documents, extent)
     assert shown_to_users == {
         "Python": {name: measured["Python"][name] for name in shown_to_users["Python"]}
-    }  # `aix-lsp train` measures the same, of less
+    }  # `aix-lsp train` measures the same on less data
 
 
 def test_recall_writes_text_found_elsewhere(tokenizer: Any) -> None:
@@ -245,7 +245,7 @@ def test_cursors_in_brackets_end_before_the_closer_that_follows() -> None:
 
 
 class Indifferent(Silent):
-    """A model that takes every token for equally likely."""
+    """A model to which every token is equally likely."""
 
     def _scores(self) -> Logits:
         return np.zeros(len(self.tokenizer.get_vocab()), dtype=np.float32)

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.timeout(400)
 _SHAPE = Shape(
     vocabulary=600, hidden=48, layers=2, heads=3, kv_heads=1, intermediate=64, context=128, head_size=16
 )
-"""Of a short context, for the held-out rows that end each run are as long, and take longer than what is learned."""
+"""With a short context: the held-out rows scored at the end of each run are as long, and take longer than training."""
 
 
 def _recipe(tokens: int) -> Recipe:
@@ -46,7 +46,7 @@ def _recipe(tokens: int) -> Recipe:
 
 
 class Given:
-    """The documents of a folder, as the function that workers call."""
+    """The documents of a folder, as a function that workers can call."""
 
     def __init__(self, work: Path) -> None:
         self._work = work
@@ -126,7 +126,7 @@ def test_a_run_asked_to_finish_ends_at_low_rates_and_can_be_resumed(work: Path) 
 
 @dataclass(frozen=True)
 class AskToFinish:
-    """Asks a run to finish half a second after its second step, as a function that workers call."""
+    """Asks a run to finish half a second after its second step, as a function that workers can call."""
 
     run: Path
 

@@ -1,4 +1,4 @@
-"""A pretrained model is made ready to be taught: a smaller vocabulary that reads any text, the same weights."""
+"""A pretrained model is prepared for training: a smaller vocabulary that encodes any text, with the same weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FORMER = tuple(pretrained.FORMER.values())
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A model whose tokenizer has SmolLM2's special tokens, and merges for words that no code uses."""
+    """A model whose tokenizer has SmolLM2's special tokens, and merges for words that never occur in code."""
     torch.set_num_threads(1)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

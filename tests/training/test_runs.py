@@ -1,4 +1,4 @@
-"""The embedded model's two runs: anew, and from a finished model's weights. Each has a folder of its own."""
+"""The embedded model's two kinds of training runs: from scratch, and from a finished model's weights."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_run_begins_with_a_models_weights(work: Path, monkeypatch: pytest.Monk
     after, same = export.read_model(work / "model")
     assert shape == same == SHAPE
     assert before.keys() == after.keys()
-    # Nothing moved at rates of 0, so what came out is what the run began with.
+    # Rates of 0 change nothing, so the result shows what the run began with.
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert not (work / "run").exists()
 

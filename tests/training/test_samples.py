@@ -72,7 +72,7 @@ def test_a_block_is_the_deeper_indented_lines() -> None:
 
 
 def _samples(length: int = 300, rows: int = 60) -> list[list[int]]:
-    """The samples of some rows, cut behind each end token."""
+    """The samples of some rows, split after each end token."""
     stream = Stream(_DOCUMENTS, _CODEC, seed=3)
     return [sample for _ in range(rows) for sample in _split(stream.row(length).ids)]
 
@@ -162,7 +162,7 @@ def test_samples_are_laid_out_as_the_engine_lays_out_prompts() -> None:
 
 
 def test_the_middle_weighs_more_than_its_surroundings() -> None:
-    """And what was typed of it, behind its marker, does not."""
+    """The typed part of it, after its marker, does not."""
     stream, middle = Stream(_DOCUMENTS, _CODEC, seed=3), _CODEC.special(MIDDLE)
     seen = set()
     for _ in range(40):

@@ -1,4 +1,4 @@
-"""Recall's shares: their values in cases where it is known who was right."""
+"""Recall's shares: their values in cases where the correct values are known."""
 
 from __future__ import annotations
 

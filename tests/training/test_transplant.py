@@ -1,4 +1,4 @@
-"""Embeddings that move to another tokenizer: shared entries keep their rows, others are spelled by old ones."""
+"""Moving embeddings to another tokenizer: shared entries keep their rows, others are composed of old ones."""
 
 from __future__ import annotations
 

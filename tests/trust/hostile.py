@@ -1,4 +1,4 @@
-"""A workspace whose author wants their code to run when it is merely opened."""
+"""A workspace whose author wants its code to run as soon as it is opened."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OURS = "aix_lsp"
 
 @cache
 def _names() -> set[str]:
-    """Every name that could be imported. What is installed takes half a second to list."""
+    """Every name that could be imported. Listing the installed ones takes half a second."""
     installed = {name for name in packages_distributions() if name.isidentifier()}
     return {*sys.stdlib_module_names, *installed, "sitecustomize", "usercustomize", "conftest", "setup"} - {
         OURS
@@ -20,7 +20,7 @@ def _names() -> set[str]:
 
 
 def write_modules(folder: Path, marker: Path, *, package: bool) -> None:
-    """Write a module by every name that could be imported; each tells its name in the file `marker`.
+    """Write a module for every name that could be imported; each appends its name to the file `marker`.
 
     `package` writes one in place of our own too, which `python -m aix_lsp` would rightly run.
     """
@@ -38,5 +38,5 @@ def write_modules(folder: Path, marker: Path, *, package: bool) -> None:
 
 
 def ran(marker: Path) -> str:
-    """What ran, by name; empty where nothing did."""
+    """The names of the modules that ran; empty if none did."""
     return marker.read_text() if marker.exists() else ""

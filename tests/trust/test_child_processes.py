@@ -1,4 +1,4 @@
-"""What child processes are started with: environment, folder and module path name nothing in an open project."""
+"""How child processes are started: their environment, folder and module path name nothing in an open project."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_environment_of_a_child_process(tmp_path: Path) -> None:
 
 
 def test_no_variable_names_the_open_folder(tmp_path: Path) -> None:
-    """What a project's `.envrc` may set, for the editor to hand on."""
+    """Variables that a project's `.envrc` may set and the editor passes on."""
     here, mine = tmp_path / "open", tmp_path / "mine"
     names = _NAMES.split()
     lists = ("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES", "DYLD_LIBRARY_PATH")
@@ -69,7 +69,7 @@ def test_no_variable_names_the_open_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("variable", "folder"), [("AIX_LSP_HOME", "config"), ("XDG_CONFIG_HOME", "aix-lsp")])
 def test_settings_in_the_open_folder_are_not_the_users(tmp_path: Path, variable: str, folder: str) -> None:
-    """However the environment calls them: what they say would be run, and contacted."""
+    """Whichever variable names them: what they contain would be run or contacted."""
     project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
     for place in (project / "x", elsewhere / "x"):
         (place / folder).mkdir(parents=True)
@@ -110,7 +110,7 @@ def test_a_relative_file_is_not_looked_for_in_the_open_folder(tmp_path: Path) ->
 
 @pytest.fixture(name="account")
 def _account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The home folder of a user, by the system's list of users."""
+    """The user's home folder according to the system's user database."""
     home = tmp_path / "account"
     home.mkdir()
     monkeypatch.setattr(processes, "_home_of_account", lambda: str(home))
@@ -119,7 +119,7 @@ def _account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("place", ["", "home", "../other/home"])
 def test_a_project_cannot_declare_itself_the_users_home(tmp_path: Path, account: Path, place: str) -> None:
-    """What an `.envrc` sets; another home elsewhere is the user's own choice."""
+    """Set by an `.envrc`; a different home elsewhere is the user's own choice."""
     project = tmp_path / "project"
     home = os.path.normpath(project / place)
     inherited = {"HOME": home, "AIX_LSP_HOME": str(project / "x"), "XDG_CONFIG_HOME": str(project / "y")}
@@ -129,7 +129,7 @@ def test_a_project_cannot_declare_itself_the_users_home(tmp_path: Path, account:
 
 
 def test_a_warning_that_nobody_reads_does_no_harm(tmp_path: Path) -> None:
-    """An editor may have closed the pipe: Emacs did."""
+    """An editor may have closed the pipe, as Emacs did."""
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as closed:
@@ -147,7 +147,7 @@ def test_a_warning_that_nobody_reads_does_no_harm(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no list of users to ask")
 def test_a_project_set_as_home_configures_nothing(tmp_path: Path) -> None:
-    """The whole program, with the system's own list of users."""
+    """The whole program, with the system's real user database."""
     (tmp_path / ".config" / "aix-lsp").mkdir(parents=True)
     (tmp_path / ".config" / "aix-lsp" / "config.toml").write_text('url = "http://evil.example"\n')
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "AIX_"))}
@@ -167,7 +167,7 @@ def test_a_project_set_as_home_configures_nothing(tmp_path: Path) -> None:
 def test_the_environment_is_trusted_if_the_system_knows_no_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a container that runs as a number."""
+    """In a container that runs as a numeric user id."""
     monkeypatch.setattr(processes, "_home_of_account", lambda: "")
     inherited = {"HOME": str(tmp_path), "AIX_LSP_HOME": str(tmp_path / "x")}
     assert processes.environment(inherited, str(tmp_path)).items() >= inherited.items()

@@ -1,4 +1,4 @@
-"""No code of a workspace runs because the workspace is open: the server, its children, and the commands."""
+"""Opening a workspace runs none of its code: in the server, its child processes, and the commands."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def workspace(tmp_path: Path) -> Path:
 def test_the_server_imports_nothing_from_its_folder(
     start: list[str], pythonpath: str | None, workspace: Path, marker: Path, tmp_path: Path
 ) -> None:
-    """Every import of a server, and of a command, with each way of naming the folder to the interpreter."""
+    """Every import of the server and of a command, with each way to put the folder on the module path."""
     write_modules(workspace, marker, package=False)
     (workspace / "lib").mkdir()
     write_modules(workspace / "lib", marker, package=False)
@@ -71,7 +71,7 @@ def test_the_server_imports_nothing_from_its_folder(
 
 
 def _imported_before_any_program(folder: Path) -> set[str]:
-    """What `python -m`, and the start of an interpreter with PYTHONPATH, import: no program can prevent that."""
+    """Modules that `python -m` and an interpreter with PYTHONPATH import at startup: no program can prevent that."""
     (folder / "named.py").write_text(
         "import sys; print(' '.join({n.partition('.')[0] for n in sys.modules}))"
     )
@@ -85,7 +85,7 @@ def _imported_before_any_program(folder: Path) -> set[str]:
 async def test_a_whole_session_in_a_hostile_workspace(
     start: list[str], workspace: Path, marker: Path, fresh_home: Path
 ) -> None:
-    """Server, engine, searcher and builder, for one completion."""
+    """Server, engine, index searcher and index builder, for one completion."""
     write_modules(workspace, marker, package=start is SAFELY)
     for name in _imported_before_any_program(workspace.parent) if start is AS_MODULE else ():
         (workspace / f"{name}.py").unlink(missing_ok=True)
@@ -153,7 +153,7 @@ pathlib.Path({marker!r}).write_text("ran")
 async def test_a_hub_id_is_never_a_folder_of_the_project(
     how: str, workspace: Path, marker: Path, fresh_home: Path
 ) -> None:
-    """The user has chosen acme/coder and trusts its code; the project has a folder by that name."""
+    """The user has chosen acme/coder and trusts its code; the project has a folder with that name."""
     model = workspace / "acme" / "coder"
     model.mkdir(parents=True)
     (model / "modeling_evil.py").write_text(MODEL_CODE.format(marker=str(marker)))
@@ -195,7 +195,7 @@ async def test_a_client_cannot_name_a_folder_relative_to_the_project(
 
 
 def test_editors_install_and_start_nothing_from_the_folder() -> None:
-    """Python that an editor starts must not look for modules in the project; nor may a project choose the command."""
+    """Python started by an editor must not look for modules in the project; nor may a project choose the command."""
     neovim = (ROOT / "editors/neovim/lua/aix_lsp/install.lua").read_text("utf-8")
     vscode = (ROOT / "editors/vscode/src/install.ts").read_text("utf-8")
     assert "'-c'" not in neovim.replace("'-I', '-c'", "") and '"-c"' not in vscode.replace('"-I", "-c"', "")

@@ -1,4 +1,4 @@
-"""The environment of a server whose editor was started elsewhere than in the workspace, or with a drive that hangs."""
+"""The environment of a server whose editor was started outside the workspace, or with a hanging network drive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aix_lsp.lsp.workspace import Configuration
 def test_a_hanging_file_system_does_not_delay_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A network drive in PATH whose server is gone. What else stands there is looked at all the same."""
+    """PATH contains a network drive whose server is gone. The other entries are still checked."""
     here, real, gone = tmp_path / "open", os.path.realpath, threading.Event()
     (here / "bin").mkdir(parents=True)
     (tmp_path / "link").symlink_to(here / "bin")
@@ -49,7 +49,7 @@ def test_a_hanging_file_system_does_not_delay_the_start(
 def test_variables_that_lead_into_another_workspace_folder_are_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An editor may be started elsewhere, and a tool such as direnv have set its environment for the project."""
+    """The editor may be started elsewhere, with an environment set by a tool such as direnv for the project."""
     project = tmp_path / "project"
     (project / "bin").mkdir(parents=True)
     (tmp_path / "link").symlink_to(project)
@@ -75,7 +75,7 @@ def test_variables_that_lead_into_another_workspace_folder_are_dropped(
 async def test_settings_in_a_workspace_folder_are_not_the_users(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: str, trusted: bool, kept: bool
 ) -> None:
-    """A client without a token cannot have the user's own settings forgotten by opening their folder."""
+    """A client without a token cannot disable the user's own settings by opening their folder."""
     home = tmp_path / "project" / "home"
     (home / "config").mkdir(parents=True)
     (home / "config" / "config.toml").write_text("maxTokens = 7\n")

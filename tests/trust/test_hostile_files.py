@@ -1,4 +1,4 @@
-"""Settings files, ignore files and state files that somebody made to block, crash or fill the program."""
+"""Settings, ignore and state files crafted to block or crash the program, or to exhaust its memory."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_statistics_that_are_not_a_regular_file(
 async def test_the_server_answers_and_exits_whatever_lies_in_the_workspace(
     make: Callable[[Path], None], tmp_path: Path, fresh_home: Path
 ) -> None:
-    """The same hostile thing in place of settings, of ignore files, and of sources beside the document."""
+    """The same hostile file in place of settings, ignore files, and sources beside the document."""
     workspace = tmp_path / "w"
     (workspace / "src").mkdir(parents=True)
     for name in (PROJECT_FILE, ".gitignore", "src/.gitignore", ".aixignore", "src/beside.py", "beside.py"):

@@ -1,4 +1,4 @@
-"""Source files that somebody made to keep the index busy forever, or to crash it."""
+"""Source files crafted to keep the index busy forever, or to crash it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIZE = 255 * 1024
 async def test_the_index_skips_a_file_that_takes_forever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Finding the definitions in 255 KB of opening brackets takes minutes in C, where no time limit reaches."""
+    """Finding the definitions in 255 KB of opening brackets takes minutes in C code, which no time limit interrupts."""
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
     workspace = tmp_path / "w"
     workspace.mkdir()
@@ -65,7 +65,7 @@ with scan.processor_limit():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux's clock of whole ticks")
 def test_the_limit_counts_as_the_system_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limit goes by ticks; a process whose nanoseconds lag behind them was ended in the middle of small files."""
+    """The limit counts in ticks; a process whose nanoseconds lag behind was killed in the middle of small files."""
     import resource
 
     limits: list[int] = []
@@ -78,7 +78,7 @@ def test_the_limit_counts_as_the_system_does(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_many_siblings_are_cut_in_linear_time() -> None:
-    """Looking back from each of a hundred thousand nodes to the one before took minutes."""
+    """Going from each of a hundred thousand nodes to the previous one took minutes."""
     lines = ["x;"] * 60_000
     found = chunks(lines, parse("\n".join(lines).encode(), "javascript"))
     assert found[0][0] == 0 and found[-1][1] == len(lines)

@@ -1,4 +1,4 @@
-"""Who may set what: every setting from every source, and that a less trusted one only narrows."""
+"""Who may set what: every setting from every source; a less trusted source can only restrict."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALL = [name for name in options() if name != "languages"]
 
 
 def another(name: str) -> Any:
-    """A value of an option that is not its default, and that switches on or raises where it decides what is sent."""
+    """A value other than the default; for an option that decides what is sent, one that sends more."""
     kind, default = options()[name].kind, getattr(Settings(), options()[name].name)
     if get_origin(kind) is Literal:
         return "always" if "always" in get_args(kind) else next(c for c in get_args(kind) if c != default)
@@ -98,7 +98,7 @@ _LAYER = st.tuples(_GIVEN, st.dictionaries(st.sampled_from(["python", "go"]), _G
 
 @given(_LAYER, st.lists(st.tuples(_LAYER, st.sampled_from([Trust.SHAPES, Trust.NARROWS])), max_size=3))
 def test_a_less_trusted_source_only_narrows(user: Any, others: list[Any]) -> None:
-    """Whatever a project says, for all languages or one, nothing is sent that the user would not have sent."""
+    """Whatever a project sets, for all languages or one, nothing is sent that the user's settings would not send."""
 
     def layer(given: Any, how_far: Trust) -> Layer:
         return Layer("x", {**given[0], "languages": given[1]}, how_far)
@@ -180,7 +180,7 @@ async def _settings(configuration: Configuration, workspace: Workspace, folder: 
 async def test_an_untrusted_workspace_has_less_influence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its file excludes and switches off; no other file of it is parsed. That ends when the user trusts it."""
+    """Its settings file can exclude and switch off; no other file of it is parsed, until the user trusts it."""
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
     configuration, workspace = _configuration(tmp_path, workspaceTrusted=False)
     made = await _settings(configuration, workspace, tmp_path)
@@ -221,7 +221,7 @@ async def test_only_true_and_nothing_mean_trust(
 
 
 def test_the_page_shows_the_table() -> None:
-    """Made again by: aix-lsp settings --trust"""
+    """Regenerate with: aix-lsp settings --trust"""
     assert trust_tables() in DOCS.read_text("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Cases of what a person accepts of a suggestion."""
+"""How much of a suggestion a simulated person accepts: a table of cases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmarks.replay.acceptance import best_take, keys_to_type
 from tests.client.buffer import Buffer
 
 CASES = [
-    # before, auto-closed, after, rest to be typed, offer, replaces, taken how, text, keys
+    # before, auto-closed, after, rest to be typed, suggestion, replaces, how accepted, text, keys
     ("x = ", "", "\n", "compute(a)", "compute(a)", 0, "whole", "compute(a)", 1),
     ("x = ", "", "\n", "compute(a)", "compute(b)", 0, "word", "compute(", 2),
     ("x = ", "", "\n", "compute(a)", "other", 0, None, "", 0),

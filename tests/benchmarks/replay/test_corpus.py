@@ -1,4 +1,4 @@
-"""The held-out files: what is unpacked of an archive, what is refused, and which files are chosen."""
+"""The held-out files: what is unpacked from an archive, what is refused, and which files are chosen."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ CLEAN = Flaws()
 
 
 def looks() -> list[Look]:
-    """One suggestion typed along and then taken, a broken one, nothing, and one taken in two parts."""
+    """One suggestion typed along and then accepted, a broken one, none, and one accepted in two parts."""
     return [
         Look(20, 40, 40, Offer("abcdef"), True, None, CLEAN),
         Look(1, 2, 2, Offer("bcdef", reused=True), False, Take("whole", "bcdef", 1)),

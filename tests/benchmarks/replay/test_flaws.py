@@ -1,4 +1,4 @@
-"""Cases of what is wrong with a suggestion."""
+"""Flaws of a suggestion: tables of cases."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BRACKETS = [
     ("func f() {\n\t", "g(a", "\n}\n", "", "go", False),
     ("func f() {\n\t", "g()\n}", "\n}\n", "", "go", True),
     ("fn f() {\n    let x = '", "a'", "';\n}\n", "", "rust", False),
-    # another end of a string or comment is still to be typed
+    # the end of another string or comment is still to be typed
     ("/**\n * A (", "b)", ")\nf(1)\n", "", "typescript", False),
     ("let a: Map<string, ", "number[]> = new Map();", "\n", "", "typescript", False),
 ]

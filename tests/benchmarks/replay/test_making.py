@@ -1,4 +1,4 @@
-"""Plans end with the file as it was, in any language and indentation; hands are the same for every server."""
+"""Plans reproduce the file, in any language and indentation; the typing rhythm is the same for every server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TYPESCRIPT = "\n".join(
 
 
 def typed(found: Plan) -> str:
-    """The text after a person has typed the plan."""
+    """The text that results from typing the plan."""
     buffer = found.buffer()
     for index, piece in enumerate(found.script.pieces):
         buffer.move(found.script.place(index))

@@ -1,4 +1,4 @@
-"""A simulated person with a side that always suggests the right text: what they do with it, and in which order."""
+"""A simulated person with a server that always suggests the right text: their actions, in order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEXT = "first = 1\nsecond = first + 1\n"
 
 
 class Answer:
-    """Of a side that answers at once."""
+    """An answer that is there at once."""
 
     first_ms = final_ms = 0.0
 
@@ -29,7 +29,7 @@ class Answer:
 
 
 class Knowing:
-    """A side that offers the rest of the line."""
+    """A side that always suggests the rest of the line."""
 
     name = "knowing"
 

@@ -16,7 +16,7 @@ from tests.completion.context.index.places import BANK, QUERY, write
 
 
 class Watched(IndexClient):
-    """A searcher of one folder."""
+    """An index client with one folder, and an event for the end of its indexing."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -45,12 +45,12 @@ async def index_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Async
 
 
 def processes() -> list[psutil.Process]:
-    """The searchers of this process, with their builders."""
+    """The index processes of this process: searchers and their builders."""
     return [child for child in psutil.Process().children(recursive=True) if "context.index" in command(child)]
 
 
 def command(process: psutil.Process) -> str:
-    """Its command line; empty where it has just ended."""
+    """A process's command line; empty if it has just ended."""
     try:
         return " ".join(process.cmdline())
     except psutil.Error:
@@ -106,7 +106,7 @@ async def test_an_index_damaged_while_in_use(index_client: Watched, monkeypatch:
     file.write_bytes(b"scribble" * 4096)
     async with asyncio.timeout(60):
         while not (found := await index_client.gather(index_client.root, QUERY)):
-            # Who opens the file next finds it damaged.
+            # The next process to open the file finds it damaged.
             index_client.close_folders(but=[])
             index_client.indexed.clear()
             await index_client.opened()

@@ -39,7 +39,7 @@ class Workspace:
         return self._texts(self.neighbours.texts(document, window, cursor, SETTINGS)), window
 
     async def read(self, document: DocumentSnapshot, line: int = 200) -> list[str]:
-        """What is known once all is read."""
+        """The texts once all files have been read."""
         self.request(document, line)
         reading = self.neighbours._states[document.uri].reading
         if reading is not None:

@@ -29,14 +29,14 @@ A, B, C, D = (
     ("found", "fitting", "chosen"),
     [
         ([], 9, []),
-        ([B, A], 9, ["a", "b"]),  # what changes least stands first
+        ([B, A], 9, ["a", "b"]),  # what changes least comes first
         ([D, C, B, A], 9, ["a", "d", "b", "c"]),
-        ([D, C, B, A], 2, ["b", "c"]),  # what is worth most is taken first
-        ([B, snippet("similar", "e", rank=1)], 9, ["e", "b"]),  # the best next to the code
+        ([D, C, B, A], 2, ["b", "c"]),  # the most valuable ones are chosen first
+        ([B, snippet("similar", "e", rank=1)], 9, ["e", "b"]),  # the best one next to the code
         ([B, snippet("similar", "e", rank=1)], 1, ["b"]),
         ([snippet("similar", "far", rank=9), D], 1, ["d"]),
-        ([A, snippet("similar", "a", rank=0)], 9, ["a"]),  # the same text again
-        ([snippet("imports", "blank", text="\n)\n")], 9, []),  # tells nothing
+        ([A, snippet("similar", "a", rank=0)], 9, ["a"]),  # the same text twice
+        ([snippet("imports", "blank", text="\n)\n")], 9, []),  # has no information
     ],
 )
 def test_choice_and_order(found: list[Snippet], fitting: int, chosen: list[str]) -> None:
@@ -53,7 +53,7 @@ def test_a_snippet_that_is_too_long_leaves_room_for_the_next() -> None:
     [
         ("", True),
         (A.text, False),
-        ("    " + A.text.replace("\n", "\n    "), False),  # indentation makes it no other text
+        ("    " + A.text.replace("\n", "\n    "), False),  # different indentation is still the same text
         ("def a_one(a):\n    x = 1\n", True),
         ("\n".join(A.text.split("\n")[:4]), False),
     ],
@@ -67,10 +67,10 @@ def test_the_text_at_the_cursor_is_not_repeated(window: str, told: bool) -> None
     [
         ([], [A, B], 9, "ab"),
         ([A, B], [A, B], 9, "ab"),
-        ([A, B], [B], 9, "ab"),  # what is there stays while there is room
-        ([A, B], [C], 9, "abc"),  # and what is new comes behind it
+        ([A, B], [B], 9, "ab"),  # present snippets stay while there is room
+        ([A, B], [C], 9, "abc"),  # and new ones are appended
         ([B, A], [A, B, C], 9, "bac"),
-        ([A, B], [C], 2, "c"),  # else all that was not found again goes at once
+        ([A, B], [C], 2, "c"),  # otherwise all that were not found again are dropped at once
         ([A, B], [B, C], 2, "bc"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Places follow their lines and are merged, and only those in other documents are returned."""
+"""Recently edited places follow their lines and are merged, and only those in other documents are returned."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LINES = "".join(f"line_{number}\n" for number in range(200))
 
 
 class Recent(RecentPlaces):
-    """Places in documents that the test has open."""
+    """The recent places of documents opened by the test."""
 
     def __init__(self) -> None:
         self.open: dict[str, DocumentSnapshot] = {}

@@ -23,7 +23,7 @@ TYPED = "\n".join(f"total_{n} = service.work_one_{n}(amount_{n})" for n in range
 
 
 def small_model(folder: Path) -> None:
-    """A model with random weights of a family that takes context whatever its size."""
+    """A model with random weights, of a family that takes context at any size."""
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     tokenizer = AutoTokenizer.from_pretrained(SMALL)
@@ -69,7 +69,7 @@ async def test_typing_keeps_the_cache(
         told = service.statistics()
         prompt = told["prompt_tokens"] - warm["prompt_tokens"]
         cached = told["cached_tokens"] - warm["cached_tokens"]
-        # A dozen outlines are some hundreds of tokens, which stand in each prompt.
+        # A dozen outlines are some hundreds of tokens, which are part of each prompt.
         assert prompt > 300 * len(TYPED) / 2
         assert cached / prompt >= 0.97
     finally:
@@ -78,7 +78,7 @@ async def test_typing_keeps_the_cache(
 
 
 async def _settled(service: CompletionService, editor: Editor) -> dict[str, Any]:
-    """The statistics once a prompt has grown by what was found in other files."""
+    """The statistics once a prompt contains snippets from other files."""
     async with asyncio.timeout(60):
         while True:
             before = service.statistics()["prompt_tokens"]

@@ -34,7 +34,7 @@ from tests.completion.postprocess.cursors import cursor
         ("foo(bar(|)", "x)", "x)", 0),
         ("foo(bar(|)", "x))", "x))", 1),
         ("foo(a[|)", "0])", "0])", 1),
-        # the partner stands in a line above
+        # the partner is on a line above
         ("foo(\n    a,\n    b|)", ", c)", ", c)", 1),
         ("foo(\n    bar(|)\n)", "x)", "x)", 1),
         # strings
@@ -46,7 +46,7 @@ from tests.completion.postprocess.cursors import cursor
         # punctuation
         ("x = [|,", "1,", "1,", 1),
         ("f(|, 2)", "1", "1", 0),
-        # in mid-line, with words to the right
+        # mid-line, with words to the right
         ("foo(|) + bar", "a, b)", "a, b", 0),
         ("foo(|) + bar", "a, b) * 2", "a, b", 0),
         ("foo(|) + bar", "g(1)", "g(1)", 0),

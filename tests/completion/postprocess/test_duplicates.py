@@ -22,7 +22,7 @@ from tests.completion.postprocess.cursors import cursor
         ("|\nraise ValueError('no such file')\n", 'x = 1\nraise ValueError("no such file")', "x = 1"),
         ("|\nresult = compute(a,b)\n", "result = compute(a, b)", ""),
         ("|\n  describe('it', () => {\n", "describe('it', () => {", "describe('it', () => {"),
-        # a number or a letter apart is not the same: rows of an enum, a dict, imports, assignments
+        # a difference of a digit or letter counts: rows of an enum, a dict, imports, assignments
         ("x1 = compute(1)\n|\nx3 = compute(3)\n", "x2 = compute(2)", "x2 = compute(2)"),
         ("class A(Enum):\n    |\n    RIGHTS = auto()\n", "RIGHT = auto()", "RIGHT = auto()"),
         ("{\n    |\n    'max_y': max_y,\n}", "'max_x': max_x,", "'max_x': max_x,"),
@@ -32,9 +32,9 @@ from tests.completion.postprocess.cursors import cursor
         ("if a:\n    |\nreturn\n", "pass\n    return", "pass\n    return"),
         ("if a\n    |\nend\n", "b\nend", "b"),
         ("<p>\n    |\n</p>\n", "b\n</p>", "b"),
-        # brackets are another filter's
+        # brackets are left to another filter
         ("f(\n    |\n)\n", "a,\n)", "a,\n)"),
-        # the word begun
+        # the unfinished word
         ("fo|\nfor item in items:\n", "r item in items:", "r"),
         # nothing below
         ("x = |", "1", "1"),
@@ -57,7 +57,7 @@ def test_a_line_that_may_become_the_next_one_is_held_back() -> None:
         ("x = compute(1)\n|", "x = compute(1)", ""),
         ("x = compute(1)\nx = |", "compute(1)\ny = 2", ""),
         ("x = compute(1)\n|", "x = compute(12)", "x = compute(12)"),
-        # the word begun is right more often than the line
+        # the unfinished word is right more often than the line
         ("old.width = new.width\no|", "ld.width = new.width", "ld"),
         ("old.width = new.width\nold.w|", "idth = new.width", "idth"),
         ("old.width = new.width\nold.|", "width = new.width", ""),
@@ -147,11 +147,11 @@ def test_in_mid_line_a_word_is_shown_before_its_end_is_known(source: str, text: 
         ("x = 1\n|", "# the code file is written by Python", "", "python"),
         ("x = 1;\n|", "y = 2;\n// src/a.py\n", "y = 2;", "javascript"),
         ("x = 1;\n|", "y = 2;\n// Path: a.py\n", "y = 2;", "javascript"),
-        # another file, or more than its name
+        # another file's name, or more than the name
         ("x = 1\n|", "# see b.py\ny = 2", "# see b.py\ny = 2", "python"),
         ("x = 1\n|", "# a.py is read first\n", "# a.py is read first\n", "python"),
         ("x = 1\n|", "# path: where\n", "# path: where\n", "python"),
-        # begun by the user, or the head of the file
+        # started by the user, or at the top of the file
         ("x = 1\n# |", "a.py", "a.py", "python"),
         ("|", "# a.py\nx = 1", "# a.py\nx = 1", "python"),
     ],

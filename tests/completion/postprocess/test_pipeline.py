@@ -77,7 +77,7 @@ def test_shown_text_is_a_contiguous_part_of_the_output(
 ) -> None:
     shown = apply(text, cursor, multiline, True).text
     written = text.replace("\r\n", "\n")
-    # Only a fence, and the indentation or the line that stands there already, may be missing in front.
+    # At the start, only a fence and the indentation or text already on the line may be missing.
     fenced = (f"\n{shown}", f"\n{cursor.line_before}{shown}", f"\n{cursor.line_before.lstrip()}{shown}")
     assert (
         written.startswith(shown)

@@ -69,11 +69,11 @@ def test_the_beginning_of_a_marker_is_held_back() -> None:
     [
         ('KEY = "xxxxxxxxxxxx"', 'KEY = "', 'KEY = "'),
         ('KEY = "sk-proj-xxxxxxxx" + a', 'KEY = "', 'KEY = "'),
-        # as long as the beginning is too short to tell, it may still become one
+        # while the beginning is too short to decide, it may still become one
         ('KEY = "sk-', 'KEY = "sk-', 'KEY = "'),
         ('KEY = "sk-proj-', 'KEY = "', 'KEY = "'),
         ("x = 1", "x = 1", "x = 1"),
-        # a short one is as likely the model's own
+        # a short one is just as likely the model's own text
         ('x = "XXXX"', 'x = "XXXX"', 'x = "XXXX"'),
     ],
 )
@@ -116,7 +116,7 @@ def test_one_line(text: str, shown: str, stop: bool) -> None:
         ("x = | + y", "'a'", "'a'"),
         ("x = |\n", "f(a", "f(a"),
         ("class A {\n  f() {\n    g(|\n" + "    a();\n" * 400, "x);\n  }", "x);\n  "),
-        # closes what is closed further right, and opens as much
+        # closes what is closed further right, and opens the same again
         ("if (a) {\n  b();\n|\n  c();\n}", "} else {", "} else {"),
         ("if (a) {\n  b();\n|\n  c();\n}", "} else if (d) {", "} else if (d) {"),
         ("if (a) {\n  b();\n|\n  c();\n}", "} else if (d) {\n  e();\n}", "} else if (d) {\n  e();\n"),
@@ -126,7 +126,7 @@ def test_one_line(text: str, shown: str, stop: bool) -> None:
         ("f(function () {\n  a();\n|\n  b();\n});", "});\ng(function () {", "});\ng(function () {"),
         ("f(function () {\n  a();\n|\n  b();\n});", "});\ng({", "});\ng({"),
         ("f(function () {\n  a();\n|\n  b();\n});", "});\ng([", ""),
-        # closed too far below to be seen, or left open: what follows tells
+        # closed too far below to be seen, or left open: what follows decides
         ("class A {\n  f() {\n    a();\n  |\n" + "\n  g() {\n    a();\n  }\n" * 200, "}", "}"),
         ("switch (x) {\n|\ncase 2:\n" + "    a();\n" * 400, "case 1:\n}", "case 1:\n"),
         ("namespace a {\n|\n" + "int b;\n" * 400, "}", ""),
@@ -199,7 +199,7 @@ BLANKS, TABS = "if a:\n    b()\n    c()\n    d()\n", "if a:\n\tb()\n\tc()\n\td()
         (TABS + "|", "if e:\n\t  f()", "if e:\n\t  f()"),
         (TABS + "|", "/*\n * a\n */", "/*\n * a\n */"),
         (TABS + "|", "x = 1\n    ", "x = 1\n    "),
-        # both, or too few to tell
+        # both, or too few to decide
         (BLANKS + TABS + "|", "if e:\n\tf()", "if e:\n\tf()"),
         ("if a:\n    b()\n|", "if e:\n\tf()", "if e:\n\tf()"),
     ],
@@ -230,7 +230,7 @@ def test_trailing(source: str, text: str, shown: str) -> None:
         ("foo.", "foo"),
         ("std::vec", "std"),
         ("at->ne", "at"),
-        # half an escape would change what follows it
+        # half an escape sequence would change the text after it
         ("'one\\n", "'one"),
         ("'one\\", "'one"),
         ("[a, ...", "[a, ..."),

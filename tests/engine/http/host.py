@@ -26,7 +26,7 @@ from tests.engine.tokenizers_for_tests import embedded
 
 
 class Host:
-    """A served fake model at a socket, and a client session to it."""
+    """A fake model served on a socket, and a client session to it."""
 
     def __init__(self, session: aiohttp.ClientSession, service: Service, runner: FakeRunner) -> None:
         self.session = session

@@ -1,4 +1,4 @@
-"""The HTTP interface over a real server and the fake runner: every status, streams, leases, leaving
+"""The HTTP interface over a real server and the fake runner: every status, streams, leases, disconnecting
 clients.
 """
 

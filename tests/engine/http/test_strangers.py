@@ -1,4 +1,4 @@
-"""Requests of strangers: slow, huge, many, forged. The engine keeps answering the others."""
+"""Hostile requests: slow, huge, many, forged. The engine keeps answering everyone else."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def write_model(
     instead: dict[str, tuple[Any, Any]] | None = None,
     fim: dict[str, int] | None = None,
 ) -> Path:
-    """`random_model(config)` as llama.cpp's converter would write it, some tensors instead of or beside its own."""
+    """Write `random_model(config)` as llama.cpp's converter would; `instead` replaces or adds tensors."""
     from transformers.modeling_gguf_pytorch_utils import GGUF_TO_TRANSFORMERS_MAPPING
 
     kind = next(number for number, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
@@ -73,7 +73,7 @@ def _add_tokenizer(writer: gguf.GGUFWriter, size: int, fim: dict[str, int]) -> N
 
 
 def _converted(value: torch.Tensor, stem: str, config: PreTrainedConfig, architecture: str) -> torch.Tensor:
-    """A weight as llama.cpp wants it: rotated pairs side by side, norms without their one."""
+    """A weight as llama.cpp stores it: rotary pairs side by side, norms with the one added."""
     heads = {"q_proj": 4, "k_proj": config.num_key_value_heads}.get(stem[-6:])
     if architecture == "llama" and heads:
         return value.view(heads, 2, -1, value.shape[1]).swapaxes(1, 2).reshape(value.shape)
@@ -81,7 +81,7 @@ def _converted(value: torch.Tensor, stem: str, config: PreTrainedConfig, archite
 
 
 def damage(file: Path, what: str) -> None:
-    """Damage a file that was written from a Llama of ours; `what` says how."""
+    """Damage a file written from one of our Llamas, in the way named by `what`."""
     data = file.read_bytes()
     if what == "cut in its tensors":
         file.write_bytes(data[:-1000])

@@ -1,4 +1,4 @@
-"""Model folders as tests make them, and loading them as they do."""
+"""Creates model folders for tests, and loads them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Decoding rows computed together, and recorded steps: what GPUs run, here on the CPU, against the usual
-way."""
+"""Batched decoding and recorded steps, which GPUs use, compared on the CPU with row-by-row computation."""
 
 from __future__ import annotations
 
@@ -49,7 +48,7 @@ def tops(step: list) -> list[tuple[int, float]]:
 
 
 def run(runner: TorchRunner) -> list[tuple[int, float]]:
-    """A prefill, steps that mix chunks with decoding, and decoding of all rows, with the likeliest tokens
+    """Run a prefill, steps that mix chunks with decoding, and decoding of all rows; returns the likeliest tokens
     of each."""
     texts = prompts()
     found = tops(runner.step([Row(text[:-2], 0, pages(at), outputs=0) for at, text in enumerate(texts)]))
@@ -87,7 +86,7 @@ def test_batched_rows_equal_single_ones(case, lean):
 
 
 class Repeating:
-    """A recorder that computes again instead of replaying; counts."""
+    """A recorder that counts, and computes again instead of replaying."""
 
     def __init__(self) -> None:
         self.recorded = 0

@@ -1,5 +1,5 @@
 """Every family against transformers' own eager attention: logits in chunks, interleaved, over scattered
-pages; and greedy generation, alone and batched, with and without what the cache holds."""
+pages; and greedy generation, alone and batched, with and without the cache."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def one_thread():
 
 
 def expected_greedy(model) -> list[list[int]]:
-    """What transformers' generate gives for each prompt alone."""
+    """The result of transformers' generate for each prompt alone."""
     if model._can_set_attn_implementation():
         model.set_attn_implementation("eager")
     answers = []
@@ -69,7 +69,7 @@ def expected_logits(model) -> list[torch.Tensor]:
 
 @cache
 def expected(case: str) -> tuple[list[list[int]], list[torch.Tensor]]:
-    """Greedy answers and logits of transformers for the prompts; both paths of a case are held to them."""
+    """Greedy answers and logits of transformers for the prompts; both paths of a case must match them."""
     model = build(case)
     return expected_greedy(model), expected_logits(model)
 
@@ -83,7 +83,7 @@ def assembled(case: str, lean: bool | None):
 
 
 def scattered_pages(count: int, seed: int) -> list[list[int]]:
-    """Page tables that are neither contiguous nor in order."""
+    """Page tables that are neither contiguous nor sorted."""
     order = torch.randperm(64, generator=torch.Generator().manual_seed(seed)).tolist()
     return [order[at::count] for at in range(count)]
 
@@ -151,7 +151,7 @@ def _batched(runner: TorchRunner) -> list[list[int]]:
 
 
 def _check_through_the_engine(runner: TorchRunner, answers: list[list[int]]) -> None:
-    """With the scheduler, the cache and drafts: alone, all at once, and each of it again from the cache."""
+    """With the scheduler, the cache and drafts: alone, all at once, and each again from the cache."""
     stepper = Stepper(
         runner, lambda told, event: None, Signals(), EngineMetrics(), StepLimits(smallest_chunk=8)
     )
@@ -178,7 +178,7 @@ def _check_through_the_engine(runner: TorchRunner, answers: list[list[int]]) -> 
     ("case", "lean"), [*((case, True) for case in LEAN), ("gemma2", False), ("phi3", False)]
 )
 def test_other_precisions_pass_their_check(case, lean, dtype):
-    """The check at load, in bfloat16's and int8's tolerance, of chunks, decoding and interleaving."""
+    """The check at load time covers chunks, decoding and interleaving, within the tolerance of bfloat16 and int8."""
     model = build(case).to(choose(dtype, CPU, 0).load)
     found = assemble(model, dtype, 256, lean)
     assert (found.vocab_size, found.dtype) == (VOCAB, dtype)

@@ -1,4 +1,4 @@
-"""GGUF files: each type of tensor, several architectures, tokenizers, and what is said of files that cannot be read."""
+"""GGUF files: each tensor type, several architectures, tokenizers, and the errors for unreadable files."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A tiny Llama of ours, as transformers has it."""
+    """One of our tiny Llamas, in transformers' format."""
     trained = train_tokenizer([_TEXT * 9], 400)
     save_tokenizer(trained, tmp_path / "folder")
     shape = Shape(
@@ -175,7 +175,9 @@ def test_special_tokens_named_only_by_id_are_found(tmp_path: Path) -> None:
 
 
 def test_the_engine_runs_a_file_like_a_folder(folder: Path, tmp_path: Path) -> None:
-    file = write_gguf(folder, tmp_path / "blob", "f32")  # by its content, as Ollama's files have no ending
+    file = write_gguf(
+        folder, tmp_path / "blob", "f32"
+    )  # recognised by content: Ollama's files have no extension
     found, expected = (
         load(EngineOptions(model=str(model), kv_memory_mb=64, threads=1, dtype="float32"), lambda *_: None)
         for model in (file, folder)

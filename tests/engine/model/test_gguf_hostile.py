@@ -1,4 +1,4 @@
-"""GGUF files whose header says anything, and what was made of a file and has been damaged since."""
+"""GGUF files with arbitrary headers, and damaged files derived from a GGUF file."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ VALUES: st.SearchStrategy[tuple[int, Any]] = st.one_of(
 
 
 def packed(kind: int, value: Any) -> bytes:
-    """A value as GGUF has it."""
+    """A value in GGUF's encoding."""
     if kind == 8:
         return struct.pack("<Q", len(value.encode())) + value.encode()
     if kind == 9:
@@ -81,7 +81,7 @@ def packed(kind: int, value: Any) -> bytes:
 
 
 def gguf_file(metadata: dict[str, tuple[int, Any]], tensors: dict[str, Shape]) -> bytes:
-    """A file with these, whose tensors are all zeros in float32."""
+    """A file with this metadata and these tensors, all zeros in float32."""
     written = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata))
     for key, (kind, value) in metadata.items():
         written += packed(8, key) + struct.pack("<I", kind) + packed(kind, value)
@@ -91,7 +91,7 @@ def gguf_file(metadata: dict[str, tuple[int, Any]], tensors: dict[str, Shape]) -
 
 
 def read_all(content: bytes, folder: Path) -> dict[str, Any]:
-    """The configuration made of a file, and its tokenizer in the folder. Raises GgufError."""
+    """Convert a file: returns the configuration, and writes the tokenizer into the folder. Raises GgufError."""
     (folder / "m.gguf").write_bytes(content)
     told = describe(StoredFile(folder / "m.gguf", "m", "here"))
     json.dumps(told)
@@ -103,7 +103,7 @@ def read_all(content: bytes, folder: Path) -> dict[str, Any]:
 
 
 def check(content: bytes) -> None:
-    """Whether a file is read, or refused in words."""
+    """Assert that a file is either read or refused with a readable error."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             about = read_all(content, Path(folder))

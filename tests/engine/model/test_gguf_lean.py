@@ -1,4 +1,4 @@
-"""GGUF files that are read without transformers compute what transformers computes; all others are left to it."""
+"""GGUF files read without transformers give the same results as with it; all others are left to transformers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real GGUF files beside llama.cpp: the same tokens, and the same greedy lines. `make test-models` runs it.
+"""Real GGUF files compared with llama.cpp: the same tokens and the same greedy lines. `make test-models` runs it.
 
 llama-server is found as in tests/backends/test_real_servers.py, the files by tests/models/weights.py.
 """
@@ -40,7 +40,7 @@ def _file(name: str) -> Path:
 
 
 def _prompts() -> list[str]:
-    """Ends of code, each a few characters into a line."""
+    """Excerpts of code, each ending a few characters into a line."""
     rng, found = Random(0), list[str]()
     files = sorted((ROOT / "aix_lsp").rglob("*.py"))
     while len(found) < _PROMPTS:
@@ -95,8 +95,8 @@ def test_tokens_and_greedy_lines_are_llama_cpps(
     monkeypatch: pytest.MonkeyPatch,
     record_property: Callable[[str, object], None],
 ) -> None:
-    """A line may differ where two tokens are nearly as likely: on quantised weights llama.cpp computes with 8-bit
-    activations, which of a small model changes more. On the same weights in float16 it does not.
+    """A line may differ where two tokens are almost equally likely: on quantised weights, llama.cpp computes with 8-bit
+    activations, which affects small models most. On the same weights in float16 it does not.
 
     With `--junitxml` the report says how many lines are equal, and which are not.
     """
@@ -124,9 +124,9 @@ def test_tokens_and_greedy_lines_are_llama_cpps(
 
 
 def _ours(model: Any, tokenizer: Any) -> dict[str, tuple[list[int], str]]:
-    """What the model writes after each prompt, to the line's end; with the prompt's tokens."""
+    """The prompt's tokens and the rest of the line as our model writes it, by prompt."""
     ours = {}
-    # "Ċ" is a line break in byte-level BPE. `stop_strings` would go through the whole vocabulary for each prompt.
+    # "Ċ" is a line break in byte-level BPE. `stop_strings` would scan the whole vocabulary for each prompt.
     ends = [token for piece, token in tokenizer.get_vocab().items() if "Ċ" in piece]
     for prompt in _prompts():
         ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
@@ -148,7 +148,7 @@ def _ends(model: Any) -> list[int]:
 
 
 def _differing(url: str, ours: dict[str, tuple[list[int], str]]) -> list[tuple[str, str, str]]:
-    """The prompts' ends, our lines and theirs, where the two differ."""
+    """The end of the prompt, our line and theirs, for each prompt where the two differ."""
     found = []
     for prompt, (ids, line) in ours.items():
         assert _ask(url, "/tokenize", {"content": prompt})["tokens"] == ids

@@ -1,4 +1,4 @@
-"""When steps stall on several threads, one is used for a while."""
+"""When steps stall on several threads, a single one is used for a while."""
 
 from __future__ import annotations
 

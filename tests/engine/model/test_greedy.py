@@ -1,4 +1,4 @@
-"""The whole engine with the embedded model writes what transformers' generate writes, however it is
+"""The whole engine with the embedded model gives the same output as transformers' generate, however it is
 batched.
 """
 
@@ -42,7 +42,7 @@ def model() -> LoadedModel:
 
 @pytest.fixture(scope="module")
 def reference(model: LoadedModel) -> dict[FimPrompt, str]:
-    """What generate says after the prompts as the engine lays them out."""
+    """The output of generate for the prompts, in the engine's layout."""
     folder = SMALL
     eager = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
     served = ServedModel(model)

@@ -1,4 +1,4 @@
-"""The choice of kernels, with kernels that are slow, wrong or do not run on purpose."""
+"""The choice of kernels, with fakes that are deliberately slow, wrong or fail to run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aix_lsp.engine.model.quantize import Int8Weight
 
 
 class Clock:
-    """Time that passes only while a fake kernel computes."""
+    """A clock that advances only while a fake kernel computes."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -27,7 +27,7 @@ class Clock:
 
 
 class Fake:
-    """A float kernel that takes `fixed` seconds and `each` a row more, and may be wrong."""
+    """A float kernel that takes `fixed` seconds plus `each` per row, and may be wrong."""
 
     def __init__(
         self, clock: Clock, plain: FloatProjection, fixed: float, each: float, factor: float = 1.0
@@ -45,7 +45,7 @@ class Fake:
 
 @pytest.fixture
 def fakes(monkeypatch):
-    """Kernels by name, in place of the real ones."""
+    """Fake kernels by name, in place of the real ones."""
     clock = Clock()
     kernels: dict[str, Kernel] = {}
     monkeypatch.setattr(kernel_choice, "KERNELS", kernels)
@@ -131,7 +131,7 @@ def test_a_narrow_variant_is_tried_only_if_the_wide_one_is_wrong(fakes):
 
 
 class Interrupted(Fake):
-    """A kernel that computes nothing and waits, as if other programs had the processor."""
+    """A kernel that waits instead of computing, as if other programs used the processor."""
 
     def __call__(self, rows, out=None):
         threading.Event().wait(0.01)
@@ -139,7 +139,7 @@ class Interrupted(Fake):
 
 
 class Working(Fake):
-    """A kernel that computes longer than the other, and waits for nobody."""
+    """A kernel that computes longer than the other one, and never waits."""
 
     def __call__(self, rows, out=None):
         end = time.thread_time() + 0.003

@@ -1,4 +1,4 @@
-"""Loading: real folders of several kinds run at once, and what is found out is kept for the next start."""
+"""Loading: several kinds of real folders run without conversion, and measurements are kept for the next start."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def one_thread():
 
 @pytest.fixture
 def own_cache(monkeypatch, tmp_path) -> Path:
-    """A home of this test's own: nothing is prepared there."""
+    """A home for this test alone, with nothing prepared in it."""
     monkeypatch.setenv("AIX_LSP_HOME", str(tmp_path / "home"))
     return tmp_path / "home" / "cache" / "models"
 
 
 @pytest.fixture
 def tiny(tmp_path) -> dict[str, object]:
-    """The options of a random model that loads in a third of the time of the tests' own, measuring and all."""
+    """Options for a random model that loads and is measured in a third of the time of the tests' usual one."""
     return {"model": str(saved(tmp_path / "model", "llama")), "kv_memory_mb": 8}
 
 
@@ -142,7 +142,7 @@ def test_a_prepared_model_needs_none_of_the_heavy_libraries(tmp_path):
 def test_damaged_preparations_are_rebuilt(own_cache, tiny, spoilt, caplog):
     expected = greedy(load_quietly(**tiny, dtype="int8"), [5, 9, 33], 4)
     [folder] = own_cache.iterdir()
-    # Another file in its place: the first may still be mapped into memory.
+    # Replace the file instead of writing to it: the original may still be mapped into memory.
     (folder / spoilt).unlink()
     (folder / spoilt).write_bytes(b"{}")
     assert greedy(load_quietly(**tiny, dtype="int8"), [5, 9, 33], 4) == expected
@@ -168,7 +168,7 @@ def test_it_runs_without_room_in_the_cache(own_cache, tiny, monkeypatch, caplog)
 
 
 def test_kernels_that_fail_the_whole_model_check_are_left_out(own_cache, tiny, monkeypatch, caplog):
-    """The next fastest is tried, then float32 in the same lean path, which says why it runs so."""
+    """The next fastest is tried, then float32 in the same lean path, which reports why."""
     found = iter([Agreement(0.5, 0.5, 1.0), Agreement(0.001, 0.99, 0.05)])
     monkeypatch.setattr(quantised, "compare", lambda *_: next(found))
     tried = []
@@ -188,12 +188,12 @@ def test_the_memory_of_the_weights_is_reported():
     loaded = {dtype: load_quietly(dtype=dtype) for dtype in ("int8", "float32", "bfloat16")}
     config = json.loads((EMBEDDED / "config.json").read_text())
     embedding = config["vocab_size"] * config["hidden_size"]
-    # All but the norms. The head is the embedding, of which packing and quantising make a copy.
+    # All but the norms. The output head is the embedding, which packing and quantising copy.
     whole = loaded["float32"].weight_bytes
     assert whole == pytest.approx(4 * loaded["float32"].parameters, rel=0.01)
     assert loaded["bfloat16"].weight_bytes in (whole // 2, whole // 2 + 2 * embedding)
-    # Columns that have two codes, and those that fill up, add a quarter at these small widths; perhaps there are
-    # two kernels with their own weights.
+    # At these small widths, columns with two codes and padding add a quarter; there may be two kernels, each with
+    # its own weights.
     assert whole // 4 < loaded["int8"].weight_bytes < whole * 0.9 + 4 * embedding
     assert all(one.pool_bytes > 1 << 20 for one in loaded.values())
 
@@ -240,8 +240,7 @@ def test_the_context_is_no_longer_than_the_pool(tmp_path):
 
 
 def test_long_rope_is_limited_to_its_first_range(tmp_path):
-    """Beyond it transformers takes other frequencies for a whole batch, so a neighbour would change a
-    request."""
+    """Beyond it, transformers uses other frequencies for the whole batch, so one request would change another."""
     folder = saved(tmp_path, "phi3")
     factors = [1.0] * 8
     rope = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": factors, "long_factor": factors}
@@ -278,7 +277,7 @@ def test_steps_of_many_tokens_use_other_thread_counts_than_those_of_few():
 
 def test_threads_are_measured_and_set(own_cache, tiny, monkeypatch):
     monkeypatch.setattr(threads, "_ROUNDS", 2)
-    load_quietly(**tiny)  # measures kernels, with one thread
+    load_quietly(**tiny)  # measures the kernels on one thread
     options = EngineOptions(device="cpu", **tiny)
     before = torch.get_num_threads()
     try:

@@ -25,9 +25,9 @@ def test_available_memory_is_plausible():
         (Budget(0, 4 * GIB), 4096, 2048, 409),
         # …up to the limit…
         (Budget(0, 64 * GIB), 4096, 2048, 512),
-        # …but two contexts where they fit…
+        # …but two contexts if they fit…
         (Budget(0, 8 * GIB), 65536, 8192, 1024),
-        # …in half of what is free.
+        # …into half of what is free.
         (Budget(0, 1 * GIB), 65536, 8192, 512),
         # Unknown memory.
         (Budget(0, None), 4096, 2048, 512),

@@ -1,4 +1,4 @@
-"""The quick part of `make test-cpus`: on an emulated CPU without VNNI and bf16 the right kernels are found right."""
+"""The quick part of `make test-cpus`: on an emulated CPU without VNNI and bf16, correct kernels are recognised."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_kernels_are_right_or_left_out_on_haswell():
             "test_no_overflow_at_the_largest_codes",
         )
     ]
-    # Each import is emulated, too: these tests need neither plugins nor fixtures, a third of all instructions.
+    # Imports are emulated too: these tests need no plugins and no fixtures, which are a third of all instructions.
     ran = subprocess.run(
         [SCRIPT, sys.executable, "--noconftest", *tests],
         env={**os.environ, "CPUS": "Haswell", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
@@ -35,6 +35,6 @@ def test_kernels_are_right_or_left_out_on_haswell():
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    # FBGEMM's sums overflow there with codes of 8 bits, and there is no bf16.
+    # FBGEMM's sums overflow there with 8-bit codes, and there is no bf16.
     assert "test_no_overflow_at_the_largest_codes[int8 fbgemm]" not in ran.stdout
     assert " passed" in ran.stdout

@@ -1,4 +1,4 @@
-"""What an earlier start left of a model, forged or damaged since: it is deleted and made anew, and never waited for."""
+"""Prepared files of an earlier start that are forged or damaged: they are deleted and rebuilt, and never block."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Every kernel against float: error, folded norms, biases, batches, outliers; on any CPU, which is why a kernel may
-be known to be wrong here, but must then not be chosen."""
+"""Every kernel compared with float: error, folded norms, biases, batches, outliers. The tests run on any CPU, so a
+kernel may be wrong here, but must not be chosen then."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def matrices(seed: int = 0, norm: bool = True, bias: bool = True) -> FloatProjec
 
 
 def rows(count: int, seed: int = 1) -> torch.Tensor:
-    """Rows of very different sizes, with one column a hundred times the rest, as in trained models."""
+    """Rows of very different magnitudes, with one column a hundred times the others, as in trained models."""
     generator = torch.Generator().manual_seed(seed)
     found = torch.randn(count, 64, generator=generator) * torch.logspace(-2, 2, count)[:, None]
     found[:, 5] *= 100.0
@@ -48,7 +48,7 @@ def seen(plain: FloatProjection) -> FloatProjection:
 
 
 def right(kernels: list[Kernel]) -> dict[str, float]:
-    """The kernels that run and are right on this CPU, found with other weights, and their errors."""
+    """The kernels that run and are right on this CPU, judged on other weights, with their errors."""
     return {one.name: one.error for one in measure([seen(matrices(seed=9))], kernels) if one.right}
 
 
@@ -84,7 +84,7 @@ def test_error_of_each_row_is_small(name, norm, bias, count):
 
 @pytest.mark.parametrize("name", [name for name in HERE if KERNELS[name].int8])
 def test_a_row_hardly_depends_on_its_neighbours(name):
-    """Far less than int8 errs anyway: or batching would change what a request gets."""
+    """Far less than int8's own error; otherwise batching would change a request's result."""
     project = made(name, matrices())
     together = project(rows(9)).clone()
     alone = torch.cat([project(one[None]).clone() for one in rows(9)])
@@ -101,7 +101,7 @@ def test_zeros_stay_zero(name, count):
 
 @pytest.mark.parametrize("name", HERE)
 def test_no_overflow_at_the_largest_codes(name):
-    """Without VNNI, sums of two products overflow 16 bits unless activations take 7 bits."""
+    """Without VNNI, sums of two products overflow 16 bits unless activations are limited to 7 bits."""
     found = made(name, FloatProjection(torch.ones(48, 64)))(torch.ones(2, 64))
     torch.testing.assert_close(found, torch.full((2, 48), 64.0), rtol=0.005, atol=0)
 
@@ -109,7 +109,7 @@ def test_no_overflow_at_the_largest_codes(name):
 @pytest.mark.parametrize("name", [name for name in HERE if KERNELS[name].int8])
 @pytest.mark.parametrize("count", [1, 5, 9])
 def test_codes_may_lie_anywhere_in_memory(name, count):
-    """As they do in a file that is mapped: `_weight_int8pack_mm` crashes where they are not aligned."""
+    """As in a memory-mapped file: `_weight_int8pack_mm` crashes if they are not aligned."""
     plain = matrices()
     weight = Int8Weight.of(plain)
     memory = torch.empty(weight.codes.numel() + 64, dtype=torch.int8)
@@ -143,7 +143,7 @@ def test_the_columns_with_the_largest_inputs_are_the_finest():
 @pytest.mark.parametrize("most", [127, 63])
 @pytest.mark.parametrize("count", [1, 4, 12])
 def test_both_rows_add_up_to_the_input(most, count):
-    """Within half a fine step of the largest: 13 bits, or 12 where codes take 7 bits."""
+    """Within half a fine step of the largest: 13 bits, or 12 if codes have 7 bits."""
     weight = Int8Weight.of(matrices(norm=False))
     given = rows(count)
     codes = TwoRows(weight, most).codes(given)

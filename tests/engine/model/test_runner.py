@@ -1,4 +1,4 @@
-"""The runner's contract: chunks, shared and copied pages, drafts, aborting, memory running out."""
+"""The runner's contract: chunks, shared and copied pages, drafts, aborting, running out of memory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def assert_close(found, expected) -> None:
 
 @pytest.fixture
 def expected(runner) -> list[tuple[int, float]]:
-    """The most likely tokens after the prompt, computed at once."""
+    """The most likely tokens after the prompt, computed in one step."""
     return tops(runner, Row(PROMPT, 0, range(30, 36)))
 
 
@@ -75,7 +75,7 @@ def test_copying_leaves_the_rest_of_the_target(runner, expected):
 
 
 def test_drafts_are_sampled_as_if_decoded_one_by_one(runner):
-    """The last positions of a chunk give what single steps give, also for several rows at once."""
+    """The last positions of a chunk give the same tokens as single steps, also for several rows at once."""
     pages = range(10)
     tokens, single = list(PROMPT), []
     start = 0
@@ -93,7 +93,7 @@ def test_drafts_are_sampled_as_if_decoded_one_by_one(runner):
 
 
 def test_steps_of_many_rows(runner):
-    """More rows than are kept in prepared workspaces, decoding side by side."""
+    """More rows than the prepared workspaces hold, decoding side by side."""
     count = 36
     prompts = [[(7 * at + 3) % VOCAB, (11 * at + 5) % VOCAB] for at in range(count)]
     alone = []

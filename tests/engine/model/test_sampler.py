@@ -100,7 +100,7 @@ def test_the_ends_of_the_distribution_give_tokens_that_may_be_sampled(temperatur
 
 
 def kept(sampling: Sampling, scores: torch.Tensor) -> set[int]:
-    """The tokens that may come, by the options' definitions."""
+    """The tokens that may be sampled, by the options' definitions."""
     probabilities = (scores[0] / sampling.temperature).softmax(-1)
     order = probabilities.argsort(descending=True).tolist()
     if sampling.top_k:
@@ -143,7 +143,7 @@ def test_draws_follow_the_filtered_distribution(sampling):
 
 @pytest.mark.parametrize("top_p", [0.3, 0.999])
 def test_top_p_over_a_large_vocabulary(top_p):
-    """Both where the head of the distribution holds the mass and where all must be sorted."""
+    """Both when a few tokens hold the probability mass and when all must be sorted."""
     scores = logits(seed=4, vocab=5000) * 0.5
     sampling = Sampling(temperature=1.0, top_p=top_p)
     rows = [row(sampling=sampling, position_key=at) for at in range(300)]

@@ -1,4 +1,4 @@
-"""Where a model's files come from, and what is reported if they are not available."""
+"""Where a model's files come from, and the errors if they are not available."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_names_that_are_not_a_model(model, said):
 
 @pytest.mark.parametrize("model", ["acme/coder", "coder", "acme"])
 def test_an_id_is_never_a_folder_of_the_current_one(model, tmp_path, monkeypatch):
-    """A project may hold a folder by the name of the user's model."""
+    """A project may contain a folder with the name of the user's model."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / model
     folder.mkdir(parents=True)
@@ -134,7 +134,7 @@ def test_an_invalid_index(tmp_path, index):
     ],
 )
 def test_model_files_that_are_not_regular_files(tmp_path, name, make):
-    """The libraries would wait for a pipe without end, and read a device until memory is full."""
+    """The libraries would wait for a pipe forever, and read a device until memory is full."""
     write(tmp_path, config__json="{}", model__safetensors=GOOD)
     (tmp_path / name).unlink(missing_ok=True)
     make(tmp_path / name)
@@ -159,7 +159,7 @@ def test_unreadable_folder(tmp_path):
 
 @contextlib.contextmanager
 def not_root():
-    """Give up root's right to read everything, if this is root."""
+    """Give up root's permission to read everything, if the tests run as root."""
     root = os.geteuid() == 0
     if root:
         os.seteuid(65534)
@@ -185,7 +185,7 @@ except ModelError as error:
 
 
 def ask(model: str, home: Path, endpoint: str, offline: bool = False) -> dict:
-    """What a process of its own says: the hub's library reads its address when it is imported."""
+    """The result of a separate process: the hub's library reads its address on import."""
     environment = {**os.environ, "HF_HOME": str(home), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1"}
     environment.pop("HF_HUB_OFFLINE", None)
     done = subprocess.run(

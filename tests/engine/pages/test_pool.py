@@ -1,4 +1,4 @@
-"""The pool never loses or doubles a page."""
+"""The pool never loses a page and never hands one out twice."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_one_writer_per_page_and_only_if_nobody_relies_on_it() -> None:
 
 
 class PoolMachine(RuleBasedStateMachine):
-    """Random holders and nodes against plain sets."""
+    """Random holders and nodes, compared with plain sets."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The tree finds the longest cached head, evicts the oldest first, and its pages hold what they should."""
+"""The tree finds the longest cached prefix, evicts the oldest first, and its pages hold the right tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def cache_of(pages: int = PAGES, size: int = SIZE) -> KvCache:
 
 
 def run_through(cache: KvCache, tokens: list[int], namespace: str = "") -> Sequence:
-    """Admit a sequence, compute all of it, let it go."""
+    """Admit a sequence, compute all of it, and release it."""
     sequence = request([*tokens, -1], namespace=namespace).sequences[0]
     cache.admit(sequence)
     assert cache.grow(sequence, len(tokens))
@@ -113,7 +113,7 @@ def test_common_length() -> None:
 
 
 class CacheMachine(RuleBasedStateMachine):
-    """Sequences that come, grow, commit, abort and go; each page slot remembers what was computed there."""
+    """Sequences are admitted, grow, commit, abort and are released; each page slot records what was computed there."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How well the time of a step is predicted from earlier ones."""
+"""The prediction of a step's duration from earlier steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recall: the longest match compared with its definition, as tokens come one by one and in drafts."""
+"""Recall: the longest match compared with its definition, with tokens added one by one and in drafts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def continuations(text: list[int], tail: list[int], length: int) -> Counter[int]
 
 
 def longest(texts: list[list[int]], tail: list[int]) -> tuple[int, Counter[int]]:
-    """(length, what follows) of the longest end of `tail` that stands in one of `texts` before some token."""
+    """(length, continuations) of the longest suffix of `tail` that one of `texts` contains before another token."""
     for length in range(min(len(tail), 24), 0, -1):
         found = sum((continuations(text, tail, length) for text in texts), Counter())
         if found:
@@ -41,7 +41,7 @@ def test_the_mixture_is_what_followed_the_longest_match(
     generated: list[int],
     drafts: list[int],
 ) -> None:
-    """Whatever was generated or drafted, only the last tokens count: drafts must not change the text."""
+    """However the tokens came, generated or drafted, only the last ones count: drafts must not change the text."""
     recall = Recall([*others, before], NgramIndex(corpus))
     for at in range(len(generated) + 1):
         recall.extend(generated[at - 1 : at] if at else [])

@@ -1,4 +1,4 @@
-"""What a step consists of: order, budgets, fairness, drafts. Uses a cache whose pages are never written."""
+"""The composition of a step: order, budgets, fairness, drafts. Uses a cache whose pages are never written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def request(prompt: Iterable[int], new: int = 5, arrival: float = 0.0, **fields:
 
 def scheduler(pages: int = 4000, **limits: object) -> Scheduler:
     made = Scheduler(KvCache(pages, 16, lambda *copied: None), StepLimits(**limits))  # type: ignore[arg-type]
-    # 1 ms a step, 0.1 ms a token: budgets in the tests below follow from that.
+    # 1 ms a step, 0.1 ms a token: the budgets in the tests below follow from that.
     made.cost._weights = [1e-3, 0.0, 1e-4, 0.0, 0.0]
     return made
 
@@ -65,7 +65,7 @@ def test_steps_are_shorter_while_other_clients_are_served_too() -> None:
     assert 198 <= at(6.5) <= 200
     made.submit(request(range(10), new=1, client="a", arrival=8.0))
     step(made, now=8.0)
-    # What a step costs whatever is in it bounds how short one is worth being.
+    # The fixed cost of a step limits how short a step can usefully be.
     assert 122 <= at(8.5, step_s=4e-3) <= 124
 
 

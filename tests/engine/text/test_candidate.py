@@ -1,4 +1,4 @@
-"""Where a candidate ends: the tokens as they come, the text that is sent, the reason, and unrequested tokens."""
+"""Where a candidate ends: its tokens one by one, the text sent, the reason, and surplus tokens."""
 
 from __future__ import annotations
 

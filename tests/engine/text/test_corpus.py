@@ -1,4 +1,4 @@
-"""Texts by their digests: found while they are stored; the least recently used are dropped first."""
+"""Texts by digest: found while they are stored; the least recently used are dropped first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Only whole characters and never a stop string are shown, in whatever pieces the text comes."""
+"""Only whole characters and never a stop string are shown, however the text is split."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_text_ends_at_the_first_stop_string_and_none_leaks(
     assert not any(stop in shown for stop in stops)
     if not stopped:
         assert shown + flushed == text
-        # What was kept back could have become a stop.
+        # The text held back could have become a stop string.
         assert not flushed or any(stop.startswith(flushed) for stop in stops)
     else:
         assert text.startswith(shown)

@@ -1,4 +1,4 @@
-"""Tokenising from where two texts differ gives the same as tokenising the whole; markers in a text stay text."""
+"""Tokenising from the first difference of two texts equals tokenising the whole; markers in a text stay text."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_one_more_keystroke_tokenises_one_line(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_text_after_a_special_token_keeps_its_ids() -> None:
-    """Added tokens are numbered in order; the encoder's own tokenizer has no markers, yet the same numbers."""
+    """Added tokens are numbered in order; the encoder's own tokenizer has no markers, but the same numbers."""
     made = Tokenizer.from_str(ALL["embedded"]().backend_tokenizer.to_str())
     made.add_tokens([AddedToken("<mark>", special=True), AddedToken("\u2983", normalized=False)])
     made.add_tokens([AddedToken("<|hole|>"), AddedToken("\u2984\u2984", normalized=False)])

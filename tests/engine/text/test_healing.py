@@ -67,7 +67,7 @@ class TinyVocabulary(Vocabulary):
     [
         ((b"ab", b"a", b"b"), b"ab", True),
         ((b"abc",), b"ab", True),
-        ((b"a", b"abc"), b"ab", False),  # after "a" nothing goes on with "b"
+        ((b"a", b"abc"), b"ab", False),  # after "a", no token continues with "b"
         ((b"x",), b"ab", False),
         ((b"a", b"bc"), b"ab", True),
     ],

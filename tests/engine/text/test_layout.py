@@ -123,7 +123,7 @@ def test_typing_in_a_file_that_is_too_long_keeps_nearly_all_of_the_prompt(templa
         recomputed.append(len(tokens) - common_length(before, tokens))
         before = tokens
     assert sorted(recomputed)[len(recomputed) * 95 // 100] <= 8
-    # Where a cut has moved much is computed anew, so it may move only now and then.
+    # When a cut moves, much is recomputed, so it may move only now and then.
     assert sum(count > 100 for count in recomputed) <= 6
 
 

@@ -20,7 +20,7 @@ QUERY: dict[str, Any] = {
     "after": ")\n",
     "sources": ["imports", "siblings", "definitions", "similar"],
 }
-"""Asks for what `BANK`, in `bank.py`, defines."""
+"""Uses what `BANK`, in `bank.py`, defines."""
 
 
 def write(root: Path, files: Mapping[str, str]) -> None:
@@ -30,13 +30,13 @@ def write(root: Path, files: Mapping[str, str]) -> None:
 
 
 def scanned(root: Path, store: Store, exclude: tuple[str, ...] = ()) -> list[str]:
-    """Bring the index up to date; gives the paths in it."""
+    """Bring the index up to date; returns the paths in it."""
     scan(store, Gate(root, exclude), lambda done, of: None)
     return sorted(path for path, _ in store.stamps())
 
 
 def index(root: Path, files: Mapping[str, str]) -> IndexReader:
-    """A workspace with files, indexed; its index lies beside it."""
+    """Write and index a workspace, with the index beside it; returns a reader."""
     write(root, files)
     store = Store(root.parent / "index.db")
     gate = Gate(root, ())
@@ -45,6 +45,6 @@ def index(root: Path, files: Mapping[str, str]) -> IndexReader:
 
 
 def query(path: str, text: str) -> Query:
-    """A query in a file, at the place of "|" in its text."""
+    """A query in a file, at the "|" in its text."""
     before, _, after = text.partition("|")
     return Query(path, indexed_language(path), before + after, before, after)

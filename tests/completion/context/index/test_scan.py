@@ -32,12 +32,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def names(store: Store, *wanted: str) -> list[str]:
-    """Those of the names that are defined somewhere."""
+    """Which of the names are defined somewhere."""
     return [name for name in wanted if store.defining(name, 50)]
 
 
 def touch(file: Path, text: str) -> None:
-    """Write a file so that its time differs, however coarse the file system's clock is."""
+    """Write a file so that its modification time changes, however coarse the file system's clock is."""
     before = file.stat().st_mtime_ns if file.exists() else 0
     file.write_text(text)
     os.utime(file, ns=(before + 10**9, before + 10**9))
@@ -96,7 +96,9 @@ def test_files_that_must_not_be_read(root: Path, store: Store) -> None:
     (root / "zero.py").write_bytes(b"def zero(): ...\0")
     found = scanned(root, store, ("mine/",))
     assert [path for path in found if path not in ("min.js", "zero.py")] == ["a.py"]
-    assert names(store, "minified", "zero", "plain") == ["plain"]  # known by name, so as not to be read again
+    assert names(store, "minified", "zero", "plain") == [
+        "plain"
+    ]  # known by name, so that it is not read again
 
 
 def test_secrets_leave_no_words(root: Path, store: Store) -> None:

@@ -69,7 +69,7 @@ def test_names_used_next_to_the_cursor_come_first(tmp_path: Path) -> None:
     [
         ("open_account(|)", ["bank.py"]),
         ("ledger.transfer(|)", ["moves.py"]),
-        ("transfer(|)", []),  # it is no member there
+        ("transfer(|)", []),  # not a member there
         ("open_account|", []),  # a variable's name, as likely as not
         ("x: Account = |", ["bank.py"]),
         ("get(|)", []),  # defined everywhere
@@ -141,7 +141,7 @@ def test_stale_results_are_left_out(tmp_path: Path) -> None:
 def test_files_ignored_since_are_left_out(tmp_path: Path) -> None:
     where = index(tmp_path / "w", {"bank.py": "def open_account(name): ...\n"})
     (tmp_path / "w/.aixignore").write_text("bank.py\n")
-    where.gate = Gate(tmp_path / "w", ())  # what an earlier one has seen is remembered for some seconds
+    where.gate = Gate(tmp_path / "w", ())  # the old one caches what it has read for some seconds
     assert not list(SEARCHES["definitions"](query("main.py", "open_account(|)"), where))
 
 
