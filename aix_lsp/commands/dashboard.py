@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any setting; repeatable.")
 def command(port: int, no_browser: bool, assignments: tuple[str, ...]) -> None:
-    """Show the local engine's figures in a browser, until interrupted.
+    """Show the local engine's metrics in a browser, until interrupted.
 
-    Suggestions a second, times, the KV pool, the queue, what was reused, what failed. A team's server has the same page
-    at its own address.
+    Suggestions per second, latency, the KV pool, the queue, reuse and failures. A team server has the same page at
+    its own address.
     """
     from aix_lsp.commands.effective import effective
 

@@ -30,7 +30,7 @@ from aix_lsp.settings.table import EngineOptions
     "--port", default=0, type=click.IntRange(0, 65535), help="Listen on this port; 0 picks a free one."
 )
 @click.option("--token-file", default="", help="File with the token that clients must present.")
-@click.option("--lock", default="", help="Run only if no other engine holds this lock (else status 75).")
+@click.option("--lock", default="", help="Exit with status 75 if another engine holds this lock.")
 @click.option(
     "--log-file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -53,8 +53,11 @@ def command(
 ) -> None:
     """Run the process that holds the model.
 
-    Servers start it by themselves (with --lock). Run it by hand to share one model among several machines or people;
-    it then stays, unless --idle-exit-s is given: aix-lsp engine --host 0.0.0.0 --port 8080 --token-file token
+    Language servers start it themselves (with --lock). Run it by hand to share one model among several machines or
+    people; it then keeps running, unless --idle-exit-s is given.
+
+    \b
+    aix-lsp engine --host 0.0.0.0 --port 8080 --token-file token
     """
     for option in engine_options():
         if option.folder:

@@ -21,10 +21,10 @@ from aix_lsp.models.listing import Catalogued, catalogued, choices, on_this_comp
 )
 @click.pass_context
 def command(context: click.Context, as_json: bool, as_choices: bool) -> None:
-    """List models: the catalogue, with what fits this machine, and those that are on it.
+    """List the models of the catalogue, how well they fit this machine, and the models that are on it.
 
-    Any of them is a value for the setting "model", and so is a folder that transformers can load, and the path of a
-    GGUF file. A model of the catalogue is downloaded with `aix-lsp models get NAME`.
+    The setting "model" takes any of them, a folder that transformers can load, or the path of a GGUF file. `aix-lsp
+    models get NAME` downloads a model from the catalogue.
     """
     if context.invoked_subcommand is not None:
         return
@@ -46,7 +46,7 @@ def _list(models: list[dict[str, object]], known: list[Catalogued]) -> None:
         click.echo(f"  {one.entry.name:<24} {one.about()}")
     if all(one.fit.key_ms is None for one in known):
         click.echo(
-            "  (how fast they are is known once a model has been loaded here: `aix-lsp doctor` does it)"
+            "  (their speed can be estimated once a model has been loaded here; `aix-lsp doctor` loads one)"
         )
     click.echo("\nModels on this machine:")
     for model in models:
@@ -76,10 +76,10 @@ def _about(model: dict[str, object]) -> str:
 @click.option("--yes", is_flag=True, help="Agree to the licence without being asked; for scripts.")
 @click.option("--json", "as_json", is_flag=True, help="Report progress and the outcome as JSON lines.")
 def get(name: str, form: Form | None, yes: bool, as_json: bool) -> None:
-    """Download a model of the catalogue, after showing its licence and asking.
+    """Download a model from the catalogue, after showing its licence and asking for consent.
 
-    An interrupted download resumes where it stopped. HF_HOME says where models are kept, HF_ENDPOINT names a mirror,
-    HTTPS_PROXY a proxy, HF_TOKEN (or `hf auth login`) is for models that ask for an account.
+    An interrupted download resumes where it stopped. HF_HOME sets where models are stored, HF_ENDPOINT a mirror, and
+    HTTPS_PROXY a proxy. HF_TOKEN (or `hf auth login`) is for models that require an account.
     """
     entry = find(name)
     if entry is None:
@@ -92,16 +92,14 @@ def get(name: str, form: Form | None, yes: bool, as_json: bool) -> None:
         click.echo(json.dumps({"model": entry.name, "place": str(place)}))
         return
     click.echo(f"{entry.name} is in {place}")
-    click.echo(
-        f'To use it: model = "{entry.name}" in the settings, or the command for models in your editor.'
-    )
+    click.echo(f'To use it, set model = "{entry.name}", or choose it with your editor\'s command for models.')
 
 
 def _download(entry: Entry, form: Form | None, yes: bool, as_json: bool) -> Any:
     try:
         source = entry.source(form)
     except KeyError:
-        raise click.ClickException(f"{entry.name} has no {form} that runs here; leave out --form") from None
+        raise click.ClickException(f"{entry.name} has no {form} that runs here; omit --form") from None
     _agree(entry, yes, as_json)
     from aix_lsp.models import download
     from aix_lsp.models.failures import DownloadError
@@ -110,7 +108,7 @@ def _download(entry: Entry, form: Form | None, yes: bool, as_json: bool) -> Any:
         wanted = download.look_up(entry, form)
         if not as_json:
             here = wanted.size - wanted.missing
-            more = f", {here / 1e9:.2f} GB of it are already here" if here else ""
+            more = f", of which {here / 1e9:.2f} GB are already here" if here else ""
             click.echo(
                 f"{source.repository}: {len(wanted.files)} files, {wanted.size / 1e9:.2f} GB{more}", err=True
             )

@@ -58,7 +58,7 @@ class JsonPrinter:
 
     def finish(self, model: str) -> bool:
         told = {"model": model, "suggestions": [_told(suggestion) for suggestion in self._last]}
-        click.echo(json.dumps(told))  # in ASCII, so that no terminal finds orders in it
+        click.echo(json.dumps(told))  # in ASCII, so that it contains no terminal escapes
         return bool(self._last)
 
 
@@ -77,7 +77,7 @@ def _told(suggestion: Suggestion) -> dict[str, object]:
 
 
 class ProgressLine:
-    """Says on standard error what the command waits for: on one line in a terminal, otherwise on a line per change."""
+    """Shows on standard error what the command waits for: on one line in a terminal, otherwise on a line per change."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()

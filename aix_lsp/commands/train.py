@@ -27,7 +27,7 @@ _LONG = 60.0  # minutes
     "--model",
     default="embedded",
     show_default=True,
-    help='The folder or file of a Llama, or "embedded".',
+    help='Folder or file of a Llama model, or "embedded".',
 )
 @click.option(
     "--out",
@@ -41,7 +41,7 @@ _LONG = 60.0  # minutes
     type=click.FloatRange(0, min_open=True),
     default=2.0,
     show_default=True,
-    help="Passes over the text.",
+    help="How often to train on the whole text.",
 )
 @click.option(
     "--low-rank",

@@ -30,7 +30,7 @@
 
 (defvar aix-lsp-client-functions nil
   "Functions that return the buffer's client, or nil, or `pending' for a later one.
-The first answer counts; where it is nil, the buffer gets our own connection.")
+The first non-nil result counts; else the buffer gets our own connection.")
 
 (defvar aix-lsp-client--listeners (make-hash-table :test #'equal)
   "The functions that wait for the progress of a token.")
@@ -48,13 +48,13 @@ ON-ANSWER gets the result as plists and vectors, or `failed'.  Return an id.")
   "Let CLIENT's server know what has changed in the buffer.")
 
 (cl-defgeneric aix-lsp-client-encoding (client)
-  "What columns count for CLIENT's server: \"utf-8\", \"utf-16\" or \"utf-32\".")
+  "The unit of columns for CLIENT's server: \"utf-8\", \"utf-16\" or \"utf-32\".")
 
 (cl-defgeneric aix-lsp-client-uri (client)
   "The URI of the buffer as CLIENT names it.")
 
 (defun aix-lsp-client-failed (method said)
-  "Show what the server SAID about METHOD, if that is a command of the user's."
+  "Show the server's error SAID if METHOD runs one of the user's commands."
   (when (and said (equal method "workspace/executeCommand"))
     (message "aix-lsp: %s" said)))
 
@@ -78,7 +78,7 @@ ON-ANSWER gets the result as plists and vectors, or `failed'.  Return an id.")
                       (buffer-substring-no-properties (pos-bol) (point)) encoding))))
 
 (defun aix-lsp-client-column (line units encoding)
-  "How many characters of LINE take UNITS units of ENCODING."
+  "The number of characters of LINE in its first UNITS units of ENCODING."
   (if (equal encoding "utf-32")
       (min units (length line))
     (let ((count 0) (sum 0))
@@ -126,7 +126,7 @@ ON-ANSWER gets the result as plists and vectors, or `failed'.  Return an id.")
     t))
 
 (defun aix-lsp-client-ask (client invoked on-items)
-  "Request suggestions at point from CLIENT, INVOKED by hand or not.
+  "Request suggestions at point from CLIENT, explicitly if INVOKED.
 ON-ITEMS gets the place, the candidates so far and whether they are final, in
 the buffer.  Return a function that cancels."
   (aix-lsp-client-flush client)
@@ -168,7 +168,7 @@ the buffer.  Return a function that cancels."
           (aix-lsp-client-notify client "$/cancelRequest" (list :id id)))))))
 
 (defvar aix-lsp-client--told nil
-  "The errors that were shown: each is shown once, even if it comes and goes.")
+  "The errors that were shown: each is shown once, even if it recurs.")
 
 (defun aix-lsp-client-on-status (status)
   "Note the server's STATUS."

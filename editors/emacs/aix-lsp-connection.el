@@ -18,7 +18,7 @@
 
 (defclass aix-lsp-connection (jsonrpc-process-connection)
   ((encoding :initform nil :accessor aix-lsp-connection-encoding
-             :documentation "What the server counts columns in; nil until it has answered.")
+             :documentation "The unit of the server's columns; nil until it has answered.")
    (roots :initform nil :accessor aix-lsp-connection-roots
           :documentation "The projects' folders that the server knows of.")))
 
@@ -28,7 +28,7 @@
 (defvar-local aix-lsp-connection--version nil "The buffer's version; nil: not open.")
 (defvar-local aix-lsp-connection--changes nil
   "Changes not sent yet, latest first; t if the whole text must be sent.")
-(defvar-local aix-lsp-connection--before nil "The range of the coming change.")
+(defvar-local aix-lsp-connection--before nil "The range of the change about to happen.")
 
 (defun aix-lsp-connection--file-uri (path)
   "The URI of PATH."
@@ -82,7 +82,7 @@
                 :stderr (get-buffer-create "*aix-lsp stderr*")))
 
 (defun aix-lsp-connection--buffers ()
-  "The buffers that want this connection."
+  "The buffers that use this connection."
   (cl-remove-if-not (lambda (buffer) (buffer-local-value 'aix-lsp-mode buffer))
                     (buffer-list)))
 
@@ -106,7 +106,7 @@
    :error-fn (lambda (err) (message "aix-lsp: %s" (plist-get err :message)))))
 
 (defun aix-lsp-connection--fail (format &rest arguments)
-  "Say once, with FORMAT and ARGUMENTS, why there is no server.
+  "Report once, with FORMAT and ARGUMENTS, why there is no server.
 An error would keep the other functions of a mode's hook from running."
   (setq aix-lsp-status (list :state "error" :message (apply #'format format arguments)))
   (unless aix-lsp-connection--failed
@@ -115,7 +115,7 @@ An error would keep the other functions of a mode's hook from running."
   nil)
 
 (defun aix-lsp-connection--ended-early ()
-  "Say that the server exited before it answered."
+  "Report that the server exited before it answered."
   (aix-lsp-connection--fail
    "`%s' exited before it answered: see the buffer `%s'; then M-x aix-lsp-restart"
    (string-join aix-lsp-command " ") " *aix-lsp stderr*"))
@@ -150,7 +150,7 @@ An error would keep the other functions of a mode's hook from running."
       (error (aix-lsp-connection--ended-early)))))
 
 (defun aix-lsp-connection--on-shutdown (connection)
-  "Forget what CONNECTION's ended server knew."
+  "Reset the state that belonged to CONNECTION's ended server."
   (setq aix-lsp-status nil)
   (unless (or (aix-lsp-connection-encoding connection)
               (not (eq connection aix-lsp-connection--current)))
@@ -159,7 +159,7 @@ An error would keep the other functions of a mode's hook from running."
     (with-current-buffer buffer (setq aix-lsp-connection--version nil))))
 
 (defun aix-lsp-connection-stop ()
-  "End the server, which may be started again."
+  "Stop the server; it may be started again."
   (setq aix-lsp-connection--failed nil)
   (when-let* ((connection aix-lsp-connection--current))
     (setq aix-lsp-connection--current nil)
@@ -171,7 +171,7 @@ An error would keep the other functions of a mode's hook from running."
 (defun aix-lsp-connection-leave ()
   "Make the server end with Emacs, without waiting for it.
 An Emacs that has lost its terminal runs no sentinel any more, and
-`jsonrpc-shutdown' would wait for one for good."
+`jsonrpc-shutdown' would wait for one forever."
   (when-let* ((connection aix-lsp-connection--current))
     (when (jsonrpc-running-p connection)
       (ignore-errors

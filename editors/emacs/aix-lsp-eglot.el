@@ -74,7 +74,7 @@
   (jsonrpc-notify client (intern (concat ":" method)) params))
 
 (cl-defmethod aix-lsp-client-encoding ((_client aix-lsp-eglot-server))
-  "The units of columns that Eglot has agreed on with the server."
+  "The unit of columns that Eglot has negotiated with the server."
   (or (eglot-server-capable :positionEncoding) "utf-16"))
 
 (cl-defmethod aix-lsp-client-uri ((_client aix-lsp-eglot-server))

@@ -28,14 +28,14 @@
   point head tail tick)
 
 (cl-defstruct aix-lsp-item
-  "A candidate: TEXT goes in at the place, REPLACED goes from right of it.
+  "A candidate: TEXT is inserted at the place, REPLACED deleted right of it.
 LSP is the item as the server sent it, nil while it still grows."
   text replaced lsp shown settled)
 
 (defvar-local aix-lsp-ghost--place nil "The place that the candidates are for.")
 (defvar-local aix-lsp-ghost--items nil "The candidates.")
 (defvar-local aix-lsp-ghost--index 0 "Which candidate is shown.")
-(defvar-local aix-lsp-ghost--overlays nil "What is drawn.")
+(defvar-local aix-lsp-ghost--overlays nil "The overlays that show ghost text.")
 
 (defun aix-lsp-place-here ()
   "The place at point."
@@ -71,7 +71,7 @@ LSP is the item as the server sent it, nil while it still grows."
          (substring text (length typed)))))
 
 (defun aix-lsp-ghost-hide ()
-  "Draw nothing."
+  "Remove all ghost text overlays."
   (mapc #'delete-overlay aix-lsp-ghost--overlays)
   (setq aix-lsp-ghost--overlays nil))
 
@@ -136,14 +136,14 @@ Return one piece more than REPLACED has characters, nil if TEXT lacks one."
       (aix-lsp-ghost-draw))))
 
 (defun aix-lsp-ghost-forget ()
-  "Drop the candidates and what is drawn."
+  "Drop the candidates and their ghost text."
   (setq aix-lsp-ghost--items nil
         aix-lsp-ghost--place nil
         aix-lsp-ghost--index 0)
   (aix-lsp-ghost-hide))
 
 (defun aix-lsp-ghost-turn (step)
-  "Show the candidate STEP further on, cyclically."
+  "Show the candidate STEP further along, cyclically."
   (setq aix-lsp-ghost--index
         (mod (+ aix-lsp-ghost--index step) (max 1 (length aix-lsp-ghost--items))))
   (aix-lsp-ghost-draw))

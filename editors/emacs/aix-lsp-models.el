@@ -18,7 +18,7 @@
 
 (defun aix-lsp-models--run (client command arguments on-answer)
   "Run the server's COMMAND with ARGUMENTS over CLIENT; ON-ANSWER takes its answer.
-What fails is said by the client."
+The client reports failures."
   (aix-lsp-client-request
    client "workspace/executeCommand"
    (list :command command :arguments (vconcat arguments))
@@ -46,7 +46,7 @@ What fails is said by the client."
     (or (cdr (assoc label named)) (user-error "No model was chosen"))))
 
 (defun aix-lsp-models--use (client model)
-  "Have CLIENT's server use MODEL, and say how to keep it."
+  "Make CLIENT's server use MODEL, and tell the user how to keep it."
   (aix-lsp-models--run
    client "aix.switchModel" (list model)
    (lambda (_)
@@ -56,7 +56,7 @@ What fails is said by the client."
 ;;;###autoload
 (defun aix-lsp-choose-model ()
   "Use another of the models on this computer and in the catalogue.
-One that is not here is downloaded, after its licence was shown and agreed to."
+A model that is not on disk is downloaded once you have agreed to its licence."
   (interactive)
   (let* ((client (or (aix-lsp--client)
                      (user-error "No server is running here: try M-x aix-lsp-mode")))

@@ -64,7 +64,7 @@
   "Goes into `emulation-mode-map-alists', before every minor mode's keys.")
 
 (defun aix-lsp--when-active (command)
-  "COMMAND while ghost text is shown, else nil, so that the key does other work."
+  "COMMAND while ghost text is shown, else nil: the key keeps its other binding."
   (and aix-lsp--active command))
 
 (defun aix-lsp--gated (map)
@@ -130,9 +130,9 @@ while it waits could not enable its keys in any other way."
     (funcall (cl-shiftf aix-lsp--cancel nil))))
 
 (defun aix-lsp--ask (invoked &optional after)
-  "Send a request at point, INVOKED by hand or not; call AFTER the final answer.
-The older request is ended after the new one is sent, so that the server can
-go on with a generation that the typing agrees with."
+  "Send a request at point, explicit if INVOKED; call AFTER the final answer.
+The older request is cancelled after the new one is sent, so that the server
+can continue a generation that agrees with the typing."
   (when-let* ((client (aix-lsp--client)))
     (let ((older aix-lsp--cancel)
           (serial (cl-incf aix-lsp--serial)))
@@ -162,7 +162,7 @@ go on with a generation that the typing agrees with."
                                      (when aix-lsp-mode (aix-lsp--ask nil)))))))))
 
 (defun aix-lsp--post-command ()
-  "Keep what still fits after a command; request anew if the text has changed."
+  "Keep what still fits after a command; send a new request if the text changed."
   (let* ((asked aix-lsp--asked)
          (edited (not (and asked (= (aix-lsp-place-tick asked)
                                     (buffer-chars-modified-tick))))))
@@ -210,7 +210,7 @@ go on with a generation that the typing agrees with."
   (aix-lsp--accept #'aix-lsp-ghost-line))
 
 (defun aix-lsp--turn (step)
-  "Show the candidate STEP further on; request more if there is only one."
+  "Show the candidate STEP further along; request more if there is only one."
   (if (cdr aix-lsp-ghost--items)
       (progn (aix-lsp-ghost-turn step) (aix-lsp--draw))
     (aix-lsp--ask t (lambda () (aix-lsp-ghost-turn step) (aix-lsp--draw)))))
@@ -226,13 +226,13 @@ go on with a generation that the typing agrees with."
   (aix-lsp--turn -1))
 
 (defun aix-lsp-dismiss ()
-  "Put the suggestion away."
+  "Dismiss the suggestion."
   (interactive)
   (aix-lsp--stop)
   (aix-lsp--drop))
 
 (defun aix-lsp-suggest ()
-  "Ask for a suggestion here and now."
+  "Request a suggestion now."
   (interactive)
   (unless aix-lsp-mode (aix-lsp-mode))
   (aix-lsp--ask t))
@@ -240,7 +240,7 @@ go on with a generation that the typing agrees with."
 (autoload 'aix-lsp-choose-model "aix-lsp-models" nil t)
 
 (defun aix-lsp-restart ()
-  "End our own connection, and start it again."
+  "Restart our own connection."
   (interactive)
   (aix-lsp-connection-stop)
   (dolist (buffer (aix-lsp-connection--buffers))
@@ -249,7 +249,7 @@ go on with a generation that the typing agrees with."
 ;;; The mode
 
 (defun aix-lsp--lighter ()
-  "The mode line's text about the server."
+  "The text about the server in the mode line."
   (pcase (plist-get aix-lsp-status :state)
     ((or 'nil "ready" "busy") " aix")
     (state (concat " aix:" state))))

@@ -213,7 +213,14 @@ def test_popup_menu_pause_and_language(window: Workbench) -> None:
     window.do("command", title="aix-lsp: Pause or Resume")
     window.wait(lambda: "paused" in window.do("status"), "a paused status")
     window.do("command", title="aix-lsp: Menu")
-    wanted = ("Resume", "Turn off for python", "Switch model", "Statistics", "Show log", "Restart the server")
+    wanted = (
+        "Resume",
+        "Turn off for python",
+        "Choose a model",
+        "Statistics",
+        "Show log",
+        "Restart the server",
+    )
     window.wait(lambda: all(any(w in label for label in window.do("quickpick")) for w in wanted), "the menu")
     window.do("press", key="Enter")
     window.wait(lambda: "embedded" in window.do("status"), "a resumed status")
@@ -234,7 +241,7 @@ def test_restart_and_walkthrough(window: Workbench) -> None:
     window.do("type", text=" ")
     settled_ghost(window)
     window.do("command", title="aix-lsp: Getting Started")
-    steps = {"Install the server", "Type, and take what fits", "Choose a model"}
+    steps = {"Install the server", "Type, and accept what fits", "Choose a model"}
     selector = ".getting-started-step .step-title"
     window.wait(
         lambda: steps <= {text.strip() for text in window.do("texts", selector=selector)}, "its steps"

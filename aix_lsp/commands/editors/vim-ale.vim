@@ -11,7 +11,7 @@ function! s:AddAixLsp(filetype) abort
   \   'command': '%e',
   \   'project_root': {buffer -> getcwd()},
   \})
-  " ALE runs the linters of g:ale_linters, or for many filetypes a list of its own: this one comes on top.
+  " ALE runs the linters in g:ale_linters, or its own default list for many filetypes: add this one.
   let l:names = map(copy(ale#linter#Get(a:filetype)), {_, linter -> linter.name})
   if index(l:names, 'aix_lsp') < 0
     let b:ale_linters = l:names + ['aix_lsp']

@@ -53,7 +53,7 @@ async function menu(): Promise<void> {
     { label: "$(graph) Statistics", run: "aix-lsp.statistics" },
     { label: "$(output) Show log", run: "aix-lsp.showLog" },
     { label: "$(refresh) Restart the server", run: "aix-lsp.restart" },
-    { label: "$(server-process) Restart the model's process", run: "aix-lsp.restartEngine" },
+    { label: "$(server-process) Restart the engine (the model's process)", run: "aix-lsp.restartEngine" },
     { label: "$(clear-all) Clear caches", run: "aix-lsp.clearCaches" },
     { label: "$(book) Getting started", run: "aix-lsp.walkthrough" },
   ];
