@@ -96,7 +96,7 @@ export class Session implements vscode.Disposable {
   }
 
   private async offer(): Promise<void> {
-    const question = "aix-lsp: its server is not on this machine yet. Install it into an environment of its own?";
+    const question = "aix-lsp: its server is not on this machine yet. Install it into its own environment?";
     const choice = await vscode.window.showInformationMessage(question, "Install", "Getting Started");
     if (choice === "Install") {
       await this.install();
