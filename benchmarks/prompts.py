@@ -196,7 +196,10 @@ def searched(root: Path, count: int, seed: int) -> Iterator[tuple[Cursor, list[S
             documents = [
                 Document(root.name, "python", path, (root / path).read_text("utf-8")) for path in paths
             ]
-            for cursor in lines([d for d in documents if 1500 < len(d.text) < 60_000], count, seed):
+            fitting = [document for document in documents if 1500 < len(document.text) < 60_000]
+            if not fitting:
+                raise SystemExit(f"{root}: no Python files of 1,500 to 60,000 characters that may be sent")
+            for cursor in lines(fitting, count, seed):
                 yield cursor, list(_snippets(cursor, index))
         finally:
             store.close()

@@ -29,7 +29,7 @@ from tests.models.weights import place
 _PROMPTS = int(os.environ.get("AIX_LSP_REAL_PROMPTS", "40"))
 _TOKENS = 24
 
-pytestmark = [pytest.mark.real_models, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.real_models, pytest.mark.timeout(600 + 30 * _PROMPTS)]
 
 
 def _file(name: str) -> Path:
