@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _LEAST_PROMPT = 16
-_SMALL = 100_000_000
-"""The largest model (weights) that gains from recall, as far as measured (training/README.md)."""
+_RECALL_WEIGHTS = ((100_000_000, 1.0), (1_000_000_000, 0.5))
+"""Recall's default weight for models of up to so many parameters, as far as measured (docs/quality.md)."""
 
 _AT_ONCE = 16 << 10
 """Prompts of up to this many characters are laid out on the event loop, in half of the time it may be blocked."""
@@ -104,6 +104,7 @@ class ServedModel:
         encoder = self._encoder = TextEncoder(tokenizer, self._vocabulary)
         self._takes_context = template is not None and template.takes_context
         self._layout = Layout(encoder, self._vocabulary, template, tokenizer)
+        self._recall_weight = _recall_weight(model.parameters)
         self.engine = Engine(model.runner, metrics, limits)
         self.engine.metrics.memory_bytes.labels("weights").set(model.weight_bytes)
         self.engine.metrics.memory_bytes.labels("pool").set(model.pool_bytes)
@@ -115,7 +116,7 @@ class ServedModel:
             model.device,
             model.dtype,
             model.running,
-            0 < model.parameters <= _SMALL,
+            self._recall_weight > 0,
             template is not None and template.context_helps(model.parameters),
         )
         self.corpus = Corpus(encoder)
@@ -216,7 +217,7 @@ class ServedModel:
             top_logprobs=asked.logprobs or 0,
             texts=NgramIndex([*self._unread(asked.prompt), *prompt.texts]),
             corpus=self.corpus.of(asked.corpus),
-            recall_weight=float(self.card.recall) if asked.recall is None else asked.recall,
+            recall_weight=self._recall_weight if asked.recall is None else asked.recall,
             parts=prompt.parts,
         )
         seed = secrets.randbits(31) if asked.seed is None else asked.seed
@@ -248,6 +249,12 @@ class ServedModel:
         stops = stops_for(asked.stop, asked.stop_when, line_head, at_line_end)
         logprobs = asked.logprobs is not None
         return CandidateText(index, self._vocabulary, prompt.typed, stops, logprobs, asked.confidence)
+
+
+def _recall_weight(parameters: int) -> float:
+    """Recall's weight for requests that do not say; 0 where nothing is known of the model's size."""
+    weights = (weight for most, weight in _RECALL_WEIGHTS if 0 < parameters <= most)
+    return next(weights, 0.0)
 
 
 def _template(known: dict[str, int], name: str, forced: str) -> Template | None:

@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from aix_lsp.engine.http.parameters import CompletionParameters
 from aix_lsp.engine.options import LoadedModel
 from aix_lsp.engine.scheduling.schedule import StepLimits
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.step import Row
 from aix_lsp.engine.text.corpus import digest
+from aix_lsp.fim.prompt import FimPrompt
 from tests.engine.fakes import Gate, until
 from tests.engine.http.host import Host, serving
 from tests.engine.tokenizers_for_tests import embedded
@@ -201,11 +203,15 @@ async def test_wrong_texts_are_refused(
 
 async def test_a_small_model_declares_recall(host: Host) -> None:
     assert host.service.served is not None and not host.service.served.card.recall
-    for parameters, recall in ((1_000_000, True), (10_000_000_000, False)):
+    for parameters, weight in ((1_000_000, 1.0), (500_000_000, 0.5), (10_000_000_000, 0.0)):
         model = LoadedModel(
             host.runner, embedded(), "x", "cpu", "float32", 2048, frozenset({0}), parameters=parameters
         )
-        assert ServedModel(model).card.json()["recall"] == recall
+        served = ServedModel(model)
+        assert served.card.json()["recall"] == (weight > 0)
+        for asked, expected in ((None, weight), (0.25, 0.25)):
+            given = CompletionParameters(FimPrompt("result = open"), max_tokens=1, recall=asked)
+            assert served._prepare(given, 0.0).recall_weight == expected
 
 
 async def test_health_models_metrics(host: Host) -> None:
