@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aix_lsp.completion.cursor import NEAR_AFTER, NEAR_BEFORE, near_after, near_after_forms
 from aix_lsp.completion.debounce import Debouncer
 from aix_lsp.completion.generation import Generation
+from aix_lsp.completion.read_ahead import ReadAhead
 from aix_lsp.completion.request import CompletionContext, CompletionRequest, ContentModified, PendingRequest
 from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Span, Text, after, follow, typed_in
 from aix_lsp.fim.reading import read, read_back
@@ -47,6 +48,8 @@ class DocumentState:
 
     def __init__(self) -> None:
         self.window: Window | None = None
+        """The window of the last prompt that was not read ahead."""
+        self.read_ahead = ReadAhead()
         self.pending_requests: dict[str, PendingRequest] = {}
         """The newest request of each channel."""
         self.debouncer = Debouncer()
@@ -59,7 +62,7 @@ class DocumentState:
     @property
     def idle(self) -> bool:
         """Whether nothing is running or waiting for this document."""
-        return not self._running and not self.pending_requests
+        return not self._running and not self.pending_requests and not self.read_ahead.running
 
     @property
     def latest(self) -> DocumentSnapshot | None:
@@ -140,7 +143,8 @@ class DocumentState:
                 generation.cancel()
 
     def cancel_all(self) -> None:
-        """Cancel all generations and the requests that wait for them."""
+        """Cancel all generations and the requests that wait for them, and stop reading ahead."""
+        self.read_ahead.cancel()
         for running in self._running:
             running.generation.diverged = True
             running.generation.cancel()

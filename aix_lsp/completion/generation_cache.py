@@ -130,6 +130,10 @@ class GenerationCache:
         self._store.put(reuse_key(context.cursor, context.settings_key), generation)
         return GenerationRef(generation, "", "generated")
 
+    def read_ahead(self, context: CompletionContext, state: DocumentState) -> None:
+        """Have the backend read more of the document while nobody waits, if it reads slowly."""
+        self._prompts.read_ahead(context, state.read_ahead)
+
     def forget(self, uri: str) -> None:
         """Drop everything stored for a document."""
         self._store.forget(uri)
@@ -153,7 +157,7 @@ class GenerationCache:
         generation.start(self._backend, request, self._failed)
 
     def _prompt(self, context: CompletionContext, state: DocumentState) -> Prompt:
-        prompt = self._prompts.build(context, state.window)
+        prompt = self._prompts.build(context, state.window, state.read_ahead)
         if context.request.selected is None:  # otherwise the text is not the document's
             state.window = prompt.window
         return prompt
@@ -164,6 +168,8 @@ class GenerationCache:
         if generation.finished and generation in self._generations:
             self._generations.discard(generation)
             self._prompts.read(generation.usage)
+            if self._prompts.too_long(generation.usage):
+                state.read_ahead.cancel()  # the backend has lost what it had read
             self._ended(generation)
             if generation.first_text is not None:
                 self.latency.add(generation.first_text - generation.started)

@@ -11,8 +11,11 @@ from itertools import chain
 from aix_lsp.backends.base import Backend, GenerateRequest, ModelInfo, Priority, StopWhen, Usage
 from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.debounce import Mean
+from aix_lsp.completion.read_ahead import ReadAhead
 from aix_lsp.completion.request import CompletionContext
+from aix_lsp.completion.text import Text
 from aix_lsp.fim.block import opens_block
+from aix_lsp.fim.confidence import NO_THRESHOLD
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
 from aix_lsp.fim.window import Window, WindowLimits, next_window
 from aix_lsp.languages import language_of
@@ -34,6 +37,13 @@ BEARABLE_MS = 2000.0
 """A prompt that shares nothing with earlier ones, as after a jump, should be processed in this time. After that, each
 keystroke costs a token or two, however long the prompt is."""
 SHORTEST = 512
+FIRST = 1024
+"""The longest prompt before our own engine has shown how fast it reads."""
+AHEAD = 4
+"""How many times as long a prompt is that is read while nobody waits."""
+_WORTH = 1.5
+"""A window is read ahead if it has so many times as much text as the one in the prompt."""
+_AHEAD_MS = 60_000
 _ENOUGH = 128
 """With fewer uncached tokens, the measured time is mostly overhead."""
 _SLACK = 1.25
@@ -47,7 +57,8 @@ class Prompt:
     """For the first candidate."""
     placeholders: tuple[str, ...]
     """The placeholders for its secrets."""
-    window: Window
+    window: Window | None
+    """What the document's next prompt is based on."""
 
 
 class PromptBuilder:
@@ -66,14 +77,59 @@ class PromptBuilder:
         self._budget = PromptBudget()
         self._session = secrets.token_hex(4)
 
-    def build(self, context: CompletionContext, before: Window | None) -> Prompt:
-        """The prompt at the context's cursor; `before` is the window of the document's last prompt."""
-        model, longest = self._backend.status.model, self._budget.longest
+    def build(self, context: CompletionContext, before: Window | None, read_ahead: ReadAhead) -> Prompt:
+        """The prompt at the context's cursor; `before` is the window of the document's last prompt.
+
+        If a larger window was read ahead, the prompt begins with that one.
+        """
+        text, secrets_found = _without_secrets(context)
+        read = read_ahead.window(text, context.position)
+        if read is not None:
+            return replace(self._prompt(context, read, secrets_found, moved=False), window=before)
+        window = next_window(before, text, context.position, self._limits(context))
+        return self._prompt(context, window, secrets_found, moved=window.moved_from(before))
+
+    def read_ahead(self, context: CompletionContext, read_ahead: ReadAhead) -> None:
+        """Have the backend read a larger window around the cursor, if its prompts are short because it reads slowly."""
+        usual, larger = self._limits(context), self._limits(context, AHEAD)
+        if self._budget.longest is None or usual == larger:
+            return
+        text, secrets_found = _without_secrets(context)
+        if read_ahead.covers(text, context.position):
+            return
+        window = next_window(None, text, context.position, larger)
+        if window.size < _WORTH * next_window(None, text, context.position, usual).size:
+            return
+        request = replace(
+            self._prompt(context, window, secrets_found, moved=False).request,
+            max_tokens=1,
+            stop_when="",
+            confidence=NO_THRESHOLD,
+            priority=Priority.BACKGROUND,
+            deadline_ms=_AHEAD_MS,
+            recall=0.0,
+            corpus=(),
+        )
+        request = replace(request, stream_key=f"{request.stream_key}:ahead")
+        read_ahead.start(self._backend, request, window, larger)
+
+    def read(self, usage: Usage) -> None:
+        """Record how fast a prompt was processed."""
+        self._budget.add(usage)
+
+    def too_long(self, usage: Usage) -> bool:
+        """Whether a prompt was longer than one should be that has nothing in the backend's cache."""
+        longest = self._budget.longest
+        return longest is not None and usage.prompt_tokens - usage.cached_tokens > longest
+
+    def _prompt(
+        self, context: CompletionContext, window: Window, found: tuple[str, ...], *, moved: bool
+    ) -> Prompt:
+        """`moved`: whether the backend has to read all of the window anyway, so that its context may change, too."""
         settings, document = context.settings, context.document
-        text, found = without_secrets(document.text, document.language, *context.position, PATIENCE_S)
-        window = next_window(before, text, context.position, limits(settings, model, longest))
-        room = context_chars(settings, model, longest)
-        files = self._context_provider.files(context, window, room, moved=window.moved_from(before))
+        model = self._backend.status.model
+        room = context_chars(settings, model, self._longest(context))
+        files = self._context_provider.files(context, window, room, moved=moved)
         corpus = self._context_provider.corpus(context, window) if recalls(settings, model) else ()
         prompt, placeholders = clean(window.prompt(document.path, document.language, files), found)
         others = self._context_provider.placeholders(document.uri)
@@ -96,14 +152,25 @@ class PromptBuilder:
         )
         return Prompt(request, (*placeholders, *others), window)
 
-    def read(self, usage: Usage) -> None:
-        """Record how fast a prompt was processed."""
-        self._budget.add(usage)
+    def _limits(self, context: CompletionContext, times: int = 1) -> WindowLimits:
+        longest = self._longest(context)
+        return limits(
+            context.settings, self._backend.status.model, None if longest is None else times * longest
+        )
+
+    def _longest(self, context: CompletionContext) -> int | None:
+        """The longest prompt in tokens; None for no limit. A remote server need not say how fast it reads."""
+        return self._budget.longest or (None if context.settings.url else FIRST)
 
     def _stream_key(self, uri: str) -> str:
         """The engine's name for a document's stream, which tells a remote server nothing about the path."""
         digest = hashlib.blake2s(uri.encode("utf-8", "replace"), digest_size=8).hexdigest()
         return f"{self._session}:{digest}"
+
+
+def _without_secrets(context: CompletionContext) -> tuple[Text, tuple[str, ...]]:
+    document = context.document
+    return without_secrets(document.text, document.language, *context.position, PATIENCE_S)
 
 
 def varied(request: GenerateRequest, count: int) -> GenerateRequest:

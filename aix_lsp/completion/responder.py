@@ -76,9 +76,11 @@ class Responder:
             changed = answer.take(ref)
             if done:
                 self._telemetry.answered(context, ref, answer.suggestions)
-                if _prefetches(context.settings) and context.request.channel != "popup":
+                if _prefetches(context.settings):
                     soon = asyncio.get_running_loop().call_soon
-                    soon(self._prefetch, context, ref, next(iter(answer.suggestions), None), state)
+                    if context.request.channel != "popup":
+                        soon(self._prefetch, context, ref, next(iter(answer.suggestions), None), state)
+                    soon(self._cache.read_ahead, context, state)
             if done or changed:
                 yield Update(answer.suggestions, done)
                 if done:

@@ -52,6 +52,11 @@ class Window:
     whole_suffix: bool
     """Whether the suffix reaches the document's end."""
 
+    @property
+    def size(self) -> int:
+        """Characters."""
+        return len(self.prefix) + len(self.middle) + len(self.suffix)
+
     def moved_from(self, previous: Window | None) -> bool:
         """Whether the model must read the whole prompt again, not only what was appended since `previous`."""
         return previous is None or (self.head, self.suffix) != (previous.head, previous.suffix)

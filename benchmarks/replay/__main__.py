@@ -82,7 +82,9 @@ async def run(options: argparse.Namespace, looks: TextIO | None) -> Results:
             typists.append(await stack.enter_async_context(made))
         results = Results([side.name for side in typists], looks)
         deadline = time.monotonic() + 60 * options.minutes
-        terms = Terms(options.seed, options.patience_ms / 1000, deadline, options.pauses)
+        terms = Terms(
+            options.seed, options.patience_ms / 1000, deadline, options.pauses, options.whole_pauses
+        )
         await compare(work, typists, terms, results.add)
         return results
 
@@ -119,6 +121,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=float,
         default=1.0,
         help="factor on pauses, for busy machines, where timing is meaningless",
+    )
+    parser.add_argument(
+        "--whole-pauses",
+        action="store_true",
+        help="wait for the rest of a pause after an answer: for servers that read ahead meanwhile",
     )
     parser.add_argument("--settings", default="{}", help="settings of our side, as JSON")
     parser.add_argument(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -79,7 +80,14 @@ class Person:
     """Types one plan on one side."""
 
     def __init__(
-        self, side: Side, plan: Plan, uri: str, seed: str, patience_s: float, pauses: float = 1.0
+        self,
+        side: Side,
+        plan: Plan,
+        uri: str,
+        seed: str,
+        patience_s: float,
+        pauses: float = 1.0,
+        whole_pauses: bool = False,
     ) -> None:
         """`seed` determines pauses and slips; answers are awaited for at most `patience_s`."""
         self._side = side
@@ -87,6 +95,7 @@ class Person:
         self._seed = seed
         self._patience_s = patience_s
         self._pauses = pauses
+        self._whole_pauses = whole_pauses
         self._seen = NOTHING
         self._since = ""
         self.buffer = plan.buffer(uri)
@@ -156,6 +165,9 @@ class Person:
             waited_ms = (time.perf_counter() - started) * 1000
             take = await self._see(asked, waited_ms, typist, wanted)
             if take is None or not typist.remaining:
+                if self._whole_pauses:
+                    natural_s = pause_s / self._pauses
+                    await asyncio.sleep(max(0.0, natural_s - (time.perf_counter() - started)))
                 return
 
     async def _see(self, asked: Asked, waited_ms: float, typist: Typist, wanted: str) -> Take | None:

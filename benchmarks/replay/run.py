@@ -73,6 +73,8 @@ class Terms:
     """By time.monotonic(): no file is started after it."""
     pauses: float = 1.0
     """Length of pauses, relative to people's."""
+    whole_pauses: bool = False
+    """Whether a person's pause is waited out once there is an answer: servers may work meanwhile."""
 
 
 async def compare(
@@ -96,7 +98,9 @@ async def type_unit(unit: Unit, side: Side, terms: Terms) -> Work:
             if unit.neighbour is not None:
                 _visit(side, workspace / unit.neighbour.path, unit)
             seed = f"{terms.seed}:{unit.source.name}"
-            person = Person(side, unit.plan, file.as_uri(), seed, terms.patience_s, terms.pauses)
+            person = Person(
+                side, unit.plan, file.as_uri(), seed, terms.patience_s, terms.pauses, terms.whole_pauses
+            )
             work = await person.work_through()
             work.counts = await side.counts()
             return work
