@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aix_lsp.completion.cursor import NEAR_AFTER, NEAR_BEFORE, near_after, near_after_forms
 from aix_lsp.completion.debounce import Debouncer
 from aix_lsp.completion.generation import Generation
-from aix_lsp.completion.read_ahead import ReadAhead
+from aix_lsp.completion.prompt_budget import ReadAhead
 from aix_lsp.completion.request import CompletionContext, CompletionRequest, ContentModified, PendingRequest
 from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Span, Text, after, follow, typed_in
 from aix_lsp.fim.reading import read, read_back
@@ -48,7 +48,7 @@ class DocumentState:
 
     def __init__(self) -> None:
         self.window: Window | None = None
-        """The window of the last prompt that was not read ahead."""
+        """The last one that the backend has read, for a prompt or ahead."""
         self.read_ahead = ReadAhead()
         self.pending_requests: dict[str, PendingRequest] = {}
         """The newest request of each channel."""
@@ -62,7 +62,7 @@ class DocumentState:
     @property
     def idle(self) -> bool:
         """Whether nothing is running or waiting for this document."""
-        return not self._running and not self.pending_requests and not self.read_ahead.running
+        return not self._running and not self.pending_requests and not self.read_ahead.window
 
     @property
     def latest(self) -> DocumentSnapshot | None:
@@ -72,6 +72,10 @@ class DocumentState:
     def open(self, document: DocumentSnapshot) -> None:
         """Start tracking the document as it was opened."""
         self._latest = document
+
+    def has_read(self, window: Window) -> None:
+        """Base the next prompt on a window that was read ahead."""
+        self.window = window
 
     def change(self, before: DocumentSnapshot, after: DocumentSnapshot, edits: Sequence[Edit]) -> None:
         """Apply an edit; generations that it makes useless are cancelled at once."""

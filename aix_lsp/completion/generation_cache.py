@@ -132,7 +132,9 @@ class GenerationCache:
 
     def read_ahead(self, context: CompletionContext, state: DocumentState) -> None:
         """Have the backend read more of the document while nobody waits, if it reads slowly."""
-        self._prompts.read_ahead(context, state.read_ahead)
+        prompt = self._prompts.ahead(context, state.window, state.read_ahead.window)
+        if prompt is not None:
+            state.read_ahead.start(self._backend, prompt.request, prompt.window, state.has_read)
 
     def forget(self, uri: str) -> None:
         """Drop everything stored for a document."""
@@ -167,9 +169,8 @@ class GenerationCache:
         state.grew(generation)
         if generation.finished and generation in self._generations:
             self._generations.discard(generation)
-            self._prompts.read(generation.usage)
-            if self._prompts.too_long(generation.usage):
-                state.read_ahead.cancel()  # the backend has lost what it had read
+            if self._prompts.read(generation.usage):
+                state.window = None
             self._ended(generation)
             if generation.first_text is not None:
                 self.latency.add(generation.first_text - generation.started)

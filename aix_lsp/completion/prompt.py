@@ -10,14 +10,13 @@ from itertools import chain
 
 from aix_lsp.backends.base import Backend, GenerateRequest, ModelInfo, Priority, StopWhen, Usage
 from aix_lsp.completion.context.provider import ContextProvider
-from aix_lsp.completion.debounce import Mean
-from aix_lsp.completion.read_ahead import ReadAhead
+from aix_lsp.completion.prompt_budget import FIRST, PromptBudget, ReadAhead
 from aix_lsp.completion.request import CompletionContext
 from aix_lsp.completion.text import Text
 from aix_lsp.fim.block import opens_block
 from aix_lsp.fim.confidence import NO_THRESHOLD
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
-from aix_lsp.fim.window import Window, WindowLimits, next_window
+from aix_lsp.fim.window import Window, WindowLimits, next_window, same_window
 from aix_lsp.languages import language_of
 from aix_lsp.privacy.documents import PATIENCE_S, without_secrets
 from aix_lsp.privacy.secrets import encodable, redact
@@ -33,20 +32,11 @@ _LONGEST_MS = 15_000
 """A generation may continue after its request's deadline, so that the next request can join it, for this long."""
 _VARIED = 0.7
 """Temperature of further candidates; at 0 they would all be the same."""
-BEARABLE_MS = 2000.0
-"""A prompt that shares nothing with earlier ones, as after a jump, should be processed in this time. After that, each
-keystroke costs a token or two, however long the prompt is."""
-SHORTEST = 512
-FIRST = 1024
-"""The longest prompt before our own engine has shown how fast it reads."""
 AHEAD = 4
 """How many times as long a prompt is that is read while nobody waits."""
 _WORTH = 1.5
 """A window is read ahead if it has so many times as much text as the one in the prompt."""
 _AHEAD_MS = 60_000
-_ENOUGH = 128
-"""With fewer uncached tokens, the measured time is mostly overhead."""
-_SLACK = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +47,7 @@ class Prompt:
     """For the first candidate."""
     placeholders: tuple[str, ...]
     """The placeholders for its secrets."""
-    window: Window | None
-    """What the document's next prompt is based on."""
+    window: Window
 
 
 class PromptBuilder:
@@ -78,49 +67,53 @@ class PromptBuilder:
         self._session = secrets.token_hex(4)
 
     def build(self, context: CompletionContext, before: Window | None, read_ahead: ReadAhead) -> Prompt:
-        """The prompt at the context's cursor; `before` is the window of the document's last prompt.
+        """The prompt at the context's cursor; `before` is the window that the backend read last for the document.
 
-        If a larger window was read ahead, the prompt begins with that one.
+        What is being read ahead is given up if it is of no use at the cursor.
         """
-        text, secrets_found = _without_secrets(context)
-        read = read_ahead.window(text, context.position)
-        if read is not None:
-            return replace(self._prompt(context, read, secrets_found, moved=False), window=before)
-        window = next_window(before, text, context.position, self._limits(context))
-        return self._prompt(context, window, secrets_found, moved=window.moved_from(before))
+        text, placeholders = _without_secrets(context)
+        larger = self._limits(context, AHEAD)
+        if same_window(read_ahead.window, text, context.position, larger) is None:
+            read_ahead.cancel()
+        window = same_window(before, text, context.position, larger)
+        if window is None:
+            usual = self._limits(context)
+            window = next_window(_within(before, usual), text, context.position, usual)
+        return self._prompt(context, window, placeholders, moved=window.moved_from(before))
 
-    def read_ahead(self, context: CompletionContext, read_ahead: ReadAhead) -> None:
-        """Have the backend read a larger window around the cursor, if its prompts are short because it reads slowly."""
-        usual, larger = self._limits(context), self._limits(context, AHEAD)
-        if self._budget.longest is None or usual == larger:
-            return
-        text, secrets_found = _without_secrets(context)
-        if read_ahead.covers(text, context.position):
-            return
+    def ahead(
+        self, context: CompletionContext, before: Window | None, reading: Window | None
+    ) -> Prompt | None:
+        """The prompt of a larger window around the cursor, to be read while nobody waits.
+
+        None if prompts need not be short, or if `before`, which was read, or `reading`, which is being read, has most
+        of that window.
+        """
+        larger = self._limits(context, AHEAD)
+        if self._budget.longest is None or larger == self._limits(context):
+            return None
+        text, placeholders = _without_secrets(context)
         window = next_window(None, text, context.position, larger)
-        if window.size < _WORTH * next_window(None, text, context.position, usual).size:
-            return
-        request = replace(
-            self._prompt(context, window, secrets_found, moved=False).request,
-            max_tokens=1,
-            stop_when="",
-            confidence=NO_THRESHOLD,
-            priority=Priority.BACKGROUND,
-            deadline_ms=_AHEAD_MS,
-            recall=0.0,
-            corpus=(),
-        )
-        request = replace(request, stream_key=f"{request.stream_key}:ahead")
-        read_ahead.start(self._backend, request, window, larger)
+        for other in (before, reading):
+            known = same_window(other, text, context.position, larger)
+            if known is not None and window.size < _WORTH * known.size:
+                return None
+        prompt = self._prompt(context, window, placeholders, moved=False)
+        return replace(prompt, request=_only_read(prompt.request))
 
-    def read(self, usage: Usage) -> None:
-        """Record how fast a prompt was processed."""
+    def read(self, usage: Usage) -> bool:
+        """Record how fast a prompt was processed; returns whether the next should be read anew.
+
+        That is so if the first prompt was kept short for nothing, or if the backend has lost what it had read ahead.
+        """
+        known = self._budget.longest
         self._budget.add(usage)
-
-    def too_long(self, usage: Usage) -> bool:
-        """Whether a prompt was longer than one should be that has nothing in the backend's cache."""
         longest = self._budget.longest
-        return longest is not None and usage.prompt_tokens - usage.cached_tokens > longest
+        if longest is None:
+            return False
+        if known is None:
+            return longest > FIRST
+        return usage.prompt_tokens - usage.cached_tokens > known
 
     def _prompt(
         self, context: CompletionContext, window: Window, found: tuple[str, ...], *, moved: bool
@@ -171,6 +164,28 @@ class PromptBuilder:
 def _without_secrets(context: CompletionContext) -> tuple[Text, tuple[str, ...]]:
     document = context.document
     return without_secrets(document.text, document.language, *context.position, PATIENCE_S)
+
+
+def _within(window: Window | None, limits: WindowLimits) -> Window | None:
+    """A window if it is within limits: one that was read ahead need not be."""
+    if window is None or len(window.suffix) > limits.suffix_chars:
+        return None
+    return window
+
+
+def _only_read(request: GenerateRequest) -> GenerateRequest:
+    """`request` for the sake of its prompt alone, when there is nothing else to do."""
+    return replace(
+        request,
+        max_tokens=1,
+        stop_when="",
+        confidence=NO_THRESHOLD,
+        stream_key=f"{request.stream_key}:ahead",
+        priority=Priority.BACKGROUND,
+        deadline_ms=_AHEAD_MS,
+        recall=0.0,
+        corpus=(),
+    )
 
 
 def varied(request: GenerateRequest, count: int) -> GenerateRequest:
@@ -261,30 +276,3 @@ def clean(prompt: FimPrompt, placeholders: tuple[str, ...]) -> tuple[FimPrompt, 
     )
     shown = (each for each in placeholders if each in before or each in suffix)
     return sent, (*shown, *chain.from_iterable(part.placeholders for part in context))
-
-
-class PromptBudget:
-    """The longest prompt in tokens: a power of two, with hysteresis, since each change means a cold prompt."""
-
-    def __init__(self) -> None:
-        self._tokens_per_ms = Mean()
-        self._longest: int | None = None
-
-    @property
-    def longest(self) -> int | None:
-        """Tokens; None while no limit is needed."""
-        return self._longest
-
-    def add(self, usage: Usage) -> None:
-        """Record the usage of a generation."""
-        read, took = usage.prompt_tokens - usage.cached_tokens, usage.first_token_ms - usage.queue_ms
-        if read < _ENOUGH or took <= 0:
-            return
-        self._tokens_per_ms.add(read / took)
-        tokens = (self._tokens_per_ms.value or 0.0) * BEARABLE_MS
-        if self._longest is None or not self._longest <= tokens <= 2 * _SLACK * self._longest:
-            self._longest = max(SHORTEST, _power_of_two_below(tokens))
-
-
-def _power_of_two_below(tokens: float) -> int:
-    return 1 << max(0, int(tokens).bit_length() - 1)

@@ -79,6 +79,17 @@ def next_window(previous: Window | None, text: Lines, cursor: LineColumn, limits
     return Window(before[:anchor], before[anchor:], suffix, left, head, text.line_count, whole)
 
 
+def same_window(
+    previous: Window | None, text: Lines, cursor: LineColumn, limits: WindowLimits
+) -> Window | None:
+    """The window at `cursor` with the prefix and the suffix of `previous`, so that only what was typed since has to be
+    read; None if they no longer serve there."""
+    if previous is None:
+        return None
+    window = next_window(previous, text, cursor, limits)
+    return window if (window.prefix, window.suffix) == (previous.prefix, previous.suffix) else None
+
+
 # The left edge
 
 

@@ -230,15 +230,16 @@ class Settings(EngineOptions):
 
     prefetch: Literal["auto", "always", "never"] = option(
         "auto",
-        "Generate what follows a likely suggestion while it is shown, so that it is ready when you accept. If you do "
-        'not, the work is wasted: "auto" prefetches only with a local engine, not with a `url`.',
+        "Generate what follows a likely suggestion while it is shown, so that it is ready when you accept; and have a "
+        "model that reads slowly read more of the document while it has nothing else to do. If you do not go on there, "
+        'the work is wasted: "auto" prefetches only with a local engine, not with a `url`.',
         group="Triggers and timing",
         per_language=True,
         narrows=True,
     )
     battery_saver: bool = option(
         False,
-        "Do not prefetch while the computer runs on battery.",
+        "Neither prefetch nor read ahead while the computer runs on battery.",
         scope="user",
     )
     deadline_ms: int = option(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from aix_lsp.backends.base import ModelInfo, Usage
-from aix_lsp.completion.prompt import SHORTEST, PromptBudget, limits
+from aix_lsp.completion.prompt import limits
+from aix_lsp.completion.prompt_budget import SHORTEST, PromptBudget
 from aix_lsp.settings import Settings
 
 

@@ -1,0 +1,97 @@
+"""How long prompts may be for a backend that reads slowly, and reading more of a document while nobody waits for it.
+
+Such a backend gets short prompts, so that the first suggestion after a jump comes soon. Once its cache holds a larger
+window, a prompt that begins with it costs no more than a short one, and the model sees more of the document.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+
+from aix_lsp.backends.base import Backend, BackendError, GenerateRequest, Usage
+from aix_lsp.completion.debounce import Mean
+from aix_lsp.fim.window import Window
+
+log = logging.getLogger(__name__)
+
+BEARABLE_MS = 2000.0
+"""A prompt that shares nothing with earlier ones, as after a jump, should be processed in this time. After that, each
+keystroke costs a token or two, however long the prompt is."""
+SHORTEST = 512
+FIRST = 1024
+"""The longest prompt before our own engine has shown how fast it reads."""
+_ENOUGH = 128
+"""With fewer uncached tokens, the measured time is mostly overhead."""
+_SLACK = 1.25
+
+
+class PromptBudget:
+    """The longest prompt in tokens: a power of two, with hysteresis, since each change means a cold prompt."""
+
+    def __init__(self) -> None:
+        self._tokens_per_ms = Mean()
+        self._longest: int | None = None
+
+    @property
+    def longest(self) -> int | None:
+        """Tokens; None while no limit is needed."""
+        return self._longest
+
+    def add(self, usage: Usage) -> None:
+        """Record the usage of a generation."""
+        read, took = usage.prompt_tokens - usage.cached_tokens, usage.first_token_ms - usage.queue_ms
+        if read < _ENOUGH or took <= 0:
+            return
+        self._tokens_per_ms.add(read / took)
+        tokens = (self._tokens_per_ms.value or 0.0) * BEARABLE_MS
+        if self._longest is None or not self._longest <= tokens <= 2 * _SLACK * self._longest:
+            self._longest = max(SHORTEST, _power_of_two_below(tokens))
+
+
+def _power_of_two_below(tokens: float) -> int:
+    return 1 << max(0, int(tokens).bit_length() - 1)
+
+
+class ReadAhead:
+    """The larger window of one document that is being read, if any."""
+
+    def __init__(self) -> None:
+        self._window: Window | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def window(self) -> Window | None:
+        """What is being read."""
+        return self._window if self._task is not None and not self._task.done() else None
+
+    def start(
+        self, backend: Backend, request: GenerateRequest, window: Window, done: Callable[[Window], None]
+    ) -> None:
+        """Have the backend read `request`, the prompt of `window`, instead of what it is reading; then call `done`."""
+        self.cancel()
+        self._window = window
+        self._task = asyncio.create_task(self._read(backend, request, window, done))
+
+    def cancel(self) -> None:
+        """Stop reading."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _read(
+        self, backend: Backend, request: GenerateRequest, window: Window, done: Callable[[Window], None]
+    ) -> None:
+        """The one token that it costs is of no interest."""
+        read = False
+        try:
+            async with aclosing(backend.generate(request)) as events:
+                async for event in events:
+                    read = read or isinstance(event, Usage)
+        except BackendError as error:
+            log.debug("reading ahead failed: %s", error)
+        except Exception:
+            log.exception("reading ahead failed unexpectedly")
+        if read:
+            done(window)

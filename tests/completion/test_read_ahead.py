@@ -1,0 +1,182 @@
+"""Where a backend reads slowly, more of the document is read while nobody waits, and prompts then begin with that."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from aix_lsp.backends.base import BackendError, BackendStatus, ModelInfo, Priority, Usage
+from aix_lsp.completion.prompt import AHEAD, limits
+from aix_lsp.completion.prompt_budget import FIRST, SHORTEST
+from aix_lsp.completion.service import CompletionService
+from aix_lsp.completion.text import Position
+from aix_lsp.settings import Settings
+from tests.completion.scripted import Call, Editor, ScriptedBackend, turns, under_way
+
+LINES = [f"value_{number} = compute({number})" for number in range(400)]
+SOURCE = "\n".join((*LINES[:200], "x|", *LINES[200:]))
+SLOW = Usage(prompt_tokens=400, completion_tokens=3, first_token_ms=4000)
+FAST = Usage(prompt_tokens=400, completion_tokens=3, first_token_ms=4)
+SETTINGS = Settings(deadline_ms=60_000)
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return SETTINGS
+
+
+@pytest.fixture
+async def service(backend: ScriptedBackend, settings: Settings) -> AsyncIterator[CompletionService]:
+    backend.status = BackendStatus("ready", model=ModelInfo("scripted", context_length=16_384))
+    made = CompletionService(backend, lambda language: settings)
+    yield made
+    await made.close()
+    assert all(call.closed.is_set() for call in backend.calls)
+
+
+@pytest.fixture
+async def editor(service: CompletionService) -> Editor:
+    return Editor.at(service, SOURCE)
+
+
+async def generated(editor: Editor, backend: ScriptedBackend, usage: Usage) -> Call:
+    """A generation that is unlikely enough that what would follow it is not prefetched."""
+    answer, call = await under_way(editor, backend)
+    call.write(" = 1", logprob=-5.0)
+    call.end("length", usage)
+    await answer
+    return call
+
+
+async def read_ahead(editor: Editor, backend: ScriptedBackend) -> Call:
+    """The request that reads ahead, after a slow first one; it is still being read."""
+    await generated(editor, backend, SLOW)
+    ahead = await backend.called()
+    assert ahead.request.priority is Priority.BACKGROUND
+    return ahead
+
+
+async def has_read(editor: Editor, backend: ScriptedBackend) -> Call:
+    ahead = await read_ahead(editor, backend)
+    ahead.write("y")
+    ahead.end("length", Usage(prompt_tokens=1800, completion_tokens=1, first_token_ms=9000))
+    await turns()
+    return ahead
+
+
+def size(call: Call) -> int:
+    prompt = call.request.prompt
+    return len(prompt.prefix) + len(prompt.middle) + len(prompt.suffix)
+
+
+async def test_prompts_begin_with_what_was_read_ahead(editor: Editor, backend: ScriptedBackend) -> None:
+    ahead = await has_read(editor, backend)
+    assert ahead.request.max_tokens == 1 and ahead.request.stream_key.endswith(":ahead")
+    assert ahead.request.corpus == () and ahead.request.recall == 0
+    assert size(ahead) > 1.5 * size(backend.calls[0])
+    editor.type("q")
+    later = await generated(editor, backend, replace(SLOW, cached_tokens=399))
+    sent, known = later.request.prompt, ahead.request.prompt
+    assert (sent.prefix, sent.suffix, sent.context) == (known.prefix, known.suffix, known.context)
+    assert sent.middle == known.middle + "q"
+    await backend.not_called()
+
+
+async def test_it_is_read_once_and_prompts_stay_short_until_then(
+    editor: Editor, backend: ScriptedBackend
+) -> None:
+    ahead = await read_ahead(editor, backend)
+    editor.type("q")
+    later = await generated(editor, backend, replace(SLOW, cached_tokens=399))
+    assert size(later) == size(backend.calls[0]) + 1
+    await backend.not_called()
+    assert not ahead.closed.is_set()
+
+
+@pytest.mark.parametrize("reading", [True, False])
+@pytest.mark.parametrize("where", ["above", "elsewhere"])
+async def test_an_edit_within_it_and_a_jump_end_it(
+    editor: Editor, backend: ScriptedBackend, reading: bool, where: str
+) -> None:
+    ahead = await (read_ahead if reading else has_read)(editor, backend)
+    if where == "above":
+        here = editor.cursor
+        editor.edit(Position(180, 0), Position(180, 3), "VAL", cursor=here)
+        editor.type("q")
+    else:
+        editor.cursor = Position(20, len(LINES[20]))
+        editor.type("q")
+    later = await generated(editor, backend, SLOW)
+    assert size(later) < 0.7 * size(ahead)
+    assert ahead.closed.is_set()
+    again = await backend.called()
+    assert again.request.priority is Priority.BACKGROUND
+    assert "VAL" in again.request.prompt.prefix or where == "elsewhere"
+
+
+async def test_a_cache_that_has_lost_it_is_not_made_to_read_it_again_while_somebody_waits(
+    editor: Editor, backend: ScriptedBackend
+) -> None:
+    ahead = await has_read(editor, backend)
+    editor.type("q")
+    await generated(editor, backend, Usage(1800, 0, 3, first_token_ms=9000))
+    again = await backend.called()
+    assert again.request.priority is Priority.BACKGROUND
+    editor.type("r")
+    later = await generated(editor, backend, replace(SLOW, cached_tokens=399))
+    assert size(later) < 0.7 * size(ahead)
+
+
+async def test_without_an_answer_prompts_stay_short(editor: Editor, backend: ScriptedBackend) -> None:
+    ahead = await read_ahead(editor, backend)
+    ahead.fail(BackendError("the queue is full"))
+    await turns()
+    editor.type("q")
+    later = await generated(editor, backend, replace(SLOW, cached_tokens=399))
+    assert size(later) == size(backend.calls[0]) + 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "usage", "source"),
+    [
+        (SETTINGS, FAST, SOURCE),
+        (SETTINGS, SLOW, "x|\n"),
+        (replace(SETTINGS, prefetch="never"), SLOW, SOURCE),
+        (replace(SETTINGS, url="http://127.0.0.1:9"), SLOW, SOURCE),
+    ],
+    ids=["fast", "short", "never", "remote"],
+)
+async def test_nothing_is_read_ahead(
+    service: CompletionService, backend: ScriptedBackend, usage: Usage, source: str
+) -> None:
+    await generated(Editor.at(service, source), backend, usage)
+    await backend.not_called()
+
+
+async def test_closing_the_document_ends_it(
+    service: CompletionService, editor: Editor, backend: ScriptedBackend
+) -> None:
+    ahead = await read_ahead(editor, backend)
+    service.document_closed(editor.uri)
+    await turns()
+    assert ahead.closed.is_set()
+
+
+async def test_only_the_first_prompt_of_a_fast_backend_is_short(
+    editor: Editor, backend: ScriptedBackend
+) -> None:
+    first = await generated(editor, backend, FAST)
+    sizes = [limits(SETTINGS, backend.status.model, most).prefix_chars for most in (FIRST, None)]
+    assert len(first.request.prompt.prefix) < sizes[0] < sizes[1]
+    editor.type("q")
+    assert sizes[0] < size(await generated(editor, backend, FAST))
+
+
+def test_the_first_prompt_is_longer_than_one_of_a_slow_backend_and_no_longer_than_what_is_read_ahead() -> (
+    None
+):
+    model = ModelInfo("m", context_length=16_384)
+    sizes = [limits(Settings(), model, n).prefix_chars for n in (SHORTEST, FIRST, AHEAD * SHORTEST, None)]
+    assert sizes == sorted(sizes)
