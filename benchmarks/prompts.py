@@ -115,7 +115,7 @@ class Asker:
         healing, written, tokens = Healing(self.vocabulary, laid.typed), b"", list(laid.tokens)
         right = wanted.rstrip().encode()
         for _ in range(LINE_TOKENS + laid.healed):
-            token = self._choose(self.session.scores(tokens)[0], healing.allowed)
+            token = self.choose(self.session.scores(tokens)[0], healing.allowed)
             if token in self.vocabulary.ends:
                 break
             written += healing.accept(self.vocabulary.bytes_of(token))
@@ -138,7 +138,8 @@ class Asker:
             healing.accept(self.vocabulary.bytes_of(token))
         return nats
 
-    def _choose(self, scores: torch.Tensor, allowed: Sequence[int] | None) -> int:
+    def choose(self, scores: torch.Tensor, allowed: Sequence[int] | None) -> int:
+        """The likeliest of the tokens that may come next."""
         if allowed is not None:
             ids = torch.tensor(list(allowed))
             return int(ids[scores[ids].argmax()])
