@@ -94,20 +94,19 @@ class ServedModel:
         metrics: EngineMetrics | None = None,
         limits: StepLimits | None = None,
     ) -> None:
-        tokenizer = model.tokenizer
-        known: dict[str, int] = tokenizer.get_vocab()
+        known: dict[str, int] = (tokenizer := model.tokenizer).get_vocab()
         template = _template(known, model.name, fim_family)
         stops = [known[stop] for stop in template.stop if stop in known] if template else []
         markers = [known[marker] for marker in template.markers] if template else []
         ends = model.eos_token_ids.union(stops)
         self._vocabulary = Vocabulary(tokenizer, model.runner.vocab_size, ends, markers)
-        encoder = self._encoder = TextEncoder(tokenizer, self._vocabulary)
+        self._encoder = TextEncoder(tokenizer, self._vocabulary)
         self._takes_context = template is not None and template.takes_context
-        self._layout = Layout(encoder, self._vocabulary, template, tokenizer)
-        self._recall_weight = _recall_weight(model.parameters)
+        self._recall = _recall_weight(model.parameters)
+        self._layout = Layout(self._encoder, self._vocabulary, template, tokenizer)
         self.engine = Engine(model.runner, metrics, limits)
-        self.engine.metrics.memory_bytes.labels("weights").set(model.weight_bytes)
-        self.engine.metrics.memory_bytes.labels("pool").set(model.pool_bytes)
+        for part, size in (("weights", model.weight_bytes), ("pool", model.pool_bytes)):
+            self.engine.metrics.memory_bytes.labels(part).set(size)
         self.card = ModelCard(
             model.name,
             template.name if template else "",
@@ -116,10 +115,10 @@ class ServedModel:
             model.device,
             model.dtype,
             model.running,
-            self._recall_weight > 0,
+            self._recall > 0,
             template is not None and template.context_helps(model.parameters),
         )
-        self.corpus = Corpus(encoder)
+        self.corpus = Corpus(self._encoder)
         self.slow_work = DaemonThread("engine-texts")
         """Runs what takes long: large prompts, texts of the corpus."""
         self.quick_work = DaemonThread("engine-layout")
@@ -217,7 +216,7 @@ class ServedModel:
             top_logprobs=asked.logprobs or 0,
             texts=NgramIndex([*self._unread(asked.prompt), *prompt.texts]),
             corpus=self.corpus.of(asked.corpus),
-            recall_weight=self._recall_weight if asked.recall is None else asked.recall,
+            recall_weight=self._recall if asked.recall is None else asked.recall,
             parts=prompt.parts,
         )
         seed = secrets.randbits(31) if asked.seed is None else asked.seed
