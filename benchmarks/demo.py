@@ -120,7 +120,7 @@ class Demo:
         self._note(typing.last, "Tab" if whole else "Ctrl+→", typing.last.ghost[:count])
         start = self.buffer.cursor
         typing.tab(count)
-        typist.took(count)
+        typist.skip(count)
         outcome.tabs += 1
         outcome.accepted += count
         self.view.accepted.append((start, start + count))

@@ -17,7 +17,7 @@ from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.training.corpus import Document
 from aix_lsp.training.evaluation.completer import Completer, Logits, NextToken
 
-_LIBRARY_CHARACTERS = 200_000
+_CORPUS_CHARACTERS = 200_000
 
 
 class Expected(NamedTuple):
@@ -37,12 +37,14 @@ class RecallCompleter(Completer):
     def __init__(self, model: NextToken, neighbours: Sequence[Document] | None = None) -> None:
         """With `neighbours`, recall searches the prompt and those of them in the document's package."""
         super().__init__(model)
-        self._libraries = None if neighbours is None else _Libraries(neighbours, self._encoder)
+        self._corpora = None if neighbours is None else _Corpora(neighbours, self._encoder)
 
     def nats(self, prompt: FimPrompt, wanted: str) -> float:
         """Negative log-likelihood of `wanted` at the cursor, including the part of its first word before the cursor."""
         laid = self._layout.lay_out(prompt, self.model.context - len(wanted.encode()) - 64, heal=True)
-        probabilities = (float(probabilities_of(logits)[token]) for token, logits in self._told(laid, wanted))
+        probabilities = (
+            float(probabilities_of(logits)[token]) for token, logits in self._forced(laid, wanted)
+        )
         return -sum(math.log(max(probability, 1e-12)) for probability in probabilities)
 
     def expected(self, prompt: FimPrompt, wanted: str, document: Document) -> Iterator[Expected]:
@@ -54,14 +56,16 @@ class RecallCompleter(Completer):
         recall = self._recall(laid, document)
         if recall is None:
             return
-        for at, (token, logits) in enumerate(self._told(laid, wanted)):
+        for at, (token, logits) in enumerate(self._forced(laid, wanted)):
             (mixture,) = recall.mixtures((), 1.0)
             if mixture is not None and (at or not laid.typed):
-                told = dict(zip(mixture.tokens, mixture.probabilities, strict=True)).get(token, 0.0)
-                yield Expected(recall.matched, recall.in_own, float(probabilities_of(logits)[token]), told)
+                by_recall = dict(zip(mixture.tokens, mixture.probabilities, strict=True)).get(token, 0.0)
+                yield Expected(
+                    recall.matched, recall.in_own, float(probabilities_of(logits)[token]), by_recall
+                )
             recall.extend([token])
 
-    def _told(self, laid: TokenPrompt, wanted: str) -> Iterator[tuple[int, Logits]]:
+    def _forced(self, laid: TokenPrompt, wanted: str) -> Iterator[tuple[int, Logits]]:
         """The correct tokens from the cursor's word on, each with the model's scores before it."""
         logits = self.model.start(laid.tokens)
         for token in self._encoder.tokens(laid.typed.decode(errors="ignore") + wanted):
@@ -69,12 +73,12 @@ class RecallCompleter(Completer):
             logits = self.model.add(token)
 
     def _recall(self, laid: TokenPrompt, document: Document | None) -> Recall | None:
-        if self._libraries is None:
+        if self._corpora is None:
             return None
-        return Recall(laid.texts, self._libraries.beside(document) if document else EMPTY)
+        return Recall(laid.texts, self._corpora.of(document) if document else EMPTY)
 
 
-class _Libraries:
+class _Corpora:
     """The corpus for each document: the files nearest to it, as a server would upload them."""
 
     def __init__(self, documents: Sequence[Document], encoder: TextEncoder) -> None:
@@ -84,7 +88,7 @@ class _Libraries:
             self._packages.setdefault((document.package, document.language), []).append(document)
         self._last: tuple[Document, NgramIndex] | None = None
 
-    def beside(self, document: Document) -> NgramIndex:
+    def of(self, document: Document) -> NgramIndex:
         """The tokens of a document's neighbours in the same language, nearest paths first."""
         if self._last is None or self._last[0] is not document:
             self._last = document, NgramIndex(list(self._chosen(document)))
@@ -92,7 +96,7 @@ class _Libraries:
 
     def _chosen(self, document: Document) -> Iterator[list[int]]:
         others = self._packages.get((document.package, document.language), [])
-        left = _LIBRARY_CHARACTERS
+        left = _CORPUS_CHARACTERS
         for other in sorted(others, key=lambda d: (-len(commonpath([d.path, document.path])), d.path)):
             if other is document or left <= 0:
                 continue

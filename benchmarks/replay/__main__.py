@@ -21,7 +21,7 @@ from benchmarks.replay.bare import bare
 from benchmarks.replay.corpus import DEBIAN, LANGUAGES, Unreachable, chosen, default_cache
 from benchmarks.replay.figures import Tally, tally
 from benchmarks.replay.person import Work
-from benchmarks.replay.run import Terms, Unit, compare, units
+from benchmarks.replay.run import Conditions, Unit, compare, units
 from benchmarks.replay.server import server
 from benchmarks.replay.sides import Side
 
@@ -82,10 +82,10 @@ async def run(options: argparse.Namespace, looks: TextIO | None) -> Results:
             typists.append(await stack.enter_async_context(made))
         results = Results([side.name for side in typists], looks)
         deadline = time.monotonic() + 60 * options.minutes
-        terms = Terms(
+        conditions = Conditions(
             options.seed, options.patience_ms / 1000, deadline, options.pauses, options.whole_pauses
         )
-        await compare(work, typists, terms, results.add)
+        await compare(work, typists, conditions, results.add)
         return results
 
 
@@ -94,7 +94,7 @@ async def run_ablation(options: argparse.Namespace) -> Ablation:
     files = chosen(options.files, options.languages, options.seed, options.cache)
     found = Ablation(rows(options.rows))
     deadline = time.monotonic() + 60 * options.minutes
-    terms = Terms(options.seed, PATIENCE_S, deadline, UNHURRIED)
+    conditions = Conditions(options.seed, PATIENCE_S, deadline, UNHURRIED)
 
     def done(unit: Unit, results: list[Result]) -> None:
         found.add(unit, results)
@@ -102,7 +102,7 @@ async def run_ablation(options: argparse.Namespace) -> Ablation:
         print(f"  {unit.source.name}: {typed} of {len(results)} rows typed", file=sys.stderr)
 
     async with sides(found.rows, json.loads(options.settings)) as typists:
-        await ablate(list(units(files, options.seed)), typists, terms, done)
+        await ablate(list(units(files, options.seed)), typists, conditions, done)
     return found
 
 
@@ -114,7 +114,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--quick", action="store_true", help=f"{QUICK['files']} files, {QUICK['minutes']} minutes"
     )
     parser.add_argument("--languages", nargs="+", choices=LANGUAGES + DEBIAN, default=LANGUAGES)
-    parser.add_argument("--seed", type=int, default=1, help="chooses files and pieces, and moves the hands")
+    parser.add_argument("--seed", type=int, default=1, help="chooses files, pieces and pauses")
     parser.add_argument("--patience-ms", type=float, default=1000, help="longest wait for an answer")
     parser.add_argument(
         "--pauses",

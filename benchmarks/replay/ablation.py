@@ -14,7 +14,7 @@ from benchmarks.replay import altered, report
 from benchmarks.replay.bare import bare
 from benchmarks.replay.figures import tally
 from benchmarks.replay.person import Work
-from benchmarks.replay.run import Terms, Unit, type_unit
+from benchmarks.replay.run import Conditions, Unit, type_unit
 from benchmarks.replay.server import Altered, Server
 from benchmarks.replay.sides import Side
 from tests.client.engine_watch import end_engines
@@ -126,12 +126,12 @@ class Ablation:
 async def ablate(
     work: Sequence[Unit],
     sides: Mapping[Row, Side],
-    terms: Terms,
+    conditions: Conditions,
     done: Callable[[Unit, list[Result]], None],
 ) -> None:
     """Type each unit on each row; `done` is called with a unit's results, in the order of the rows."""
     for unit in work:
-        if time.monotonic() > terms.deadline:
+        if time.monotonic() > conditions.deadline:
             return
         found: dict[str, Result] = {}
         mattered: dict[str, frozenset[str]] = {}
@@ -139,7 +139,7 @@ async def ablate(
             if row.needs and not any(name.startswith(row.needs) for name in mattered[row.against]):
                 found[row.name] = replace(found[row.against], row=row, typed=False)
                 continue
-            found[row.name] = Result(row, await type_unit(unit, side, terms), typed=True)
+            found[row.name] = Result(row, await type_unit(unit, side, conditions), typed=True)
             if isinstance(side, Server) and side.altered:
                 mattered[row.name] = side.altered.mattered()
         done(unit, list(found.values()))

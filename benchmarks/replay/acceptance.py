@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.replay.making import types_back
+from benchmarks.replay.plans import types_back
 from tests.client.buffer import Buffer
 
 How = Literal["whole", "line", "word"]

@@ -9,9 +9,9 @@ from typing import Any
 
 from benchmarks.replay.acceptance import Take, best_take, is_right
 from benchmarks.replay.flaws import Flaws, flaws
-from benchmarks.replay.hands import Hands, Moment, moment_of
-from benchmarks.replay.making import Plan
+from benchmarks.replay.plans import Plan
 from benchmarks.replay.sides import NOTHING, Asked, Offer, Side
+from benchmarks.replay.typing_model import Moment, TypingModel, moment_of
 from tests.client.typist import Typist
 
 READING_S = 0.25
@@ -60,7 +60,7 @@ class Work:
     """Whether the file ended as it should."""
 
 
-def keys_alone(plan: Plan, hands_seed: str) -> int:
+def keys_alone(plan: Plan, typing_seed: str) -> int:
     """Keys that a plan needs without suggestions, including slips and deletions."""
     buffer, count = plan.buffer(), 0
     for index, piece in enumerate(plan.script.pieces):
@@ -69,9 +69,9 @@ def keys_alone(plan: Plan, hands_seed: str) -> int:
             count += 1
             buffer.replace(buffer.cursor, buffer.cursor + len(piece.old), "")
         goal = plan.script.finished[piece.start : piece.end]
-        hands, typist = Hands(f"{hands_seed}:{index}"), Typist(buffer, goal)
+        timing, typist = TypingModel(f"{typing_seed}:{index}"), Typist(buffer, goal)
         while typist.remaining:
-            count += 1 + 2 * len(hands.slip(len(goal) - len(typist.remaining), typist.remaining))
+            count += 1 + 2 * len(timing.slip(len(goal) - len(typist.remaining), typist.remaining))
             typist.step()
     return count
 
@@ -110,26 +110,26 @@ class Person:
             goal = script.finished[piece.start : piece.end]
             self.work.goal += len(goal)
             await self._piece(
-                goal, piece.old, script.after(index), Hands(f"{self._seed}:{index}", self._pauses)
+                goal, piece.old, script.after(index), TypingModel(f"{self._seed}:{index}", self._pauses)
             )
         self._side.close(self.buffer)
         self.work.finished = self.buffer.text == script.finished
         return self.work
 
-    async def _piece(self, goal: str, old: str, wanted: str, hands: Hands) -> None:
+    async def _piece(self, goal: str, old: str, wanted: str, timing: TypingModel) -> None:
         """Type one piece at the cursor."""
         self._seen = NOTHING
         typist = Typist(self.buffer, goal)
         if old:
             self._edit(len(old), "")
-            await self._look(typist, wanted, hands.pause_s(0, "jump"))
+            await self._look(typist, wanted, timing.pause_s(0, "jump"))
         while typist.remaining:
             place = len(goal) - len(typist.remaining)
-            await self._slip(hands.slip(place, typist.remaining), hands, place)
+            await self._slip(timing.slip(place, typist.remaining), timing, place)
             key, changes = self._press(typist)
             self._side.changed(self.buffer, changes)
             if typist.remaining:
-                await self._look(typist, wanted, hands.pause_s(place, _moment(key)))
+                await self._look(typist, wanted, timing.pause_s(place, _moment(key)))
 
     def _press(self, typist: Typist) -> tuple[str, list[dict[str, Any]]]:
         self.work.keys += 1
@@ -138,11 +138,11 @@ class Person:
         self._since += before[: len(before) - len(typist.remaining)]
         return key, changes
 
-    async def _slip(self, wrong: str, hands: Hands, place: int) -> None:
+    async def _slip(self, wrong: str, timing: TypingModel, place: int) -> None:
         """Type something wrong and delete it again; only at the wrong key is there a look at the suggestion."""
         for char in wrong:
             self._edit(0, char)
-            await self._side.ask(self.buffer).settled(min(self._patience_s, hands.pause_s(place, "letter")))
+            await self._side.ask(self.buffer).settled(min(self._patience_s, timing.pause_s(place, "letter")))
         for _ in wrong:
             self.work.keys += 1
             cursor = self.buffer.cursor
@@ -225,7 +225,7 @@ class Person:
         cursor = self.buffer.cursor
         self._side.changed(self.buffer, [self.buffer.accept(cursor, cursor + over, take.text)])
         self._side.tell("Accept" if take.how == "whole" else "PartiallyAccept", offer, len(take.text))
-        typist.took(len(take.text))
+        typist.skip(len(take.text))
         self.work.keys += take.keys
         self.work.taken += len(take.text)
         self._since = take.text

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.replay.corpus import SourceFile
-from benchmarks.replay.making import Plan, plan
 from benchmarks.replay.pairs import Import, imports
 from benchmarks.replay.person import Person, Work
+from benchmarks.replay.plans import Plan, plan
 from benchmarks.replay.sides import Side
 from tests.client.buffer import Buffer
 
@@ -64,7 +64,7 @@ def _pair(source: SourceFile, seed: int) -> Unit | None:
 
 
 @dataclass(frozen=True)
-class Terms:
+class Conditions:
     """What both sides of a comparison have in common."""
 
     seed: int
@@ -78,18 +78,21 @@ class Terms:
 
 
 async def compare(
-    work: Sequence[Unit], sides: Sequence[Side], terms: Terms, done: Callable[[Unit, list[Work]], None]
+    work: Sequence[Unit],
+    sides: Sequence[Side],
+    conditions: Conditions,
+    done: Callable[[Unit, list[Work]], None],
 ) -> None:
     """Type each unit on each side; the sides take turns at going first. `done` is called with each unit's work."""
     for number, unit in enumerate(work):
-        if time.monotonic() > terms.deadline:
+        if time.monotonic() > conditions.deadline:
             return
         order = [(number + turn) % len(sides) for turn in range(len(sides))]
-        found = {index: await type_unit(unit, sides[index], terms) for index in order}
+        found = {index: await type_unit(unit, sides[index], conditions) for index in order}
         done(unit, [found[index] for index in range(len(sides))])
 
 
-async def type_unit(unit: Unit, side: Side, terms: Terms) -> Work:
+async def type_unit(unit: Unit, side: Side, conditions: Conditions) -> Work:
     """Type one unit in a workspace of its own, where the file lacks what will be typed."""
     with tempfile.TemporaryDirectory(prefix="aix-replay-") as folder:
         workspace, file = _laid_out(unit, Path(folder))
@@ -97,9 +100,15 @@ async def type_unit(unit: Unit, side: Side, terms: Terms) -> Work:
         try:
             if unit.neighbour is not None:
                 _visit(side, workspace / unit.neighbour.path, unit)
-            seed = f"{terms.seed}:{unit.source.name}"
+            seed = f"{conditions.seed}:{unit.source.name}"
             person = Person(
-                side, unit.plan, file.as_uri(), seed, terms.patience_s, terms.pauses, terms.whole_pauses
+                side,
+                unit.plan,
+                file.as_uri(),
+                seed,
+                conditions.patience_s,
+                conditions.pauses,
+                conditions.whole_pauses,
             )
             work = await person.work_through()
             work.counts = await side.counts()

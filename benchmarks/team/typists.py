@@ -1,6 +1,6 @@
 """Simulated typists: what they type when, and the result of each request. Knows backends, but no server processes.
 
-Arrivals are open-loop: a key comes when the hands press it, even if the last one is unanswered. As in an editor, the
+Arrivals are open-loop: a key comes when the typist presses it, even if the last one is unanswered. As in an editor, the
 next key cancels the request before it; such a request counts as overtaken, with the time it waited.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from aix_lsp.backends.base import BackendError, Delta, GenerateRequest, Priority, Usage
 from aix_lsp.fim.prompt import FimPrompt
 from benchmarks.baselines.windows import Windows
-from benchmarks.replay.hands import Hands, moment_of
+from benchmarks.replay.typing_model import TypingModel, moment_of
 from benchmarks.scripts import Moment, Script, scripts, steps
 from tests.client.buffer import Buffer
 
@@ -156,10 +156,10 @@ def keys_of(script: Script, seed: str) -> list[Key]:
     """All keys of a script, as one person presses them."""
     buffer, windows, keys = Buffer("", script.beginning(), "python"), Windows(), []
     for number, typist in enumerate(script.typists(buffer)):
-        hands = Hands(f"{seed}:{number}")
+        timing = TypingModel(f"{seed}:{number}")
         for place, key in enumerate(steps(typist)):
             prompt = windows.at(Moment(script.name, buffer.text, buffer.cursor, key))
-            keys.append(Key(prompt, hands.pause_s(place, moment_of(key)), place > 0))
+            keys.append(Key(prompt, timing.pause_s(place, moment_of(key)), place > 0))
     return keys
 
 

@@ -14,7 +14,7 @@ from aix_lsp.backends.base import (
     GenerateRequest,
 )
 from aix_lsp.fim.prompt import FimPrompt
-from tests.backends.asking import backend, collect
+from tests.backends.remote_backend import backend, collect
 from tests.backends.servers import DONE, CompletionsServer, event, usage
 
 FAILURES = [

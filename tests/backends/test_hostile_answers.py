@@ -17,7 +17,7 @@ from aix_lsp.backends.base import BackendError, Delta, GenerateRequest
 from aix_lsp.backends.emulation import EmulatedStream
 from aix_lsp.backends.failures import not_a_completion, refused, retry_after
 from aix_lsp.backends.learned import FieldsRefused, too_long
-from tests.backends.asking import PROMPT, REQUEST, backend, collect, model
+from tests.backends.remote_backend import PROMPT, REQUEST, backend, collect, model
 from tests.backends.servers import CompletionsServer, event, raw, request_of
 from tests.test_logs import is_harmless
 

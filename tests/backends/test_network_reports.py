@@ -17,7 +17,7 @@ from aix_lsp.backends.base import (
     GenerateRequest,
 )
 from aix_lsp.backends.client import HttpClient
-from tests.backends.asking import PROMPT, REQUEST, backend, collect
+from tests.backends.remote_backend import PROMPT, REQUEST, backend, collect
 from tests.backends.servers import CompletionsServer, event, raw, request_of, says, serving, tls_server
 from tests.test_files import device, fifo, random_device, sparse, unix_socket
 

@@ -17,7 +17,7 @@ from aix_lsp.backends.base import (
     Usage,
 )
 from aix_lsp.fim.prompt import FimPrompt
-from tests.backends.asking import PROMPT, REQUEST, backend, collect, settled
+from tests.backends.remote_backend import PROMPT, REQUEST, backend, collect, settled
 from tests.backends.servers import DONE, CompletionsServer, event, says, serving
 
 pytestmark = pytest.mark.usefixtures("short_pauses")

@@ -18,7 +18,7 @@ from aix_lsp.backends.base import (
 from aix_lsp.backends.openai import OpenAIBackend
 from aix_lsp.fim.confidence import ConfidenceThresholds
 from aix_lsp.settings import Settings
-from tests.backends.asking import PROMPT, backend, collect, model, settled
+from tests.backends.remote_backend import PROMPT, backend, collect, model, settled
 from tests.backends.servers import DONE, CompletionsServer, says, serving
 
 pytestmark = pytest.mark.usefixtures("short_pauses")

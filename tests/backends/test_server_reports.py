@@ -11,7 +11,7 @@ from aix_lsp.backends.base import (
     BackendError,
     GenerateRequest,
 )
-from tests.backends.asking import PROMPT, REQUEST, backend, collect, model
+from tests.backends.remote_backend import PROMPT, REQUEST, backend, collect, model
 from tests.backends.servers import CompletionsServer
 
 ENDPOINTS = [

@@ -13,7 +13,7 @@ from aix_lsp.backends.base import (
     BackendError,
     BackendUnavailable,
 )
-from tests.backends.asking import backend, collect, model
+from tests.backends.remote_backend import backend, collect, model
 from tests.backends.servers import DONE, CompletionsServer, Reply, says
 
 LEAKS = [

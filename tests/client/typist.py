@@ -33,7 +33,7 @@ class Typist:
         changes = self.buffer.key("\n")
         return "enter", changes + self._mend_indentation()
 
-    def took(self, count: int) -> None:
+    def skip(self, count: int) -> None:
         """Note that the next `count` characters were inserted by other means, such as an accepted suggestion."""
         self.remaining = self.remaining[count:]
 

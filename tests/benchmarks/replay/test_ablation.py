@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.replay.ablation import BY_HAND, OURS, Ablation, Result, Row, ablate, names, rows
-from benchmarks.replay.run import Terms, Unit, units
+from benchmarks.replay.run import Conditions, Unit, units
 from benchmarks.replay.server import Altered, Server
 from benchmarks.replay.sides import Side
 from tests.benchmarks.replay.test_run import package
@@ -59,7 +59,9 @@ async def test_rows_on_one_file(tmp_path: Path, engine_home: Path) -> None:
         made[row] = Server(row.name, {}, engine_home, part, row.by_hand)
     found = Ablation(chosen)
     done: list[tuple[Unit, list[Result]]] = []
-    await ablate([unit], made, Terms(1, 30.0, time.monotonic() + 600), lambda *result: done.append(result))
+    await ablate(
+        [unit], made, Conditions(1, 30.0, time.monotonic() + 600), lambda *result: done.append(result)
+    )
     [(_, results)] = done
     found.add(unit, results)
     ours, no_reuse, markers, hand = results

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.replay.making import Plan
 from benchmarks.replay.person import READING_S, Person
+from benchmarks.replay.plans import Plan
 from benchmarks.replay.sides import Offer
 from benchmarks.scripts import Piece, Script
 from tests.client.buffer import Buffer

@@ -9,9 +9,9 @@ from benchmarks.replay.bare import bare
 from benchmarks.replay.corpus import SourceFile, candidates, packages
 from benchmarks.replay.figures import tally
 from benchmarks.replay.person import Work
-from benchmarks.replay.run import Terms, Unit, compare, units
+from benchmarks.replay.run import Conditions, Unit, compare, units
 from benchmarks.replay.server import Server
-from tests.benchmarks.replay.test_making import PYTHON
+from tests.benchmarks.replay.test_plans import PYTHON
 from tests.client.engine_watch import engine_pids
 from tests.client.own_engine import own_engine
 
@@ -48,9 +48,11 @@ async def test_both_sides_end_with_the_file_as_it_was(tmp_path: Path, engine_hom
     main, _ = package(tmp_path)
     unit = [*units([main, main, main], 1)][2]
     done: list[tuple[Unit, list[Work]]] = []
-    terms = Terms(seed=1, patience_s=30.0, deadline=time.monotonic() + 600)
+    conditions = Conditions(seed=1, patience_s=30.0, deadline=time.monotonic() + 600)
     async with bare("bare", {}) as other:
-        await compare([unit], [Server("ours", {}, engine_home), other], terms, lambda *row: done.append(row))
+        await compare(
+            [unit], [Server("ours", {}, engine_home), other], conditions, lambda *row: done.append(row)
+        )
     [(_, works)] = done
     for work in works:
         assert work.finished
@@ -67,10 +69,10 @@ async def test_both_sides_use_a_remote_server(tmp_path: Path) -> None:
     main, _ = package(tmp_path)
     unit = next(units([main], 1))
     done: list[list[Work]] = []
-    terms = Terms(seed=1, patience_s=30.0, deadline=time.monotonic() + 600)
+    conditions = Conditions(seed=1, patience_s=30.0, deadline=time.monotonic() + 600)
     async with own_engine(prepared=True) as engine, bare("bare", {"url": engine.url}) as other:
         ours = Server("ours", {"url": engine.url}, tmp_path / "home")
-        await compare([unit], [ours, other], terms, lambda _, works: done.append(works))
+        await compare([unit], [ours, other], conditions, lambda _, works: done.append(works))
         generated = (await engine.settled())["aix_generated_tokens_total"]
     [works] = done
     counted = [tally(work).sums["tokens"] for work in works]

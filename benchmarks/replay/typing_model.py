@@ -1,4 +1,4 @@
-"""A person's hands at a keyboard: the time between keys, and the slips. Pure and deterministic for a seed.
+"""How a person types: the time between keys, and the slips. Pure and deterministic for a seed.
 
 Each draw depends only on the place in the text, so that two servers under comparison meet the same person at every key,
 whatever was accepted before. Medians are based on Dhakal et al., "Observations on Typing from 136 Million Keystrokes"
@@ -21,7 +21,7 @@ _SLIPS = 0.012
 """Share of letters that are mistyped; fewer than in prose, since names are short and familiar."""
 
 
-class Hands:
+class TypingModel:
     """One person typing one piece."""
 
     def __init__(self, seed: str, pauses: float = 1.0) -> None:

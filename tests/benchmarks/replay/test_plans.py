@@ -6,10 +6,10 @@ import statistics
 
 import pytest
 
-from benchmarks.replay.hands import MEDIAN_S, Hands, moment_of
-from benchmarks.replay.making import Plan, indent_of, plan
 from benchmarks.replay.pairs import Import, imports
 from benchmarks.replay.person import keys_alone
+from benchmarks.replay.plans import Plan, indent_of, plan
+from benchmarks.replay.typing_model import MEDIAN_S, TypingModel, moment_of
 from tests.client.typist import Typist
 
 PYTHON = "\n".join(
@@ -77,22 +77,24 @@ def test_indentation(text: str, indent: str) -> None:
 
 
 def test_hands_depend_on_the_place_alone() -> None:
-    one, other = Hands("1:a.py:0"), Hands("1:a.py:0")
+    one, other = TypingModel("1:a.py:0"), TypingModel("1:a.py:0")
     forwards = [one.pause_s(place, "letter") for place in range(50)]
     backwards = [other.pause_s(place, "letter") for place in reversed(range(50))]
     assert forwards == backwards[::-1]
-    assert Hands("2:a.py:0").pause_s(0, "letter") != forwards[0]
+    assert TypingModel("2:a.py:0").pause_s(0, "letter") != forwards[0]
 
 
 def test_pauses_have_the_documented_medians() -> None:
-    pauses = [Hands("seed").pause_s(place, "line") for place in range(2000)]
+    pauses = [TypingModel("seed").pause_s(place, "line") for place in range(2000)]
     assert abs(statistics.median(pauses) - MEDIAN_S["line"]) < 0.05
     assert [moment_of(key) for key in "a_ (\n"] == ["letter", "letter", "symbol", "symbol", "line"]
 
 
 def test_slips_begin_with_a_wrong_letter_and_cost_keys() -> None:
     text = "alphabet" * 400
-    slips = [(place, slip) for place in range(len(text)) if (slip := Hands("s").slip(place, text[place:]))]
+    slips = [
+        (place, slip) for place in range(len(text)) if (slip := TypingModel("s").slip(place, text[place:]))
+    ]
     assert 0.004 < len(slips) / len(text) < 0.03
     assert all(slip[0] != text[place] for place, slip in slips)
     assert all(text[place + 1 :].startswith(slip[1:]) for place, slip in slips)
