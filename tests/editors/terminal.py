@@ -78,6 +78,10 @@ class Terminal:
     def screen(self) -> str:
         return self._tmux("capture-pane", "-p")
 
+    def capture(self) -> str:
+        """The screen with its colours, as escape sequences: for the README's pictures."""
+        return self._tmux("capture-pane", "-e", "-p")
+
     def wait(self, condition: Callable[[], Any], what: str, within: float = 60) -> Any:
         """Poll until `condition()` is true; returns its value. Fails with the screen."""
         end = time.monotonic() + within
