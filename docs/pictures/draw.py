@@ -119,7 +119,7 @@ def main() -> None:
                 try:
                     picture(Path(home), engine_home)
                     logging.info("%s: done", picture.__name__)
-                except (Exception, pytest.skip.Exception) as error:
+                except (FileNotFoundError, pytest.skip.Exception) as error:
                     logging.warning("%s: left out: %s", picture.__name__, error)
     finally:
         remove_home(engine_home)
