@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
 from collections.abc import Sequence
@@ -49,6 +50,8 @@ class DocumentState:
     def __init__(self) -> None:
         self.window: Window | None = None
         """The last one that the backend has read, for a prompt or ahead."""
+        self.read_at = -math.inf
+        """When it was last used, by the service's clock."""
         self.read_ahead = ReadAhead()
         self.pending_requests: dict[str, PendingRequest] = {}
         """The newest request of each channel."""
@@ -73,9 +76,9 @@ class DocumentState:
         """Start tracking the document as it was opened."""
         self._latest = document
 
-    def has_read(self, window: Window) -> None:
-        """Base the next prompt on a window that was read ahead."""
-        self.window = window
+    def has_read(self, window: Window, now: float) -> None:
+        """Base the next prompt on a window that the backend reads, or has read ahead."""
+        self.window, self.read_at = window, now
 
     def change(self, before: DocumentSnapshot, after: DocumentSnapshot, edits: Sequence[Edit]) -> None:
         """Apply an edit; generations that it makes useless are cancelled at once."""

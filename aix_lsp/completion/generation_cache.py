@@ -23,7 +23,9 @@ from aix_lsp.completion.debounce import Mean
 from aix_lsp.completion.document_state import MOST_TYPED_AHEAD, DocumentState
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.prompt import Prompt, PromptBuilder, prefetched, varied
+from aix_lsp.completion.prompt_budget import KEPT_S
 from aix_lsp.completion.request import CompletionContext
+from aix_lsp.fim.window import Window
 
 Origin = Literal["generated", "joined", "reused"]
 
@@ -134,7 +136,11 @@ class GenerationCache:
         """Have the backend read more of the document while nobody waits, if it reads slowly."""
         prompt = self._prompts.ahead(context, state.window, state.read_ahead.window)
         if prompt is not None:
-            state.read_ahead.start(self._backend, prompt.request, prompt.window, state.has_read)
+
+            def done(window: Window) -> None:
+                state.has_read(window, self._clock())
+
+            state.read_ahead.start(self._backend, prompt.request, prompt.window, done)
 
     def forget(self, uri: str) -> None:
         """Drop everything stored for a document."""
@@ -159,9 +165,11 @@ class GenerationCache:
         generation.start(self._backend, request, self._failed)
 
     def _prompt(self, context: CompletionContext, state: DocumentState) -> Prompt:
-        prompt = self._prompts.build(context, state.window, state.read_ahead)
+        now = self._clock()
+        kept = now - state.read_at < KEPT_S
+        prompt = self._prompts.build(context, state.window, state.read_ahead, kept=kept)
         if context.request.selected is None:  # otherwise the text is not the document's
-            state.window = prompt.window
+            state.has_read(prompt.window, now)
         return prompt
 
     def _grew(self, generation: Generation, state: DocumentState) -> None:

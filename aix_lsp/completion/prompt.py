@@ -66,8 +66,11 @@ class PromptBuilder:
         self._budget = PromptBudget()
         self._session = secrets.token_hex(4)
 
-    def build(self, context: CompletionContext, before: Window | None, read_ahead: ReadAhead) -> Prompt:
-        """The prompt at the context's cursor; `before` is the window that the backend read last for the document.
+    def build(
+        self, context: CompletionContext, before: Window | None, read_ahead: ReadAhead, *, kept: bool
+    ) -> Prompt:
+        """The prompt at the context's cursor; `before` is the window that the backend read last for the document, and
+        `kept` whether that may still be in its cache.
 
         What is being read ahead is given up if it is of no use at the cursor.
         """
@@ -75,7 +78,7 @@ class PromptBuilder:
         larger = self._limits(context, AHEAD)
         if same_window(read_ahead.window, text, context.position, larger) is None:
             read_ahead.cancel()
-        window = same_window(before, text, context.position, larger)
+        window = same_window(before if kept else None, text, context.position, larger)
         if window is None:
             usual = self._limits(context)
             window = next_window(_within(before, usual), text, context.position, usual)

@@ -21,6 +21,8 @@ BEARABLE_MS = 2000.0
 """A prompt that shares nothing with earlier ones, as after a jump, should be processed in this time. After that, each
 keystroke costs a token or two, however long the prompt is."""
 SHORTEST = 512
+KEPT_S = 240.0
+"""After this long without a request, the engine may have given its cache's memory back (`kvIdleS` is 300)."""
 FIRST = 1024
 """The longest prompt before our own engine has shown how fast it reads."""
 _ENOUGH = 128

@@ -129,6 +129,16 @@ async def test_a_cache_that_has_lost_it_is_not_made_to_read_it_again_while_someb
     assert size(later) < 0.7 * size(ahead)
 
 
+async def test_after_a_long_rest_the_cache_is_taken_for_lost(
+    editor: Editor, backend: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = await has_read(editor, backend)
+    monkeypatch.setattr("aix_lsp.completion.generation_cache.KEPT_S", -1.0)
+    editor.type("q")
+    later = await generated(editor, backend, SLOW)
+    assert size(later) < 0.7 * size(ahead)
+
+
 async def test_without_an_answer_prompts_stay_short(editor: Editor, backend: ScriptedBackend) -> None:
     ahead = await read_ahead(editor, backend)
     ahead.fail(BackendError("the queue is full"))
