@@ -82,7 +82,7 @@ def test_other_candidates(editor: Emacs) -> None:
         if second != first:
             break
     else:
-        pytest.fail("the model was of one mind everywhere")
+        pytest.fail("the model gave a single candidate everywhere")
     editor.keys("M-p")
     assert editor.shown()[-1] == first
     editor.keys("M-n", "Tab")

@@ -32,7 +32,7 @@ def test_compiles_without_a_warning(tmp_path: Path) -> None:
 def test_installed_as_documented(tmp_path: Path) -> None:
     """The first code block of the page, run as it is, installs from this repository."""
     if not (ROOT / ".git").exists():
-        pytest.skip("this is no git repository, which packages are installed from")
+        pytest.skip("not a git repository, from which packages are installed")
     page = (ROOT / "docs" / "editors" / "emacs.md").read_text(encoding="utf-8")
     block = page.split("```elisp")[1].split("```")[0]
     init = tmp_path / "init.el"

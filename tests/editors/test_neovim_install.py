@@ -59,7 +59,7 @@ def test_installed_as_documented(
     if way is by_lazy and not LAZY.exists():
         pytest.skip("no lazy.nvim here: run tests/editors/fetch_plugins.sh")
     if not (ROOT / ".git").exists():
-        pytest.skip("this is no git repository, which plugins are installed from")
+        pytest.skip("not a git repository, from which plugins are installed")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     (tmp_path / ".git").mkdir()

@@ -117,7 +117,7 @@ def test_native_explicit_request_and_other_candidates(native: PluginNeovim) -> N
         if count(native) > 1:
             break
     else:
-        pytest.fail("the model was of one mind everywhere")
+        pytest.fail("the model gave a single candidate everywhere")
     first, _ = candidate(native)
     native.keys("<M-]>")
     second, _ = native.wait(
@@ -140,7 +140,7 @@ def test_native_next_asks_for_more(native: PluginNeovim) -> None:
         if count(native) > 1:
             break
     else:
-        pytest.fail("the model was of one mind everywhere")
+        pytest.fail("the model gave a single candidate everywhere")
     native.wait(lambda: candidate(native)[1].startswith("2/"), "the second candidate")
 
 

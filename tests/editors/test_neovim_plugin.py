@@ -122,7 +122,7 @@ def test_other_candidates(own: PluginNeovim) -> None:
         if len(own.lua(texts)) > 1:
             break
     else:
-        pytest.fail("the model was of one mind everywhere")
+        pytest.fail("the model gave a single candidate everywhere")
     own.wait(lambda: own.ghost() == own.lua(texts)[1], f"the second of {own.lua(texts)}")
     own.keys("<M-[>")
     own.wait(lambda: own.ghost() == own.lua(texts)[0], "the first candidate")

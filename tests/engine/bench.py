@@ -30,7 +30,7 @@ class Bench:
 
     def tell(self, to: Request, event: Event) -> None:
         events = self.told.setdefault(to, [])
-        assert not any(isinstance(e, Finished | Failed) for e in events), "told after its end"
+        assert not any(isinstance(e, Finished | Failed) for e in events), "an event after its end"
         events.append(event)
 
     def add(self, *requests: Request) -> None:

@@ -205,7 +205,7 @@ async def test_it_reports_a_model_that_cannot_be_loaded_and_exits(folder: Path) 
                     assert "model" in json.loads(line[6:])["message"]
                     break
             else:
-                raise AssertionError("no error was told")
+                raise AssertionError("no error was reported")
         assert await running.status() == 1
         assert running.process.stderr
         assert b"model" in await running.process.stderr.read()
