@@ -47,7 +47,7 @@ def open_folder(arguments: list[str]) -> str | None:
     return "" if arguments[:1] in (["serve"], ["cluster"]) else None
 
 
-_TOLD = ("AIX_LSP_", "HF_", "HOME", "SSL_", "USERPROFILE", "XDG_")
+_WARNED_OF = ("AIX_LSP_", "HF_", "HOME", "SSL_", "USERPROFILE", "XDG_")
 """Prefixes of the variables whose removal a user should be told about."""
 
 
@@ -60,7 +60,7 @@ def main() -> None:
     kept = processes.environment(here=open_folder(sys.argv[1:]))
     where = "in the folder that aix-lsp was started in, or relative"
     for name, value in sorted(os.environ.items()):
-        if kept.get(name) != value and name.startswith(_TOLD):
+        if kept.get(name) != value and name.startswith(_WARNED_OF):
             _warn(f"aix-lsp: {name}={value} is ignored, for it is {where}\n")
         if name not in kept:
             del os.environ[name]

@@ -217,7 +217,7 @@ def _follow_links(folders: Iterable[str]) -> None:
     """Find out what is behind links. What lies on a file system that hangs counts as it is spelt."""
     left = [folder for folder in dict.fromkeys(folders) if Path(folder).is_absolute() and folder not in _REAL]
 
-    def look(some: Sequence[str]) -> None:
+    def resolve(some: Sequence[str]) -> None:
         for folder in some:
             with suppress(OSError, ValueError):
                 _REAL[folder] = os.path.realpath(folder)
@@ -225,7 +225,7 @@ def _follow_links(folders: Iterable[str]) -> None:
     for _ in range(_TRIES):
         if not left:
             return
-        thread = threading.Thread(target=look, args=(left,), name="links", daemon=True)
+        thread = threading.Thread(target=resolve, args=(left,), name="links", daemon=True)
         thread.start()
         thread.join(_PATIENCE_S)
         if not thread.is_alive():

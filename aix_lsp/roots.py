@@ -18,7 +18,7 @@ _REMEMBERED_S = 5.0
 ON_THE_LOOP_S = 1.0
 """How long a finder that is called on an event loop may wait for a file system."""
 
-Found = tuple[Path, Path] | None
+_Match = tuple[Path, Path] | None
 
 
 class RootFinder:
@@ -32,11 +32,11 @@ class RootFinder:
         self._patience_s = patience_s
         self._follow = follow
         self._asking: threading.Thread | None = None
-        self._found: TTLCache[tuple[Path, tuple[Path, ...]], Found] = TTLCache(
+        self._found: TTLCache[tuple[Path, tuple[Path, ...]], _Match] = TTLCache(
             4096, _REMEMBERED_S, time.monotonic
         )
 
-    def find(self, path: Path, roots: Sequence[Path]) -> Found:
+    def find(self, path: Path, roots: Sequence[Path]) -> _Match:
         """The innermost of `roots` that contains or is the path, and the path relative to it; None if there is none."""
         if path in roots:
             return path, Path()
@@ -47,12 +47,12 @@ class RootFinder:
             found = self._found[key] = self._find(*key)
         return (found[0], found[1] / path.name) if found is not None else None
 
-    def _find(self, folder: Path, roots: tuple[Path, ...]) -> Found:
+    def _find(self, folder: Path, roots: tuple[Path, ...]) -> _Match:
         if not roots:
             return None
         if self._patience_s is None:
             return self._on_disk(folder, roots)
-        found: list[Found] = []
+        found: list[_Match] = []
         if self._asking is None or not self._asking.is_alive():
             self._asking = threading.Thread(
                 target=lambda: found.append(self._on_disk(folder, roots)), name="roots", daemon=True
@@ -63,12 +63,12 @@ class RootFinder:
             return found[0]
         return _innermost((root, folder.relative_to(root)) for root in roots if folder.is_relative_to(root))
 
-    def _on_disk(self, folder: Path, roots: tuple[Path, ...]) -> Found:
+    def _on_disk(self, folder: Path, roots: tuple[Path, ...]) -> _Match:
         places = [folder, Path(os.path.realpath(folder))] if self._follow else [folder]
         return _innermost(chain.from_iterable(_roots_of(place, roots) for place in places))
 
 
-def _innermost(found: Iterator[tuple[Path, Path]]) -> Found:
+def _innermost(found: Iterator[tuple[Path, Path]]) -> _Match:
     return min(found, key=lambda each: len(each[1].parts), default=None)
 
 

@@ -182,9 +182,9 @@ def _status_in(event: Any) -> int:
         if not isinstance(error, dict):
             break
         for key in ("code", "status", "status_code", "statusCode"):
-            told = error.get(key)
-            if isinstance(told, int | str) and re.fullmatch(r"[45]\d\d", str(told)):
-                return int(told)
+            value = error.get(key)
+            if isinstance(value, int | str) and re.fullmatch(r"[45]\d\d", str(value)):
+                return int(value)
         kind = f"{error.get('type', '')} {error.get('code', '')}".lower()
         for sign, status in (("api_key", 401), ("authentication", 401), ("quota", 429), ("rate_limit", 429)):
             if sign in kind:

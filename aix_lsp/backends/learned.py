@@ -77,10 +77,10 @@ class FieldsRefused:
 def _named(body: str, sent: list[str]) -> list[str]:
     """The fields named in an error, of those sent."""
     try:
-        told = json.loads(body)
+        answer = json.loads(body)
     except (ValueError, RecursionError):
-        told = None
-    error = told.get("error", told) if isinstance(told, dict) else None
+        answer = None
+    error = answer.get("error", answer) if isinstance(answer, dict) else None
     param = error.get("param") if isinstance(error, dict) else None
     if isinstance(param, str) and param.partition(".")[0] in sent:
         return [param.partition(".")[0]]
@@ -128,10 +128,10 @@ class ContextBudget:
 
     def refused(self, error: BackendError, chars: int, max_tokens: int) -> float | None:
         """The share of a prompt of `chars` characters that should fit if it was refused as too long; else None."""
-        told = too_long(error)
-        if told is None:
+        found = too_long(error)
+        if found is None:
             return None
-        limit, tokens = told
+        limit, tokens = found
         if limit:
             self._length = min(self._length, limit)
         # vLLM stops counting once it is too much, and reports "at least" one token more than is allowed.

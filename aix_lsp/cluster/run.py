@@ -44,7 +44,7 @@ _BALANCE = """hdr(x-session-id)
     hash-balance-factor 300"""
 """Lines of HAProxy's configuration: consistent hashing with bounded load, no server above three times its share. Unlike
 routing.py, it cannot exempt small numbers: with 1.5 times, the second request in flight would already move."""
-_TOLD = re.compile(r"\b(?:\w+\.)*(?:ModelError|ServeError|UsersError|UsageError): ([^\n\\]+)")
+_OUR_ERRORS = re.compile(r"\b(?:\w+\.)*(?:ModelError|ServeError|UsersError|UsageError): ([^\n\\]+)")
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the future default; without it, Ray warns
@@ -209,7 +209,7 @@ class Cluster:
             try:
                 serve.run(target, name=name, route_prefix="/" if name == _MAIN else f"/{name}")
             except RuntimeError as error:
-                log.error("%s", _why(serve.status(), str(error)))
+                log.error("%s", _error_message(serve.status(), str(error)))
                 return False
         return True
 
@@ -246,14 +246,14 @@ def _signals(handlers: Mapping[int, Callable[[], None]]) -> Any:
             signal.signal(number, handler)
 
 
-def _why(status: Any, otherwise: str) -> str:
+def _error_message(status: Any, otherwise: str) -> str:
     """The message of a replica that could not start, extracted from Ray's longer one; or `otherwise`."""
     messages = [otherwise]
     for application in status.applications.values():
         messages += [application.message, *(found.message for found in application.deployments.values())]
     for message in messages:
-        if told := _TOLD.findall(message):
-            return str(told[-1])
+        if found := _OUR_ERRORS.findall(message):
+            return str(found[-1])
     return f"Ray: {_last_line(otherwise)}"
 
 

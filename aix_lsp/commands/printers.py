@@ -57,12 +57,12 @@ class JsonPrinter:
         self._last = suggestions
 
     def finish(self, model: str) -> bool:
-        told = {"model": model, "suggestions": [_told(suggestion) for suggestion in self._last]}
-        click.echo(json.dumps(told))  # in ASCII, so that it contains no terminal escapes
+        answer = {"model": model, "suggestions": [_as_json(suggestion) for suggestion in self._last]}
+        click.echo(json.dumps(answer))  # in ASCII, so that it contains no terminal escapes
         return bool(self._last)
 
 
-def _told(suggestion: Suggestion) -> dict[str, object]:
+def _as_json(suggestion: Suggestion) -> dict[str, object]:
     return {
         "text": suggestion.text,
         "replaceRight": suggestion.replace_right,

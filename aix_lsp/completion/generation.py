@@ -55,7 +55,7 @@ class _Stream:
 
     tracks: list[Track]
     usage: Usage = field(default_factory=Usage)
-    billed: bool = False
+    counted: bool = False
 
     @property
     def completion_tokens(self) -> int:
@@ -94,7 +94,7 @@ class Generation:
         """This one was started in case the user accepts that generation's text."""
         self.written_off = 0
         """Tokens counted as wasted so far."""
-        self.given = False
+        self.answered_a_request = False
         """Whether it has answered a request."""
         self.watchers: set[Callable[[], None]] = set()
         """Callbacks of the requests that wait for this; called at each change."""
@@ -135,12 +135,12 @@ class Generation:
         """Tokens generated, if the backend reports them."""
         return sum(stream.completion_tokens for stream in self._streams)
 
-    def bills(self) -> list[Usage]:
+    def uncounted_usage(self) -> list[Usage]:
         """The usage of each stream that has ended since the last call."""
         running = self._running.values()
-        due = [stream for stream in self._streams if not stream.billed and stream not in running]
+        due = [stream for stream in self._streams if not stream.counted and stream not in running]
         for stream in due:
-            stream.billed = True
+            stream.counted = True
         return [replace(stream.usage, completion_tokens=stream.completion_tokens) for stream in due]
 
     def start(self, backend: Backend, request: GenerateRequest, failed: Failed) -> None:

@@ -130,8 +130,8 @@ class PromptBuilder:
         prompt, placeholders = clean(window.prompt(document.path, document.language, files), found)
         others = self._context_provider.placeholders(document.uri)
         # Acceptance is not reported to other people's servers unless the user wants that.
-        tells = not settings.url or settings.report_acceptance
-        shown, accepted = self._unreported() if tells else (0, 0)
+        reports = not settings.url or settings.report_acceptance
+        shown, accepted = self._unreported() if reports else (0, 0)
         request = GenerateRequest(
             prompt=prompt,
             max_tokens=settings.max_tokens,

@@ -30,7 +30,7 @@ Count = Callable[[str, int, str], None]
 _UNWELCOME = 4
 CHECK_AFTER_S = 30.0
 _NEAR_LINES = 50
-_MOST_TOLD = 10_000
+_MOST_REPORTED = 10_000
 """The most that the engine accepts in one request."""
 Report = Callable[[int, int], None]
 
@@ -56,7 +56,7 @@ class Telemetry:
         if not suggestions:
             return
         generation = ref.generation
-        generation.given = True
+        generation.answered_a_request = True
         self._count("wasted_tokens", -generation.written_off, language)
         generation.written_off = 0
         self._count("answered", language=language)
@@ -75,13 +75,15 @@ class Telemetry:
     def generated(self, generation: Generation) -> None:
         """Count a generation that has ended, or whose further candidates have."""
         language = generation.cursor.language
-        for usage in generation.bills():
+        for usage in generation.uncounted_usage():
             self._count("generations")
             self._count("prompt_tokens", usage.prompt_tokens)
             self._count("cached_tokens", usage.cached_tokens)
             self._count("completion_tokens", usage.completion_tokens, language)
             # A prefetched generation is waste until it answers a request.
-            if (generation.cancelled or generation.prefetched_for is not None) and not generation.given:
+            if (
+                generation.cancelled or generation.prefetched_for is not None
+            ) and not generation.answered_a_request:
                 generation.written_off += usage.completion_tokens
                 self._count("wasted_tokens", usage.completion_tokens, language)
 
@@ -96,7 +98,7 @@ class Telemetry:
         now = Counter({name: self._session[name] for name in ("shown", "accepted", "partly")})
         risen = now - self._reported
         self._reported = now
-        return min(risen["shown"], _MOST_TOLD), min(risen["accepted"] + risen["partly"], _MOST_TOLD)
+        return min(risen["shown"], _MOST_REPORTED), min(risen["accepted"] + risen["partly"], _MOST_REPORTED)
 
     @property
     def unwelcome(self) -> bool:

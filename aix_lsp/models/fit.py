@@ -76,17 +76,17 @@ def remember(speed: Speed) -> None:
     known = remembered()
     if known is not None and known.weights > speed.weights:
         return
-    told = {"machine": _machine(), "weights": speed.weights, "seconds": dict(speed.seconds)}
-    write_whole(paths.cache_dir() / _FILE, json.dumps(told))
+    saved = {"machine": _machine(), "weights": speed.weights, "seconds": dict(speed.seconds)}
+    write_whole(paths.cache_dir() / _FILE, json.dumps(saved))
 
 
 def remembered() -> Speed | None:
     """The measurement on this computer; None if there is none, or it is from another computer."""
     try:
-        told = read_json(paths.cache_dir() / _FILE, 1 << 16)
-        seconds = {int(rows): float(took) for rows, took in told["seconds"].items()}
-        if told["machine"] == _machine() and seconds and int(told["weights"]) > 0:
-            return Speed(int(told["weights"]), seconds)
+        saved = read_json(paths.cache_dir() / _FILE, 1 << 16)
+        seconds = {int(rows): float(took) for rows, took in saved["seconds"].items()}
+        if saved["machine"] == _machine() and seconds and int(saved["weights"]) > 0:
+            return Speed(int(saved["weights"]), seconds)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     return None

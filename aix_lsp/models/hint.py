@@ -30,17 +30,17 @@ def due(today: date | None = None) -> str:
 
 def _due(file: Path, today: date) -> str:
     try:
-        told = read_json(file, 1 << 12)
-        days = (today - date.fromisoformat(told["since"])).days
+        saved = read_json(file, 1 << 12)
+        days = (today - date.fromisoformat(saved["since"])).days
     except (OSError, ValueError, KeyError, TypeError):
         file.write_text(json.dumps({"since": today.isoformat(), "shown": False}), "utf-8")
         return ""
-    if told.get("shown") or not 0 < days <= _DAYS:
+    if saved.get("shown") or not 0 < days <= _DAYS:
         return ""
     best = better()
     if best is None:
         return ""
-    file.write_text(json.dumps({**told, "shown": True}), "utf-8")
+    file.write_text(json.dumps({**saved, "shown": True}), "utf-8")
     return (
         f"a better model fits this computer: {best.entry.name} ({best.entry.source().gb:g} GB to download); choose it "
         "with your editor's command for models, or run `aix-lsp models`"

@@ -48,19 +48,24 @@ def describe(file: StoredFile) -> dict[str, object]:
     from aix_lsp.gguf.header import GgufError, read_header
     from aix_lsp.gguf.tokenizer import special_names
 
-    told: dict[str, object] = {"id": str(file.path), "name": file.name, "store": file.store, "family": ""}
+    description: dict[str, object] = {
+        "id": str(file.path),
+        "name": file.name,
+        "store": file.store,
+        "family": "",
+    }
     try:
         header = read_header(file.path)
-        told["bytes"] = sum(tensor.nbytes for tensor in header.tensors.values())
-        told["parameters"] = sum(tensor.parameters for tensor in header.tensors.values())
+        description["bytes"] = sum(tensor.nbytes for tensor in header.tensors.values())
+        description["parameters"] = sum(tensor.parameters for tensor in header.tensors.values())
         template = detect(special_names(header), file.name)
-        told["family"] = template.name if template else ""
+        description["family"] = template.name if template else ""
         configuration(header)
     except GgufError as error:
-        told["trouble"] = str(error)
+        description["trouble"] = str(error)
     except OSError as error:
-        told["trouble"] = error.strerror or str(error)
-    return told
+        description["trouble"] = error.strerror or str(error)
+    return description
 
 
 def _ollama() -> Iterator[StoredFile]:

@@ -122,7 +122,7 @@ def evidence_in(text: str) -> int:
     tells = 0
     for word in words:
         for start in range(0, len(word), _LONGEST_WORD):
-            tells |= _tells(word[start : start + _LONGEST_WORD + _OVERLAP])
+            tells |= _evidence_of(word[start : start + _LONGEST_WORD + _OVERLAP])
     if tells & _DIVIDED_FLAG:
         tells = tells & ~_DIVIDED_FLAG | (Tells.NAME if _DIVIDED.search(text) else 0)
     return tells
@@ -131,7 +131,7 @@ def evidence_in(text: str) -> int:
 _DIVIDED_FLAG = 1024
 
 
-def _tells(word: str) -> int:
+def _evidence_of(word: str) -> int:
     tells = _judged.get(word)
     if tells is None:
         if len(_judged) >= _MOST_WORDS:

@@ -95,8 +95,8 @@ class Seen:
 
 def _sketch(text: str) -> list[int]:
     lines = [line.strip() for line in text.split("\n")]
-    told = [line for line in lines if len(line) >= _SHORTEST_LINE] or lines
-    pairs = {f"{first}\n{second}" for first, second in zip(told, [*told[1:], ""], strict=True)}
+    informative = [line for line in lines if len(line) >= _SHORTEST_LINE] or lines
+    pairs = {f"{first}\n{second}" for first, second in zip(informative, [*informative[1:], ""], strict=True)}
     return sorted(int.from_bytes(hashlib.blake2b(pair.encode(), digest_size=8).digest()) for pair in pairs)[
         :_SKETCH
     ]

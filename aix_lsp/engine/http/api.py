@@ -23,7 +23,7 @@ from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.state import Presence, StateBoard
 
 _BEAT_S = 15.0
-_LOOKS = ("/health", "/metrics", "/aix/status")
+_OBSERVING = ("/health", "/metrics", "/aix/status")
 """Requests for these only observe, and do not keep the engine from exiting when idle."""
 MOST_EVENTS = 384
 """Simultaneous streams of the state: of the 512 connections, some are left for requests."""
@@ -154,7 +154,7 @@ class AuthMiddleware:
             message = f"the Host header must name this engine's address: {', '.join(sorted(self._hosts))}"
             await send_error(send, 403, message, "forbidden")
             return
-        if scope["path"] in _LOOKS:
+        if scope["path"] in _OBSERVING:
             await self._app(scope, receive, send)
         else:
             with self._presence.here():

@@ -78,11 +78,11 @@ async def _get(session: Session, name: str) -> None:
     progress = session.status.downloading
     try:
         async with aclosing(_lines("models", "get", name, "--yes", "--json")) as lines:
-            async for told in lines:
-                if "error" in told:
-                    raise JsonRpcException(told["error"], REQUEST_FAILED)
-                if "total" in told and session.status.shows_progress:
-                    share = told["done"] / max(1, told["total"])
+            async for report in lines:
+                if "error" in report:
+                    raise JsonRpcException(report["error"], REQUEST_FAILED)
+                if "total" in report and session.status.shows_progress:
+                    share = report["done"] / max(1, report["total"])
                     progress.follow(Status("loading", f"downloading {name}", share))
     finally:
         progress.end()

@@ -78,7 +78,7 @@ class IndexReader:
         if not read.lines:
             return None
         wanted = [d for d in known[1] if not names or d.name in names or d.owner in names]
-        signatures = _signatures(read.lines, _most_telling(wanted, names, set(used)))
+        signatures = _signatures(read.lines, _most_informative(wanted, names, set(used)))
         return read.excerpt(path, "\n".join(signatures))
 
     def _read(self, path: str, stamp: Stamp) -> _Lines:
@@ -109,7 +109,7 @@ class _Lines(NamedTuple):
 _NOTHING = _Lines([])
 
 
-def _most_telling(wanted: list[Definition], names: Collection[str], used: set[str]) -> list[Definition]:
+def _most_informative(wanted: list[Definition], names: Collection[str], used: set[str]) -> list[Definition]:
     """The most informative definitions, as many as an outline has room for, in the file's order."""
 
     def worth(definition: Definition) -> tuple[bool, bool, bool]:
