@@ -149,24 +149,17 @@ class HttpClient:
     async def _send(
         self, method: str, url: str, body: Any, headers: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
-        from aiohttp import (
-            ClientConnectorError,
-            ClientError,
-            ClientOSError,
-            ServerDisconnectedError,
-        )
+        from aiohttp import ClientConnectorError, ClientError, ClientOSError, ServerDisconnectedError
 
-        for attempt in (1, 2):
+        dropped = (ServerDisconnectedError, ClientOSError, ConnectionResetError)
+        for again in (True, False):
             session = self._opened()
             try:
                 return await session.request(method, url, json=body, headers=headers, allow_redirects=False)
-            except ClientConnectorError as error:
-                raise unreachable(error, self.address, self._proxy(url), missing_authorities()) from error
-            except (ServerDisconnectedError, ClientOSError, ConnectionResetError) as error:
-                # A kept-alive connection may time out just as it is used; nothing has been answered yet.
-                if attempt == 2:
-                    raise unreachable(error, self.address, self._proxy(url), missing_authorities()) from error
             except (ValueError, ClientError, OSError) as error:
+                # A kept-alive connection may time out just as it is used; nothing has been answered yet.
+                if again and isinstance(error, dropped) and not isinstance(error, ClientConnectorError):
+                    continue
                 raise unreachable(error, self.address, self._proxy(url), missing_authorities()) from error
             except RuntimeError as error:
                 if not session.closed:

@@ -5,10 +5,11 @@ discovery.py finds out which dialect a server speaks.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any
 
 from aix_lsp.backends.address import Address
 from aix_lsp.backends.base import Delta, GenerateRequest, Usage
@@ -25,30 +26,29 @@ _EXTENSION_FIELDS = {
 """Fields of a request that are sent to our engine unchanged, in `aix`, unless they have these defaults."""
 
 
-class Dialect(Protocol):
-    """The format of one kind of server's requests and answers."""
+class Dialect(ABC):
+    """The format of one kind of server's requests and answers; most use the endpoint and answers of OpenAI's API."""
 
-    heals_itself: bool
+    heals_itself = False
     """Whether the server itself does token healing (and structural stops, and deadlines)."""
 
-    def url(self, address: Address) -> str: ...
+    def url(self, address: Address) -> str:
+        return address.completions
 
+    @abstractmethod
     def body(self, request: GenerateRequest) -> dict[str, Any]: ...
 
     def read(self, event: Any) -> Iterator[Delta | Usage]:
         """The content of one event of the answer. Raises BackendError if it reports an error, in any format."""
-        ...
+        return read_completion(event)
 
 
 @dataclass(frozen=True, slots=True)
-class EngineDialect:
+class EngineDialect(Dialect):
     """Our own engine: it gets every part separately, and lays out the prompt itself (docs/engine-api.md)."""
 
     model: str = ""
     heals_itself = True
-
-    def url(self, address: Address) -> str:
-        return address.completions
 
     def body(self, request: GenerateRequest) -> dict[str, Any]:
         prompt = request.prompt
@@ -71,12 +71,9 @@ class EngineDialect:
             "aix": sent,
         }
 
-    def read(self, event: Any) -> Iterator[Delta | Usage]:
-        return read_completion(event)
-
 
 @dataclass(frozen=True, slots=True)
-class TemplateDialect:
+class TemplateDialect(Dialect):
     """A server that only takes text, for a model whose prompt template we know."""
 
     template: Template
@@ -84,10 +81,6 @@ class TemplateDialect:
     vllm: bool = False
     """Unless asked not to, vLLM omits special tokens from its text, where stop strings could not find them; it reports
     usage with each event only if asked to."""
-    heals_itself = False
-
-    def url(self, address: Address) -> str:
-        return address.completions
 
     def body(self, request: GenerateRequest) -> dict[str, Any]:
         stops = [*dict.fromkeys((*request.stop, *self.template.stop))][:MOST_STOPS]
@@ -95,19 +88,12 @@ class TemplateDialect:
         rendered = self.template.render(request.prompt)
         return {**_common(request, self.model, stops), **_INCLUDE_USAGE, **extra, "prompt": rendered}
 
-    def read(self, event: Any) -> Iterator[Delta | Usage]:
-        return read_completion(event)
-
 
 @dataclass(frozen=True, slots=True)
-class SuffixDialect:
+class SuffixDialect(Dialect):
     """A server that knows its model's prompt format, such as Ollama's, Mistral's and DeepSeek's."""
 
     model: str = ""
-    heals_itself = False
-
-    def url(self, address: Address) -> str:
-        return address.completions
 
     def body(self, request: GenerateRequest) -> dict[str, Any]:
         prompt = request.prompt
@@ -115,15 +101,10 @@ class SuffixDialect:
         stops = list(request.stop)[:MOST_STOPS]
         return {**_common(request, self.model, stops), "prompt": prompt.prefix + prompt.middle, **suffix}
 
-    def read(self, event: Any) -> Iterator[Delta | Usage]:
-        return read_completion(event)
-
 
 @dataclass(frozen=True, slots=True)
-class InfillDialect:
+class InfillDialect(Dialect):
     """llama.cpp's own /infill, for a model whose format we do not know but its GGUF file does."""
-
-    heals_itself = False
 
     def url(self, address: Address) -> str:
         return address.at("/infill")
@@ -145,7 +126,19 @@ class InfillDialect:
         }
 
     def read(self, event: Any) -> Iterator[Delta | Usage]:
-        return _read_infill(event)
+        broken = not isinstance(event, dict) or event.get("error")
+        if broken or ("content" not in event and says_error(event)):
+            raise not_a_completion(event)
+        text, ended = event.get("content") or "", bool(event.get("stop"))
+        if not isinstance(text, str):
+            raise not_a_completion(event)
+        reason = ("length" if event.get("stop_type") == "limit" else "stop") if ended else None
+        if text or ended:
+            yield Delta(text, finish_reason=reason)
+        if ended:
+            # "tokens_cached" is what the slot holds afterwards; "cache_n" is what was reused.
+            reused = count(table(event.get("timings")).get("cache_n"))
+            yield Usage(count(event.get("tokens_evaluated")), reused, count(event.get("tokens_predicted")))
 
 
 _USAGE_ALL_ALONG = {"include_usage": True, "continuous_usage_stats": True}
@@ -235,18 +228,3 @@ def _read_usage(usage: dict[str, Any], own: dict[str, Any]) -> Usage:
         queue_ms=milliseconds(own.get("queue_ms")),
         first_token_ms=milliseconds(own.get("first_token_ms")),
     )
-
-
-def _read_infill(event: Any) -> Iterator[Delta | Usage]:
-    if not isinstance(event, dict) or event.get("error") or ("content" not in event and says_error(event)):
-        raise not_a_completion(event)
-    text, ended = event.get("content") or "", bool(event.get("stop"))
-    if not isinstance(text, str):
-        raise not_a_completion(event)
-    reason = ("length" if event.get("stop_type") == "limit" else "stop") if ended else None
-    if text or ended:
-        yield Delta(text, finish_reason=reason)
-    if ended:
-        # "tokens_cached" is what the slot holds afterwards; "cache_n" is what was reused.
-        reused = count(table(event.get("timings")).get("cache_n"))
-        yield Usage(count(event.get("tokens_evaluated")), reused, count(event.get("tokens_predicted")))

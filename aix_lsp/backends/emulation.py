@@ -12,7 +12,7 @@ import re
 from dataclasses import replace
 
 from aix_lsp.backends.base import Delta, GenerateRequest
-from aix_lsp.fim.confidence import NO_THRESHOLD, ConfidenceGate
+from aix_lsp.fim.confidence import ConfidenceGate
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.fim.templates import FAMILIES, Template
 
@@ -149,61 +149,38 @@ class EmulatedStream:
     """The candidates of one generation. Stops and `tokens` end a candidate; `word` was removed from the prompt."""
 
     def __init__(self, request: GenerateRequest, word: str, tokens: tuple[str, ...] = ()) -> None:
-        self._word = word
-        self._stops = request.stop
-        self._tokens = tokens
-        self._one_line = request.stop_when == "line"
-        self._confidence = request.confidence
-        self._awaited = request.n
-        self._candidates: dict[int, _CandidateStream] = {}
+        self._candidates = [_CandidateStream(request, word, tokens) for _ in range(request.n)]
 
     @property
     def complete(self) -> bool:
         """Whether every candidate has ended."""
-        return sum(candidate.ended for candidate in self._candidates.values()) == self._awaited
+        return all(candidate.ended for candidate in self._candidates)
 
     @property
     def cut_short(self) -> bool:
         """Whether every candidate has ended, at least one by us, so that the server computes in vain."""
-        return self.complete and any(candidate.cut for candidate in self._candidates.values())
+        return self.complete and any(candidate.cut for candidate in self._candidates)
 
     @property
     def useless(self) -> bool:
         """Whether no candidate began with the word at the cursor."""
-        failed = sum(candidate.healer.failed for candidate in self._candidates.values())
-        return failed == self._awaited
+        return all(candidate.healer.failed for candidate in self._candidates)
 
     @property
     def declined(self) -> str:
         """What the first candidate began with instead of the word at the cursor; empty if it did begin with it."""
-        first = self._candidates.get(0)
-        return first.healer.said if first is not None and first.healer.failed else ""
+        first = self._candidates[0].healer
+        return first.said if first.failed else ""
 
     def take(self, delta: Delta) -> Delta | None:
         """The part of `delta` that is for the user, or None."""
-        if delta.index >= self._awaited:
-            return None
-        candidate = self._candidates.get(delta.index)
-        if candidate is None:
-            candidate = _CandidateStream(
-                TextHealer(self._word),
-                StopFilter(self._stops, self._tokens),
-                ConfidenceGate(self._confidence),
-                self._one_line,
-            )
-            self._candidates[delta.index] = candidate
-        return candidate.take(delta)
+        return self._candidates[delta.index].take(delta) if delta.index < len(self._candidates) else None
 
     def end(self, reason: str) -> list[Delta]:
         """End all candidates that have not ended."""
-        for index in range(self._awaited):
-            if index not in self._candidates:
-                self._candidates[index] = _CandidateStream(
-                    TextHealer(""), StopFilter(()), ConfidenceGate(NO_THRESHOLD), False
-                )
         return [
             Delta(candidate.finish(), index, reason)
-            for index, candidate in sorted(self._candidates.items())
+            for index, candidate in enumerate(self._candidates)
             if not candidate.ended
         ]
 
@@ -211,14 +188,14 @@ class EmulatedStream:
 class _CandidateStream:
     """One candidate's text on its way from the server to the user."""
 
-    def __init__(self, healer: TextHealer, stops: StopFilter, gate: ConfidenceGate, one_line: bool) -> None:
-        self.healer = healer
+    def __init__(self, request: GenerateRequest, word: str, tokens: tuple[str, ...]) -> None:
+        self.healer = TextHealer(word)
         self.ended = False
         self.cut = False
         """Whether it ended before the server ended it."""
-        self._stops = stops
-        self._gate = gate
-        self._one_line = one_line
+        self._stops = StopFilter(request.stop, tokens)
+        self._gate = ConfidenceGate(request.confidence)
+        self._one_line = request.stop_when == "line"
         self._line = ""
         self._joiner = TextJoiner()
 

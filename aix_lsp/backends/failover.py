@@ -15,7 +15,6 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import Protocol
 
 from cachetools import TTLCache
 
@@ -46,22 +45,16 @@ _HOPE = ("loading", "starting", "throttled", "failing", "away", "refused", "erro
 """Which state to show if no server can be used: the one likely to end soonest."""
 
 
-class LocalBackend(WatchedBackend, Protocol):
-    """The local engine, as the last resort."""
-
-    async def restart(self) -> None: ...
-
-
-class FailoverBackend:
+class FailoverBackend(WatchedBackend):
     """Generates on the most suitable of several servers. Used on one running event loop."""
 
     def __init__(
-        self, servers: Sequence[OpenAIBackend], last_resort: Callable[[], LocalBackend] | None = None
+        self, servers: Sequence[OpenAIBackend], last_resort: Callable[[], WatchedBackend] | None = None
     ) -> None:
         """`last_resort` creates the local engine when it is needed."""
         self._servers = list(servers)
         self._make_local = last_resort
-        self._local: LocalBackend | None = None
+        self._local: WatchedBackend | None = None
         self._leaving: asyncio.TimerHandle | None = None
         self._slow: TTLCache[str, WatchedBackend] = TTLCache(maxsize=1024, ttl=_SLOW_S)
         """The server that was too slow for a document."""
@@ -71,16 +64,7 @@ class FailoverBackend:
         self._unsubscribe = [server.on_status(lambda _: self._show()) for server in self._servers]
         self._show()
 
-    @property
-    def status(self) -> BackendStatus:
-        return self._board.status
-
-    def on_status(self, listener: Callable[[BackendStatus], None]) -> Callable[[], None]:
-        """Call `listener` on each change of status; the returned function unsubscribes it."""
-        return self._board.subscribe(listener)
-
     async def restart(self) -> None:
-        """Discover all servers again."""
         for server in self._servers:
             await server.restart()
         if self._local is not None:

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ from aix_lsp.backends.corpus import CorpusUploader
 from aix_lsp.backends.dialects import EngineDialect
 from aix_lsp.backends.failover import FailoverBackend
 from aix_lsp.backends.openai import OpenAIBackend
-from aix_lsp.backends.status import StatusBoard
+from aix_lsp.backends.status import StatusBoard, WatchedBackend
 from aix_lsp.backends.supervisor import EngineSupervisor
 from aix_lsp.settings.table import Settings
 
@@ -46,7 +46,7 @@ def connect(settings: Settings) -> LocalEngine | OpenAIBackend | FailoverBackend
     return FailoverBackend(servers, (lambda: LocalEngine(settings)) if settings.local_fallback else None)
 
 
-class LocalEngine:
+class LocalEngine(WatchedBackend):
     """The user's engine, shared with all servers that have the same engine settings."""
 
     def __init__(self, settings: Settings) -> None:
@@ -56,17 +56,9 @@ class LocalEngine:
         self._supervising = asyncio.create_task(self._supervisor.run())
 
     @property
-    def status(self) -> BackendStatus:
-        return self._board.status
-
-    @property
     def pid(self) -> int:
         """The engine's process, or 0 while there is none."""
         return self._supervisor.pid
-
-    def on_status(self, listener: Callable[[BackendStatus], None]) -> Callable[[], None]:
-        """Call `listener` on each change of status; the returned function unsubscribes it."""
-        return self._board.subscribe(listener)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
         """See Backend.generate."""

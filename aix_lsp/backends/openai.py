@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from aix_lsp.backends.address import parse
@@ -23,7 +23,7 @@ from aix_lsp.backends.dialects import EngineDialect
 from aix_lsp.backends.discovery import Server, discover
 from aix_lsp.backends.exchange import Exchange
 from aix_lsp.backends.health import Health
-from aix_lsp.backends.status import StatusBoard
+from aix_lsp.backends.status import StatusBoard, WatchedBackend
 from aix_lsp.settings.table import Settings
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ _UNANSWERED_S = 10.0
 """After this time without an answer while requests are in flight, the server is discovered again."""
 
 
-class OpenAIBackend:
+class OpenAIBackend(WatchedBackend):
     """Generates on the server at `settings.url`. Created and used on one running event loop."""
 
     def __init__(self, settings: Settings) -> None:
@@ -55,17 +55,9 @@ class OpenAIBackend:
         self._search_soon()
 
     @property
-    def status(self) -> BackendStatus:
-        return self._board.status
-
-    @property
     def admits(self) -> bool:
         """Whether a request would be sent to the server now, rather than held back because it is in trouble."""
         return self._exchange is not None and self._health.admits(self._clock())
-
-    def on_status(self, listener: Callable[[BackendStatus], None]) -> Callable[[], None]:
-        """Call `listener` on each change of status; the returned function unsubscribes it."""
-        return self._board.subscribe(listener)
 
     async def restart(self) -> None:
         """Discover the server again; its model may have changed."""

@@ -44,9 +44,21 @@ class StatusBoard:
 
 
 class WatchedBackend(Backend, Protocol):
-    """A backend that reports changes of its status, as all in aix_lsp.backends.launch do."""
+    """A backend that reports changes of its status: the base of all that aix_lsp.backends.launch makes."""
 
-    def on_status(self, listener: Callable[[BackendStatus], None], /) -> Callable[[], None]: ...
+    _board: StatusBoard
+
+    @property
+    def status(self) -> BackendStatus:
+        return self._board.status
+
+    def on_status(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` on each change of status, on the event loop; the returned function unsubscribes it."""
+        return self._board.subscribe(listener)
+
+    async def restart(self) -> None:
+        """Start the engine again, or discover the servers again."""
+        ...
 
 
 async def wait_until_ready(

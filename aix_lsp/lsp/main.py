@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 from aix_lsp.lsp.connections import ConnectionRegistry
 from aix_lsp.lsp.options import LspOptions, is_loopback
 from aix_lsp.lsp.parent import end_of
-from aix_lsp.lsp.services import EnginePool, LiveBackend
+from aix_lsp.lsp.services import EnginePool
 from aix_lsp.lsp.session import Dependencies
 from aix_lsp.settings import Settings
 
 if TYPE_CHECKING:
     from aix_lsp.backends.base import Backend
+    from aix_lsp.backends.status import WatchedBackend
     from aix_lsp.completion.service import CompletionService
 
 logger = logging.getLogger(__name__)
@@ -137,7 +138,7 @@ def _warm_up() -> None:
     gc.freeze()
 
 
-def _connect(settings: Settings) -> LiveBackend:
+def _connect(settings: Settings) -> WatchedBackend:
     from aix_lsp.backends.launch import connect
 
     return connect(settings)

@@ -7,9 +7,10 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from aix_lsp.backends.base import Backend, BackendStatus
+from aix_lsp.backends.base import Backend
+from aix_lsp.backends.status import WatchedBackend
 from aix_lsp.settings import Settings, for_language
 from aix_lsp.settings.names import options
 
@@ -117,19 +118,7 @@ LINGER_S = 10.0
 _CLOSE_S = 5.0
 
 
-class LiveBackend(Backend, Protocol):
-    """A backend as aix_lsp.backends.launch returns it."""
-
-    def on_status(self, listener: Callable[[BackendStatus], None], /) -> Callable[[], None]:
-        """Call `listener` at each change of state, on the event loop; returns a function that ends that."""
-        ...
-
-    async def restart(self) -> None:
-        """Restart the engine, if it is ours."""
-        ...
-
-
-Connect = Callable[[Settings], LiveBackend]
+Connect = Callable[[Settings], WatchedBackend]
 
 
 def identity(settings: Settings) -> tuple[object, ...]:
@@ -140,7 +129,7 @@ def identity(settings: Settings) -> tuple[object, ...]:
 
 @dataclass(slots=True)
 class _Shared:
-    backend: LiveBackend
+    backend: WatchedBackend
     leases: int = 0
     leaving: asyncio.TimerHandle | None = None
 
@@ -196,7 +185,7 @@ class EnginePool:
 class Lease:
     """One session's share of a backend."""
 
-    def __init__(self, pool: EnginePool, key: tuple[object, ...], backend: LiveBackend) -> None:
+    def __init__(self, pool: EnginePool, key: tuple[object, ...], backend: WatchedBackend) -> None:
         self.key = key
         self.backend = backend
         self._pool: EnginePool | None = pool

@@ -17,7 +17,7 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from aix_lsp.backends.base import BackendStatus
-from aix_lsp.lsp.services import LiveBackend
+from aix_lsp.backends.status import WatchedBackend
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class StatusReporter:
         self.when_ready: Callable[[str], None] = lambda model: None
         """Called with the model's name when a backend has become ready."""
         self._language_server = server
-        self._backend: LiveBackend | None = None
+        self._backend: WatchedBackend | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self._inactive = ""
         self._complaints: set[str] = set()
@@ -82,7 +82,7 @@ class StatusReporter:
         self._sent: Status | None = None
         self._busy_timer: asyncio.TimerHandle | None = None
 
-    def follow(self, backend: LiveBackend) -> None:
+    def follow(self, backend: WatchedBackend) -> None:
         """Report on this backend from now on."""
         if backend is self._backend:
             return

@@ -40,7 +40,7 @@ class Generation:
 
 
 class ScriptedBackend:
-    """A LiveBackend that streams the pieces returned by `say`."""
+    """A WatchedBackend that streams the pieces returned by `say`."""
 
     def __init__(self, say: Say, *, hold: bool = False, status: BackendStatus = READY) -> None:
         self.say = say
