@@ -256,9 +256,9 @@ def shrink(edit: Edit, text: Text) -> Edit:
     if edit.start == edit.end:
         return edit
     whole, new = text.slice(edit.start, edit.end), edit.text
-    head = _common(whole, new)
+    head = common(whole, new)
     old, new = whole[head:], new[head:]
-    tail = _common(old[::-1], new[::-1])
+    tail = common(old[::-1], new[::-1])
     start = after(edit.start, whole[:head])
     return Edit(start, after(start, old[: len(old) - tail]), new[: len(new) - tail])
 
@@ -285,8 +285,9 @@ def _shifted(position: Position, edit: Edit) -> Position:
     return Position(end.line, end.column + position.column - edit.end.column)
 
 
-def _common(one: str, other: str) -> int:
-    """The length of the common prefix, by bisection: comparing slices is far faster than comparing characters."""
+def common(one: Sequence[str], other: Sequence[str]) -> int:
+    """The length of the common prefix of two strings or lists, by bisection: comparing slices is far faster than
+    comparing items."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2

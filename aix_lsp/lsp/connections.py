@@ -131,16 +131,13 @@ class MessageReader:
     def feed(self, data: bytes) -> None:
         """Receive bytes from the client."""
         for frame in self._parser.feed(data):
-            self._feed(frame)
+            if self._session.finished.done():
+                continue
+            if isinstance(frame, bytes):
+                self._session.protocol.receive(frame)
+            else:
+                self._refuse(frame)
             self._adapt()
-
-    def _feed(self, frame: bytes | BadFrame) -> None:
-        if self._session.finished.done():
-            return
-        if isinstance(frame, bytes):
-            self._session.protocol.receive(frame)
-        else:
-            self._refuse(frame)
 
     def _adapt(self) -> None:
         """Before `initialize`, accept only short messages and, on a socket, nothing but LSP: it may be anyone."""

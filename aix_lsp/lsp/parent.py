@@ -56,7 +56,9 @@ async def _until_readable(descriptor: int) -> None:
 
 def _is_alive(pid: int) -> bool:
     if sys.platform == "win32":
-        return _is_alive_windows(pid)
+        import psutil
+
+        return bool(psutil.pid_exists(pid))
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -64,17 +66,3 @@ def _is_alive(pid: int) -> bool:
     except OSError:
         return True  # it exists, and belongs to somebody else
     return True
-
-
-def _is_alive_windows(pid: int) -> bool:
-    import ctypes
-
-    synchronize, timed_out = 0x00100000, 0x00000102
-    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
-    handle = kernel.OpenProcess(synchronize, False, pid)
-    if not handle:
-        return False
-    try:
-        return bool(kernel.WaitForSingleObject(handle, 0) == timed_out)
-    finally:
-        kernel.CloseHandle(handle)

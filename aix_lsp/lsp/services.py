@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,11 +38,7 @@ class ConfiguredService:
 
     async def close(self) -> None:
         """Stop the service's generations and release the backend."""
-        try:
-            async with asyncio.timeout(_CLOSE_S):
-                await self.service.close()
-        except Exception:
-            logger.exception("a completion service could not be closed")
+        await _close(self.service)
         self.lease.release()
 
 
@@ -57,7 +53,7 @@ class ServiceMap:
         self._closing: set[asyncio.Task[None]] = set()
 
     def __iter__(self) -> Iterator[ConfiguredService]:
-        return iter({id(configured): configured for configured in self._by_folder.values()}.values())
+        return iter(dict.fromkeys(self._by_folder.values()))
 
     def get(self, folder: str) -> ConfiguredService | None:
         """The service of a folder; None before the first `apply`."""
@@ -68,16 +64,14 @@ class ServiceMap:
 
         A service whose engine stays the same is kept, along with what it has cached.
         """
-        before, kept = dict(self._by_folder), dict[int, ConfiguredService]()
-        after: dict[str, ConfiguredService] = {}
+        before, after = self._by_folder, dict[str, ConfiguredService]()
         for folder, wanted in settings.items():
-            configured = next((s for s in kept.values() if s.settings == wanted), None)
-            if configured is None:
-                configured = self._reusable(before, kept, folder, wanted)
-            kept[id(configured)] = configured
-            after[folder] = configured
+            kept = set(after.values())
+            same = next((each for each in kept if each.settings == wanted), None)
+            known = [before[name] for name in (folder, *before) if name in before]
+            after[folder] = same or self._with_settings(wanted, [it for it in known if it not in kept])
         self._by_folder = after
-        for configured in {id(s): s for s in before.values() if id(s) not in kept}.values():
+        for configured in set(before.values()) - set(after.values()):
             self._retire(configured)
 
     def clear(self) -> None:
@@ -86,17 +80,11 @@ class ServiceMap:
             self._retire(configured)
         self._by_folder = {}
 
-    def _reusable(
-        self,
-        before: Mapping[str, ConfiguredService],
-        kept: Mapping[int, ConfiguredService],
-        folder: str,
-        wanted: Settings,
-    ) -> ConfiguredService:
+    def _with_settings(self, wanted: Settings, unused: Iterable[ConfiguredService]) -> ConfiguredService:
+        """One of the unused services with the same engine, or a new one."""
         key = identity(wanted)
-        candidates = [before[folder]] if folder in before else []
-        for configured in [*candidates, *before.values()]:
-            if id(configured) not in kept and configured.lease.key == key:
+        for configured in unused:
+            if configured.lease.key == key:
                 configured.settings = wanted
                 return configured
         return ConfiguredService(wanted, self._pool.lease(wanted), self._make_service, self._roots)
@@ -114,10 +102,6 @@ class ServiceMap:
 
 LINGER_S = 10.0
 """How long an unused backend is kept, since an editor that restarts its server reconnects at once."""
-
-_CLOSE_S = 5.0
-
-
 Connect = Callable[[Settings], WatchedBackend]
 
 
@@ -197,9 +181,9 @@ class Lease:
             self._pool = None
 
 
-async def _close(backend: Backend) -> None:
+async def _close(part: Backend | CompletionService) -> None:
     try:
         async with asyncio.timeout(_CLOSE_S):
-            await backend.close()
+            await part.close()
     except Exception:
-        logger.exception("a backend could not be closed")
+        logger.exception("a %s could not be closed", type(part).__name__)

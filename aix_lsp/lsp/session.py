@@ -231,9 +231,7 @@ class Session:
         """Restart the engines, including any that were released."""
         if not list(self.services):
             await self.reconfigure(pull=False)
-        for backend in {
-            id(configured.lease.backend): configured.lease.backend for configured in self.services
-        }.values():
+        for backend in {configured.lease.backend for configured in self.services}:
             await backend.restart()
 
     def give_up_loading(self) -> None:

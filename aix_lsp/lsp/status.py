@@ -8,7 +8,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import Any
 
@@ -48,14 +48,6 @@ class Status:
     message: str = ""
     fraction: float | None = None
     model: str = ""
-
-    def as_params(self) -> dict[str, Any]:
-        return {
-            "state": self.state,
-            "message": self.message,
-            "fraction": self.fraction,
-            "model": self.model,
-        }
 
 
 class StatusReporter:
@@ -175,7 +167,7 @@ class StatusReporter:
         current = self._current()
         if self.notifies and current != self._sent:
             self._sent = current
-            self._language_server.protocol.notify("aix/status", current.as_params())
+            self._language_server.protocol.notify("aix/status", asdict(current))
 
 
 class ProgressBar:

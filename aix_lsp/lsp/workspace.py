@@ -30,7 +30,6 @@ class Folder:
 
     uri: str
     path: Path | None
-    name: str = ""
 
 
 class Workspace:
@@ -48,10 +47,8 @@ class Workspace:
         """The folders that are on this machine's file system."""
         return [folder.path for folder in self._folders.values() if folder.path is not None]
 
-    def add(self, uri: str, name: str = "") -> Folder:
-        folder = Folder(uri, file_path(uri), name)
-        self._folders[uri] = folder
-        return folder
+    def add(self, uri: str) -> None:
+        self._folders[uri] = Folder(uri, file_path(uri))
 
     def remove(self, uri: str) -> None:
         self._folders.pop(uri, None)

@@ -30,8 +30,8 @@ def initialize(session: Session, params: Any) -> types.InitializeResult:
     _check_token(session, params.get("initializationOptions"))
     session.client = Client.from_initialize(params)
     session.documents.store.encoding = session.client.encoding
-    for uri, name in _folders(params):
-        session.workspace.add(uri, name)
+    for uri in _folders(params):
+        session.workspace.add(uri)
     session.configuration.set_options(params.get("initializationOptions"))
     session.status.notifies = session.client.status
     session.status.shows_progress = session.client.work_done_progress
@@ -71,14 +71,14 @@ async def _leave_at(session: Session, end: Awaitable[None]) -> None:
     session.disconnected()
 
 
-def _folders(params: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _folders(params: Mapping[str, Any]) -> list[str]:
     """The workspace folders, or the one root of older clients."""
     folders = params.get("workspaceFolders")
     if isinstance(folders, list):
-        named = [(f.get("uri"), f.get("name")) for f in folders if isinstance(f, Mapping)]
-        return [(uri, name if isinstance(name, str) else "") for uri, name in named if isinstance(uri, str)]
+        named = (folder.get("uri") for folder in folders if isinstance(folder, Mapping))
+        return [uri for uri in named if isinstance(uri, str)]
     root = params.get("rootUri")
     if isinstance(root, str) and root:
-        return [(root, "")]
+        return [root]
     path = params.get("rootPath")
-    return [(Path(path).as_uri(), "")] if isinstance(path, str) and Path(path).is_absolute() else []
+    return [Path(path).as_uri()] if isinstance(path, str) and Path(path).is_absolute() else []

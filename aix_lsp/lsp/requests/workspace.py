@@ -26,7 +26,7 @@ def did_change_workspace_folders(session: Session, params: types.DidChangeWorksp
     for folder in params.event.removed:
         session.workspace.remove(folder.uri)
     for folder in params.event.added:
-        session.workspace.add(folder.uri, folder.name)
+        session.workspace.add(folder.uri)
     session.folders_changed()
 
 
