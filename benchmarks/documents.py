@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import time
 
-from aix_lsp.lsp.documents import DocumentStore, WireChange
+from lsprotocol import types
+
+from aix_lsp.lsp.documents import DocumentStore
 from aix_lsp.lsp.positions import ENCODINGS, Encoding
 from aix_lsp.lsp.workspace import Workspace
 from benchmarks.machine import announce
@@ -29,9 +31,10 @@ def milliseconds(text: str, line: int, character: int, typed: str, encoding: Enc
     store.open("file:///a.py", "python", 1, text)
     taken = []
     for version in range(2, 2 + EDITS):
-        place = (line, character)
+        place = types.Position(line, character)
+        change = types.TextDocumentContentChangePartial(types.Range(place, place), typed)
         start = time.perf_counter()
-        store.change("file:///a.py", version, [WireChange(typed, (place, place))])
+        store.change("file:///a.py", version, [change])
         taken.append(1000 * (time.perf_counter() - start))
     return taken
 

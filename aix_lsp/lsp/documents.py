@@ -1,7 +1,6 @@
 """The documents that a client has open, and the completion services that are told of their changes.
 
-Positions are in the client's encoding; request handlers unpack LSP's params. Notebooks are assembled in
-open_documents.py.
+Notebooks are assembled in open_documents.py.
 """
 
 from __future__ import annotations
@@ -19,17 +18,6 @@ from aix_lsp.lsp.text_diff import minimal_edit
 from aix_lsp.lsp.workspace import Workspace
 
 logger = logging.getLogger(__name__)
-
-WirePosition = tuple[int, int]
-"""Line, and code units within it in the client's encoding."""
-
-
-@dataclass(frozen=True, slots=True)
-class WireChange:
-    """One content change: the new text of a span, or of the whole document if `span` is None."""
-
-    text: str
-    span: tuple[WirePosition, WirePosition] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +56,9 @@ class DocumentStore:
         self._documents[uri] = document
         return document
 
-    def change(self, uri: str, version: int | None, changes: Sequence[WireChange]) -> Change | None:
+    def change(
+        self, uri: str, version: int | None, changes: Sequence[types.TextDocumentContentChangeEvent]
+    ) -> Change | None:
         """Apply changes in order; None, and a warning in the log, if the document is not open."""
         before = self._documents.get(uri)
         if before is None:
@@ -88,12 +78,13 @@ class DocumentStore:
         self._documents[uri] = after
         return Change(before, after, tuple(edits))
 
-    def _edit(self, text: Text, change: WireChange) -> Edit | None:
+    def _edit(self, text: Text, change: types.TextDocumentContentChangeEvent) -> Edit | None:
         new = without_surrogates(change.text)
-        if change.span is None:
+        if isinstance(change, types.TextDocumentContentChangeWholeDocument):
             return minimal_edit(text, Text.of(new))
-        start = self.from_wire(text, change.span[0])
-        end = start if change.span[1] == change.span[0] else self.from_wire(text, change.span[1])
+        first, last = change.range.start, change.range.end
+        start = from_wire(text, first.line, first.character, self.encoding)
+        end = start if last == first else from_wire(text, last.line, last.character, self.encoding)
         return Edit(min(start, end), max(start, end), new)
 
     def close(self, uri: str) -> DocumentSnapshot | None:
@@ -109,10 +100,6 @@ class DocumentStore:
                 self._documents[uri] = replace(document, path=path)
                 moved.append(self._documents[uri])
         return moved
-
-    def from_wire(self, text: Text, position: WirePosition) -> Position:
-        """A client's position in code points, clamped."""
-        return from_wire(text, *position, self.encoding)
 
 
 class DocumentRouter:

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from lsprotocol import types
+
 from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Text
 from aix_lsp.languages import language_of
-from aix_lsp.lsp.documents import Change, DocumentRouter, DocumentStore, RequestDocument, WireChange
+from aix_lsp.lsp.documents import Change, DocumentRouter, DocumentStore, RequestDocument
 from aix_lsp.lsp.services import ConfiguredService
 from aix_lsp.lsp.text_diff import minimal_edit
 from aix_lsp.lsp.workspace import Workspace
@@ -221,7 +223,9 @@ class OpenDocuments:
     def open(self, uri: str, language: str, version: int, text: str) -> None:
         self.router.opened(self.store.open(uri, language, version, text))
 
-    def change(self, uri: str, version: int | None, changes: Sequence[WireChange]) -> None:
+    def change(
+        self, uri: str, version: int | None, changes: Sequence[types.TextDocumentContentChangeEvent]
+    ) -> None:
         change = self.store.change(uri, version, changes)
         if change is None:
             return

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
+from lsprotocol import types
+
 from aix_lsp.backends.base import (
     Backend,
     BackendStatus,
@@ -120,3 +122,12 @@ def _service(
     backend: Backend, settings: Callable[[str], Settings], roots: Callable[[], Sequence[Path]]
 ) -> CompletionService:
     return CompletionService(backend, settings, roots)
+
+
+def replaced(
+    text: str, start: tuple[int, int], end: tuple[int, int]
+) -> types.TextDocumentContentChangePartial:
+    """The change that puts a text between two places: lines, and code units in them."""
+    return types.TextDocumentContentChangePartial(
+        types.Range(types.Position(*start), types.Position(*end)), text
+    )

@@ -7,11 +7,13 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lsprotocol import types
 
 from aix_lsp.completion.text import Edit, Position
-from aix_lsp.lsp.documents import DocumentStore, WireChange, WirePosition
+from aix_lsp.lsp.documents import DocumentStore
 from aix_lsp.lsp.positions import ENCODINGS, Encoding
 from aix_lsp.lsp.workspace import Workspace
+from tests.lsp.scripted import replaced
 
 URI = "file:///w/a.py"
 alphabet = st.sampled_from("ab é漢😀\u0301\u2028\x0b\f\x85\t\r\n")
@@ -23,7 +25,7 @@ def size(string: str, encoding: Encoding) -> int:
     return len(string.encode(width[0])) // width[1]
 
 
-def wire_of(string: str, offset: int, encoding: Encoding) -> WirePosition:
+def wire_of(string: str, offset: int, encoding: Encoding) -> tuple[int, int]:
     """The client's position of `offset`; inside of \\r\\n the position before it."""
     if string[offset - 1 : offset + 1] == "\r\n" and offset:
         offset -= 1
@@ -54,10 +56,10 @@ def test_edits_as_a_client_makes_them(
     for version, (one, other, new, whole) in enumerate(edits, start=2):
         start, end = sorted((min(one, len(string)), min(other, len(string))))
         if whole:
-            change = WireChange(new)
+            change: types.TextDocumentContentChangeEvent = types.TextDocumentContentChangeWholeDocument(new)
             string = new
         else:
-            change = WireChange(new, (wire_of(string, start, encoding), wire_of(string, end, encoding)))
+            change = replaced(new, wire_of(string, start, encoding), wire_of(string, end, encoding))
             string = string[: clamped(string, start)] + new + string[clamped(string, end) :]
         applied = documents.change(URI, version, [change])
         assert applied is not None
@@ -76,9 +78,9 @@ def test_several_changes_in_one_message_build_on_each_other() -> None:
         URI,
         2,
         [
-            WireChange("X", ((0, 1), (0, 2))),
-            WireChange("", ((0, 0), (0, 1))),
-            WireChange("!", ((0, 9), (0, 9))),
+            replaced("X", (0, 1), (0, 2)),
+            replaced("", (0, 0), (0, 1)),
+            replaced("!", (0, 9), (0, 9)),
         ],
     )
     assert change is not None
@@ -95,7 +97,7 @@ def test_several_changes_in_one_message_build_on_each_other() -> None:
 def test_a_backward_range_is_reversed() -> None:
     documents = store()
     documents.open(URI, "python", 1, "abc")
-    change = documents.change(URI, 2, [WireChange("", ((0, 2), (0, 1)))])
+    change = documents.change(URI, 2, [replaced("", (0, 2), (0, 1))])
     assert change is not None and str(change.after.text) == "ac"
 
 
@@ -107,7 +109,7 @@ def test_half_an_emoji_is_not_kept() -> None:
 
 def test_a_document_that_is_not_open_is_not_an_error() -> None:
     documents = store()
-    assert documents.change(URI, 1, [WireChange("x")]) is None
+    assert documents.change(URI, 1, [types.TextDocumentContentChangeWholeDocument("x")]) is None
     assert documents.close(URI) is None
     assert documents.get(URI) is None
 
@@ -116,7 +118,7 @@ def test_a_document_that_is_not_open_is_not_an_error() -> None:
 def test_any_version_is_accepted(version: int | None) -> None:
     documents = store()
     documents.open(URI, "python", 1, "a")
-    change = documents.change(URI, version, [WireChange("b", ((0, 1), (0, 1)))])
+    change = documents.change(URI, version, [replaced("b", (0, 1), (0, 1))])
     assert change is not None and str(change.after.text) == "ab"
     assert change.after.version == (5 if version == 5 else 2)
 
@@ -170,6 +172,6 @@ def test_typing_in_a_line_of_a_megabyte(encoding: Encoding) -> None:
     for version in range(2, 5):
         offset = 500_000 + version
         where = wire_of(string, offset, encoding)
-        change = documents.change(URI, version, [WireChange("x", (where, where))])
+        change = documents.change(URI, version, [replaced("x", where, where)])
         string = string[:offset] + "x" + string[offset:]
         assert change is not None and str(change.after.text) == string

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aix_lsp.completion.text import DocumentSnapshot, Position, Text
-from aix_lsp.lsp.documents import DocumentRouter, DocumentStore, WireChange
+from aix_lsp.lsp.documents import DocumentRouter, DocumentStore
 from aix_lsp.lsp.open_documents import Notebooks, assemble
 from aix_lsp.lsp.workspace import Workspace
 from tests.client.peer import DirectPeer
 from tests.client.places import STREAM
-from tests.lsp.scripted import ScriptedBackend
+from tests.lsp.scripted import ScriptedBackend, replaced
 
 BOOK = "file:///w/n.ipynb"
 
@@ -181,7 +181,7 @@ def test_views_always_match_the_cells(start: list[tuple[str, str]], actions: lis
     for count, (action, index, size, more, source) in enumerate(actions):
         if action == "edit" and names:
             name = names[index % len(names)]
-            change = WireChange(source, ((size, more), (size, more + 1)))
+            change = replaced(source, (size, more), (size, more + 1))
             done = store.change(name, None, [change])
             assert done is not None
             books.changed(done)

@@ -7,7 +7,6 @@ from typing import Any
 
 from lsprotocol import types
 
-from aix_lsp.lsp.documents import WireChange
 from aix_lsp.lsp.session import Session
 
 
@@ -18,8 +17,7 @@ def did_open(session: Session, params: types.DidOpenTextDocumentParams) -> None:
 
 def did_change(session: Session, params: types.DidChangeTextDocumentParams) -> None:
     identifier = params.text_document
-    changes = [wire_change(change) for change in params.content_changes]
-    session.documents.change(identifier.uri, identifier.version, changes)
+    session.documents.change(identifier.uri, identifier.version, params.content_changes)
 
 
 def did_save(session: Session, params: types.DidSaveTextDocumentParams) -> None:
@@ -35,14 +33,6 @@ def did_copy(session: Session, params: Any) -> None:
     if isinstance(params, Mapping) and isinstance(text := params.get("text"), str):
         for configured in session.services:
             configured.service.copied(text)
-
-
-def wire_change(change: types.TextDocumentContentChangeEvent) -> WireChange:
-    """LSP's content change in the form that the document store takes."""
-    if isinstance(change, types.TextDocumentContentChangePartial):
-        start, end = change.range.start, change.range.end
-        return WireChange(change.text, ((start.line, start.character), (end.line, end.character)))
-    return WireChange(change.text)
 
 
 def notebook_did_open(session: Session, params: types.DidOpenNotebookDocumentParams) -> None:
@@ -65,8 +55,7 @@ def notebook_did_change(session: Session, params: types.DidChangeNotebookDocumen
         notebooks = session.documents.notebooks
         notebooks.splice(params.notebook_document.uri, array.start, array.delete_count, inserted)
     for content in cells.text_content or ():
-        changes = [wire_change(change) for change in content.changes]
-        session.documents.change(content.document.uri, content.document.version, changes)
+        session.documents.change(content.document.uri, content.document.version, content.changes)
 
 
 def notebook_did_save(session: Session, params: types.DidSaveNotebookDocumentParams) -> None:
