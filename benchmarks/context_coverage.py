@@ -22,7 +22,7 @@ from aix_lsp.completion.context.index.reader import IndexReader, Query
 from aix_lsp.completion.context.index.scan import Gate, scan
 from aix_lsp.completion.context.index.searches import MOST, SEARCHES
 from aix_lsp.completion.context.index.store import Store
-from aix_lsp.completion.context.ranking import Snippet, choose, size
+from aix_lsp.completion.context.snippets import Snippet, choose, size
 from aix_lsp.grammars import parse
 from aix_lsp.languages import indexed_language
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from aix_lsp.completion.context.index.searches import SEARCHES
-from aix_lsp.completion.context.ranking import Snippet, Source, choose
+from aix_lsp.completion.context.snippets import Snippet, Source, choose
 from aix_lsp.fim.family import Template
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
 from aix_lsp.training.evaluation.cursors import Cursor

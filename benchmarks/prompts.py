@@ -27,7 +27,7 @@ from aix_lsp.completion.context.index.reader import IndexReader, Query
 from aix_lsp.completion.context.index.scan import Gate, scan
 from aix_lsp.completion.context.index.searches import MOST, SEARCHES
 from aix_lsp.completion.context.index.store import Store
-from aix_lsp.completion.context.ranking import Snippet
+from aix_lsp.completion.context.snippets import Snippet
 from aix_lsp.engine.model.loader import load
 from aix_lsp.engine.model.plan import lay_out
 from aix_lsp.engine.options import EngineOptions

@@ -229,7 +229,7 @@ def test_a_filter_is_a_function_and_an_entry_in_the_pipeline(package: Path) -> N
     pipeline = package / "completion" / "postprocess" / "pipeline.py"
     insert(pipeline, "\n__all__", "from aix_lsp.completion.postprocess.probe import probe\n")
     source = pipeline.read_text("utf-8")
-    pipeline.write_text(source.replace("    markers,\n", "    probe,\n    markers,\n"), "utf-8")
+    pipeline.write_text(source.replace("indentation, markers,", "indentation, probe, markers,"), "utf-8")
     assert run(package, "-c", USE_FILTER).strip() == "value + other;"
 
 

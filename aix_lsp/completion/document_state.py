@@ -9,10 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aix_lsp.completion.cursor import NEAR_AFTER, NEAR_BEFORE, near_after, near_after_forms
-from aix_lsp.completion.debounce import Debouncer
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.prompt_budget import ReadAhead
-from aix_lsp.completion.request import CompletionContext, CompletionRequest, ContentModified, PendingRequest
+from aix_lsp.completion.request import (
+    CompletionContext,
+    CompletionRequest,
+    ContentModified,
+    Debouncer,
+    PendingRequest,
+)
 from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Span, Text, after, follow, typed_in
 from aix_lsp.fim.reading import read, read_back
 from aix_lsp.fim.window import Window
@@ -56,7 +61,8 @@ class DocumentState:
         self.pending_requests: dict[str, PendingRequest] = {}
         """The newest request of each channel."""
         self.debouncer = Debouncer()
-        self._latest: DocumentSnapshot | None = None
+        self.latest: DocumentSnapshot | None = None
+        """The newest known snapshot; None if the document was not opened."""
         self._changes: deque[_Change] = deque(maxlen=_REMEMBERED_CHANGES)
         self._running: list[_Running] = []
         self._typed: Span | None = None
@@ -67,15 +73,6 @@ class DocumentState:
         """Whether nothing is running or waiting for this document."""
         return not self._running and not self.pending_requests and not self.read_ahead.window
 
-    @property
-    def latest(self) -> DocumentSnapshot | None:
-        """The newest known snapshot; None if the document was not opened."""
-        return self._latest
-
-    def open(self, document: DocumentSnapshot) -> None:
-        """Start tracking the document as it was opened."""
-        self._latest = document
-
     def has_read(self, window: Window, now: float) -> None:
         """Base the next prompt on a window that the backend reads, or has read ahead."""
         self.window, self.read_at = window, now
@@ -83,7 +80,7 @@ class DocumentState:
     def change(self, before: DocumentSnapshot, after: DocumentSnapshot, edits: Sequence[Edit]) -> None:
         """Apply an edit; generations that it makes useless are cancelled at once."""
         change = _Change(before, after, tuple(edits))
-        self._latest = after
+        self.latest = after
         self._changes.append(change)
         self._note_typing(change)
         self._forget_finished()
@@ -92,9 +89,9 @@ class DocumentState:
 
     def typed_before(self, position: Position) -> str:
         """The text typed without moving elsewhere, up to `position`; empty if the last edit ended elsewhere."""
-        if self._typed is None or self._latest is None or self._typed.end != position:
+        if self._typed is None or self.latest is None or self._typed.end != position:
             return ""
-        return typed_in(self._typed, self._latest.text)
+        return typed_in(self._typed, self.latest.text)
 
     def _note_typing(self, change: _Change) -> None:
         if not change.edits:
@@ -134,7 +131,9 @@ class DocumentState:
         A request from before that typing has no use for it; a newer one may start another.
         """
         for running in self._running:
-            if running.generation is generation and not self._agrees(running):
+            if running.generation is not generation or self.latest is None:
+                continue
+            if not _goes_along(running, typed_in(running.span, self.latest.text)):
                 for pending in self.pending_requests.values():
                     if pending.generation is generation and self._typed_since(pending.request):
                         pending.outdate()
@@ -158,7 +157,7 @@ class DocumentState:
 
     def _since(self, document: DocumentSnapshot) -> list[_Change]:
         """The changes since `document`'s version. Raises ContentModified if they are not known."""
-        if self._latest is None or document.version >= self._latest.version:
+        if self.latest is None or document.version >= self.latest.version:
             return []
         later = [change for change in self._changes if change.before.version >= document.version]
         if not later or later[0].before.version != document.version:
@@ -178,10 +177,6 @@ class DocumentState:
 
     def _forget_finished(self) -> None:
         self._running = [running for running in self._running if not running.generation.finished]
-
-    def _agrees(self, running: _Running) -> bool:
-        document = self._latest
-        return document is None or _goes_along(running, typed_in(running.span, document.text))
 
 
 def _advance(running: _Running, change: _Change) -> None:
@@ -213,11 +208,11 @@ def _goes_along(running: _Running, typed: str) -> bool:
     if typed == running.typed:
         return True
     tracks = running.generation.tracks
-    return not tracks or any(compatible(running.head + track.raw, typed, running=True) for track in tracks)
+    return not tracks or any(compatible(running.head + track.raw, typed) for track in tracks)
 
 
-def compatible(produced: str, typed: str, running: bool) -> bool:
-    """Whether `produced` begins with `typed` or, if the generation is still running, may come to.
+def compatible(produced: str, typed: str) -> bool:
+    """Whether what a running generation has `produced` begins with `typed`, or may come to.
 
     Brackets and quotes at the end of `typed` may have been added by the editor, to close pairs.
     """
@@ -227,6 +222,6 @@ def compatible(produced: str, typed: str, running: bool) -> bool:
         form = typed[:end]
         if produced.startswith(form):
             return True
-        if running and form.startswith(produced) and len(form) - len(produced) <= MOST_TYPED_AHEAD:
+        if form.startswith(produced) and len(form) - len(produced) <= MOST_TYPED_AHEAD:
             return True
     return False

@@ -19,12 +19,11 @@ from cachetools import TTLCache
 from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable
 from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.cursor import BEFORE, NEAR_BEFORE, CursorContext, near_after, near_after_forms
-from aix_lsp.completion.debounce import Mean
 from aix_lsp.completion.document_state import MOST_TYPED_AHEAD, DocumentState
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.prompt import Prompt, PromptBuilder, prefetched, varied
 from aix_lsp.completion.prompt_budget import KEPT_S
-from aix_lsp.completion.request import CompletionContext
+from aix_lsp.completion.request import CompletionContext, Mean
 from aix_lsp.fim.window import Window
 
 Origin = Literal["generated", "joined", "reused"]

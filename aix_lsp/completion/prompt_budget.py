@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 from aix_lsp.backends.base import Backend, BackendError, GenerateRequest, Usage
-from aix_lsp.completion.debounce import Mean
+from aix_lsp.completion.request import Mean
 from aix_lsp.fim.window import Window
 
 log = logging.getLogger(__name__)

@@ -177,7 +177,7 @@ class CompletionService:
         """Start tracking a document."""
         self._drop(snapshot.uri)
         self._opened.add(snapshot.uri)
-        self._document_state(snapshot.uri).open(snapshot)
+        self._document_state(snapshot.uri).latest = snapshot
         settings = self._settings(snapshot.language)
         wanted = takes_context(settings, self._backend)
         if settings.enabled:

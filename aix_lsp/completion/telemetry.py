@@ -1,7 +1,6 @@
 """Counts a client's requests, generations and suggestions, on this machine only.
 
 They are added to the user's file from time to time (aix_lsp/statistics.py): only numbers, nothing from any document.
-
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from aix_lsp import files, statistics
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.generation_cache import GenerationRef
 from aix_lsp.completion.request import CompletionContext, Suggestion
-from aix_lsp.completion.text import OpenDocument, Position, Text
+from aix_lsp.completion.text import OpenDocument, Text
 from aix_lsp.statistics import COUNTS, quantile
 
 log = logging.getLogger(__name__)
@@ -28,11 +27,20 @@ _SAVE_EVERY_S = 60.0
 
 Count = Callable[[str, int, str], None]
 _UNWELCOME = 4
-CHECK_AFTER_S = 30.0
+_CHECK_AFTER_S = 30.0
+"""How long after an acceptance it is checked what is left of the suggestion."""
 _NEAR_LINES = 50
 _MOST_REPORTED = 10_000
 """The most that the engine accepts in one request."""
-Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Insertion:
+    """What an accepted suggestion would insert, and where."""
+
+    uri: str
+    line: int
+    text: str
 
 
 class Telemetry:
@@ -43,7 +51,11 @@ class Telemetry:
         self._unsaved: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
         self._feedback = Feedback(self._count)
-        self._retention = Retention(open_document, self._retained)
+        self._open_document = open_document
+        self._given: LRUCache[str, _Insertion] = LRUCache(512)
+        """By the suggestion's id."""
+        self._due: dict[_Insertion, asyncio.TimerHandle] = {}
+        """The accepted ones whose retention is checked later."""
         self._timer: asyncio.TimerHandle | None = None
         self._saving: asyncio.Task[None] | None = None
 
@@ -62,10 +74,9 @@ class Telemetry:
         self._count("answered", language=language)
         self._count(statistics.latency_name(suggestions[0].first_text_ms))
         self._feedback.given(suggestions, language)
+        uri, line = context.request.document.uri, context.request_position.line
         for suggestion in suggestions:
-            self._retention.given(
-                suggestion.id, context.request.document.uri, context.request_position, suggestion.text
-            )
+            self._given[suggestion.id] = _Insertion(uri, line, suggestion.text)
         if ref.origin == "joined":
             self._count("joined")
         elif ref.origin == "reused":
@@ -90,8 +101,10 @@ class Telemetry:
     def feedback(self, suggestion_id: str, event: str, accepted_chars: int) -> None:
         """See CompletionService.feedback."""
         self._feedback.event(suggestion_id, event, accepted_chars)
-        if event == "accepted":
-            self._retention.accepted(suggestion_id)
+        insertion = self._given.pop(suggestion_id, None) if event == "accepted" else None
+        if insertion is not None and insertion not in self._due:
+            loop = asyncio.get_running_loop()
+            self._due[insertion] = loop.call_later(_CHECK_AFTER_S, self._check, insertion)
 
     def unreported(self) -> tuple[int, int]:
         """The numbers of suggestions shown, and accepted in whole or in part, since the last call."""
@@ -107,7 +120,10 @@ class Telemetry:
 
     def look_again(self, uri: str | None = None) -> None:
         """Check now how much is left of accepted suggestions, before a document (or all of them) is closed."""
-        self._retention.check(uri)
+        for insertion, timer in list(self._due.items()):
+            if uri in (None, insertion.uri):
+                timer.cancel()
+                self._check(insertion)
 
     def session(self) -> dict[str, Any]:
         """The counts of this client, in all and for each language; see `figures`."""
@@ -115,9 +131,13 @@ class Telemetry:
         apart = {language: figures(counts) for language, counts in languages.items()}
         return figures(self._session) | {"languages": apart}
 
-    def _retained(self, inserted: int, kept: int) -> None:
-        self._count("checked_characters", inserted)
-        self._count("retained_characters", kept)
+    def _check(self, insertion: _Insertion) -> None:
+        self._due.pop(insertion, None)
+        document = self._open_document(insertion.uri)
+        if document is not None:
+            inserted, kept = retained(insertion.text, document.text, insertion.line)
+            self._count("checked_characters", inserted)
+            self._count("retained_characters", kept)
 
     def _count(self, name: str, value: int = 1, language: str = "") -> None:
         if not value:
@@ -242,48 +262,6 @@ def _share(part: float, whole: float) -> float | None:
 def _bound(milliseconds: float | None) -> float | None:
     """JSON has no infinity."""
     return None if milliseconds == float("inf") else milliseconds
-
-
-@dataclass(frozen=True, slots=True)
-class _Insertion:
-    uri: str
-    line: int
-    text: str
-
-
-class Retention:
-    """Checks later how much of each accepted suggestion is still there."""
-
-    def __init__(self, open_document: OpenDocument, report: Report) -> None:
-        """`report` is called with the numbers of characters inserted and kept."""
-        self._open_document = open_document
-        self._report = report
-        self._given: LRUCache[str, _Insertion] = LRUCache(512)
-        self._due: dict[_Insertion, asyncio.TimerHandle] = {}
-
-    def given(self, suggestion_id: str, uri: str, position: Position, text: str) -> None:
-        """Remember a suggestion that a client may accept."""
-        self._given[suggestion_id] = _Insertion(uri, position.line, text)
-
-    def accepted(self, suggestion_id: str) -> None:
-        """Schedule the check of an accepted suggestion."""
-        insertion = self._given.pop(suggestion_id, None)
-        if insertion is not None and insertion not in self._due:
-            loop = asyncio.get_running_loop()
-            self._due[insertion] = loop.call_later(CHECK_AFTER_S, self._check, insertion)
-
-    def check(self, uri: str | None = None) -> None:
-        """Check now, before a document is closed; without `uri`, all of them."""
-        for insertion, timer in list(self._due.items()):
-            if uri in (None, insertion.uri):
-                timer.cancel()
-                self._check(insertion)
-
-    def _check(self, insertion: _Insertion) -> None:
-        self._due.pop(insertion, None)
-        document = self._open_document(insertion.uri)
-        if document is not None:
-            self._report(*retained(insertion.text, document.text, insertion.line))
 
 
 def retained(inserted: str, text: Text, line: int) -> tuple[int, int]:

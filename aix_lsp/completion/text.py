@@ -127,19 +127,6 @@ class Text:
     def __str__(self) -> str:
         return "".join(chain.from_iterable(self._blocks))
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Text):
-            return NotImplemented
-        if self._count != other._count:
-            return False
-        mine, theirs = chain.from_iterable(self._blocks), chain.from_iterable(other._blocks)
-        return all(a == b for a, b in zip(mine, theirs, strict=True))
-
-    __hash__ = None  # type: ignore[assignment]  # comparing by value costs too much for a key
-
-    def __repr__(self) -> str:
-        return f"Text(<{self._count} lines>)"
-
     def _span(self, start: Position, end: Position) -> tuple[Position, Position]:
         start, end = self.clamp(start), self.clamp(end)
         return (start, end) if start <= end else (end, start)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aix_lsp.completion.debounce import Debouncer
+from aix_lsp.completion.request import Debouncer
 
 
 @pytest.mark.parametrize(

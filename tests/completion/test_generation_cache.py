@@ -91,21 +91,20 @@ def test_forget_and_clear() -> None:
 
 
 @pytest.mark.parametrize(
-    ("produced", "typed", "running", "expected"),
+    ("produced", "typed", "expected"),
     [
-        ("foo(a)", "", True, True),
-        ("foo(a)", "foo", True, True),
-        ("foo(a)", "fo0", True, False),
-        ("foo(a)", "foo()", True, True),
-        ("foo(a)", "foo(a)", False, True),
-        ("foo(a)", "foo(a))", False, True),
-        ("f('a')", "f('')", True, True),
-        ("foo", "foobar", True, True),
-        ("foo", "foobar", False, False),
-        ("", "x" * MOST_TYPED_AHEAD, True, True),
-        ("", "x" * (MOST_TYPED_AHEAD + 1), True, False),
-        ("a\n    b", "a\n  ", True, True),
+        ("foo(a)", "", True),
+        ("foo(a)", "foo", True),
+        ("foo(a)", "fo0", False),
+        ("foo(a)", "foo()", True),
+        ("foo(a)", "foo(a)", True),
+        ("foo(a)", "foo(a))", True),
+        ("f('a')", "f('')", True),
+        ("foo", "foobar", True),
+        ("", "x" * MOST_TYPED_AHEAD, True),
+        ("", "x" * (MOST_TYPED_AHEAD + 1), False),
+        ("a\n    b", "a\n  ", True),
     ],
 )
-def test_compatible(produced: str, typed: str, running: bool, expected: bool) -> None:
-    assert compatible(produced, typed, running) == expected
+def test_compatible(produced: str, typed: str, expected: bool) -> None:
+    assert compatible(produced, typed) == expected

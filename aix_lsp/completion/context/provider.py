@@ -16,8 +16,7 @@ from typing import Any
 from aix_lsp.backends.base import CorpusText
 from aix_lsp.completion.context.index_client import IndexClient, Progress
 from aix_lsp.completion.context.neighbours import Neighbours
-from aix_lsp.completion.context.ranking import Snippet, Source, choose, keep
-from aix_lsp.completion.context.recent import RecentPlaces
+from aix_lsp.completion.context.snippets import RecentPlaces, Snippet, Source, choose, keep
 from aix_lsp.completion.privacy_checks import PrivacyChecks
 from aix_lsp.completion.request import CompletionContext
 from aix_lsp.completion.text import DocumentSnapshot, Edit, OpenDocument, Position

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aix_lsp.completion.context.ranking import Snippet, Source, choose, keep, size
+from aix_lsp.completion.context.snippets import Snippet, Source, choose, keep, size
 
 CODE = "def {0}_one(a):\n    return a + {0}\n\ndef {0}_two(b):\n    return b * {0}"
 

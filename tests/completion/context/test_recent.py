@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aix_lsp.completion.context.recent import RecentPlaces
+from aix_lsp.completion.context.snippets import RecentPlaces
 from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Text
 
 LINES = "".join(f"line_{number}\n" for number in range(200))

@@ -8,9 +8,16 @@ import pytest
 
 from aix_lsp.completion.cursor import is_multiline
 from aix_lsp.completion.postprocess.balance import balance
-from aix_lsp.completion.postprocess.lines import indentation, one_line, scope, tabs, trailing
 from aix_lsp.completion.postprocess.markers import markers, placeholders
-from aix_lsp.completion.postprocess.pipeline import apply, whole_words
+from aix_lsp.completion.postprocess.pipeline import (
+    apply,
+    indentation,
+    one_line,
+    scope,
+    tabs,
+    trailing,
+    whole_words,
+)
 from tests.completion.postprocess.cursors import cursor
 
 
