@@ -218,13 +218,6 @@ class ReuseKey(NamedTuple):
     settings_key: Hashable
 
 
-class Hit(NamedTuple, Generic[T]):
-    """A stored value, and the text typed between its position and the cursor."""
-
-    value: T
-    typed: str
-
-
 def reuse_key(cursor: CursorContext, settings_key: Hashable = None) -> ReuseKey:
     """The key of a cursor's position."""
     return ReuseKey(
@@ -256,8 +249,8 @@ class ReuseStore(Generic[T]):
         """Record that a value's text has grown to this many characters; lookups go back as far as the longest."""
         self._longest = min(LOOK_BACK, max(self._longest, length + MOST_TYPED_AHEAD))
 
-    def look_back(self, cursor: CursorContext, settings_key: Hashable = None) -> Iterator[Hit[T]]:
-        """The values stored at the cursor's position and at those before it, nearest first.
+    def look_back(self, cursor: CursorContext, settings_key: Hashable = None) -> Iterator[tuple[T, str]]:
+        """The values stored at the cursor's position and at those before it, nearest first, with the text typed since.
 
         The caller checks whether the value's text begins with the text typed since.
         """
@@ -273,7 +266,7 @@ class ReuseStore(Generic[T]):
             for after in forms:
                 at = ReuseKey(cursor.uri, cursor.language, near, after, settings_key)
                 if at in self._known and (value := self._entries.get(at)) is not None:
-                    yield Hit(value, before[end:])
+                    yield value, before[end:]
 
     def forget(self, uri: str) -> None:
         """Drop everything that belongs to one document."""

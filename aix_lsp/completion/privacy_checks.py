@@ -44,18 +44,21 @@ class PrivacyChecks:
         self._idle: list[tuple[tuple[Path, ...], Privacy]] = []
         """Each with its workspace folders. Only one thread uses a policy at a time; a hung thread keeps its own."""
 
-    def known(self, uri: str, settings: Settings) -> str | None:
-        """The last answer, or None if there is none yet. If it is old, a new one is fetched in the background."""
-        return self._known_within(_STALE_S, uri, settings)
+    def known(self, uri: str, settings: Settings, *, fresh: bool = False) -> str | None:
+        """The last answer; None if there is none, or only one that is too old.
 
-    def fresh(self, uri: str, settings: Settings) -> str | None:
-        """The answer if it is at most some seconds old; otherwise None."""
-        return self._known_within(_FRESH_S, uri, settings)
+        Unless it is at most some seconds old, as it must be with `fresh`, a new one is fetched in the background.
+        """
+        key = self._key(uri, settings)
+        age = self._age(key)
+        if age >= _FRESH_S:
+            self._ask([key])
+        return self._answers[key][1] if age < (_FRESH_S if fresh else _STALE_S) else None
 
     async def reason(self, uri: str, settings: Settings) -> str:
         """The answer, waiting for it if necessary; a file system that does not respond counts as a no."""
         await self.fetch([uri], settings)
-        known = self.fresh(uri, settings)
+        known = self.known(uri, settings, fresh=True)
         return SILENT if known is None else known
 
     async def fetch(self, uris: Iterable[str], settings: Settings) -> None:
@@ -73,13 +76,6 @@ class PrivacyChecks:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _known_within(self, seconds: float, uri: str, settings: Settings) -> str | None:
-        key = self._key(uri, settings)
-        age = self._age(key)
-        if age >= _FRESH_S:
-            self._ask([key])
-        return self._answers[key][1] if age < seconds else None
 
     def _key(self, uri: str, settings: Settings) -> _Key:
         return uri, tuple(settings.exclude), tuple(self._roots())

@@ -34,13 +34,9 @@ class PromptBudget:
     """The longest prompt in tokens: a power of two, with hysteresis, since each change means a cold prompt."""
 
     def __init__(self) -> None:
-        self._tokens_per_ms = Mean()
-        self._longest: int | None = None
-
-    @property
-    def longest(self) -> int | None:
+        self.longest: int | None = None
         """Tokens; None while no limit is needed."""
-        return self._longest
+        self._tokens_per_ms = Mean()
 
     def add(self, usage: Usage) -> None:
         """Record the usage of a generation."""
@@ -49,12 +45,8 @@ class PromptBudget:
             return
         self._tokens_per_ms.add(read / took)
         tokens = (self._tokens_per_ms.value or 0.0) * BEARABLE_MS
-        if self._longest is None or not self._longest <= tokens <= 2 * _SLACK * self._longest:
-            self._longest = max(SHORTEST, _power_of_two_below(tokens))
-
-
-def _power_of_two_below(tokens: float) -> int:
-    return 1 << max(0, int(tokens).bit_length() - 1)
+        if self.longest is None or not self.longest <= tokens <= 2 * _SLACK * self.longest:
+            self.longest = max(SHORTEST, 1 << max(0, int(tokens).bit_length() - 1))
 
 
 class ReadAhead:

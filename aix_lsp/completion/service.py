@@ -20,7 +20,6 @@ from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.generation_cache import GenerationCache
 from aix_lsp.completion.privacy_checks import PrivacyChecks
 from aix_lsp.completion.request import (
-    CompletionContext,
     CompletionRequest,
     ContentModified,
     PendingRequest,
@@ -112,7 +111,8 @@ class CompletionService:
         ended = False
         try:
             pending.check()
-            context = self._context(request, settings, state)
+            typed = state.typed_before(request.position)
+            context = completion_context(request, settings, self._backend.status.model, typed)
             reason = await self._reason(request.document.uri, settings)
             self.inactive(reason)
             if reason or context is None:
@@ -140,13 +140,6 @@ class CompletionService:
             if not ended:
                 self._abandon(pending.generation)
 
-    def _context(
-        self, request: CompletionRequest, settings: Settings, state: DocumentState
-    ) -> CompletionContext | None:
-        """The context of a request; None if there is nothing to suggest."""
-        typed = state.typed_before(request.position)
-        return completion_context(request, settings, self._backend.status.model, typed)
-
     def _abandon(self, generation: Generation | None) -> None:
         """The client has cancelled: end the generation, unless others watch it or the next request is about to come."""
         if generation is None or generation.watchers:
@@ -163,13 +156,10 @@ class CompletionService:
         None if that is not known yet, since files are checked on threads; a request finds out.
         """
         settings = self._settings(language)
-        return self._privacy.fresh(uri, settings) if settings.enabled else _SWITCHED_OFF
+        return self._privacy.known(uri, settings, fresh=True) if settings.enabled else _SWITCHED_OFF
 
     async def _reason(self, uri: str, settings: Settings) -> str:
-        if not settings.enabled:
-            return _SWITCHED_OFF
-        known = self._privacy.fresh(uri, settings)
-        return await self._privacy.reason(uri, settings) if known is None else known
+        return await self._privacy.reason(uri, settings) if settings.enabled else _SWITCHED_OFF
 
     # Documents
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
@@ -43,6 +44,15 @@ def nearness(path: str, other: str) -> int:
     one, two = PurePosixPath(path).parts[:-1], PurePosixPath(other).parts[:-1]
     shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False)))
     return 2 * shared - len(one) - len(two)
+
+
+def entries(folder: Path) -> list[tuple[str, bool]]:
+    """The name of each entry of a folder and whether it is one itself, sorted by name, without links."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted((e.name, e.is_dir(follow_symlinks=False)) for e in found if not e.is_symlink())
+    except OSError:
+        return []
 
 
 def read_source(path: Path) -> Redacted | None:

@@ -45,11 +45,6 @@ class IndexClient:
         self._waiting: dict[int, asyncio.Future[Found]] = {}
         self._open: dict[str, list[str]] = {}
 
-    @property
-    def starts_left(self) -> int:
-        """How many more times it would be started."""
-        return _STARTS - self._starts
-
     def open(self, root: Path, exclude: Sequence[str]) -> None:
         """Have a folder indexed; calling it again with the same patterns does nothing."""
         if self._open.get(str(root)) != list(exclude):

@@ -7,7 +7,6 @@ They are read on a thread, for later requests.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from aix_lsp.backends.base import CorpusText
-from aix_lsp.completion.context.files import LARGEST, passed_by, read_source
+from aix_lsp.completion.context.files import LARGEST, entries, passed_by, read_source
 from aix_lsp.completion.text import DocumentSnapshot
 from aix_lsp.files import on_thread
 from aix_lsp.fim.reading import LineColumn, read, read_back
@@ -190,11 +189,7 @@ def _near(root: Path, path: str, language: str, privacy: Privacy) -> Iterator[Pa
 
 def _entries(folder: Path, privacy: Privacy) -> tuple[Sequence[Path], Sequence[Path]]:
     """A folder's (files, subfolders) that were written by hand, sorted by name, without links."""
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted((e.name, e.is_dir(follow_symlinks=False)) for e in entries if not e.is_symlink())
-    except OSError:
-        return [], []
+    found = entries(folder)
     files = [folder / name for name, is_folder in found if not is_folder and indexed_language(name)]
     folders = [folder / name for name, is_folder in found if is_folder and not passed_by(name)]
     return files, [each for each in folders if not privacy.ignores_folder(each)]

@@ -143,14 +143,9 @@ class ContextProvider:
         if found:
             state.found = tuple(
                 Snippet(
-                    snippet["source"],
-                    snippet["path"],
-                    snippet["text"],
-                    (root / snippet["path"]).as_uri(),
-                    snippet["rank"],
-                    tuple(snippet["placeholders"]),
+                    **each | {"placeholders": tuple(each["placeholders"])}, uri=(root / each["path"]).as_uri()
                 )
-                for snippet in found
+                for each in found
             )
         else:
             state.line = None  # the process has only just started

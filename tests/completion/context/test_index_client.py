@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from aix_lsp.completion.context.index_client import Found, IndexClient, database
+from aix_lsp.completion.context.index_client import _STARTS, Found, IndexClient, database
 from tests.completion.context.index.places import BANK, QUERY, write
 
 
@@ -92,7 +92,7 @@ async def test_a_searcher_that_always_dies_is_given_up(
     index_client.open(index_client.root, [])
     assert await index_client.gather(index_client.root, QUERY) == []
     async with asyncio.timeout(60):
-        while index_client.starts_left:
+        while index_client._starts < _STARTS:
             await asyncio.sleep(0.02)
     assert await index_client.gather(index_client.root, QUERY) == []
 

@@ -6,7 +6,6 @@ Which files may be read is decided by privacy/policy.py alone.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from collections import deque
@@ -16,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from aix_lsp.completion.context.files import LARGEST, passed_by, read_source
+from aix_lsp.completion.context.files import LARGEST, entries, passed_by, read_source
 from aix_lsp.completion.context.index.chunks import FileEntry, Stamp, chunks, definitions, words
 from aix_lsp.completion.context.index.store import Store
 from aix_lsp.grammars import parse
@@ -182,7 +181,8 @@ def _files(gate: Gate) -> Iterator[tuple[str, Stamp]]:
     folders, count = deque([""]), 0
     while folders:
         folder = folders.popleft()
-        for name, path, is_folder in _entries(gate.root, folder):
+        for name, is_folder in entries(gate.root / folder):
+            path = f"{folder}/{name}" if folder else name
             if is_folder:
                 if (
                     not passed_by(name)
@@ -196,13 +196,3 @@ def _files(gate: Gate) -> Iterator[tuple[str, Stamp]]:
                     log.warning("%s has more than %d files; the rest is not indexed", gate.root, MOST_FILES)
                     return
                 yield path, stamp
-
-
-def _entries(root: Path, folder: str) -> list[tuple[str, str, bool]]:
-    """(name, path relative to the root, whether it is a folder) of each entry of a folder, sorted by name."""
-    try:
-        with os.scandir(root / folder) as entries:
-            found = [(e.name, e.is_dir(follow_symlinks=False)) for e in entries if not e.is_symlink()]
-    except OSError:
-        return []
-    return [(name, f"{folder}/{name}" if folder else name, is_folder) for name, is_folder in sorted(found)]

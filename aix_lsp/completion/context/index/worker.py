@@ -94,7 +94,7 @@ class IndexedFolder:
         self._root, self._database, self._exclude = Path(root), database, exclude
         self._send = send
         self._gate = Gate(self._root, exclude)
-        self._library: IndexReader | None = None
+        self._reader: IndexReader | None = None
         self._began = 0.0
         self._again = False
         """Whether to scan the folder once more."""
@@ -147,16 +147,16 @@ class IndexedFolder:
         self._forget()
 
     def _opened(self) -> IndexReader:
-        if self._library is not None and self._library.store.replaced:
+        if self._reader is not None and self._reader.store.replaced:
             self._forget()
-        if self._library is None:
-            self._library = IndexReader(Store(self._database), self._gate)
-        return self._library
+        if self._reader is None:
+            self._reader = IndexReader(Store(self._database), self._gate)
+        return self._reader
 
     def _forget(self) -> None:
-        if self._library is not None:
-            self._library.store.close()
-            self._library = None
+        if self._reader is not None:
+            self._reader.store.close()
+            self._reader = None
 
     def _begin_again(self, damage: Damaged) -> None:
         log.warning("the index of %s is damaged (%s) and is being rebuilt", self._root, damage)
