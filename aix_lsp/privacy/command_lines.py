@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from aix_lsp.privacy.judgement import Level, is_secret
+from aix_lsp.privacy.judgement import Level
 from aix_lsp.privacy.randomness import word_share
 from aix_lsp.privacy.scanned_line import ScannedLine, Span
 from aix_lsp.privacy.telling_words import Tells
@@ -154,9 +154,7 @@ def credentials(line: ScannedLine) -> Iterator[Span]:
             yield from _pair(line, match, least=0.8)
     for place in (*_PLACES, *_GIVEN) if has_command else _GIVEN if is_given else ():
         for match in place.finditer(text):
-            start, end = match.span(1)
-            if is_secret(match[1], Level.PASSWORD, literal=True, open_end=line.is_typed(start, end)):
-                yield start, end
+            yield from line.secret(*match.span(1), Level.PASSWORD, literal=True)
 
 
 def _number(match: re.Match[str]) -> int:
@@ -178,10 +176,8 @@ def _argument(
             line.text[match.start(3) - 1] in "\"'" and line.text[match.end(1)] != " "
         )
     other = _NO_PASSWORD if line.is_typed(*match.span(3)) else _CLEARLY_OTHER
-    if not takes or (other.fullmatch(value) and not match[2] and not _CHOSEN.fullmatch(value)):
-        return
-    if is_secret(value, Level.PASSWORD, literal=True, open_end=line.is_typed(*match.span(3))):
-        yield match.span(3)
+    if takes and (not other.fullmatch(value) or match[2] or _CHOSEN.fullmatch(value)):
+        yield from line.secret(*match.span(3), Level.PASSWORD, literal=True)
 
 
 def _pair(line: ScannedLine, match: re.Match[str], least: float) -> Iterator[Span]:
@@ -189,13 +185,9 @@ def _pair(line: ScannedLine, match: re.Match[str], least: float) -> Iterator[Spa
     pair = _USER.fullmatch(match[3])
     if pair is None or (pair[1].isdigit() and pair[2].isdigit()):
         return
-    start = match.start(3) + pair.start(2)
-    end = match.start(3) + pair.end(2)
-    is_named = (
-        least > 1 or word_share(pair[2]) < least or any(not c.isalnum() and c not in "._-/" for c in pair[2])
-    )
-    if is_named and is_secret(pair[2], Level.PASSWORD, literal=True, open_end=line.is_typed(start, end)):
-        yield start, end
+    has_signs = any(not char.isalnum() and char not in "._-/" for char in pair[2])
+    if least > 1 or word_share(pair[2]) < least or has_signs:
+        yield from line.secret(match.start(3) + pair.start(2), match.end(3), Level.PASSWORD, literal=True)
 
 
 def continued(line: ScannedLine, state: str) -> Iterator[Span]:
@@ -205,9 +197,7 @@ def continued(line: ScannedLine, state: str) -> Iterator[Span]:
         return
     pair = _USER.fullmatch(value[1])
     start = value.start(1) + (pair.start(2) if pair else 0)
-    secret = pair[2] if pair else value[1]
-    if is_secret(secret, Level.PASSWORD, literal=True, open_end=line.is_typed(start, value.end(1))):
-        yield start, value.end(1)
+    yield from line.secret(start, value.end(1), Level.PASSWORD, literal=True)
 
 
 def goes_on(line: ScannedLine) -> str:

@@ -68,19 +68,16 @@ def calls(line: ScannedLine) -> Iterator[Span]:
     if tells & Tells.PAIR:
         for match in _PAIR.finditer(text):
             start, end, closed = line.string(match.end(), match[1])
-            if is_secret(text[start:end], Level.PASSWORD, open_end=line.is_open(start, end, closed)):
-                yield start, end
+            yield from line.secret(start, end, Level.PASSWORD, closed=closed)
     if tells & Tells.CALL:
         for call in _CALL.finditer(text):
             yield from _arguments(line, call.end())
     if "Buffer.from" in text:
         for match in _ENCODED.finditer(text):
-            if is_secret(match[1], Level.PASSWORD, open_end=line.is_typed(*match.span(1))):
-                yield match.span(1)
+            yield from line.secret(*match.span(1), Level.PASSWORD)
     if "toCharArray" in text:
         for match in _TOCHARARRAY.finditer(text):
-            if is_secret(match[1], Level.PASSWORD, open_end=line.is_typed(*match.span(1))):
-                yield match.span(1)
+            yield from line.secret(*match.span(1), Level.PASSWORD)
     if tells & Tells.NAME and len(line.names) <= MOST_NAMES:
         yield from _before_names(line)
         yield from _unpacked(line)
@@ -105,9 +102,8 @@ def _in_row(line: ScannedLine) -> Iterator[Span]:
         cell = _IN_ROW.match(line.text, name.end())
         if cell is None or name.lastgroup not in ("password", "secret"):
             continue
-        typed = line.is_typed(*cell.span(1))
-        if (looks_chosen(cell[1]) or typed) and is_secret(cell[1], Level.PASSWORD, open_end=typed):
-            yield cell.span(1)
+        if looks_chosen(cell[1]) or line.is_typed(*cell.span(1)):
+            yield from line.secret(*cell.span(1), Level.PASSWORD)
 
 
 def _arguments(line: ScannedLine, at: int) -> Iterator[Span]:
@@ -143,8 +139,7 @@ def _before_names(line: ScannedLine) -> Iterator[Span]:
         if name is None or is_about(line.text[name.end() : name.end() + 16].split("(")[0]):
             continue
         level = Level.PASSWORD if name.lastgroup == "password" else Level.SECRET
-        if is_secret(match[2], level, open_end=line.is_typed(*match.span(2))):
-            yield match.span(2)
+        yield from line.secret(*match.span(2), level)
 
 
 def _unpacked(line: ScannedLine) -> Iterator[Span]:
@@ -170,9 +165,8 @@ def _inserted(line: ScannedLine) -> Iterator[Span]:
 def sql_strings(line: ScannedLine, at: int) -> Iterator[Span]:
     """The strings of a row that look like passwords."""
     for match in _QUOTED.finditer(line.text, at):
-        open_end = line.is_typed(*match.span(1))
-        if (looks_chosen(match[1]) or open_end) and is_secret(match[1], Level.PASSWORD, open_end=open_end):
-            yield match.span(1)
+        if looks_chosen(match[1]) or line.is_typed(*match.span(1)):
+            yield from line.secret(*match.span(1), Level.PASSWORD)
 
 
 def columns(line: ScannedLine) -> str:

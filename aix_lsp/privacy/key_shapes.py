@@ -119,8 +119,7 @@ def without_name(line: ScannedLine) -> Iterator[Span]:
         yield from _urls(line)
     if "@" in line.text:
         for match in _ADDRESS.finditer(line.text):
-            if is_secret(match[1], Level.PASSWORD, literal=True, open_end=line.is_typed(*match.span(1))):
-                yield match.span(1)
+            yield from line.secret(*match.span(1), Level.PASSWORD, literal=True)
         for match in _LOGIN.finditer(line.text):
             typed = line.is_typed(*match.span(1))
             if typed or (_SIGN.search(match[1]) and is_secret(match[1], Level.PASSWORD, literal=True)):
@@ -137,8 +136,8 @@ def without_name(line: ScannedLine) -> Iterator[Span]:
     if line.tells & Tells.SCHEME and any(scheme in line.lower for scheme in _SCHEMES):
         yield from _schemes(line)
     row = _ROW.fullmatch(line.text) if (line.literal or line.prose) and ":" in line.text else None
-    if row and is_secret(row[1], Level.PASSWORD, literal=True, open_end=line.is_typed(*row.span(1))):
-        yield row.span(1)
+    if row:
+        yield from line.secret(*row.span(1), Level.PASSWORD, literal=True)
     # A complete key without a name has digits or is long.
     if line.cursor >= 0 or _DIGIT.search(line.text) is not None or _LONG.search(line.text) is not None:
         yield from _bare(line)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from aix_lsp.privacy import command_lines, credential_calls
-from aix_lsp.privacy.judgement import Level, is_secret
+from aix_lsp.privacy.judgement import Level
 from aix_lsp.privacy.named_values import LEVELS
 from aix_lsp.privacy.scanned_line import ScannedLine, Span
 from aix_lsp.privacy.secret_kinds import NAMES
@@ -80,35 +80,30 @@ def _read(state: str) -> tuple[str, Level, int]:
     return kind, Level[level], int(indent)
 
 
-def _judge(line: ScannedLine, start: int, end: int, level: Level, literal: bool = False) -> Iterator[Span]:
-    if is_secret(line.text[start:end], level, literal=literal, open_end=line.is_typed(start, end)):
-        yield start, end
-
-
 def _setting(line: ScannedLine) -> Iterator[Span]:
     value = _SETTING.match(line.text)
     if value is not None:
         chosen = credential_calls.looks_chosen(value[3]) or line.is_typed(*value.span(3))
         level = Level.PASSWORD if chosen else Level.SECRET
-        yield from _judge(line, *value.span(3), level)
+        yield from line.secret(*value.span(3), level)
 
 
 def _item(line: ScannedLine, level: Level) -> Iterator[Span]:
     value = _ITEM_VALUE.match(line.text)
     if value is not None:
-        yield from _judge(line, *value.span(2 if value[2] else 4), level, literal=line.literal)
+        yield from line.secret(*value.span(2 if value[2] else 4), level, literal=line.literal)
 
 
 def _text(line: ScannedLine, level: Level) -> Iterator[Span]:
     value = _TEXT_LINE.match(line.text)
     if value is not None and not NAMES.match(value[1]):
-        yield from _judge(line, *value.span(1), level, literal=True)
+        yield from line.secret(*value.span(1), level, literal=True)
 
 
 def _values(line: ScannedLine, kind: str, level: Level) -> Iterator[Span]:
     level = min(level, Level.SECRET) if kind == _MAP else level
     if line.literal and (default := _ITEM_VALUE.match(line.text)) and default[2]:
-        yield from _judge(line, *default.span(2), level, literal=True)
+        yield from line.secret(*default.span(2), level, literal=True)
         return
     found, at = 0, 0
     while found < _MOST_STRINGS and (opening := _STRINGS.search(line.text, at)) is not None:
@@ -122,14 +117,14 @@ def _values(line: ScannedLine, kind: str, level: Level) -> Iterator[Span]:
             continue
         if kind == _MAP and not _PLAIN_SIGNS.fullmatch(value) and not line.is_typed(start, end):
             continue
-        yield from _judge(line, start, end, level)
+        yield from line.secret(start, end, level)
     whole = _WHOLE.match(line.text) if line.literal and not found else None
     if whole is not None and not whole[1].endswith((":", "=")) and (":" not in whole[1] or kind == _VALUE):
-        yield from _judge(line, *whole.span(1), level, literal=kind == _VALUE)
+        yield from line.secret(*whole.span(1), level, literal=kind == _VALUE)
     elif whole is not None and (  # chpasswd's user:password
         line.is_typed(*whole.span(1)) or credential_calls.looks_chosen(whole[1].rpartition(":")[2])
     ):
-        yield from _judge(line, whole.start(1) + whole[1].rfind(":") + 1, whole.end(1), level)
+        yield from line.secret(whole.start(1) + whole[1].rfind(":") + 1, whole.end(1), level)
 
 
 def behind(line: ScannedLine, state: str) -> str:

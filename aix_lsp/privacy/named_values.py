@@ -156,9 +156,7 @@ def _in_brackets(line: ScannedLine, opening: re.Match[str], level: Level) -> Spa
     start = opening.end()
     end = line.text.find(_CLOSERS.get(bracket, bracket), start, start + 512)
     end = len(line.text) if end < 0 else end
-    return (
-        (start, end) if is_secret(line.text[start:end], level, open_end=line.is_typed(start, end)) else None
-    )
+    return next(line.secret(start, end, level), None)
 
 
 def first_secret(line: ScannedLine, opening: re.Match[str], level: Level) -> Span | None:

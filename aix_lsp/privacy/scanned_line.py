@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from enum import IntEnum
 from functools import cached_property
 from itertools import islice
 from typing import Literal
 
-from aix_lsp.privacy.judgement import Level
+from aix_lsp.privacy.judgement import Level, is_secret
 from aix_lsp.privacy.secret_kinds import NAMES
 from aix_lsp.privacy.telling_words import evidence_in
 
@@ -81,6 +82,14 @@ class ScannedLine:
     def is_open(self, start: int, end: int, closed: bool) -> bool:
         """Whether a string is being typed."""
         return self.is_typed(start, end) or (not closed and end == len(self.text) and self.cursor == end)
+
+    def secret(
+        self, start: int, end: int, level: Level, *, literal: bool = False, closed: bool = True
+    ) -> Iterator[Span]:
+        """The span, if what it holds is a secret (judgement.is_secret); `closed` is as `string` returns it."""
+        open_end = self.is_open(start, end, closed)
+        if is_secret(self.text[start:end], level, literal=literal, open_end=open_end):
+            yield start, end
 
     def in_string(self, at: int) -> bool:
         """Whether a column is inside a string."""
