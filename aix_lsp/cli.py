@@ -9,11 +9,14 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from aix_lsp import __version__
+
+if TYPE_CHECKING:
+    from aix_lsp.settings import Problem, Settings
 
 _SUBCOMMANDS = {
     "engine": "Run the process that holds the model.",
@@ -66,6 +69,24 @@ def parse_assignments(pairs: tuple[str, ...]) -> dict[str, Any]:
         except Misfit as misfit:
             raise click.BadParameter(f"{name} must be {misfit}, not {text!r}.") from None
     return values
+
+
+def resolved(
+    folder: Path, assignments: tuple[str, ...] = (), model: str | None = None
+) -> tuple[Settings, list[Problem]]:
+    """A subcommand's settings, and their problems: from the user's file, the project's in `folder`, and flags."""
+    from aix_lsp.settings import Layer, project_layer, resolve, user_layer
+
+    flags = parse_assignments(assignments) | ({} if model is None else {"model": model})
+    return resolve([user_layer(), project_layer(folder), Layer("the command line", flags, base=Path.cwd())])
+
+
+def effective(folder: Path, assignments: tuple[str, ...] = (), model: str | None = None) -> Settings:
+    """See `resolved`; problems are reported on standard error."""
+    settings, problems = resolved(folder, assignments, model)
+    for problem in problems:
+        click.echo(f"! {problem}", err=True)
+    return settings
 
 
 def placed(model: str) -> str:

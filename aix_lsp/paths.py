@@ -12,6 +12,7 @@ import stat
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 _APP = "aix-lsp"
 
@@ -64,42 +65,32 @@ def folder_named(value: str, base: Path | None = None) -> Path | None:
 
 def config_dir() -> Path:
     """The folder of `config.toml`. It is not created."""
-    base = home()
-    if base is not None:
-        return base / "config"
-    from platformdirs import user_config_path
-
-    return user_config_path(_APP, appauthor=False)
+    return _folder("config")
 
 
 def cache_dir() -> Path:
     """The folder for files that can be recreated; created if missing."""
-    base = home()
-    if base is not None:
-        return _private(base / "cache")
-    from platformdirs import user_cache_path
-
-    return _private(user_cache_path(_APP, appauthor=False))
+    return _private(_folder("cache"))
 
 
 def state_dir() -> Path:
     """The folder for data that outlive a session, such as statistics; created if missing."""
-    base = home()
-    if base is not None:
-        return _private(base / "state")
-    from platformdirs import user_state_path
-
-    return _private(user_state_path(_APP, appauthor=False))
+    return _private(_folder("state"))
 
 
 def log_dir() -> Path:
     """The folder for log files; created if missing."""
+    return _private(_folder("log"))
+
+
+def _folder(kind: Literal["config", "cache", "state", "log"]) -> Path:
+    """The folder for files of a kind: in AIX_LSP_HOME, or where the system keeps them."""
     base = home()
     if base is not None:
-        return _private(base / "log")
-    from platformdirs import user_log_path
+        return base / kind
+    import platformdirs
 
-    return _private(user_log_path(_APP, appauthor=False))
+    return Path(getattr(platformdirs, f"user_{kind}_dir")(_APP, appauthor=False))
 
 
 def runtime_dir() -> Path:

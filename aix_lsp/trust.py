@@ -70,20 +70,15 @@ def check(trust: Trust, option: Option) -> None:
         raise Refused(
             f"a project may not set this, because it decides what is run, contacted or sent; {_OWN}"
         )
-    if trust < Trust.SHAPES and not narrows(option):
+    if trust < Trust.SHAPES and not option.narrows:
         raise Refused(
             "a workspace that is not trusted may only turn things off; trust it in the editor first."
         )
 
 
-def narrows(option: Option) -> bool:
-    """Whether an option decides what is sent, so that a less trusted source can only lower it."""
-    return option.narrows
-
-
 def narrowed(trust: Trust, option: Option, value: Any, held: Any) -> Any:
     """`value`, narrowed if necessary; `held` is the value of more trusted sources, or the default."""
-    if trust >= Trust.CHOOSES or not narrows(option):
+    if trust >= Trust.CHOOSES or not option.narrows:
         return value
     if isinstance(value, str):
         return min(value, held, key=_ORDER.__getitem__)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aix_lsp
-from aix_lsp import files, paths, processes
+from aix_lsp import files, machine, paths, processes
 from aix_lsp.backends.engine_endpoint import HAS_UNIX_SOCKETS
 from aix_lsp.commands import placing
 from aix_lsp.gguf.header import is_gguf
@@ -96,13 +96,8 @@ def torch() -> Finding:
 
 def memory() -> Finding:
     """Free memory, if the system reports it."""
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        meminfo = Path("/proc/meminfo")
-        if meminfo.exists():
-            line = next(s for s in meminfo.read_text("ascii").splitlines() if s.startswith("MemAvailable"))
-            free = int(line.split()[1]) << 10
-    except (OSError, ValueError, AttributeError, StopIteration):
+    free = machine.available_bytes()
+    if free is None:
         return Finding("memory", "unknown on this system")
     low = free < 1 << 30
     return Finding(

@@ -15,7 +15,7 @@ from aix_lsp import logs
 from aix_lsp.backends.base import Backend, BackendError, BackendStatus, Delta, GenerateRequest, Usage
 from aix_lsp.backends.launch import connect
 from aix_lsp.backends.status import wait_until_ready
-from aix_lsp.commands.effective import effective
+from aix_lsp.cli import effective
 from aix_lsp.commands.printers import JsonPrinter, Printer, ProgressLine, TextPrinter
 from aix_lsp.completion.request import CompletionRequest
 from aix_lsp.completion.service import CompletionService

@@ -25,7 +25,7 @@ def command(port: int, no_browser: bool, assignments: tuple[str, ...]) -> None:
     Suggestions per second, latency, the KV pool, the queue, reuse and failures. A team server has the same page at
     its own address.
     """
-    from aix_lsp.commands.effective import effective
+    from aix_lsp.cli import effective
 
     settings = effective(Path.cwd(), assignments)
     if settings.url:

@@ -16,12 +16,12 @@ from aix_lsp.backends.failover import FailoverBackend
 from aix_lsp.backends.launch import LocalEngine, connect
 from aix_lsp.backends.openai import OpenAIBackend
 from aix_lsp.backends.status import wait_until_ready
-from aix_lsp.cli import parse_assignments
+from aix_lsp.cli import resolved
 from aix_lsp.commands import checks
 from aix_lsp.commands.checks import Finding
 from aix_lsp.commands.printers import ProgressLine
 from aix_lsp.fim.prompt import FimPrompt
-from aix_lsp.settings import Layer, Problem, Settings, project_layer, resolve, user_layer
+from aix_lsp.settings import Problem, Settings
 
 _READY_S = 300.0
 _REMOTE_S = 30.0
@@ -42,12 +42,9 @@ def command(model: str | None, assignments: tuple[str, ...]) -> None:
     The exit status is 0 if there is nothing to fix.
     """
     logs.configure("error")
-    flags = parse_assignments(assignments) | ({"model": model} if model is not None else {})
-    settings, problems = resolve(
-        [user_layer(), project_layer(Path.cwd()), Layer("flags", flags, base=Path.cwd())]
-    )
+    settings, problems = resolved(Path.cwd(), assignments, model)
     troubles = fatal = 0
-    for finding in _before(settings, list(problems)):
+    for finding in _before(settings, problems):
         _tell(finding)
         troubles += bool(finding.mend)
         fatal += finding.fatal

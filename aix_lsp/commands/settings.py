@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -21,9 +20,8 @@ import click
 @click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def command(form: str | None, language: str, folder: Path) -> None:
     """Show the settings in effect for the project in FOLDER, as set by files."""
-    printers = {"where": _where, "schema": _schema, "vscode": _vscode, "markdown": _markdown, "trust": _trust}
     if form is not None:
-        click.echo(printers[form](folder))
+        click.echo(_described(form, folder))
         return
     from aix_lsp.logs import printable
     from aix_lsp.settings import for_language, project_layer, resolve, user_layer
@@ -41,35 +39,15 @@ def command(form: str | None, language: str, folder: Path) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _where(folder: Path) -> str:
+def _described(form: str, folder: Path) -> str:
+    from aix_lsp.settings import schema
     from aix_lsp.settings.files import PROJECT_FILE, user_file
 
-    return "\n".join(str(path) for path in (user_file(), (folder / PROJECT_FILE).absolute()))
-
-
-def _schema(_: Path) -> str:
-    from aix_lsp.settings.schema import json_schema
-
-    return _pretty(json_schema())
-
-
-def _vscode(_: Path) -> str:
-    from aix_lsp.settings.schema import vscode_properties
-
-    return _pretty(vscode_properties())
-
-
-def _markdown(_: Path) -> str:
-    from aix_lsp.settings.schema import markdown
-
-    return markdown().rstrip("\n")
-
-
-def _trust(_: Path) -> str:
-    from aix_lsp.settings.schema import trust_tables
-
-    return trust_tables().rstrip("\n")
-
-
-def _pretty(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    if form == "where":
+        return f"{user_file()}\n{(folder / PROJECT_FILE).absolute()}"
+    if form == "markdown":
+        return schema.markdown().rstrip("\n")
+    if form == "trust":
+        return schema.trust_tables().rstrip("\n")
+    found = schema.json_schema() if form == "schema" else schema.vscode_properties()
+    return json.dumps(found, indent=2, ensure_ascii=False)

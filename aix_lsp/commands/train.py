@@ -54,7 +54,7 @@ def command(source: Path, model: str, out: Path, passes: float, low_rank: bool) 
     If interrupted, the same command continues where it stopped.
     """
     logs.configure("warning")
-    from aix_lsp.commands.effective import effective
+    from aix_lsp.cli import effective
     from aix_lsp.engine.model.source import embedded
     from aix_lsp.training.adapt import Adaptation, CannotTrain, languages
 

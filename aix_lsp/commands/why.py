@@ -25,7 +25,7 @@ def command(file: Path, root: Path | None, as_json: bool) -> None:
 
     The exit status is 0 if it may be sent and 1 if not.
     """
-    from aix_lsp.commands.effective import effective
+    from aix_lsp.cli import effective
     from aix_lsp.privacy.policy import Privacy
 
     path = file.absolute()

@@ -7,7 +7,7 @@ git's wildmatch.c. pathspec is not used because its expressions backtrack.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -100,7 +100,7 @@ def _without_trailing_spaces(line: str) -> str:
 class Rules:
     """The rules of one file: looked up by name where possible, otherwise tried from the last to the first."""
 
-    def __init__(self, rules: Iterable[Rule], ignore_case: bool = False) -> None:
+    def __init__(self, rules: Sequence[Rule], ignore_case: bool = False) -> None:
         """Raises TooMany."""
         self._ignore_case = ignore_case
         self._by_name: dict[str, list[tuple[int, Rule]]] = {}
@@ -110,11 +110,7 @@ class Rules:
         for order, rule in enumerate(rules):
             self._add(order, rule)
         self._wild.reverse()
-        self.size = sum(
-            map(
-                len, (*self._by_name.values(), *self._by_path.values(), *self._by_ending.values(), self._wild)
-            )
-        )
+        self.size = len(rules)
 
     def _add(self, order: int, rule: Rule) -> None:
         pattern = self._folded(rule.pattern)

@@ -137,11 +137,6 @@ class Privacy:
         return None
 
 
-def inactive_reason(uri: str, settings: Settings, roots: Sequence[Path] = ()) -> str | None:
-    """See Privacy.inactive_reason; without a cache."""
-    return Privacy(lambda: roots).inactive_reason(uri, settings)
-
-
 @dataclass(frozen=True, slots=True)
 class _Named:
     """One of a file's paths. Patterns are matched against `below`: relative to the workspace folder, or to the root."""

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from aix_lsp.engine.events import Failed, Finished
 from aix_lsp.engine.http.api import Service, make_routes
 from aix_lsp.engine.http.sse import send_error
-from aix_lsp.serve.page import page
+from aix_lsp.serve.dashboard import page
 from aix_lsp.serve.quotas import OverQuota, Quotas
 from aix_lsp.serve.usage import UsageLog
 from aix_lsp.serve.users import Identity, UserDirectory

@@ -1,4 +1,4 @@
-"""The dashboard for the local engine: a web server on loopback that passes on the engine's metrics."""
+"""The dashboard, a self-contained page that shows a server's metrics live; and a web server with the local engine's."""
 
 from __future__ import annotations
 
@@ -8,19 +8,39 @@ import hmac
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from aix_lsp.engine.http.sse import error_json
-from aix_lsp.serve.page import page
 
 Figures = Callable[[], Awaitable[Any]]
 """Returns the engine's state and samples. Raises OSError if there is no engine."""
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@cache
+def _content() -> str:
+    return files("aix_lsp.serve").joinpath("page.html").read_text("utf-8")
+
+
+async def page(request: Request) -> Response:
+    """GET /. The page asks for the administrator's token, and keeps it for the browser tab only."""
+    headers = {
+        "content-security-policy": _POLICY,
+        "cache-control": "no-store",
+        "referrer-policy": "no-referrer",
+    }
+    return HTMLResponse(_content(), headers=headers)
 
 
 def dashboard_app(figures: Figures, token: str) -> Starlette:

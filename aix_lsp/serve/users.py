@@ -10,12 +10,11 @@ import asyncio
 import hashlib
 import hmac
 import logging
-import os
 import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -151,14 +150,8 @@ def _changing(path: Path) -> Iterator[None]:
 
 
 def _write(path: Path, users: Users) -> None:
-    draft = path.with_name(path.name + ".new")
     try:
-        with suppress(FileNotFoundError):
-            draft.unlink()
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(format(encode(users), indent=2) + b"\n")
-        draft.replace(path)
+        files.write_whole(path, format(encode(users), indent=2).decode() + "\n")
     except OSError as error:
         raise UsersError(f"{path} cannot be written: {error}") from error
 

@@ -12,7 +12,7 @@ from aix_lsp.paths import folder_named
 from aix_lsp.settings.names import SECTION, options
 from aix_lsp.settings.table import Settings
 from aix_lsp.settings.validate import Misfit, fit, unknown
-from aix_lsp.trust import Refused, Trust, check, excluding, narrowed, narrows
+from aix_lsp.trust import Refused, Trust, check, excluding, narrowed
 
 _HIDDEN = "(not shown)"
 _MOST_PROBLEMS = 20
@@ -135,7 +135,7 @@ def _narrow(layer: Layer, name: str, value: Any, held: Any, problems: list[Probl
 
 def _narrow_languages(trust: Trust, name: str, value: Any, chosen: dict[str, Any]) -> None:
     """Apply what a less trusted source switches off to those languages, too, for which the user has set the option."""
-    if trust >= Trust.CHOOSES or not narrows(options()[name]) or name == "exclude":
+    if trust >= Trust.CHOOSES or not options()[name].narrows or name == "exclude":
         return
     chosen["languages"] = {
         language: values
@@ -145,7 +145,7 @@ def _narrow_languages(trust: Trust, name: str, value: Any, chosen: dict[str, Any
 
 
 def _held(name: str, chosen: Mapping[str, Any]) -> Any:
-    return chosen[name] if name in chosen else getattr(Settings(), options()[name].name)
+    return chosen[name] if name in chosen else options()[name].default
 
 
 def _fitted(name: str, value: Any, chosen: Mapping[str, Any]) -> Any:

@@ -8,9 +8,8 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from aix_lsp.settings.names import SECTION, STRING_OR_LIST, options
-from aix_lsp.settings.table import Settings
 from aix_lsp.settings.validate import constrained
-from aix_lsp.trust import SettingsSource, Trust, narrows
+from aix_lsp.trust import SettingsSource, Trust
 
 _HEAD = """\
 # Settings
@@ -44,7 +43,7 @@ maxTokens = 128
 
 def property_schema(name: str) -> dict[str, Any]:
     """The JSON schema of one option."""
-    schema: dict[str, Any] = {"description": options()[name].doc, "default": _default(name)}
+    schema: dict[str, Any] = {"description": options()[name].doc, "default": options()[name].default}
     schema |= msgspec.json.schema(constrained(name))
     if "enum" in schema:  # VS Code also wants the type, and the choices in our order, not in msgspec's
         schema |= {"type": "string", "enum": list(get_args(options()[name].kind))}
@@ -75,7 +74,7 @@ def vscode_properties() -> dict[str, Any]:
     found = {}
     for name, option in options().items():
         user_only = option.scope == "user"
-        scope = "machine" if user_only else "language-overridable" if _simple(name) else "resource"
+        scope = "machine" if user_only else "language-overridable" if option.per_language else "resource"
         found[f"{SECTION}.{name}"] = property_schema(name) | {"scope": scope}
     return found
 
@@ -100,7 +99,7 @@ def _row(name: str) -> str:
     marks = ["user"] * user + ["lower"] * (option.narrows and not user)
     marks += ["language"] * option.per_language
     doc = option.doc.replace("|", "\\|")
-    default = json.dumps(_default(name), ensure_ascii=False)
+    default = json.dumps(option.default, ensure_ascii=False)
     unit = f" {option.unit}" if option.unit else ""
     return f"| `{name}` | {_type_name(name)} | `{default}`{unit} | {', '.join(marks)} | {doc} |"
 
@@ -123,14 +122,6 @@ def _type_name(name: str) -> str:
 def _language_schema() -> dict[str, Any]:
     inner = {name: property_schema(name) for name, o in options().items() if o.per_language}
     return {"type": "object", "additionalProperties": False, "properties": inner}
-
-
-def _default(name: str) -> Any:
-    return getattr(Settings(), options()[name].name)
-
-
-def _simple(name: str) -> bool:
-    return bool(options()[name].per_language)
 
 
 def trust_tables() -> str:
@@ -162,7 +153,7 @@ def trust_tables() -> str:
     user, sent, shape = groups.values()
     for name, option in options().items():
         if name != "languages":
-            (user if option.scope == "user" else sent if narrows(option) else shape).append(name)
+            (user if option.scope == "user" else sent if option.narrows else shape).append(name)
     lines += ["", "| settings | |", "|---|---|"]
     lines += [f"| {title} | {', '.join(f'`{name}`' for name in names)} |" for title, names in groups.items()]
     return "\n".join(lines) + "\n"

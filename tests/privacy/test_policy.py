@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from aix_lsp.privacy import ignore, policy
-from aix_lsp.privacy.policy import Privacy, inactive_reason
+from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
+
+
+def inactive_reason(uri: str, settings: Settings, roots: Sequence[Path] = ()) -> str | None:
+    """Why a file may not be sent, as a policy says that has not been asked before."""
+    return Privacy(lambda: roots).inactive_reason(uri, settings)
 
 
 @pytest.mark.parametrize(

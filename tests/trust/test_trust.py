@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aix_lsp import trust
 from aix_lsp.lsp.workspace import Configuration, Workspace
 from aix_lsp.settings import Layer, Settings, for_language, resolve
 from aix_lsp.settings.names import options
@@ -59,9 +58,7 @@ def test_every_setting_from_every_source(
 ) -> None:
     value, how_far = another(name), trust_in(source, client=client, workspace=workspace)
     low = {
-        n: "never" if n == "prefetch" else type(held(Settings(), n))()
-        for n in ALL
-        if trust.narrows(options()[n])
+        n: "never" if n == "prefetch" else type(held(Settings(), n))() for n in ALL if options()[n].narrows
     }
     user = Layer(SettingsSource.USER, low)
     settings, problems = resolve([user, Layer(source, {name: value}, how_far)])
@@ -72,7 +69,7 @@ def test_every_setting_from_every_source(
         assert taken == held(Settings(), name) and problems
     elif name == "exclude":
         assert taken == value and not problems
-    elif trust.narrows(option):
+    elif option.narrows:
         assert taken == low[name] and (problems or value == low[name])
     elif how_far is Trust.SHAPES:
         assert taken == value and not problems
@@ -80,9 +77,7 @@ def test_every_setting_from_every_source(
         assert taken == held(Settings(), name) and problems
 
 
-_NARROWING = [
-    name for name in ALL if trust.narrows(options()[name]) and name not in ("exclude", "contextClipboard")
-]
+_NARROWING = [name for name in ALL if options()[name].narrows and name not in ("exclude", "contextClipboard")]
 
 
 def _values(name: str) -> st.SearchStrategy[Any]:
