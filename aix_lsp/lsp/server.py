@@ -54,10 +54,10 @@ NOTIFICATIONS: dict[str, Handler] = {
     "window/workDoneProgress/cancel": workspace.work_done_progress_cancel,
     "$/setTrace": workspace.set_trace,
     "aix/didCopy": documents.did_copy,
-    "aix/didShow": feedback.did_show,
-    "aix/didAccept": feedback.did_accept,
-    "aix/didPartiallyAccept": feedback.did_partially_accept,
-    "aix/didReject": feedback.did_reject,
+    "aix/didShow": feedback.noting("shown"),
+    "aix/didAccept": feedback.noting("accepted"),
+    "aix/didPartiallyAccept": feedback.noting("partly"),
+    "aix/didReject": feedback.noting("rejected"),
 }
 
 

@@ -175,10 +175,8 @@ class _Values:
     def last(self, name: str) -> str | None:
         return self._values.get(name)
 
-    def flag(self, name: str, default: bool = False) -> bool:
-        if name not in self._values:
-            return default
-        value = self._values[name]
+    def flag(self, name: str) -> bool:
+        value = self._values.get(name, "false")
         return value is None or value.lower() in _TRUE
 
     def take(self, entries: Iterable[tuple[str, str | None]]) -> None:

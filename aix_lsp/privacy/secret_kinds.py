@@ -7,7 +7,7 @@ that a key is found while it is being typed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 _W = r"[\w-]"
 _ALNUM = "[A-Za-z0-9]"
@@ -114,20 +114,16 @@ _ANYWHERE = (
 )
 
 
-def _by_start() -> Iterator[tuple[str, str]]:
+def _by_start() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    found: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
     for prefixes, follows, least in _PREFIXED:
         for prefix in sorted(prefixes.split(), key=len, reverse=True):
-            yield prefix, rf"{re.escape(prefix)}({follows}{{{least},1024}})"
-
-
-def _table() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
-    found: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
-    for prefix, expression in _by_start():
-        found.setdefault(prefix[:2], []).append((prefix, re.compile(expression)))
+            expression = re.compile(rf"{re.escape(prefix)}({follows}{{{least},1024}})")
+            found.setdefault(prefix[:2], []).append((prefix, expression))
     return found
 
 
-BY_START = _table()
+BY_START = _by_start()
 """By the first two characters: each prefix, and the expression whose group is replaced. For token starts."""
 _ALSO_IN_NAMES = "EAA re_ y0_ sk_ sdk- api- key- fw_ hf_ live_ ops_ ext_ sc_ pat. sat. cio aio_"
 ALSO_IN_NAMES = frozenset(_ALSO_IN_NAMES.split())

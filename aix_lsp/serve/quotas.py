@@ -77,8 +77,7 @@ class Quotas:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.user_in_flight: Counter[str] = Counter()
-        self.class_in_flight: Counter[str] = Counter()
+        self.in_flight: Counter[_Key] = Counter()
         self._clock = clock
         self._buckets: dict[_Key, _Bucket] = {}
         self._spent: dict[_Key, _Spent] = {}
@@ -86,30 +85,31 @@ class Quotas:
 
     def enter(self, who: Identity) -> None:
         """Count a request that begins. Raises OverQuota."""
-        kind = who.user_class
-        self._check_count(self.of_user(who.name), who.in_flight, "you have")
-        of_class = self.class_in_flight[who.class_name] + self._heard_in_flight(("class", who.class_name))
+        user, of_class, kind = *_keys(who), who.user_class
+        self._check_count(user, who.in_flight, "you have")
         self._check_count(of_class, kind.in_flight, f"the class {who.class_name} has")
-        self._check_tokens(("user", who.name), who.tokens_a_minute, "your")
-        self._check_tokens(("class", who.class_name), kind.tokens_a_minute, f"the class {who.class_name}'s")
-        self.user_in_flight[who.name] += 1
-        self.class_in_flight[who.class_name] += 1
+        self._check_tokens(user, who.tokens_a_minute, "your")
+        self._check_tokens(of_class, kind.tokens_a_minute, f"the class {who.class_name}'s")
+        self.in_flight.update((user, of_class))
 
     def of_user(self, name: str) -> int:
         """The user's requests in flight, at all replicas."""
-        return self.user_in_flight[name] + self._heard_in_flight(("user", name))
+        return self._everywhere(("user", name))
 
     def leave(self, who: Identity) -> None:
         """Count a request that ends."""
-        for counter, name in ((self.user_in_flight, who.name), (self.class_in_flight, who.class_name)):
-            counter[name] -= 1
-            if counter[name] <= 0:
-                del counter[name]
+        for key in _keys(who):
+            self.in_flight[key] -= 1
+            if self.in_flight[key] <= 0:
+                del self.in_flight[key]
 
     def spent(self, who: Identity, tokens: int) -> None:
         """Take computed tokens from the buckets."""
-        self._take(("user", who.name), who.tokens_a_minute, tokens)
-        self._take(("class", who.class_name), who.user_class.tokens_a_minute, tokens)
+        for key, rate in zip(_keys(who), (who.tokens_a_minute, who.user_class.tokens_a_minute), strict=True):
+            if rate:
+                self._bucket(key, rate).left -= tokens
+                spent = self._spent.setdefault(key, _Spent())
+                spent.tokens, spent.rate = spent.tokens + tokens, rate
 
     def left(self, who: Identity) -> float | None:
         """Tokens left of the user's minute; None if there is no limit."""
@@ -119,13 +119,11 @@ class Quotas:
 
     def in_use(self) -> InUse:
         """The report for the other replicas."""
-        flight: dict[_Key, int] = {("user", name): count for name, count in self.user_in_flight.items()}
-        flight |= {("class", name): count for name, count in self.class_in_flight.items()}
         spent = {
             key: (found.tokens, found.rate, self._bucket(key, found.rate).left)
             for key, found in self._spent.items()
         }
-        return InUse(flight, spent)
+        return InUse(dict(self.in_flight), spent)
 
     def hear(self, replica: str, told: InUse) -> None:
         """Process another replica's report. Its requests in flight count for `HEARD_S`, unless reported again."""
@@ -140,9 +138,11 @@ class Quotas:
                 bucket.left = min(bucket.left, left)
             known.spent[key] = tokens
 
-    def _heard_in_flight(self, key: _Key) -> int:
+    def _everywhere(self, key: _Key) -> int:
+        """The requests in flight at all replicas."""
         since = self._clock() - HEARD_S
-        return sum(one.in_flight.get(key, 0) for one in self._elsewhere.values() if one.at >= since)
+        heard = sum(one.in_flight.get(key, 0) for one in self._elsewhere.values() if one.at >= since)
+        return self.in_flight[key] + heard
 
     def _bucket(self, key: _Key, rate: int) -> _Bucket:
         now = self._clock()
@@ -150,18 +150,16 @@ class Quotas:
         bucket.fill(rate, now)
         return bucket
 
-    def _take(self, key: _Key, rate: int, tokens: int) -> None:
-        if rate:
-            self._bucket(key, rate).left -= tokens
-            spent = self._spent.setdefault(key, _Spent())
-            spent.tokens, spent.rate = spent.tokens + tokens, rate
-
-    @staticmethod
-    def _check_count(count: int, limit: int, whose: str) -> None:
-        if limit and count >= limit:
+    def _check_count(self, key: _Key, limit: int, whose: str) -> None:
+        if limit and (count := self._everywhere(key)) >= limit:
             raise OverQuota(f"{whose} {count} requests in flight, of at most {limit}; retry in a moment", 1.0)
 
     def _check_tokens(self, key: _Key, rate: int, whose: str) -> None:
         if rate and (left := self._bucket(key, rate).left) < 1:
             wait = (1 - left) * _MINUTE_S / rate
             raise OverQuota(f"{whose} {rate} tokens a minute are used up; retry in {wait:.0f} s", wait)
+
+
+def _keys(who: Identity) -> tuple[_Key, _Key]:
+    """The user's key and the class's."""
+    return ("user", who.name), ("class", who.class_name)

@@ -74,7 +74,7 @@ def test_no_interval_exceeds_the_bucket_and_its_rate(
             quotas.spent(ann, tokens)
             spent, largest = spent + tokens, max(largest, tokens)
     assert spent <= 100 + now * 100 / 60 + largest
-    assert not quotas.user_in_flight and not quotas.class_in_flight
+    assert not quotas.in_flight
 
 
 def test_replicas_share_in_flight_counts_until_one_falls_silent() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from pygls.exceptions import JsonRpcException
@@ -13,22 +13,6 @@ from aix_lsp.lsp.requests.popup_items import FIRST_LINE
 from aix_lsp.lsp.session import Session
 
 Event = Literal["shown", "accepted", "partly", "rejected"]
-
-
-def did_show(session: Session, params: Any) -> None:
-    _note_each(session, "shown", params)
-
-
-def did_accept(session: Session, params: Any) -> None:
-    _note_each(session, "accepted", params)
-
-
-def did_partially_accept(session: Session, params: Any) -> None:
-    _note_each(session, "partly", params)
-
-
-def did_reject(session: Session, params: Any) -> None:
-    _note_each(session, "rejected", params)
 
 
 def note(session: Session, event: Event, id: Any, length: Any = None) -> None:
@@ -47,14 +31,19 @@ def note(session: Session, event: Event, id: Any, length: Any = None) -> None:
     shown.service.feedback(id.removesuffix(FIRST_LINE), event, accepted)
 
 
-def _note_each(session: Session, event: Event, params: Any) -> None:
-    """Params: `{id}`, `{ids}` or `{item}` with an item as it was sent, and `acceptedLength`."""
-    if not isinstance(params, Mapping):
-        return
-    ids = params.get("ids")
-    for id in ids if isinstance(ids, list) else [params.get("id") or _id_of(params.get("item"))]:
-        if isinstance(id, str):
-            note(session, event, id, params.get("acceptedLength"))
+def noting(event: Event) -> Callable[[Session, Any], None]:
+    """The handler of an event's notification."""
+
+    def handler(session: Session, params: Any) -> None:
+        """Params: `{id}`, `{ids}` or `{item}` with an item as it was sent, and `acceptedLength`."""
+        if not isinstance(params, Mapping):
+            return
+        ids = params.get("ids")
+        for id in ids if isinstance(ids, list) else [params.get("id") or _id_of(params.get("item"))]:
+            if isinstance(id, str):
+                note(session, event, id, params.get("acceptedLength"))
+
+    return handler
 
 
 def _id_of(item: Any) -> Any:
