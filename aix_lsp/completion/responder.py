@@ -9,7 +9,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 
 from aix_lsp.backends.base import Backend, BackendUnavailable
 from aix_lsp.completion.context.provider import ContextProvider
@@ -167,68 +167,49 @@ class SuggestionList:
 
     def take(self, ref: GenerationRef) -> bool:
         """Update from the generation; returns whether a text has changed."""
-        found = candidates(ref.generation, ref.typed, self._context.cursor)[: self._context.candidates]
+        found = suggestions_in(ref, self._context.cursor)[: self._context.candidates]
+        elapsed_ms = self._pending.elapsed_ms
         if found and not self._first_ms:
-            self._first_ms = self._pending.elapsed_ms
-        old = [(suggestion.text, suggestion.replace_right) for suggestion in self.suggestions]
-        self.suggestions = tuple(self._suggestion(candidate, ref) for candidate in found)
-        return old != [(candidate.text, candidate.replace_right) for candidate in found]
-
-    def _suggestion(self, candidate: Candidate, ref: GenerationRef) -> Suggestion:
-        generation, reused = ref.generation, ref.origin == "reused"
-        return Suggestion(
-            id=f"{generation.name}.{candidate.index}",
-            text=candidate.text,
-            replace_right=candidate.replace_right,
-            source="reuse" if reused else "model",
-            prompt_tokens=0 if reused else generation.usage.prompt_tokens,
-            reused_tokens=0 if reused else generation.usage.cached_tokens,
-            completion_tokens=0 if reused else generation.completion_tokens,
-            first_text_ms=self._first_ms,
-            total_ms=self._pending.elapsed_ms,
-            mean_logprob=candidate.mean_logprob,
+            self._first_ms = elapsed_ms
+        old = [(each.text, each.replace_right) for each in self.suggestions]
+        self.suggestions = tuple(
+            replace(each, first_text_ms=self._first_ms, total_ms=elapsed_ms) for each in found
         )
+        return old != [(each.text, each.replace_right) for each in found]
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One distinct text to insert; `index` is its track's."""
+def suggestions_in(ref: GenerationRef, cursor: CursorContext) -> list[Suggestion]:
+    """The distinct texts that are left of a generation after what has been typed, for `cursor`; best first.
 
-    index: int
-    text: str
-    replace_right: int
-    mean_logprob: float | None
-
-
-def candidates(generation: Generation, typed: str, cursor: CursorContext) -> list[Candidate]:
-    """What is left of a generation after `typed` has been typed, for `cursor`; best first.
-
-    While it grows, the word being written is held back, since it may be removed at the end. Once it has ended,
-    candidates with the fewest syntax errors come first.
+    While it grows, the word being written is held back, since it may be removed at the end. Once it has ended, those
+    with the fewest syntax errors come first; then the first track, of the lowest temperature; then the likeliest.
     """
-    found: dict[str, Candidate] = {}
+    generation, reused = ref.generation, ref.origin == "reused"
+    found: dict[str, Suggestion] = {}
     for index, track in enumerate(generation.tracks):
-        text = track.rest(typed)
+        text = track.rest(ref.typed)
         if not track.stopped:
             text = pipeline.whole_words(text)
         fitted = pipeline.fit(text, cursor)
         if fitted.text.strip():
-            ended = with_ending(fitted.text, cursor.ending)
-            candidate = Candidate(index, ended, fitted.replace_right, track.mean_logprob)
-            found.setdefault("".join(ended.split()), candidate)
-    if len(found) == 1 or not generation.finished:
-        return sorted(found.values(), key=_rank)
+            suggestion = Suggestion(
+                id=f"{generation.name}.{index}",
+                text=with_ending(fitted.text, cursor.ending),
+                replace_right=fitted.replace_right,
+                source="reuse" if reused else "model",
+                prompt_tokens=0 if reused else generation.usage.prompt_tokens,
+                reused_tokens=0 if reused else generation.usage.cached_tokens,
+                completion_tokens=0 if reused else generation.completion_tokens,
+                mean_logprob=track.mean_logprob,
+            )
+            found.setdefault("".join(suggestion.text.split()), suggestion)
+    judged = len(found) > 1 and generation.finished
 
-    def errors(each: Candidate) -> int:
-        return pipeline.syntax_errors(each.text, each.replace_right, cursor)
+    def rank(each: Suggestion) -> tuple[int, bool, float]:
+        errors = pipeline.syntax_errors(each.text, each.replace_right, cursor) if judged else 0
+        return errors, each.id != f"{generation.name}.0", -(each.mean_logprob or 0.0)
 
-    return sorted(found.values(), key=lambda each: (errors(each), *_rank(each)))
-
-
-def _rank(candidate: Candidate) -> tuple[bool, float, int]:
-    """Sort key, likeliest first: the first track, which has the lowest temperature; then by mean token probability."""
-    logprob = candidate.mean_logprob
-    return candidate.index > 0, -logprob if logprob is not None else 0.0, candidate.index
+    return sorted(found.values(), key=rank)
 
 
 def _prefetches(settings: Settings) -> bool:

@@ -101,8 +101,7 @@ class _GrowingAnswer:
         """The whole list, or an empty one after partial results."""
         suggestions = () if self._sent else map(self._items.insertable, self._last.suggestions)
         made = [self._make(suggestion, rank) for rank, suggestion in enumerate(filter(None, suggestions))]
-        # More typing, or a model that has not finished, can always lead to other suggestions.
-        return self._items.complete_list(made, incomplete=True)
+        return self._items.list_of(made)
 
     def _send(self, suggestions: list[Suggestion]) -> None:
         # Candidates may share their first line.
@@ -113,7 +112,7 @@ class _GrowingAnswer:
         made = [self._make(suggestion, len(self._sent) + i) for i, suggestion in enumerate(fresh)]
         self._sent += [s.text for s in fresh]
         # The first partial result is a list, which alone can say "incomplete"; the others append to it.
-        value = self._items.complete_list(made, incomplete=True) if first else made
+        value = self._items.list_of(made) if first else made
         self._session.protocol.notify("$/progress", {"token": self._token, "value": value})
 
     def _make(self, suggestion: Suggestion, rank: int) -> types.CompletionItem:

@@ -36,9 +36,12 @@ class PopupItems:
         """The part of a word left of the cursor, which the item replaces so that clients can filter by it."""
         return word_before(self.position.line[: self.position.cursor.column])
 
-    def complete_list(self, items: Sequence[types.CompletionItem], incomplete: bool) -> types.CompletionList:
-        """A list whose items share their defaults, if the client supports that."""
-        return types.CompletionList(incomplete, list(items), item_defaults=self._defaults())
+    def list_of(self, items: Sequence[types.CompletionItem]) -> types.CompletionList:
+        """A list whose items share their defaults, if the client supports that.
+
+        It is incomplete: more typing, or a model that has not finished, can always lead to other suggestions.
+        """
+        return types.CompletionList(True, list(items), item_defaults=self._defaults())
 
     def insertable(self, suggestion: Suggestion) -> Suggestion | None:
         """The suggestion in a form that the client inserts correctly; None if there is none.
@@ -80,15 +83,12 @@ class PopupItems:
         if "editRange" in defaults and not suggestion.replace_right:
             item.text_edit_text = text
         else:
-            item.text_edit = self._edit(text, suggestion.replace_right)
+            # What is replaced right of the cursor are closers that the text itself contains: they must go whether the
+            # client inserts or replaces, so one range suffices. The rest of a word stays in either mode, since the text
+            # was written to precede it. (Neovim 0.12 would use the list's ranges instead of an item's own two.)
+            item.text_edit = types.TextEdit(self._span(suggestion.replace_right), text)
         if self.client.as_is_insertion and "insertTextMode" not in defaults:
             item.insert_text_mode = types.InsertTextMode.AsIs
-
-    def _edit(self, text: str, replace_right: int) -> types.TextEdit:
-        # What is replaced right of the cursor are closers that the text itself contains: they must go whether the
-        # client inserts or replaces, so one range suffices. The rest of a word stays in either mode, since the text
-        # was written to precede it. (Neovim 0.12 would use the list's ranges instead of an item's own two.)
-        return types.TextEdit(self._span(replace_right), text)
 
     def _span(self, replace_right: int) -> types.Range:
         cursor = self.position.cursor
