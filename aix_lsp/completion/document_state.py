@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aix_lsp.completion.cursor import NEAR_AFTER, NEAR_BEFORE, near_after, near_after_forms
@@ -18,7 +17,7 @@ from aix_lsp.completion.request import (
     Debouncer,
     PendingRequest,
 )
-from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Span, Text, after, follow, typed_in
+from aix_lsp.completion.text import Change, DocumentSnapshot, Position, Span, Text, after, follow, typed_in
 from aix_lsp.fim.reading import read, read_back
 from aix_lsp.fim.window import Window
 
@@ -42,13 +41,6 @@ class _Running:
     """The initial text in the span: the part of the popup's entry that was already typed, usually none."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
-    before: DocumentSnapshot
-    after: DocumentSnapshot
-    edits: tuple[Edit, ...]
-
-
 class DocumentState:
     """What the service knows of one document between requests."""
 
@@ -63,7 +55,7 @@ class DocumentState:
         self.debouncer = Debouncer()
         self.latest: DocumentSnapshot | None = None
         """The newest known snapshot; None if the document was not opened."""
-        self._changes: deque[_Change] = deque(maxlen=_REMEMBERED_CHANGES)
+        self._changes: deque[Change] = deque(maxlen=_REMEMBERED_CHANGES)
         self._running: list[_Running] = []
         self._typed: Span | None = None
         """The text typed without moving elsewhere, up to where the last edit ended."""
@@ -77,10 +69,9 @@ class DocumentState:
         """Base the next prompt on a window that the backend reads, or has read ahead."""
         self.window, self.read_at = window, now
 
-    def change(self, before: DocumentSnapshot, after: DocumentSnapshot, edits: Sequence[Edit]) -> None:
+    def change(self, change: Change) -> None:
         """Apply an edit; generations that it makes useless are cancelled at once."""
-        change = _Change(before, after, tuple(edits))
-        self.latest = after
+        self.latest = change.after
         self._changes.append(change)
         self._note_typing(change)
         self._forget_finished()
@@ -93,7 +84,7 @@ class DocumentState:
             return ""
         return typed_in(self._typed, self.latest.text)
 
-    def _note_typing(self, change: _Change) -> None:
+    def _note_typing(self, change: Change) -> None:
         if not change.edits:
             return
         last = change.edits[-1]
@@ -155,7 +146,7 @@ class DocumentState:
             running.generation.diverged = True
             running.generation.cancel()
 
-    def _since(self, document: DocumentSnapshot) -> list[_Change]:
+    def _since(self, document: DocumentSnapshot) -> list[Change]:
         """The changes since `document`'s version. Raises ContentModified if they are not known."""
         if self.latest is None or document.version >= self.latest.version:
             return []
@@ -179,7 +170,7 @@ class DocumentState:
         self._running = [running for running in self._running if not running.generation.finished]
 
 
-def _advance(running: _Running, change: _Change) -> None:
+def _advance(running: _Running, change: Change) -> None:
     """Apply one change. If it makes the generation useless, mark it as diverged and cancel it."""
     generation = running.generation
     text = change.after.text

@@ -29,7 +29,7 @@ from aix_lsp.completion.request import (
 )
 from aix_lsp.completion.responder import Responder, takes_context
 from aix_lsp.completion.telemetry import Telemetry
-from aix_lsp.completion.text import DocumentSnapshot, Edit, Position
+from aix_lsp.completion.text import Change, DocumentSnapshot, Position
 from aix_lsp.privacy import known
 from aix_lsp.privacy.documents import search_ahead
 from aix_lsp.settings import Settings
@@ -184,17 +184,15 @@ class CompletionService:
         if wanted and snapshot.uri in self._opened:
             self._context_provider.look(snapshot, Position(0, 0), settings)
 
-    def document_changed(
-        self, before: DocumentSnapshot, after: DocumentSnapshot, edits: Sequence[Edit]
-    ) -> None:
+    def document_changed(self, change: Change) -> None:
         """Apply an edit: a generation that agrees with the new text continues, any other ends now."""
-        state = self._document_state(after.uri)
+        state = self._document_state(change.after.uri)
         state.debouncer.typed(self._clock())
-        self._context_provider.edited(after, edits)
+        self._context_provider.edited(change)
         try:
-            if edits:
-                known.note(before.text, before.language, *edits[0].start)
-            state.change(before, after, edits)
+            if change.edits:
+                known.note(change.before.text, change.before.language, *change.edits[0].start)
+            state.change(change)
         except Exception:
             log.exception("an edit could not be followed")
             state.cancel_all()

@@ -201,6 +201,15 @@ class DocumentSnapshot:
     text: Text
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A document before and after some edits, each of which applies to the text after the previous one."""
+
+    before: DocumentSnapshot
+    after: DocumentSnapshot
+    edits: tuple[Edit, ...]
+
+
 OpenDocument = Callable[[str], DocumentSnapshot | None]
 """Returns the newest snapshot of an open document by its URI; None for any other."""
 

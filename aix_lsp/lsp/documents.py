@@ -11,22 +11,13 @@ from dataclasses import dataclass, replace
 
 from lsprotocol import types
 
-from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Text
+from aix_lsp.completion.text import Change, DocumentSnapshot, Edit, Position, Text
 from aix_lsp.lsp.positions import DEFAULT_ENCODING, Encoding, from_wire, to_wire, without_surrogates
 from aix_lsp.lsp.services import ConfiguredService
 from aix_lsp.lsp.text_diff import minimal_edit
 from aix_lsp.lsp.workspace import Workspace
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """The effect of a didChange. Each edit applies to the text after the previous one."""
-
-    before: DocumentSnapshot
-    after: DocumentSnapshot
-    edits: tuple[Edit, ...]
 
 
 class DocumentStore:
@@ -127,7 +118,7 @@ class DocumentRouter:
         self._documents[change.after.uri] = change.after
         bound = self._services.get(change.after.uri)
         if bound is not None:
-            bound.service.document_changed(change.before, change.after, change.edits)
+            bound.service.document_changed(change)
 
     def closed(self, uri: str) -> None:
         """Remove a document."""

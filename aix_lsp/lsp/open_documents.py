@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from lsprotocol import types
 
-from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Text
+from aix_lsp.completion.text import Change, DocumentSnapshot, Edit, Position, Text
 from aix_lsp.languages import language_of
-from aix_lsp.lsp.documents import Change, DocumentRouter, DocumentStore, RequestDocument
+from aix_lsp.lsp.documents import DocumentRouter, DocumentStore, RequestDocument
 from aix_lsp.lsp.services import ConfiguredService
 from aix_lsp.lsp.text_diff import minimal_edit
 from aix_lsp.lsp.workspace import Workspace

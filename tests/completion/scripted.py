@@ -16,7 +16,7 @@ from aix_lsp.backends.base import (
 )
 from aix_lsp.completion.request import CompletionRequest, Trigger, Update
 from aix_lsp.completion.service import CompletionService
-from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Text, after
+from aix_lsp.completion.text import Change, DocumentSnapshot, Edit, Position, Text, after
 from aix_lsp.settings import Settings
 
 URI = "file:///project/a.py"
@@ -140,7 +140,7 @@ class Editor:
         self.text = self.text.replace(start, end, text)
         self.version += 1
         self.cursor = cursor if cursor is not None else after(start, text)
-        self.service.document_changed(old, self.snapshot, [Edit(start, end, text)])
+        self.service.document_changed(Change(old, self.snapshot, (Edit(start, end, text),)))
 
     def type(self, text: str) -> None:
         self.edit(self.cursor, self.cursor, text)

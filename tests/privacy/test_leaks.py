@@ -21,7 +21,7 @@ from aix_lsp.backends.base import GenerateRequest
 from aix_lsp.completion.context.files import read_source
 from aix_lsp.completion.request import CompletionRequest
 from aix_lsp.completion.service import CompletionService
-from aix_lsp.completion.text import DocumentSnapshot, Edit, Position, Text
+from aix_lsp.completion.text import Change, DocumentSnapshot, Edit, Position, Text
 from aix_lsp.privacy.documents import without_secrets
 from aix_lsp.privacy.secrets import redact
 from aix_lsp.settings import Settings
@@ -124,7 +124,7 @@ class Session:
         after = DocumentSnapshot(
             file.as_uri(), 2, language, file.name, before.text.replace(place, place, typed)
         )
-        self.service.document_changed(before, after, [Edit(place, place, typed)])
+        self.service.document_changed(Change(before, after, (Edit(place, place, typed),)))
         request = CompletionRequest(after, Position(place.line, place.column + 1), "invoked")
         stream = self.service.suggest(request)
         answer = asyncio.create_task(anext(stream))

@@ -19,7 +19,7 @@ from aix_lsp.completion.context.neighbours import Neighbours
 from aix_lsp.completion.context.snippets import RecentPlaces, Snippet, Source, choose, keep
 from aix_lsp.completion.privacy_checks import PrivacyChecks
 from aix_lsp.completion.request import CompletionContext
-from aix_lsp.completion.text import DocumentSnapshot, Edit, OpenDocument, Position
+from aix_lsp.completion.text import Change, DocumentSnapshot, OpenDocument, Position
 from aix_lsp.fim.prompt import ContextFile
 from aix_lsp.fim.reading import read, read_back
 from aix_lsp.fim.window import Window
@@ -74,9 +74,9 @@ class ContextProvider:
 
     # Events
 
-    def edited(self, after: DocumentSnapshot, edits: Sequence[Edit]) -> None:
+    def edited(self, change: Change) -> None:
         """Record an edit."""
-        self.recent.edited(after.uri, edits)
+        self.recent.edited(change.after.uri, change.edits)
 
     def closed(self, uri: str, document: DocumentSnapshot | None = None) -> None:
         """Discard what was gathered for a document; `document` is its last state."""
