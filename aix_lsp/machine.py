@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
-_LOOK_EVERY_S = 30.0
-
+from cachetools.func import ttl_cache
 
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -35,20 +33,9 @@ def _cgroup_available() -> int | None:
     return None if limit == "max" else max(0, int(limit) - used)
 
 
-class _Seen:
-    at = -_LOOK_EVERY_S
-    battery = False
-
-
+@ttl_cache(maxsize=1, ttl=30)
 def on_battery() -> bool:
     """Whether there is a battery that is not being charged, as of the last half minute. False if unknown."""
-    now = time.monotonic()
-    if now - _Seen.at >= _LOOK_EVERY_S:
-        _Seen.at, _Seen.battery = now, _look()
-    return _Seen.battery
-
-
-def _look() -> bool:
     import psutil
 
     try:

@@ -51,7 +51,8 @@ _NO_COMPLETIONS = re.compile(
 async def discover(client: HttpClient, settings: Settings) -> Server:
     """Find out what the server is. Raises BackendError, BackendUnavailable."""
     if client.address.fixed:
-        return _server("openai", {"id": settings.remote_model}, settings, suffix=client.address.takes_suffix)
+        kind = "fim" if client.address.takes_suffix else "openai"
+        return _server(kind, {"id": settings.remote_model}, settings)
     try:
         models = await _models(client)
     except BackendError as error:
@@ -116,14 +117,10 @@ async def _kind(client: HttpClient, model: dict[str, Any]) -> str:
     return "ollama" if isinstance(version, dict) and "version" in version else "openai"
 
 
-def _server(kind: str, model: dict[str, Any], settings: Settings, *, suffix: bool = False) -> Server:
-    """`suffix`: the endpoint takes prompt and suffix."""
+def _server(kind: str, model: dict[str, Any], settings: Settings) -> Server:
     name = model["id"]
     template = None if kind == "aix" else _template(name, settings)
-    if suffix and settings.remote_format == "auto":
-        dialect: Dialect = SuffixDialect(name)
-    else:
-        dialect = _dialect(kind, name, template, settings)
+    dialect = _dialect(kind, name, template, settings)
     known = ModelInfo(
         name=name,
         family=template.name if template else "",
@@ -164,7 +161,7 @@ def _dialect(kind: str, name: str, template: Template | None, settings: Settings
 
 
 def _best_form(kind: str, template: Template | None, *, forced: bool) -> str:
-    if template is not None and (kind != "ollama" or forced):
+    if template is not None and kind != "fim" and (kind != "ollama" or forced):
         return "template"
     return "infill" if kind == "llamacpp" else "suffix"
 

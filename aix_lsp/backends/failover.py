@@ -124,8 +124,7 @@ class FailoverBackend(WatchedBackend):
         self, server: WatchedBackend, request: GenerateRequest, waits: bool
     ) -> AsyncGenerator[Delta | Usage]:
         """A server's stream. Raises _TooSlow if the first event is late, unless `waits`."""
-        stream = server.generate(request)
-        try:
+        async with aclosing(server.generate(request)) as stream:
             try:
                 async with asyncio.timeout(None if waits else _FIRST_EVENT_S):
                     event = await anext(stream)
@@ -136,9 +135,6 @@ class FailoverBackend(WatchedBackend):
             yield event
             async for event in stream:
                 yield event
-        finally:
-            if isinstance(stream, AsyncGenerator):
-                await stream.aclose()
 
     def _choose(self, request: GenerateRequest, tried: set[WatchedBackend]) -> WatchedBackend | None:
         """The first server in the document's order that is ready and was not too slow, otherwise the first of all."""
