@@ -82,10 +82,9 @@ class CursorContext:
             start -= 1
         return line[start:]
 
-    def lines_below(self, count: int = 3) -> list[str]:
-        """The first non-blank lines below the cursor's."""
-        below = self.after.partition("\n")[2]
-        return [line for line in below.split("\n") if line.strip()][:count]
+    def line_below(self) -> str:
+        """The nearest non-blank line below the cursor's; empty if there is none."""
+        return next(filter(str.strip, self.after.split("\n")[1:]), "")
 
     def line_above(self) -> str:
         """The nearest non-blank line above the cursor's; empty if there is none."""
@@ -129,8 +128,7 @@ def is_multiline(cursor: CursorContext, setting: Multiline, invoked: bool = Fals
 
 def _body_below(cursor: CursorContext) -> bool:
     """Whether the next line is indented deeper: a block generated above it might not end before that line."""
-    below = cursor.lines_below(1)
-    return bool(below) and indentation(below[0]) > indentation(cursor.line_before)
+    return indentation(cursor.line_below()) > indentation(cursor.line_before)
 
 
 def _between_block_brackets(line: str, rest: str) -> bool:

@@ -94,29 +94,24 @@ class Supervisor:
         """Serve until told to stop; returns the exit status."""
         loop = asyncio.get_running_loop()
         stop, reload = asyncio.Event(), asyncio.Event()
-        self._stop_asked = 0
 
         def stopping() -> None:
-            self._stop_asked += 1
-            stop.set()
-            if self._stop_asked > 1:
+            if stop.is_set():
                 self._current.send(signal.SIGTERM)
+            stop.set()
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping)
         loop.add_signal_handler(signal.SIGHUP, reload.set)
         self._current = await self._start()
-        first = True
-        while True:
-            found = await self._next(stop, reload, announce=first)
-            first = False
-            if found is not None:
-                return found
-
-    async def _next(self, stop: asyncio.Event, reload: asyncio.Event, announce: bool) -> int | None:
-        """Wait for the next event and act on it; returns the exit status if that was the end."""
-        if announce and not await self._announced(stop) and not stop.is_set():
+        if not await self._announced(stop) and not stop.is_set():
             return await self._current.ended
+        while (status := await self._next(stop, reload)) is None:
+            pass
+        return status
+
+    async def _next(self, stop: asyncio.Event, reload: asyncio.Event) -> int | None:
+        """Wait for the next event and act on it; returns the exit status if that was the end."""
         waits = [asyncio.create_task(stop.wait()), asyncio.create_task(reload.wait())]
         try:
             await _first(*waits, self._current.ended)

@@ -132,5 +132,5 @@ def test_a_cursors_context_is_bounded_and_normalised() -> None:
     assert cursor.before.endswith("😀\na")
     assert cursor.after.startswith("😀\na😀\n")
     assert (cursor.line_before, cursor.line_after, cursor.ending) == ("a", "😀", "\r\n")
-    assert cursor.lines_below(2) == ["a😀", "a😀"]
+    assert cursor.line_below() == "a😀"
     assert cursor.line_above() == "a😀"

@@ -114,10 +114,9 @@ def below(text: str, cursor: CursorContext, done: bool) -> Cut:
 
     A short line that ends a block (`end`, `</p>`) must also have the same indentation; `balance` handles brackets.
     """
-    following = cursor.lines_below(1)
-    if not following:
+    target = cursor.line_below().rstrip()
+    if not target:
         return Cut(text)
-    target = following[0].rstrip()
     lines = text.split("\n")
     for index, line in enumerate(lines):
         whole = cursor.line_before + line if index == 0 else line

@@ -10,10 +10,10 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from aix_lsp.completion.request import CompletionRequest, Suggestion, Trigger, Update
-from aix_lsp.lsp.documents import RequestDocument
+from aix_lsp.lsp.documents import RequestPosition
 from aix_lsp.lsp.jsonrpc import INVALID_PARAMS
 from aix_lsp.lsp.requests.popup_items import PopupItems, documentation, first_line
-from aix_lsp.lsp.requests.suggestions import suggest, when_started
+from aix_lsp.lsp.requests.suggestions import at_cursor, suggest
 from aix_lsp.lsp.session import Session
 
 _PAUSE_S = 1.0
@@ -26,21 +26,16 @@ _NOTHING = types.CompletionList(is_incomplete=False, items=[])
 def completion(
     session: Session, params: types.CompletionParams
 ) -> types.CompletionList | Awaitable[types.CompletionList]:
-    document = session.documents.find(params.text_document.uri)
-    if document is None:
-        return _NOTHING
-    return when_started(session, lambda: _complete(session, params, document), _NOTHING)
+    return at_cursor(session, params, lambda position: _complete(session, params, position), _NOTHING)
 
 
 def _complete(
-    session: Session, params: types.CompletionParams, document: RequestDocument
+    session: Session, params: types.CompletionParams, position: RequestPosition
 ) -> types.CompletionList | Awaitable[types.CompletionList]:
-    if not session.is_active(document):
-        return _NOTHING
+    document = position.document
     settings = session.settings_for(document.snapshot)
     if not settings.popup:
         return _NOTHING
-    position = session.position(document, params.position)
     trigger = _trigger(session, params)
     request = CompletionRequest(
         document=document.whole,

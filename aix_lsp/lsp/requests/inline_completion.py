@@ -12,7 +12,7 @@ from lsprotocol import types
 from aix_lsp.completion.request import CompletionRequest, SelectedCompletion, Suggestion, Update
 from aix_lsp.lsp.documents import RequestPosition
 from aix_lsp.lsp.positions import from_wire
-from aix_lsp.lsp.requests.suggestions import accept_command, suggest, when_started
+from aix_lsp.lsp.requests.suggestions import accept_command, at_cursor, suggest
 from aix_lsp.lsp.session import CandidateList, Session
 
 
@@ -68,19 +68,12 @@ async def _stream(
 
 
 def _answer(session: Session, params: Params, channel: str, collect: Callable[..., Awaitable[Any]]) -> Any:
-    document = session.documents.find(params.text_document.uri)
-    if document is None:
-        return _NOTHING
-
-    def go() -> Any:
-        if not session.is_active(document):
-            return _NOTHING
-        position = session.position(document, params.position)
+    def go(position: RequestPosition) -> Any:
         request = _request(session, position, params.context, channel)
         stream = suggest(session, request)
         return collect(session, position, request, stream, params.partial_result_token)
 
-    return when_started(session, go, _NOTHING)
+    return at_cursor(session, params, go, _NOTHING)
 
 
 def _request(

@@ -11,6 +11,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from aix_lsp.completion.request import CompletionRequest, ContentModified, Suggestion, Superseded, Update
+from aix_lsp.lsp.documents import RequestPosition
 from aix_lsp.lsp.jsonrpc import CONTENT_MODIFIED, SERVER_CANCELLED
 from aix_lsp.lsp.positions import units_of
 from aix_lsp.lsp.session import Session
@@ -19,9 +20,25 @@ ACCEPT = "aix.accept"
 T = TypeVar("T")
 
 
-def when_started(session: Session, go: Callable[[], T | Awaitable[T]], nothing: T) -> T | Awaitable[T]:
-    """The result of `go`: now, or when the settings are known; `nothing` if that is after the deadline."""
-    return go() if session.started.is_set() else _later(session, go, nothing)
+def at_cursor(
+    session: Session,
+    params: types.CompletionParams | types.InlineCompletionParams,
+    go: Callable[[RequestPosition], T | Awaitable[T]],
+    nothing: T,
+) -> T | Awaitable[T]:
+    """The result of `go` for the cursor of a request: now, or when the settings are known.
+
+    `nothing` if that is after the deadline, or if the document gets no suggestions or is not open.
+    """
+    document = session.documents.find(params.text_document.uri)
+    if document is None:
+        return nothing
+
+    def answer() -> T | Awaitable[T]:
+        active = session.is_active(document)
+        return go(session.position(document, params.position)) if active else nothing
+
+    return answer() if session.started.is_set() else _later(session, answer, nothing)
 
 
 async def _later(session: Session, go: Callable[[], T | Awaitable[T]], nothing: T) -> T:
