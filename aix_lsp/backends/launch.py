@@ -33,7 +33,7 @@ _DIALECT = EngineDialect()
 _POLITE_S = 5.0
 
 
-def connect(settings: Settings) -> LocalEngine | OpenAIBackend | FailoverBackend:
+def connect(settings: Settings) -> WatchedBackend:
     """The backend for these settings. Returns at once; `status` and `on_status` report what it finds.
 
     Must be called on a running event loop, on which the backend is then used.

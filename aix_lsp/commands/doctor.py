@@ -11,10 +11,8 @@ from pathlib import Path
 import click
 
 from aix_lsp import logs
-from aix_lsp.backends.base import BackendError, Delta, GenerateRequest, Usage
-from aix_lsp.backends.failover import FailoverBackend
+from aix_lsp.backends.base import Backend, BackendError, Delta, GenerateRequest, Usage
 from aix_lsp.backends.launch import LocalEngine, connect
-from aix_lsp.backends.openai import OpenAIBackend
 from aix_lsp.backends.status import wait_until_ready
 from aix_lsp.cli import resolved
 from aix_lsp.commands import checks
@@ -96,7 +94,7 @@ async def _try(settings: Settings) -> int:
     return 0
 
 
-async def _complete(backend: LocalEngine | OpenAIBackend | FailoverBackend) -> AsyncIterator[Finding]:
+async def _complete(backend: Backend) -> AsyncIterator[Finding]:
     """Complete a small sample twice: the second time shows what the cached prompt saves."""
     for turn in ("first", "again"):
         began, first, text, usage = time.perf_counter(), 0.0, "", Usage()

@@ -9,10 +9,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from aix_lsp.cli import placed
+from aix_lsp.commands.serve import chosen_engine
 from aix_lsp.settings.flags import engine_flags
-from aix_lsp.settings.names import engine_options
-from aix_lsp.settings.table import EngineOptions
 
 
 @click.command("engine")
@@ -59,12 +57,9 @@ def command(
     \b
     aix-lsp engine --host 0.0.0.0 --port 8080 --token-file token
     """
-    for option in engine_options():
-        if option.folder:
-            values[option.name] = placed(values[option.name])
     if not lock and context.get_parameter_source("idle_exit_s") is ParameterSource.DEFAULT:
         values["idle_exit_s"] = 0.0
-    options = EngineOptions(**values)
+    options = chosen_engine(values)
     uds, host = _address(uds, host, port)
     from aix_lsp import logs
     from aix_lsp.engine.options import Listen

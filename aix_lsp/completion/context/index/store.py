@@ -6,7 +6,6 @@ It contains no code: text is read from the files when needed, so that nothing ou
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from aix_lsp.completion.context.files import stem
 from aix_lsp.completion.context.index.chunks import Definition, FileEntry, Found, Stamp
+from aix_lsp.files import remove
 
 _VERSION = 1
 _WAIT_S = 5.0
@@ -71,10 +71,7 @@ def _passing(error: sqlite3.DatabaseError) -> bool:
 def throw_away(path: Path) -> None:
     """Delete an index and SQLite's files beside it, or whatever has their names; links are not followed."""
     for file in _files(path):
-        if file.is_dir() and not file.is_symlink():
-            shutil.rmtree(file)
-        else:
-            file.unlink(missing_ok=True)
+        remove(file)
 
 
 def _files(path: Path) -> list[Path]:
