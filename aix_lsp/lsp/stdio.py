@@ -52,12 +52,12 @@ async def serve(
     outbox = await _open_outbox(channel, writing)
     session = build(dependencies, outbox)
     writing.lost.add_done_callback(lambda _: session.disconnected())
-    log = ClientLog(session.protocol)
-    log.attach()
+    ours, log = logging.getLogger("aix_lsp"), ClientLog(session.protocol)
+    ours.addHandler(log)
     on_start(session.disconnected)
     await _open_reader(MessageReader(session, dependencies.options.max_message_bytes))
     status = await session.finished
-    log.detach()
+    ours.removeHandler(log)
     await session.close()
     await flush(outbox)
     return status
@@ -133,14 +133,6 @@ class ClientLog(logging.Handler):
         self._protocol = protocol
         self._loop = asyncio.get_running_loop()
         self._sent: deque[float] = deque(maxlen=MOST_A_MINUTE)
-
-    def attach(self) -> None:
-        """Start sending the messages that our own modules log."""
-        logging.getLogger("aix_lsp").addHandler(self)
-
-    def detach(self) -> None:
-        """Stop sending."""
-        logging.getLogger("aix_lsp").removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record, from any thread; deferred, so that logging while sending is safe."""

@@ -23,7 +23,8 @@ def constrained(name: str) -> Any:
     """The type of the option `name` with its bounds, as msgspec reads them. Raises KeyError for an unknown name."""
     import msgspec  # takes milliseconds, which a server's start can do without
 
-    kind, (minimum, maximum) = options()[name].kind, _bounds(name)
+    option = options()[name]
+    kind: Any = option.kind
     if get_origin(kind) is dict:
         return dict[str, Any]  # an error in one language must not discard the others
     if kind is str:
@@ -31,7 +32,11 @@ def constrained(name: str) -> Any:
     if kind == list[str]:
         each = Annotated[str, msgspec.Meta(max_length=MOST_CHARACTERS)]
         return Annotated[list[each], msgspec.Meta(max_length=MOST_ITEMS)]
-    return kind if minimum is None else Annotated[kind, msgspec.Meta(ge=minimum, le=maximum)]
+    return (
+        kind
+        if option.minimum is None
+        else Annotated[kind, msgspec.Meta(ge=option.minimum, le=option.maximum)]
+    )
 
 
 def fit(name: str, value: Any) -> Any:
@@ -87,14 +92,10 @@ def _can_be_handed_on(text: str) -> bool:
         return False
 
 
-def _bounds(name: str) -> tuple[float | None, float | None]:
-    option = options()[name]
-    return option.minimum, option.maximum
-
-
 def _wanted(name: str, value: Any) -> str:
     """What an option takes, in words."""
-    kind, (minimum, maximum) = options()[name].kind, _bounds(name)
+    option = options()[name]
+    kind, minimum, maximum = option.kind, option.minimum, option.maximum
     if get_origin(kind) is Literal:
         choices = get_args(kind)
         guess = closest(value, list(choices)) if isinstance(value, str) and len(value) <= 60 else ""

@@ -15,9 +15,9 @@ from tests.client.peer import DirectPeer
 @pytest.fixture
 async def log(peer: DirectPeer) -> Iterator[ClientLog]:
     log = ClientLog(peer.session.protocol)
-    log.attach()
+    logging.getLogger("aix_lsp").addHandler(log)
     yield log
-    log.detach()
+    logging.getLogger("aix_lsp").removeHandler(log)
 
 
 def logged(peer: DirectPeer) -> list[tuple[int, str]]:
