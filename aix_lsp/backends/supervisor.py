@@ -95,7 +95,9 @@ class EngineSupervisor:
         except (OSError, ValueError, BackendError) as error:
             return f"The engine cannot be started: {error}"
         finally:
-            await self._let_go()
+            client, self.client, self.pid = self.client, None, 0
+            if client is not None:
+                await client.close()
         return ""
 
     async def _start(self, client: HttpClient, endpoint: EngineEndpoint) -> None:
@@ -193,11 +195,6 @@ class EngineSupervisor:
             return False
         self._again.clear()
         return True
-
-    async def _let_go(self) -> None:
-        client, self.client, self.pid = self.client, None, 0
-        if client is not None:
-            await client.close()
 
 
 def read_status(event: dict[str, Any]) -> BackendStatus:

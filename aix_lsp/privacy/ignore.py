@@ -89,7 +89,8 @@ class IgnoreFiles:
         """
         if path.parent == path:
             return None
-        for view in self._views_of(path.parent, root):
+        key = (path.parent, root)
+        for view in remembered(self._views, key, lambda: tuple(_views(*key))):
             found = self._in_view(view, path, is_folder)
             if found is not None:
                 return found
@@ -143,10 +144,6 @@ class IgnoreFiles:
         if known is None or known[0] != stamp:
             known = self._rules[key] = (stamp, _read(file, ignore_case, follow))
         return known[1]
-
-    def _views_of(self, folder: Path, root: Path | None) -> tuple[_View, ...]:
-        key = (folder, root)
-        return remembered(self._views, key, lambda: tuple(_views(folder, root)))
 
 
 _Loaded = Rules | str | None

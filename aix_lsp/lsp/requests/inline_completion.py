@@ -40,12 +40,8 @@ _Stream = AsyncGenerator[Update, None]
 async def _inline(
     session: Session, position: RequestPosition, request: CompletionRequest, stream: _Stream, token: Any
 ) -> Any:
-    last = Update((), True)
-    async with aclosing(stream):
-        async for update in stream:
-            last = update
-    _keep_candidates(session, position, request, last.suggestions)
-    items = [inline_item(session, position, request, suggestion) for suggestion in last.suggestions]
+    found = await _collected(session, position, request, stream)
+    items = [inline_item(session, position, request, suggestion) for suggestion in found]
     if token is None or not items:
         return {"items": items}
     session.protocol.notify("$/progress", {"token": token, "value": items})
@@ -56,15 +52,31 @@ async def _stream(
     session: Session, position: RequestPosition, request: CompletionRequest, stream: _Stream, token: Any
 ) -> Any:
     progress = _TextProgress(session, token)
-    last = Update((), True)
+
+    def tell(suggestions: Sequence[Suggestion], *, done: bool = False) -> None:
+        progress.report(_text_so_far(position, request, suggestions), done=done)
+
+    found = await _collected(session, position, request, stream, tell)
+    tell(found, done=True)
+    return {"items": [inline_item(session, position, request, s) | {"data": usage(s)} for s in found]}
+
+
+async def _collected(
+    session: Session,
+    position: RequestPosition,
+    request: CompletionRequest,
+    stream: _Stream,
+    tell: Callable[[Sequence[Suggestion]], None] = lambda suggestions: None,
+) -> tuple[Suggestion, ...]:
+    """The final suggestions, of which a client shows the first; they are kept for the commands that show the others."""
+    found: tuple[Suggestion, ...] = ()
     async with aclosing(stream):
         async for update in stream:
-            progress.report(_text_so_far(position, request, update.suggestions), done=False)
-            last = update
-    _keep_candidates(session, position, request, last.suggestions)
-    progress.report(_text_so_far(position, request, last.suggestions), done=True)
-    items = [inline_item(session, position, request, s) | {"data": usage(s)} for s in last.suggestions]
-    return {"items": items}
+            found = update.suggestions
+            tell(found)
+    if found:
+        session.candidates[position.document.snapshot.uri] = CandidateList(position, request, found)
+    return found
 
 
 def _answer(session: Session, params: Params, channel: str, collect: Callable[..., Awaitable[Any]]) -> Any:
@@ -102,17 +114,6 @@ def _selected(
     if start > position.cursor or start.line != position.cursor.line:
         return None
     return SelectedCompletion(document.into_whole(start), info.text)
-
-
-def _keep_candidates(
-    session: Session,
-    position: RequestPosition,
-    request: CompletionRequest,
-    suggestions: tuple[Suggestion, ...],
-) -> None:
-    """Keep the candidates sent to a client, which shows the first, for the commands that show the others."""
-    if suggestions:
-        session.candidates[position.document.snapshot.uri] = CandidateList(position, request, suggestions)
 
 
 def inline_item(
