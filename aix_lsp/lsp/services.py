@@ -25,12 +25,13 @@ MakeService = Callable[[Backend, Callable[[str], Settings], Roots], "CompletionS
 
 
 class ConfiguredService:
-    """A completion service with its settings and its lease of a backend."""
+    """A completion service with its settings and its share of a backend."""
 
-    def __init__(self, settings: Settings, lease: Lease, make_service: MakeService, roots: Roots) -> None:
+    def __init__(self, settings: Settings, pool: EnginePool, make_service: MakeService, roots: Roots) -> None:
         self.settings = settings
-        self.lease = lease
-        self.service = make_service(lease.backend, self.settings_for, roots)
+        self.backend = pool.lease(settings)
+        self.service = make_service(self.backend, self.settings_for, roots)
+        self._pool = pool
 
     def settings_for(self, language: str) -> Settings:
         """The current settings for documents of a language (LSP id)."""
@@ -39,7 +40,7 @@ class ConfiguredService:
     async def close(self) -> None:
         """Stop the service's generations and release the backend."""
         await _close(self.service)
-        self.lease.release()
+        self._pool.release(self.settings)
 
 
 class ServiceMap:
@@ -84,10 +85,10 @@ class ServiceMap:
         """One of the unused services with the same engine, or a new one."""
         key = identity(wanted)
         for configured in unused:
-            if configured.lease.key == key:
+            if identity(configured.settings) == key:
                 configured.settings = wanted
                 return configured
-        return ConfiguredService(wanted, self._pool.lease(wanted), self._make_service, self._roots)
+        return ConfiguredService(wanted, self._pool, self._make_service, self._roots)
 
     def _retire(self, configured: ConfiguredService) -> None:
         task = asyncio.ensure_future(configured.close())
@@ -130,8 +131,8 @@ class EnginePool:
     def __len__(self) -> int:
         return len(self._shared)
 
-    def lease(self, settings: Settings) -> Lease:
-        """The backend for these settings, created if there is none yet."""
+    def lease(self, settings: Settings) -> WatchedBackend:
+        """The backend for these settings, created if there is none yet. To be released."""
         key = identity(settings)
         shared = self._shared.get(key)
         if shared is None:
@@ -140,10 +141,11 @@ class EnginePool:
             shared.leaving.cancel()
             shared.leaving = None
         shared.leases += 1
-        return Lease(self, key, shared.backend)
+        return shared.backend
 
-    def release(self, key: tuple[object, ...]) -> None:
-        """Decrement the reference count; called only by Lease."""
+    def release(self, settings: Settings) -> None:
+        """Release the backend for these settings, once for each lease."""
+        key = identity(settings)
         shared = self._shared[key]
         shared.leases -= 1
         if shared.leases == 0:
@@ -164,21 +166,6 @@ class EnginePool:
             await _close(shared.backend)
         if self._closing:
             await asyncio.wait(self._closing)
-
-
-class Lease:
-    """One session's share of a backend."""
-
-    def __init__(self, pool: EnginePool, key: tuple[object, ...], backend: WatchedBackend) -> None:
-        self.key = key
-        self.backend = backend
-        self._pool: EnginePool | None = pool
-
-    def release(self) -> None:
-        """Release the backend; idempotent."""
-        if self._pool is not None:
-            self._pool.release(self.key)
-            self._pool = None
 
 
 async def _close(part: Backend | CompletionService) -> None:

@@ -202,7 +202,7 @@ class Session:
         self.services.apply(settings)
         self.documents.router.rebind()
         if (configured := self.services.get("")) is not None:
-            self.status.follow(configured.lease.backend)
+            self.status.follow(configured.backend)
         self.started.set()
 
     async def _register(self) -> None:
@@ -231,7 +231,7 @@ class Session:
         """Restart the engines, including any that were released."""
         if not list(self.services):
             await self.reconfigure(pull=False)
-        for backend in {configured.lease.backend for configured in self.services}:
+        for backend in {configured.backend for configured in self.services}:
             await backend.restart()
 
     def give_up_loading(self) -> None:

@@ -62,7 +62,7 @@ async def begun(connect: Connect, model: CompletionsServer, root: Path, **settin
     await peer.initialize(workspaceFolders=[{"uri": root.as_uri(), "name": "w"}])
     await peer.wait(lambda: peer.session.started.is_set())
     [configured] = {id(configured): configured for configured in peer.session.services}.values()
-    await peer.wait(lambda: configured.lease.backend.status.state == "ready")
+    await peer.wait(lambda: configured.backend.status.state == "ready")
     done: list[tuple[int, int]] = []
     configured.service.indexing = lambda folder, so_far, of: done.append((so_far, of))
     uri = (root / "main.py").as_uri()

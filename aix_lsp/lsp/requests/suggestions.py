@@ -61,7 +61,7 @@ def suggest(session: Session, request: CompletionRequest) -> AsyncGenerator[Upda
     configured = session.service_for(request.document.uri)
     if configured is None:
         return _nothing()  # the user has cancelled loading the model
-    session.status.follow(configured.lease.backend)
+    session.status.follow(configured.backend)
     return _with_lsp_errors(session, configured.service.suggest(request))
 
 
