@@ -10,9 +10,8 @@ from lsprotocol import types
 
 from aix_lsp.completion.text import Change, DocumentSnapshot, Edit, Position, Text
 from aix_lsp.languages import language_of
-from aix_lsp.lsp.documents import DocumentRouter, DocumentStore, RequestDocument
+from aix_lsp.lsp.documents import DocumentRouter, DocumentStore, RequestDocument, minimal_edit
 from aix_lsp.lsp.services import ConfiguredService
-from aix_lsp.lsp.text_diff import minimal_edit
 from aix_lsp.lsp.workspace import Workspace
 
 

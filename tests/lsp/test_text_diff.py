@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aix_lsp.completion.text import Edit, Position, Text
-from aix_lsp.lsp.text_diff import minimal_edit
+from aix_lsp.lsp.documents import minimal_edit
 
 strings = st.text(st.sampled_from("ab漢😀\u2028\r\n"), max_size=40)
 
