@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from aix_lsp.files import Unreadable
 from aix_lsp.privacy.ignore import IgnoreFiles
-from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
+from tests.privacy.judged import inactive_reason
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is the oracle")
 
@@ -232,7 +232,7 @@ def test_a_configuration_that_includes_itself_is_abandoned(repository: Path) -> 
         config.write("[include]\n" + "path = config\n" * 1000)
     with pytest.raises(Unreadable, match="includes more than"):
         ignored_by_us(repository, TREE, repository)
-    refused = Privacy(lambda: [repository]).inactive_reason((repository / "a.py").as_uri(), Settings())
+    refused = inactive_reason((repository / "a.py").as_uri(), Settings(), [repository])
     assert refused is not None
     assert "includes more than" in refused
 

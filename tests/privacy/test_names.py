@@ -8,8 +8,8 @@ import pytest
 
 from aix_lsp.privacy.ignore import OURS
 from aix_lsp.privacy.names import HOLDS_SECRETS, sensitive
-from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
+from tests.privacy.judged import inactive_reason
 
 SENT_ONCE = """
 service-account.json my-service-account.json app-firebase-adminsdk-x1-0a.json kubeconfig prod.kubeconfig
@@ -89,7 +89,7 @@ def test_each_assistant_s_ignore_file_only_forbids(tmp_path: Path, name: str) ->
     if name != ".aixignore":
         (tmp_path / name).write_text("!both.py\n")
     allowed = {
-        file: Privacy(lambda: [tmp_path]).inactive_reason((tmp_path / file).as_uri(), Settings()) is None
+        file: inactive_reason((tmp_path / file).as_uri(), Settings(), [tmp_path]) is None
         for file in (
             "plan.py",
             "sub/plan.py",

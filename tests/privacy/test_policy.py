@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,7 @@ import pytest
 from aix_lsp.privacy import ignore, policy
 from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
-
-
-def inactive_reason(uri: str, settings: Settings, roots: Sequence[Path] = ()) -> str | None:
-    """Why a file may not be sent, as a policy says that has not been asked before."""
-    return Privacy(lambda: roots).inactive_reason(uri, settings)
+from tests.privacy.judged import inactive_reason
 
 
 @pytest.mark.parametrize(
@@ -118,8 +113,7 @@ def test_the_setting_takes_precedence(tree: Path) -> None:
 
 
 def test_answers_are_cached_per_settings(tree: Path) -> None:
-    privacy = Privacy(lambda: [tree])
-    uri = (tree / "a/b/c.py").as_uri()
+    privacy, uri = Privacy(lambda: [tree]), (tree / "a/b/c.py").as_uri()
     assert privacy.inactive_reason(uri, Settings()) is None
     assert privacy.inactive_reason(uri, Settings(exclude=["c.py"])) is not None
 
