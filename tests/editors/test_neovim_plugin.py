@@ -44,6 +44,7 @@ def test_accept(own: PluginNeovim) -> None:
 
 def test_streaming(own: PluginNeovim, engine_home: Path) -> None:
     longest: list[str] = []
+    start(own, "engine.py")  # which starts the engine
     with slowed_engine(engine_home):
         for number, text in enumerate(GROWING):
             start(own, f"streaming{number}.py", text.rstrip())
