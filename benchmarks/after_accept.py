@@ -78,9 +78,9 @@ async def run(count: int, reading_s: float, seed: int) -> None:
                 for side, taken in found.items():
                     times[side].append(taken or 0.0)
     print(f"{len(times['always'])} suggestions after an accepted one, of {count} places:")
-    for side, taken in times.items():
-        fast = sum(each < 10 for each in taken) / max(1, len(taken))
-        p50, p95 = percentile(taken, 50), percentile(taken, 95)
+    for side, waits in times.items():
+        fast = sum(wait < 10 for wait in waits) / max(1, len(waits))
+        p50, p95 = percentile(waits, 50), percentile(waits, 95)
         print(f"  prefetch {side:6}  p50 {p50:6.1f} ms  p95 {p95:6.1f} ms  within 10 ms {fast:.0%}")
 
 

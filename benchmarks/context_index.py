@@ -160,7 +160,7 @@ class Building:
 
     def searcher_mib(self) -> float:
         """Resident memory of the permanent process."""
-        return sum(child.memory_info().rss for child in psutil.Process().children()) / 2**20
+        return float(sum(child.memory_info().rss for child in psutil.Process().children())) / 2**20
 
     async def close(self) -> None:
         await self._searcher.close()

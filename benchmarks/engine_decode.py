@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.baselines.llama_server import HOW_TO_BUILD, LlamaServer
 from benchmarks.machine import announce
@@ -47,10 +47,10 @@ class Figures:
     rounds: list[Speed] = field(default_factory=list)
 
     def median(self, what: str) -> float:
-        return statistics.median(getattr(speed, what) for speed in self.rounds)
+        return statistics.median([float(getattr(speed, what)) for speed in self.rounds])
 
 
-def ours(folder: Path, dtype: str, threads: int) -> Contender:
+def ours(folder: Path, dtype: Literal["int8", "bfloat16"], threads: int) -> Contender:
     """Our runner with a single sequence, including sampling."""
     from aix_lsp.engine.model.loader import load
     from aix_lsp.engine.options import EngineOptions
@@ -142,7 +142,7 @@ def ratio(figures: dict[str, Figures], what: str, first: str, second: str) -> fl
     if first not in figures or second not in figures:
         return None
     pairs = zip(figures[first].rounds, figures[second].rounds, strict=True)
-    return statistics.median(getattr(a, what) / getattr(b, what) for a, b in pairs)
+    return statistics.median([float(getattr(a, what)) / float(getattr(b, what)) for a, b in pairs])
 
 
 GOALS = (

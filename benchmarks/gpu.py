@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.engine_decode import EMBEDDED
 from benchmarks.machine import announce
@@ -135,7 +135,7 @@ def continuous_batching(model: Any, streams: int, tokens: int) -> float:
     return sum(len(answer.generated_tokens) for answer in answers.values()) / (time.perf_counter() - begin)
 
 
-def measure(folder: Path, device: str, streams: int, tokens: int) -> list[str]:
+def measure(folder: Path, device: Literal["cpu", "cuda"], streams: int, tokens: int) -> list[str]:
     """The figures as lines of text. Each is measured twice; the first time does not count."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -169,7 +169,7 @@ def main() -> int:
     import torch
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
-    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
     parser.add_argument("--streams", type=int, default=64)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--layers", type=int, default=LARGE_SHAPE["num_hidden_layers"])

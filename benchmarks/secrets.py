@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import sys
 import sysconfig
 import time
 from collections import Counter
@@ -158,4 +157,4 @@ def growth() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

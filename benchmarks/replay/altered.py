@@ -18,6 +18,9 @@ from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.generation_cache import ReuseStore
 from aix_lsp.completion.postprocess import Cut, pipeline
 from aix_lsp.completion.postprocess.balance import Fitted
+from aix_lsp.completion.request import CompletionContext
+from aix_lsp.fim.prompt import ContextFile
+from aix_lsp.fim.window import Window
 
 REUSE, FIT, WHOLE_WORDS = "reuse", "fit", "whole_words"
 OTHERS = (REUSE, FIT, WHOLE_WORDS)
@@ -65,9 +68,11 @@ def watch(marks: Marks) -> None:
     )
     files = ContextProvider.files
 
-    def noted(self: ContextProvider, aim: Any, *rest: Any, **more: Any) -> Any:
-        found = files(self, aim, *rest, **more)
-        state = self._states.get(aim.document.uri)
+    def noted(
+        self: ContextProvider, context: CompletionContext, window: Window, budget: int, moved: bool
+    ) -> tuple[ContextFile, ...]:
+        found = files(self, context, window, budget, moved)
+        state = self._states.get(context.document.uri)
         for piece in state.kept if found and state else ():
             marks.note(f"context_{piece.source}")
         return found

@@ -17,9 +17,10 @@ from benchmarks.machine import announce
 from benchmarks.team.beside_vllm import BESIDE_VLLM
 from benchmarks.team.fit import simulation
 from benchmarks.team.on_ray import ON_RAY
-from benchmarks.team.scenarios import SCENARIOS, Setting
+from benchmarks.team.report import Row
+from benchmarks.team.scenarios import SCENARIOS, Scenario, Setting
 
-ROWS = {**SCENARIOS, **ON_RAY, "simulate": simulation}
+ROWS: dict[str, Scenario] = {**SCENARIOS, **ON_RAY, "simulate": simulation}
 FURTHER = BESIDE_VLLM
 """Rows that run only if named, because they need another program."""
 
@@ -42,7 +43,7 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows_by_name = {**ROWS, **FURTHER}
+    rows_by_name: dict[str, Scenario] = {**ROWS, **FURTHER}
     unknown = set(options.rows) - set(rows_by_name)
     if unknown:
         parser.error(f"no row is called {', '.join(sorted(unknown))}; there are {', '.join(rows_by_name)}")
@@ -50,7 +51,7 @@ def main() -> int:
     announce()
     say = (lambda line: print(line, file=sys.stderr)) if options.json else print
     setting = Setting(options.typists, options.seconds, options.rounds, tuple(options.engine.split()), say)
-    found = []
+    found: list[Row] = []
     for name in options.rows or ROWS:
         began = time.monotonic()
         say(f"{name}:")

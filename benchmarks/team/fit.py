@@ -53,7 +53,8 @@ def fitted(readings: Sequence[Mapping[str, float]]) -> StepCost:
     first, last = readings[0], readings[-1]
     generated = last["aix_generated_tokens_total"] - first["aix_generated_tokens_total"]
     rows = last["aix_step_rows_sum"] - first["aix_step_rows_sum"]
-    return StepCost(*map(float, found), tokens_a_row=max(1.0, generated / max(rows, 1.0)))
+    step_s, row_s, token_s = map(float, found)
+    return StepCost(step_s, row_s, token_s, tokens_a_row=max(1.0, generated / max(rows, 1.0)))
 
 
 def samples_of(asked: Sequence[Asked]) -> list[Sample]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any, TypeAlias
 
 from benchmarks.team.replicas import Reach, Team, team
 from benchmarks.team.report import (
@@ -241,7 +242,8 @@ def _cold(keys: Sequence[Sequence[Key]]) -> list[Key]:
     return [typed[min(number, len(typed) - 1)] for number in range(8) for typed in keys]
 
 
-SCENARIOS: dict[str, Callable[[Setting], Awaitable[list[Row]]]] = {
+Scenario: TypeAlias = Callable[[Setting], Coroutine[Any, Any, list[Row]]]
+SCENARIOS: dict[str, Scenario] = {
     "scaling": scaling,
     "prefix": prefix,
     "kill": kill,

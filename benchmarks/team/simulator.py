@@ -228,7 +228,8 @@ class Simulation:
         if not replica.running:
             replica.stepping = False
             return
-        plan, tokens = [], 0
+        plan: list[tuple[_Request, int]] = []
+        tokens = 0
         decoding = any(not request.prefill for request in replica.running)
         limit = DECODING_STEP_S if decoding else PREFILL_STEP_S
         for request in sorted(replica.running, key=lambda one: one.prefill > 0):

@@ -120,7 +120,7 @@ class Typist:
             key.prompt, self.max_tokens, stream_key=f"{self.name}:{key.prompt.path}", priority=self.priority
         )
         try:
-            async with aclosing(self.backend.generate(request)) as events:  # type: ignore[type-var]
+            async with aclosing(self.backend.generate(request)) as events:
                 async for event in events:
                     _take(asked, event, started)
             asked.end = "complete"

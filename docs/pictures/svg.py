@@ -94,8 +94,10 @@ def _styled(style: Cell, codes: list[int]) -> Cell:
             style = replace(style, foreground=(_NAMED[code - 30] if code < 90 else _BRIGHT[code - 90]))
         elif 40 <= code <= 47:
             style = replace(style, background=_NAMED[code - 40])
-        elif code in (39, 49):
-            style = replace(style, **{"foreground": FOREGROUND} if code == 39 else {"background": BACKGROUND})
+        elif code == 39:
+            style = replace(style, foreground=FOREGROUND)
+        elif code == 49:
+            style = replace(style, background=BACKGROUND)
     return style
 
 
