@@ -5,7 +5,6 @@ All shapes are fixed, so that a CUDA graph can record it. The same code runs, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -54,17 +53,6 @@ class DecodeBatch:
                 found = found | (there <= here - window)
             found = self._hidden[window] = found[:, None]
         return found
-
-
-def batch_of(
-    tables: Sequence[Sequence[int]], positions: Tensor, page_size: int, rows: Sequence[int] | None
-) -> DecodeBatch:
-    """The batch of rows with these page tables, each padded with its own first page."""
-    device = positions.device
-    longest = max(len(table) for table in tables)
-    filled = [[*table, *([table[0]] * (longest - len(table)))] for table in tables]
-    places = None if rows is None else torch.tensor(rows, device=device)
-    return DecodeBatch(torch.tensor(filled, device=device), positions, page_size, places)
 
 
 def attend_batch(

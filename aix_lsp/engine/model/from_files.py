@@ -21,7 +21,7 @@ from aix_lsp.engine.model.gguf_lean import PlainFile, plain_file
 from aix_lsp.engine.model.kernel_choice import candidates
 from aix_lsp.engine.model.precision import Precision
 from aix_lsp.engine.model.prepared import Prepared, StoredTokenizer
-from aix_lsp.engine.model.quantised import About, Unfit, Wanted, quantised
+from aix_lsp.engine.model.quantised import Unfit, Wanted, quantised
 from aix_lsp.engine.options import EngineOptions, ModelError, Progress
 from aix_lsp.gguf.header import GgufError
 
@@ -41,13 +41,10 @@ class Files:
     def load(self, chosen: Precision, keep: Prepared | None) -> Read:
         """Read and assemble the model; the parts of it that `keep` supports are stored there. Raises ModelError."""
         plain = plain_file(self.folder) if chosen.int8 and gguf.is_made(self.folder) else None
+        tokenizer: Any
         if plain is not None:
-            tokenizer, context, ends = (
-                StoredTokenizer(self.folder / "tokenizer.json"),
-                plain.context,
-                plain.ends,
-            )
-            vocab = plain.vocab_size
+            tokenizer = StoredTokenizer(self.folder / "tokenizer.json")
+            context, ends, vocab = plain.context, plain.ends, plain.vocab_size
         else:
             from aix_lsp.engine.model.reading import context_length, read_tokenizer
 
@@ -64,8 +61,7 @@ class Files:
             ends,
             progress=self.progress,
         )
-        assembled, more = self._assemble(wanted, plain, keep)
-        return Read(assembled, tokenizer, context, ends.union(more))
+        return Read(self._assemble(wanted, plain, keep), tokenizer, context)
 
     @cached_property
     def _config(self) -> Any:
@@ -73,21 +69,19 @@ class Files:
 
         return read_config(self.folder, self.options)
 
-    def _assemble(
-        self, wanted: Wanted, plain: PlainFile | None, keep: Prepared | None
-    ) -> tuple[Assembled, frozenset[int]]:
-        """The fastest way of running that passes its check, and the model's end tokens. A failed attempt may have taken
-        the model apart, so each starts from the files."""
+    def _assemble(self, wanted: Wanted, plain: PlainFile | None, keep: Prepared | None) -> Assembled:
+        """The fastest way of running that passes its check. A failed attempt may have taken the model apart, so each
+        starts from the files."""
         lean = plain is not None or self._config.model_type in llama_shape.FAMILIES
         chosen, unquantised = wanted.precision, precision.unquantised(self.device, self.parameters)
         reason = ""
         while True:
             try:
                 if plain is not None and wanted.precision.int8 and lean:
-                    found, ends = self._from_plain(plain, wanted, keep)
+                    found = self._from_plain(plain, wanted, keep)
                 else:
-                    found, ends = self._by_transformers(lean, wanted, keep)
-                return replace(found, running=found.running + reason), ends
+                    found = self._by_transformers(lean, wanted, keep)
+                return replace(found, running=found.running + reason)
             except Unfit as error:
                 how = f"{'lean' if lean else 'paged'}, {wanted.precision.name}"
                 log.warning("%s cannot run %s: %s", self.options.model, how, error)
@@ -96,18 +90,14 @@ class Files:
             if wrong and (left := candidates(self.options.dtype, wanted.excluded | wrong)):
                 log.info("kernels left: %s", ", ".join(kernel.name for kernel in left))
                 wanted = replace(wanted, excluded=wanted.excluded | wrong)
-            elif lean and chosen.int8 and self.options.dtype == "auto" and wanted.precision.int8:
+            elif wanted.precision.int8 and self.options.dtype == "auto":
                 wanted = replace(wanted, precision=unquantised)
             elif lean:
                 lean, wanted = False, replace(wanted, precision=chosen, excluded=frozenset())
-            elif wanted.precision.int8 and self.options.dtype == "auto":
-                wanted = replace(wanted, precision=unquantised)
             else:
-                return self._recomputing(unquantised)
+                return self._recomputing(replace(wanted, precision=unquantised))
 
-    def _from_plain(
-        self, file: PlainFile, wanted: Wanted, keep: Prepared | None
-    ) -> tuple[Assembled, frozenset[int]]:
+    def _from_plain(self, file: PlainFile, wanted: Wanted, keep: Prepared | None) -> Assembled:
         self.progress("weights", 0.0)
         try:
             lean = file.read(wanted.precision.load)
@@ -115,33 +105,30 @@ class Files:
             raise ModelError(
                 f"cannot read the weights of {self.options.model} ({error}); change the setting model"
             ) from error
-        about = About(file.dimensions, file.shapes, file.vocab_size, file.ends)
-        return quantised(lean, about, wanted, keep), file.ends
+        return quantised(lean, wanted, keep)
 
-    def _by_transformers(
-        self, lean: bool, wanted: Wanted, keep: Prepared | None
-    ) -> tuple[Assembled, frozenset[int]]:
+    def _by_transformers(self, lean: bool, wanted: Wanted, keep: Prepared | None) -> Assembled:
         from aix_lsp.engine.model.assemble import assemble_lean, assemble_paged
 
-        model, ends = self._read(wanted.precision)
-        return (assemble_lean(model, wanted, keep) if lean else assemble_paged(model, wanted)), ends
+        model, wanted = self._read(wanted)
+        return assemble_lean(model, wanted, keep) if lean else assemble_paged(model, wanted)
 
-    def _recomputing(self, chosen: Precision) -> tuple[Assembled, frozenset[int]]:
+    def _recomputing(self, wanted: Wanted) -> Assembled:
         from aix_lsp.engine.model.assemble import assemble_recomputing
 
         name = self.options.model
-        model, ends = self._read(chosen)
+        model, wanted = self._read(wanted)
         try:
-            found = assemble_recomputing(model, self.device)
+            found = assemble_recomputing(model, self.device, wanted.ends)
         except Unfit as error:
             raise ModelError(f"{name} cannot be run here: {error}; change the setting model") from error
         log.warning("%s runs without a KV cache, which is slow; choose another with the setting model", name)
-        return found, ends
+        return found
 
-    def _read(self, chosen: Precision) -> tuple[Any, frozenset[int]]:
-        """The transformers model, and its end tokens."""
+    def _read(self, wanted: Wanted) -> tuple[Any, Wanted]:
+        """The transformers model, and `wanted` with the end tokens that it names."""
         from aix_lsp.engine.model.reading import end_tokens, read_model
 
         self.progress("weights", 0.0)
-        model = read_model(self.folder, self.options, self._config, chosen.load, self.device)
-        return model, frozenset(end_tokens(model))
+        model = read_model(self.folder, self.options, self._config, wanted.precision.load, self.device)
+        return model, replace(wanted, ends=wanted.ends.union(end_tokens(model)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,15 +12,25 @@ from transformers import AttentionInterface
 
 from aix_lsp.engine.model.attention import Form, attend
 from aix_lsp.engine.model.int8_linear import Int8Linear
-from aix_lsp.engine.model.kv import ShapeProbe
+from aix_lsp.engine.model.kv import LayerShape
 from aix_lsp.engine.model.plan import DevicePlan
 
 # transformers reserves names that contain "flash", "sdpa", "flex", "paged|" or "/", and builds no masks for names that
 # it does not know.
 IMPLEMENTATION = "aix_lsp_rows"
 
+
+@dataclass(slots=True)
+class LayerProbe:
+    """Takes a plan's place in a model's first forward pass, and notes the layers that call our attention: the shapes of
+    their KV and their kinds of attention. Their output is zeros."""
+
+    shapes: dict[int, LayerShape] = field(default_factory=dict)
+    forms: dict[int, Form] = field(default_factory=dict)
+
+
 # Not an argument: some models (StableLM) drop unknown keyword arguments.
-current_plan: ContextVar[DevicePlan] = ContextVar("current_plan")
+current_plan: ContextVar[DevicePlan | LayerProbe] = ContextVar("current_plan")
 
 
 class TransformersForward:
@@ -40,13 +51,22 @@ class TransformersForward:
 
     def __call__(self, plan: DevicePlan) -> Tensor:
         """Logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""
+        return self._compute(plan, plan.tokens, plan.positions, plan.wanted)
+
+    @torch.inference_mode()
+    def probe(self, device: torch.device) -> LayerProbe:
+        """What two tokens show of the layers; empty if none calls our attention."""
+        probe, tokens = LayerProbe(), torch.arange(2, device=device)
+        self._compute(probe, tokens, tokens, tokens[-1:])
+        return probe
+
+    def _compute(
+        self, plan: DevicePlan | LayerProbe, tokens: Tensor, positions: Tensor, wanted: Tensor
+    ) -> Tensor:
         token = current_plan.set(plan)
         try:
             output = self.model(
-                input_ids=plan.tokens[None],
-                position_ids=plan.positions[None],
-                use_cache=False,
-                logits_to_keep=plan.wanted,
+                input_ids=tokens[None], position_ids=positions[None], use_cache=False, logits_to_keep=wanted
             )
         finally:
             current_plan.reset(token)
@@ -75,7 +95,6 @@ def transformers_attention(
     `query`, `key` and `value` are `[1, heads, T, size]`; the result is `[1, T, query_heads, value_size]`.
     """
     plan = current_plan.get()
-    plan.check_abort()
     layer = int(module.layer_idx)  # type: ignore[arg-type]
     form = Form(
         scale=query.shape[-1] ** -0.5 if scaling is None else float(scaling),
@@ -83,8 +102,11 @@ def transformers_attention(
         softcap=float(kwargs.get("softcap") or 0.0),
         sinks=kwargs.get("s_aux"),
     )
-    if isinstance(plan.store, ShapeProbe):
-        plan.store.forms[layer] = form
+    if isinstance(plan, LayerProbe):
+        plan.forms[layer] = form
+        plan.shapes[layer] = LayerShape(key.shape[1], key.shape[3], value.shape[3])
+        return query.new_zeros(1, query.shape[2], query.shape[1], value.shape[3]), None
+    plan.check_abort()
     plan.store.write(layer, plan.writes, key, value)
     out = attend(plan, layer, query[0].transpose(0, 1), form)
     return out.view(1, out.shape[0], query.shape[1], -1), None

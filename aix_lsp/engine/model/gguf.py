@@ -53,10 +53,9 @@ def is_made(folder: Path) -> bool:
     return (folder / _POINTER).is_file()
 
 
-def size(folder: Path) -> tuple[int, float]:
-    """The number of parameters in the file behind a folder, and bytes per parameter. Raises ModelError."""
-    noted = _pointer(folder)
-    return noted["parameters"], noted["bytes"] / max(1, noted["parameters"])
+def parameters(folder: Path) -> int:
+    """The number of parameters in the file behind a folder. Raises ModelError."""
+    return _pointer(folder)[1]
 
 
 def read_weights(folder: Path, dtype: Any) -> dict[str, Any]:
@@ -106,11 +105,11 @@ class _Whole:
         return ()
 
 
-def _pointer(folder: Path) -> dict[str, Any]:
-    """The record about the file behind a folder. Raises ModelError."""
+def _pointer(folder: Path) -> tuple[Path, int]:
+    """The file behind a folder, and the number of its parameters. Raises ModelError."""
     try:
-        noted: dict[str, Any] = files.read_json(folder / _POINTER, _LARGEST)
-        return {"file": Path(noted["file"]), **{key: int(noted[key]) for key in ("parameters", "bytes")}}
+        noted = files.read_json(folder / _POINTER, _LARGEST)
+        return Path(noted["file"]), int(noted["parameters"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(folder, error) from error
 
@@ -118,7 +117,7 @@ def _pointer(folder: Path) -> dict[str, Any]:
 def header_of(folder: Path) -> Header:
     """The header of the file behind a folder. Raises ModelError."""
     try:
-        return read_header(_pointer(folder)["file"])
+        return read_header(_pointer(folder)[0])
     except (GgufError, OSError) as error:
         raise _unreadable(folder, error) from error
 
@@ -162,11 +161,9 @@ def _make(header: Header, folder: Path) -> None:
         (draft / "config.json").write_text(json.dumps(about, indent=1))
         ends = {"eos_token_id": about["eos_token_id"], "bos_token_id": about["bos_token_id"]}
         (draft / "generation_config.json").write_text(json.dumps(ends))
-        tensors = header.tensors.values()
         noted = {
             "file": str(header.path.resolve()),
-            "parameters": sum(tensor.parameters for tensor in tensors),
-            "bytes": sum(tensor.nbytes for tensor in tensors),
+            "parameters": sum(tensor.parameters for tensor in header.tensors.values()),
             "digests": _digests(draft),
         }
         (draft / _POINTER).write_text(json.dumps(noted))

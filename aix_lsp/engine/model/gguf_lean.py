@@ -20,9 +20,8 @@ from torch import Tensor
 
 from aix_lsp.engine.model.attention import Form
 from aix_lsp.engine.model.gguf import THREADS, header_of
-from aix_lsp.engine.model.kv import LayerShape
-from aix_lsp.engine.model.lean import LeanLayer, LeanModel
-from aix_lsp.engine.model.llama_shape import LONGEST, Dimensions, interleaved, put_together
+from aix_lsp.engine.model.lean import Dimensions, LeanLayer, LeanModel
+from aix_lsp.engine.model.llama_shape import LONGEST, interleaved
 from aix_lsp.engine.model.projection import FloatProjection, RmsNorm
 from aix_lsp.gguf.header import Header
 from aix_lsp.gguf.tensors import values_of
@@ -63,40 +62,27 @@ class PlainFile:
         given = self.about.get("head_dim")
         return int(given or self.about["hidden_size"] // self.about["num_attention_heads"])
 
-    @property
-    def shapes(self) -> dict[int, LayerShape]:
-        """The KV shape of each layer."""
-        shape = LayerShape(self.about["num_key_value_heads"], self.head_size, self.head_size)
-        return dict.fromkeys(range(self.about["num_hidden_layers"]), shape)
-
     def read(self, dtype: torch.dtype) -> LeanModel:
         """The model with its weights in `dtype`. Raises GgufError."""
-        data = np.memmap(self.header.path, np.uint8, mode="r")
+        about, data = self.about, np.memmap(self.header.path, np.uint8, mode="r")
 
         def tensor(name: str) -> Tensor:
             values = values_of(data, self.header.tensors[name])
             return torch.from_numpy(np.ascontiguousarray(values)).to(dtype)
 
         with ThreadPoolExecutor(THREADS) as pool:
-            layers = list(pool.map(partial(self._layer, tensor), self.shapes))
+            layers = list(pool.map(partial(self._layer, tensor), range(about["num_hidden_layers"])))
         embedding = tensor("token_embd.weight")
         head = tensor("output.weight") if "output.weight" in self.header.tensors else embedding
-        if self.about["tie_word_embeddings"]:
+        if about["tie_word_embeddings"]:
             embedding = head
         project = FloatProjection(head, None, self._norm(tensor, "output_norm"))
-        return put_together(self.dimensions, embedding, layers, project, self._turns())
-
-    @property
-    def dimensions(self) -> Dimensions:
-        about = self.about
-        return Dimensions(
-            about["num_attention_heads"],
-            about["num_key_value_heads"],
+        heads, middle = (
+            (about["num_attention_heads"], about["num_key_value_heads"]),
             about["intermediate_size"],
-            activation="silu",
-            embedding_scale=1.0,
-            logit_scale=1.0,
         )
+        dimensions = Dimensions(*heads, middle, activation="silu")
+        return LeanModel(dimensions, embedding, layers, project, self._turns(), dtype)
 
     def _layer(self, tensor: Callable[[str], Tensor], number: int) -> LeanLayer:
         block = f"blk.{number}"

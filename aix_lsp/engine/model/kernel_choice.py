@@ -73,15 +73,11 @@ class KernelChoice:
     def make(self, plain: FloatProjection | None, weight: Int8Weight | None) -> Project:
         """The projection with these kernels, from its float and its int8 form; either may be None if no kernel needs
         it."""
-        if self.few == self.many:
-            return self._one(self.few, plain, weight)
-        few, many = (self._one(name, plain, weight) for name in (self.few, self.many))
-        return TwoKernels(few, many, self.limit)
-
-    @staticmethod
-    def _one(name: str, plain: FloatProjection | None, weight: Int8Weight | None) -> Project:
-        kernel = KERNELS[name]
-        return kernel.make(weight if kernel.int8 else plain)
+        few, many = self.kernels
+        made = few.make(weight if few.int8 else plain)
+        if few is many:
+            return made
+        return TwoKernels(made, many.make(weight if many.int8 else plain), self.limit)
 
     @property
     def needs_int8(self) -> bool:
@@ -92,10 +88,6 @@ class KernelChoice:
     def needs_float(self) -> bool:
         """Whether one of the kernels is made from the weight's float form."""
         return not all(kernel.int8 for kernel in self.kernels)
-
-    def uses(self, *names: str) -> bool:
-        """Whether one of the named kernels is among the chosen ones."""
-        return self.few in names or self.many in names
 
     @property
     def head(self) -> KernelChoice:
@@ -210,9 +202,7 @@ def _suggestion(few: Mapping[int, float], many: Mapping[int, float]) -> float:
 
 
 def _bytes(few: str, many: str, weight_count: int) -> int:
-    sizes = {KERNELS[name].item_bytes for name in ((few,) if few == many else (few, many))}
-    both = KERNELS[few].item_bytes + KERNELS[many].item_bytes
-    return weight_count * (sizes.pop() if few == many else both)
+    return weight_count * sum(KERNELS[name].item_bytes for name in {few, many})
 
 
 def _some(parts: Sequence[FloatProjection]) -> list[FloatProjection]:

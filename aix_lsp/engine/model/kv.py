@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -148,35 +147,3 @@ def _load(part: Tensor, slots: Slots) -> Tensor:
     _, heads, capacity, size = part.shape
     rows = part.view(heads * capacity, size).index_select(0, slots.by_head(heads, capacity))
     return rows.view(1, heads, slots.count, size)
-
-
-class ShapeProbe:
-    """Replaces the pool in a model's first forward pass: keeps one sequence's KV, and so learns the layers' shapes.
-    Attention notes each layer's kind in `forms`."""
-
-    def __init__(self) -> None:
-        self.shapes: dict[int, LayerShape] = {}
-        self.forms: dict[int, Any] = {}
-        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def write(self, layer: int, slots: Slots, key: Tensor, value: Tensor) -> None:
-        """Note the shapes and keep the tensors; `slots` must be all positions from 0."""
-        self.shapes[layer] = LayerShape(key.shape[1], key.shape[3], value.shape[3])
-        self._kept[layer] = (key, value)
-
-    def write_joint(self, layer: int, slots: Slots, joint: Tensor) -> None:
-        """Not supported: only forward passes whose shapes are known write this way."""
-        raise NotImplementedError
-
-    def read(self, layer: int, slots: Slots) -> tuple[Tensor, Tensor]:
-        """The keys and values at `slots`."""
-        key, value = self._kept[layer]
-        return _load(key.contiguous(), slots), _load(value.contiguous(), slots)
-
-    def buffers(self, layer: int) -> tuple[Tensor, Tensor]:
-        """All keys and all values of a layer."""
-        return self._kept[layer]
-
-    def views(self, slots: Slots) -> Sequence[Tensor] | None:
-        """None: the kept tensors are not views of one tensor."""
-        return None

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from aix_lsp.engine.model.attention import Form, attend, attend_tokens, folded_queries
+from aix_lsp.engine.model.kv import LayerShape
 from aix_lsp.engine.model.plan import DevicePlan
 from aix_lsp.engine.model.projection import FloatProjection, Project, RmsNorm
 
@@ -40,24 +42,46 @@ class LeanLayer:
 PROJECTIONS = ("qkv", "out", "gate_up", "down")
 
 
+@dataclass(frozen=True, slots=True)
+class Dimensions:
+    """The numbers in a model's configuration, in JSON's types; the scales are those of Granite and Gemma, 1
+    elsewhere."""
+
+    query_heads: int
+    key_heads: int
+    middle_size: int
+    activation: str
+    embedding_scale: float = 1.0
+    logit_scale: float = 1.0
+
+
 @dataclass(slots=True)
 class LeanModel:
     """A complete Llama-shaped model. `turns` is the rotary table `[positions, 1, head_size / 2]` complex64; `dtype` is
-    that of activations and the KV pool; the multipliers are those of Granite and Gemma, 1 elsewhere."""
+    that of activations and the KV pool."""
 
+    dimensions: Dimensions
     embedding: Tensor
     layers: list[LeanLayer]
     head: Project
     turns: Tensor
-    query_heads: int
-    key_heads: int
-    head_size: int
-    middle_size: int
-    activation: Callable[[Tensor], Tensor]
     dtype: torch.dtype
-    cache_dtype: torch.dtype
-    embedding_scale: float = 1.0
-    logit_scale: float = 1.0
+
+    @property
+    def vocab_size(self) -> int:
+        """Width of the logits."""
+        return self.embedding.shape[0]
+
+    @property
+    def head_size(self) -> int:
+        """Elements of a query, a key or a value."""
+        return 2 * self.turns.shape[-1]
+
+    @property
+    def shapes(self) -> dict[int, LayerShape]:
+        """The KV shape of each layer."""
+        shape = LayerShape(self.dimensions.key_heads, self.head_size, self.head_size)
+        return dict.fromkeys(range(len(self.layers)), shape)
 
     @property
     def _projections(self) -> list[Project]:
@@ -103,16 +127,17 @@ class _Workspace:
     operations.
     """
 
-    def __init__(self, model: LeanModel, count: int, joint: Tensor, gate_up: Tensor) -> None:
-        heads, size = model.query_heads + 2 * model.key_heads, model.head_size
-        self.joint = joint[:count]
-        by_head = self.joint.view(count, heads, size)
-        self.query = by_head[:, : model.query_heads]
-        self.key = by_head[:, model.query_heads : model.query_heads + model.key_heads]
-        self.turned = torch.view_as_complex(by_head[:, : -model.key_heads].view(count, -1, size // 2, 2))
-        self.new = by_head[None, :, model.query_heads :].transpose(1, 2)
-        self.queries = folded_queries(self.query, model.key_heads)
-        self.gate_up = gate_up[:count]
+    def __init__(self, model: LeanModel, count: int) -> None:
+        about, size, device = model.dimensions, model.head_size, model.embedding.device
+        queries, keys = about.query_heads, about.key_heads
+        self.joint = torch.empty(count, (queries + 2 * keys) * size, device=device)
+        by_head = self.joint.view(count, -1, size)
+        self.query = by_head[:, :queries]
+        self.key = by_head[:, queries : queries + keys]
+        self.turned = torch.view_as_complex(by_head[:, :-keys].view(count, -1, size // 2, 2))
+        self.new = by_head[None, :, queries:].transpose(1, 2)
+        self.queries = folded_queries(self.query, keys)
+        self.gate_up = torch.empty(count, 2 * about.middle_size, dtype=model.dtype, device=device)
         self.gate, self.up = self.gate_up.chunk(2, dim=-1)
 
 
@@ -123,7 +148,9 @@ class LeanForward:
     """Runs a LeanModel over a step's plan."""
 
     def __init__(self, model: LeanModel) -> None:
+        """Raises ValueError for an activation that is not known."""
         self.model = model
+        self._activate = _activation(model.dimensions.activation)
         self._kept: dict[int, _Workspace] = {}
 
     @property
@@ -133,10 +160,10 @@ class LeanForward:
 
     def __call__(self, plan: DevicePlan) -> Tensor:
         """Logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""
-        model = self.model
+        model, about = self.model, self.model.dimensions
         rows = model.embedding.index_select(0, plan.tokens).to(model.dtype)
-        if model.embedding_scale != 1.0:
-            rows.mul_(model.embedding_scale)
+        if about.embedding_scale != 1.0:
+            rows.mul_(about.embedding_scale)
         turns = model.turns.index_select(0, plan.positions)
         space = self._workspace(rows.shape[0])
         *before, last = model.layers
@@ -152,26 +179,15 @@ class LeanForward:
         rows = plan.keep_wanted(rows)
         self._mix(last, rows, mixed, self._workspace(rows.shape[0]))
         logits = model.head(rows)
-        return logits if model.logit_scale == 1.0 else logits.mul_(model.logit_scale)
+        return logits if about.logit_scale == 1.0 else logits.mul_(about.logit_scale)
 
     def _workspace(self, count: int) -> _Workspace:
         space = self._kept.get(count)
         if space is None:
-            space = self._new_workspace(count)
+            space = _Workspace(self.model, count)
             if count <= _KEPT_ROWS:
                 self._kept[count] = space
         return space
-
-    def _new_workspace(self, count: int) -> _Workspace:
-        model = self.model
-        width = (model.query_heads + 2 * model.key_heads) * model.head_size
-        device = model.embedding.device
-        return _Workspace(
-            model,
-            count,
-            torch.empty(count, width, device=device),
-            torch.empty(count, 2 * model.middle_size, dtype=model.dtype, device=device),
-        )
 
     def _project(
         self, plan: DevicePlan, index: int, layer: LeanLayer, rows: Tensor, turns: Tensor, space: _Workspace
@@ -187,9 +203,8 @@ class LeanForward:
 
     def _attend(self, plan: DevicePlan, index: int, layer: LeanLayer, space: _Workspace) -> Tensor:
         """Attention of the queries in `space`: `[T, query_heads * head_size]`."""
-        cache = self.model.cache_dtype
-        if cache is not torch.float32:
-            return attend(plan, index, space.query.to(cache), layer.form).to(self.model.dtype)
+        if self.model.dtype is not torch.float32:
+            return attend(plan, index, space.query.to(self.model.dtype), layer.form)
         if plan.decoding and plan.batch is None and layer.form.plain:
             return attend_tokens(plan, index, space.queries, layer.form)
         return attend(plan, index, space.query, layer.form)
@@ -198,4 +213,12 @@ class LeanForward:
         """The rest of a layer, added to its input `rows` in place."""
         layer.out.add(mixed, rows)
         layer.gate_up(rows, space.gate_up)
-        layer.down.add(self.model.activation(space.gate).mul_(space.up), rows)
+        layer.down.add(self._activate(space.gate).mul_(space.up), rows)
+
+
+def _activation(name: str) -> Callable[[Tensor], Tensor]:
+    if name == "silu":
+        return torch.nn.functional.silu
+    if name in ("gelu_pytorch_tanh", "gelu_new"):
+        return partial(torch.nn.functional.gelu, approximate="tanh")
+    raise ValueError(f"activation {name}")

@@ -7,39 +7,41 @@ are, so that they can stay in a memory-mapped file.
 from __future__ import annotations
 
 import os
+from collections import ChainMap
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from aix_lsp.engine.model.attention import Form
 from aix_lsp.engine.model.kernel_choice import KernelChoice
-from aix_lsp.engine.model.lean import PROJECTIONS, LeanLayer, LeanModel
-from aix_lsp.engine.model.llama_shape import Dimensions, put_together
+from aix_lsp.engine.model.kernels import FLOAT32
+from aix_lsp.engine.model.lean import PROJECTIONS, Dimensions, LeanLayer, LeanModel
 from aix_lsp.engine.model.projection import FloatProjection, Project, RmsNorm
 from aix_lsp.engine.model.quantize import Int8Weight
 
 _FORMATS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-@dataclass(slots=True)
-class LeanState:
-    """`kept` and `repacked` tensors by name; `layers` holds the layers' other attributes, in JSON's types."""
+@dataclass(frozen=True, slots=True)
+class LeanConfig:
+    """A LeanModel without its tensors: its dimensions, each layer's attention and whether it is rotary, its kernels."""
 
-    kept: Mapping[str, Tensor]
-    repacked: Mapping[str, Tensor]
     dimensions: Dimensions
-    layers: list[dict[str, Any]]
+    forms: list[Form]
+    rotary: list[bool]
     choice: KernelChoice
 
 
 @dataclass(slots=True)
-class _Parts:
-    kept: dict[str, Tensor] = field(default_factory=dict)
-    repacked: dict[str, Tensor] = field(default_factory=dict)
+class LeanState:
+    """A LeanModel's configuration, and its `kept` and `repacked` tensors by name."""
+
+    config: LeanConfig
+    kept: dict[str, Tensor]
+    repacked: dict[str, Tensor]
 
     def add(self, name: str, plain: FloatProjection, choice: KernelChoice, tied: bool = False) -> None:
         """Add a projection. If it is `tied` to the embedding, its float weight is left out."""
@@ -51,73 +53,71 @@ class _Parts:
             self.kept[f"{name}.outliers"] = weight.outliers
             self.kept[f"{name}.inputs"] = torch.tensor(weight.inputs)
         if choice.needs_float and not tied:
-            used_as_is = choice.uses("float32")
+            used_as_is = FLOAT32 in choice.kernels
             stored = plain.weight.float() if used_as_is else _as_packed(plain.weight, choice)
             (self.kept if used_as_is else self.repacked)[f"{name}.weight"] = stored.contiguous()
         if plain.bias is not None:
             self.kept[f"{name}.bias"] = plain.bias.float()
-        if plain.norm is not None:
-            self.kept[f"{name}.norm"] = plain.norm.weight.float()
-            self.kept[f"{name}.eps"] = torch.tensor(plain.norm.eps, dtype=torch.float64)
+        self.add_norm(name, plain.norm)
+
+    def add_norm(self, name: str, norm: RmsNorm | None) -> None:
+        """Add a norm, if there is one."""
+        if norm is not None:
+            self.kept[f"{name}.norm"] = norm.weight.float()
+            self.kept[f"{name}.eps"] = torch.tensor(norm.eps, dtype=torch.float64)
 
 
 @torch.inference_mode()
-def take_state(lean: LeanModel, dimensions: Dimensions, choice: KernelChoice) -> LeanState:
+def take_state(lean: LeanModel, choice: KernelChoice) -> LeanState:
     """The state of a float model, whose projections are dropped one by one. Those that have observed inputs are
     quantised more accurately."""
-    parts, layers = _Parts(), []
+    forms, rotary = [layer.form for layer in lean.layers], [layer.rotary for layer in lean.layers]
+    state = LeanState(LeanConfig(lean.dimensions, forms, rotary, choice), {}, {})
     head = lean.head
     assert isinstance(head, FloatProjection)
-    tied = head.weight.data_ptr() == lean.embedding.data_ptr()
     for number, layer in enumerate(lean.layers):
         for name in PROJECTIONS:
-            parts.add(f"{number}.{name}", getattr(layer, name), choice)
+            state.add(f"{number}.{name}", getattr(layer, name), choice)
             setattr(layer, name, None)
-        for name in ("query_norm", "key_norm"):
-            norm: RmsNorm | None = getattr(layer, name)
-            if norm is not None:
-                parts.kept[f"{number}.{name}.norm"] = norm.weight
-                parts.kept[f"{number}.{name}.eps"] = torch.tensor(norm.eps, dtype=torch.float64)
-        form = layer.form
-        layers.append(
-            {"rotary": layer.rotary, "scale": form.scale, "window": form.window, "softcap": form.softcap}
-        )
-    shared = tied and choice.head.uses("float32")
-    parts.add("head", head, choice.head, shared)
-    parts.kept["embedding"] = lean.embedding.float() if shared else shortest(lean.embedding)
-    parts.kept["turns"] = torch.view_as_real(lean.turns).contiguous()
-    return LeanState(parts.kept, parts.repacked, dimensions, layers, choice)
+        state.add_norm(f"{number}.query_norm", layer.query_norm)
+        state.add_norm(f"{number}.key_norm", layer.key_norm)
+    tied = head.weight.data_ptr() == lean.embedding.data_ptr()
+    shared = tied and FLOAT32 in choice.head.kernels
+    state.add("head", head, choice.head, shared)
+    state.kept["embedding"] = lean.embedding.float() if shared else _shortest(lean.embedding)
+    state.kept["turns"] = torch.view_as_real(lean.turns).contiguous()
+    return state
 
 
 @torch.inference_mode()
 def restore(state: LeanState) -> LeanModel:
     """The model in float32, with the state's kernels. Raises KeyError if a tensor is missing, RuntimeError if a kernel
     cannot be made."""
+    config, kept = state.config, state.kept
     # Packing releases Python's lock, so two threads take half the time.
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        head = pool.submit(_project, state, "head", state.choice.head)
+        head = pool.submit(_project, state, "head", config.choice.head)
         made = [
-            {name: pool.submit(_project, state, f"{number}.{name}", state.choice) for name in PROJECTIONS}
-            for number in range(len(state.layers))
+            {name: pool.submit(_project, state, f"{number}.{name}", config.choice) for name in PROJECTIONS}
+            for number in range(len(config.forms))
         ]
-    layers = []
-    for number, (what, projections) in enumerate(zip(state.layers, made, strict=True)):
-        layers.append(
-            LeanLayer(
-                **{name: project.result() for name, project in projections.items()},
-                form=Form(what["scale"], what["window"], what["softcap"]),
-                rotary=what["rotary"],
-                query_norm=_norm(state.kept, f"{number}.query_norm"),
-                key_norm=_norm(state.kept, f"{number}.key_norm"),
-            )
+    layers = [
+        LeanLayer(
+            **{name: project.result() for name, project in projections.items()},
+            form=form,
+            rotary=rotary,
+            query_norm=_norm(kept, f"{number}.query_norm"),
+            key_norm=_norm(kept, f"{number}.key_norm"),
         )
-    turns = torch.view_as_complex(state.kept["turns"])
-    lean = put_together(state.dimensions, state.kept["embedding"], layers, head.result(), turns)
-    lean.dtype = lean.cache_dtype = torch.float32
-    return lean
+        for number, (form, rotary, projections) in enumerate(
+            zip(config.forms, config.rotary, made, strict=True)
+        )
+    ]
+    turns = torch.view_as_complex(kept["turns"])
+    return LeanModel(config.dimensions, kept["embedding"], layers, head.result(), turns, torch.float32)
 
 
-def shortest(weight: Tensor) -> Tensor:
+def _shortest(weight: Tensor) -> Tensor:
     """The weight in bfloat16 if that is exact, as for most published weights; otherwise in float32."""
     if weight.dtype is torch.bfloat16:
         return weight
@@ -128,23 +128,19 @@ def shortest(weight: Tensor) -> Tensor:
 def _as_packed(weight: Tensor, choice: KernelChoice) -> Tensor:
     """The weight in the format that the kernels round it to when they pack it."""
     formats = {kernel.dtype for kernel in choice.kernels if not kernel.int8}
-    return weight.to(_FORMATS[formats.pop()]) if len(formats) == 1 else shortest(weight)
+    return weight.to(_FORMATS[formats.pop()]) if len(formats) == 1 else _shortest(weight)
 
 
 @torch.inference_mode()
 def _project(state: LeanState, name: str, choice: KernelChoice) -> Project:
-    kept = state.kept
-    bias, norm = kept.get(f"{name}.bias"), _norm(kept, name)
+    found = ChainMap(state.kept, state.repacked)
+    bias, norm = found.get(f"{name}.bias"), _norm(found, name)
     plain = weight = None
     if choice.needs_float:
-        found = kept.get(f"{name}.weight", state.repacked.get(f"{name}.weight"))
-        plain = FloatProjection(kept["embedding"] if found is None else found, bias, norm)
+        plain = FloatProjection(found.get(f"{name}.weight", found["embedding"]), bias, norm)
     if choice.needs_int8:
-        codes = kept.get(f"{name}.codes", state.repacked.get(f"{name}.codes"))
-        if codes is None:
-            raise KeyError(f"{name}.codes")
-        inputs = int(kept[f"{name}.inputs"])
-        weight = Int8Weight(codes, kept[f"{name}.scales"], kept[f"{name}.outliers"], inputs, bias, norm)
+        codes, scales, outliers = (found[f"{name}.{part}"] for part in ("codes", "scales", "outliers"))
+        weight = Int8Weight(codes, scales, outliers, int(found[f"{name}.inputs"]), bias, norm)
     return choice.make(plain, weight)
 
 

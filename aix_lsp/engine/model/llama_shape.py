@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,7 +10,7 @@ from torch import Tensor
 from torch.nn import Identity
 
 from aix_lsp.engine.model.attention import Form
-from aix_lsp.engine.model.lean import LeanLayer, LeanModel
+from aix_lsp.engine.model.lean import Dimensions, LeanLayer, LeanModel
 from aix_lsp.engine.model.projection import FloatProjection, Project, RmsNorm
 
 LONGEST = 131_072
@@ -23,30 +21,6 @@ FAMILIES = frozenset(
 )
 """Values of `model_type` whose block is Llama's, up to what `take_apart` reads: projection biases, norms of queries and
 keys, layers without rotary embedding, sliding windows, multipliers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dimensions:
-    """The numbers in a model's configuration, in JSON's types."""
-
-    query_heads: int
-    key_heads: int
-    middle_size: int
-    activation: str
-    embedding_scale: float
-    logit_scale: float
-
-    @classmethod
-    def of(cls, config: Any) -> Dimensions:
-        """From a transformers configuration."""
-        return cls(
-            query_heads=config.num_attention_heads,
-            key_heads=config.num_key_value_heads,
-            middle_size=config.intermediate_size,
-            activation=getattr(config, "hidden_activation", None) or config.hidden_act,
-            embedding_scale=_embedding_scale(config),
-            logit_scale=1.0 / float(getattr(config, "logits_scaling", 1.0)),
-        )
 
 
 @torch.no_grad()
@@ -68,28 +42,15 @@ def take_apart(model: Any, forms: dict[int, Form], positions: int) -> LeanModel:
     head = FloatProjection(
         model.lm_head.weight.detach(), _bias(model.lm_head), _norm(inner.norm, config.model_type)
     )
-    return put_together(Dimensions.of(config), embedding, layers, head, turns)
-
-
-def put_together(
-    dimensions: Dimensions, embedding: Tensor, layers: list[LeanLayer], head: Project, turns: Tensor
-) -> LeanModel:
-    """A LeanModel from its parts, computing in the embedding's dtype."""
-    return LeanModel(
-        embedding=embedding,
-        layers=layers,
-        head=head,
-        turns=turns,
-        query_heads=dimensions.query_heads,
-        key_heads=dimensions.key_heads,
-        head_size=2 * turns.shape[-1],
-        middle_size=dimensions.middle_size,
-        activation=_activation(dimensions.activation),
-        dtype=embedding.dtype,
-        cache_dtype=embedding.dtype,
-        embedding_scale=dimensions.embedding_scale,
-        logit_scale=dimensions.logit_scale,
+    dimensions = Dimensions(
+        query_heads=config.num_attention_heads,
+        key_heads=config.num_key_value_heads,
+        middle_size=config.intermediate_size,
+        activation=getattr(config, "hidden_activation", None) or config.hidden_act,
+        embedding_scale=_embedding_scale(config),
+        logit_scale=1.0 / float(getattr(config, "logits_scaling", 1.0)),
     )
+    return LeanModel(dimensions, embedding, layers, head, turns, embedding.dtype)
 
 
 def _layer(block: Any, form: Form, size: int, config: Any) -> LeanLayer:
@@ -173,14 +134,6 @@ def _turns(rotary: Any, device: torch.device, positions: int, size: int) -> Tens
         raise ValueError(f"rotary embedding of {cos.shape[-1]} of {size} sizes")
     half = size // 2
     return torch.complex(cos[0, :, :half].float(), sin[0, :, :half].float())[:, None]
-
-
-def _activation(name: str) -> Callable[[Tensor], Tensor]:
-    if name == "silu":
-        return torch.nn.functional.silu
-    if name in ("gelu_pytorch_tanh", "gelu_new"):
-        return lambda rows: torch.nn.functional.gelu(rows, approximate="tanh")
-    raise ValueError(f"activation {name}")
 
 
 def _embedding_scale(config: Any) -> float:

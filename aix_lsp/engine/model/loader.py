@@ -5,8 +5,7 @@ precision, from_files, prepared, memory and threads. A prepared model is loaded 
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,15 +18,13 @@ from aix_lsp.engine.model.lean import LeanForward
 from aix_lsp.engine.model.precision import Precision
 from aix_lsp.engine.model.prepared import Prepared, prepared
 from aix_lsp.engine.model.runner import TorchRunner
-from aix_lsp.engine.model.source import Weights, check_folder, find_folder
+from aix_lsp.engine.model.source import check_folder, find_folder, model_files
 from aix_lsp.engine.options import EngineOptions, LoadedModel, ModelError, Progress
 from aix_lsp.machine import available_bytes
 
 PAGE_SIZE = 16
 _SMALL = 100_000_000
 """Parameters below which a second thread does not speed up loading."""
-_READ = ("*.safetensors", "*.json", "*.model", "*.txt")
-"""The files that a model is read from."""
 
 
 def load(options: EngineOptions, progress: Progress) -> LoadedModel:
@@ -36,11 +33,12 @@ def load(options: EngineOptions, progress: Progress) -> LoadedModel:
     device = precision.find_device(options.device)
     progress("files", 0.0)
     folder = find_folder(options, progress)
-    weights = check_folder(folder, options.model)
-    chosen = precision.choose(options.dtype, device, weights.parameters)
-    keep = _keep(options, folder) if chosen.int8 else None
+    parameters = check_folder(folder, options.model)
+    chosen = precision.choose(options.dtype, device, parameters)
+    what = {"dtype": options.dtype, "threads": options.threads, "trusted": options.trust_remote_code}
+    keep = prepared(model_files(folder), **what) if chosen.int8 else None
     try:
-        return _Loading(options, progress, device, folder, weights).finish(chosen, keep)
+        return _Loading(options, progress, device, folder, parameters).finish(chosen, keep)
     except (MemoryError, RuntimeError) as error:
         if memory.ran_out(error):
             raise ModelError(
@@ -58,11 +56,11 @@ class _Loading:
     progress: Progress
     device: torch.device
     folder: Path
-    weights: Weights
+    parameters: int
 
     def finish(self, chosen: Precision, keep: Prepared | None) -> LoadedModel:
         """Read, assemble and measure, except for what an earlier start has already done."""
-        most_threads = threads.begin(self.options.threads, small=self.weights.parameters < _SMALL)
+        most_threads = threads.begin(self.options.threads, small=self.parameters < _SMALL)
         read = (read_prepared(keep) if keep else None) or self._from_files(chosen, keep)
         assembled = read.assembled
         memory.give_back()
@@ -79,8 +77,8 @@ class _Loading:
             device=str(self.device),
             dtype=assembled.dtype,
             context_length=context,
-            eos_token_ids=read.ends,
-            parameters=self.weights.parameters,
+            eos_token_ids=assembled.ends,
+            parameters=self.parameters,
             weight_bytes=assembled.forward.nbytes,
             pool_bytes=pool.nbytes,
             running=assembled.running,
@@ -89,23 +87,32 @@ class _Loading:
     def _from_files(self, chosen: Precision, keep: Prepared | None) -> Read:
         from aix_lsp.engine.model.from_files import Files
 
-        _check_memory(self.options, self.weights, chosen, self.device)
-        count = self.weights.parameters
-        read = Files(self.folder, count, self.options, self.device, self.progress).load(chosen, keep)
+        self._check_memory(chosen)
+        read = Files(self.folder, self.parameters, self.options, self.device, self.progress).load(
+            chosen, keep
+        )
         gc.collect()  # transformers' models contain reference cycles
         return read
 
+    def _check_memory(self, chosen: Precision) -> None:
+        free, needed = _free_bytes(self.device), self.parameters * chosen.load.itemsize
+        if free is not None and needed > free:
+            raise ModelError(
+                f"{self.options.model} takes {needed / 1e9:.1f} GB while it loads, and {free / 1e9:.1f} GB are "
+                "free; close other programs, or choose a smaller model (setting model)"
+            )
+
     def _govern(
-        self, runner: TorchRunner, most: int, known: Mapping[str, int], keep: Prepared | None
+        self, runner: TorchRunner, most: int, known: threads.Threads | None, keep: Prepared | None
     ) -> None:
         """Give the runner its numbers of threads: those chosen earlier, or the fastest ones now."""
-        if known.keys() == {"few", "many"} and all(0 < count <= most for count in known.values()):
-            runner.govern(threads.Threads(**known))
+        if known is not None and min(known.few, known.many) > 0 and known.most <= most:
+            runner.govern(known)
             return
         chosen = threads.choose(runner, most)
         runner.govern(chosen)
         if keep is not None:
-            keep.note_threads(asdict(chosen))
+            keep.note_threads(chosen)
 
     def _pool(self, assembled: Assembled, context: int) -> KvPool:
         free = _free_bytes(self.device)
@@ -126,23 +133,7 @@ class _Loading:
         return TorchRunner(forward, pool, assembled.vocab_size, context, batched)
 
 
-def _check_memory(options: EngineOptions, weights: Weights, chosen: Precision, device: torch.device) -> None:
-    free = _free_bytes(device)
-    needed = weights.parameters * chosen.load.itemsize
-    if free is not None and needed > free:
-        raise ModelError(
-            f"{options.model} takes {needed / 1e9:.1f} GB while it loads, and {free / 1e9:.1f} GB are free; "
-            "close other programs, or choose a smaller model (setting model)"
-        )
-
-
 def _free_bytes(device: torch.device) -> int | None:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return available_bytes()
-
-
-def _keep(options: EngineOptions, folder: Path) -> Prepared:
-    """The cache of what is found and made from a model's files."""
-    files = [file for kind in _READ for file in folder.glob(kind)]
-    return prepared(files, dtype=options.dtype, threads=options.threads, trusted=options.trust_remote_code)

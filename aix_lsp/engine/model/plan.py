@@ -9,8 +9,8 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from aix_lsp.engine.model.batched import DecodeBatch, batch_of
-from aix_lsp.engine.model.kv import KvPool, ShapeProbe
+from aix_lsp.engine.model.batched import DecodeBatch
+from aix_lsp.engine.model.kv import KvPool
 from aix_lsp.engine.model.slots import Slots, joined, locate
 from aix_lsp.engine.step import Row
 
@@ -44,7 +44,7 @@ class DevicePlan:
     writes: Slots
     wanted: Tensor
     spans: list[RowSpan]
-    store: KvPool | ShapeProbe
+    store: KvPool
     abort: Callable[[], bool]
     decoding: bool
     batch: DecodeBatch | None = None
@@ -92,7 +92,7 @@ def never() -> bool:
 
 def lay_out(
     rows: Sequence[Row],
-    store: KvPool | ShapeProbe,
+    store: KvPool,
     page_size: int,
     device: torch.device,
     abort: Callable[[], bool] = never,
@@ -128,14 +128,15 @@ def lay_out(
 def _batch(
     rows: Sequence[Row], spans: Sequence[RowSpan], positions: Tensor, page_size: int
 ) -> DecodeBatch | None:
+    """The rows of one token, each table padded with its own first page; None if there are none."""
     singles = [(row, span) for row, span in zip(rows, spans, strict=True) if span.count == 1]
     if not singles:
         return None
     tables = [row.pages[: -(-span.length // page_size)] for row, span in singles]
-    places = [span.first for _, span in singles]
-    if len(places) == positions.shape[0]:
-        return batch_of(tables, positions, page_size, None)
-    batch = batch_of(tables, positions, page_size, places)
-    assert batch.rows is not None
-    batch.positions = positions.index_select(0, batch.rows)
-    return batch
+    longest = max(map(len, tables))
+    filled = [[*table, *([table[0]] * (longest - len(table)))] for table in tables]
+    table = torch.tensor(filled, device=positions.device)
+    if len(singles) == positions.shape[0]:
+        return DecodeBatch(table, positions, page_size)
+    places = torch.tensor([span.first for _, span in singles], device=positions.device)
+    return DecodeBatch(table, positions.index_select(0, places), page_size, places)

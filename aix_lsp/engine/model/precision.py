@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -13,19 +12,13 @@ _NAMES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 _LARGE = 1_500_000_000
 """Parameters from which a model is never held in float32, not even while it is quantised."""
 
-_SMALL = 1_000_000_000
-"""Parameters below which KV stays in float32 beside int8 weights: it is as fast, and memory does not matter."""
-
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """`load` is the dtype of weights when read, `run` that of activations, `cache` that of the KV pool; `name` is what
-    the user sees: `int8`, or the common name of all three."""
+    """`load` is the dtype of weights when read; `name` is what the user sees: `int8`, or the name of `load`."""
 
     name: str
     load: torch.dtype
-    run: torch.dtype
-    cache: torch.dtype
 
     @property
     def int8(self) -> bool:
@@ -60,13 +53,10 @@ def choose(name: str, device: torch.device, parameters: int) -> Precision:
     if name == "int8":
         if device.type != "cpu":
             raise ModelError("dtype int8 is for the CPU; set dtype to auto or bfloat16, or device to cpu")
-        load = torch.float32 if parameters < _LARGE else torch.bfloat16
-        # On a model of 365 M, neither was faster at 256 to 1,500 tokens.
-        small = parameters < _SMALL or not _multiplies_bfloat16()
-        return Precision("int8", load, torch.float32, torch.float32 if small else torch.bfloat16)
+        return Precision("int8", torch.float32 if parameters < _LARGE else torch.bfloat16)
     if name not in _NAMES:
         raise ModelError(f"the setting dtype is {name}; it can be auto, int8, {', '.join(_NAMES)}")
-    return Precision(name, *(3 * (_NAMES[name],)))
+    return Precision(name, _NAMES[name])
 
 
 def unquantised(device: torch.device, parameters: int) -> Precision:
@@ -80,9 +70,3 @@ def _automatic(device: torch.device, parameters: int) -> str:
     if device.type == "cpu" and "fbgemm" in torch.backends.quantized.supported_engines:
         return "int8"
     return unquantised(device, parameters).name
-
-
-def _multiplies_bfloat16() -> bool:
-    """Whether this CPU has instructions for bfloat16 products."""
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))

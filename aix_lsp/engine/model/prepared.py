@@ -1,7 +1,7 @@
 """Caches the results of loading a model, so that the next start is quick.
 
 One folder per combination of the model's files, the CPU, the versions of torch, transformers and this program, and the
-settings that matter. Owns those files; knows no kernels or model structure.
+settings that matter. Owns those files; knows no kernels.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import platform
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -26,14 +26,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Encoding, Tokenizer
-from torch import Tensor
 
 import aix_lsp
 from aix_lsp import files, paths
+from aix_lsp.engine.model.lean_state import LeanConfig, LeanState
+from aix_lsp.engine.model.threads import Threads
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 2
+_FORMAT = 3
 _KEPT_MODELS = 4
 _ROOM = 3
 """Free disk space required, as a multiple of its size."""
@@ -43,19 +44,15 @@ _FILES = ("findings.json", "kept.safetensors", "repacked.safetensors", "tokenize
 
 @dataclass(slots=True)
 class Findings:
-    """What loading found out, in JSON's types: how the projections are computed and why, the dimensions of the model
-    and its layers, and the chosen numbers of threads. `context` is the longest sequence in tokens."""
+    """What loading found out: the model's form, how well its kernels agree with float32 and why they were chosen, its
+    end tokens, and the chosen numbers of threads, if they were. `context` is the longest sequence in tokens."""
 
-    choice: dict[str, Any]
+    config: LeanConfig
     agreement: str
     measured: list[str]
-    dimensions: dict[str, Any]
-    layers: list[dict[str, Any]]
     context: Annotated[int, msgspec.Meta(gt=0)]
-    shapes: dict[str, list[int]]
-    vocab_size: Annotated[int, msgspec.Meta(gt=0)]
-    end_tokens: list[int]
-    threads: dict[str, int] = field(default_factory=dict)
+    ends: frozenset[int]
+    threads: Threads | None = None
 
 
 class StoredTokenizer:
@@ -92,12 +89,10 @@ class _Ids:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A prepared model: the findings, the tensors used as they are (mapped from the file), those to be packed, and the
-    tokenizer."""
+    """A prepared model: the findings, its state (`kept` is mapped from the file), and the tokenizer."""
 
     findings: Findings
-    kept: Mapping[str, Tensor]
-    repacked: Mapping[str, Tensor]
+    state: LeanState
     tokenizer: StoredTokenizer
 
 
@@ -125,14 +120,12 @@ class Prepared:
             log.warning("%s is damaged (%s); the model is prepared again", self.folder, error)
             self.remove()
             return None
-        return Stored(findings, kept, repacked, tokenizer)
+        return Stored(findings, LeanState(findings.config, kept, repacked), tokenizer)
 
-    def write(
-        self, findings: Findings, kept: Mapping[str, Tensor], repacked: Mapping[str, Tensor], tokenizer: str
-    ) -> bool:
+    def write(self, findings: Findings, state: LeanState, tokenizer: str) -> bool:
         """Store all parts, the tokenizer as its library's JSON; False, with a line in the log, if the disk does not
         permit it."""
-        size = sum(tensor.nbytes for part in (kept, repacked) for tensor in part.values())
+        size = sum(tensor.nbytes for part in (state.kept, state.repacked) for tensor in part.values())
         try:
             root = self.folder.parent
             root.mkdir(parents=True, exist_ok=True)
@@ -142,10 +135,10 @@ class Prepared:
                 # A subfolder: the rename must leave the temporary folder itself to be removed.
                 folder = Path(made) / "model"
                 folder.mkdir()
-                save_file(dict(kept), folder / "kept.safetensors")
-                save_file(dict(repacked), folder / "repacked.safetensors")
+                save_file(state.kept, folder / "kept.safetensors")
+                save_file(state.repacked, folder / "repacked.safetensors")
                 (folder / "tokenizer.json").write_text(tokenizer, "utf-8")
-                (folder / "findings.json").write_text(json.dumps(asdict(findings)))
+                (folder / "findings.json").write_bytes(msgspec.json.encode(findings))
                 self.remove()
                 folder.rename(self.folder)
             _prune(root)
@@ -154,12 +147,12 @@ class Prepared:
             return False
         return True
 
-    def note_threads(self, threads: dict[str, int]) -> None:
+    def note_threads(self, threads: Threads) -> None:
         """Add the chosen numbers of threads to what is stored."""
         file = self.folder / "findings.json"
         try:
             found = files.read_json(file, _LARGEST)
-            files.write_whole(file, json.dumps({**found, "threads": threads}))
+            files.write_whole(file, json.dumps({**found, "threads": asdict(threads)}))
         except (OSError, ValueError, TypeError) as error:
             log.info("the number of threads could not be saved (%s)", error)
 
@@ -171,7 +164,7 @@ class Prepared:
 def prepared(made_of: Iterable[Path], **what: object) -> Prepared:
     """Where the model of these files is cached, for this machine and the settings `what`."""
     digest = hashlib.sha256()
-    for file in sorted(made_of):
+    for file in made_of:
         info = file.stat()
         digest.update(f"{file.resolve()} {info.st_size} {info.st_mtime_ns}\n".encode())
     versions = [_FORMAT, aix_lsp.__version__, metadata.version("transformers")]

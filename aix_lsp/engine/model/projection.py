@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -21,6 +19,7 @@ class Project(Protocol):
 
     def add(self, rows: Tensor, onto: Tensor) -> None:
         """Add the result to `onto` `[M, out]` in place."""
+        onto.add_(self(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class RmsNorm:
         return F.rms_norm(rows, rows.shape[-1:], self.weight, self.eps)
 
 
-class FloatProjection:
+class FloatProjection(Project):
     """`norm(rows) @ weight.T + bias` in the dtype of `weight` `[out, in]`.
 
     The norm is part of the projection because a quantised one can fold it into its weights and scales.
@@ -55,47 +54,3 @@ class FloatProjection:
             self.seen.add_(rows.float().square().sum(0))
         found = F.linear(rows, self.weight, self.bias)
         return found if out is None else out.copy_(found)
-
-    def add(self, rows: Tensor, onto: Tensor) -> None:
-        """See `Project.add`."""
-        onto.add_(self(rows))
-
-
-class PackedBfloat16Projection:
-    """The same in bfloat16 on a CPU, with the weight in oneDNN's own layout.
-
-    oneDNN reorders a plain weight at each call: one row of 896 → 9,728 takes 1.9 ms plain and 1.0 ms packed.
-    """
-
-    def __init__(self, plain: FloatProjection) -> None:
-        self.nbytes = plain.nbytes
-        self._norm = plain.norm
-        self._bias = plain.bias
-        self._packed = torch.ops.mkldnn._reorder_linear_weight(plain.weight.contiguous(), None)
-        self._linear = direct(torch.ops.mkldnn._linear_pointwise.default)
-
-    def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
-        if self._norm is not None:
-            rows = self._norm(rows)
-        found: Tensor = self._linear(rows, self._packed, self._bias, "none", [], "")
-        return found if out is None else out.copy_(found)
-
-    def add(self, rows: Tensor, onto: Tensor) -> None:
-        """See `Project.add`."""
-        onto.add_(self(rows))
-
-
-def direct(operation: Any) -> Callable[..., Any]:
-    """An operation of torch without its overload object, which looks for arguments that only compilers use: 1 to 3 µs
-    of the 13 to 20 µs that one row of 256 → 256 takes."""
-    found: Callable[..., Any] = getattr(operation, "_op", operation)
-    return found
-
-
-def packs_bfloat16() -> bool:
-    """Whether this torch can pack bfloat16 weights on this CPU, found out by trying."""
-    try:
-        packed = PackedBfloat16Projection(FloatProjection(torch.eye(32, dtype=torch.bfloat16)))
-        return bool((packed(torch.ones(1, 32, dtype=torch.bfloat16)) == 1.0).all())
-    except (RuntimeError, AttributeError):
-        return False

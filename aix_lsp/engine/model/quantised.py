@@ -6,14 +6,14 @@ Measures kernels, quantises, compares with float, and stores the result. Imports
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass
 
 import torch
 
 from aix_lsp.engine.model.agreement import compare, text_logits
-from aix_lsp.engine.model.assembled import Assembled, assemble_prepared, assembled
+from aix_lsp.engine.model.assembled import Assembled, assembled, read_prepared
 from aix_lsp.engine.model.kernel_choice import (
     KernelChoice,
     Measured,
@@ -23,20 +23,14 @@ from aix_lsp.engine.model.kernel_choice import (
     remember_speed,
 )
 from aix_lsp.engine.model.kernel_choice import choose as choose_kernels
-from aix_lsp.engine.model.kv import LayerShape
 from aix_lsp.engine.model.lean import LeanForward, LeanModel
-from aix_lsp.engine.model.lean_state import LeanState, restore, take_state
-from aix_lsp.engine.model.llama_shape import Dimensions
+from aix_lsp.engine.model.lean_state import restore, take_state
 from aix_lsp.engine.model.memory import ran_out
 from aix_lsp.engine.model.precision import Precision
 from aix_lsp.engine.model.prepared import Findings, Prepared
 from aix_lsp.engine.options import Progress
 
 log = logging.getLogger(__name__)
-
-
-def silent(stage: str, share: float) -> None:
-    """A progress callback that does nothing."""
 
 
 class Unfit(Exception):
@@ -77,71 +71,40 @@ class Wanted:
     tokenizer: str = ""
     ends: frozenset[int] = frozenset()
     excluded: frozenset[str] = frozenset()
-    progress: Progress = silent
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What a LeanModel does not contain: the configuration's numbers, the layers' KV shapes, the width of the logits,
-    and the end tokens."""
-
-    dimensions: Dimensions
-    shapes: Mapping[int, LayerShape]
-    vocab_size: int
-    ends: frozenset[int]
+    progress: Progress = lambda stage, share: None
 
 
 @torch.inference_mode()
 @errors_as_unfit()
-def quantised(lean: LeanModel, about: About, wanted: Wanted, keep: Prepared | None) -> Assembled:
+def quantised(lean: LeanModel, wanted: Wanted, keep: Prepared | None) -> Assembled:
     """The model with the fastest kernels that are correct here; `lean` is consumed. With `keep`, the findings and the
     result are stored there. Raises Unfit."""
     forward = LeanForward(lean)
     lean.observe()
-    exact = text_logits(forward, wanted.sample, about.shapes, lean.dtype, wanted.device)
+    exact = text_logits(forward, wanted.sample, lean.shapes, lean.dtype, wanted.device)
     measured, choice = _choose_kernels(lean, wanted)
     wanted.progress("quantize", 0.0)
-    state = take_state(lean, about.dimensions, choice)
+    state = take_state(lean, choice)
     del lean, forward
-    findings = _findings(about, wanted, measured, state)
     made = LeanForward(restore(state))
-    found = text_logits(made, wanted.sample, about.shapes, torch.float32, wanted.device)
+    found = text_logits(made, wanted.sample, made.model.shapes, torch.float32, wanted.device)
     agreement = compare(found, exact)
     log.info("%s against float32: %s", choice, agreement)
     if not agreement.good:
         raise Unfit(f"computed with {choice} it differs from float32: {agreement}", choice)
-    findings.agreement = str(agreement)
-    if keep is None or not keep.write(findings, state.kept, state.repacked, wanted.tokenizer):
+    told = [describe(one) for one in measured]
+    findings = Findings(state.config, str(agreement), told, wanted.positions, wanted.ends)
+    if keep is None or not keep.write(findings, state, wanted.tokenizer):
         return assembled(findings, made)
     if all(kernel.packs for kernel in choice.kernels):
         # The kernels have copies of their own, and packing takes longest: only the embedding is taken from the store.
         if (stored := keep.read()) is not None:
-            made.model.embedding = stored.kept["embedding"]
+            made.model.embedding = stored.state.kept["embedding"]
         return assembled(findings, made)
     del made, state, found, exact  # freed before the stored form is read
-    return _from_store(keep)
-
-
-def _findings(about: About, wanted: Wanted, measured: Sequence[Measured], state: LeanState) -> Findings:
-    """What is known before the check."""
-    return Findings(
-        choice=asdict(state.choice),
-        agreement="",
-        measured=[describe(one) for one in measured],
-        dimensions=asdict(about.dimensions),
-        layers=state.layers,
-        context=wanted.positions,
-        shapes={str(layer): list(astuple(shape)) for layer, shape in about.shapes.items()},
-        vocab_size=about.vocab_size,
-        end_tokens=sorted(about.ends),
-    )
-
-
-def _from_store(keep: Prepared) -> Assembled:
-    again = assemble_prepared(keep)
-    if again is None:
+    if (again := read_prepared(keep)) is None:
         raise Unfit("its stored form cannot be read")
-    return again[0]
+    return again.assembled
 
 
 def _choose_kernels(lean: LeanModel, wanted: Wanted) -> tuple[list[Measured], KernelChoice]:

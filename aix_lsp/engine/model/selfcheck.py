@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aix_lsp.engine.model.kv import KvPool, LayerShape, ShapeProbe
+from aix_lsp.engine.model.kv import KvPool, LayerShape
 from aix_lsp.engine.model.plan import DevicePlan, lay_out
 from aix_lsp.engine.step import Row
 
@@ -48,14 +48,6 @@ def eager_reference(model: Any) -> Reference:
         for sequence in sequences
     )
     return Reference(sequences, logits)
-
-
-@torch.inference_mode()
-def probe_layers(forward: Callable[[DevicePlan], Tensor], device: torch.device) -> ShapeProbe:
-    """What a first forward pass shows of the layers that call our attention; empty if none does."""
-    probe = ShapeProbe()
-    forward(lay_out([Row(tokens=[0, 1], start=0, pages=[0])], probe, _PAGE_SIZE, device))
-    return probe
 
 
 @torch.inference_mode()

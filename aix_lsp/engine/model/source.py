@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from math import prod
 from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
 
 from aix_lsp.engine.options import EngineOptions, ModelError, Progress
 from aix_lsp.files import is_regular, read_json
@@ -15,19 +15,8 @@ from aix_lsp.models import catalogue
 from aix_lsp.models.catalogue import EMBEDDED
 from aix_lsp.paths import folder_named
 
-_READ = (".json", ".safetensors", ".model", ".txt", ".jinja")
 _LARGEST_TEXT = 256 << 20
-_LARGEST_HEADER = 100_000_000
-"""Bytes of a safetensors file's header, as its library has it."""
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """A model's size according to its files: the number of parameters, and the stored bytes per parameter."""
-
-    parameters: int
-    item_bytes: float
 
 
 def find_folder(options: EngineOptions, progress: Progress) -> Path:
@@ -93,8 +82,8 @@ def _no_folder(name: str) -> ModelError:
     return ModelError(f"there is no folder {name}; set model to an existing folder or a Hugging Face id")
 
 
-def check_folder(folder: Path, name: str) -> Weights:
-    """Refuse a folder that cannot be loaded, and read the size of its weights. Raises ModelError."""
+def check_folder(folder: Path, name: str) -> int:
+    """Refuse a folder that cannot be loaded, and count its parameters. Raises ModelError."""
     try:
         names = {entry.name for entry in folder.iterdir()}
     except OSError as error:
@@ -103,11 +92,11 @@ def check_folder(folder: Path, name: str) -> Weights:
         ) from error
     if "config.json" not in names:
         raise ModelError(f"{name} has no config.json; set model to a folder saved by transformers")
-    _check_files(folder, names, name)
+    _check_files(folder, name)
     if "gguf.json" in names:
         from aix_lsp.engine.model import gguf
 
-        return Weights(*gguf.size(folder))
+        return gguf.parameters(folder)
     shards = _shards(folder, names)
     if not shards:
         if any(entry.endswith((".bin", ".pt", ".pth", ".ckpt")) for entry in names):
@@ -121,19 +110,21 @@ def check_folder(folder: Path, name: str) -> Weights:
         raise ModelError(
             f"{name} lacks {', '.join(missing[:3])}; download it again or change the setting model"
         )
-    return _weights(folder / shard for shard in shards)
+    return sum(_parameters(folder / shard) for shard in shards)
 
 
-def _check_files(folder: Path, names: set[str], name: str) -> None:
+def model_files(folder: Path) -> list[Path]:
+    """The files that a model is read from."""
+    return sorted(file for kind in catalogue.SAFETENSORS_FILES for file in folder.glob(kind) if file.exists())
+
+
+def _check_files(folder: Path, name: str) -> None:
     """Refuse what the libraries that read a model would wait for, or fill memory with. Raises ModelError."""
-    for entry in sorted(names):
-        if not entry.endswith(_READ):
-            continue
-        file = folder / entry
-        if file.exists() and not is_regular(file):
-            raise ModelError(f"{entry} of {name} is not a regular file; change the setting model")
-        if is_regular(file) and not entry.endswith(".safetensors") and file.stat().st_size > _LARGEST_TEXT:
-            raise ModelError(f"{entry} of {name} is too large to be read; change the setting model")
+    for file in model_files(folder):
+        if not is_regular(file):
+            raise ModelError(f"{file.name} of {name} is not a regular file; change the setting model")
+        if file.suffix != ".safetensors" and file.stat().st_size > _LARGEST_TEXT:
+            raise ModelError(f"{file.name} of {name} is too large to be read; change the setting model")
 
 
 def _shards(folder: Path, names: set[str]) -> set[str]:
@@ -146,28 +137,14 @@ def _shards(folder: Path, names: set[str]) -> set[str]:
     return {entry for entry in names if entry.endswith(".safetensors")}
 
 
-def _weights(files: Iterable[Path]) -> Weights:
-    """Count parameters and bytes by the headers of safetensors files (8 bytes of length, then JSON)."""
-    parameters = size = 0
-    for file in files:
-        try:
-            with file.open("rb") as stream:
-                length = int.from_bytes(stream.read(8), "little")
-                if length > _LARGEST_HEADER:
-                    raise ValueError("its header is too long")
-                header = json.loads(stream.read(length))
-            for tensor, entry in header.items():
-                if tensor != "__metadata__":
-                    count = 1
-                    for extent in entry["shape"]:
-                        count *= extent
-                    parameters += count
-                    size += entry["data_offsets"][1] - entry["data_offsets"][0]
-        except Exception as error:  # JSON of any shape
-            raise ModelError(
-                f"{file} is damaged; download the model again or change the setting model"
-            ) from error
-    return Weights(parameters, size / max(1, parameters))
+def _parameters(file: Path) -> int:
+    try:
+        with safe_open(file, "np") as tensors:
+            return sum(prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118 - no dict
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"{file} is damaged; download the model again or change the setting model"
+        ) from error
 
 
 def _complete(folder: Path) -> bool:

@@ -185,7 +185,6 @@ def test_the_engine_runs_a_file_like_a_folder(folder: Path, tmp_path: Path) -> N
     assert found.parameters == expected.parameters
     assert found.eos_token_ids == expected.eos_token_ids
     assert found.context_length == expected.context_length
-    assert check_folder(find_folder(EngineOptions(model=str(file)), lambda *_: None), "x").item_bytes == 4.0
 
 
 def test_the_shipped_model_may_be_a_file(
@@ -198,7 +197,7 @@ def test_the_shipped_model_may_be_a_file(
     write_gguf(folder, shipped / "model.gguf", "q8_0")
     made = find_folder(EngineOptions(), lambda *_: None)
     assert made != shipped
-    assert check_folder(made, "embedded").parameters > 0
+    assert check_folder(made, "embedded") > 0
 
 
 def test_a_writer_may_give_some_matrices_another_type(folder: Path, tmp_path: Path) -> None:

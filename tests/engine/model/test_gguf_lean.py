@@ -49,7 +49,7 @@ def test_it_computes_what_transformers_does(
     with torch.inference_mode():
         expected = random_model(config)(torch.tensor([_TOKENS])).logits[0]
         lean = file.read(torch.float32)
-        found = text_logits(LeanForward(lean), _TOKENS, file.shapes, torch.float32, torch.device("cpu"))
+        found = text_logits(LeanForward(lean), _TOKENS, lean.shapes, torch.float32, torch.device("cpu"))
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
     assert (lean.head.weight.data_ptr() == lean.embedding.data_ptr()) is tied  # type: ignore[attr-defined]
     options = EngineOptions(model=str(path))

@@ -12,30 +12,31 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models
 
-from aix_lsp.engine.model.assembled import assemble_prepared
+from aix_lsp.engine.model.assembled import read_prepared
+from aix_lsp.engine.model.attention import Form
+from aix_lsp.engine.model.kernel_choice import ALL_FLOAT32
+from aix_lsp.engine.model.lean import Dimensions
+from aix_lsp.engine.model.lean_state import LeanConfig, LeanState
 from aix_lsp.engine.model.prepared import _FILES, Findings, Prepared
+from aix_lsp.engine.model.threads import Threads
 from tests.test_files import HOSTILE
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
-FINDINGS = Findings(
-    choice={"few": "float32", "many": "float32", "limit": 128},
-    agreement="equal",
-    measured=[],
-    dimensions={},
-    layers=[{}],
-    context=64,
-    shapes={"0": [2, 4, 4]},
-    vocab_size=8,
-    end_tokens=[1],
-)
+CONFIG = LeanConfig(Dimensions(4, 2, 16, "silu"), [Form(0.5)], [True], ALL_FLOAT32)
+FINDINGS = Findings(CONFIG, agreement="equal", measured=[], context=64, ends=frozenset({1}))
+
+
+def state(**repacked: torch.Tensor) -> LeanState:
+    return LeanState(CONFIG, {"a": torch.zeros(2)}, repacked)
 
 
 @pytest.fixture(name="kept")
 def _kept(tmp_path: Path) -> Prepared:
     kept = Prepared(tmp_path / "models" / "m")
     tokenizer = Tokenizer(models.BPE(vocab={"a": 0}, merges=[])).to_str()
-    assert kept.write(FINDINGS, {"a": torch.zeros(2)}, {"b": torch.zeros(2)}, tokenizer)
-    assert kept.read() is not None
+    assert kept.write(FINDINGS, state(b=torch.zeros(2)), tokenizer)
+    found = kept.read()
+    assert found is not None and found.findings == FINDINGS
     return kept
 
 
@@ -46,7 +47,7 @@ def test_anything_but_a_regular_file(kept: Prepared, name: str, make: Callable[[
     make(kept.folder / name)
     assert kept.read() is None
     tokenizer = Tokenizer(models.BPE(vocab={"a": 0}, merges=[])).to_str()
-    assert kept.write(FINDINGS, {"a": torch.zeros(2)}, {}, tokenizer)
+    assert kept.write(FINDINGS, state(), tokenizer)
     assert kept.read() is not None
 
 
@@ -55,19 +56,15 @@ def test_anything_may_lie_at_the_folders_path(kept: Prepared, make: Callable[[Pa
     kept.remove()
     make(kept.folder)
     assert kept.read() is None
-    assert kept.write(FINDINGS, {}, {}, Tokenizer(models.BPE()).to_str())
+    assert kept.write(FINDINGS, state(), Tokenizer(models.BPE()).to_str())
     assert kept.read() is not None
 
 
 WRONG: dict[str, Any] = {
     "context": "64",
-    "vocab_size": -1,
-    "end_tokens": [["x"]],
+    "ends": [["x"]],
     "threads": {"few": "x"},
-    "shapes": {"0": 7},
-    "choice": [],
-    "layers": {"0": {}},
-    "dimensions": 3,
+    "config": [],
     "measured": None,
     "no such field": 1,
 }
@@ -92,14 +89,14 @@ def test_invalid_findings(kept: Prepared, text: str) -> None:
 
 
 def test_findings_of_another_model(kept: Prepared) -> None:
-    assert assemble_prepared(kept) is None
+    assert read_prepared(kept) is None
     assert not kept.folder.exists()
 
 
 def test_thread_counts_are_saved_whatever_else_is_in_the_folder(kept: Prepared) -> None:
-    kept.note_threads({"few": 1, "many": 2})
+    kept.note_threads(Threads(1, 2))
     found = kept.read()
-    assert found is not None and found.findings.threads == {"few": 1, "many": 2}
+    assert found is not None and found.findings.threads == Threads(1, 2)
     (kept.folder / "findings.json").write_text("[]")
-    kept.note_threads({"few": 1, "many": 2})
+    kept.note_threads(Threads(1, 2))
     assert kept.read() is None

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from aix_lsp.engine.model.kernel_choice import MOST_ERROR, KernelChoice, candidates, measure
-from aix_lsp.engine.model.kernels import KERNELS, Kernel
-from aix_lsp.engine.model.projection import FloatProjection, PackedBfloat16Projection, RmsNorm, packs_bfloat16
+from aix_lsp.engine.model.kernels import KERNELS, Bfloat16Projection, Kernel, packs_bfloat16
+from aix_lsp.engine.model.projection import FloatProjection, RmsNorm
 from aix_lsp.engine.model.quantize import EXTRA, KEPT_ROWS, Int8Weight, TwoRows
 
 
@@ -165,7 +165,7 @@ def test_packed_bfloat16(count):
         plain.weight.bfloat16(), plain.bias.bfloat16(), RmsNorm(plain.norm.weight.bfloat16(), plain.norm.eps)
     )
     expected = short(rows(count).bfloat16()).float()
-    packed = PackedBfloat16Projection(short)
+    packed = Bfloat16Projection(short)
     assert error(packed(rows(count).bfloat16()).float(), expected) < 0.01
     out = torch.empty(count, 48)
     assert error(packed(rows(count).bfloat16(), out), expected) < 0.01
