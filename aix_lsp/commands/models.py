@@ -105,7 +105,7 @@ def _download(entry: Entry, form: Form | None, yes: bool, as_json: bool) -> Any:
     from aix_lsp.models.failures import DownloadError
 
     try:
-        wanted = download.look_up(entry, form)
+        wanted = download.look_up(source)
         if not as_json:
             here = wanted.size - wanted.missing
             more = f", of which {here / 1e9:.2f} GB are already here" if here else ""

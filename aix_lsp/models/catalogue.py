@@ -33,20 +33,21 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class DownloadSource:
-    """A repository on the Hugging Face hub; `file` is the pattern of the only file needed, if it is only one."""
+    """A repository on the Hugging Face hub; `file` is the pattern of the only file needed, if it is only one, and
+    `more` are patterns of files needed besides those of SAFETENSORS_FILES."""
 
     repository: str
     gb: float
     """Approximate size of the download, in 10^9 bytes."""
     file: str = ""
+    more: tuple[str, ...] = ()
 
     def wants(self, path: str) -> bool:
         """Whether a file of the repository is part of the model."""
         if self.file:
             return fnmatch(path.lower(), self.file)
-        return any(fnmatch(path, p) for p in SAFETENSORS_FILES) and not any(
-            fnmatch(path, p) for p in REPEATED
-        )
+        files = (*SAFETENSORS_FILES, *self.more)
+        return any(fnmatch(path, p) for p in files) and not any(fnmatch(path, p) for p in REPEATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def repository_folder(repository: str) -> Path:
 def downloaded(entry: Entry) -> Path | None:
     """The folder or GGUF file of a model that is completely in the hub's cache; otherwise None."""
     for source in filter(None, (entry.gguf, entry.safetensors)):
-        for snapshot in _snapshots(repository_folder(source.repository)):
+        for snapshot in snapshots(source.repository):
             try:
                 found = sorted(snapshot.iterdir())
             except OSError:
@@ -144,10 +145,11 @@ def is_whole(snapshot: Path) -> bool:
     return bool(found) and all((snapshot / name).is_file() for name in {"config.json", *map(str, found)})
 
 
-def _snapshots(folder: Path) -> list[Path]:
-    """The snapshots of a repository; the one that `main` was last known to be comes first."""
+def snapshots(repository: str) -> list[Path]:
+    """The snapshots of a repository in the hub's cache; the one that `main` was last known to be comes first."""
     from aix_lsp.files import read_text
 
+    folder = repository_folder(repository)
     try:
         main = read_text(folder / "refs" / "main", 4096).strip()
     except (OSError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""Downloads a model of the catalogue into the Hugging Face hub's cache; resumable, and verified.
+"""Downloads a model into the Hugging Face hub's cache; resumable, and verified.
 
 huggingface_hub finds the files and talks to the hub (HF_ENDPOINT, HF_TOKEN, HTTPS_PROXY). Its own download cannot
 resume in another process and checks no digests, so files are fetched here, into the layout that it documents for its
@@ -15,7 +15,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -29,7 +28,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined,unused-ignore]
 )
 
 from aix_lsp.files import is_regular, remove
-from aix_lsp.models.catalogue import DownloadSource, Entry, Form, repository_folder
+from aix_lsp.models.catalogue import DownloadSource, repository_folder
 from aix_lsp.models.failures import FULL, DownloadError, disk_error, explained, retry_after, status_of
 
 Progress = Callable[[int, int], None]
@@ -84,9 +83,8 @@ class Download:
         return self.folder / "snapshots" / self.commit
 
 
-def look_up(entry: Entry, form: Form | None = None) -> Download:
+def look_up(source: DownloadSource) -> Download:
     """Ask the hub for a model's files. Raises DownloadError."""
-    source = entry.source(form)
     try:
         told = HfApi().model_info(source.repository, files_metadata=True, timeout=_TIMEOUT_S)
         files = [_file(one) for one in told.siblings or () if source.wants(one.rfilename)]
@@ -96,7 +94,7 @@ def look_up(entry: Entry, form: Form | None = None) -> Download:
     commit = str(told.sha)
     if not weights or not _DIGEST.fullmatch(commit):
         raise DownloadError(
-            f"{source.repository} has no {source.file or '*.safetensors'} any longer; try the other form (--form)"
+            f"{source.repository} has no {source.file or '*.safetensors'}; choose another model or form (--form)"
         )
     return Download(source, commit, tuple(weights[:1] if source.file else files))
 
@@ -107,11 +105,16 @@ def fetch(download: Download, progress: Progress) -> Path:
     try:
         (folder / "blobs").mkdir(parents=True, exist_ok=True)
         download.snapshot.mkdir(parents=True, exist_ok=True)
-        _check_room(folder, download.missing)
+        if shutil.disk_usage(folder).free < download.missing:
+            raise OSError(errno.ENOSPC, "too little room")
         with WeakFileLock(folder / "blobs" / "aix-lsp.lock"):
             before = 0
             for file in download.files:
-                _fetch_file(download, file, partial(_add, progress, before, download.size))
+
+                def told(done: int, before: int = before) -> None:
+                    progress(before + done, download.size)
+
+                _fetch_file(download, file, told)
                 before += file.size
         (folder / "refs").mkdir(exist_ok=True)
         (folder / "refs" / "main").write_text(download.commit, "utf-8")
@@ -120,10 +123,6 @@ def fetch(download: Download, progress: Progress) -> Path:
     if download.source.file:
         return download.snapshot / download.files[0].path
     return download.snapshot
-
-
-def _add(progress: Progress, before: int, total: int, done: int) -> None:
-    progress(before + done, total)
 
 
 def _file(told: Any) -> File:
@@ -143,11 +142,6 @@ def _here(folder: Path, file: File) -> int:
         except OSError:
             continue
     return 0
-
-
-def _check_room(folder: Path, missing: int) -> None:
-    if shutil.disk_usage(folder).free < missing:
-        raise OSError(errno.ENOSPC, "too little room")
 
 
 def _fetch_file(download: Download, file: File, progress: Callable[[int], None]) -> None:
@@ -213,9 +207,7 @@ def _receive(download: Download, file: File, part: Path, progress: Callable[[int
             else:
                 idle = 0 if target.tell() > done else idle + 1
                 if idle >= _TRIES:
-                    raise DownloadError(
-                        f"the hub sends no data of {file.path}; run the same command again later"
-                    )
+                    raise DownloadError(f"the hub sends no data of {file.path}; try again later")
         if target.tell() > file.size:
             return ""
     return digest.hexdigest()

@@ -38,13 +38,11 @@ def explained(error: Exception, repository: str) -> DownloadError:
     if isinstance(error, DownloadError):
         return error
     if isinstance(error, OfflineModeIsEnabled):
-        return DownloadError(
-            "HF_HUB_OFFLINE is set, so nothing is downloaded: unset it and run the same command again"
-        )
+        return DownloadError("HF_HUB_OFFLINE is set, so nothing is downloaded: unset it and try again")
     if isinstance(error, GatedRepoError):
         return DownloadError(
             f"{repository} requires you to accept its licence: do so on {endpoint}/{repository}, then run "
-            "`hf auth login` (or set HF_TOKEN) with a token of that account, and the same command again"
+            "`hf auth login` (or set HF_TOKEN) with a token of that account, and try again"
         )
     if status == 401 and "Invalid credentials" in str(error):
         return DownloadError(
@@ -61,12 +59,12 @@ def explained(error: Exception, repository: str) -> DownloadError:
         )
     if status == 429:
         return DownloadError(
-            f"{endpoint} received too many requests from here: run the same command again in "
+            f"{endpoint} received too many requests from here: try again in "
             f"{retry_after(error):.0f} s; the download resumes where it stopped"
         )
     if status >= 500:
         return DownloadError(
-            f"{endpoint} fails ({status}): run the same command again later; the download resumes where it stopped"
+            f"{endpoint} fails ({status}): try again later; the download resumes where it stopped"
         )
     return DownloadError(_unreachable(error, endpoint))
 
@@ -82,7 +80,7 @@ def _unreachable(error: Exception, endpoint: str) -> str:
         )
     return (
         f"cannot reach {endpoint} ({reason}): check the network, set HTTPS_PROXY where there is a proxy, or copy the "
-        "model's folder here from another computer and set model to it; the same command resumes the download"
+        "model's folder here from another computer and set model to it; a download resumes where it stopped"
     )
 
 
@@ -99,7 +97,7 @@ def disk_error(error: OSError, folder: Path, missing: int) -> DownloadError:
             free = "it is full"
         return DownloadError(
             f"the disk of {folder.parent} has too little space: {missing / 1e9:.1f} GB are needed, {free}; free some, "
-            "or set HF_HOME to a folder on another disk; the same command resumes the download"
+            "or set HF_HOME to a folder on another disk; the download resumes where it stopped"
         )
     return DownloadError(
         f"cannot write to {folder} ({error.strerror or error}): fix it, or set HF_HOME to another folder"

@@ -35,7 +35,7 @@ def test_an_answer_of_any_shape_is_an_error_for_the_user(told: Any, monkeypatch:
     assert ENTRY is not None
     monkeypatch.setattr(download.HfApi, "model_info", lambda *_, **__: told)
     with pytest.raises(DownloadError) as caught:
-        download.look_up(ENTRY)
+        download.look_up(ENTRY.source())
     assert "\n" not in str(caught.value)
 
 

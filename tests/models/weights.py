@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
-from aix_lsp.models.catalogue import DownloadSource, Entry, find
+from aix_lsp.models.catalogue import DownloadSource
 from aix_lsp.models.download import fetch, look_up
 from aix_lsp.models.failures import DownloadError
 
@@ -28,23 +27,21 @@ def place(name: str) -> Path:
 
 def main() -> int:
     """Fetch missing files; those that cannot be fetched are named on standard error."""
-    known = find("qwen2.5-coder-0.5b")
-    assert known is not None
     for name, source in SOURCES.items():
         if not place(name).exists():
-            _fetch(replace(known, name=name, gguf=source))
+            _fetch(name, source)
     return 0
 
 
-def _fetch(entry: Entry) -> None:
+def _fetch(name: str, source: DownloadSource) -> None:
     try:
-        download = look_up(entry, "gguf")
+        download = look_up(source)
         sys.stderr.write(f"fetching {download.source.repository}, {download.size / 1e6:.0f} MB\n")
         file = fetch(download, lambda done, total: None)
     except DownloadError as error:
-        sys.stderr.write(f"{entry.name}: {error}. The tests with it are skipped.\n")
+        sys.stderr.write(f"{name}: {error}. The tests with it are skipped.\n")
         return
-    target = place(entry.name)
+    target = place(name)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     target.symlink_to(file)

@@ -29,9 +29,7 @@ def find_folder(options: EngineOptions, progress: Progress) -> Path:
     else:
         folder = _folder(name)
     if folder is None:
-        from aix_lsp.engine.model.hub import from_hub
-
-        return from_hub(name, options, progress, _complete)
+        return _from_hub(name, options, progress)
     if folder.is_dir():
         return folder
     if folder.is_file():
@@ -55,6 +53,27 @@ def _from_catalogue(entry: catalogue.Entry) -> Path:
             "setting model"
         )
     return place
+
+
+def _from_hub(name: str, options: EngineOptions, progress: Progress) -> Path:
+    """The folder of a model by its hub id, downloaded unless there is a complete copy: starting must not send requests
+    to the network. Raises ModelError."""
+    for copy in catalogue.snapshots(name):
+        if options.offline or _complete(copy):
+            return copy
+    if options.offline:
+        raise ModelError(
+            f"there is no local copy of {name}, and offline is set; unset offline once, or download it "
+            f"beforehand with `hf download {name}`"
+        )
+    from aix_lsp.models.download import fetch, look_up  # the hub's library takes a quarter of a second
+    from aix_lsp.models.failures import DownloadError
+
+    source = catalogue.DownloadSource(name, gb=0.0, more=("*.py",) if options.trust_remote_code else ())
+    try:
+        return fetch(look_up(source), lambda done, total: progress("download", done / max(total, 1)))
+    except DownloadError as error:
+        raise ModelError(f"cannot download {name}: {error}; or change the setting model") from error
 
 
 def embedded() -> Path:

@@ -14,8 +14,10 @@ import pytest
 
 from aix_lsp.engine.model.source import EMBEDDED, check_folder, find_folder
 from aix_lsp.engine.options import EngineOptions, ModelError
-from tests.engine.hub import GATED, REPOSITORY, serve
+from tests.models.hub import Hub, serving
 from tests.test_files import device, fifo, folder, sparse, terminal, unix_socket
+
+REPOSITORY = "someone/tiny"
 
 
 def ignore(stage: str, fraction: float) -> None:
@@ -213,34 +215,32 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 def test_a_model_is_downloaded_once_and_then_found_without_network(tmp_path):
-    folder = tmp_path / "files"
-    folder.mkdir()
-    write(
-        folder,
-        config__json="{}",
-        model__safetensors=weights(300, 500),
-        README__md="no",
-        pickle__bin=b"no",
-    )
+    files = {
+        "config.json": b"{}",
+        "model.safetensors": weights(300, 500),
+        "README.md": b"no",
+        "pickle.bin": b"no",
+        "code.py": b"no",
+    }
     home = tmp_path / "home"
-    with serve(folder) as endpoint:
-        assert "no local copy" in ask(REPOSITORY, home, endpoint, offline=True)["error"]
-        first = ask(REPOSITORY, home, endpoint)
-        assert first["files"] == ["config.json", "model.safetensors"]
-        assert first["told"][-1] == ["download", 1.0]
+    with serving(Hub({REPOSITORY: files}, breaks=[100_000])) as hub:
+        assert "no local copy" in ask(REPOSITORY, home, hub.url, offline=True)["error"]
+        first = ask(REPOSITORY, home, hub.url)
+    assert first["files"] == ["config.json", "model.safetensors"]
+    assert first["told"][-1] == ["download", 1.0]
     for offline in (False, True):
         assert ask(REPOSITORY, home, NOWHERE, offline) == {"files": first["files"], "told": []}
 
 
 def test_a_refusal_by_the_hub(tmp_path):
-    with serve(tmp_path) as endpoint:
-        gated = ask(GATED, tmp_path, endpoint)["error"]
-        absent = ask("someone/else", tmp_path, endpoint)["error"]
+    with serving(Hub()) as hub:
+        absent = ask("someone/else", tmp_path, hub.url)["error"]
+        hub.refusal = 403, {"X-Error-Code": "GatedRepo"}
+        gated = ask(REPOSITORY, tmp_path, hub.url)["error"]
     assert "licence" in gated and "hf auth login" in gated
-    assert "there is no model someone/else" in absent and "setting model" in absent
+    assert "cannot download someone/else" in absent and "setting model" in absent
 
 
 def test_no_network(tmp_path):
     error = ask(REPOSITORY, tmp_path, NOWHERE)["error"]
-    assert "cannot download" in error
-    assert f"hf download {REPOSITORY}" in error and "set model to" in error
+    assert f"cannot download {REPOSITORY}" in error and "set model to" in error
