@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aix_lsp.fim.block import BlockEnd, indentation, opens_block
 from aix_lsp.languages import language_of
-from tests.engine.text.test_detokenize import PLACES, cut, feed
+from tests.engine.text.test_stops import PLACES, cut, feed
 
 CASES = [
     (

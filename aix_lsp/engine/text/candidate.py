@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 
 from aix_lsp.engine.events import Piece, Reason, TokenLogprob
 from aix_lsp.engine.step import Sampled
-from aix_lsp.engine.text.detokenize import Characters, LineEnd, Stop, StopStrings
 from aix_lsp.engine.text.healing import Healing
+from aix_lsp.engine.text.stops import LineEnd, Stop, StopStrings
 from aix_lsp.engine.text.vocabulary import Vocabulary
 from aix_lsp.fim.block import BlockEnd
 from aix_lsp.fim.confidence import NO_THRESHOLD, ConfidenceGate, ConfidenceThresholds, Verdict
@@ -28,7 +29,7 @@ class CandidateText:
         self._index = index
         self._vocabulary = vocabulary
         self._healing = Healing(vocabulary, typed)
-        self._characters = Characters()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._stops = stops
         self._gate = ConfidenceGate(confidence) if confidence else None
         self._keep_logprobs = keep_logprobs
@@ -53,7 +54,7 @@ class CandidateText:
         data = self._vocabulary.bytes_of(sampled.token)
         if self._keep_logprobs:
             self._logprobs.append(self._described(sampled, data))
-        text = self._characters.feed(self._healing.accept(data))
+        text = self._decoder.decode(self._healing.accept(data))
         verdict: Verdict = ""
         if self._gate is not None:
             text, verdict = self._gate.feed(text, sampled.logprob)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from cachetools import LRUCache
 
 from aix_lsp.engine.scheduling.ngram_index import EMPTY, NgramIndex, Tokens
 from aix_lsp.engine.text.encoder import TextEncoder
@@ -18,11 +18,10 @@ from aix_lsp.engine.text.encoder import TextEncoder
 _MOST_TOKENS = 4_000_000
 """Of all texts; the least recently used are dropped."""
 _LONGEST_TEXT = 1 << 20
-_KEPT = 16
 _LONGEST_INDEX = 1_000_000
 """Tokens that one request searches, in the order of its digests; each takes 20 bytes of an index."""
-_KEPT_TOKENS = 2_000_000
-"""Of all cached indexes."""
+_KEPT, _KEPT_TOKENS = 16, 2_000_000
+"""Cached indexes, and tokens of all of them."""
 
 
 def digest(text: str) -> str:
@@ -35,13 +34,10 @@ class Corpus:
 
     def __init__(self, encoder: TextEncoder, most_tokens: int = _MOST_TOKENS) -> None:
         self._encoder = encoder
-        self._most = most_tokens
-        self._size = 0
         self._version = 0
         """The number of changes so far."""
-        self._texts: OrderedDict[str, Tokens] = OrderedDict()
-        self._joined: OrderedDict[tuple[str, ...], NgramIndex] = OrderedDict()
-        self._joined_size = 0
+        self._texts: LRUCache[str, Tokens] = LRUCache(most_tokens, len)
+        self._joined: LRUCache[tuple[str, ...], NgramIndex] = LRUCache(_KEPT_TOKENS, _share)
         self._lock = threading.Lock()
 
     def add(self, texts: Iterable[str]) -> None:
@@ -49,18 +45,11 @@ class Corpus:
         for text in texts:
             name = digest(text)
             if name not in self._texts:
-                self._put(name, np.array(self._encoder.tokens(text[:_LONGEST_TEXT]), np.int32))
-
-    def _put(self, name: str, tokens: Tokens) -> None:
-        with self._lock:
-            self._size += len(tokens) - len(self._texts.pop(name, ()))
-            self._texts[name] = tokens
-            while self._size > self._most and len(self._texts) > 1:
-                _, dropped = self._texts.popitem(last=False)
-                self._size -= len(dropped)
-            self._joined.clear()
-            self._joined_size = 0
-            self._version += 1
+                tokens = np.array(self._encoder.tokens(text[:_LONGEST_TEXT]), np.int32)
+                with self._lock:
+                    self._texts[name] = tokens
+                    self._joined.clear()
+                    self._version += 1
 
     def of(self, names: Sequence[str]) -> NgramIndex:
         """An index of those of the named texts that are present, for Recall."""
@@ -70,15 +59,13 @@ class Corpus:
         with self._lock:
             found = self._joined.get(key)
             if found is not None:
-                self._joined.move_to_end(key)
                 return found
-            texts = self._named(names)
-            version = self._version
+            texts, version = self._named(names), self._version
         # Sorting millions of tokens takes a second; others need not wait for it.
         index = NgramIndex(texts)
         with self._lock:
             if version == self._version:
-                self._keep(key, index)
+                self._joined[key] = index
         return index
 
     def _named(self, names: Sequence[str]) -> list[Tokens]:
@@ -87,15 +74,11 @@ class Corpus:
         for name in names:
             text = self._texts.get(name)
             if text is not None and size + len(text) <= _LONGEST_INDEX:
-                self._texts.move_to_end(name)
                 texts.append(text)
                 size += len(text)
         return texts
 
-    def _keep(self, key: tuple[str, ...], index: NgramIndex) -> None:
-        """Cache an index, and drop the least recently used ones. Called with the lock."""
-        self._joined_size += len(index) - len(self._joined.pop(key, ()))
-        self._joined[key] = index
-        while len(self._joined) > _KEPT or (self._joined_size > _KEPT_TOKENS and len(self._joined) > 1):
-            _, dropped = self._joined.popitem(last=False)
-            self._joined_size -= len(dropped)
+
+def _share(index: NgramIndex) -> int:
+    """The share of `_KEPT_TOKENS` that a cached index takes, so that there are at most `_KEPT`."""
+    return max(len(index), _KEPT_TOKENS // _KEPT)

@@ -87,7 +87,7 @@ class TextEncoder:
         key = key and f"{key}\0{pad}"
         earlier = self._seen.get(key) if self._incremental else None
         if earlier is None:
-            encoded = self._whole(text, pad)
+            encoded = self._chunk(text, 0, pad)
         elif earlier.text == text:
             encoded = earlier
         else:
@@ -105,14 +105,11 @@ class TextEncoder:
                 _, dropped = self._seen.popitem(last=False)
                 self._seen_tokens -= len(dropped.tokens)
 
-    def _whole(self, text: str, pad: str) -> Encoded:
-        return self._chunk(text, 0, pad)
-
     def _after(self, earlier: Encoded, text: str, pad: str) -> Encoded:
         common = common_length(earlier.text, text)
         cut = bisect_right(earlier.safe_at, common - 1) - 1
         if cut < 0:
-            return self._whole(text, pad)
+            return self._chunk(text, 0, pad)
         at, tokens = earlier.safe_at[cut], earlier.safe_tokens[cut]
         rest = self._chunk(text, at, _PAD if self._leads else "")
         return Encoded(
@@ -138,15 +135,11 @@ class TextEncoder:
         return Encoded(text, encoding.ids[skipped:], word, safe_at, safe_tokens)
 
     def _cuts_well(self, sample: str) -> bool:
-        whole = self._whole(sample, "")
+        whole = self._chunk(sample, 0, "").tokens
         return all(
-            self._after(Encoded(sample[:at], *self._parts(sample[:at])), sample, "").tokens == whole.tokens
+            self._after(self._chunk(sample[:at], 0, ""), sample, "").tokens == whole
             for at in range(1, len(sample))
         )
-
-    def _parts(self, text: str) -> tuple[list[int], int, list[int], list[int]]:
-        encoded = self._whole(text, "")
-        return encoded.tokens, encoded.word, encoded.safe_at, encoded.safe_tokens
 
     def typed(self, encoded: Encoded) -> tuple[list[int], bytes]:
         """(the tokens before the last word, that word's bytes as the tokenizer sees them)."""

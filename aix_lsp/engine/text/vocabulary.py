@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -58,21 +58,13 @@ class Vocabulary:
     def beginning_with(self, data: bytes) -> list[int]:
         """The tokens whose bytes begin with `data`, which must not be empty."""
         low = bisect_left(self._sorted, data)
-        above = data.rstrip(b"\xff")
-        high = (
-            bisect_left(self._sorted, above[:-1] + bytes([above[-1] + 1]), low)
-            if above
-            else len(self._sorted)
-        )
+        high = bisect_right(self._sorted, data, low, key=lambda known: known[: len(data)])
         return self._tokens[low:high]
 
     def equal_to(self, data: bytes) -> list[int]:
         """The tokens whose bytes are `data`."""
         low = bisect_left(self._sorted, data)
-        high = low
-        while high < len(self._sorted) and self._sorted[high] == data:
-            high += 1
-        return self._tokens[low:high]
+        return self._tokens[low : bisect_right(self._sorted, data, low)]
 
     @lru_cache(maxsize=64)  # noqa: B019 - one vocabulary lives as long as its process
     def spelling(self, data: bytes) -> tuple[int, ...]:

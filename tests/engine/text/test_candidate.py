@@ -37,3 +37,13 @@ def test_an_unlikely_candidate_ends_at_once(
     assert pushed == taken
     piece = candidate.close("length")
     assert (piece.text, piece.reason, piece.tokens) == (text, reason, taken)
+
+
+def test_a_character_of_several_tokens_is_shown_once_it_is_whole() -> None:
+    _, vocabulary = encoder("embedded")
+    candidate, shown = CandidateText(0, vocabulary), []
+    for byte in "世".encode():
+        candidate.push(Sampled(vocabulary.equal_to(bytes([byte]))[0], 0.0))
+        piece = candidate.take()
+        shown.append(piece.text if piece else "")
+    assert shown == ["", "", "世"]

@@ -1,22 +1,10 @@
-"""Turns tokens' bytes into text that may be shown: whole characters, up to a stop. Knows no tokens or models."""
+"""Passes text on up to a stop. Knows no tokens or models."""
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Sequence
 from typing import Protocol
-
-
-class Characters:
-    """Decodes bytes as they arrive, without splitting characters; invalid UTF-8 becomes U+FFFD."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def feed(self, data: bytes) -> str:
-        """Decode more bytes; returns the characters that are complete."""
-        return self._decoder.decode(data)
 
 
 class Stop(Protocol):

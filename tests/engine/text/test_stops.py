@@ -1,4 +1,4 @@
-"""Only whole characters and never a stop string are shown, however the text is split."""
+"""No part of a stop string is shown, however the text is split."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aix_lsp.engine.text.detokenize import Characters, LineEnd, Stop, StopStrings
+from aix_lsp.engine.text.stops import LineEnd, Stop, StopStrings
 
 
 def feed(stop: Stop, pieces: list[str]) -> tuple[str, bool, str]:
@@ -27,22 +27,6 @@ def cut(text: str, places: list[int]) -> list[str]:
 
 
 PLACES = st.lists(st.integers(0, 200), max_size=12)
-
-
-@given(text=st.text(max_size=40), places=PLACES)
-def test_characters_are_never_cut(text: str, places: list[int]) -> None:
-    data = text.encode("utf-8", "replace")
-    characters = Characters()
-    edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    shown = [characters.feed(data[a:b]) for a, b in itertools.pairwise(edges)]
-    assert "".join(shown) == data.decode()
-    assert "\ufffd" not in "".join(shown) or "\ufffd" in data.decode()
-
-
-def test_an_unfinished_character_is_not_shown() -> None:
-    characters = Characters()
-    assert characters.feed(b"a\xe4\xb8") == "a"
-    assert Characters().feed(b"a\xffb") == "a\ufffdb"
 
 
 @given(
