@@ -52,7 +52,6 @@ def forms(template: Template) -> list[Form]:
     markers = [piece for piece in template.layout if "{" not in piece]
     suffix_first = replace(
         template,
-        order="spm",
         layout=("{context}", "{header}", markers[0], markers[1], "{suffix}", markers[2], "{prefix}"),
     )
     return [

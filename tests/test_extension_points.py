@@ -41,7 +41,6 @@ def probe(session: Session, params: Params) -> Any:
 '''
 FAMILY = """    Template(
         name="probe",
-        order="psm",
         layout=("<|probe_pre|>", "{prefix}", "<|probe_suf|>", "{suffix}", "<|probe_mid|>"),
         stop=("<|probe_end|>",),
     ),

@@ -44,8 +44,6 @@ class Template:
     """
 
     name: str
-    order: Literal["spm", "psm"]
-    """Suffix first (so that typing only appends to the prompt), or prefix first."""
     layout: tuple[str, ...]
     """Markers and the slots {context}, {header}, {suffix}, {prefix}, {middle}; without the last, the prefix extends to
     the cursor."""
@@ -78,6 +76,11 @@ class Template:
     """A pattern, ignoring case, that the names of the family's models match."""
     by_name: bool = False
     """Whether another family has the same special tokens, so that only the name distinguishes them."""
+
+    @property
+    def order(self) -> Literal["spm", "psm"]:
+        """Suffix first (so that typing only appends to the prompt), or prefix first."""
+        return "spm" if self.layout.index("{suffix}") < self.layout.index("{prefix}") else "psm"
 
     @property
     def markers(self) -> tuple[str, ...]:

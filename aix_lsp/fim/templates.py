@@ -22,7 +22,6 @@ FAMILIES: tuple[Template, ...] = (
     # The models that `python -m training` makes.
     Template(
         name="aix",
-        order="spm",
         layout=(
             "{context}",
             "{header}",
@@ -46,7 +45,6 @@ FAMILIES: tuple[Template, ...] = (
     # The first embedded model: it has seen neither other files nor paths, though <|file|> is in its vocabulary.
     Template(
         name="aix-interim",
-        order="spm",
         layout=("<|fim_prefix|>", "<|fim_suffix|>", "{suffix}", "<|fim_middle|>", "{prefix}"),
         stop=("<|file|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
         reserved=("<|endoftext|>", "<|pad|>"),
@@ -54,7 +52,6 @@ FAMILIES: tuple[Template, ...] = (
     ),
     Template(
         name="aixcoder",
-        order="spm",
         layout=(
             "▁<AIX-SPAN-PRE>",
             "▁<AIX-SPAN-POST>",
@@ -73,7 +70,6 @@ FAMILIES: tuple[Template, ...] = (
     ),
     Template(
         name="codestral",
-        order="spm",
         layout=("[SUFFIX]", "{suffix}", "[PREFIX]", "{context}", "{header}", "{prefix}"),
         file=("+++++ {path}\n{text}\n",),
         header=("+++++ {path}\n",),
@@ -84,7 +80,6 @@ FAMILIES: tuple[Template, ...] = (
     ),
     Template(
         name="seed-coder",
-        order="spm",
         layout=("<[fim-suffix]>", "{suffix}", "<[fim-prefix]>", "{prefix}", "<[fim-middle]>"),
         stop=("<[fim-suffix]>", "<[fim-prefix]>", "<[fim-middle]>"),
         reserved=("<[begin▁of▁sentence]>", "<[end▁of▁sentence]>"),
@@ -92,7 +87,6 @@ FAMILIES: tuple[Template, ...] = (
     ),
     Template(
         name="deepseek",
-        order="psm",
         layout=(
             "<｜fim▁begin｜>",
             "{context}",
@@ -111,7 +105,6 @@ FAMILIES: tuple[Template, ...] = (
     ),
     Template(
         name="codellama",
-        order="spm",
         layout=("▁<PRE>", "▁<SUF>", "{suffix}", "▁<MID>", "{prefix}"),
         bos="<s>",
         pad="☺",
@@ -121,7 +114,6 @@ FAMILIES: tuple[Template, ...] = (
     ),
     Template(
         name="santacoder",
-        order="spm",
         layout=("<fim-prefix>", "<fim-suffix>", "{suffix}", "<fim-middle>", "{prefix}"),
         stop=("<fim-prefix>", "<fim-suffix>", "<fim-middle>"),
         reserved=("<|endoftext|>", "<fim-pad>"),
@@ -129,7 +121,6 @@ FAMILIES: tuple[Template, ...] = (
     ),
     Template(
         name="starcoder2",
-        order="spm",
         layout=(
             "{context}",
             "<fim_prefix>",
@@ -151,7 +142,6 @@ FAMILIES: tuple[Template, ...] = (
     # The next three share StarCoder's special tokens: only the name distinguishes them.
     Template(
         name="mellum",
-        order="spm",
         layout=(
             "{context}",
             "{header}",
@@ -171,7 +161,6 @@ FAMILIES: tuple[Template, ...] = (
     ),
     Template(
         name="stablecode",
-        order="psm",
         layout=_ANGLES_PSM,
         stop=("<filename>", "<file_sep>"),
         reserved=_STARCODER_RESERVED,
@@ -180,7 +169,6 @@ FAMILIES: tuple[Template, ...] = (
     ),
     Template(
         name="granite",
-        order="spm",
         layout=_ANGLES_SPM,
         stop=("<filename>", "<reponame>"),
         reserved=_STARCODER_RESERVED,
@@ -189,7 +177,6 @@ FAMILIES: tuple[Template, ...] = (
     ),
     Template(
         name="starcoder",
-        order="spm",
         layout=_ANGLES_SPM,
         stop=("<filename>", "<reponame>"),
         reserved=_STARCODER_RESERVED,
@@ -197,7 +184,6 @@ FAMILIES: tuple[Template, ...] = (
     ),
     Template(
         name="codegemma",
-        order="psm",
         layout=("{context}", *_PIPES_PSM),
         file=("{path}\n{text}", "<|file_separator|>"),
         stop=("<|file_separator|>",),
@@ -207,7 +193,6 @@ FAMILIES: tuple[Template, ...] = (
     ),
     Template(
         name="qwen",
-        order="psm",
         layout=("{context}", "{header}", *_PIPES_PSM),
         repository=("<|repo_name|>", "{repository}\n"),
         file=("<|file_sep|>", "{path}\n{text}"),
@@ -221,7 +206,6 @@ FAMILIES: tuple[Template, ...] = (
     ),
     Template(
         name="granite4",
-        order="psm",
         layout=_PIPES_PSM,
         stop=("<|filename|>", "<|reponame|>", "<|fim_pad|>"),
         reserved=("<|end_of_text|>", "<|start_of_role|>", "<|end_of_role|>"),
@@ -230,7 +214,6 @@ FAMILIES: tuple[Template, ...] = (
     ),
     Template(
         name="glm",
-        order="psm",
         layout=("<|code_prefix|>", "{prefix}", "<|code_suffix|>", "{suffix}", "<|code_middle|>", "{middle}"),
         stop=("<|user|>", "<|observation|>"),
         reserved=("<|endoftext|>", "<|assistant|>", "<|system|>"),
@@ -239,7 +222,6 @@ FAMILIES: tuple[Template, ...] = (
     # Qwen's markers, and nothing else that identifies the family: the order that such models share.
     Template(
         name="generic",
-        order="psm",
         layout=_PIPES_PSM,
         stop=("<|fim_pad|>",),
         reserved=("<|endoftext|>",),

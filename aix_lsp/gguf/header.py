@@ -48,6 +48,11 @@ class Tensor:
         """The number of its values."""
         return prod(self.shape)
 
+    @property
+    def row_bytes(self) -> int:
+        """The bytes of a row."""
+        return self.nbytes // prod(self.shape[:-1])
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -155,7 +160,7 @@ class _Reader:
 
         type_name(kind)
         items, nbytes = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
-        if shape and shape[-1] % items:
+        if shape[-1] % items:
             raise GgufError(f"its header is damaged: rows of {name} are no multiple of {items}")
         return prod(shape) // items * nbytes
 

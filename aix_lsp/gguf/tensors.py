@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from aix_lsp.gguf.header import GgufError, Header, Tensor, type_name
+from aix_lsp.gguf.header import GgufError, Header, Tensor, damage, type_name
 
 _CHUNK = 16_000_000  # values dequantised at a time
 
@@ -18,9 +19,7 @@ def values_of(data: Any, tensor: Tensor, rows: slice | None = None) -> Any:
 
     kind = GGMLQuantizationType(tensor.kind)
     stored = data[tensor.start : tensor.start + tensor.nbytes]
-    if len(tensor.shape) < 2:
-        return _dequantised(dequantize, stored, kind, tensor).reshape(tensor.shape)
-    lines = stored.reshape(-1, tensor.nbytes // max(1, tensor.parameters // tensor.shape[-1]))
+    lines = stored.reshape(-1, tensor.row_bytes)
     if rows is not None:
         lines = lines[rows]
     at_once = max(1, _CHUNK // tensor.shape[-1])
@@ -41,12 +40,9 @@ def _dequantised(dequantize: Any, stored: Any, kind: Any, tensor: Tensor) -> Any
         raise GgufError(said) from None
 
 
-def check_type(header: Header, tensor: Tensor) -> None:
-    """Raise GgufError for a type that cannot be dequantised, before much is read."""
+@damage()
+def check_types(header: Header) -> None:
+    """Raise GgufError if a tensor's type cannot be dequantised, before more than a row of each is read."""
     data = np.memmap(header.path, np.uint8, mode="r")
-    first = (
-        Tensor(tensor.name, (1, tensor.shape[-1]), tensor.kind, tensor.start, 0) if tensor.shape else tensor
-    )
-    if first.shape and tensor.parameters:
-        nbytes = tensor.nbytes // max(1, tensor.parameters // tensor.shape[-1])
-        values_of(data, Tensor(tensor.name, first.shape, tensor.kind, tensor.start, nbytes))
+    for tensor in header.tensors.values():
+        values_of(data, replace(tensor, shape=(1, tensor.shape[-1]), nbytes=tensor.row_bytes))

@@ -92,11 +92,7 @@ def _byte_level(header: Header) -> Any:
     renamed = _renamed(header, every)
     vocabulary = {renamed.get(name, name): number for number, name in enumerate(every)}
     merges = [tuple(merge.split(" ", 1)) for merge in header.metadata.get("tokenizer.ggml.merges", [])]
-    try:
-        tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
-    except Exception as error:  # the library raises nothing narrower
-        first = (str(error) or type(error).__name__).splitlines()[0]
-        raise GgufError(f"its tokenizer is damaged ({first[:200]})") from error
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
     cuts = [pre_tokenizers.Split(Regex(cut), behavior="isolated") for cut in _CUTS[pre]]
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]

@@ -21,8 +21,8 @@ import numpy as np
 from aix_lsp import files
 from aix_lsp.engine.options import ModelError
 from aix_lsp.gguf.configuration import configuration
-from aix_lsp.gguf.header import GgufError, Header, Tensor, damage, read_header
-from aix_lsp.gguf.tensors import check_type, values_of
+from aix_lsp.gguf.header import GgufError, Header, Tensor, read_header
+from aix_lsp.gguf.tensors import check_types, values_of
 from aix_lsp.gguf.tokenizer import write_tokenizer
 from aix_lsp.paths import cache_dir
 
@@ -150,9 +150,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 def _make(header: Header, folder: Path) -> None:
     """Write the folder atomically."""
-    with damage():
-        for tensor in header.tensors.values():
-            check_type(header, tensor)
+    check_types(header)
     about = configuration(header)
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=folder.parent))

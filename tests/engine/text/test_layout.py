@@ -16,9 +16,8 @@ from aix_lsp.fim.templates import FAMILIES
 from tests.engine.text.test_encoder import CODE, encoder
 from tests.engine.tokenizers_for_tests import ALL
 
-SPM = Template("spm", "spm", ("<fim_prefix>", "<fim_suffix>", "{suffix}", "<fim_middle>", "{prefix}"))
+SPM = Template("spm", ("<fim_prefix>", "<fim_suffix>", "{suffix}", "<fim_middle>", "{prefix}"))
 PSM = Template(
-    "psm",
     "psm",
     ("{context}", "<fim_prefix>", "{prefix}", "<fim_suffix>", "{suffix}", "<fim_middle>", "{middle}"),
     file=("{path}\n{text}",),
