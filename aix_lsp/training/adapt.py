@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -147,7 +149,7 @@ class Adaptation:
         """Train, write the model, and return its folder."""
         count = 1 if torch.cuda.is_available() else os.cpu_count() or 1
         self.state.mkdir(exist_ok=True)
-        inputs = _Given(Inputs(self.material.train, self.material.held_out, self.base, self._weights))
+        inputs = partial(Inputs, self.material.train, self.material.held_out, self.base, self._weights)
         arguments = (self.shape, self.recipe, inputs, self.state, progress)
         workers.run(count, self.state / "rendezvous", train_worker, arguments)
         export_checkpoint(self.state, self.base, self.out)
@@ -176,19 +178,6 @@ class Adaptation:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """Inputs that exist already, as the function that workers call."""
-
-    inputs: Inputs
-
-    def __call__(self) -> Inputs:
-        return self.inputs
-
-
 def languages(documents: Sequence[Document]) -> dict[str, int]:
     """The number of files in each language, the most frequent first."""
-    counts: dict[str, int] = {}
-    for document in documents:
-        counts[document.language] = counts.get(document.language, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+    return dict(Counter(document.language for document in documents).most_common())

@@ -253,7 +253,7 @@ class Trainer:
                     "piece": piece,
                     "fall": self._fall,
                     "shape": asdict(self.shape),
-                    "recipe": self.recipe.as_dict(),
+                    "recipe": asdict(self.recipe),
                 }
             )
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from aix_lsp.training.spans import MIDLINE
 
@@ -85,7 +84,3 @@ class Recipe:
     def length(self, tokens: int) -> int:
         """The length of rows after `tokens` tokens."""
         return [p.length for p in self.phases if tokens >= p.since * self.tokens][-1]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For logs and checkpoints."""
-        return asdict(self)

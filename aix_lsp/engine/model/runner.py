@@ -9,12 +9,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from aix_lsp.engine.model.governor import Governor
 from aix_lsp.engine.model.kv import KvPool
 from aix_lsp.engine.model.memory import ran_out
 from aix_lsp.engine.model.plan import Aborted, DevicePlan, lay_out, never
 from aix_lsp.engine.model.sampler import sample
-from aix_lsp.engine.model.threads import Threads
+from aix_lsp.engine.model.threads import Governor, Threads
 from aix_lsp.engine.step import OutOfMemory, Row, Sampled
 
 

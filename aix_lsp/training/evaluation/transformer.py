@@ -10,6 +10,7 @@ import torch
 
 from aix_lsp.engine.model.reading import read_config, read_model
 from aix_lsp.engine.options import EngineOptions
+from aix_lsp.engine.pages.radix import common_length
 from aix_lsp.training.evaluation.completer import Logits, load_tokenizer
 from aix_lsp.training.export import model_folder
 from aix_lsp.training.precision import product_dtype
@@ -41,15 +42,14 @@ class TransformerModel:
 
     def start(self, tokens: Sequence[int]) -> Logits:
         """See NextToken. What the sequence shares with the previous one is not computed again."""
-        shared = _shared(self._tokens, tokens)
-        if self._cache is None or shared == 0:
-            self._cache, shared = None, 0
-        else:
-            # At least one token must be computed, to get the scores of the next.
-            shared = min(shared, len(tokens) - 1)
-            if shared < len(self._tokens):
-                self._cache.crop(shared - len(self._tokens))
-        self._tokens = list(tokens)
+        tokens = list(tokens)
+        # At least one token must be computed, to get the scores of the next.
+        shared = min(common_length(self._tokens, tokens), len(tokens) - 1)
+        if not shared:
+            self._cache = None
+        elif shared < len(self._tokens):
+            self._cache.crop(shared - len(self._tokens))
+        self._tokens = tokens
         return self._compute(tokens[shared:])
 
     def add(self, token: int) -> Logits:
@@ -72,12 +72,3 @@ class TransformerModel:
         with torch.no_grad():
             logits = self._model(ids[:, :-1], use_cache=False).logits[0]
         return float(torch.nn.functional.cross_entropy(logits.float(), ids[0, 1:], reduction="sum"))
-
-
-def _shared(first: Sequence[int], second: Sequence[int]) -> int:
-    count = 0
-    for a, b in zip(first, second, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count

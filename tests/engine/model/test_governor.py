@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aix_lsp.engine.model.governor import Governor
+from aix_lsp.engine.model.threads import Governor
 
 
 class Machine:
