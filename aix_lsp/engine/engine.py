@@ -11,6 +11,7 @@ import logging
 import queue
 import threading
 import time
+from collections import Counter
 from functools import partial
 
 from aix_lsp.engine.events import Event, Failed, Finished
@@ -34,6 +35,14 @@ class EngineStopped(Exception):
     """The engine accepts no more requests."""
 
 
+def check_room(limits: StepLimits, requests: int, of_client: int) -> None:
+    """Whether one more fits beside so many requests, so many of them the same client's. Raises QueueFull."""
+    if of_client >= limits.client_waiting + limits.client_running:
+        raise QueueFull("this client has too many requests waiting; try again in a moment")
+    if requests >= limits.waiting + limits.running:
+        raise QueueFull("the engine has too many requests waiting; try again in a moment")
+
+
 class Engine:
     """One model's requests. `submit` and `cancel` may be called from any event loop."""
 
@@ -53,7 +62,7 @@ class Engine:
         self._lock = threading.Lock()
         self._streams: dict[Request, EventStream] = {}
         self._wanted: set[Request] = set()
-        self._per_client: dict[str, int] = {}
+        self._per_client: Counter[str] = Counter()
         self._newest: dict[tuple[str, str], Request] = {}
         self._giving_back = False
         self._stopped = False
@@ -117,10 +126,13 @@ class Engine:
             if self._stopped:
                 raise EngineStopped("the engine is shutting down; try again")
             newest = self._newest.get((request.client, stream_key)) if stream_key else None
-            self._check_room(request.client, newest in self._wanted)
+            replaced = newest in self._wanted
+            check_room(
+                self._limits, len(self._wanted) - replaced, self._per_client[request.client] - replaced
+            )
             self._streams[request] = stream
             self._wanted.add(request)
-            self._per_client[request.client] = self._per_client.get(request.client, 0) + 1
+            self._per_client[request.client] += 1
             older = newest
             if newest is not None and newest.arrival > request.arrival:
                 # A small prompt may overtake a large one that was submitted earlier but takes longer to lay out.
@@ -135,13 +147,6 @@ class Engine:
             self.cancel(older)
         self._inbox.put(request)
         return stream
-
-    def _check_room(self, client: str, replaces: bool) -> None:
-        limits = self._limits
-        if len(self._wanted) - replaces >= limits.waiting + limits.running:
-            raise QueueFull("the engine has too many requests waiting; try again in a moment")
-        if self._per_client.get(client, 0) - replaces >= limits.client_waiting + limits.client_running:
-            raise QueueFull("this client has too many requests waiting; try again in a moment")
 
     def cancel(self, request: Request) -> None:
         """End a request as soon as possible. Its stream still gets a terminal event."""
@@ -160,10 +165,8 @@ class Engine:
         if request not in self._wanted:
             return
         self._wanted.remove(request)
-        left = self._per_client[request.client] - 1
-        if left:
-            self._per_client[request.client] = left
-        else:
+        self._per_client[request.client] -= 1
+        if not self._per_client[request.client]:
             del self._per_client[request.client]
         key = (request.client, request.stream_key)
         if self._newest.get(key) is request:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from aix_lsp.engine.engine import Engine, EngineStopped, QueueFull
+from aix_lsp.engine.engine import Engine, EngineStopped, check_room
 from aix_lsp.engine.events import Failed, Finished
 from aix_lsp.engine.executor import DaemonThread
 from aix_lsp.engine.http.parameters import CompletionParameters
@@ -193,11 +193,7 @@ class ServedModel:
                 f"n ({asked.n}) times max_tokens ({asked.max_tokens}) is more than the KV pool's "
                 f"{self.engine.pool_tokens} tokens; lower one of them or raise kvMemoryMb"
             )
-        limits = self._limits
-        if self._preparing[asked.client] >= limits.client_waiting + limits.client_running:
-            raise QueueFull("this client has too many requests waiting; try again in a moment")
-        if self._preparing.total() >= limits.waiting + limits.running:
-            raise QueueFull("the engine has too many requests waiting; try again in a moment")
+        check_room(self._limits, self._preparing.total(), self._preparing[asked.client])
 
     def _prepare(self, asked: CompletionParameters, arrival: float) -> Request:
         room = self.engine.capacity - asked.max_tokens

@@ -134,15 +134,24 @@ def downloaded(entry: Entry) -> Path | None:
 
 def is_whole(snapshot: Path) -> bool:
     """Whether a folder has everything that transformers needs: the configuration and all shards of the weights."""
+    try:
+        found = shards(snapshot)
+    except ValueError:
+        return False
+    return bool(found) and all((snapshot / name).is_file() for name in {"config.json", *found})
+
+
+def shards(folder: Path) -> set[str]:
+    """The names of the weights' files: those of the index, if there is one. Raises ValueError if it is damaged."""
     from aix_lsp.files import read_json
 
-    index = snapshot / "model.safetensors.index.json"
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return {file.name for file in folder.glob("*.safetensors")}
     try:
-        shards = set(read_json(index, 64 << 20)["weight_map"].values()) if index.is_file() else set()
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return False
-    found = shards or {file.name for file in snapshot.glob("*.safetensors")}
-    return bool(found) and all((snapshot / name).is_file() for name in {"config.json", *map(str, found)})
+        return set(map(str, read_json(index, 64 << 20)["weight_map"].values()))
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"{index} is damaged") from error
 
 
 def snapshots(repository: str) -> list[Path]:

@@ -13,10 +13,16 @@ from typing import Any
 
 import torch
 
-from aix_lsp.engine.model import llama_shape, recompute
+from aix_lsp.engine.model import llama_shape
 from aix_lsp.engine.model.agreement import compare, text_logits
 from aix_lsp.engine.model.assembled import Assembled
-from aix_lsp.engine.model.generic import LayerProbe, TransformersForward
+from aix_lsp.engine.model.generic import (
+    RECOMPUTED_DTYPE,
+    RECOMPUTED_SHAPES,
+    LayerProbe,
+    RecomputeForward,
+    TransformersForward,
+)
 from aix_lsp.engine.model.int8_linear import observed, quantize_linears
 from aix_lsp.engine.model.kernel_choice import candidates
 from aix_lsp.engine.model.kernels import Bfloat16Projection, packs_bfloat16
@@ -24,7 +30,6 @@ from aix_lsp.engine.model.kv import LayerShape
 from aix_lsp.engine.model.lean import LeanForward
 from aix_lsp.engine.model.prepared import Prepared
 from aix_lsp.engine.model.quantised import Unfit, Wanted, errors_as_unfit, quantised
-from aix_lsp.engine.model.recompute import RecomputeForward
 from aix_lsp.engine.model.runner import Forward
 from aix_lsp.engine.model.selfcheck import Reference, eager_reference, worst_error
 
@@ -81,7 +86,7 @@ def assemble_recomputing(model: Any, device: torch.device, ends: frozenset[int] 
     """transformers' forward pass without a KV cache. Raises Unfit."""
     reference = eager_reference(model)
     forward = RecomputeForward(model)
-    shapes, dtype = recompute.SHAPES, recompute.POOL_DTYPE
+    shapes, dtype = RECOMPUTED_SHAPES, RECOMPUTED_DTYPE
     error = worst_error(forward, reference, shapes, dtype, device)
     if error > _TOLERANCE[model.dtype]:
         raise Unfit(f"its output depends on more than its tokens (error {error:.2g})")

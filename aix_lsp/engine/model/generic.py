@@ -1,7 +1,12 @@
-"""The forward pass of any transformers causal language model, over paged KV. Knows no model families."""
+"""The forward pass of any transformers causal language model. Knows no model families.
+
+Over paged KV or, for models whose attention cannot be replaced and for recurrent models, recomputing whole sequences in
+each step.
+"""
 
 from __future__ import annotations
 
+import inspect
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +18,7 @@ from transformers import AttentionInterface
 from aix_lsp.engine.model.attention import Form, attend
 from aix_lsp.engine.model.int8_linear import Int8Linear
 from aix_lsp.engine.model.kv import LayerShape
-from aix_lsp.engine.model.plan import DevicePlan
+from aix_lsp.engine.model.plan import DevicePlan, RowSpan
 
 # transformers reserves names that contain "flash", "sdpa", "flex", "paged|" or "/", and builds no masks for names that
 # it does not know.
@@ -110,3 +115,41 @@ def transformers_attention(
     plan.store.write(layer, plan.writes, key, value)
     out = attend(plan, layer, query[0].transpose(0, 1), form)
     return out.view(1, out.shape[0], query.shape[1], -1), None
+
+
+RECOMPUTED_SHAPES = {0: LayerShape(heads=1, key_size=1, value_size=0)}
+"""The pool holds one number per token instead of keys: its id. Pages, sharing and copies work as usual."""
+
+RECOMPUTED_DTYPE = torch.int64
+
+
+class RecomputeForward:
+    """Runs an unmodified transformers model on each row's token ids, which the pool holds."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the weights."""
+        return weight_bytes(self.model)
+
+    def __call__(self, plan: DevicePlan) -> Tensor:
+        """Logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""
+        ids = plan.tokens.view(1, 1, -1, 1)
+        plan.store.write(0, plan.writes, ids, ids[..., :0])
+        wanted = plan.wanted.tolist()
+        parts = []
+        for span in plan.spans:
+            kept = sum(span.first <= row < span.first + span.count for row in wanted)
+            if kept:
+                plan.check_abort()
+                parts.append(self._last(plan, span, kept))
+        return torch.cat(parts) if parts else torch.empty(0, 0)
+
+    def _last(self, plan: DevicePlan, span: RowSpan, kept: int) -> Tensor:
+        ids = plan.store.read(0, span.slots)[0].view(1, -1)
+        keep = {"logits_to_keep": kept} if self._keeps else {}
+        logits: Tensor = self.model(input_ids=ids, use_cache=False, **keep).logits
+        return logits[0, -kept:]

@@ -155,19 +155,16 @@ class TwoRows:
         np.divide(peaks, _FINE, out=made.fine_worth)
 
     def _many(self, rows: Tensor, made: Codes) -> None:
-        self._scale(rows, made)
-        torch.round(made.coarse, out=made.rounded)
-        torch.sub(made.coarse, made.rounded, out=made.fine)
-        made.fine.mul_(FINE)
-        made.extra.copy_(made.rounded.index_select(1, self._outliers))
-
-    def _scale(self, rows: Tensor, made: Codes) -> None:
-        """Scale each row's largest input to the largest code, and record the scale."""
+        """The same with torch."""
         scaled = rows if self._gain is None else torch.mul(rows, self._gain, out=made.coarse)
         peaks = (
             torch.linalg.vector_norm(scaled, torch.inf, -1, keepdim=True).clamp_min_(_TINY).div_(self._most)
         )
         torch.div(scaled, peaks, out=made.coarse)
+        torch.round(made.coarse, out=made.rounded)
+        torch.sub(made.coarse, made.rounded, out=made.fine)
+        made.fine.mul_(FINE)
+        made.extra.copy_(made.rounded.index_select(1, self._outliers))
         if self._gain is not None:
             squares: Tensor = torch.linalg.vector_norm(rows, dim=-1, keepdim=True).square_()
             peaks.mul_(squares.div_(self._inputs).add_(self._eps).rsqrt_())

@@ -21,9 +21,7 @@ transformers.utils.logging.disable_progress_bar()
 def read_config(folder: Path, options: EngineOptions) -> Any:
     """The model's configuration, which must be that of a causal language model. Raises ModelError."""
     try:
-        config = AutoConfig.from_pretrained(
-            folder, trust_remote_code=options.trust_remote_code, local_files_only=options.offline
-        )
+        config = AutoConfig.from_pretrained(folder, **_sources(options))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unreadable("config.json", options, error) from error
     names = config.architectures or ()
@@ -40,9 +38,7 @@ def read_config(folder: Path, options: EngineOptions) -> Any:
 def read_tokenizer(folder: Path, options: EngineOptions) -> Any:
     """The model's fast tokenizer. Raises ModelError."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=options.trust_remote_code, local_files_only=options.offline
-        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, **_sources(options))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise _unreadable("tokenizer", options, error) from error
     if getattr(tokenizer, "backend_tokenizer", None) is None:
@@ -66,9 +62,8 @@ def read_model(
             config=config,
             dtype=dtype,
             use_safetensors=True,
-            trust_remote_code=options.trust_remote_code,
-            local_files_only=options.offline,
             output_loading_info=True,
+            **_sources(options),
         )
     except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError, RuntimeError) as error:
         if ran_out(error):
@@ -81,6 +76,11 @@ def read_model(
             "again or change the setting model"
         )
     return model.to(device).eval()
+
+
+def _sources(options: EngineOptions) -> dict[str, bool]:
+    """What transformers may use besides a folder's files."""
+    return {"trust_remote_code": options.trust_remote_code, "local_files_only": options.offline}
 
 
 def _unreadable(what: str, options: EngineOptions, error: Exception) -> ModelError:

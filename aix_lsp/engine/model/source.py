@@ -9,7 +9,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from aix_lsp.engine.options import EngineOptions, ModelError, Progress
-from aix_lsp.files import is_regular, read_json
+from aix_lsp.files import is_regular
 from aix_lsp.gguf.header import is_gguf
 from aix_lsp.models import catalogue
 from aix_lsp.models.catalogue import EMBEDDED
@@ -59,7 +59,7 @@ def _from_hub(name: str, options: EngineOptions, progress: Progress) -> Path:
     """The folder of a model by its hub id, downloaded unless there is a complete copy: starting must not send requests
     to the network. Raises ModelError."""
     for copy in catalogue.snapshots(name):
-        if options.offline or _complete(copy):
+        if options.offline or catalogue.is_whole(copy):
             return copy
     if options.offline:
         raise ModelError(
@@ -116,7 +116,10 @@ def check_folder(folder: Path, name: str) -> int:
         from aix_lsp.engine.model import gguf
 
         return gguf.parameters(folder)
-    shards = _shards(folder, names)
+    try:
+        shards = catalogue.shards(folder)
+    except ValueError as error:
+        raise ModelError(f"{error}; download the model again or change model") from error
     if not shards:
         if any(entry.endswith((".bin", ".pt", ".pth", ".ckpt")) for entry in names):
             raise ModelError(
@@ -146,16 +149,6 @@ def _check_files(folder: Path, name: str) -> None:
             raise ModelError(f"{file.name} of {name} is too large to be read; change the setting model")
 
 
-def _shards(folder: Path, names: set[str]) -> set[str]:
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        try:
-            return set(map(str, read_json(index, _LARGEST_TEXT)["weight_map"].values()))
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-            raise ModelError(f"{index} is damaged; download the model again or change model") from error
-    return {entry for entry in names if entry.endswith(".safetensors")}
-
-
 def _parameters(file: Path) -> int:
     try:
         with safe_open(file, "np") as tensors:
@@ -164,11 +157,3 @@ def _parameters(file: Path) -> int:
         raise ModelError(
             f"{file} is damaged; download the model again or change the setting model"
         ) from error
-
-
-def _complete(folder: Path) -> bool:
-    try:
-        check_folder(folder, folder.name)
-    except ModelError:
-        return False
-    return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aix_lsp.engine.pages.pool import PagePool, PoolExhausted
+from aix_lsp.engine.pages.pool import PagePool
 from aix_lsp.engine.pages.radix import RadixTree
 from aix_lsp.engine.scheduling.sequence import Sequence
 
@@ -59,10 +59,7 @@ class KvCache:
         short = count - self.pool.free
         if short > 0 and self.tree.evict(short) < short:
             return None
-        try:
-            return self.pool.allocate(count, after, _GROWTH_PAGES)
-        except PoolExhausted:
-            return None
+        return self.pool.allocate(count, after, _GROWTH_PAGES)
 
     def commit(self, sequence: Sequence, length: int) -> None:
         """Let other sequences share the first `length` computed tokens from now on."""
@@ -74,10 +71,9 @@ class KvCache:
             self.tree.unlock(sequence.node)
         sequence.node = node
 
-    def release(self, sequence: Sequence, keep: bool = True) -> None:
-        """Release a sequence's pages. What was computed stays cached, unless `keep` is False because the KV may be
-        wrong."""
-        if keep and sequence.computed:
+    def release(self, sequence: Sequence) -> None:
+        """Release a sequence's pages. What was computed stays cached."""
+        if sequence.computed:
             self.commit(sequence, sequence.computed)
         self.pool.unclaim(sequence.pages[sequence.writes_from :])
         self.pool.drop(sequence.pages)

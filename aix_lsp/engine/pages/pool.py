@@ -6,10 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 
 
-class PoolExhausted(Exception):
-    """Fewer free pages than requested; eviction or preemption may free some."""
-
-
 class PagePool:
     """Reference counts of `size` KV pages of `page_size` tokens each.
 
@@ -36,15 +32,12 @@ class PagePool:
         return self.size - self.held - self.cached
 
     def allocate(self, count: int, after: int = -1, room: int = 0) -> list[int]:
-        """Take `count` free pages, held and writable by the caller.
+        """Take `count` pages, held and writable by the caller; so many must be free.
 
         If possible, pages follow `after` or each other: a contiguous run is sliced instead of gathered. Behind a new
         run, `room` pages are left for its growth as long as there is space elsewhere.
-
-        Raises PoolExhausted, without taking any, if fewer are free.
         """
-        if count > self.free:
-            raise PoolExhausted
+        assert count <= self.free, "more pages than are free"
         pages: list[int] = []
         while len(pages) < count and 0 <= after < self.size - 1 and self._free[after + 1]:
             after += 1

@@ -163,13 +163,12 @@ class CacheMachine(RuleBasedStateMachine):
         self.cache.commit(sequence, int(sequence.computed * part))
 
     @precondition(lambda self: self.running)
-    @rule(which=st.integers(0, 3), keep=st.booleans())
-    def release(self, which: int, keep: bool) -> None:
+    @rule(which=st.integers(0, 3))
+    def release(self, which: int) -> None:
         sequence = self.running.pop(which % len(self.running))
         kept = (sequence.request.namespace, sequence.tokens[: sequence.computed])
-        self.cache.release(sequence, keep)
-        if keep:
-            assert found(self.cache, kept[1], kept[0]) == len(kept[1])
+        self.cache.release(sequence)
+        assert found(self.cache, kept[1], kept[0]) == len(kept[1])
 
     @rule(pages=st.integers(1, 8))
     def evict(self, pages: int) -> None:
