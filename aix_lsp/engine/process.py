@@ -228,7 +228,8 @@ class EngineProcess:
 
     def _load_model(self) -> None:
         try:
-            served = start_model(self._options, self.metrics, self._tell_progress, self._load)
+            progress = partial(self._call, self._progress)
+            served = start_model(self._options, self.metrics, progress, self._load)
         except ModelError as error:
             self._call(self._fail, str(error))
         else:
@@ -237,9 +238,6 @@ class EngineProcess:
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self.loop.call_soon_threadsafe(function, *arguments)
-
-    def _tell_progress(self, stage: str, fraction: float) -> None:
-        self._call(self._progress, stage, fraction)
 
     # On the loop
 

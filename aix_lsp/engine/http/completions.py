@@ -15,7 +15,7 @@ from aix_lsp.engine.engine import EngineStopped, QueueFull
 from aix_lsp.engine.events import Event, Failed, Finished, Piece, Started, joined
 from aix_lsp.engine.http.body import BadBody, BodyBudget
 from aix_lsp.engine.http.parameters import BadField, CompletionParameters, parse
-from aix_lsp.engine.http.sse import DONE, error_json, frame, gone, send_error, send_events, send_json
+from aix_lsp.engine.http.sse import DONE, error_json, frame, send_error, send_events, send_json, watch
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.stream import EventStream
 from aix_lsp.engine.text.layout import PromptTooLong
@@ -66,8 +66,7 @@ async def _parse(body: bytes, served: ServedModel) -> CompletionParameters:
 
 
 async def _send_whole(answer: _Answer, stream: EventStream, receive: Receive, send: Send) -> None:
-    watcher = asyncio.create_task(gone(receive))
-    watcher.add_done_callback(lambda task: None if task.cancelled() else stream.cancel())
+    watcher = asyncio.create_task(watch(receive, stream.cancel))
     try:
         value, failure = await answer.whole(stream)
     finally:
@@ -104,7 +103,8 @@ class _Answer:
         if isinstance(event, Failed):
             return frame(error_json(event.message, "server_error", "failed"))
         if isinstance(event, Started):
-            return frame({**self._head, "choices": [], "aix": _prompt_cost(event)})
+            cost = {"prompt_tokens": event.prompt_tokens, "cached_tokens": event.cached_tokens}
+            return frame({**self._head, "choices": [], "aix": {**cost, **_waits(event)}})
         return frame({**self._head, "choices": [], **_cost(event)})
 
     async def whole(self, stream: EventStream) -> tuple[dict[str, Any], str]:
@@ -140,13 +140,8 @@ class _Answer:
         }
 
 
-def _prompt_cost(started: Started) -> dict[str, Any]:
-    return {
-        "prompt_tokens": started.prompt_tokens,
-        "cached_tokens": started.cached_tokens,
-        "queue_ms": round(started.queue_ms, 3),
-        "first_token_ms": round(started.first_token_ms, 3),
-    }
+def _waits(event: Started | Finished) -> dict[str, float]:
+    return {"queue_ms": round(event.queue_ms, 3), "first_token_ms": round(event.first_token_ms, 3)}
 
 
 def _cost(finished: Finished) -> dict[str, Any]:
@@ -157,8 +152,5 @@ def _cost(finished: Finished) -> dict[str, Any]:
             "completion_tokens": finished.completion_tokens,
             "total_tokens": finished.prompt_tokens + finished.completion_tokens,
         },
-        "aix": {
-            "queue_ms": round(finished.queue_ms, 3),
-            "first_token_ms": round(finished.first_token_ms, 3),
-        },
+        "aix": _waits(finished),
     }

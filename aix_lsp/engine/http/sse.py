@@ -40,10 +40,11 @@ async def send_error(
     await send_json(send, status, error_json(message, kind, code), headers)
 
 
-async def gone(receive: Receive) -> None:
-    """Wait until the client disconnects."""
+async def watch(receive: Receive, leave: Callable[[], None]) -> None:
+    """Call `leave` when the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
+    leave()
 
 
 async def send_events(
@@ -54,7 +55,7 @@ async def send_events(
     """
     headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    watcher = asyncio.create_task(_watch(receive, leave))
+    watcher = asyncio.create_task(watch(receive, leave))
     try:
         async for data in frames:
             await send({"type": "http.response.body", "body": data, "more_body": True})
@@ -64,8 +65,3 @@ async def send_events(
     finally:
         watcher.cancel()
         leave()
-
-
-async def _watch(receive: Receive, leave: Callable[[], None]) -> None:
-    await gone(receive)
-    leave()
