@@ -72,7 +72,7 @@ def measure(streams: int, rounds: int, profile: bool) -> list[float]:
     """Milliseconds of processor time of each full step that only decodes; other programs hardly affect it."""
     texts = [script.finished for script in scripts(200)]
     tokenizer = embedded()
-    runner = TextRunner([], tokenizer.vocab_size)
+    runner = TextRunner([], tokenizer.get_vocab_size())
     model = LoadedModel(runner, tokenizer, "embedded", "cpu", "int8", 4096, frozenset({0}), parameters=1)
     served = ServedModel(model)
     runner._tokens = served._encoder.tokens("\n".join(texts))

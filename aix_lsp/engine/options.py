@@ -22,9 +22,8 @@ Progress = Callable[[str, float], None]
 class LoadedModel:
     """A model that is ready to run.
 
-    `tokenizer` is a fast transformers tokenizer (`PreTrainedTokenizerBase` with a `backend_tokenizer`), or a
-    `StoredTokenizer` (aix_lsp.engine.model.prepared), which has the same attributes as far as they are used.
-    `context_length` and the special ids are the model's own; `eos_token_ids` may be empty.
+    `tokenizer` is a `tokenizers.Tokenizer`. `context_length` and the special ids are the model's own; `eos_token_ids` may
+    be empty.
     """
 
     runner: Runner

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import tokenizers
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 import aix_lsp
 from tests.models import SMALL
@@ -26,13 +24,13 @@ def _corpus() -> list[str]:
 
 
 @cache
-def embedded() -> Any:
+def embedded() -> Tokenizer:
     """The tokenizer of the tests' model."""
-    return AutoTokenizer.from_pretrained(SMALL)
+    return Tokenizer.from_file(str(SMALL / "tokenizer.json"))
 
 
 @cache
-def qwen_like() -> Any:
+def qwen_like() -> Tokenizer:
     """Byte-level BPE with the pre-tokenizer of GPT-4's descendants, NFC, and markers not flagged as
     special.
     """
@@ -48,11 +46,11 @@ def qwen_like() -> Any:
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     made.train_from_iterator(_corpus(), trainers.BpeTrainer(vocab_size=900, initial_alphabet=alphabet))
     made.add_tokens([AddedToken(token, special=False, normalized=False) for token in SPECIAL])
-    return PreTrainedTokenizerFast(tokenizer_object=made, eos_token="</s>")
+    return made
 
 
 @cache
-def llama_like() -> Any:
+def llama_like() -> Tokenizer:
     """SentencePiece-style BPE with byte fallback, a space added before each text, and a first token."""
     made = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
     trained = Tokenizer(models.BPE(unk_token="<unk>"))
@@ -79,9 +77,7 @@ def llama_like() -> Any:
     made.post_processor = tokenizers.processors.TemplateProcessing(
         single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", vocab["<s>"])]
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=made, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
-    )
+    return made
 
 
 ALL = {"embedded": embedded, "qwen": qwen_like, "llama": llama_like}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from aix_lsp.engine.model.kv import KvPool, LayerShape
@@ -46,9 +47,10 @@ class Agreement:
         return f"KL {self.kl:.4f} nats a token, same top token {self.same_top:.1%}, worst {self.worst:.2f}"
 
 
-def sample_tokens(encode: Callable[[str], Sequence[int]], vocab_size: int) -> list[int]:
+def sample_tokens(tokenizer: Tokenizer, vocab_size: int) -> list[int]:
     """The sample as tokens; ids beyond the vocabulary, as tests' models have them, are wrapped around."""
-    return [token % vocab_size for token in encode(_SAMPLE.read_text())][:_TOKENS]
+    tokens = tokenizer.encode(_SAMPLE.read_text(), add_special_tokens=False).ids
+    return [token % vocab_size for token in tokens[:_TOKENS]]
 
 
 @torch.inference_mode()

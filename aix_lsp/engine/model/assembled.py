@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 
 from aix_lsp.engine.model.kv import LayerShape
 from aix_lsp.engine.model.lean import LeanForward
@@ -41,7 +41,7 @@ class Read:
     start chose, if any."""
 
     assembled: Assembled
-    tokenizer: Any
+    tokenizer: Tokenizer
     context: int
     threads: Threads | None = None
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 
 from aix_lsp.engine.model import gguf, llama_shape, precision
 from aix_lsp.engine.model.agreement import sample_tokens
@@ -20,7 +21,7 @@ from aix_lsp.engine.model.assembled import Assembled, Read
 from aix_lsp.engine.model.gguf_lean import PlainFile, plain_file
 from aix_lsp.engine.model.kernel_choice import candidates
 from aix_lsp.engine.model.precision import Precision
-from aix_lsp.engine.model.prepared import Prepared, StoredTokenizer
+from aix_lsp.engine.model.prepared import Prepared
 from aix_lsp.engine.model.quantised import Unfit, Wanted, quantised
 from aix_lsp.engine.options import EngineOptions, ModelError, Progress
 from aix_lsp.gguf.header import GgufError
@@ -41,23 +42,26 @@ class Files:
     def load(self, chosen: Precision, keep: Prepared | None) -> Read:
         """Read and assemble the model; the parts of it that `keep` supports are stored there. Raises ModelError."""
         plain = plain_file(self.folder) if chosen.int8 and gguf.is_made(self.folder) else None
-        tokenizer: Any
         if plain is not None:
-            tokenizer = StoredTokenizer(self.folder / "tokenizer.json")
+            tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
             context, ends, vocab = plain.context, plain.ends, plain.vocab_size
         else:
             from aix_lsp.engine.model.reading import context_length, read_tokenizer
 
             vocab = self._config.get_text_config().vocab_size
-            tokenizer = read_tokenizer(self.folder, self.options)
-            context, ends = context_length(self._config), frozenset({tokenizer.eos_token_id} - {None})
+            theirs = read_tokenizer(self.folder, self.options)
+            tokenizer = theirs.backend_tokenizer
+            # A file may ask for texts of some length, which transformers ignores unless its caller asks, too.
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
+            context, ends = context_length(self._config), frozenset({theirs.eos_token_id} - {None})
         wanted = Wanted(
             self.options.dtype,
             chosen,
             self.device,
             context,
-            sample_tokens(lambda text: tokenizer(text, add_special_tokens=False).input_ids, vocab),
-            tokenizer.backend_tokenizer.to_str(),
+            sample_tokens(tokenizer, vocab),
+            tokenizer.to_str(),
             ends,
             progress=self.progress,
         )

@@ -16,7 +16,6 @@ import stat
 import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,7 +24,7 @@ import msgspec
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 import aix_lsp
 from aix_lsp import files, paths
@@ -55,45 +54,13 @@ class Findings:
     threads: Threads | None = None
 
 
-class StoredTokenizer:
-    """The parts of a transformers tokenizer that the engine uses, from the tokenizer's file alone: importing
-    transformers takes a second and 100 MB."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    @cached_property
-    def backend_tokenizer(self) -> Tokenizer:
-        """The tokenizer as transformers configured it. Raises ValueError if the file is damaged."""
-        try:
-            return Tokenizer.from_file(str(self._file))
-        except Exception as error:  # the library raises nothing more specific
-            raise ValueError(str(error)) from error
-
-    def get_vocab(self) -> dict[str, int]:
-        """All tokens and their ids."""
-        return self.backend_tokenizer.get_vocab(with_added_tokens=True)
-
-    def __call__(self, text: str, add_special_tokens: bool = True) -> _Ids:
-        return _Ids(self.backend_tokenizer.encode(text, add_special_tokens=add_special_tokens))
-
-
-@dataclass(frozen=True, slots=True)
-class _Ids:
-    encoding: Encoding
-
-    @property
-    def input_ids(self) -> list[int]:
-        return self.encoding.ids
-
-
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A prepared model: the findings, its state (`kept` is mapped from the file), and the tokenizer."""
 
     findings: Findings
     state: LeanState
-    tokenizer: StoredTokenizer
+    tokenizer: Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +78,7 @@ class Prepared:
             findings = msgspec.convert(files.read_json(self.folder / "findings.json", _LARGEST), Findings)
             kept = load_file(self.folder / "kept.safetensors")
             repacked = load_file(self.folder / "repacked.safetensors")
-            tokenizer = StoredTokenizer(self.folder / "tokenizer.json")
-            _ = tokenizer.backend_tokenizer
+            tokenizer = _tokenizer(self.folder / "tokenizer.json")
             os.utime(self.folder)
         except FileNotFoundError:
             return None
@@ -159,6 +125,13 @@ class Prepared:
     def remove(self) -> None:
         """Delete the folder."""
         files.remove(self.folder)
+
+
+def _tokenizer(file: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises nothing more specific
+        raise ValueError(str(error)) from error
 
 
 def prepared(made_of: Iterable[Path], **what: object) -> Prepared:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from tokenizers import AddedToken
+from tokenizers import AddedToken, Tokenizer
 
 from aix_lsp.engine.pages.radix import common_length
 from aix_lsp.engine.text.vocabulary import Vocabulary, is_marker
@@ -52,7 +52,7 @@ class TextEncoder:
     differ: a line break after visible text, where pre-tokenizers split and beyond which they do not look. Thread-safe.
     """
 
-    def __init__(self, tokenizer: Any, vocabulary: Vocabulary) -> None:
+    def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary) -> None:
         self._backend = _plain_text_backend(tokenizer)
         self._vocabulary = vocabulary
         self._seen: OrderedDict[str, Encoded] = OrderedDict()
@@ -191,20 +191,19 @@ def _last_word(text: str, starts: list[int], words: list[int | None] | None) -> 
     return max(by_words, by_text)
 
 
-def _plain_text_backend(tokenizer: Any) -> Any:
+def _plain_text_backend(tokenizer: Tokenizer) -> Tokenizer:
     """The tokenizer without its markers, and without what it adds around a text. The two share their vocabulary.
 
     A new token gets the next free id. So a marker that comes before one which is text has a stand-in that occurs in
     no text: a noncharacter of Unicode.
     """
-    backend = tokenizer.backend_tokenizer
-    plain = type(backend)(backend.model)
+    plain = Tokenizer(tokenizer.model)
     for part in ("normalizer", "pre_tokenizer"):
-        if (made := getattr(backend, part)) is not None:
+        if (made := getattr(tokenizer, part)) is not None:
             setattr(plain, part, made)
-    for token, added in sorted(backend.get_added_tokens_decoder().items()):
+    for token, added in sorted(tokenizer.get_added_tokens_decoder().items()):
         if not is_marker(added.content, added.special):
             plain.add_tokens([added])
-        elif backend.model.token_to_id(added.content) is None:
+        elif tokenizer.model.token_to_id(added.content) is None:
             plain.add_tokens([AddedToken(f"\ufdd0{token}", normalized=False)])
     return plain

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
-from typing import Any
+
+from tokenizers import Tokenizer
 
 from aix_lsp.engine.text.encoder import Encoded, TextEncoder
 from aix_lsp.engine.text.healing import can_spell
@@ -59,12 +60,12 @@ class Layout:
     """Lays out prompts for one model."""
 
     def __init__(
-        self, encoder: TextEncoder, vocabulary: Vocabulary, template: Template | None, tokenizer: Any
+        self, encoder: TextEncoder, vocabulary: Vocabulary, template: Template | None, tokenizer: Tokenizer
     ) -> None:
         self._encoder = encoder
         self._vocabulary = vocabulary
         self._template = template
-        self._token_of: Callable[[str], int] = tokenizer.backend_tokenizer.token_to_id
+        self._token_of: Callable[[str], int] = tokenizer.token_to_id
         self._habit = [] if template is not None and template.bos else _habit(tokenizer)
         self._anchored = template is not None and template.anchored
 
@@ -216,9 +217,8 @@ def _cut_prefix(pieces: list[_Piece], room: int) -> list[_Piece]:
     return cut
 
 
-def _habit(tokenizer: Any) -> list[int]:
+def _habit(tokenizer: Tokenizer) -> list[int]:
     """The tokens that the tokenizer puts before every text, such as a beginning-of-sequence token."""
-    whole = tokenizer("x").input_ids
-    bare = tokenizer("x", add_special_tokens=False).input_ids
+    whole, bare = tokenizer.encode("x").ids, tokenizer.encode("x", add_special_tokens=False).ids
     at = next((i for i in range(len(whole)) if whole[i : i + len(bare)] == bare), 0)
     return list(whole[:at])

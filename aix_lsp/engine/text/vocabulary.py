@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from tokenizers import Tokenizer
+
 _SPACE = "▁"
 
 
@@ -27,18 +29,17 @@ class Vocabulary:
     """
 
     def __init__(
-        self, tokenizer: Any, size: int, ends: Iterable[int] = (), markers: Iterable[int] = ()
+        self, tokenizer: Tokenizer, size: int, ends: Iterable[int] = (), markers: Iterable[int] = ()
     ) -> None:
         self.size = size
         self.ends = frozenset(ends)
         """Tokens that end a generation."""
-        backend = tokenizer.backend_tokenizer
         self._table = [b""] * size
-        decode = _decoder(backend)
-        for piece, token in backend.get_vocab(with_added_tokens=False).items():
+        decode = _decoder(tokenizer)
+        for piece, token in tokenizer.get_vocab(with_added_tokens=False).items():
             if token < size:
                 self._table[token] = decode(piece)
-        for token, added in backend.get_added_tokens_decoder().items():
+        for token, added in tokenizer.get_added_tokens_decoder().items():
             if token < size:
                 marker = is_marker(added.content, added.special)
                 self._table[token] = b"" if marker else added.content.encode()
@@ -84,8 +85,8 @@ def is_marker(content: str, special: bool) -> bool:
     return special or (bare[:1] in ("<", "[") and bare[-1:] in (">", "]") and len(bare) > 2)
 
 
-def _decoder(backend: Any) -> Any:
-    kinds = _as_json(backend.decoder)
+def _decoder(tokenizer: Tokenizer) -> Any:
+    kinds = _as_json(tokenizer.decoder)
     if '"ByteLevel"' in kinds:
         # Only one call per token: there are 150,000. A character not in the alphabet becomes one that Latin-1 lacks.
         letters = dict.fromkeys(range(256), "Δ")
@@ -98,9 +99,9 @@ def _decoder(backend: Any) -> Any:
                 return piece.encode()
 
         return byte_level
-    falls_back = getattr(backend.model, "byte_fallback", None)
+    falls_back = getattr(tokenizer.model, "byte_fallback", None)
     if falls_back is None:  # known of one kind of model only
-        falls_back = '"byte_fallback":true' in _as_json(backend.model)
+        falls_back = '"byte_fallback":true' in _as_json(tokenizer.model)
     bytes_for_unknown = falls_back or '"ByteFallback"' in kinds
 
     def sentence_piece(piece: str) -> bytes:

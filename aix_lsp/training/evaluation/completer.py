@@ -64,10 +64,11 @@ class Completer:
         template = template_of(known)
         stops = {known[name] for name in template.stop if name in known}
         ends = stops | {model.tokenizer.eos_token_id}
-        self._vocabulary = Vocabulary(model.tokenizer, len(known), ends, [known[m] for m in template.markers])
+        tokenizer = model.tokenizer.backend_tokenizer
+        self._vocabulary = Vocabulary(tokenizer, len(known), ends, [known[m] for m in template.markers])
         self._ends = tuple(self._vocabulary.ends)
-        encoder = self._encoder = TextEncoder(model.tokenizer, self._vocabulary)
-        self._layout = Layout(encoder, self._vocabulary, template, model.tokenizer)
+        encoder = self._encoder = TextEncoder(tokenizer, self._vocabulary)
+        self._layout = Layout(encoder, self._vocabulary, template, tokenizer)
 
     def complete(
         self,

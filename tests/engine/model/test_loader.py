@@ -80,8 +80,8 @@ def test_the_embedded_model(own_cache):
     assert loaded.runner.vocab_size == config["vocab_size"]
     assert config["eos_token_id"] in loaded.eos_token_ids
     assert loaded.runner.page_count * loaded.runner.page_size > loaded.context_length
-    ids = loaded.tokenizer(PROMPT, add_special_tokens=False).input_ids
-    expected = loaded.tokenizer(" b", add_special_tokens=False).input_ids
+    ids = loaded.tokenizer.encode(PROMPT, add_special_tokens=False).ids
+    expected = loaded.tokenizer.encode(" b", add_special_tokens=False).ids
     assert greedy(loaded, ids, 1) == expected
 
 
@@ -95,7 +95,7 @@ def test_a_second_start_uses_what_the_first_one_prepared(own_cache):
     assert again.eos_token_ids == first.eos_token_ids
     assert greedy(again, [5, 9, 33], 8) == greedy(first, [5, 9, 33], 8)
     assert again.context_length == first.context_length
-    assert again.tokenizer(PROMPT).input_ids == first.tokenizer(PROMPT).input_ids
+    assert again.tokenizer.encode(PROMPT).ids == first.tokenizer.encode(PROMPT).ids
     assert again.tokenizer.get_vocab() == first.tokenizer.get_vocab()
     assert list(own_cache.iterdir()) == [folder]
 
@@ -203,7 +203,7 @@ def test_every_precision_gives_nearly_the_same_output(dtype):
     loaded = load_quietly(dtype=dtype)
     assert dtype in ("auto", loaded.dtype)
     assert loaded.running.startswith("lean, ")
-    ids = loaded.tokenizer(PROMPT, add_special_tokens=False).input_ids
+    ids = loaded.tokenizer.encode(PROMPT, add_special_tokens=False).ids
     [[found]] = loaded.runner.step([Row(ids, 0, range(9), top_logprobs=3)])
     exact = load_quietly(dtype="float32")
     [[expected]] = exact.runner.step([Row(ids, 0, range(9), top_logprobs=3)])

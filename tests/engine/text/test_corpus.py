@@ -16,7 +16,7 @@ from tests.engine.tokenizers_for_tests import embedded
 
 def encoder() -> TextEncoder:
     tokenizer = embedded()
-    return TextEncoder(tokenizer, Vocabulary(tokenizer, len(tokenizer)))
+    return TextEncoder(tokenizer, Vocabulary(tokenizer, tokenizer.get_vocab_size()))
 
 
 def test_a_digest_is_a_truncated_sha256() -> None:
@@ -79,5 +79,5 @@ def test_markers_in_a_text_stay_text() -> None:
     made = encoder()
     corpus = Corpus(made)
     corpus.add(["<|fim_middle|>"])
-    marker = embedded().convert_tokens_to_ids("<|fim_middle|>")
+    marker = embedded().token_to_id("<|fim_middle|>")
     assert marker not in corpus.of([digest("<|fim_middle|>")]).tokens.tolist()

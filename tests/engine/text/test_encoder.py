@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -122,12 +120,11 @@ def test_one_more_keystroke_tokenises_one_line(monkeypatch: pytest.MonkeyPatch) 
 
 def test_text_after_a_special_token_keeps_its_ids() -> None:
     """Added tokens are numbered in order; the encoder's own tokenizer has no markers, but the same numbers."""
-    made = Tokenizer.from_str(ALL["embedded"]().backend_tokenizer.to_str())
+    made = Tokenizer.from_str(ALL["embedded"]().to_str())
     made.add_tokens([AddedToken("<mark>", special=True), AddedToken("\u2983", normalized=False)])
     made.add_tokens([AddedToken("<|hole|>"), AddedToken("\u2984\u2984", normalized=False)])
-    tokenizer = SimpleNamespace(backend_tokenizer=made)
-    vocabulary = Vocabulary(tokenizer, made.get_vocab_size())
-    used = TextEncoder(tokenizer, vocabulary)
+    vocabulary = Vocabulary(made, made.get_vocab_size())
+    used = TextEncoder(made, vocabulary)
     text = "f(a\u2983b) \u2984\u2984"
     assert used.tokens(text) == made.encode(text, add_special_tokens=False).ids
     assert b"".join(map(vocabulary.bytes_of, used.tokens("<mark><|hole|>"))) == b"<mark><|hole|>"
@@ -137,5 +134,5 @@ def test_text_after_a_special_token_keeps_its_ids() -> None:
 def test_bytes_of_a_unigram_model_that_falls_back_to_bytes() -> None:
     pieces = [("<unk>", 0.0), ("ab", -1.0), *((f"<0x{byte:02X}>", -9.0) for byte in range(256))]
     made = Tokenizer(models.Unigram(pieces, 0, byte_fallback=True))
-    vocabulary = Vocabulary(SimpleNamespace(backend_tokenizer=made), len(pieces))
+    vocabulary = Vocabulary(made, len(pieces))
     assert [vocabulary.bytes_of(token) for token in made.encode("ab\n").ids] == [b"ab", b"\n"]
