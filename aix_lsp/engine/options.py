@@ -22,8 +22,8 @@ Progress = Callable[[str, float], None]
 class LoadedModel:
     """A model that is ready to run.
 
-    `tokenizer` is a `tokenizers.Tokenizer`. `context_length` and the special ids are the model's own; `eos_token_ids` may
-    be empty.
+    `tokenizer` is a `tokenizers.Tokenizer`. `context_length` and the special ids are the model's own; `eos_token_ids`
+    may be empty.
     """
 
     runner: Runner

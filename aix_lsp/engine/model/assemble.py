@@ -14,7 +14,6 @@ from typing import Any
 import torch
 
 from aix_lsp.engine.model import llama_shape
-from aix_lsp.engine.model.agreement import compare, text_logits
 from aix_lsp.engine.model.assembled import Assembled
 from aix_lsp.engine.model.generic import (
     RECOMPUTED_DTYPE,
@@ -31,7 +30,7 @@ from aix_lsp.engine.model.lean import LeanForward
 from aix_lsp.engine.model.prepared import Prepared
 from aix_lsp.engine.model.quantised import Unfit, Wanted, errors_as_unfit, quantised
 from aix_lsp.engine.model.runner import Forward
-from aix_lsp.engine.model.selfcheck import Reference, eager_reference, worst_error
+from aix_lsp.engine.model.selfcheck import Reference, compare, eager_reference, text_logits, worst_error
 
 log = logging.getLogger(__name__)
 

@@ -16,13 +16,13 @@ import torch
 from tokenizers import Tokenizer
 
 from aix_lsp.engine.model import gguf, llama_shape, precision
-from aix_lsp.engine.model.agreement import sample_tokens
 from aix_lsp.engine.model.assembled import Assembled, Read
 from aix_lsp.engine.model.gguf_lean import PlainFile, plain_file
 from aix_lsp.engine.model.kernel_choice import candidates
 from aix_lsp.engine.model.precision import Precision
 from aix_lsp.engine.model.prepared import Prepared
 from aix_lsp.engine.model.quantised import Unfit, Wanted, quantised
+from aix_lsp.engine.model.selfcheck import sample_tokens
 from aix_lsp.engine.options import EngineOptions, ModelError, Progress
 from aix_lsp.gguf.header import GgufError
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import torch
 
-from aix_lsp.engine.model.agreement import compare, text_logits
 from aix_lsp.engine.model.assembled import Assembled, assembled, read_prepared
 from aix_lsp.engine.model.kernel_choice import (
     KernelChoice,
@@ -28,6 +27,7 @@ from aix_lsp.engine.model.lean_state import restore, take_state
 from aix_lsp.engine.model.memory import ran_out
 from aix_lsp.engine.model.precision import Precision
 from aix_lsp.engine.model.prepared import Findings, Prepared
+from aix_lsp.engine.model.selfcheck import compare, text_logits
 from aix_lsp.engine.options import Progress
 
 log = logging.getLogger(__name__)

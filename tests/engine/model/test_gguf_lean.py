@@ -12,10 +12,10 @@ from transformers import LlamaConfig, PreTrainedConfig, Qwen2Config, Qwen3Config
 from transformers.modeling_gguf_pytorch_utils import GGUF_TO_TRANSFORMERS_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from aix_lsp.engine.model.agreement import text_logits
 from aix_lsp.engine.model.gguf_lean import PlainFile, plain_file
 from aix_lsp.engine.model.lean import LeanForward
 from aix_lsp.engine.model.reading import context_length, read_config
+from aix_lsp.engine.model.selfcheck import text_logits
 from aix_lsp.engine.model.source import find_folder
 from aix_lsp.engine.options import EngineOptions
 from aix_lsp.gguf.configuration import _ARCHITECTURES, OWN

@@ -15,10 +15,10 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from aix_lsp.engine.model import prepared, quantised, threads
-from aix_lsp.engine.model.agreement import Agreement
 from aix_lsp.engine.model.loader import load
 from aix_lsp.engine.model.plan import DevicePlan
 from aix_lsp.engine.model.runner import TorchRunner
+from aix_lsp.engine.model.selfcheck import Agreement
 from aix_lsp.engine.model.source import EMBEDDED
 from aix_lsp.engine.options import EngineOptions, LoadedModel
 from aix_lsp.engine.step import Row
