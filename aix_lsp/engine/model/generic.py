@@ -92,7 +92,6 @@ def transformers_attention(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float | None = None,
-    dropout: float = 0.0,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """The function registered as `IMPLEMENTATION`: transformers' attention interface, over the current plan.

@@ -10,8 +10,8 @@ inverse of their predicted time, because the relative error matters: one 100 ms 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from statistics import median
-from typing import NamedTuple
 
 _FORGET = 0.985
 _PRIOR = 1e4
@@ -26,13 +26,20 @@ _REMEMBERED = 64
 Features = tuple[float, float, float, float, float]
 
 
-class Work(NamedTuple):
-    """What a step computes: `rows` sequences, `tokens` in all, and `context`, the sum over all tokens of the number of
+@dataclass(slots=True)
+class Work:
+    """What a step computes: `rows` sequences, `tokens` in all, and `attended`, the sum over all tokens of the number of
     tokens that each attends to."""
 
-    rows: int
-    tokens: int
-    attended: int
+    rows: int = 0
+    tokens: int = 0
+    attended: int = 0
+
+    def add(self, tokens: int, context: int) -> None:
+        """Add a row whose tokens attend to about `context` others each."""
+        self.rows += 1
+        self.tokens += tokens
+        self.attended += tokens * context
 
 
 class CostModel:
@@ -52,8 +59,8 @@ class CostModel:
 
     @staticmethod
     def _features(work: Work) -> Features:
-        rows, tokens, attended = work
-        return 1.0, float(rows), float(tokens), attended * _CONTEXT_UNIT, float(tokens > 1)
+        tokens = work.tokens
+        return 1.0, float(work.rows), float(tokens), work.attended * _CONTEXT_UNIT, float(tokens > 1)
 
     def predict(self, work: Work) -> float:
         """Expected seconds of a step, at least a tenth of a millisecond."""

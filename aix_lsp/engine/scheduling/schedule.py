@@ -97,25 +97,3 @@ class Progress:
     sequence: Sequence
     tokens: int
     complete: bool
-
-
-class Spent:
-    """Adds up the work of a step while it is planned."""
-
-    __slots__ = ("attended", "rows", "tokens")
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self.tokens = 0
-        self.attended = 0
-
-    def add(self, tokens: int, context: int) -> None:
-        """Add a row whose tokens attend to about `context` others each."""
-        self.rows += 1
-        self.tokens += tokens
-        self.attended += tokens * context
-
-    @property
-    def work(self) -> Work:
-        """The sum so far."""
-        return Work(self.rows, self.tokens, self.attended)

@@ -10,7 +10,7 @@ from aix_lsp.engine.scheduling.admission import Admission
 from aix_lsp.engine.scheduling.cost import CostModel, Work
 from aix_lsp.engine.scheduling.draft import Drafter
 from aix_lsp.engine.scheduling.order import Order, RateLimiter
-from aix_lsp.engine.scheduling.schedule import BACKGROUND, Planned, Progress, Spent, StepLimits, StepPlan
+from aix_lsp.engine.scheduling.schedule import BACKGROUND, Planned, Progress, StepLimits, StepPlan
 from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
 from aix_lsp.engine.step import Sampled
 
@@ -50,15 +50,15 @@ class Scheduler:
         if self.sequences.waiting:
             self.sequences.admit()
         chosen, foreground = self._choose()
-        spent = Spent()
+        work = Work()
         planned: list[Planned] = []
-        self._plan_decodes(chosen, planned, spent)
-        self._plan_prefills(chosen, planned, spent)
+        self._plan_decodes(chosen, planned, work)
+        self._plan_prefills(chosen, planned, work)
         # Making room for one sequence may have preempted another that was already planned.
         planned = [part for part in planned if part.sequence.state is State.RUNNING]
         if not planned:
             return None
-        return StepPlan(planned, [part.row() for part in planned], spent.work, foreground)
+        return StepPlan(planned, [part.row() for part in planned], work, foreground)
 
     def _choose(self) -> tuple[list[Sequence], bool]:
         """The running sequences in order, background ones only if there are no others; and whether there are others."""
@@ -70,7 +70,7 @@ class Scheduler:
             chosen = self._order.sorted(chosen)
         return list(chosen), bool(foreground)
 
-    def _plan_decodes(self, chosen: list[Sequence], planned: list[Planned], spent: Spent) -> None:
+    def _plan_decodes(self, chosen: list[Sequence], planned: list[Planned], work: Work) -> None:
         decoding = [s for s in chosen if s.pending == 1]
         price = self._draft_price(len(decoding)) if decoding and self.limits.drafts else 0.0
         for sequence in decoding:
@@ -81,7 +81,7 @@ class Scheduler:
                 self._draft(part, price)
             if self._room(sequence, sequence.computed + 1 + len(part.drafts)):
                 planned.append(part)
-                spent.add(1 + len(part.drafts), sequence.computed)
+                work.add(1 + len(part.drafts), sequence.computed)
 
     def _draft_price(self, rows: int) -> float:
         """The time that a drafted token adds to a step of `rows` decoding rows, relative to the step's time per row."""
@@ -95,25 +95,25 @@ class Scheduler:
         if room > 0 and sequence.output.allowed is None:
             part.drafts, part.match = self.drafter.propose(sequence.recalled(), price, room)
 
-    def _plan_prefills(self, chosen: list[Sequence], planned: list[Planned], spent: Spent) -> None:
+    def _plan_prefills(self, chosen: list[Sequence], planned: list[Planned], work: Work) -> None:
         prefilling = [s for s in chosen if s.pending > 1]
         if not prefilling:
             return
-        seconds = self._step_seconds([part.sequence for part in planned], spent.work, prefilling[0])
+        seconds = self._step_seconds([part.sequence for part in planned], work, prefilling[0])
         least = min(self.limits.smallest_chunk, self.step_tokens)
         for sequence in prefilling:
             if sequence.state is not State.RUNNING:
                 continue
-            fits = self.cost.tokens_within(seconds, spent.work, sequence.computed + sequence.pending // 2)
+            fits = self.cost.tokens_within(seconds, work, sequence.computed + sequence.pending // 2)
             if self._has_had_more(sequence, planned):
                 fits = min(fits, self.limits.smallest_chunk)
-            count = min(sequence.pending, max(min(fits, self.step_tokens - spent.tokens), least))
+            count = min(sequence.pending, max(min(fits, self.step_tokens - work.tokens), least))
             if count <= 0:
                 break
             least = 0
             if self._room(sequence, sequence.computed + count):
                 planned.append(Planned(sequence, count))
-                spent.add(count, sequence.computed + count // 2)
+                work.add(count, sequence.computed + count // 2)
 
     def _has_had_more(self, sequence: Sequence, planned: list[Planned]) -> bool:
         """Whether other clients in the step have used much less: their tokens must not wait for this prefill."""
