@@ -163,9 +163,9 @@ class Stepper:
                 self.scheduler.step_tokens = min(2 * self.scheduler.step_tokens, self._limits.step_tokens)
 
     def _check_progress(self) -> None:
-        """If nothing can run: fine as long as nothing waits, or only clients over their rate."""
+        """If nothing can run: fine as long as nothing waits."""
         sequences = self.scheduler.sequences
-        if sequences.waiting and not sequences.running and not self._limits.client_rate:
+        if sequences.waiting and not sequences.running:
             request = sequences.waiting[0].request
             self.fail([request], "this prompt does not fit the KV pool; raise kvMemoryMb")
 

@@ -43,12 +43,11 @@ _FILES = ("findings.json", "kept.safetensors", "repacked.safetensors", "tokenize
 
 @dataclass(slots=True)
 class Findings:
-    """What loading found out: the model's form, how well its kernels agree with float32 and why they were chosen, its
-    end tokens, and the chosen numbers of threads, if they were. `context` is the longest sequence in tokens."""
+    """What loading found out: the model's form, how well its kernels agree with float32, its end tokens, and the chosen
+    numbers of threads, if they were. `context` is the longest sequence in tokens."""
 
     config: LeanConfig
     agreement: str
-    measured: list[str]
     context: Annotated[int, msgspec.Meta(gt=0)]
     ends: frozenset[int]
     threads: Threads | None = None

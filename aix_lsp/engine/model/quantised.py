@@ -15,9 +15,7 @@ import torch
 from aix_lsp.engine.model.assembled import Assembled, assembled, read_prepared
 from aix_lsp.engine.model.kernel_choice import (
     KernelChoice,
-    Measured,
     candidates,
-    describe,
     measure,
     remember_speed,
 )
@@ -82,7 +80,7 @@ def quantised(lean: LeanModel, wanted: Wanted, keep: Prepared | None) -> Assembl
     forward = LeanForward(lean)
     lean.observe()
     exact = text_logits(forward, wanted.sample, lean.shapes, lean.dtype, wanted.device)
-    measured, choice = _choose_kernels(lean, wanted)
+    choice = _choose_kernels(lean, wanted)
     wanted.progress("quantize", 0.0)
     state = take_state(lean, choice)
     del lean, forward
@@ -92,8 +90,7 @@ def quantised(lean: LeanModel, wanted: Wanted, keep: Prepared | None) -> Assembl
     log.info("%s against float32: %s", choice, agreement)
     if not agreement.good:
         raise Unfit(f"computed with {choice} it differs from float32: {agreement}", choice)
-    told = [describe(one) for one in measured]
-    findings = Findings(state.config, str(agreement), told, wanted.positions, wanted.ends)
+    findings = Findings(state.config, str(agreement), wanted.positions, wanted.ends)
     if keep is None or not keep.write(findings, state, wanted.tokenizer):
         return assembled(findings, made)
     if all(kernel.packs for kernel in choice.kernels):
@@ -107,11 +104,11 @@ def quantised(lean: LeanModel, wanted: Wanted, keep: Prepared | None) -> Assembl
     return again.assembled
 
 
-def _choose_kernels(lean: LeanModel, wanted: Wanted) -> tuple[list[Measured], KernelChoice]:
-    """The measurements of each kernel for this model on this machine, and the fastest correct choice."""
+def _choose_kernels(lean: LeanModel, wanted: Wanted) -> KernelChoice:
+    """The fastest correct kernels for this model on this machine."""
     wanted.progress("measure", 0.0)
     parts = lean.layer_projections()
     measured = measure(parts, candidates(wanted.dtype, wanted.excluded))
     choice = choose_kernels(measured, lean.weight_count())
     remember_speed(choice, measured, parts)
-    return measured, choice
+    return choice

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from aix_lsp.engine.pages.cache import KvCache
 from aix_lsp.engine.pages.radix import common_length
-from aix_lsp.engine.scheduling.order import Order, RateLimiter
+from aix_lsp.engine.scheduling.order import Order
 from aix_lsp.engine.scheduling.schedule import StepLimits
 from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
 
@@ -12,13 +14,12 @@ from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
 class Admission:
     """The waiting and the running sequences, and the transitions between them."""
 
-    def __init__(self, cache: KvCache, limits: StepLimits, limiter: RateLimiter, order: Order) -> None:
+    def __init__(self, cache: KvCache, limits: StepLimits, order: Order) -> None:
         self.waiting: list[Sequence] = []
         self.running: list[Sequence] = []
         self.preemptions = 0
         self._cache = cache
         self._limits = limits
-        self._limiter = limiter
         self._order = order
         self._leaders: dict[Sequence, Sequence] = {}
         self._unchanged = False
@@ -57,26 +58,18 @@ class Admission:
 
     def admit(self) -> None:
         """Start the sequences that may start, best first."""
-        # A full queue need not be sorted at each step: only these events, or a client's rate, change who may start.
-        if self._unchanged and not self._limits.client_rate:
+        # A full queue need not be sorted at each step: only these events change who may start.
+        if self._unchanged:
             return
         self._unchanged = True
-        per_client: dict[str, int] = {}
-        for sequence in self.running:
-            client = sequence.request.client
-            per_client[client] = per_client.get(client, 0) + 1
+        per_client = Counter(sequence.request.client for sequence in self.running)
         for sequence in self._order.sorted(self.waiting):
             client = sequence.request.client
-            if not self._may_start(client, per_client) or self._follows(sequence):
+            if per_client[client] >= self._limits.client_running or self._follows(sequence):
                 continue
             if not self._has_slot(sequence) or not self._start(sequence):
                 return
-            per_client[client] = per_client.get(client, 0) + 1
-
-    def _may_start(self, client: str, running: dict[str, int]) -> bool:
-        return running.get(client, 0) < self._limits.client_running and self._limiter.may_run(
-            client, self._order.now
-        )
+            per_client[client] += 1
 
     def _has_slot(self, sequence: Sequence) -> bool:
         """Whether a slot is free, or can be taken from a sequence of a lower class."""

@@ -18,15 +18,10 @@ _FORGOTTEN = 1.0
 _FEW = 1024
 
 
-class RateLimiter:
-    """Tokens computed per client, halved every five seconds: the client that has used least goes first.
+class ClientUsage:
+    """Tokens computed per client, halved every five seconds: the client that has used least goes first."""
 
-    `rate` (tokens a second, 0 for no limit) is a token bucket on the same figure: a client whose debt is above what
-    that rate sustains has to pause.
-    """
-
-    def __init__(self, rate: float = 0.0) -> None:
-        self._limit = rate * _HALF_LIFE_S / math.log(2)
+    def __init__(self) -> None:
         self._debts: dict[str, tuple[float, float]] = {}
         self._swept = _FEW
         self._last: tuple[str, float] | None = None
@@ -57,18 +52,14 @@ class RateLimiter:
         last, when = self._last
         return now - (self._changed if last == client else when) < _HALF_LIFE_S
 
-    def may_run(self, client: str, now: float) -> bool:
-        """Whether the client is within its rate."""
-        return not self._limit or self.debt(client, now) <= self._limit
-
 
 class Order:
     """The order of sequences at the time `now`, which the scheduler sets once per step."""
 
-    def __init__(self, ageing_s: float, limiter: RateLimiter) -> None:
+    def __init__(self, ageing_s: float, usage: ClientUsage) -> None:
         self.now = 0.0
         self._ageing_s = ageing_s
-        self._limiter = limiter
+        self._usage = usage
 
     def rank(self, sequence: Sequence) -> int:
         """The class a sequence counts as: its own, raised by one for every few seconds since it was last served."""
@@ -82,7 +73,7 @@ class Order:
         """Sort key: the first to serve comes first."""
         request = sequence.request
         deadline = math.inf if request.deadline == math.inf else request.deadline // _DEADLINE_GRAIN_S
-        debt = self._limiter.debt(request.client, self.now)
+        debt = self._usage.debt(request.client, self.now)
         return self.rank(sequence), deadline, debt, request.arrival, sequence.index
 
     def sorted(self, sequences: Iterable[Sequence]) -> list[Sequence]:

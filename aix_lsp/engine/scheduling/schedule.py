@@ -21,8 +21,6 @@ class StepLimits:
     waiting: int = 256
     client_running: int = 16
     client_waiting: int = 64
-    client_rate: float = 0.0
-    """Average tokens per second that one client may have computed; 0 for no limit."""
     step_tokens: int = 1024
     smallest_chunk: int = 32
     """The first prefill in order gets at least this many tokens per step, whatever they cost; that of a client that has

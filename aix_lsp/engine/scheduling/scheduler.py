@@ -9,7 +9,7 @@ from aix_lsp.engine.pages.cache import KvCache
 from aix_lsp.engine.scheduling.admission import Admission
 from aix_lsp.engine.scheduling.cost import CostModel, Work
 from aix_lsp.engine.scheduling.draft import Drafter
-from aix_lsp.engine.scheduling.order import Order, RateLimiter
+from aix_lsp.engine.scheduling.order import ClientUsage, Order
 from aix_lsp.engine.scheduling.schedule import BACKGROUND, Planned, Progress, StepLimits, StepPlan
 from aix_lsp.engine.scheduling.sequence import Request, Sequence, State
 from aix_lsp.engine.step import Sampled
@@ -27,9 +27,9 @@ class Scheduler:
         self.cost = CostModel()
         self.drafter = Drafter(self.limits.drafts)
         self.step_tokens = self.limits.step_tokens
-        self._limiter = RateLimiter(self.limits.client_rate)
-        self._order = Order(self.limits.ageing_s, self._limiter)
-        self.sequences = Admission(cache, self.limits, self._limiter, self._order)
+        self._usage = ClientUsage()
+        self._order = Order(self.limits.ageing_s, self._usage)
+        self.sequences = Admission(cache, self.limits, self._order)
 
     def submit(self, request: Request) -> None:
         """Queue a request's sequences."""
@@ -119,13 +119,13 @@ class Scheduler:
         """Whether other clients in the step have used much less: their tokens must not wait for this prefill."""
         client, now = sequence.request.client, self._order.now
         others = {part.sequence.request.client for part in planned} - {client}
-        debt = self._limiter.debt(client, now)
-        return any(_MUCH_MORE * self._limiter.debt(other, now) < debt for other in others)
+        debt = self._usage.debt(client, now)
+        return any(_MUCH_MORE * self._usage.debt(other, now) < debt for other in others)
 
     def _step_seconds(self, decoding: list[Sequence], work: Work, first: Sequence) -> float:
         """How long a step may take, depending on who waits for its end; `first` is the first sequence to prefill."""
         if not decoding:
-            if not self._limiter.shared(first.request.client, self._order.now):
+            if not self._usage.shared(first.request.client, self._order.now):
                 return self.limits.prefill_step_s
             one = self.cost.predict(Work(1, 1, _TYPICAL_CONTEXT))
             return min(max(self.limits.shared_step_s, 4 * one), self.limits.prefill_step_s)
@@ -154,7 +154,7 @@ class Scheduler:
             sequence.computed += part.count
             sequence.served_at = now
             tokens = part.count + len(part.drafts)
-            self._limiter.charge(sequence.request.client, tokens / sequence.request.share, now)
+            self._usage.charge(sequence.request.client, tokens / sequence.request.share, now)
             if sequence.computed <= sequence.prompt_length or part.count > 1:
                 self.cache.commit(sequence, min(sequence.computed, sequence.prompt_length))
                 self.sequences.prefilled()

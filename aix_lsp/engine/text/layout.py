@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
+from typing import Any
 
 from tokenizers import Tokenizer
 
@@ -65,7 +66,7 @@ class Layout:
         self._encoder = encoder
         self._vocabulary = vocabulary
         self._template = template
-        self._token_of: Callable[[str], int] = tokenizer.token_to_id
+        self._token_of: Callable[[str], Any] = tokenizer.token_to_id
         self._habit = [] if template is not None and template.bos else _habit(tokenizer)
         self._anchored = template is not None and template.anchored
 

@@ -23,7 +23,7 @@ from tests.test_files import HOSTILE
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
 CONFIG = LeanConfig(Dimensions(4, 2, 16, "silu"), [Form(0.5)], [True], ALL_FLOAT32)
-FINDINGS = Findings(CONFIG, agreement="equal", measured=[], context=64, ends=frozenset({1}))
+FINDINGS = Findings(CONFIG, agreement="equal", context=64, ends=frozenset({1}))
 
 
 def state(**repacked: torch.Tensor) -> LeanState:
@@ -65,7 +65,7 @@ WRONG: dict[str, Any] = {
     "ends": [["x"]],
     "threads": {"few": "x"},
     "config": [],
-    "measured": None,
+    "agreement": None,
     "no such field": 1,
 }
 
