@@ -14,7 +14,7 @@ from aix_lsp.fim.family import Template
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
 from aix_lsp.training.corpus import Document
 from aix_lsp.training.recipe import FILLING_IN, Emphasis
-from aix_lsp.training.spans import choose_span
+from aix_lsp.training.spans import choose_span, line_end
 from aix_lsp.training.vocabulary import MIDDLE, PREFIX, SUFFIX, Codec
 
 _PIECE = 1500  # characters between the starts of a document's samples: about 512 tokens
@@ -240,9 +240,8 @@ def _suffix(rng: Random, window: str, last: int, limit: int) -> str:
     """At most `limit` characters after a middle's end, usually whole lines. Never empty if the line continues: a middle
     that ends without a visible reason teaches to end anywhere.
     """
-    line_end = window.find("\n", last)
-    line_end = len(window) if line_end < 0 else line_end
-    suffix = window[last : max(last + limit, line_end + 1 if window[last:line_end].strip() else last)]
+    end = line_end(window, last)
+    suffix = window[last : max(last + limit, end + 1 if window[last:end].strip() else last)]
     if limit < len(window) - last and "\n" in suffix and rng.random() < 0.5:
         suffix = suffix[: suffix.rfind("\n") + 1]
     return suffix

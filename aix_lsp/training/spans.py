@@ -28,12 +28,17 @@ def choose_span(rng: Random, text: str, low: int, high: int, midline: float = MI
     return start, min(end, start + _LONGEST)
 
 
+def line_end(text: str, place: int) -> int:
+    """Where the line at a place ends, before its line break."""
+    end = text.find("\n", place)
+    return len(text) if end < 0 else end
+
+
 def _line(text: str, place: int) -> Span:
     """The line at a place, without its line ending; if it is blank, the next one that is not, if any."""
     start = text.rfind("\n", 0, place) + 1
     while True:
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
+        end = line_end(text, start)
         if text[start:end].strip() or end == len(text):
             return start, end
         start = end + 1
@@ -71,8 +76,7 @@ def block_span(text: str, place: int) -> Span | None:
     depth = _depth(text[start:end])
     last = end
     while last < len(text) and last - end < _LONGEST:
-        following = text.find("\n", last + 1)
-        following = len(text) if following < 0 else following
+        following = line_end(text, last + 1)
         line = text[last + 1 : following]
         if line.strip() and _depth(line) <= depth:
             break
@@ -116,10 +120,9 @@ def _inside_word(rng: Random, text: str, place: int) -> Span | None:
         return None
     start = rng.randrange(word.start(), word.end())
     end = word.end()
-    line_end = text.find("\n", end)
-    line_end = len(text) if line_end < 0 else line_end
+    last = line_end(text, end)
     for _ in range(rng.choice((0, 0, 1, 2))):
-        following = _WORD.search(text, end, line_end)
+        following = _WORD.search(text, end, last)
         end = following.end() if following else end
     return start, end
 

@@ -146,18 +146,14 @@ def prepared(made_of: Iterable[Path], **what: object) -> Prepared:
 
 def machine() -> dict[str, Any]:
     """What the kernels' correctness and speed depend on: the CPU and its instructions, its cores, torch."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return {
         "cpu": _cpu_name(),
         "capability": torch.backends.cpu.get_cpu_capability(),
-        "flags": sorted(name for name, there in _capabilities().items() if there),
+        "flags": sorted(name for name, there in capabilities.items() if there),
         "cores": os.cpu_count(),
         "torch": torch.__version__,
     }
-
-
-def _capabilities() -> dict[str, Any]:
-    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return found
 
 
 def _cpu_name() -> str:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.training.corpus import Document
-from aix_lsp.training.spans import block_span
+from aix_lsp.training.spans import block_span, line_end
 
 Kind = Literal["mid-word", "after a sign", "line start", "in brackets", "block"]
 
@@ -54,8 +54,7 @@ def lines(documents: Sequence[Document], count: int, seed: int = 0) -> list[Curs
         text = (document := draw(rng, documents)).text
         place = rng.randrange(len(text))
         start = text.rfind("\n", 0, place) + 1
-        end = text.find("\n", place)
-        line = text[start : end if end >= 0 else len(text)]
+        line = text[start : line_end(text, place)]
         if not is_code(line) or len(line) > 160:
             continue
         first = start + len(line) - len(line.lstrip())

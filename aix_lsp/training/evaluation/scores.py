@@ -12,6 +12,7 @@ from aix_lsp.training.corpus import Document
 from aix_lsp.training.evaluation import cursors
 from aix_lsp.training.evaluation.completer import Completer, Completion, NextToken
 from aix_lsp.training.evaluation.cursors import Cursor
+from aix_lsp.training.spans import line_end
 
 LINE_TOKENS, BLOCK_TOKENS = 48, 160
 _PIECE = 3000  # characters per piece of a document on which bits per byte are measured
@@ -123,8 +124,7 @@ def _replay(completer: Completer, cursor: Cursor, lines: int) -> tuple[int, int]
     keys = needed = 0
     place = cursor.start
     for _ in range(lines):
-        end = text.find("\n", place)
-        end = len(text) if end < 0 else end
+        end = line_end(text, place)
         while place < end:
             shown = completer.complete(
                 replace(cursor, start=place, end=end).prompt(),
