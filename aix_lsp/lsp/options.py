@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-MEBIBYTE = 1 << 20
-
 
 @dataclass(frozen=True, slots=True)
 class LspOptions:
@@ -27,7 +25,7 @@ class LspOptions:
     """Origins of web pages that may open the WebSocket, such as "https://ide.example"; others are refused."""
     parent_pid: int | None = None
     """The process whose end ends the server."""
-    max_message_bytes: int = 64 * MEBIBYTE
+    max_message_bytes: int = 64 << 20
     """A larger message is skipped and answered with an error."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings given as flags, by their external (camelCase) names; they override every other source."""

@@ -24,9 +24,10 @@ from aix_lsp.lsp.positions import from_wire
 from aix_lsp.lsp.protocol import Phase, Protocol
 from aix_lsp.lsp.services import ConfiguredService, EnginePool, MakeService, Roots, ServiceMap
 from aix_lsp.lsp.status import StatusReporter
-from aix_lsp.lsp.workspace import SECTION, Configuration, Workspace
+from aix_lsp.lsp.workspace import Configuration, Workspace
 from aix_lsp.settings import Problem, Settings
 from aix_lsp.settings.files import PROJECT_FILE
+from aix_lsp.settings.names import SECTION
 
 if TYPE_CHECKING:
     from aix_lsp.backends.base import Backend

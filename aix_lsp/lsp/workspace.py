@@ -14,10 +14,10 @@ from aix_lsp import files, processes
 from aix_lsp.lsp.positions import without_surrogates
 from aix_lsp.roots import ON_THE_LOOP_S, RootFinder
 from aix_lsp.settings import Layer, Problem, Settings, project_layer, resolve, unwrap, user_file, user_layer
+from aix_lsp.settings.names import SECTION
 from aix_lsp.trust import UNTRUSTED_LIMITS, SettingsSource, Trust, trust_in
 from aix_lsp.uris import file_path, parse_uri
 
-SECTION = "aix"
 _FILE_S = 10.0
 WORKSPACE_TRUSTED = "workspaceTrusted"
 CONNECTION_KEYS = ("token", WORKSPACE_TRUSTED)
