@@ -106,7 +106,7 @@ class Asker:
         """The prompt as tokens."""
         layout = self._layouts.setdefault(
             repr(form.template),
-            Layout(self.encoder, self.vocabulary, form.template, self.session.model.tokenizer),
+            Layout(self.encoder, form.template),
         )
         return layout.lay_out(prompt, self.session.model.context_length - 256, form.heal)
 

@@ -103,7 +103,7 @@ class ServedModel:
         self._encoder = TextEncoder(tokenizer, self._vocabulary)
         self._takes_context = template is not None and template.takes_context
         self._recall = _recall_weight(model.parameters)
-        self._layout = Layout(self._encoder, self._vocabulary, template, tokenizer)
+        self._layout = Layout(self._encoder, template)
         self.engine = Engine(model.runner, metrics, limits)
         for part, size in (("weights", model.weight_bytes), ("pool", model.pool_bytes)):
             self.engine.metrics.memory_bytes.labels(part).set(size)

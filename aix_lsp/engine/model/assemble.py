@@ -21,15 +21,16 @@ from aix_lsp.engine.model.generic import (
     LayerProbe,
     RecomputeForward,
     TransformersForward,
+    weight_bytes,
 )
 from aix_lsp.engine.model.int8_linear import observed, quantize_linears
 from aix_lsp.engine.model.kernel_choice import candidates
 from aix_lsp.engine.model.kernels import Bfloat16Projection, packs_bfloat16
 from aix_lsp.engine.model.kv import LayerShape
 from aix_lsp.engine.model.lean import LeanForward
+from aix_lsp.engine.model.plan import Forward
 from aix_lsp.engine.model.prepared import Prepared
 from aix_lsp.engine.model.quantised import Unfit, Wanted, errors_as_unfit, quantised
-from aix_lsp.engine.model.runner import Forward
 from aix_lsp.engine.model.selfcheck import Reference, compare, eager_reference, text_logits, worst_error
 
 log = logging.getLogger(__name__)
@@ -53,8 +54,8 @@ def assemble_lean(model: Any, wanted: Wanted, keep: Prepared | None = None) -> A
         return quantised(lean, replace(wanted, sample=wanted.sample or reference.sequences[0]), keep)
     if lean.dtype is torch.bfloat16 and wanted.device.type == "cpu" and packs_bfloat16():
         lean.convert(Bfloat16Projection, lambda share: wanted.progress("quantize", share))
-    name = wanted.precision.name
-    return Assembled(forward, lean.shapes, lean.dtype, lean.vocab_size, wanted.ends, name, f"lean, {name}")
+    name, shapes, vocab = wanted.precision.name, lean.shapes, lean.vocab_size
+    return Assembled(forward, lean.nbytes, shapes, lean.dtype, vocab, wanted.ends, name, f"lean, {name}")
 
 
 @torch.inference_mode()
@@ -76,7 +77,8 @@ def assemble_paged(model: Any, wanted: Wanted) -> Assembled:
         if not agreement.good:
             raise Unfit(f"computed with {choice} it differs from float32: {agreement}", choice)
         running = f"generic, {choice}; against float32: {agreement}"
-    return Assembled(generic, probe.shapes, dtype, reference.vocab_size, wanted.ends, name, running)
+    size, vocab = weight_bytes(model), reference.vocab_size
+    return Assembled(generic, size, probe.shapes, dtype, vocab, wanted.ends, name, running)
 
 
 @torch.inference_mode()
@@ -89,8 +91,9 @@ def assemble_recomputing(model: Any, device: torch.device, ends: frozenset[int] 
     error = worst_error(forward, reference, shapes, dtype, device)
     if error > _TOLERANCE[model.dtype]:
         raise Unfit(f"its output depends on more than its tokens (error {error:.2g})")
-    name = str(model.dtype).removeprefix("torch.")
-    return Assembled(forward, shapes, dtype, reference.vocab_size, ends, name, f"without a KV cache, {name}")
+    name, size = str(model.dtype).removeprefix("torch."), weight_bytes(model)
+    running = f"without a KV cache, {name}"
+    return Assembled(forward, size, shapes, dtype, reference.vocab_size, ends, name, running)
 
 
 def _begin(model: Any, wanted: Wanted) -> tuple[Reference, TransformersForward, LayerProbe]:

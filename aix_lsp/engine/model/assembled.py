@@ -15,8 +15,8 @@ from tokenizers import Tokenizer
 from aix_lsp.engine.model.kv import LayerShape
 from aix_lsp.engine.model.lean import LeanForward
 from aix_lsp.engine.model.lean_state import restore
+from aix_lsp.engine.model.plan import Forward
 from aix_lsp.engine.model.prepared import Findings, Prepared
-from aix_lsp.engine.model.runner import Forward
 from aix_lsp.engine.model.threads import Threads
 
 log = logging.getLogger(__name__)
@@ -24,9 +24,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """A checked forward pass, what its KV pool must hold, its end tokens, and how it computes, for people."""
+    """A checked forward pass, its weights' bytes, what its KV pool must hold, its end tokens, and how it computes,
+    for people."""
 
     forward: Forward
+    nbytes: int
     shapes: Mapping[int, LayerShape]
     cache_dtype: torch.dtype
     vocab_size: int
@@ -66,6 +68,5 @@ def assembled(findings: Findings, forward: LeanForward) -> Assembled:
     """A quantised model."""
     model, choice = forward.model, findings.config.choice
     running = f"lean, {choice}; against float32: {findings.agreement}"
-    return Assembled(
-        forward, model.shapes, model.dtype, model.vocab_size, findings.ends, choice.dtype, running
-    )
+    shapes, dtype, vocab = model.shapes, model.dtype, model.vocab_size
+    return Assembled(forward, model.nbytes, shapes, dtype, vocab, findings.ends, choice.dtype, running)

@@ -49,11 +49,6 @@ class TransformersForward:
         model.set_attn_implementation(IMPLEMENTATION)
         self.model = model
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the weights."""
-        return weight_bytes(self.model)
-
     def __call__(self, plan: DevicePlan) -> Tensor:
         """Logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""
         return self._compute(plan, plan.tokens, plan.positions, plan.wanted)
@@ -128,11 +123,6 @@ class RecomputeForward:
     def __init__(self, model: Any) -> None:
         self.model = model
         self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the weights."""
-        return weight_bytes(self.model)
 
     def __call__(self, plan: DevicePlan) -> Tensor:
         """Logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from aix_lsp.engine.model.batched import DecodeBatch
 from aix_lsp.engine.model.kv import KvPool
-from aix_lsp.engine.model.plan import DevicePlan, never
-from aix_lsp.engine.model.runner import Forward
+from aix_lsp.engine.model.plan import DevicePlan, Forward, never
 from aix_lsp.engine.model.slots import Scattered
 
 log = logging.getLogger(__name__)
@@ -34,11 +33,6 @@ class GraphedForward:
         self._pool = pool
         self._recorder = recorder
         self._recorded: dict[tuple[int, int], _Recorded] = {}
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the weights."""
-        return self._forward.nbytes
 
     def __call__(self, plan: DevicePlan) -> Tensor:
         """Logits `[len(plan.wanted), vocab]` of the wanted rows, valid until the next call. Raises Aborted, but not
@@ -63,7 +57,7 @@ class _Recorded:
 
     def __init__(
         self,
-        forward: Callable[[DevicePlan], Tensor],
+        forward: Forward,
         pool: KvPool,
         recorder: Recorder,
         shape: tuple[int, int],

@@ -153,11 +153,6 @@ class LeanForward:
         self._activate = _activation(model.dimensions.activation)
         self._kept: dict[int, _Workspace] = {}
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the weights."""
-        return self.model.nbytes
-
     def __call__(self, plan: DevicePlan) -> Tensor:
         """Logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""
         model, about = self.model, self.model.dimensions

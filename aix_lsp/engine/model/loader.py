@@ -79,7 +79,7 @@ class _Loading:
             context_length=context,
             eos_token_ids=assembled.ends,
             parameters=self.parameters,
-            weight_bytes=assembled.forward.nbytes,
+            weight_bytes=assembled.nbytes,
             pool_bytes=pool.nbytes,
             running=assembled.running,
         )

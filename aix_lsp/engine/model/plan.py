@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -83,6 +84,10 @@ class DevicePlan:
         """Raise Aborted if the step is no longer wanted. Called once per layer."""
         if self.abort():
             raise Aborted
+
+
+Forward: TypeAlias = Callable[[DevicePlan], Tensor]
+"""A model: from a step's plan to the logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""
 
 
 def never() -> bool:

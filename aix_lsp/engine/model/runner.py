@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from aix_lsp.engine.model.kv import KvPool
 from aix_lsp.engine.model.memory import ran_out
-from aix_lsp.engine.model.plan import Aborted, DevicePlan, lay_out, never
+from aix_lsp.engine.model.plan import Aborted, Forward, lay_out, never
 from aix_lsp.engine.model.sampler import sample
 from aix_lsp.engine.model.threads import Governor, Threads
 from aix_lsp.engine.step import OutOfMemory, Row, Sampled
-
-
-class Forward(Protocol):
-    """A model: from a step's plan to the logits `[len(plan.wanted), vocab]` of the wanted rows. Raises Aborted."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the weights."""
-
-    def __call__(self, plan: DevicePlan) -> Tensor: ...
 
 
 class TorchRunner:

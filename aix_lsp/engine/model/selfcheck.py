@@ -6,20 +6,18 @@ code. Knows no families or policy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from aix_lsp.engine.model.kv import KvPool, LayerShape
-from aix_lsp.engine.model.plan import DevicePlan, lay_out
+from aix_lsp.engine.model.plan import Forward, lay_out
 from aix_lsp.engine.step import Row
-
-_Forward: TypeAlias = Callable[[DevicePlan], Tensor]
 
 _PAGE_SIZE = 4
 _LENGTHS = (21, 13)
@@ -60,7 +58,7 @@ def eager_reference(model: Any) -> Reference:
 
 @torch.inference_mode()
 def worst_error(
-    forward: _Forward,
+    forward: Forward,
     reference: Reference,
     shapes: Mapping[int, LayerShape],
     dtype: torch.dtype,
@@ -130,7 +128,7 @@ def sample_tokens(tokenizer: Tokenizer, vocab_size: int) -> list[int]:
 
 @torch.inference_mode()
 def text_logits(
-    forward: _Forward,
+    forward: Forward,
     tokens: Sequence[int],
     shapes: Mapping[int, LayerShape],
     dtype: torch.dtype,

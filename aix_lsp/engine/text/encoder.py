@@ -53,8 +53,9 @@ class TextEncoder:
     """
 
     def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary) -> None:
+        self.tokenizer = tokenizer
+        self.vocabulary = vocabulary
         self._backend = _plain_text_backend(tokenizer)
-        self._vocabulary = vocabulary
         self._seen: OrderedDict[str, Encoded] = OrderedDict()
         self._seen_tokens = 0
         self._lock = threading.Lock()
@@ -144,7 +145,7 @@ class TextEncoder:
     def typed(self, encoded: Encoded) -> tuple[list[int], bytes]:
         """(the tokens before the last word, that word's bytes as the tokenizer sees them)."""
         head, tail = encoded.tokens[: encoded.word], encoded.tokens[encoded.word :]
-        return head, b"".join(map(self._vocabulary.bytes_of, tail))
+        return head, b"".join(map(self.vocabulary.bytes_of, tail))
 
 
 def _safe_places(

@@ -16,7 +16,6 @@ from tokenizers import Tokenizer
 
 from aix_lsp.engine.text.encoder import Encoded, TextEncoder
 from aix_lsp.engine.text.healing import can_spell
-from aix_lsp.engine.text.vocabulary import Vocabulary
 from aix_lsp.fim.family import Segment, Template
 from aix_lsp.fim.prompt import FimPrompt
 
@@ -60,11 +59,10 @@ Known = dict[tuple[str, str], Encoded]
 class Layout:
     """Lays out prompts for one model."""
 
-    def __init__(
-        self, encoder: TextEncoder, vocabulary: Vocabulary, template: Template | None, tokenizer: Tokenizer
-    ) -> None:
+    def __init__(self, encoder: TextEncoder, template: Template | None) -> None:
+        tokenizer = encoder.tokenizer
         self._encoder = encoder
-        self._vocabulary = vocabulary
+        self._vocabulary = encoder.vocabulary
         self._template = template
         self._token_of: Callable[[str], Any] = tokenizer.token_to_id
         self._habit = [] if template is not None and template.bos else _habit(tokenizer)

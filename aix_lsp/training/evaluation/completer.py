@@ -68,7 +68,7 @@ class Completer:
         self._vocabulary = Vocabulary(tokenizer, len(known), ends, [known[m] for m in template.markers])
         self._ends = tuple(self._vocabulary.ends)
         encoder = self._encoder = TextEncoder(tokenizer, self._vocabulary)
-        self._layout = Layout(encoder, self._vocabulary, template, tokenizer)
+        self._layout = Layout(encoder, template)
 
     def complete(
         self,

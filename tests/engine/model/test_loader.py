@@ -258,8 +258,6 @@ def test_steps_of_many_tokens_use_other_thread_counts_than_those_of_few():
     seen = []
 
     class Watched:
-        nbytes = 0
-
         def __call__(self, plan: DevicePlan) -> torch.Tensor:
             seen.append(torch.get_num_threads())
             return torch.zeros(len(plan.wanted), 5)

@@ -27,7 +27,7 @@ CODELLAMA = next(family for family in FAMILIES if family.name == "codellama")
 
 def layout(template: Template | None, kind: str = "qwen") -> tuple[Layout, Vocabulary]:
     used, vocabulary = encoder(kind)
-    return Layout(used, vocabulary, template, ALL[kind]()), vocabulary
+    return Layout(used, template), vocabulary
 
 
 def shown(vocabulary: Vocabulary, tokens: list[int], kind: str = "qwen") -> str:
