@@ -22,7 +22,7 @@ _WORD = re.compile(r"\s*(?:\w+|[^\w\s]+|$)")
 
 
 @dataclass(frozen=True)
-class Take:
+class Acceptance:
     """A part of a suggestion that is accepted."""
 
     how: How
@@ -31,7 +31,7 @@ class Take:
     """Key presses that it costs: one for the whole or for a line, otherwise one per word."""
 
 
-def best_take(offer: str, replaces: int, buffer: Buffer, rest: str, wanted: str) -> Take | None:
+def best_acceptance(offer: str, replaces: int, buffer: Buffer, rest: str, wanted: str) -> Acceptance | None:
     """The longest part of `offer` that is right and saves keys, or None.
 
     `replaces` is how many characters to the right of the cursor the whole would replace, `rest` what is still to be
@@ -59,11 +59,11 @@ def keys_to_type(text: str) -> int:
     return len(re.sub(r"\n[ \t]+", "\n", text))
 
 
-def _parts(offer: str) -> Iterator[Take]:
-    yield Take("whole", offer, 1)
+def _parts(offer: str) -> Iterator[Acceptance]:
+    yield Acceptance("whole", offer, 1)
     ends = [match.start() for match in re.finditer("\n", offer) if offer[: match.start()].strip()]
     for presses in range(len(ends), 0, -1):
-        yield Take("line", offer[: ends[presses - 1]], presses)
+        yield Acceptance("line", offer[: ends[presses - 1]], presses)
     words = list(_WORD.finditer(offer.partition("\n")[0] if offer.strip() else ""))
     for presses in range(len(words), 0, -1):
-        yield Take("word", offer[: words[presses - 1].end()], presses)
+        yield Acceptance("word", offer[: words[presses - 1].end()], presses)

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.replay.sides import NOTHING, Asked, Offer
+from benchmarks.replay.sides import NOTHING, Offer, SideRequest
 from tests.client.buffer import Buffer
 from tests.client.own_engine import events, own_engine, post, session_for
 
@@ -29,8 +29,8 @@ class Bare:
         self.name = name
         self._session = session
         self._more = more
-        self._last: _BareAsked | None = None
-        self._asked: list[_BareAsked] = []
+        self._last: _BareRequest | None = None
+        self._asked: list[_BareRequest] = []
 
     async def enter(self, workspace: Path) -> None:
         self._asked = []
@@ -55,7 +55,7 @@ class Bare:
     def tell(self, event: str, offer: Offer, characters: int = 0) -> None:
         pass
 
-    def ask(self, buffer: Buffer) -> Asked:
+    def ask(self, buffer: Buffer) -> SideRequest:
         if self._last is not None:
             self._last.task.cancel()
         before, after = buffer.text[: buffer.cursor], buffer.text[buffer.cursor :]
@@ -66,7 +66,7 @@ class Bare:
             "temperature": 0,
             "stream": True,
         }
-        self._last = _BareAsked(self._session, {**body, **self._more})
+        self._last = _BareRequest(self._session, {**body, **self._more})
         self._asked.append(self._last)
         return self._last
 
@@ -83,7 +83,7 @@ class Bare:
         }
 
 
-class _BareAsked:
+class _BareRequest:
     """One request to the bare model."""
 
     def __init__(self, session: aiohttp.ClientSession, body: dict[str, Any]) -> None:

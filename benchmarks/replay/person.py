@@ -7,16 +7,16 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchmarks.replay.acceptance import Take, best_take, is_right
+from benchmarks.replay.acceptance import Acceptance, best_acceptance, is_right
 from benchmarks.replay.flaws import Flaws, flaws
 from benchmarks.replay.plans import Plan
-from benchmarks.replay.sides import NOTHING, Asked, Offer, Side
+from benchmarks.replay.sides import NOTHING, Offer, Side, SideRequest
 from benchmarks.replay.typing_model import Moment, TypingModel, moment_of
 from tests.client.typist import Typist
 
 READING_S = 0.25
 """Nobody accepts a suggestion before having seen it: the reaction time for a choice between two options."""
-MOST_TAKES = 20
+MOST_ACCEPTANCES = 20
 """Successive acceptances without a key between them; more would mean a suggestion that never ends."""
 
 
@@ -31,7 +31,7 @@ class Look:
     offer: Offer
     fresh: bool
     """Whether the offer differs from the remainder of the previous one."""
-    take: Take | None = None
+    take: Acceptance | None = None
     flaws: Flaws | None = None
     """For a fresh offer."""
     left: str = ""
@@ -158,7 +158,7 @@ class Person:
 
     async def _look(self, typist: Typist, wanted: str, pause_s: float) -> None:
         """Look at suggestions until the next key, and accept them as long as they are right."""
-        for _ in range(MOST_TAKES):
+        for _ in range(MOST_ACCEPTANCES):
             started = time.perf_counter()
             asked = self._side.ask(self.buffer)
             await asked.settled(min(pause_s, self._patience_s))
@@ -170,7 +170,9 @@ class Person:
                     await asyncio.sleep(max(0.0, natural_s - (time.perf_counter() - started)))
                 return
 
-    async def _see(self, asked: Asked, waited_ms: float, typist: Typist, wanted: str) -> Take | None:
+    async def _see(
+        self, asked: SideRequest, waited_ms: float, typist: Typist, wanted: str
+    ) -> Acceptance | None:
         rest, left = typist.remaining, self._left()
         offer, take = self._choose(asked, rest, wanted)
         fresh = bool(offer.text) and offer.text != left
@@ -187,14 +189,16 @@ class Person:
             self._accept(take, offer, typist)
         return take
 
-    def _choose(self, asked: Asked, rest: str, wanted: str) -> tuple[Offer, Take | None]:
+    def _choose(self, asked: SideRequest, rest: str, wanted: str) -> tuple[Offer, Acceptance | None]:
         """The offer that saves most, and the part of it that is right.
 
         Going to the next candidate costs one key.
         """
-        found: list[tuple[int, Offer, Take]] = []
+        found: list[tuple[int, Offer, Acceptance]] = []
         for presses, offer in enumerate(asked.offers or (asked.offer,)):
-            take = best_take(offer.text, offer.replaces, self.buffer, rest, wanted) if offer.text else None
+            take = (
+                best_acceptance(offer.text, offer.replaces, self.buffer, rest, wanted) if offer.text else None
+            )
             if take is not None:
                 take = replace(take, keys=take.keys + presses)
                 found.append((take.keys - len(take.text), offer, take))
@@ -220,7 +224,7 @@ class Person:
         end = cursor + offer.replaces
         return flaws(text[:cursor], offer.text, text[end:], self.buffer.language, text[cursor:end])
 
-    def _accept(self, take: Take, offer: Offer, typist: Typist) -> None:
+    def _accept(self, take: Acceptance, offer: Offer, typist: Typist) -> None:
         over = offer.replaces if take.how == "whole" else 0
         cursor = self.buffer.cursor
         self._side.changed(self.buffer, [self.buffer.accept(cursor, cursor + over, take.text)])

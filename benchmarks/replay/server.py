@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.replay.sides import NOTHING, Asked, Offer
+from benchmarks.replay.sides import NOTHING, Offer, SideRequest
 from tests.client.buffer import Buffer
 from tests.client.editor import Editor
 from tests.client.engine_watch import end_engines
@@ -95,11 +95,11 @@ class Server:
     def close(self, buffer: Buffer) -> None:
         self.editor.close(buffer)
 
-    def ask(self, buffer: Buffer) -> Asked:
+    def ask(self, buffer: Buffer) -> SideRequest:
         if self._last and not self._last.future.done():
             self.editor.wire.cancel(self._last)
         self._last = self.editor.stream(buffer, "invoked" if self._by_hand else "automatic")
-        return _ServerAsked(self._last, buffer)
+        return _ServerRequest(self._last, buffer)
 
     async def meanwhile(self, within: float) -> None:
         for _ in range(round(within / _LOOK_S)):
@@ -126,7 +126,7 @@ class Server:
         return found
 
 
-class _ServerAsked:
+class _ServerRequest:
     """A streaming request to the server."""
 
     def __init__(self, call: Call, buffer: Buffer) -> None:

@@ -24,7 +24,7 @@ class Offer:
 NOTHING = Offer("")
 
 
-class Asked(Protocol):
+class SideRequest(Protocol):
     """A request for a suggestion. Times are in milliseconds since it was sent; None until the event happens."""
 
     @property
@@ -64,7 +64,7 @@ class Side(Protocol):
 
     def close(self, buffer: Buffer) -> None: ...
 
-    def ask(self, buffer: Buffer) -> Asked:
+    def ask(self, buffer: Buffer) -> SideRequest:
         """Request a suggestion at the cursor; an earlier unanswered request is cancelled."""
         ...
 

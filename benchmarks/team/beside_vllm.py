@@ -15,7 +15,7 @@ from aix_lsp.settings.table import Settings
 from benchmarks.team.replicas import Team, team
 from benchmarks.team.report import Row, count, errors, first_text_ms, table
 from benchmarks.team.scenarios import Setting, at_work, pauses_at
-from benchmarks.team.typists import Asked, Typist, files, type_all
+from benchmarks.team.typists import RequestRecord, Typist, files, type_all
 from tests.backends.real_servers import vllm_server
 
 _LOAD = 0.7
@@ -37,7 +37,7 @@ async def vllm(setting: Setting) -> list[Row]:
     log = Path(tempfile.mkdtemp(prefix="aix-vllm-")) / "log"
     ours = (*setting.engine, "--model", str(folder), "--kv-memory-mb", "1024")
     more = ("--max-num-seqs", str(_MAX_SEQUENCES), "--max-model-len", "2048", "--enable-prefix-caching")
-    found: dict[str, list[list[Asked]]] = {"ours": [], "vLLM": []}
+    found: dict[str, list[list[RequestRecord]]] = {"ours": [], "vLLM": []}
     async with team(1, ours) as crew, vllm_server(folder, folder.name, log, *more, threads=1) as url:
         sides = {"ours": await at_work(crew, keys, [crew.replicas[0].url])}
         sides["vLLM"] = await _at_vllm(crew, sides["ours"], url, family)
@@ -53,7 +53,7 @@ async def vllm(setting: Setting) -> list[Row]:
     return _rows(found, setting)
 
 
-def _rows(found: dict[str, list[list[Asked]]], setting: Setting) -> list[Row]:
+def _rows(found: dict[str, list[list[RequestRecord]]], setting: Setting) -> list[Row]:
     for name, runs in found.items():
         asked = [one for run in runs for one in run]
         setting.say(f"  {name}:")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from benchmarks.team.replicas import Team, team
 from benchmarks.team.report import count, errors, first_text_ms, table
 from benchmarks.team.scenarios import at_work
-from benchmarks.team.typists import Asked, Typist, files, steadily
+from benchmarks.team.typists import RequestRecord, Typist, files, steadily
 from tests.serve.server import ADMIN
 
 _TYPISTS = 8
@@ -68,7 +68,7 @@ async def _follow(typists: Sequence[Typist], began: float, until_s: float, seen:
     return seen
 
 
-def _line(asked: Sequence[Asked], at_s: float) -> str:
+def _line(asked: Sequence[RequestRecord], at_s: float) -> str:
     ended = [one for one in asked if one.end in ("complete", "overtaken")]
     if not ended:
         return f"  {at_s:4.0f} s  no answer yet"

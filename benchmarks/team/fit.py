@@ -14,7 +14,7 @@ from benchmarks.team.replicas import Replica, team
 from benchmarks.team.report import Row, first_text_ms, prefix_share, rate
 from benchmarks.team.scenarios import Setting, at_work, pauses_at
 from benchmarks.team.simulator import Case, Outcome, Sample, StepCost, simulate
-from benchmarks.team.typists import Asked, Key, Typist, files, type_all
+from benchmarks.team.typists import Key, RequestRecord, Typist, files, type_all
 
 _LOOK_S = 0.25
 _COLUMNS = ("aix_step_seconds_count", "aix_step_rows_sum", "aix_step_tokens_sum")
@@ -57,7 +57,7 @@ def fitted(readings: Sequence[Mapping[str, float]]) -> StepCost:
     return StepCost(step_s, row_s, token_s, tokens_a_row=max(1.0, generated / max(rows, 1.0)))
 
 
-def samples_of(asked: Sequence[Asked]) -> list[Sample]:
+def samples_of(asked: Sequence[RequestRecord]) -> list[Sample]:
     """Requests for the simulator to draw from; only those that found their prefix cached tell what was new."""
     return [
         Sample(one.prompt_tokens, max(1, one.prompt_tokens - one.cached_tokens), max(1, one.tokens))
@@ -128,7 +128,7 @@ async def _pool_tokens(replica: Replica) -> int:
     )
 
 
-def _compared(what: str, real: Sequence[Asked], seconds: float, found: Outcome) -> list[Row]:
+def _compared(what: str, real: Sequence[RequestRecord], seconds: float, found: Outcome) -> list[Row]:
     p50, p95 = first_text_ms(real, 50), first_text_ms(real, 95)
     return [
         Row(

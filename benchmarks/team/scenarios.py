@@ -22,9 +22,9 @@ from benchmarks.team.report import (
     table,
 )
 from benchmarks.team.typists import (
-    Asked,
     Key,
     Rate,
+    RequestRecord,
     Typist,
     files,
     in_bursts,
@@ -100,7 +100,7 @@ async def prefix(setting: Setting) -> list[Row]:
     keys = files(setting.typists)
     pool_mb = _pool_mb(keys)
     setting.say(f"  {setting.typists} documents, {pool_mb} MB of KV a replica: 3/4 of what all need")
-    found: dict[str, list[list[Asked]]] = {"affinity": [], "round robin": []}
+    found: dict[str, list[list[RequestRecord]]] = {"affinity": [], "round robin": []}
     async with team(2, (*setting.engine, "--kv-memory-mb", str(pool_mb))) as crew:
         urls = [replica.url for replica in crew.replicas]
         pauses = 0.0
@@ -217,7 +217,7 @@ async def abuse(setting: Setting) -> list[Row]:
         greedy = Typist("greedy", _cold(keys), await crew.backend("greedy", urls), "limited", 64)
         # A prompt of some 1,000 tokens every half second is 120,000 a minute.
         each = 0.5 / mean_pause_s([greedy])
-        runs: dict[bool, list[list[Asked]]] = {False: [], True: []}
+        runs: dict[bool, list[list[RequestRecord]]] = {False: [], True: []}
         for number in range(2 * setting.rounds):
             alone, abused = number % 2 == 0, number % 2 == 1
             others = asyncio.create_task(type_all(typists, setting.seconds, pauses))

@@ -47,7 +47,7 @@ class Key:
 
 
 @dataclass
-class Asked:
+class RequestRecord:
     """One request and its result."""
 
     user: str
@@ -85,7 +85,7 @@ class Typist:
     user_class: str = "default"
     max_tokens: int = TOKENS
     priority: Priority = Priority.TYPED
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[RequestRecord] = field(default_factory=list)
 
     async def type(self, seconds: float, pauses: float, rate: Rate, began: float) -> None:
         """Press keys for `seconds`, with pauses `pauses` times as long as people's."""
@@ -114,7 +114,7 @@ class Typist:
     async def ask(self, key: Key, began: float) -> None:
         """Send one request, until it ends or is cancelled."""
         started = time.perf_counter()
-        asked = Asked(self.name, self.user_class, started - began, key.continues)
+        asked = RequestRecord(self.name, self.user_class, started - began, key.continues)
         self.asked.append(asked)
         request = GenerateRequest(
             key.prompt, self.max_tokens, stream_key=f"{self.name}:{key.prompt.path}", priority=self.priority
@@ -134,7 +134,7 @@ class Typist:
             asked.waited_ms, asked.ended_at = (ended - started) * 1e3, ended - began
 
 
-def _take(asked: Asked, event: Delta | Usage, started: float) -> None:
+def _take(asked: RequestRecord, event: Delta | Usage, started: float) -> None:
     if isinstance(event, Usage):
         asked.prompt_tokens, asked.cached_tokens = event.prompt_tokens, event.cached_tokens
         asked.tokens = event.completion_tokens
@@ -175,7 +175,7 @@ def files(count: int) -> list[list[Key]]:
 
 async def type_all(
     typists: Sequence[Typist], seconds: float, pauses: float | None, rate: Rate = steadily
-) -> list[Asked]:
+) -> list[RequestRecord]:
     """All typists at once; returns their new requests in the order of sending. Without pauses, each sends the next
     request as soon as the last is answered.
     """

@@ -24,13 +24,13 @@ from benchmarks.team.report import (
     table,
 )
 from benchmarks.team.simulator import Case, Sample, StepCost, simulate
-from benchmarks.team.typists import Asked, Typist, files, in_bursts, steadily, type_all
+from benchmarks.team.typists import RequestRecord, Typist, files, in_bursts, steadily, type_all
 
 COST = StepCost(0.003, 0.0006, 0.00015, 1.5, 0.003)
 
 
-def asked(at: float, end: str = "complete", **more: object) -> Asked:
-    found = Asked("ann", "default", at, True, end=end, ended_at=at + 0.1)  # type: ignore[arg-type]
+def asked(at: float, end: str = "complete", **more: object) -> RequestRecord:
+    found = RequestRecord("ann", "default", at, True, end=end, ended_at=at + 0.1)  # type: ignore[arg-type]
     for name, value in more.items():
         setattr(found, name, value)
     return found

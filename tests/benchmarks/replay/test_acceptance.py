@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.replay.acceptance import best_take, keys_to_type
+from benchmarks.replay.acceptance import best_acceptance, keys_to_type
 from tests.client.buffer import Buffer
 
 CASES = [
@@ -35,7 +35,7 @@ def test_what_is_accepted(
         buffer.key(before[-1])
     state = buffer.text, buffer.cursor
     assert state == (before + closed + after, len(before))
-    take = best_take(offer, replaces, buffer, rest, before + rest + after)
+    take = best_acceptance(offer, replaces, buffer, rest, before + rest + after)
     found = (take.how, take.text, take.keys) if take else (None, "", 0)
     assert found == (how, text, keys)
     assert (buffer.text, buffer.cursor) == state

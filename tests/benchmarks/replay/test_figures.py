@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from benchmarks.replay.acceptance import Take
+from benchmarks.replay.acceptance import Acceptance
 from benchmarks.replay.figures import MEASURES, Tally, estimates, ratios, tally, total
 from benchmarks.replay.flaws import Flaws
 from benchmarks.replay.person import Look, Work
@@ -20,11 +20,11 @@ def looks() -> list[Look]:
     """One suggestion typed along and then accepted, a broken one, none, and one accepted in two parts."""
     return [
         Look(20, 40, 40, Offer("abcdef"), True, None, CLEAN),
-        Look(1, 2, 2, Offer("bcdef", reused=True), False, Take("whole", "bcdef", 1)),
+        Look(1, 2, 2, Offer("bcdef", reused=True), False, Acceptance("whole", "bcdef", 1)),
         Look(30, 60, 60, Offer("x)"), True, None, Flaws(doubled=True, brackets=True, broken=True)),
         Look(None, 5, 5, NOTHING, False),
-        Look(70, 150, 150, Offer("foo\nbar\nbaz"), True, Take("line", "foo\nbar", 2), CLEAN),
-        Look(1, 1, 1, Offer("\nbaz", reused=True), False, Take("word", "\nbaz", 1)),
+        Look(70, 150, 150, Offer("foo\nbar\nbaz"), True, Acceptance("line", "foo\nbar", 2), CLEAN),
+        Look(1, 1, 1, Offer("\nbaz", reused=True), False, Acceptance("word", "\nbaz", 1)),
     ]
 
 
