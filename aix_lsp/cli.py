@@ -89,7 +89,7 @@ def effective(folder: Path, assignments: tuple[str, ...] = (), model: str | None
     return settings
 
 
-def placed(model: str) -> str:
+def resolve_model(model: str) -> str:
     """A model as given on the command line, on which a folder may be relative to the current one."""
     from aix_lsp.paths import folder_named
 
@@ -149,7 +149,7 @@ def _serve(options: dict[str, Any]) -> None:
     if options["model"] is not None:
         values["model"] = options["model"]
     if "model" in values:
-        values["model"] = placed(values["model"])
+        values["model"] = resolve_model(values["model"])
     if options["verbose"]:
         values["logLevel"] = "debug"
 

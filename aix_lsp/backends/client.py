@@ -86,9 +86,9 @@ class HttpClient:
         response = await self._request("GET" if body is None else "POST", url, body, session)
         parser = SseParser()
         try:
-            told = "event-stream" in response.content_type
-            first = b"" if told else await _beginning(response)
-            if not told and not _LOOKS_LIKE_EVENTS.match(first):
+            is_stream = "event-stream" in response.content_type
+            first = b"" if is_stream else await _beginning(response)
+            if not is_stream and not _LOOKS_LIKE_EVENTS.match(first):
                 yield self._json(await self._body(response, first))
                 return
             async for chunk in _chunks(response, first):
@@ -132,8 +132,8 @@ class HttpClient:
             raise BackendError(f"{self.address} redirects in a loop; check aix.url.", trouble="refused")
         if response.status >= 400:
             try:
-                told = self._without_key(await _told(response))
-                raise refused(response.status, told, self.address, response.headers)
+                said = self._without_key(await _error_body(response))
+                raise refused(response.status, said, self.address, response.headers)
             finally:
                 response.close()
         return response
@@ -262,7 +262,7 @@ async def _beginning(response: aiohttp.ClientResponse) -> bytes:
     return first
 
 
-async def _told(response: aiohttp.ClientResponse) -> str:
+async def _error_body(response: aiohttp.ClientResponse) -> str:
     """The beginning of an error response's body, as far as it arrives."""
     from aiohttp import ClientError
 

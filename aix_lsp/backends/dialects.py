@@ -14,7 +14,7 @@ from typing import Any
 from aix_lsp.backends.address import Address
 from aix_lsp.backends.base import Delta, GenerateRequest, Usage
 from aix_lsp.backends.failures import not_a_completion, says_error
-from aix_lsp.backends.told import count, logprob, milliseconds, table
+from aix_lsp.backends.json_values import count, logprob, milliseconds, table
 from aix_lsp.fim.family import Template
 
 MOST_STOPS = 4
@@ -202,18 +202,18 @@ def _read_choice(choice: dict[str, Any]) -> Iterator[Delta]:
         )
 
 
-def _reason(told: Any) -> str | None:
+def _reason(value: Any) -> str | None:
     """Why a candidate has ended, in our words."""
-    if not told:
+    if not value:
         return None
-    return _REASONS.get(told, "stop") if isinstance(told, str) else "stop"
+    return _REASONS.get(value, "stop") if isinstance(value, str) else "stop"
 
 
 _REASONS = {"stop": "stop", "length": "length", "cancelled": "cancelled", "abort": "cancelled"}
 
 
-def _sum_logprobs(told: Any) -> float | None:
-    values = table(told).get("token_logprobs")
+def _sum_logprobs(value: Any) -> float | None:
+    values = table(value).get("token_logprobs")
     found = map(logprob, values) if isinstance(values, list) else ()
     known = [value for value in found if value is not None]
     return sum(known) if known else None

@@ -22,8 +22,8 @@ from aix_lsp.backends.dialects import (
     TemplateDialect,
 )
 from aix_lsp.backends.failures import not_a_completion, says_error
-from aix_lsp.backends.told import count, model_card, table
-from aix_lsp.backends.told import name as name_told
+from aix_lsp.backends.json_values import count, model_card, table
+from aix_lsp.backends.json_values import name as valid_name
 from aix_lsp.fim.templates import Template, detect
 from aix_lsp.settings.table import Settings
 
@@ -74,7 +74,7 @@ async def _models(client: HttpClient) -> list[dict[str, Any]]:
             f"{client.address} has no list of models at {client.address.models}; check aix.url.",
             trouble="failing",
         )
-    return [model for model in data if name_told(table(model).get("id"))]
+    return [model for model in data if valid_name(table(model).get("id"))]
 
 
 def _choose(models: list[dict[str, Any]], wanted: str, where: str) -> tuple[dict[str, Any], str]:
@@ -97,10 +97,10 @@ def _completes(model: dict[str, Any]) -> bool:
     """Whether a model generates text, according to the server's description and its name."""
     capabilities = model.get("capabilities")
     if isinstance(capabilities, dict):
-        told = [capabilities[name] for name in capabilities if "completion" in name]
-        if told:
-            return any(told)
-    kinds = [name_told(model.get(key)) for key in ("type", "task", "object_type")]
+        listed = [capabilities[name] for name in capabilities if "completion" in name]
+        if listed:
+            return any(listed)
+    kinds = [valid_name(model.get(key)) for key in ("type", "task", "object_type")]
     return not _NO_COMPLETIONS.search(" ".join((*kinds, model["id"])).replace("_", " "))
 
 

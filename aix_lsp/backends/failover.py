@@ -41,7 +41,7 @@ _SLOW_S = 60.0
 _LOCAL_LINGERS_S = 60.0
 """How long the local engine stays after a server has come back, so that a flapping server does not restart it."""
 _PROBE = GenerateRequest(FimPrompt("x = "), max_tokens=1, heal=False, deadline_ms=5000)
-_HOPE = ("loading", "starting", "throttled", "failing", "away", "refused", "error", "stopped")
+_SOONEST_FIRST = ("loading", "starting", "throttled", "failing", "away", "refused", "error", "stopped")
 """Which state to show if no server can be used: the one likely to end soonest."""
 
 
@@ -85,7 +85,7 @@ class FailoverBackend(WatchedBackend):
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
         """See Backend.generate. Raises only if every server has failed."""
-        self._probe_those_due()
+        self._probe_due_servers()
         relay, tried = Relay(request), set[WatchedBackend]()
         error: BackendError | None = None
         slow: WatchedBackend | None = None
@@ -97,7 +97,7 @@ class FailoverBackend(WatchedBackend):
             )
             slow = None if server is slow else slow
             try:
-                async with aclosing(self._first_soon(server, relay.request, waits)) as events:
+                async with aclosing(self._with_first_event_limit(server, relay.request, waits)) as events:
                     async for event in events:
                         if (taken := relay.take(event)) is not None:
                             yield taken
@@ -110,7 +110,7 @@ class FailoverBackend(WatchedBackend):
                 log.debug("%s failed over: %s", server.status.model, failure)
             if relay.ended:
                 return
-            if not relay.can_go_on:
+            if not relay.can_continue:
                 for delta in relay.end():
                     yield delta
                 return
@@ -120,7 +120,7 @@ class FailoverBackend(WatchedBackend):
         kind = BackendError if status.state in ("error", "refused", "failing") else BackendUnavailable
         raise kind(status.message or "no server at aix.url is ready")
 
-    async def _first_soon(
+    async def _with_first_event_limit(
         self, server: WatchedBackend, request: GenerateRequest, waits: bool
     ) -> AsyncGenerator[Delta | Usage]:
         """A server's stream. Raises _TooSlow if the first event is late, unless `waits`."""
@@ -162,7 +162,7 @@ class FailoverBackend(WatchedBackend):
             self._show()
         return self._local if self._local.status.state == "ready" else None
 
-    def _probe_those_due(self) -> None:
+    def _probe_due_servers(self) -> None:
         """Probe servers in trouble in the background, once their pause is over."""
         for server in self._servers:
             if server.status.state == "ready" or not server.admits or server in self._probes:
@@ -176,16 +176,16 @@ class FailoverBackend(WatchedBackend):
         statuses = [server.status for server in self._servers]
         ready = [status for status in statuses if status.state == "ready"]
         if ready:
-            self._let_local_go()
+            self._release_local()
             models = [status.model for status in ready if status.model is not None]
             away = [status.message for status in statuses if status.state not in ("ready", "starting")]
-            told = f"{len(ready)} of {len(statuses)} servers: {away[0]}" if away else ready[0].message
-            self._board.set(BackendStatus("ready", told, model=_together(models)))
+            message = f"{len(ready)} of {len(statuses)} servers: {away[0]}" if away else ready[0].message
+            self._board.set(BackendStatus("ready", message, model=_combined_model(models)))
             return
         if self._leaving is not None:
             self._leaving.cancel()
             self._leaving = None
-        worst = min(statuses, key=lambda status: _HOPE.index(status.state))
+        worst = min(statuses, key=lambda status: _SOONEST_FIRST.index(status.state))
         local = self._local.status if self._local is not None else None
         if local is not None and local.state == "ready":
             self._board.set(
@@ -202,7 +202,7 @@ class FailoverBackend(WatchedBackend):
             if worst.state not in ("starting", "loading"):
                 self._last_resort()
 
-    def _let_local_go(self) -> None:
+    def _release_local(self) -> None:
         if self._local is not None and self._leaving is None:
             self._leaving = asyncio.get_running_loop().call_later(_LOCAL_LINGERS_S, self._close_local)
 
@@ -233,7 +233,7 @@ def _weight(document: str, number: int) -> bytes:
     return hashlib.blake2s(f"{number}\0{document}".encode("utf-8", "replace"), digest_size=8).digest()
 
 
-def _together(models: Sequence[ModelInfo]) -> ModelInfo | None:
+def _combined_model(models: Sequence[ModelInfo]) -> ModelInfo | None:
     """The limits that prompts must keep so that every server can take them."""
     if not models:
         return None

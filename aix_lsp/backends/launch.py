@@ -80,7 +80,7 @@ class LocalEngine(WatchedBackend):
         if pid:
             log.info("stopping the engine (pid %d) to restart it", pid)
             await self._end(pid)
-        self._supervisor.ask_again()
+        self._supervisor.retry()
 
     async def close(self) -> None:
         """Give up the lease; the engine exits by itself once nobody holds one."""

@@ -84,24 +84,24 @@ class OpenAIBackend(WatchedBackend):
         exchange = self._admitted()
         if isinstance(exchange.server.dialect, EngineDialect):
             self._uploader.provide(exchange.client, request.corpus)
-        began, told = self._clock(), False
+        began, noted = self._clock(), False
         try:
             async with aclosing(exchange.generate(request)) as events:
                 async for event in events:
-                    if not told:
-                        told = True
-                        self._went_well()
+                    if not noted:
+                        noted = True
+                        self._note_success()
                     yield event
-            if not told:
-                told = True
-                self._went_well()
+            if not noted:
+                noted = True
+                self._note_success()
         except BackendError as error:
-            told = True
-            self._went_wrong(began, error)
+            noted = True
+            self._note_failure(began, error)
             raise
         finally:
-            if not told:
-                self._left_unanswered(began)
+            if not noted:
+                self._note_abandoned(began)
 
     def _admitted(self) -> Exchange:
         """The exchange for a request that may be sent now. Raises BackendError, BackendUnavailable if none may."""
@@ -114,12 +114,12 @@ class OpenAIBackend(WatchedBackend):
             raise BackendError(status.message)
         raise BackendUnavailable(status.message or "Not ready.")
 
-    def _went_well(self) -> None:
+    def _note_success(self) -> None:
         self._unanswered_s = 0.0
         self._health.succeeded()
         self._show()
 
-    def _went_wrong(self, began: float, error: BackendError) -> None:
+    def _note_failure(self, began: float, error: BackendError) -> None:
         self._health.failed(began, self._clock(), error)
         if self._health.in_trouble:
             self._unanswered_s = 0.0
@@ -128,7 +128,7 @@ class OpenAIBackend(WatchedBackend):
                 # It may return as another server or with another model; if its model is missing, that has happened.
                 self._search_soon(at_once=error.status == 404)
 
-    def _left_unanswered(self, began: float) -> None:
+    def _note_abandoned(self, began: float) -> None:
         """A request was cancelled before any answer, as by a keystroke. After many of them, search for the server."""
         self._health.abandoned(self._clock())
         self._unanswered_s += self._clock() - began
@@ -146,9 +146,9 @@ class OpenAIBackend(WatchedBackend):
 
     def _search_soon(self, *, at_once: bool = False) -> None:
         if self._client is not None and (self._search is None or self._search.done()):
-            self._search = asyncio.create_task(self._look_for(self._client, at_once))
+            self._search = asyncio.create_task(self._find_server(self._client, at_once))
 
-    async def _look_for(self, client: HttpClient, at_once: bool) -> None:
+    async def _find_server(self, client: HttpClient, at_once: bool) -> None:
         """Discover the server; repeated until it answers."""
         while True:
             began = self._clock()

@@ -24,7 +24,7 @@ class Relay:
         return len(self._ended) == self._whole.n
 
     @property
-    def can_go_on(self) -> bool:
+    def can_continue(self) -> bool:
         """Whether another server can continue: nothing has been shown yet, or there is only one candidate."""
         return not self._begun or self._whole.n == 1
 

@@ -15,8 +15,8 @@ from aix_lsp.backends.base import BackendError, BackendStatus, BackendUnavailabl
 from aix_lsp.backends.client import HttpClient
 from aix_lsp.backends.engine_endpoint import EngineEndpoint, engine_endpoint, forget_port
 from aix_lsp.backends.engine_process import ALREADY_RUNNING, EngineChild
+from aix_lsp.backends.json_values import count, model_card
 from aix_lsp.backends.status import StatusBoard
-from aix_lsp.backends.told import count, model_card
 from aix_lsp.paths import log_dir
 from aix_lsp.settings.table import Settings
 
@@ -31,7 +31,7 @@ _FIRST_EVENT_S = 15.0
 _BACK_OFF_S = (0.0, 0.5, 2.0, 5.0, 15.0)
 _STEADY_S = 120.0
 """After an engine that lived this long, failures are counted from 0 again."""
-_LOOK_AGAIN_S = 30.0
+_RECHECK_S = 30.0
 _RESTART = 'Use the command "restart the engine" afterwards.'
 
 
@@ -62,7 +62,7 @@ class EngineSupervisor:
         clock = asyncio.get_running_loop().time
         while True:
             began = clock()
-            trouble = await self._one_life()
+            trouble = await self._follow_one_engine()
             failures = 0 if clock() - began > _STEADY_S else failures + 1
             if not trouble and failures > len(_BACK_OFF_S):
                 trouble = f"The engine has died {failures} times in a row; see {log_dir()}. {_RESTART}"
@@ -73,13 +73,13 @@ class EngineSupervisor:
                 self._board.set(BackendStatus("starting", "the engine has exited and is being restarted"))
                 await self._pause(_BACK_OFF_S[max(failures - 1, 0)])
 
-    def ask_again(self) -> None:
+    def retry(self) -> None:
         """End a pause or rest at once."""
         if self._board.status.state == "error":
             self._board.set(_STARTING)
         self._again.set()
 
-    async def _one_life(self) -> str:
+    async def _follow_one_engine(self) -> str:
         """Follow an engine, started if there is none, until it ends. Returns why another would fail too, or an empty
         string."""
         self._again.clear()
@@ -159,10 +159,10 @@ class EngineSupervisor:
         return status
 
     async def _rest(self, message: str) -> None:
-        """Show `message` until told to try again, or until an engine is up anyway."""
+        """Show `message` until `retry` is called, or until an engine is up anyway."""
         log.error("%s", message)
         self._board.set(BackendStatus("error", message))
-        while not await self._pause(_LOOK_AGAIN_S):
+        while not await self._pause(_RECHECK_S):
             if await self._is_up():
                 break
         self._board.set(_STARTING)
@@ -187,7 +187,7 @@ class EngineSupervisor:
             await client.close()
 
     async def _pause(self, seconds: float) -> bool:
-        """Wait; returns True if `ask_again` ended the wait."""
+        """Wait; returns True if `retry` ended the wait."""
         try:
             async with asyncio.timeout(seconds):
                 await self._again.wait()

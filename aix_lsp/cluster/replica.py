@@ -34,8 +34,8 @@ from aix_lsp.serve.worker import ServeOptions, check
 
 _LOOK_EVERY_S = 0.5
 _STOP_S = 1.0
-_TELL_EVERY_S = 0.5
-_TELL_AGAIN_S = 2.0
+_SHARE_EVERY_S = 0.5
+_SHARE_AGAIN_S = 2.0
 """Usage is reported when it has changed, and again after this time while requests are in flight."""
 _ANSWER_S = 5.0
 """How long the other replicas may take to report their figures."""
@@ -65,7 +65,7 @@ class Replica:
         self._quotas = Quotas()
         self._tasks = [
             asyncio.create_task(work)
-            for work in (self._watch(), self._directory.follow(), self._tell_what_is_in_use())
+            for work in (self._watch(), self._directory.follow(), self._share_usage())
         ]
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
@@ -98,26 +98,26 @@ class Replica:
         """This replica's part of the figures."""
         return self.service.figures_json()
 
-    async def _tell_what_is_in_use(self) -> None:
+    async def _share_usage(self) -> None:
         """Keep the other replicas' quotas up to date."""
-        told, at = InUse({}, {}), 0.0
+        report, at = InUse({}, {}), 0.0
         while True:
-            await asyncio.sleep(_TELL_EVERY_S)
+            await asyncio.sleep(_SHARE_EVERY_S)
             now = self._quotas.in_use()
             spent = {key: tokens for key, (tokens, _, _) in now.spent.items()}
-            changed = now.in_flight != told.in_flight or spent != {k: v[0] for k, v in told.spent.items()}
-            if changed or (now.in_flight and time.monotonic() - at > _TELL_AGAIN_S):
-                told, at = now, time.monotonic()
+            changed = now.in_flight != report.in_flight or spent != {k: v[0] for k, v in report.spent.items()}
+            if changed or (now.in_flight and time.monotonic() - at > _SHARE_AGAIN_S):
+                report, at = now, time.monotonic()
                 context = serve.get_replica_context()
                 # Totals are sent, so the next report makes up for a missed one.
                 with contextlib.suppress(RayError, RayServeException, TimeoutError):
-                    answers = self._handle().broadcast("hear", context.replica_tag, now)
+                    answers = self._handle().broadcast("take_report", context.replica_tag, now)
                     await answers.results_async(timeout_s=_ANSWER_S, return_exceptions=True)
 
-    async def hear(self, replica: str, in_use: InUse) -> None:
+    async def take_report(self, replica: str, in_use: InUse) -> None:
         """Record what another replica has in use."""
         if replica != serve.get_replica_context().replica_tag:
-            self._quotas.hear(replica, in_use)
+            self._quotas.take_report(replica, in_use)
 
     @staticmethod
     def _handle() -> Any:
@@ -128,8 +128,8 @@ class Replica:
         """The sum of the figures of all replicas that answer: one that has just died must not break the page."""
         with contextlib.suppress(RayError, RayServeException, TimeoutError):
             answers = self._handle().broadcast("figures")
-            told = await answers.results_async(timeout_s=_ANSWER_S, return_exceptions=True)
-            if figures := [one for one in told if not isinstance(one, BaseException)]:
+            answered = await answers.results_async(timeout_s=_ANSWER_S, return_exceptions=True)
+            if figures := [one for one in answered if not isinstance(one, BaseException)]:
                 return added(figures)
         return added([self.service.figures_json()])
 

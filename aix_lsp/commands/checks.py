@@ -37,7 +37,7 @@ _EDITORS = {
     "idea": "jetbrains",
     "pycharm": "jetbrains",
 }
-_LOOK_AT_TORCH = """
+_TORCH_PROBE = """
 import json, torch, transformers
 mps = torch.backends.mps.is_available()
 cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
@@ -47,11 +47,11 @@ print(json.dumps([torch.__version__, transformers.__version__, cuda, mps, torch.
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check. `mend` says how to fix the problem; empty if there is no problem."""
+    """The result of one check. `remedy` says how to fix the problem; empty if there is no problem."""
 
     subject: str
     found: str
-    mend: str = ""
+    remedy: str = ""
     fatal: bool = False
     """Whether further checks are pointless."""
 
@@ -81,7 +81,7 @@ def settings_files(problems: list[Problem]) -> Iterator[Finding]:
 def torch() -> Finding:
     """Whether torch and transformers can be imported, and which devices they find."""
     try:
-        done = processes.run_code(_LOOK_AT_TORCH, _TORCH_S)
+        done = processes.run_code(_TORCH_PROBE, _TORCH_S)
     except subprocess.TimeoutExpired:
         return Finding(
             "torch", f"not imported within {_TORCH_S:g} s", "Check the disk and the machine's load.", True
@@ -130,8 +130,8 @@ def model(settings: Settings) -> Finding:
     if entry is not None:
         folder = catalogue.downloaded(entry)
         if folder is None:
-            mend = f"Run `aix-lsp models get {entry.name}`."
-            return Finding("model", f"{entry.name} is not on this computer", mend, True)
+            remedy = f"Run `aix-lsp models get {entry.name}`."
+            return Finding("model", f"{entry.name} is not on this computer", remedy, True)
     if settings.model == "embedded":
         folder = Path(aix_lsp.__file__).parent / "embedded"
         if not (folder / "config.json").exists():
@@ -155,12 +155,12 @@ def editors() -> Iterator[Finding]:
     """Editors on this machine, and how each is set up."""
     found = {name: where for name in _EDITORS if (where := shutil.which(name))}
     for name, where in found.items():
-        yield Finding("editor", f"{where}: {_how(_EDITORS[name])}")
+        yield Finding("editor", f"{where}: {_setup_of(_EDITORS[name])}")
     if not found:
         yield Finding("editor", "no supported editor is on the PATH; `aix-lsp init --help` lists them")
 
 
-def _how(editor: str) -> str:
+def _setup_of(editor: str) -> str:
     """How an editor is set up, or can be: by the file that `aix-lsp init --write` would change, if there is one."""
     says = f"run `aix-lsp init {editor}` for instructions"
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aix_lsp.cli import placed
+from aix_lsp.cli import resolve_model
 from aix_lsp.commands.serve import chosen_engine, chosen_server, server_flags
 from aix_lsp.settings.flags import engine_flags
 
@@ -115,4 +115,4 @@ def _named(given: str) -> tuple[str, str]:
         raise click.ClickException(
             f"--also {given} must have the form NAME=MODEL, where NAME becomes part of the address"
         )
-    return name, placed(model)
+    return name, resolve_model(model)

@@ -67,7 +67,7 @@ def command(
         raise click.exceptions.Exit(1)
 
 
-class _Witness:
+class _ErrorRecorder:
     """Remembers why a generation failed, which the service does not show to people who are typing."""
 
     def __init__(self, backend: Backend) -> None:
@@ -99,16 +99,16 @@ async def _complete(ask: CompletionRequest, settings: Settings, printer: Printer
     try:
         model = await wait_until_ready(backend, patience_s, progress.show)
         progress.clear()
-        witness = _Witness(backend)
-        service = CompletionService(witness, lambda _: settings)
+        recorder = _ErrorRecorder(backend)
+        service = CompletionService(recorder, lambda _: settings)
         try:
             async with aclosing(service.suggest(ask)) as updates:
                 async for update in updates:
                     printer.show(update.suggestions)
         finally:
             await service.close()
-        if witness.error is not None:
-            raise witness.error
+        if recorder.error is not None:
+            raise recorder.error
         return printer.finish(model.name)
     except BackendError as error:
         progress.clear()

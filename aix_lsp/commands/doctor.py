@@ -43,8 +43,8 @@ def command(model: str | None, assignments: tuple[str, ...]) -> None:
     settings, problems = resolved(Path.cwd(), assignments, model)
     troubles = fatal = 0
     for finding in _before(settings, problems):
-        _tell(finding)
-        troubles += bool(finding.mend)
+        _print_finding(finding)
+        troubles += bool(finding.remedy)
         fatal += finding.fatal
     if fatal:
         click.echo("The engine is not started until these are fixed.")
@@ -80,14 +80,14 @@ async def _try(settings: Settings) -> int:
             else "no fill-in-the-middle: uses only the text before the cursor"
         )
         detail = f"{info.name} ({fim}) on {info.device or 'its server'} {info.dtype}".rstrip()
-        _tell(Finding("engine", f"{detail}, {where}, ready in {waited:.1f} s"))
+        _print_finding(Finding("engine", f"{detail}, {where}, ready in {waited:.1f} s"))
         if info.running:
-            _tell(Finding("runs as", info.running))
+            _print_finding(Finding("runs as", info.running))
         async for finding in _complete(backend):
-            _tell(finding)
+            _print_finding(finding)
     except BackendError as error:
         progress.clear()
-        _tell(Finding("engine", str(error), "`aix-lsp settings --where` names the file to change."))
+        _print_finding(Finding("engine", str(error), "`aix-lsp settings --where` names the file to change."))
         return 1
     finally:
         await backend.close()
@@ -113,8 +113,8 @@ async def _complete(backend: Backend) -> AsyncIterator[Finding]:
         )
 
 
-def _tell(finding: Finding) -> None:
-    mark = click.style("ok", fg="green") if not finding.mend else click.style("!!", fg="red", bold=True)
+def _print_finding(finding: Finding) -> None:
+    mark = click.style("ok", fg="green") if not finding.remedy else click.style("!!", fg="red", bold=True)
     click.echo(f"{mark} {finding.subject:<11} {logs.printable(finding.found)}")
-    if finding.mend:
-        click.echo(f"   {'':<11} → {logs.printable(finding.mend)}")
+    if finding.remedy:
+        click.echo(f"   {'':<11} → {logs.printable(finding.remedy)}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from aix_lsp.cli import placed
+from aix_lsp.cli import resolve_model
 from aix_lsp.settings.flags import engine_flags
 from aix_lsp.settings.names import engine_options
 from aix_lsp.settings.table import EngineOptions
@@ -132,7 +132,7 @@ def chosen_engine(options: dict[str, Any]) -> EngineOptions:
     engine: dict[str, Any] = {}
     for option in engine_options():
         value = options.pop(option.name)
-        engine[option.name] = placed(value) if option.folder else value
+        engine[option.name] = resolve_model(value) if option.folder else value
     return EngineOptions(**engine)
 
 

@@ -80,7 +80,7 @@ def command(source: Path, model: str, out: Path, passes: float, low_rank: bool) 
         )
     before = adaptation.evaluate(adaptation.base)
     _run(adaptation)
-    _tell(before, adaptation.evaluate(out))
+    _print_figures(before, adaptation.evaluate(out))
     click.echo(f"Use it with: aix-lsp --model {out.absolute()}  (or set `model`)")
 
 
@@ -127,7 +127,7 @@ class _Bar:
             self._bar.__exit__(None, None, None)
 
 
-def _tell(before: dict[str, Any], after: dict[str, Any]) -> None:
+def _print_figures(before: dict[str, Any], after: dict[str, Any]) -> None:
     """Print the figures that matter to a user, before and after."""
     from aix_lsp.training.evaluation.scores import GROUPS
 

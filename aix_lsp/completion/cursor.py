@@ -20,7 +20,7 @@ AFTER = 2048
 NEAR_BEFORE = 256
 """Two positions are the same if this many characters before them are; fewer at a document's start."""
 NEAR_AFTER = 64
-_LOOK_AT = 64
+_LINES_SCANNED = 64
 """How many lines in each direction are examined for their endings."""
 
 
@@ -149,9 +149,9 @@ def near_after_forms(after: str) -> list[str]:
 
 def line_ending(text: Lines, near: int) -> str:
     """The line ending in use around line `near`: "\\n", "\\r\\n" or "\\r"; "\\n" for a single line."""
-    start = max(0, near - _LOOK_AT)
+    start = max(0, near - _LINES_SCANNED)
     counts = {"\n": 0, "\r\n": 0, "\r": 0}
-    for line in text.lines(start, near + _LOOK_AT):
+    for line in text.lines(start, near + _LINES_SCANNED):
         ending = line[-2:] if line.endswith("\r\n") else line[-1:]
         if ending in counts:
             counts[ending] += 1

@@ -124,7 +124,7 @@ class DocumentState:
         for running in self._running:
             if running.generation is not generation or self.latest is None:
                 continue
-            if not _goes_along(running, typed_in(running.span, self.latest.text)):
+            if not _still_fits(running, typed_in(running.span, self.latest.text)):
                 for pending in self.pending_requests.values():
                     if pending.generation is generation and self._typed_since(pending.request):
                         pending.outdate()
@@ -177,7 +177,7 @@ def _advance(running: _Running, change: Change) -> None:
     span = follow(running.span, change.before.text, change.edits)
     if span is not None and _same_place(running, span, text):
         typed = typed_in(span, text)
-        if _goes_along(running, typed):
+        if _still_fits(running, typed):
             generation.typed_along = (
                 generation.typed_along or typed_in(running.span, change.before.text) != typed
             )
@@ -195,7 +195,7 @@ def _same_place(running: _Running, span: Span, text: Text) -> bool:
     return running.near_after in near_after_forms(read(text, span.end, text.line_count, 2 * NEAR_AFTER))
 
 
-def _goes_along(running: _Running, typed: str) -> bool:
+def _still_fits(running: _Running, typed: str) -> bool:
     if typed == running.typed:
         return True
     tracks = running.generation.tracks

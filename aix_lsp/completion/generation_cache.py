@@ -84,13 +84,13 @@ class GenerationCache:
             if context.candidates > len(generation.tracks):
                 if typed:
                     continue
-                self._vary(generation, context, state)
+                self._request_variants(generation, context, state)
             if generation.exhausted(typed) and not _ended_its_line(generation, context):
                 continue
             if (
                 context.request.trigger == "invoked"
                 and generation.finished
-                and _too_little(generation, typed)
+                and _needs_more(generation, typed)
             ):
                 continue
             return GenerationRef(generation, typed, "reused" if generation.finished else "joined")
@@ -127,7 +127,7 @@ class GenerationCache:
         request = prefetched(prompt.request) if prefetched_for is not None else prompt.request
         generation.start(self._backend, request, self._failed)
         if context.candidates > 1:
-            self._vary(generation, context, state)
+            self._request_variants(generation, context, state)
         self._store.put(reuse_key(context.cursor, context.settings_key), generation)
         return GenerationRef(generation, "", "generated")
 
@@ -157,7 +157,9 @@ class GenerationCache:
         for generation in running:
             await generation.closed()
 
-    def _vary(self, generation: Generation, context: CompletionContext, state: DocumentState) -> None:
+    def _request_variants(
+        self, generation: Generation, context: CompletionContext, state: DocumentState
+    ) -> None:
         """Request further candidates at a generation's position, in addition to the first."""
         request = varied(self._prompt(context, state).request, context.candidates - len(generation.tracks))
         self._generations.add(generation)
@@ -193,7 +195,7 @@ class GenerationCache:
         log.log(level, "no suggestion: %s", error)
 
 
-def _too_little(generation: Generation, typed: str) -> bool:
+def _needs_more(generation: Generation, typed: str) -> bool:
     """Whether the remaining text is less than an invoked request should return."""
     cut = generation.may_be_cut_short and any(track.finish_reason == "length" for track in generation.tracks)
     return cut or not generation.has_more(typed)

@@ -36,7 +36,7 @@ from aix_lsp.languages import language_of
 from aix_lsp.machine import on_battery
 from aix_lsp.settings import Settings
 
-_LOOK_S = 0.05
+_CHECK_EVERY_S = 0.05
 _LIKELY = 0.1
 """Less likely suggestions are rarely accepted whole (in the replay 1 of 20; likelier ones, 1 of 4)."""
 
@@ -120,7 +120,7 @@ class Responder:
         waited = False
         while self._backend.status.state in ("starting", "loading") and not pending.late:
             waited = True
-            await pending.wait(min(pending.deadline, self._clock() + _LOOK_S))
+            await pending.wait(min(pending.deadline, self._clock() + _CHECK_EVERY_S))
             pending.check()
         return waited and self._backend.status.state == "ready" and not pending.late
 

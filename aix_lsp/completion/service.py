@@ -63,7 +63,7 @@ class CompletionService:
         self._settings = settings
         self._clock = asyncio.get_running_loop().time
         self._privacy = PrivacyChecks(roots)
-        self._looking: set[asyncio.Task[None]] = set()
+        self._scans: set[asyncio.Task[None]] = set()
         self._telemetry = Telemetry(self._open_document)
         self.inactive: Callable[[str], None] = lambda reason: None
         """Called at each request with the reason why its document gets no suggestions; "" if it gets them."""
@@ -171,18 +171,18 @@ class CompletionService:
         settings = self._settings(snapshot.language)
         wanted = takes_context(settings, self._backend)
         if settings.enabled:
-            looking = asyncio.create_task(self._look(snapshot, settings, wanted))
-            self._looking.add(looking)
-            looking.add_done_callback(self._looking.discard)
+            scan = asyncio.create_task(self._scan_opened(snapshot, settings, wanted))
+            self._scans.add(scan)
+            scan.add_done_callback(self._scans.discard)
 
-    async def _look(self, snapshot: DocumentSnapshot, settings: Settings, wanted: bool) -> None:
+    async def _scan_opened(self, snapshot: DocumentSnapshot, settings: Settings, wanted: bool) -> None:
         """Scan a newly opened document for secrets, and search for its context if that is `wanted`."""
         forbidden = await self._reason(snapshot.uri, settings)
         if forbidden:
             return
         await search_ahead(snapshot.text, snapshot.language, 0)
         if wanted and snapshot.uri in self._opened:
-            self._context_provider.look(snapshot, Position(0, 0), settings)
+            self._context_provider.search_around(snapshot, Position(0, 0), settings)
 
     def document_changed(self, change: Change) -> None:
         """Apply an edit: a generation that agrees with the new text continues, any other ends now."""
@@ -216,7 +216,7 @@ class CompletionService:
         await self._context_provider.close()
 
     def _drop(self, uri: str) -> None:
-        self._telemetry.look_again(uri)
+        self._telemetry.check_retention(uri)
         state = self._documents.pop(uri, None)
         if state is not None:
             state.cancel_all()
@@ -250,11 +250,11 @@ class CompletionService:
 
     async def close(self) -> None:
         """End everything that is running, and save the statistics."""
-        self._telemetry.look_again()
+        self._telemetry.check_retention()
         for state in self._documents.values():
             state.cancel_all()
-        for looking in self._looking:
-            looking.cancel()
+        for scan in self._scans:
+            scan.cancel()
         await self._privacy.close()
         await self._cache.close()
         await self._context_provider.close()

@@ -118,7 +118,7 @@ class Telemetry:
         """Whether the last few suggestions that were shown were all rejected."""
         return self._feedback.unwelcome
 
-    def look_again(self, uri: str | None = None) -> None:
+    def check_retention(self, uri: str | None = None) -> None:
         """Check now how much is left of accepted suggestions, before a document (or all of them) is closed."""
         for insertion, timer in list(self._due.items()):
             if uri in (None, insertion.uri):

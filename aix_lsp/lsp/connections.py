@@ -14,7 +14,7 @@ from aix_lsp.lsp.session import Session
 logger = logging.getLogger(__name__)
 
 MAX_CLIENTS = 1000
-INTRODUCTION_S = 30.0
+INITIALIZE_WITHIN_S = 30.0
 """A client that has not sent `initialize` (with the token, if one is required) within this time is disconnected."""
 MAX_SILENT = 200
 """The most connections whose client has not sent `initialize`. When one more arrives, the oldest is closed, so that
@@ -22,7 +22,7 @@ many silent connections lock nobody out."""
 FLUSH_S = 2.0
 
 
-class Visitor(Protocol):
+class IncomingConnection(Protocol):
     """A connection, from its first byte on."""
 
     @property
@@ -38,10 +38,10 @@ class Visitor(Protocol):
 class ConnectionRegistry:
     """Keeps a task for each session, which cleans up after it."""
 
-    def __init__(self, introduction_s: float = INTRODUCTION_S) -> None:
-        self._introduction_s = introduction_s
+    def __init__(self, initialize_within_s: float = INITIALIZE_WITHIN_S) -> None:
+        self._initialize_within_s = initialize_within_s
         self._tasks: dict[asyncio.Task[None], Session] = {}
-        self._silent: dict[Visitor, None] = {}
+        self._silent: dict[IncomingConnection, None] = {}
         """Connections that may still be silent, oldest first."""
 
     def __len__(self) -> int:
@@ -51,20 +51,20 @@ class ConnectionRegistry:
     def sessions(self) -> list[Session]:
         return list(self._tasks.values())
 
-    def arrived(self, visitor: Visitor) -> None:
+    def accepted(self, connection: IncomingConnection) -> None:
         """Record an accepted connection; close the oldest silent one if there are too many."""
         if len(self._silent) >= MAX_SILENT:
             self._silent = {each: None for each in self._silent if each.silent}
         if len(self._silent) >= MAX_SILENT:
             logger.warning("more than %d silent connections; the oldest was closed", MAX_SILENT)
             oldest = next(iter(self._silent))
-            self.left(oldest)
+            self.ended(oldest)
             oldest.abort()
-        self._silent[visitor] = None
+        self._silent[connection] = None
 
-    def left(self, visitor: Visitor) -> None:
+    def ended(self, connection: IncomingConnection) -> None:
         """Record that a connection has ended."""
-        self._silent.pop(visitor, None)
+        self._silent.pop(connection, None)
 
     def add(self, session: Session, outbox: Outbox) -> asyncio.Task[None]:
         """Add a session whose connection is open; the returned task ends when it has been cleaned up."""
@@ -77,7 +77,7 @@ class ConnectionRegistry:
         return task
 
     async def _serve(self, session: Session, outbox: Outbox) -> None:
-        timer = asyncio.get_running_loop().call_later(self._introduction_s, self._check, session)
+        timer = asyncio.get_running_loop().call_later(self._initialize_within_s, self._check, session)
         try:
             await session.finished
         finally:

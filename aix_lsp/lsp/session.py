@@ -254,9 +254,9 @@ class Session:
 
     def _model_ready(self, model: str) -> None:
         if model == "embedded" and self.trusts_client:
-            self.run_soon(self._tell_of_better_models())
+            self.run_soon(self._hint_at_better_model())
 
-    async def _tell_of_better_models(self) -> None:
+    async def _hint_at_better_model(self) -> None:
         from aix_lsp.models import hint
 
         if said := await files.on_thread(hint.due):
@@ -280,9 +280,9 @@ class Session:
         """Run a coroutine in the background, at most until the session ends; failures are logged."""
         task = asyncio.ensure_future(work)
         self._background.add(task)
-        task.add_done_callback(self._ran)
+        task.add_done_callback(self._background_done)
 
-    def _ran(self, task: asyncio.Task[Any]) -> None:
+    def _background_done(self, task: asyncio.Task[Any]) -> None:
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("work in the background failed", exc_info=error)

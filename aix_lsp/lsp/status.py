@@ -108,7 +108,7 @@ class StatusReporter:
     def fail(self, message: str) -> None:
         """Report that there will be no suggestions until the user fixes something."""
         self.engine = Status("error", message)
-        self._complain(message)
+        self._show_message(message)
         self._report()
 
     @contextmanager
@@ -133,14 +133,14 @@ class StatusReporter:
         if self.engine.state == "ready" and (was.state, was.model) != ("ready", model):
             self.when_ready(model)
         if self.engine.state == "error":
-            self._complain(status.message)
+            self._show_message(status.message)
         elif self.engine.state == "waiting" and not self.notifies:
-            self._complain(status.message, types.MessageType.Warning)
+            self._show_message(status.message, types.MessageType.Warning)
         if self.shows_progress:
             self.loading.follow(self.engine)
         self._report()
 
-    def _complain(self, message: str, kind: types.MessageType = types.MessageType.Error) -> None:
+    def _show_message(self, message: str, kind: types.MessageType = types.MessageType.Error) -> None:
         """Show the user a problem once, not on every retry."""
         logger.log(
             logging.ERROR if kind is types.MessageType.Error else logging.WARNING,

@@ -43,7 +43,7 @@ class _Connection(asyncio.Protocol):
         self._session = build(self._dependencies, self._outbox, on_socket=True)
         self._session.required_token = self._dependencies.options.token
         self._reader = MessageReader(self._session, self._dependencies.options.max_message_bytes)
-        self._registry.arrived(self)
+        self._registry.accepted(self)
         self._registry.add(self._session, self._outbox)
 
     @property
@@ -58,6 +58,6 @@ class _Connection(asyncio.Protocol):
         self._reader.feed(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._registry.left(self)
+        self._registry.ended(self)
         self._outbox.note_closed()
         self._reader.end()

@@ -103,11 +103,11 @@ class _Connection(ServerConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._registry.arrived(self)
+        self._registry.accepted(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._registry.left(self)
+        self._registry.ended(self)
 
     @property
     def silent(self) -> bool:

@@ -168,9 +168,9 @@ class Configuration:
 
         Null says nothing; a value that is neither true nor false means no trust.
         """
-        told = self._pulled.get("", {}).get(WORKSPACE_TRUSTED)
-        told = self._trust_at_start if told is None else told
-        return told is True or told is None
+        trusted = self._pulled.get("", {}).get(WORKSPACE_TRUSTED)
+        trusted = self._trust_at_start if trusted is None else trusted
+        return trusted is True or trusted is None
 
     def _from(self, source: SettingsSource, values: Mapping[str, Any]) -> Layer:
         """The values from a client or a command line, as a layer."""

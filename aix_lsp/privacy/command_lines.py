@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from aix_lsp.privacy.judgement import Level
 from aix_lsp.privacy.randomness import word_share
 from aix_lsp.privacy.scanned_line import ScannedLine, Span
-from aix_lsp.privacy.telling_words import Tells
+from aix_lsp.privacy.telling_words import Evidence
 
 _LOGIN = (
     r"(?:docker|podman|nerdctl|buildah|skopeo|helm|oras|crane|oc|az|cf|argocd|npm|ibmcloud)\b.{0,80}?\blogin"
@@ -137,7 +137,7 @@ NEXT_CREDENTIALS, NEXT_ARGUMENT = "waits for user:password", "goes on with a com
 def credentials(line: ScannedLine) -> Iterator[Span]:
     """The passwords among a command's arguments."""
     has_option = ("-" in line.text or "/p" in line.text) and _MAYBE.search(line.text) is not None
-    has_command = bool(line.tells & Tells.COMMAND)
+    has_command = bool(line.evidence & Evidence.COMMAND)
     is_given = "<<<" in line.text or " on >" in line.text
     if not (has_option or has_command or is_given):
         return

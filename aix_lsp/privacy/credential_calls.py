@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from aix_lsp.privacy.judgement import Level, is_secret
 from aix_lsp.privacy.scanned_line import MOST_NAMES, ScannedLine, Span
 from aix_lsp.privacy.secret_kinds import CALLEES, NAMES
-from aix_lsp.privacy.telling_words import Tells, is_about, is_whole
+from aix_lsp.privacy.telling_words import Evidence, is_about, is_whole
 
 _PAIR = re.compile(
     r"(?:auth|login|credentials?|basicauth|userpass\w{0,12})[ \t]{0,4}[=:(\[]{0,3}[ \t]{0,4}[(\[]?[ \t]{0,4}"
@@ -58,18 +58,23 @@ _QUOTED = re.compile(r"'((?:[^'\\]|\\.|''){1,256})'")
 
 def calls(line: ScannedLine) -> Iterator[Span]:
     """The secrets among the arguments of calls that take them, and those that precede their name."""
-    text, tells = line.text, line.tells
-    if tells & Tells.SAID and (line.prose or _IS_COMMENT.match(text)):
+    text, evidence = line.text, line.evidence
+    if evidence & Evidence.SAID and (line.prose or _IS_COMMENT.match(text)):
         yield from _said(line)
-    if line.prose and tells & Tells.NAME and text.lstrip().startswith("|") and len(line.names) <= MOST_NAMES:
+    if (
+        line.prose
+        and evidence & Evidence.NAME
+        and text.lstrip().startswith("|")
+        and len(line.names) <= MOST_NAMES
+    ):
         yield from _in_row(line)
     if not ('"' in text or "'" in text or "`" in text):
         return
-    if tells & Tells.PAIR:
+    if evidence & Evidence.PAIR:
         for match in _PAIR.finditer(text):
             start, end, closed = line.string(match.end(), match[1])
             yield from line.secret(start, end, Level.PASSWORD, closed=closed)
-    if tells & Tells.CALL:
+    if evidence & Evidence.CALL:
         for call in _CALL.finditer(text):
             yield from _arguments(line, call.end())
     if "Buffer.from" in text:
@@ -78,7 +83,7 @@ def calls(line: ScannedLine) -> Iterator[Span]:
     if "toCharArray" in text:
         for match in _TOCHARARRAY.finditer(text):
             yield from line.secret(*match.span(1), Level.PASSWORD)
-    if tells & Tells.NAME and len(line.names) <= MOST_NAMES:
+    if evidence & Evidence.NAME and len(line.names) <= MOST_NAMES:
         yield from _before_names(line)
         yield from _unpacked(line)
     if "insert" in line.lower:

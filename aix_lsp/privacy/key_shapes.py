@@ -21,7 +21,7 @@ from aix_lsp.privacy.secret_kinds import (
     UNFINISHED,
     WEBHOOK,
 )
-from aix_lsp.privacy.telling_words import Tells
+from aix_lsp.privacy.telling_words import Evidence
 
 _TOKEN = re.compile(r"(?<=\\)[nrtbf]|[A-Za-z0-9_][\w.~-]{6,}")
 _TYPED_TOKEN = re.compile(r"(?<=\\)[nrtbf]|[A-Za-z0-9_][\w.~-]{3,}")
@@ -133,7 +133,7 @@ def without_name(line: ScannedLine) -> Iterator[Span]:
     if "/" in line.text and any(site in line.lower for site in SITES):
         for match in WEBHOOK.finditer(line.text):
             yield match.span(match.lastindex or 0)
-    if line.tells & Tells.SCHEME and any(scheme in line.lower for scheme in _SCHEMES):
+    if line.evidence & Evidence.SCHEME and any(scheme in line.lower for scheme in _SCHEMES):
         yield from _schemes(line)
     row = _ROW.fullmatch(line.text) if (line.literal or line.prose) and ":" in line.text else None
     if row:

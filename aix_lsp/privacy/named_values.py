@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from aix_lsp.privacy.judgement import Level, is_random, is_secret
 from aix_lsp.privacy.randomness import name_evidence, word_share
 from aix_lsp.privacy.scanned_line import MOST_NAMES, ScannedLine, Span
-from aix_lsp.privacy.telling_words import Tells, grants_no_access, is_about, is_public, is_whole
+from aix_lsp.privacy.telling_words import Evidence, grants_no_access, is_about, is_public, is_whole
 
 _LONG = re.compile(r"[\w=-]{12,}")
 _REST = re.compile(r"[\w.-]{0,48}(?:\[\w{0,8}\])?")
@@ -76,8 +76,8 @@ LEVELS = {"password": Level.PASSWORD, "secret": Level.SECRET, "vendor": Level.SE
 
 def named(line: ScannedLine) -> Iterator[Span]:
     """The secrets after names. Notes on the line whether a name still awaits its value."""
-    if not line.tells & Tells.NAME and not (
-        line.tells & Tells.VENDOR and (line.cursor >= 0 or _LONG.search(line.text))
+    if not line.evidence & Evidence.NAME and not (
+        line.evidence & Evidence.VENDOR and (line.cursor >= 0 or _LONG.search(line.text))
     ):
         return
     for count, name in enumerate(line.names):

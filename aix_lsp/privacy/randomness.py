@@ -1,4 +1,4 @@
-"""Tells random strings from strings made of words, and so keys from names. Pure."""
+"""Distinguishes random strings from strings made of words, and so keys from names. Pure."""
 
 from __future__ import annotations
 

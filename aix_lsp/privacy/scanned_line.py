@@ -57,8 +57,8 @@ class ScannedLine:
         return self.text.lower()
 
     @cached_property
-    def tells(self) -> int:
-        """What the line may contain, to judge by its words: bits of Tells."""
+    def evidence(self) -> int:
+        """What the line may contain, to judge by its words: bits of Evidence."""
         return evidence_in(self.text)
 
     @cached_property

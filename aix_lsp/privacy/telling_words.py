@@ -12,7 +12,7 @@ from enum import IntEnum
 from aix_lsp.privacy.secret_kinds import BY_START, CALLEES, DIVIDED, NAMES, NOT_A_VALUE
 
 
-class Tells(IntEnum):
+class Evidence(IntEnum):
     """What a line may contain, to judge by its words: bits, of which several may be set."""
 
     NAME = 1
@@ -104,7 +104,7 @@ _OF_NO_ACCESS = (
 )
 _REST_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _judged: dict[str, int] = {}
-"""The verdict on each word met lately: bits of Tells."""
+"""The verdict on each word met lately: bits of Evidence."""
 _silent: set[str] = set()
 """The words among them whose verdict is 0."""
 
@@ -115,57 +115,57 @@ def is_plain(text: str) -> bool:
 
 
 def evidence_in(text: str) -> int:
-    """What a line may contain, to judge by its words: bits of Tells."""
+    """What a line may contain, to judge by its words: bits of Evidence."""
     words = _WORD.findall(text)
     if _silent.issuperset(words):
         return 0
-    tells = 0
+    evidence = 0
     for word in words:
         for start in range(0, len(word), _LONGEST_WORD):
-            tells |= _evidence_of(word[start : start + _LONGEST_WORD + _OVERLAP])
-    if tells & _DIVIDED_FLAG:
-        tells = tells & ~_DIVIDED_FLAG | (Tells.NAME if _DIVIDED.search(text) else 0)
-    return tells
+            evidence |= _evidence_of(word[start : start + _LONGEST_WORD + _OVERLAP])
+    if evidence & _DIVIDED_FLAG:
+        evidence = evidence & ~_DIVIDED_FLAG | (Evidence.NAME if _DIVIDED.search(text) else 0)
+    return evidence
 
 
 _DIVIDED_FLAG = 1024
 
 
 def _evidence_of(word: str) -> int:
-    tells = _judged.get(word)
-    if tells is None:
+    evidence = _judged.get(word)
+    if evidence is None:
         if len(_judged) >= _MOST_WORDS:
             _judged.clear()
             _silent.clear()
-        tells = _judged[word] = _judge(word)
-        if not tells:
+        evidence = _judged[word] = _judge(word)
+        if not evidence:
             _silent.add(word)
-    return tells
+    return evidence
 
 
 def _judge(word: str) -> int:
-    lower, tells = word.lower(), 0
+    lower, evidence = word.lower(), 0
     for name in NAMES.finditer(word):
         if is_whole(name[0], word[name.end() :]):
-            tells |= Tells.VENDOR if name.lastgroup == "vendor" else Tells.NAME
+            evidence |= Evidence.VENDOR if name.lastgroup == "vendor" else Evidence.NAME
     if lower.endswith(_ENDS_OF_CALLS):
-        tells |= Tells.CALL
+        evidence |= Evidence.CALL
     if any(part in lower for part in _PAIRS):
-        tells |= Tells.PAIR
-    if lower.endswith(_SAYS) or tells & Tells.NAME:
-        tells |= Tells.SAID
+        evidence |= Evidence.PAIR
+    if lower.endswith(_SAYS) or evidence & Evidence.NAME:
+        evidence |= Evidence.SAID
     if lower.endswith(("basic", "bearer", "token", "key", "digest", "negotiate")):
-        tells |= Tells.SCHEME
+        evidence |= Evidence.SCHEME
     if lower in _SHORT_COMMANDS or any(part in lower for part in _COMMAND_WORDS):
-        tells |= Tells.COMMAND
+        evidence |= Evidence.COMMAND
     if (
         len(word) >= _LONG_WORD
         or word in _STARTS_WITH_POINT
         or word.startswith(_STARTS)
         or any(part in lower for part in _OTHERS)
     ):
-        tells |= Tells.OTHER
-    return tells | (_DIVIDED_FLAG if lower.endswith(_DIVIDED_WORDS) else 0)
+        evidence |= Evidence.OTHER
+    return evidence | (_DIVIDED_FLAG if lower.endswith(_DIVIDED_WORDS) else 0)
 
 
 def is_whole(name: str, rest: str) -> bool:

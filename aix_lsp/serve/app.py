@@ -28,7 +28,7 @@ from aix_lsp.serve.usage import UsageLog
 from aix_lsp.serve.users import Identity, UserDirectory
 
 _BEARER = "Bearer "
-_MOST_LOOKS = 16
+_MOST_WATCHERS = 16
 """Simultaneous status connections of one user; an editor needs one."""
 _CLASSES = ("invoked", "typed", "prefetch", "background")
 
@@ -94,7 +94,7 @@ class AccessControl:
         self._admin_token = f"{_BEARER}{admin_token}".encode() if admin_token else b""
         self._drain = drain
         self._together = together
-        self._looking: collections.Counter[str] = collections.Counter()
+        self._watching: collections.Counter[str] = collections.Counter()
         self._app = self._routes()
 
     def _routes(self) -> ASGIApp:
@@ -158,7 +158,7 @@ class AccessControl:
 
     async def _admit_user(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
-            await self._look(who, scope, receive, send)
+            await self._admit_watcher(who, scope, receive, send)
             return
         try:
             self.quotas.enter(who)
@@ -176,17 +176,17 @@ class AccessControl:
             self.quotas.leave(who)
             self.metrics.in_flight.labels(who.name).dec()
 
-    async def _look(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _admit_watcher(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit a request that costs no tokens, but may keep a connection open to watch the state."""
-        if self._looking[who.name] >= _MOST_LOOKS:
-            message = f"{who.name} has {_MOST_LOOKS} connections that watch this server; close some"
+        if self._watching[who.name] >= _MOST_WATCHERS:
+            message = f"{who.name} has {_MOST_WATCHERS} connections that watch this server; close some"
             await send_error(send, 429, message, "over_quota", {"retry-after": "5"})
             return
-        self._looking[who.name] += 1
+        self._watching[who.name] += 1
         try:
             await self._app(scope, receive, send)
         finally:
-            self._looking[who.name] -= 1
+            self._watching[who.name] -= 1
 
     def spent(self, who: Identity, end: Finished | Failed, priority: int) -> None:
         """Charge a completion that has ended, even if its client has left."""

@@ -16,7 +16,7 @@ from typing import Literal
 from aix_lsp.serve.users import Identity
 
 _MINUTE_S = 60.0
-HEARD_S = 5.0
+REPORT_EXPIRY_S = 5.0
 """How long another replica's report of requests in flight counts; without a new one, it may have died."""
 
 
@@ -72,8 +72,8 @@ class _Elsewhere:
 class Quotas:
     """What users and classes have in use. Used on one event loop.
 
-    Replicas share quotas by reporting to each other what is in use (`in_use`, `hear`). Between reports, each relies on
-    the last one, so a user may briefly exceed the quota a little.
+    Replicas share quotas by reporting to each other what is in use (`in_use`, `take_report`). Between reports, each
+    relies on the last one, so a user may briefly exceed the quota a little.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -125,12 +125,12 @@ class Quotas:
         }
         return InUse(dict(self.in_flight), spent)
 
-    def hear(self, replica: str, told: InUse) -> None:
-        """Process another replica's report. Its requests in flight count for `HEARD_S`, unless reported again."""
+    def take_report(self, replica: str, report: InUse) -> None:
+        """Process another replica's report. Its requests in flight count until the next or `REPORT_EXPIRY_S`."""
         now = self._clock()
         known = self._elsewhere.setdefault(replica, _Elsewhere(now))
-        known.at, known.in_flight = now, told.in_flight
-        for key, (tokens, rate, left) in told.spent.items():
+        known.at, known.in_flight = now, report.in_flight
+        for key, (tokens, rate, left) in report.spent.items():
             bucket = self._bucket(key, rate)
             if key in known.spent:
                 bucket.left -= tokens - known.spent[key]
@@ -140,7 +140,7 @@ class Quotas:
 
     def _everywhere(self, key: _Key) -> int:
         """The requests in flight at all replicas."""
-        since = self._clock() - HEARD_S
+        since = self._clock() - REPORT_EXPIRY_S
         heard = sum(one.in_flight.get(key, 0) for one in self._elsewhere.values() if one.at >= since)
         return self.in_flight[key] + heard
 

@@ -36,4 +36,4 @@ def test_no_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_model_folder(tmp_path: Path) -> None:
     finding = checks.model(Settings(model=str(tmp_path / "gone")))
     assert finding.fatal and "is not a folder" in finding.found
-    assert not checks.model(Settings(model="Qwen/Qwen2.5-Coder-0.5B")).mend
+    assert not checks.model(Settings(model="Qwen/Qwen2.5-Coder-0.5B")).remedy

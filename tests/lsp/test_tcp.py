@@ -148,7 +148,7 @@ async def test_the_token(options: Any, welcome: bool) -> None:
 
 async def test_a_client_that_does_not_initialize_is_disconnected() -> None:
     async with serving_tcp(
-        dependencies(ScriptedBackend(echo)), ConnectionRegistry(introduction_s=0.01)
+        dependencies(ScriptedBackend(echo)), ConnectionRegistry(initialize_within_s=0.01)
     ) as server:
         peer = await server.join()
         await peer.wait(lambda: peer._closed or None)

@@ -14,7 +14,7 @@ from aix_lsp.privacy.line_states import PLAIN
 from aix_lsp.privacy.scanned_line import ScannedLine, Style
 from aix_lsp.privacy.secret_kinds import NAMES
 from aix_lsp.privacy.secrets import spans_of
-from aix_lsp.privacy.telling_words import Tells, evidence_in, is_plain, is_whole
+from aix_lsp.privacy.telling_words import Evidence, evidence_in, is_plain, is_whole
 from tests.privacy.adversary import adversary
 from tests.privacy.heldout import heldout
 from tests.privacy.planted import plants
@@ -53,27 +53,27 @@ def test_a_line_with_a_name_says_so() -> None:
     for line in dict.fromkeys(_lines()):
         if any(it.lastgroup != "vendor" and is_whole(it[0], line[it.end() :]) for it in NAMES.finditer(line)):
             named += 1
-            assert evidence_in(line) & Tells.NAME, line
+            assert evidence_in(line) & Evidence.NAME, line
     assert named > 1000
 
 
 @pytest.mark.parametrize(
-    ("line", "tells"),
+    ("line", "evidence"),
     [
-        ("the session-id is", Tells.NAME),
-        ("create user bob identified   by", Tells.NAME),
-        ("my seed phrase:", Tells.NAME),
-        ("self.pin code = 4", Tells.NAME),
-        ("const пароль = 1", Tells.NAME),
-        ("dbPass = 1", Tells.NAME),
+        ("the session-id is", Evidence.NAME),
+        ("create user bob identified   by", Evidence.NAME),
+        ("my seed phrase:", Evidence.NAME),
+        ("self.pin code = 4", Evidence.NAME),
+        ("const пароль = 1", Evidence.NAME),
+        ("dbPass = 1", Evidence.NAME),
         ("bypass = compass", 0),
-        ("twilio = 1", Tells.VENDOR),
+        ("twilio = 1", Evidence.VENDOR),
         ("return session.path", 0),
-        ("x" * 5000 + "Password", Tells.NAME),
+        ("x" * 5000 + "Password", Evidence.NAME),
     ],
 )
-def test_words(line: str, tells: int) -> None:
-    assert evidence_in(line) & (Tells.NAME | Tells.VENDOR) == tells
+def test_words(line: str, evidence: int) -> None:
+    assert evidence_in(line) & (Evidence.NAME | Evidence.VENDOR) == evidence
 
 
 def test_a_list_of_strings_is_no_call() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aix_lsp.serve.quotas import HEARD_S, OverQuota, Quotas
+from aix_lsp.serve.quotas import REPORT_EXPIRY_S, OverQuota, Quotas
 from aix_lsp.serve.users import Identity, UserClass
 
 
@@ -82,13 +82,13 @@ def test_replicas_share_in_flight_counts_until_one_falls_silent() -> None:
     here, there, ann = Quotas(lambda: now), Quotas(lambda: now), who(in_flight=2)
     there.enter(ann)
     there.enter(ann)
-    here.hear("there", there.in_use())
+    here.take_report("there", there.in_use())
     with pytest.raises(OverQuota, match="you have 2 requests in flight"):
         here.enter(ann)
-    now = HEARD_S + 0.1
+    now = REPORT_EXPIRY_S + 0.1
     here.enter(ann)
     there.leave(ann)
-    here.hear("there", there.in_use())
+    here.take_report("there", there.in_use())
     with pytest.raises(OverQuota):
         here.enter(ann)
 
@@ -102,10 +102,10 @@ def test_spending_before_another_replica_joined_is_not_charged_again() -> None:
     new.enter(ann)  # before anything was heard from the other
     new.spent(ann, 10)
     old.spent(ann, 20)
-    new.hear("old", old.in_use())
+    new.take_report("old", old.in_use())
     assert new.left(ann) == 40
     old.spent(ann, 5)
-    new.hear("old", old.in_use())
+    new.take_report("old", old.in_use())
     assert new.left(ann) == 35
 
 
@@ -120,6 +120,6 @@ def test_replicas_that_hear_from_all_share_one_bucket(spent: list[tuple[int, int
             quotas.spent(ann, tokens)
         for other in replicas:
             if other is not replicas[number]:
-                other.hear(str(number), replicas[number].in_use())
+                other.take_report(str(number), replicas[number].in_use())
         for quotas in replicas:
             assert quotas.left(ann) == pytest.approx(alone.left(ann))

@@ -25,7 +25,7 @@ _STARTS = 3
 """A process that has died this often is not restarted."""
 
 Progress = Callable[[str, int, int], None]
-Found = list[dict[str, Any]]
+SearchResults = list[dict[str, Any]]
 
 
 class IndexClient:
@@ -42,14 +42,14 @@ class IndexClient:
         self._task: asyncio.Task[None] | None = None
         self._starts = 0
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[Found]] = {}
+        self._waiting: dict[int, asyncio.Future[SearchResults]] = {}
         self._open: dict[str, list[str]] = {}
 
     def open(self, root: Path, exclude: Sequence[str]) -> None:
         """Have a folder indexed; calling it again with the same patterns does nothing."""
         if self._open.get(str(root)) != list(exclude):
             self._open[str(root)] = list(exclude)
-            self._tell_to_open(str(root))
+            self._send_open(str(root))
         self._start()
 
     def close_folders(self, but: Sequence[Path]) -> None:
@@ -63,12 +63,12 @@ class IndexClient:
         if str(root) in self._open:
             self._send({"do": "changed", "root": str(root), "paths": list(files)})
 
-    async def gather(self, root: Path, query: Mapping[str, Any]) -> Found:
+    async def gather(self, root: Path, query: Mapping[str, Any]) -> SearchResults:
         """What the sources find; nothing if the process is not running or too busy."""
         if self._process is None or str(root) not in self._open or len(self._waiting) >= _MOST_WAITING:
             return []
         number = next(self._numbers)
-        answer: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[SearchResults] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         try:
             self._send({"do": "gather", "id": number, "root": str(root), **query})
@@ -100,7 +100,7 @@ class IndexClient:
             return
         assert self._process.stdout and self._process.stderr
         for root in self._open:
-            self._tell_to_open(root)
+            self._send_open(root)
         complaints = asyncio.create_task(_log(self._process.stderr))
         try:
             async for line in self._process.stdout:
@@ -134,7 +134,7 @@ class IndexClient:
         elif "of" in message:
             self._progress(message["root"], message["done"], message["of"])
 
-    def _tell_to_open(self, root: str) -> None:
+    def _send_open(self, root: str) -> None:
         self._send({"do": "open", "root": root, "database": str(database(root)), "exclude": self._open[root]})
 
     def _send(self, message: Mapping[str, Any]) -> None:

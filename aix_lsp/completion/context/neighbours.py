@@ -39,7 +39,7 @@ Stamp = tuple[int, int]
 class _Text:
     """A text as it is sent to an engine, and the placeholders for its secrets."""
 
-    told: CorpusText
+    corpus_text: CorpusText
     placeholders: tuple[str, ...]
 
     @classmethod
@@ -60,8 +60,8 @@ class _State:
     reading: asyncio.Task[None] | None = None
 
     @property
-    def told(self) -> tuple[CorpusText, ...]:
-        return tuple(text.told for text in (*self.own, *self.files))
+    def corpus_texts(self) -> tuple[CorpusText, ...]:
+        return tuple(text.corpus_text for text in (*self.own, *self.files))
 
 
 class Neighbours:
@@ -86,10 +86,10 @@ class Neighbours:
             # Text that was outside the last window may be the cursor's own line now.
             state.part, state.known, state.own = part, False, ()
         elif state.known and self._clock() - state.read_at < _STALE_S:
-            return state.told
+            return state.corpus_texts
         if state.reading is None:
             state.reading = asyncio.create_task(self._read(state, part, document, settings))
-        return state.told
+        return state.corpus_texts
 
     def placeholders(self, uri: str) -> tuple[str, ...]:
         """The placeholders for secrets in a document's texts."""
@@ -141,7 +141,7 @@ class Neighbours:
                 break
             if privacy.inactive_reason(file.as_uri(), settings) is None and (text := self._text(file)):
                 found.append(text)
-                left -= len(text.told.text)
+                left -= len(text.corpus_text.text)
         return tuple(found)
 
     def _text(self, file: Path) -> _Text | None:

@@ -109,7 +109,7 @@ class ContextProvider:
 
     # Requests
 
-    def look(self, document: DocumentSnapshot, position: Position, settings: Settings) -> None:
+    def search_around(self, document: DocumentSnapshot, position: Position, settings: Settings) -> None:
         """Start a search around a cursor, unless there was one nearby. The document must be one that may be sent."""
         place = self._place(document.uri)
         sources = [source for source in _SEARCHED if _wanted(source, settings)]
@@ -126,7 +126,7 @@ class ContextProvider:
     async def prepare(self, context: CompletionContext) -> None:
         """Search around a request's cursor, and wait briefly for the results."""
         self.recent.seen(context.request.document.uri, context.request_position.line)
-        self.look(context.document, context.position, context.settings)
+        self.search_around(context.document, context.position, context.settings)
         state = self._states.get(context.document.uri)
         if state is not None and state.search is not None:
             await asyncio.wait({state.search}, timeout=WAIT_S)

@@ -24,13 +24,13 @@ WEIGHTS: dict[Source, float] = {
 }
 """How much the best snippet of a source is worth. Chosen by `python -m benchmarks.context_coverage`, whose result
 depends little on them as long as similar code comes first, with a few signatures added."""
-_FADES = 0.8
+_DECAY = 0.8
 """A snippet is worth this share of the one before it in its source."""
-_PARROTS = 0.5
+_MOST_REPEATED = 0.5
 """A snippet with a larger share of its lines in the text at the cursor would make the model repeat that text."""
-_ALIKE = 0.7
+_MOST_ALIKE = 0.7
 """A snippet with a larger share of its lines in those chosen before it adds nothing new."""
-_TELLING = 4
+_SHORTEST_LINE = 4
 """Characters of a line that carries information; closing brackets do not."""
 _HEADER = 40
 """Characters that a path and its markers take, about."""
@@ -63,16 +63,16 @@ def choose(snippets: Iterable[Snippet], window: str, budget: int) -> list[Snippe
 
     `window` is the part of the document that is in the prompt.
     """
-    here, told = _lines(window), set[str]()
+    here, present = _lines(window), set[str]()
     chosen: list[Snippet] = []
     for snippet in sorted(snippets, key=_worth, reverse=True):
         lines = _lines(snippet.text)
         if size(snippet) > budget or not lines:
             continue
-        if _share(lines, here) > _PARROTS or _share(lines, told) > _ALIKE:
+        if _share(lines, here) > _MOST_REPEATED or _share(lines, present) > _MOST_ALIKE:
             continue
         chosen.append(snippet)
-        told |= lines
+        present |= lines
         budget -= size(snippet)
     return sorted(chosen, key=lambda snippet: (SOURCES.index(snippet.source), -snippet.rank))
 
@@ -96,11 +96,11 @@ def size(snippet: Snippet) -> int:
 
 
 def _worth(snippet: Snippet) -> float:
-    return WEIGHTS[snippet.source] * _FADES**snippet.rank
+    return WEIGHTS[snippet.source] * _DECAY**snippet.rank
 
 
 def _lines(text: str) -> set[str]:
-    return {line for line in map(str.strip, text.split("\n")) if len(line) >= _TELLING}
+    return {line for line in map(str.strip, text.split("\n")) if len(line) >= _SHORTEST_LINE}
 
 
 def _share(lines: set[str], others: set[str]) -> float:

@@ -37,7 +37,7 @@ def initialize(session: Session, params: Any) -> types.InitializeResult:
     session.status.shows_progress = session.client.work_done_progress
     session.protocol.phase = Phase.INITIALIZED
     if session.client.process_id is not None and session.dependencies.options.transport == "stdio":
-        session.run_soon(_leave_at(session, end_of(session.client.process_id)))
+        session.run_soon(_disconnect_after(session, end_of(session.client.process_id)))
     logger.info("a session with %s began", session.client.name or "a client without a name")
     info = types.ServerInfo("aix-lsp", __version__)
     return types.InitializeResult(server_capabilities(session.client, list(COMMANDS)), info)
@@ -65,7 +65,7 @@ def _check_token(session: Session, options: Any) -> None:
         raise JsonRpcException("initializationOptions.token is not this server's token", INVALID_REQUEST)
 
 
-async def _leave_at(session: Session, end: Awaitable[None]) -> None:
+async def _disconnect_after(session: Session, end: Awaitable[None]) -> None:
     """End the session with its editor's process, even if that has crashed."""
     await end
     session.disconnected()

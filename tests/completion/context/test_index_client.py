@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from aix_lsp.completion.context.index_client import _STARTS, Found, IndexClient, database
+from aix_lsp.completion.context.index_client import _STARTS, IndexClient, SearchResults, database
 from tests.completion.context.index.places import BANK, QUERY, write
 
 
@@ -27,7 +27,7 @@ class Watched(IndexClient):
         self.open(self.root, [])
         await asyncio.wait_for(self.indexed.wait(), 60)
 
-    async def until_found(self) -> Found:
+    async def until_found(self) -> SearchResults:
         async with asyncio.timeout(60):
             while not (found := await self.gather(self.root, QUERY)):
                 await asyncio.sleep(0.02)

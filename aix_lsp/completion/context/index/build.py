@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from aix_lsp.completion.context.index.scan import Gate, scan
-from aix_lsp.completion.context.index.store import Damaged, Store, throw_away
+from aix_lsp.completion.context.index.store import Damaged, Store, delete_index
 from aix_lsp.files import is_regular, remove
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def build(database: Path, gate: Gate, skip: Collection[str] = (), *, own_process
         _build(database, gate, skip, reporter)
     except Damaged as damage:
         log.warning("the index of %s was damaged (%s) and is being rebuilt", gate.root, damage)
-        throw_away(database)
+        delete_index(database)
         _build(database, gate, skip, reporter)
 
 
@@ -83,7 +83,7 @@ def _build(database: Path, gate: Gate, skip: Collection[str], reporter: _Reporte
         store.check()
         if store.wasteful:
             store.close()
-            throw_away(database)
+            delete_index(database)
             store = Store(database)
         scan(store, gate, reporter, skip, _begin)
     finally:
@@ -95,7 +95,7 @@ def _drop_old(folder: Path) -> None:
     for database in folder.glob("*.db"):
         with suppress(OSError):
             if database.stat().st_mtime < time.time() - _OLD_S:
-                throw_away(database)
+                delete_index(database)
 
 
 class _Reporter:

@@ -252,7 +252,7 @@ class FileEntry:
     definitions: Sequence[Definition]
 
 
-class Found(NamedTuple):
+class Location(NamedTuple):
     """Lines of a file as it was at `stamp`; `end` is the line after the last."""
 
     path: str

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cachetools import LRUCache
 
 from aix_lsp.completion.context.files import read_source
-from aix_lsp.completion.context.index.chunks import Definition, Found, Stamp, identifiers
+from aix_lsp.completion.context.index.chunks import Definition, Location, Stamp, identifiers
 from aix_lsp.completion.context.index.scan import Gate, stamp_of
 from aix_lsp.completion.context.index.store import Store
 
@@ -61,7 +61,7 @@ class IndexReader:
         """Files found to have changed since they were indexed."""
         self._texts: LRUCache[tuple[str, Stamp], _Lines] = LRUCache(64)
 
-    def excerpt(self, found: Found) -> Excerpt | None:
+    def excerpt(self, found: Location) -> Excerpt | None:
         """The found lines; None if they may not be read or have changed."""
         read = self._read(found.path, found.stamp)
         return read.excerpt(found.path, "\n".join(read.lines[found.first : found.end]).strip("\n"))

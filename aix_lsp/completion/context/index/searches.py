@@ -88,13 +88,13 @@ def counterparts(stem: str) -> list[str]:
 
 def _similar(query: Query, index: IndexReader) -> Iterator[Excerpt]:
     """Chunks in the query's language."""
-    telling: list[str] = []
+    informative: list[str] = []
     for before, after in _REACHES:
         near = query.before[-before:] + "\n" + query.after[:after]
-        telling = index.store.telling(list(words(near)))[:_MOST_WORDS]
-        if len(telling) >= _ENOUGH_WORDS:
+        informative = index.store.informative(list(words(near)))[:_MOST_WORDS]
+        if len(informative) >= _ENOUGH_WORDS:
             break
-    for found in index.store.matching(telling, query.language, _LOOKED_AT):
+    for found in index.store.matching(informative, query.language, _LOOKED_AT):
         if found.path != query.path and (excerpt := index.excerpt(found)) is not None:
             yield excerpt
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from aix_lsp.completion.context.files import stem
-from aix_lsp.completion.context.index.chunks import Definition, FileEntry, Found, Stamp
+from aix_lsp.completion.context.index.chunks import Definition, FileEntry, Location, Stamp
 from aix_lsp.files import remove
 
 _VERSION = 1
@@ -50,25 +50,25 @@ class Damaged(Exception):
     """The index cannot be read; it must be deleted and rebuilt."""
 
 
-class damage:
+class raising_damaged:
     """Turns SQLite's errors about a broken file into Damaged, but not those about a busy database or a full disk."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, sqlite3.DatabaseError) and not _passing(error):
+        if isinstance(error, sqlite3.DatabaseError) and not _is_transient(error):
             raise Damaged(str(error)) from error
 
 
-def _passing(error: sqlite3.DatabaseError) -> bool:
+def _is_transient(error: sqlite3.DatabaseError) -> bool:
     text = str(error)
     return isinstance(error, sqlite3.OperationalError) and any(
         word in text for word in ("locked", "busy", "full", "readonly", "unable to open", "interrupted")
     )
 
 
-def throw_away(path: Path) -> None:
+def delete_index(path: Path) -> None:
     """Delete an index and SQLite's files beside it, or whatever has their names; links are not followed."""
     for file in _files(path):
         remove(file)
@@ -92,7 +92,7 @@ class Store:
         """Open or create the index in the file `path`."""
         self.path = path
         _check_files(path)
-        with damage():
+        with raising_damaged():
             self._db = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
             try:
                 self._prepare()
@@ -128,7 +128,7 @@ class Store:
 
     def check(self) -> None:
         """Raise Damaged if the file is corrupt; reads all of it."""
-        with damage():
+        with raising_damaged():
             verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise Damaged(verdict)
@@ -136,16 +136,16 @@ class Store:
     # Writing: between begin and commit
 
     def begin(self) -> None:
-        with damage():
+        with raising_damaged():
             self._db.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
-        with damage():
+        with raising_damaged():
             self._db.execute("COMMIT")
 
     def put(self, entry: FileEntry) -> None:
         """Store a file's entry, replacing its old one."""
-        with damage():
+        with raising_damaged():
             self._remove(entry.path)
             folder = PurePosixPath(entry.path).parent.name
             row = (entry.path, stem(entry.path), folder, entry.language, *entry.stamp)
@@ -167,7 +167,7 @@ class Store:
 
     def remove(self, path: str) -> None:
         """Remove a file's entry."""
-        with damage():
+        with raising_damaged():
             self._remove(path)
 
     def _remove(self, path: str) -> None:
@@ -180,20 +180,20 @@ class Store:
 
     def tidy(self) -> None:
         """Update which words are common; to be called after many files were stored."""
-        with damage():
+        with raising_damaged():
             least = max(_FEWEST_COMMON, int(_COMMON * self._count("chunks")))
             self._db.execute("DELETE FROM common")
             self._db.execute("INSERT INTO common SELECT term FROM vocabulary WHERE doc > ?", (least,))
 
     def compact(self) -> None:
         """Free the disk space that writing has taken. Must not be called within a transaction."""
-        with damage():
+        with raising_damaged():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @property
     def wasteful(self) -> bool:
         """Whether most of the index is about files that have been deleted or changed since."""
-        with damage():
+        with raising_damaged():
             ever = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
             return ever is not None and ever[0] > 10_000 and ever[0] > 3 * self._count("chunks")
 
@@ -201,13 +201,13 @@ class Store:
 
     def stamps(self) -> Iterator[tuple[str, Stamp]]:
         """All files, by path."""
-        with damage():
+        with raising_damaged():
             for path, changed, size in self._db.execute("SELECT path, changed, size FROM files"):
                 yield path, Stamp(changed, size)
 
     def stamp(self, path: str) -> Stamp | None:
         """A file's stamp; None if it is not indexed."""
-        with damage():
+        with raising_damaged():
             row = self._db.execute("SELECT changed, size FROM files WHERE path = ?", (path,)).fetchone()
         return Stamp(*row) if row else None
 
@@ -220,7 +220,7 @@ class Store:
         return self._paths("folder", name)
 
     def _paths(self, column: str, value: str) -> list[str]:
-        with damage():
+        with raising_damaged():
             rows = self._db.execute(
                 f"SELECT path FROM files WHERE {column} = ? ORDER BY path LIMIT {_MOST_OF_A_NAME}", (value,)
             )
@@ -231,7 +231,7 @@ class Store:
         stamp = self.stamp(path)
         if stamp is None:
             return None
-        with damage():
+        with raising_damaged():
             rows = self._db.execute(
                 "SELECT name, first, last, owner FROM definitions "
                 "WHERE file = (SELECT id FROM files WHERE path = ?) ORDER BY first",
@@ -239,9 +239,9 @@ class Store:
             )
             return stamp, [Definition(*row) for row in rows]
 
-    def defining(self, name: str, most: int) -> list[tuple[Found, str]]:
+    def defining(self, name: str, most: int) -> list[tuple[Location, str]]:
         """Where a name is defined, each with its owner; empty if it has more than `most` definitions."""
-        with damage():
+        with raising_damaged():
             rows = self._db.execute(
                 "SELECT path, language, changed, size, first, last, owner FROM definitions "
                 "JOIN files ON files.id = file WHERE name = ? LIMIT ?",
@@ -250,13 +250,13 @@ class Store:
         if len(rows) > most:
             return []
         return [
-            (Found(path, language, Stamp(changed, size), first, last + 1), owner)
+            (Location(path, language, Stamp(changed, size), first, last + 1), owner)
             for path, language, changed, size, first, last, owner in rows
         ]
 
-    def telling(self, words: Sequence[str]) -> list[str]:
+    def informative(self, words: Sequence[str]) -> list[str]:
         """Those of the words that occur in some chunks but not in most, rarest first."""
-        with damage():
+        with raising_damaged():
             marks = ", ".join("?" * len(words))
             common = {
                 w for (w,) in self._db.execute(f"SELECT word FROM common WHERE word IN ({marks})", words)
@@ -275,19 +275,21 @@ class Store:
             found.append(word)
         return found
 
-    def matching(self, words: Sequence[str], language: str, limit: int) -> list[Found]:
+    def matching(self, words: Sequence[str], language: str, limit: int) -> list[Location]:
         """The chunks of a language that match the words best, by BM25, best first."""
         if not words:
             return []
         wanted = " OR ".join(f'"{word}"' for word in words)
-        with damage():
+        with raising_damaged():
             rows = self._db.execute(
                 "SELECT path, language, changed, size, first, end FROM words "
                 "JOIN chunks ON chunks.id = words.rowid JOIN files ON files.id = chunks.file "
                 "WHERE words MATCH ? AND language = ? ORDER BY words.rank LIMIT ?",
                 (wanted, language, limit),
             ).fetchall()
-        return [Found(path, lang, Stamp(at, size), first, end) for path, lang, at, size, first, end in rows]
+        return [
+            Location(path, lang, Stamp(at, size), first, end) for path, lang, at, size, first, end in rows
+        ]
 
     def _count(self, table: str) -> int:
         return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])

@@ -25,7 +25,7 @@ from aix_lsp import processes
 from aix_lsp.completion.context.index.reader import IndexReader, Query
 from aix_lsp.completion.context.index.scan import Gate, update
 from aix_lsp.completion.context.index.searches import MOST, SEARCHES
-from aix_lsp.completion.context.index.store import Damaged, Store, throw_away
+from aix_lsp.completion.context.index.store import Damaged, Store, delete_index
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ class IndexedFolder:
         log.warning("the index of %s is damaged (%s) and is being rebuilt", self._root, damage)
         self._forget()
         if not self._builder.running and time.monotonic() > self._began + _BEGIN_AGAIN_S:
-            throw_away(self._database)
+            delete_index(self._database)
             self._builder = self._build()
 
     def _build(self) -> Builder:

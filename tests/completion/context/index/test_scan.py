@@ -12,7 +12,7 @@ import pytest
 
 from aix_lsp.completion.context.index.build import build
 from aix_lsp.completion.context.index.scan import Gate, update
-from aix_lsp.completion.context.index.store import Damaged, Store, throw_away
+from aix_lsp.completion.context.index.store import Damaged, Store, delete_index
 from tests.completion.context.index.places import scanned, write
 
 FUNCTION = "def {}(value):\n    return value\n"
@@ -166,10 +166,10 @@ def test_a_damaged_index_raises_damaged(tmp_path: Path) -> None:
     (tmp_path / "index.db").write_text("no" * 5000)
     with pytest.raises(Damaged):
         Store(tmp_path / "index.db")
-    throw_away(tmp_path / "index.db")
+    delete_index(tmp_path / "index.db")
     store = Store(tmp_path / "index.db")
     assert not store.replaced
-    throw_away(tmp_path / "index.db")
+    delete_index(tmp_path / "index.db")
     assert store.replaced
     store.close()
 
@@ -177,4 +177,4 @@ def test_a_damaged_index_raises_damaged(tmp_path: Path) -> None:
 def test_words_found_everywhere_are_not_searched_for(root: Path, store: Store) -> None:
     write(root, {f"{n}.py": f"def work(common):\n    return rare_{n}\n" for n in range(100)})
     scanned(root, store)
-    assert store.telling(["common", "rare_7", "nowhere"]) == ["rare_7"]
+    assert store.informative(["common", "rare_7", "nowhere"]) == ["rare_7"]

@@ -1,4 +1,4 @@
-"""Reads values that a server has told, in which any type may stand in any place: what is wrong counts as not told."""
+"""Reads values from a server's JSON, which may have any type in any place: invalid ones count as missing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def milliseconds(value: Any) -> float:
 
 
 def logprob(value: Any) -> float | None:
-    """The logarithm of a probability, or None; within what can be added up and sent on."""
+    """The logarithm of a probability, or None; bounded, so that it can be added up and forwarded."""
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
         return None
     return float(min(0, max(_LEAST_LOGPROB, value)))
@@ -42,9 +42,9 @@ def name(value: Any) -> str:
     return value if isinstance(value, str) and len(value) <= _LONGEST_NAME and value.isprintable() else ""
 
 
-def model_card(told: Any, known: ModelInfo) -> ModelInfo:
-    """A model as our engine describes it (docs/engine-api.md); what it does not tell is as `known`."""
-    card = table(told)
+def model_card(value: Any, known: ModelInfo) -> ModelInfo:
+    """A model as our engine describes it (docs/engine-api.md); values that it lacks are those of `known`."""
+    card = table(value)
     family = name(card.get("family")) or known.family
     reads_context = known.takes_context or takes_context(name(card.get("family")))
     return ModelInfo(
