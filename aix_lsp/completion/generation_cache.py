@@ -132,7 +132,7 @@ class GenerationCache:
         return GenerationRef(generation, "", "generated")
 
     def read_ahead(self, context: CompletionContext, state: DocumentState) -> None:
-        """Have the backend read more of the document while nobody waits, if it reads slowly."""
+        """Have a backend that reads slowly read more of the document while it is idle."""
         prompt = self._prompts.ahead(context, state.window, state.read_ahead.window)
         if prompt is not None:
 

@@ -33,9 +33,9 @@ _LONGEST_MS = 15_000
 _VARIED = 0.7
 """Temperature of further candidates; at 0 they would all be the same."""
 AHEAD = 4
-"""How many times as long a prompt is that is read while nobody waits."""
+"""A prompt that is read ahead may be this many times as long as others."""
 _WORTH = 1.5
-"""A window is read ahead if it has so many times as much text as the one in the prompt."""
+"""A window is read ahead if it has at least this many times as much text as the one in the prompt."""
 _AHEAD_MS = 60_000
 
 
@@ -87,7 +87,7 @@ class PromptBuilder:
     def ahead(
         self, context: CompletionContext, before: Window | None, reading: Window | None
     ) -> Prompt | None:
-        """The prompt of a larger window around the cursor, to be read while nobody waits.
+        """The prompt of a larger window around the cursor, to be read while the backend is idle.
 
         None if prompts need not be short, or if `before`, which was read, or `reading`, which is being read, has most
         of that window.

@@ -1,4 +1,4 @@
-"""How long prompts may be for a backend that reads slowly, and reading more of a document while nobody waits for it.
+"""Limits the length of prompts for a backend that reads slowly, and has it read more of a document while it is idle.
 
 Such a backend gets short prompts, so that the first suggestion after a jump comes soon. Once its cache holds a larger
 window, a prompt that begins with it costs no more than a short one, and the model sees more of the document.
@@ -50,7 +50,7 @@ class PromptBudget:
 
 
 class ReadAhead:
-    """The larger window of one document that is being read, if any."""
+    """Has the backend read a larger window of one document."""
 
     def __init__(self) -> None:
         self._window: Window | None = None
@@ -58,7 +58,7 @@ class ReadAhead:
 
     @property
     def window(self) -> Window | None:
-        """What is being read."""
+        """The window being read; None if none is."""
         return self._window if self._task is not None and not self._task.done() else None
 
     def start(
@@ -77,7 +77,7 @@ class ReadAhead:
     async def _read(
         self, backend: Backend, request: GenerateRequest, window: Window, done: Callable[[Window], None]
     ) -> None:
-        """The one token that it costs is of no interest."""
+        """Send the request; the one token that it generates is discarded."""
         read = False
         try:
             async with aclosing(backend.generate(request)) as events:

@@ -1,4 +1,4 @@
-"""Where a backend reads slowly, more of the document is read while nobody waits, and prompts then begin with that."""
+"""A backend that reads slowly reads more of the document while it is idle, and prompts then begin with that."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def editor(service: CompletionService) -> Editor:
 
 
 async def generated(editor: Editor, backend: ScriptedBackend, usage: Usage) -> Call:
-    """A generation that is unlikely enough that what would follow it is not prefetched."""
+    """A finished generation, too unlikely for what would follow it to be prefetched."""
     answer, call = await under_way(editor, backend)
     call.write(" = 1", logprob=-5.0)
     call.end("length", usage)
@@ -51,7 +51,7 @@ async def generated(editor: Editor, backend: ScriptedBackend, usage: Usage) -> C
 
 
 async def read_ahead(editor: Editor, backend: ScriptedBackend) -> Call:
-    """The request that reads ahead, after a slow first one; it is still being read."""
+    """The request that reads ahead after a slow first one; it is still running."""
     await generated(editor, backend, SLOW)
     ahead = await backend.called()
     assert ahead.request.priority is Priority.BACKGROUND
@@ -84,7 +84,7 @@ async def test_prompts_begin_with_what_was_read_ahead(editor: Editor, backend: S
     await backend.not_called()
 
 
-async def test_it_is_read_once_and_prompts_stay_short_until_then(
+async def test_the_window_is_read_once_and_prompts_stay_short_until_then(
     editor: Editor, backend: ScriptedBackend
 ) -> None:
     ahead = await read_ahead(editor, backend)
@@ -97,7 +97,7 @@ async def test_it_is_read_once_and_prompts_stay_short_until_then(
 
 @pytest.mark.parametrize("reading", [True, False])
 @pytest.mark.parametrize("where", ["above", "elsewhere"])
-async def test_an_edit_within_it_and_a_jump_end_it(
+async def test_an_edit_within_the_window_and_a_jump_stop_the_reading(
     editor: Editor, backend: ScriptedBackend, reading: bool, where: str
 ) -> None:
     ahead = await (read_ahead if reading else has_read)(editor, backend)
@@ -116,7 +116,7 @@ async def test_an_edit_within_it_and_a_jump_end_it(
     assert "VAL" in again.request.prompt.prefix or where == "elsewhere"
 
 
-async def test_a_cache_that_has_lost_it_is_not_made_to_read_it_again_while_somebody_waits(
+async def test_a_window_lost_from_the_cache_is_not_read_again_while_a_user_waits(
     editor: Editor, backend: ScriptedBackend
 ) -> None:
     ahead = await has_read(editor, backend)
@@ -129,7 +129,7 @@ async def test_a_cache_that_has_lost_it_is_not_made_to_read_it_again_while_someb
     assert size(later) < 0.7 * size(ahead)
 
 
-async def test_after_a_long_rest_the_cache_is_taken_for_lost(
+async def test_after_a_long_pause_the_cache_is_assumed_lost(
     editor: Editor, backend: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ahead = await has_read(editor, backend)
@@ -165,7 +165,7 @@ async def test_nothing_is_read_ahead(
     await backend.not_called()
 
 
-async def test_closing_the_document_ends_it(
+async def test_closing_the_document_stops_the_reading(
     service: CompletionService, editor: Editor, backend: ScriptedBackend
 ) -> None:
     ahead = await read_ahead(editor, backend)
@@ -184,9 +184,7 @@ async def test_only_the_first_prompt_of_a_fast_backend_is_short(
     assert sizes[0] < size(await generated(editor, backend, FAST))
 
 
-def test_the_first_prompt_is_longer_than_one_of_a_slow_backend_and_no_longer_than_what_is_read_ahead() -> (
-    None
-):
+def test_the_first_prompt_is_longer_than_a_slow_backends_but_not_than_one_read_ahead() -> None:
     model = ModelInfo("m", context_length=16_384)
     sizes = [limits(Settings(), model, n).prefix_chars for n in (SHORTEST, FIRST, AHEAD * SHORTEST, None)]
     assert sizes == sorted(sizes)
