@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from aix_lsp.training import corpus
-from aix_lsp.training.corpus import Seen
+from aix_lsp.training.corpus import DuplicateFilter
 from training.documents import write
 from training.fetch import Package, read_sources
 
@@ -19,7 +19,7 @@ MANIFEST = Path(__file__).with_name("manifest.tsv")
 def collect(work: Path, packages: list[Package]) -> None:
     """Write `train.jsonl` and `heldout.jsonl`; held-out packages come first, so that no copy of them is trained on."""
     _, caps, _ = read_sources()
-    seen = Seen()
+    seen = DuplicateFilter()
     rows = ["kind\tpackage\tversion\tlicence\tuse\tfiles\tbytes"]
     shares: Counter[str] = Counter()
     for held_out in (True, False):

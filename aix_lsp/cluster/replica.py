@@ -32,7 +32,7 @@ from aix_lsp.serve.usage import UsageLog
 from aix_lsp.serve.users import UserDirectory
 from aix_lsp.serve.worker import ServeOptions, check
 
-_LOOK_EVERY_S = 0.5
+_CHECK_EVERY_S = 0.5
 _STOP_S = 1.0
 _SHARE_EVERY_S = 0.5
 _SHARE_AGAIN_S = 2.0
@@ -80,8 +80,8 @@ class Replica:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            self._watchdog.look()
+            await asyncio.sleep(_CHECK_EVERY_S)
+            self._watchdog.check()
 
     async def check_health(self) -> None:
         """Raise if the replica is unhealthy; Ray replaces one for which this raises repeatedly."""

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 _OBJECT_STORE = 80 << 20
 """Bytes of shared memory that Ray keeps for objects: the least it accepts. Requests do not go through it."""
-_LOOK_EVERY_S = 1.0
+_CHECK_EVERY_S = 1.0
 _MAIN = "default"
 _BALANCE = """hdr(x-session-id)
     hash-type consistent sdbm avalanche
@@ -155,7 +155,7 @@ class Cluster:
 
     def _serve(self, stop: threading.Event, reload: threading.Event) -> None:
         """Follow what happens until told to stop."""
-        while not stop.wait(_LOOK_EVERY_S):
+        while not stop.wait(_CHECK_EVERY_S):
             if reload.is_set():
                 reload.clear()
                 self._generation += 1

@@ -49,7 +49,7 @@ HANGS = 70
 """Exit status (EX_SOFTWARE) of an engine whose model hung in a step."""
 _SWITCH_INTERVAL_S = 0.0005
 _ERROR_SHOWN_S = 3.0
-_LOOK_EVERY_S = 0.5
+_CHECK_EVERY_S = 0.5
 _KEEP_ALIVE_S = 600
 _GRACE_S = 2
 _STOP_S = 1.0
@@ -162,7 +162,7 @@ class EngineProcess:
         """More options for uvicorn."""
         return {}
 
-    def told(self, number: int) -> None:
+    def on_signal(self, number: int) -> None:
         """Handle a signal. Called on the loop."""
         self.leave(f"signal {number}")
 
@@ -184,14 +184,14 @@ class EngineProcess:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        def told(number: int, frame: object) -> None:
+        def handle(number: int, frame: object) -> None:
             # Ends the process from a thread that needs no lock of Python's. Python handles signals only between two
             # operations of the main thread, so none of these may take long.
             with contextlib.suppress(RuntimeError, ValueError, AttributeError):  # there is no standard error
                 faulthandler.dump_traceback_later(self.end_s, exit=True)
-            self.loop.call_soon_threadsafe(self.told, number)
+            self.loop.call_soon_threadsafe(self.on_signal, number)
 
-        before = {number: signal.signal(number, told) for number in self.signals}
+        before = {number: signal.signal(number, handle) for number in self.signals}
         try:
             yield
         finally:
@@ -211,9 +211,9 @@ class EngineProcess:
     async def _watch(self) -> None:
         """Exit after a long time without clients, or when the model hangs."""
         while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
             if self._watchdog is not None:
-                self._watchdog.look()
+                self._watchdog.check()
             self._give_back()
             limit = self._listen.idle_exit_s
             if limit and self.service.served and self.presence.idle_seconds() >= limit:

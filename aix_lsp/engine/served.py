@@ -150,7 +150,7 @@ class ServedModel:
                 # Leaves the event loop at least as much time for other work.
                 self._loop_free_at = 2 * time.monotonic() - arrival
             else:
-                request = await self.beside(worker, partial(self._prepare, asked, arrival))
+                request = await self.run_on(worker, partial(self._prepare, asked, arrival))
         finally:
             self._preparing[asked.client] -= 1
             if not self._preparing[asked.client]:
@@ -160,7 +160,7 @@ class ServedModel:
         request.share = account.share
         return self.engine.submit(request, asked.stream_key, partial(account.spent, priority=asked.priority))
 
-    async def beside(self, worker: DaemonThread, call: Callable[[], T]) -> T:
+    async def run_on(self, worker: DaemonThread, call: Callable[[], T]) -> T:
         """Run `call` on another thread and return its result. Raises EngineStopped if the engine stops meanwhile."""
         future = asyncio.wrap_future(worker.submit(call))
         self._pending.add(future)
@@ -210,7 +210,7 @@ class ServedModel:
             banned=self._vocabulary.banned,
             ends=tuple(self._vocabulary.ends),
             top_logprobs=asked.logprobs or 0,
-            texts=NgramIndex([*self._unread(asked.prompt), *prompt.texts]),
+            texts=NgramIndex([*self._unused_context(asked.prompt), *prompt.texts]),
             corpus=self.corpus.of(asked.corpus),
             recall_weight=self._recall if asked.recall is None else asked.recall,
             parts=prompt.parts,
@@ -230,7 +230,7 @@ class ServedModel:
         ]
         return request
 
-    def _unread(self, prompt: FimPrompt) -> list[list[int]]:
+    def _unused_context(self, prompt: FimPrompt) -> list[list[int]]:
         """A prompt's context, as tokens, if its template has no place for it: recall can still use it."""
         if self._takes_context:
             return []

@@ -22,7 +22,7 @@ _HANGS = "the engine hung in a step and is restarting; try again in a moment"
 
 
 class Watchdog:
-    """Checks the step in flight whenever `look` is called.
+    """Checks the step in flight whenever `check` is called.
 
     The requests of a step beyond the limit are failed, which ends it before its next layer if it is only slow; the
     engine then continues. A step that still does not end hangs in an operation, and Python cannot end the thread: all
@@ -34,15 +34,15 @@ class Watchdog:
         self._engine = engine
         self._limit = limit_s
         self._leave = leave
-        self._told = 0.0
+        self._reported = 0.0
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Check the step in flight, and act if it takes too long."""
         started, seconds = self._engine.step_in_flight()
         if not self._limit or seconds <= self._limit:
             return
-        if started != self._told:
-            self._told = started
+        if started != self._reported:
+            self._reported = started
             log.error("a step has been running for %.0f s and is aborted; the stack of each thread:", seconds)
             faulthandler.dump_traceback(sys.stderr)
             self._engine.give_up_step(_GAVE_UP.format(seconds=self._limit))

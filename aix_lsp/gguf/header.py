@@ -80,8 +80,8 @@ def damage() -> Iterator[None]:
     except (GgufError, OSError, MemoryError):
         raise
     except Exception as error:  # tokenizers raises nothing narrower
-        told = (str(error) or type(error).__name__).splitlines()[0]
-        raise GgufError(f"its header is damaged ({told[:200]})") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise GgufError(f"its header is damaged ({reason[:200]})") from error
 
 
 def is_gguf(file: Path) -> bool:

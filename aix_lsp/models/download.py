@@ -86,12 +86,12 @@ class Download:
 def look_up(source: DownloadSource) -> Download:
     """Ask the hub for a model's files. Raises DownloadError."""
     try:
-        told = HfApi().model_info(source.repository, files_metadata=True, timeout=_TIMEOUT_S)
-        files = [_file(one) for one in told.siblings or () if source.wants(one.rfilename)]
+        described = HfApi().model_info(source.repository, files_metadata=True, timeout=_TIMEOUT_S)
+        files = [_file(one) for one in described.siblings or () if source.wants(one.rfilename)]
     except Exception as error:  # whatever a mirror answers
         raise explained(error, source.repository) from error
     weights = [file for file in files if file.path.endswith((".safetensors", ".gguf"))]
-    commit = str(told.sha)
+    commit = str(described.sha)
     if not weights or not _DIGEST.fullmatch(commit):
         raise DownloadError(
             f"{source.repository} has no {source.file or '*.safetensors'}; choose another model or form (--form)"
@@ -125,14 +125,19 @@ def fetch(download: Download, progress: Progress) -> Path:
     return download.snapshot
 
 
-def _file(told: Any) -> File:
+def _file(described: Any) -> File:
     """A file as described by the hub. Raises DownloadError if the answer cannot be trusted."""
-    lfs = told.lfs
-    digest = str((lfs.sha256 if lfs is not None else None) or told.blob_id or "")
-    path = PurePosixPath(told.rfilename)
-    if path.is_absolute() or ".." in path.parts or "\\" in told.rfilename or not _DIGEST.fullmatch(digest):
-        raise DownloadError(f"the hub's answer is invalid (file {told.rfilename!r}); check HF_ENDPOINT")
-    return File(told.rfilename, int(told.size or 0), digest)
+    lfs = described.lfs
+    digest = str((lfs.sha256 if lfs is not None else None) or described.blob_id or "")
+    path = PurePosixPath(described.rfilename)
+    if (
+        path.is_absolute()
+        or ".." in path.parts
+        or "\\" in described.rfilename
+        or not _DIGEST.fullmatch(digest)
+    ):
+        raise DownloadError(f"the hub's answer is invalid (file {described.rfilename!r}); check HF_ENDPOINT")
+    return File(described.rfilename, int(described.size or 0), digest)
 
 
 def _here(folder: Path, file: File) -> int:

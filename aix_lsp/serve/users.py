@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _LARGEST = 16 << 20
 _LOCK_S = 5.0
-_LOOK_EVERY_S = 1.0
+_CHECK_EVERY_S = 1.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _TOKEN = re.compile(r"aix_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
@@ -196,7 +196,7 @@ class UserDirectory:
     async def follow(self) -> None:
         """Reread the file whenever it changes; runs forever. A damaged file is logged, and changes nothing."""
         while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
             stamp = await asyncio.to_thread(_stamp, self._path)
             if stamp == self._stamp:
                 continue

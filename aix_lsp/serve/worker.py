@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 HAND_OVER = getattr(signal, "SIGUSR1", signal.SIGTERM)
 """Sent by the supervisor when another worker already serves: only the present requests need to be finished."""
-_LOOK_EVERY_S = 0.05
+_CHECK_EVERY_S = 0.05
 _QUIET_S = 2.0
 """How long idle connections are kept while another worker takes over."""
 _LARGEST_TOKEN = 4096
@@ -98,7 +98,7 @@ class ServeProcess(EngineProcess):
             self._directory,
             self._usage,
             self._admin_token,
-            partial(self.told, signal.SIGTERM),
+            partial(self.on_signal, signal.SIGTERM),
         )
         self._keep(asyncio.create_task(self._directory.follow()))
         return self.access
@@ -115,9 +115,9 @@ class ServeProcess(EngineProcess):
 
     async def before_serving(self) -> None:
         while self._takes_over and not (self.service.served or self.server.should_exit):  # noqa: ASYNC110
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
 
-    def told(self, number: int) -> None:
+    def on_signal(self, number: int) -> None:
         if self.access.draining and number != HAND_OVER:
             self.leave(f"received a second signal, {number}")
         elif not self.access.draining:
@@ -136,7 +136,7 @@ class ServeProcess(EngineProcess):
         rest = began + _QUIET_S if hand_over else began
         limit = began + self._serve.drain_s
         while self._busy(rest) and time.monotonic() < limit:  # noqa: ASYNC110 - nothing tells of quiet connections
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
         if self.access.active:
             log.warning("%d requests did not end within %g s", self.access.active, self._serve.drain_s)
         self.leave("drained")

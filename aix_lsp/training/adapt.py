@@ -19,7 +19,7 @@ import torch
 from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
 from aix_lsp.training import corpus, workers
-from aix_lsp.training.corpus import Document, Seen
+from aix_lsp.training.corpus import Document, DuplicateFilter
 from aix_lsp.training.evaluation.scores import Extent, Figures, evaluate
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.export import export_checkpoint, model_folder, read_model
@@ -64,7 +64,7 @@ def gather(source: Path, settings: Settings | None = None) -> Material:
     def refused(path: str) -> bool:
         return privacy.refusal((source / path).as_uri(), settings) is not None
 
-    found = list(corpus.gather(source, source.name, _MOST_TEXT, Seen(), refused))
+    found = list(corpus.gather(source, source.name, _MOST_TEXT, DuplicateFilter(), refused))
     if not found:
         raise CannotTrain(
             f"{source} contains no source files to train on. Files count if they are text in a known language, "

@@ -29,7 +29,11 @@ class Document:
 
 
 def gather(
-    root: Path, package: str, cap: int, seen: Seen, ignored: Callable[[str], bool] = lambda path: False
+    root: Path,
+    package: str,
+    cap: int,
+    seen: DuplicateFilter,
+    ignored: Callable[[str], bool] = lambda path: False,
 ) -> Iterator[Document]:
     """The documents under a folder, at most `cap` bytes and without any seen before.
 
@@ -74,7 +78,7 @@ def _rank(relative: Path) -> int:
     return 0 if "src" in relative.parts else 1
 
 
-class Seen:
+class DuplicateFilter:
     """Remembers texts by the smallest hashes of their pairs of lines (bottom-k sketches, Broder 1997)."""
 
     def __init__(self) -> None:

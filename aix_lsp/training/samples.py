@@ -100,28 +100,30 @@ class Stream:
         path, context = self._surroundings(rng, document, start, room)
         if start or rng.random() < 0.4:  # most first pieces keep the file's beginning, with its imports
             start = document.text.rfind("\n", 0, start + rng.randrange(_PIECE // 2)) + 1
-        told = FimPrompt("", path=path, context=context)
+        context_prompt = FimPrompt("", path=path, context=context)
         kind, plain = rng.random(), self._emphasis.plain
         if kind >= plain and room > _SMALLEST:
             if rng.random() < self._emphasis.short:
                 room = min(room, rng.randint(_SHORTEST, _SHORT))
             template = self._prefix_first if kind < plain + _PREFIX_FIRST else self._template
-            cut = self._cut(rng, template, document.text[start:], told, room)
+            cut = self._cut(rng, template, document.text[start:], context_prompt, room)
             if cut is not None:
                 return cut
-        return self._whole(document.text[start:], told, room)
+        return self._whole(document.text[start:], context_prompt, room)
 
-    def _whole(self, text: str, told: FimPrompt, room: int) -> Sample:
+    def _whole(self, text: str, context_prompt: FimPrompt, room: int) -> Sample:
         sample, shown = Sample([], []), text[: room * 6]
-        for _, ids, weight in self._pieces_of(self._plain, replace(told, prefix=shown)):
+        for _, ids, weight in self._pieces_of(self._plain, replace(context_prompt, prefix=shown)):
             sample.add(ids, weight)
         if len(shown) == len(text):
             sample.add([self._codec.end], 1.0)
         return sample
 
-    def _cut(self, rng: Random, template: Template, text: str, told: FimPrompt, room: int) -> Sample | None:
+    def _cut(
+        self, rng: Random, template: Template, text: str, context_prompt: FimPrompt, room: int
+    ) -> Sample | None:
         """A sample with a middle to fill in; None if it does not fit."""
-        taken = sum(len(file.text) + len(file.path) for file in told.context) / _CHARACTERS_A_TOKEN
+        taken = sum(len(file.text) + len(file.path) for file in context_prompt.context) / _CHARACTERS_A_TOKEN
         window = _whole_lines(text, int((room - taken) * _CHARACTERS_A_TOKEN))
         if len(window) < 30:
             return None
@@ -129,7 +131,7 @@ class Stream:
         first, last = choose_span(rng, window, low, high, self._emphasis.midline)
         anchor = _anchor(rng, window, first)
         suffix = _suffix(rng, window, last, suffix_limit)
-        prompt = replace(told, prefix=window[:anchor], middle=window[anchor:first], suffix=suffix)
+        prompt = replace(context_prompt, prefix=window[:anchor], middle=window[anchor:first], suffix=suffix)
         pieces = list(self._pieces_of(template, prompt))
         head = list(template.segments(prompt))[-1]
         if head.kind == "text":

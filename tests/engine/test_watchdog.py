@@ -57,7 +57,7 @@ async def test_a_slow_step_is_abandoned_and_the_engine_keeps_serving(
     slow, waiting = engine.submit(request(range(8))), request(range(5))
     await until(lambda: engine.step_in_flight()[1] > 0.05)
     stream = engine.submit(waiting)
-    dog.look()
+    dog.check()
     gate.open.set()
     [failed] = await events_of(slow)
     assert isinstance(failed, Failed) and "model" in failed.message
@@ -75,9 +75,9 @@ async def test_a_step_that_cannot_be_aborted_fails_all_requests_and_ends_the_pro
     gate = Gate(runner)
     streams = [engine.submit(request(range(length))) for length in (8, 5)]
     await until(lambda: engine.step_in_flight()[1] > 0.1)
-    dog.look()
+    dog.check()
     assert not left  # first the requests are failed, and the step gets another chance
-    dog.look()
+    dog.check()
     ends = [await events_of(stream) for stream in streams]
     assert all(len(events) == 1 and isinstance(events[0], Failed) for events in ends)
     assert len(left) == 1 and engine.active == 0

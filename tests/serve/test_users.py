@@ -105,7 +105,7 @@ def test_the_error_says_how_a_file_is_damaged(path: Path, content: str, says: st
 async def test_a_changed_file_is_reloaded_unless_it_is_damaged(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(users, "_LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(users, "_CHECK_EVERY_S", 0.01)
     ann = add(path, "ann")
     directory = UserDirectory(path)
     following = asyncio.create_task(directory.follow())

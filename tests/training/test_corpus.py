@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aix_lsp.training.corpus import Document, Seen, gather
+from aix_lsp.training.corpus import Document, DuplicateFilter, gather
 from aix_lsp.training.sourcefiles import is_worth_learning, language_of
 from training import licences
 from training.documents import load, write
@@ -51,7 +51,7 @@ def test_which_files_are_worth_learning(text: str, wanted: bool) -> None:
 
 
 def test_copies_and_near_copies_are_seen_once() -> None:
-    seen = Seen()
+    seen = DuplicateFilter()
     other = "\n".join(reversed(_LINES))
     assert seen.add(_CODE)
     assert not seen.add(_CODE)
@@ -66,10 +66,10 @@ def test_gathering_respects_the_cap_folders_and_ignored_files(tmp_path: Path) ->
     (tmp_path / "node_modules").mkdir()
     (tmp_path / "node_modules" / "x.py").write_text(_CODE)
     size = (tmp_path / "file0.py").stat().st_size
-    every = list(gather(tmp_path, "p", 10**6, Seen()))
+    every = list(gather(tmp_path, "p", 10**6, DuplicateFilter()))
     assert sorted(d.path for d in every) == [f"file{n}.py" for n in range(6)]
-    assert len(list(gather(tmp_path, "p", 3 * size + 100, Seen()))) == 3
-    kept = gather(tmp_path, "p", 10**6, Seen(), ignored=lambda path: path == "file3.py")
+    assert len(list(gather(tmp_path, "p", 3 * size + 100, DuplicateFilter()))) == 3
+    kept = gather(tmp_path, "p", 10**6, DuplicateFilter(), ignored=lambda path: path == "file3.py")
     assert "file3.py" not in {d.path for d in kept}
 
 

@@ -16,7 +16,7 @@ import torch
 
 from aix_lsp.training import corpus, workers
 from aix_lsp.training.checkpoint import Checkpoint
-from aix_lsp.training.corpus import Seen
+from aix_lsp.training.corpus import DuplicateFilter
 from aix_lsp.training.export import export_checkpoint, read_model
 from aix_lsp.training.loop import Inputs, Trainer, train
 from aix_lsp.training.model import Llama, Shape
@@ -60,7 +60,7 @@ class Given:
 def work(tmp_path: Path) -> Path:
     torch.set_num_threads(1)
     write_package(tmp_path / "code", files=8)
-    documents = list(corpus.gather(tmp_path / "code", "code", 10**6, Seen()))
+    documents = list(corpus.gather(tmp_path / "code", "code", 10**6, DuplicateFilter()))
     write(tmp_path / "documents.jsonl", documents)
     tokenizer = train_tokenizer([d.text for d in documents], 600)
     save_tokenizer(tokenizer, tmp_path / "tokenizer")

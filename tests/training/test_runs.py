@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from tokenizers import Tokenizer
 
 from aix_lsp.training import corpus, export, vocabulary
-from aix_lsp.training.corpus import Seen
+from aix_lsp.training.corpus import DuplicateFilter
 from aix_lsp.training.model import Llama, Shape
 from aix_lsp.training.recipe import Phase, Recipe
 from tests.training.code import write_package
@@ -40,7 +40,7 @@ def work(tmp_path: Path) -> Path:
     torch.set_num_threads(1)
     torch.manual_seed(1)
     write_package(tmp_path / "package", files=3, functions=8)
-    documents = list(corpus.gather(tmp_path / "package", "package", 10**6, Seen()))
+    documents = list(corpus.gather(tmp_path / "package", "package", 10**6, DuplicateFilter()))
     write(tmp_path / "train.jsonl", documents[1:])
     write(tmp_path / "heldout.jsonl", documents[:1])
     trained = train_tokenizer([document.text for document in documents], 400)

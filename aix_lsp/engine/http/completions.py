@@ -62,7 +62,7 @@ class Completions:
 async def _parse(body: bytes, served: ServedModel) -> CompletionParameters:
     if len(body) <= _QUICKLY_PARSED:
         return parse(body)
-    return await served.beside(served.quick_work, partial(parse, body))
+    return await served.run_on(served.quick_work, partial(parse, body))
 
 
 async def _send_whole(answer: _Answer, stream: EventStream, receive: Receive, send: Send) -> None:

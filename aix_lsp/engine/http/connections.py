@@ -15,7 +15,7 @@ _UNREAD_S = 60.0
 _LARGEST_HEAD = 64 << 10
 _MOST = 512
 """Simultaneous connections; above this, the one idle for longest is closed."""
-_LOOK_EVERY_S = 1.0
+_CHECK_EVERY_S = 1.0
 
 
 class Connections:
@@ -49,7 +49,7 @@ class Connections:
     async def watch(self) -> None:
         """Close stalled connections; runs forever."""
         while True:
-            await asyncio.sleep(min(_LOOK_EVERY_S, self._head_s, self._unread_s))
+            await asyncio.sleep(min(_CHECK_EVERY_S, self._head_s, self._unread_s))
             now = time.monotonic()
             late = [one for one, began in self.heads.items() if now - began > self._head_s]
             late += [one for one, began in self.unread.items() if now - began > self._unread_s]

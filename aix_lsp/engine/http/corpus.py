@@ -51,6 +51,6 @@ class CorpusTexts:
 
         self._waiting += 1
         try:
-            return await served.beside(served.slow_work, add)
+            return await served.run_on(served.slow_work, add)
         finally:
             self._waiting -= 1

@@ -30,7 +30,7 @@ from aix_lsp.engine.model.kv import LayerShape
 from aix_lsp.engine.model.lean import LeanForward
 from aix_lsp.engine.model.plan import Forward
 from aix_lsp.engine.model.prepared import Prepared
-from aix_lsp.engine.model.quantised import Unfit, Wanted, errors_as_unfit, quantised
+from aix_lsp.engine.model.quantised import RunSettings, Unfit, errors_as_unfit, quantised
 from aix_lsp.engine.model.selfcheck import Reference, compare, eager_reference, text_logits, worst_error
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ _TOLERANCE = {torch.float32: 2e-3, torch.float16: 0.1, torch.bfloat16: 0.3}
 
 @torch.inference_mode()
 @errors_as_unfit()
-def assemble_lean(model: Any, wanted: Wanted, keep: Prepared | None = None) -> Assembled:
+def assemble_lean(model: Any, wanted: RunSettings, keep: Prepared | None = None) -> Assembled:
     """Our own layer loop over paged KV, for Llama-shaped models; `model` is taken apart. With `keep`, the findings and
     the result are stored there. Raises Unfit."""
     reference, generic, probe = _begin(model, wanted)
@@ -60,7 +60,7 @@ def assemble_lean(model: Any, wanted: Wanted, keep: Prepared | None = None) -> A
 
 @torch.inference_mode()
 @errors_as_unfit()
-def assemble_paged(model: Any, wanted: Wanted) -> Assembled:
+def assemble_paged(model: Any, wanted: RunSettings) -> Assembled:
     """transformers' layer loop with our attention, over paged KV. Raises Unfit."""
     reference, generic, probe = _begin(model, wanted)
     dtype = model.dtype
@@ -96,7 +96,7 @@ def assemble_recomputing(model: Any, device: torch.device, ends: frozenset[int] 
     return Assembled(forward, size, shapes, dtype, reference.vocab_size, ends, name, running)
 
 
-def _begin(model: Any, wanted: Wanted) -> tuple[Reference, TransformersForward, LayerProbe]:
+def _begin(model: Any, wanted: RunSettings) -> tuple[Reference, TransformersForward, LayerProbe]:
     """(transformers' logits, its layer loop with our attention, what that loop shows of the layers). Raises Unfit."""
     wanted.progress("check", 0.0)
     if not model._can_set_attn_implementation():

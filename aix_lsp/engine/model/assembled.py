@@ -38,7 +38,7 @@ class Assembled:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReadyModel:
     """A model that is ready to compute, its tokenizer, its context length, and the numbers of threads that an earlier
     start chose, if any."""
 
@@ -49,7 +49,7 @@ class Read:
 
 
 @torch.inference_mode()
-def read_prepared(keep: Prepared) -> Read | None:
+def read_prepared(keep: Prepared) -> ReadyModel | None:
     """The model as an earlier start stored it; None if there is none, or none that can be used here."""
     stored = keep.read()
     if stored is None:
@@ -61,7 +61,7 @@ def read_prepared(keep: Prepared) -> Read | None:
         log.warning("the prepared model cannot be used (%s); it is prepared again", error)
         keep.remove()
         return None
-    return Read(made, stored.tokenizer, findings.context, findings.threads)
+    return ReadyModel(made, stored.tokenizer, findings.context, findings.threads)
 
 
 def assembled(findings: Findings, forward: LeanForward) -> Assembled:

@@ -16,12 +16,12 @@ import torch
 from tokenizers import Tokenizer
 
 from aix_lsp.engine.model import gguf, llama_shape, precision
-from aix_lsp.engine.model.assembled import Assembled, Read
+from aix_lsp.engine.model.assembled import Assembled, ReadyModel
 from aix_lsp.engine.model.gguf_lean import PlainFile, plain_file
 from aix_lsp.engine.model.kernel_choice import candidates
 from aix_lsp.engine.model.precision import Precision
 from aix_lsp.engine.model.prepared import Prepared
-from aix_lsp.engine.model.quantised import Unfit, Wanted, quantised
+from aix_lsp.engine.model.quantised import RunSettings, Unfit, quantised
 from aix_lsp.engine.model.selfcheck import sample_tokens
 from aix_lsp.engine.options import EngineOptions, ModelError, Progress
 from aix_lsp.gguf.header import GgufError
@@ -39,7 +39,7 @@ class Files:
     device: torch.device
     progress: Progress
 
-    def load(self, chosen: Precision, keep: Prepared | None) -> Read:
+    def load(self, chosen: Precision, keep: Prepared | None) -> ReadyModel:
         """Read and assemble the model; the parts of it that `keep` supports are stored there. Raises ModelError."""
         plain = plain_file(self.folder) if chosen.int8 and gguf.is_made(self.folder) else None
         if plain is not None:
@@ -55,7 +55,7 @@ class Files:
             tokenizer.no_truncation()
             tokenizer.no_padding()
             context, ends = context_length(self._config), frozenset({theirs.eos_token_id} - {None})
-        wanted = Wanted(
+        wanted = RunSettings(
             self.options.dtype,
             chosen,
             self.device,
@@ -65,7 +65,7 @@ class Files:
             ends,
             progress=self.progress,
         )
-        return Read(self._assemble(wanted, plain, keep), tokenizer, context)
+        return ReadyModel(self._assemble(wanted, plain, keep), tokenizer, context)
 
     @cached_property
     def _config(self) -> Any:
@@ -73,7 +73,7 @@ class Files:
 
         return read_config(self.folder, self.options)
 
-    def _assemble(self, wanted: Wanted, plain: PlainFile | None, keep: Prepared | None) -> Assembled:
+    def _assemble(self, wanted: RunSettings, plain: PlainFile | None, keep: Prepared | None) -> Assembled:
         """The fastest way of running that passes its check. A failed attempt may have taken the model apart, so each
         starts from the files."""
         lean = plain is not None or self._config.model_type in llama_shape.FAMILIES
@@ -101,7 +101,7 @@ class Files:
             else:
                 return self._recomputing(replace(wanted, precision=unquantised))
 
-    def _from_plain(self, file: PlainFile, wanted: Wanted, keep: Prepared | None) -> Assembled:
+    def _from_plain(self, file: PlainFile, wanted: RunSettings, keep: Prepared | None) -> Assembled:
         self.progress("weights", 0.0)
         try:
             lean = file.read(wanted.precision.load)
@@ -111,13 +111,13 @@ class Files:
             ) from error
         return quantised(lean, wanted, keep)
 
-    def _by_transformers(self, lean: bool, wanted: Wanted, keep: Prepared | None) -> Assembled:
+    def _by_transformers(self, lean: bool, wanted: RunSettings, keep: Prepared | None) -> Assembled:
         from aix_lsp.engine.model.assemble import assemble_lean, assemble_paged
 
         model, wanted = self._read(wanted)
         return assemble_lean(model, wanted, keep) if lean else assemble_paged(model, wanted)
 
-    def _recomputing(self, wanted: Wanted) -> Assembled:
+    def _recomputing(self, wanted: RunSettings) -> Assembled:
         from aix_lsp.engine.model.assemble import assemble_recomputing
 
         name = self.options.model
@@ -129,7 +129,7 @@ class Files:
         log.warning("%s runs without a KV cache, which is slow; choose another with the setting model", name)
         return found
 
-    def _read(self, wanted: Wanted) -> tuple[Any, Wanted]:
+    def _read(self, wanted: RunSettings) -> tuple[Any, RunSettings]:
         """The transformers model, and `wanted` with the end tokens that it names."""
         from aix_lsp.engine.model.reading import end_tokens, read_model
 

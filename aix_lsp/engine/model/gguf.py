@@ -78,8 +78,8 @@ def read_weights(folder: Path, dtype: Any) -> dict[str, Any]:
     data = np.memmap(header.path, np.uint8, mode="r")
 
     def read(tensor: Tensor) -> tuple[str, Any]:
-        told = {"name": tensor.name, "tensor_key_mapping": places, "parsed_parameters": {}}
-        values = processor.process(weights=values_of(data, tensor), **told)[0]
+        arguments = {"name": tensor.name, "tensor_key_mapping": places, "parsed_parameters": {}}
+        values = processor.process(weights=values_of(data, tensor), **arguments)[0]
         return places[tensor.name], torch.from_numpy(np.ascontiguousarray(values)).to(dtype)
 
     wanted = [tensor for tensor in header.tensors.values() if tensor.name in places]

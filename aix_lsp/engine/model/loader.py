@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from aix_lsp.engine.model import memory, precision, threads
-from aix_lsp.engine.model.assembled import Assembled, Read, read_prepared
+from aix_lsp.engine.model.assembled import Assembled, ReadyModel, read_prepared
 from aix_lsp.engine.model.graphs import GraphedForward, record_cuda
 from aix_lsp.engine.model.kv import KvPool, bytes_per_token
 from aix_lsp.engine.model.lean import LeanForward
@@ -84,7 +84,7 @@ class _Loading:
             running=assembled.running,
         )
 
-    def _from_files(self, chosen: Precision, keep: Prepared | None) -> Read:
+    def _from_files(self, chosen: Precision, keep: Prepared | None) -> ReadyModel:
         from aix_lsp.engine.model.from_files import Files
 
         self._check_memory(chosen)

@@ -56,7 +56,7 @@ def errors_as_unfit() -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RunSettings:
     """How to run a model: `dtype` is the setting, `auto` or a name; `positions` the longest sequence; `sample` the
     text, as tokens, by which int8 is judged; `tokenizer` (its JSON) and `ends` (its end tokens) are stored for the next
     start; `excluded` kernels are known not to work here."""
@@ -74,7 +74,7 @@ class Wanted:
 
 @torch.inference_mode()
 @errors_as_unfit()
-def quantised(lean: LeanModel, wanted: Wanted, keep: Prepared | None) -> Assembled:
+def quantised(lean: LeanModel, wanted: RunSettings, keep: Prepared | None) -> Assembled:
     """The model with the fastest kernels that are correct here; `lean` is consumed. With `keep`, the findings and the
     result are stored there. Raises Unfit."""
     forward = LeanForward(lean)
@@ -104,7 +104,7 @@ def quantised(lean: LeanModel, wanted: Wanted, keep: Prepared | None) -> Assembl
     return again.assembled
 
 
-def _choose_kernels(lean: LeanModel, wanted: Wanted) -> KernelChoice:
+def _choose_kernels(lean: LeanModel, wanted: RunSettings) -> KernelChoice:
     """The fastest correct kernels for this model on this machine."""
     wanted.progress("measure", 0.0)
     parts = lean.layer_projections()
