@@ -112,11 +112,11 @@ def test_no_prefetch_on_battery_if_configured(monkeypatch: pytest.MonkeyPatch) -
         power_plugged = False
 
     monkeypatch.setattr(psutil, "sensors_battery", Battery, raising=False)
-    monkeypatch.setattr(machine._Cached, "at", float("-inf"))
+    machine.on_battery.cache_clear()
     assert machine.on_battery() and _prefetches(Settings()) and not _prefetches(Settings(battery_saver=True))
     Battery.power_plugged = True
     assert machine.on_battery()  # the value from half a minute ago
-    monkeypatch.setattr(machine._Cached, "at", float("-inf"))
+    machine.on_battery.cache_clear()
     assert not machine.on_battery() and _prefetches(Settings(battery_saver=True))
 
 
@@ -127,5 +127,5 @@ def test_no_battery_is_not_on_battery(found: type[Exception] | None, monkeypatch
             raise found
 
     monkeypatch.setattr(psutil, "sensors_battery", sensors, raising=False)
-    monkeypatch.setattr(machine._Cached, "at", float("-inf"))
+    machine.on_battery.cache_clear()
     assert not machine.on_battery()
