@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from aix_lsp.engine.model.assemble import assemble_lean, assemble_paged
 from aix_lsp.engine.model.assembled import Assembled
 from aix_lsp.engine.model.precision import choose
-from aix_lsp.engine.model.quantised import Wanted
+from aix_lsp.engine.model.quantised import RunSettings
 
 VOCAB = 211
 
@@ -163,5 +163,5 @@ def build(case: str, seed: int = 0) -> Any:
 def assemble(model: Any, dtype: str, positions: int, lean: bool) -> Assembled:
     """The model on the CPU, in our own layer loop if `lean`, otherwise in transformers'."""
     cpu = torch.device("cpu")
-    wanted = Wanted(dtype, choose(dtype, cpu, 0), cpu, positions)
+    wanted = RunSettings(dtype, choose(dtype, cpu, 0), cpu, positions)
     return assemble_lean(model, wanted) if lean else assemble_paged(model, wanted)
