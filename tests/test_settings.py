@@ -266,6 +266,7 @@ def test_url_is_one_or_several() -> None:
     assert fit("url", ["http://a", "http://b"]) == ["http://a", "http://b"]
     assert parse("url", "http://a,http://b") == ["http://a", "http://b"]
     assert parse("url", "http://a") == "http://a"
+    wrong: Any
     for wrong in (7, [7], {}, True):
         with pytest.raises(Misfit, match="a string or a list of strings"):
             fit("url", wrong)

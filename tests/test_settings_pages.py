@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).parent.parent
 
 _VALUES: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
-    str: st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",))),
+    str: st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
     int: st.integers(0, 4096),
     float: st.floats(0, 2_592_000).map(lambda value: float(f"{value:g}")),
 }

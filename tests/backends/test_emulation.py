@@ -80,7 +80,7 @@ def test_two_candidates() -> None:
         (0, "unt", None),
         (1, "p ", None),
     ]
-    assert not answer.complete
+    assert (answer.complete, answer.useless) == (False, False)
     assert run(answer, Delta("Dx", 1), Delta("!", 1), Delta("", 0, "length")) == [
         (1, "", "stop"),
         (0, "", "length"),

@@ -27,6 +27,11 @@ def _folder(place: Path) -> None:
     (place / "in").mkdir(parents=True)
 
 
+def _sparse(place: Path) -> None:
+    place.touch()
+    os.truncate(place, 1 << 40)
+
+
 HOSTILE: dict[str, Callable[[Path], object]] = {
     "nothing": lambda place: None,
     "empty": lambda place: place.write_text(""),
@@ -37,7 +42,7 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "with a line's end": lambda place: place.write_text("t" * 40 + "\n"),
     "no header's": lambda place: place.write_text("é" * 40),
     "not text": lambda place: place.write_bytes(b"\xff\xfe\0"),
-    "sparse": lambda place: os.truncate(place, 1 << 40) if place.touch() is None else None,
+    "sparse": _sparse,
     "pipe": lambda place: os.mkfifo(place),
     "device": lambda place: place.symlink_to("/dev/zero"),
     "link": lambda place: place.symlink_to(place.with_name("precious")),

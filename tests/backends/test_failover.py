@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -230,17 +231,22 @@ async def test_random_kills_lose_no_request(tmp_path: Path, monkeypatch: pytest.
     answered, kills = 0, 0
     stop = asyncio.Event()
 
+    def asked(server: CompletionsServer) -> bool:
+        return len(server.bodies) >= 3 or stop.is_set()
+
+    def has_answered(count: int) -> bool:
+        return answered >= count or stop.is_set()
+
     async def flapping(socket: Path) -> None:
         nonlocal kills
         while not stop.is_set():
             await asyncio.to_thread(socket.unlink, missing_ok=True)
             async with serving(CompletionsServer(continues), socket=socket) as server:
                 server.models = {"data": [{"id": "qwen", "owned_by": "vllm"}]}
-                await until(lambda server=server: len(server.bodies) >= 3 or stop.is_set())
+                await until(partial(asked, server))
                 kills += not stop.is_set()
                 await server.kill()
-            back_at = answered + 3
-            await until(lambda back_at=back_at: answered >= back_at or stop.is_set())
+            await until(partial(has_answered, answered + 3))
 
     steady = tmp_path / "steady"
     async with serving(CompletionsServer(continues), socket=steady) as always, asyncio.TaskGroup() as group:

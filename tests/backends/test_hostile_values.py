@@ -78,7 +78,9 @@ def changed(value: Any, path: tuple[Any, ...], put: Any) -> Any:
 def anywhere(*values: Any) -> st.SearchStrategy[Any]:
     """The values, with one of their parts replaced by anything."""
     all_places = [(value, path) for value in values for path in places(value)]
-    return st.builds(lambda place, put: changed(*place, put), st.sampled_from(all_places), ANYTHING)
+    return st.builds(
+        lambda place, put: changed(place[0], place[1], put), st.sampled_from(all_places), ANYTHING
+    )
 
 
 def check(item: Delta | Usage) -> None:

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,7 +29,7 @@ from aix_lsp.backends.base import (
 )
 from aix_lsp.backends.client import HttpClient
 from aix_lsp.backends.launch import LocalEngine, connect
-from aix_lsp.backends.status import wait_until_ready
+from aix_lsp.backends.status import StatusBoard, WatchedBackend, wait_until_ready
 from aix_lsp.fim.prompt import FimPrompt
 from aix_lsp.settings import Settings
 from tests.client.engine_watch import engine_pids, socket_of, wait_until, wait_until_gone
@@ -173,9 +173,8 @@ async def test_restart_makes_a_new_engine_for_all(home: Path) -> None:
         await asyncio.gather(wait_until_ready(one, READY_S), wait_until_ready(other, READY_S))
         first = one.pid
         await one.restart()
-        for found in (one, other):
-            await wait_until(lambda found=found: found.pid not in (0, first), READY_S, "another engine")
-            await wait_until_ready(found, READY_S)
+        await wait_until(lambda: not {one.pid, other.pid} & {0, first}, READY_S, "another engine")
+        await asyncio.gather(wait_until_ready(one, READY_S), wait_until_ready(other, READY_S))
         assert one.pid == other.pid
         assert await text_of(other)
 
@@ -271,14 +270,13 @@ async def test_another_program_on_the_chosen_port(home: Path, monkeypatch: pytes
 
 
 async def test_waiting_for_readiness_times_out_with_a_message() -> None:
-    class Never:
-        status = BackendStatus("loading", "counting sheep")
-
-        def on_status(self, listener: Callable[[BackendStatus], None], /) -> Callable[[], None]:
-            return lambda: None
+    class Never(WatchedBackend):
+        _board = StatusBoard(BackendStatus("loading", "counting sheep"))
 
         def generate(self, request: GenerateRequest) -> Any:
             raise NotImplementedError
+
+        async def restart(self) -> None: ...
 
         async def close(self) -> None: ...
 

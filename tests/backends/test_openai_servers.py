@@ -200,6 +200,7 @@ async def test_settings_that_do_not_fit_the_server(
 
 
 async def test_answers_that_are_not_a_list_of_models(server: CompletionsServer) -> None:
+    models: Any
     for models in ([], {"data": 3}, "x"):
         server.models = models
         async with backend(server) as found:

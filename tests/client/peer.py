@@ -112,8 +112,9 @@ class Peer:
             self._answers.setdefault(repr(message["id"]), []).append(message)
         self._news.set()
         if "method" in message and "id" in message and not self.silent:
-            handler = self.calls.get(message["method"], lambda params: None)
-            self.send({"jsonrpc": "2.0", "id": message["id"], "result": handler(message.get("params"))})
+            handler = self.calls.get(message["method"])
+            result = handler(message.get("params")) if handler is not None else None
+            self.send({"jsonrpc": "2.0", "id": message["id"], "result": result})
 
     def lose(self) -> None:
         """Note that the connection is lost."""

@@ -36,7 +36,7 @@ async def figure(server: Server, name: str, **labels: str) -> float:
     """The sum of a metric's samples with these labels, over all replicas."""
     async with server.session(ADMIN) as session, session.get("/admin/status") as answer:
         samples = (await answer.json())["samples"].get(name, [])
-    return sum(value for found, value in samples if labels.items() <= found.items())
+    return float(sum(value for found, value in samples if labels.items() <= found.items()))
 
 
 async def complete(backend: OpenAIBackend, prompt: str, document: str) -> tuple[str, Usage]:

@@ -19,6 +19,7 @@ from tests.models.hub import Hub, serving
 NAME = "mellum-4b"
 ENTRY = find(NAME)
 assert ENTRY is not None
+REPOSITORY = ENTRY.safetensors.repository
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -41,7 +42,7 @@ end
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A small model in place of the catalogue's, for every program started from here on."""
     files = {file.name: file.read_bytes() for file in SMALL.iterdir() if file.is_file()}
-    with serving(Hub({ENTRY.safetensors.repository: files})) as hub:
+    with serving(Hub({REPOSITORY: files})) as hub:
         for name, value in variables(hub, tmp_path).items():
             monkeypatch.setenv(name, value)
         for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE", "OLLAMA_MODELS", "LLAMA_CACHE"):

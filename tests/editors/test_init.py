@@ -112,7 +112,7 @@ def test_emacs_suggests(engine_home: Path, tmp_path: Path) -> None:
                 time.sleep(0.05)
             if not found:
                 editor.keys("BSpace")
-            return found
+            return found is not None
 
         editor.wait(suggested, "ghost text")
         editor.keys("Tab")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,11 +75,14 @@ def test_switch_model_and_restart(editor: PluginNeovim, tmp_path: Path) -> None:
 
 
 def test_status_statistics_and_log(editor: PluginNeovim) -> None:
+    def told(part: str) -> bool:
+        return part in "".join(editor.lua("return told"))
+
     start(editor, "told.py")
     for word, part in (("status", "ready"), ("statistics", "shown"), ("nonsense", "unknown subcommand")):
         editor.lua("told = {}")
         editor.api.command(f"AixLsp {word}")
-        editor.wait(lambda part=part: part in "".join(editor.lua("return told")), part)
+        editor.wait(partial(told, part), part)
     words = editor.api.funcs.getcompletion("AixLsp ", "cmdline")
     assert {"install", "restart", "model", "log", "health", "enable", "disable"} <= set(words)
     editor.api.command("AixLsp log")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,9 @@ ROWS = ".quick-input-list .monaco-list-row"
 
 
 def test_switches_the_model(window: Workbench, tmp_path: Path) -> None:
+    def runs(model: str) -> bool:
+        return model in window.do("status")
+
     other = tmp_path / "another"
     shutil.copytree(SMALL, other)
     for model, name in ((str(other), "another"), ("embedded", "embedded")):
@@ -81,7 +85,7 @@ def test_switches_the_model(window: Workbench, tmp_path: Path) -> None:
         window.wait(lambda: "Model" in window.do("texts", selector=".quick-input-title"), "the question")
         window.do("fill", text=model)
         window.do("press", key="Enter")
-        window.wait(lambda name=name: name in window.do("status"), f"the model {name}", 110)
+        window.wait(partial(runs, name), f"the model {name}", 110)
         start(window, SOURCE)
         window.do("type", text=" ")
         settled_ghost(window)

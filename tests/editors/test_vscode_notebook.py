@@ -19,7 +19,7 @@ CELLS = ("def add(a, b):\n    return a + b", "def subtract(a, b):\n    return")
 
 def cell(number: int, source: str) -> dict[str, Any]:
     lines = source.splitlines(keepends=True)
-    told = {
+    told: dict[str, Any] = {
         "cell_type": "code",
         "id": f"cell-{number}",
         "execution_count": None,

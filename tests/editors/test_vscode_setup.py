@@ -79,7 +79,12 @@ def test_finds_the_server_of_the_selected_python_environment(tmp_path: Path, eng
     server.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m aix_lsp "$@"\n')
     server.chmod(0o755)
     path = json.dumps(str(programs / "python"))
-    manifest = {"name": "python", "publisher": "ms-python", "version": "2026.1.0", "main": "./main.js"}
+    manifest: dict[str, object] = {
+        "name": "python",
+        "publisher": "ms-python",
+        "version": "2026.1.0",
+        "main": "./main.js",
+    }
     manifest |= {"engines": {"vscode": "^1.101.0"}, "activationEvents": []}
     python = tmp_path / "python.vsix"
     with zipfile.ZipFile(python, "w") as package:

@@ -119,9 +119,8 @@ async def suggests_in_the_end(editor: Editor) -> None:
     buffer = editor.open(None, SOURCE)
 
     def ready() -> bool:
-        return [n.params for n in editor.wire.notifications if n.method == "aix/status"][-1][
-            "state"
-        ] == "ready"
+        states = [n.params["state"] for n in editor.wire.notifications if n.method == "aix/status"]
+        return bool(states[-1] == "ready")
 
     await editor.wire.wait_for(ready, 120)
     assert inline_items(await editor.inline(buffer, "invoked").result())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -235,14 +236,14 @@ async def test_it_ends_its_streams_on_sigterm(folder: Path) -> None:
 
 def test_torchs_primitive_cache_is_bounded_unless_the_user_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise prompts of many lengths take 600 MiB that are never released (docs/security.md)."""
-    seen = {}
+    seen: dict[str, str] = {}
 
     class Loader:
         @staticmethod
         def load(*_: object) -> None:
             seen.update(os.environ)
 
-    monkeypatch.setattr(loading.importlib, "import_module", lambda name: Loader)
+    monkeypatch.setattr(importlib, "import_module", lambda name: Loader)
     monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
     monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "")
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")

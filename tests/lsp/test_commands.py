@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from aix_lsp.lsp import jsonrpc
 from aix_lsp.lsp.session import Dependencies
 from tests.client.peer import DirectPeer
 from tests.client.places import INLINE, POPUP, STREAM, URI, applied, at
-from tests.lsp.scripted import ScriptedBackend, dependencies
+from tests.lsp.scripted import Generation, ScriptedBackend, dependencies
 
 
 async def run(peer: DirectPeer, command: str, *arguments: Any) -> Any:
@@ -164,7 +164,7 @@ def several(request: GenerateRequest) -> list[str]:
 class Several(ScriptedBackend):
     """Sends one piece per candidate."""
 
-    async def _stream(self, generation: Any) -> AsyncIterator[Delta | Usage]:
+    async def _stream(self, generation: Generation) -> AsyncGenerator[Delta | Usage]:
         for index, text in enumerate(self.say(generation.request)):
             yield Delta(text, index, "stop")
 

@@ -21,6 +21,7 @@ from tests.models.hub import COMMIT, Hub, serving
 NAME = "qwen2.5-coder-0.5b"
 ENTRY = find(NAME)
 assert ENTRY is not None and ENTRY.gguf is not None
+REPOSITORY = ENTRY.gguf.repository
 WEIGHTS = bytes(1 << 20)
 
 pytestmark = pytest.mark.timeout(300)
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    with serving(Hub({ENTRY.gguf.repository: {"q8_0.gguf": WEIGHTS}})) as hub:
+    with serving(Hub({REPOSITORY: {"q8_0.gguf": WEIGHTS}})) as hub:
         monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         monkeypatch.setattr("tests.client.peer.PATIENCE_S", 240)  # the commands start Python and import much
@@ -60,7 +61,7 @@ async def test_a_download_with_progress(peer: DirectPeer, hub: Hub, tmp_path: Pa
     await peer.initialize({"window": {"workDoneProgress": True}})
     await peer.wait(lambda: peer.session.started.is_set())
     assert await run(peer, "aix.getModel", {"name": NAME, "agreed": True}) == {"model": NAME}
-    folder = tmp_path / "hf" / "hub" / f"models--{ENTRY.gguf.repository.replace('/', '--')}"
+    folder = tmp_path / "hf" / "hub" / f"models--{REPOSITORY.replace('/', '--')}"
     assert (folder / "snapshots" / COMMIT / "q8_0.gguf").read_bytes() == WEIGHTS
     (choice,) = [c for c in (await run(peer, "aix.models"))["choices"] if c["model"] == NAME]
     assert "get" not in choice and "downloaded" in choice["about"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -231,10 +232,13 @@ async def test_an_answer_with_the_id_of_the_clients_own_request(
 
 
 async def test_a_result_that_cannot_be_serialised(peer: DirectPeer) -> None:
+    def returned(result: object, params: Any) -> object:
+        return result
+
     await peer.initialize()
     protocol = peer.session.protocol
     for result in (object(), float("nan"), {1: {2, 3}}, b"bytes"):
-        protocol.requests["test/result"] = lambda params, result=result: result
+        protocol.requests["test/result"] = partial(returned, result)
         assert await peer.error("test/result") == jsonrpc.INTERNAL_ERROR
 
 

@@ -135,7 +135,7 @@ async def test_one_packet_with_a_request_and_later_typing() -> None:
         await peer.wait(lambda: peer.notifications("aix/status"))
         place = {"textDocument": {"uri": URI}, "position": {"line": 0, "character": 4}}
         item = {"uri": URI, "languageId": "python", "version": 1, "text": "x = "}
-        packet = [
+        packet: list[dict[str, Any]] = [
             {"method": "textDocument/didOpen", "params": {"textDocument": item}},
             {"id": 1, "method": STREAM, "params": place | {"context": {"triggerKind": 2}}},
             {"method": "textDocument/didChange", "params": changed(2, "x = x")},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.client.peer import DirectPeer
 
 
 @pytest.fixture
-async def log(peer: DirectPeer) -> Iterator[ClientLog]:
+async def log(peer: DirectPeer) -> AsyncIterator[ClientLog]:
     log = ClientLog(peer.session.protocol)
     logging.getLogger("aix_lsp").addHandler(log)
     yield log

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from huggingface_hub import HfApi
 
 from aix_lsp.models import download
 from aix_lsp.models.catalogue import find
@@ -33,7 +34,7 @@ def _told(**different: Any) -> SimpleNamespace:
 )  # fmt: skip
 def test_an_answer_of_any_shape_is_an_error_for_the_user(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ENTRY is not None
-    monkeypatch.setattr(download.HfApi, "model_info", lambda *_, **__: told)
+    monkeypatch.setattr(HfApi, "model_info", lambda *_, **__: told)
     with pytest.raises(DownloadError) as caught:
         download.look_up(ENTRY.source())
     assert "\n" not in str(caught.value)

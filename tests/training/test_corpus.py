@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from email.message import Message
+from importlib.metadata import PathDistribution
 from pathlib import Path
 
 import pytest
@@ -98,15 +98,19 @@ def test_only_permissive_licences_pass(licence: str, wanted: bool) -> None:
     assert licences.is_allowed(licence, allowed) is wanted
 
 
-def test_licences_are_read_from_metadata() -> None:
-    about = Message()
-    about["Classifier"] = "Programming Language :: Python"
-    about["Classifier"] = "License :: OSI Approved"
-    about["Classifier"] = "License :: OSI Approved :: MIT License"
-    about["License"] = "whatever"
-    assert licences.of_python(about) == "MIT License"
-    about["License-Expression"] = "Apache-2.0"
-    assert licences.of_python(about) == "Apache-2.0"
+def test_licences_are_read_from_metadata(tmp_path: Path) -> None:
+    def of_python(*lines: str) -> str:
+        (tmp_path / "METADATA").write_text("\n".join(lines))
+        return licences.of_python(PathDistribution(tmp_path).metadata)
+
+    lines = (
+        "Classifier: Programming Language :: Python",
+        "Classifier: License :: OSI Approved",
+        "Classifier: License :: OSI Approved :: MIT License",
+        "License: whatever",
+    )
+    assert of_python(*lines) == "MIT License"
+    assert of_python(*lines, "License-Expression: Apache-2.0") == "Apache-2.0"
     text = "Format: x\n\nFiles: debian/*\nLicense: GPL-2+\n\nFiles: *\nCopyright: a\nLicense: Expat or ISC\n"
     assert licences.of_debian(text) == "Expat OR ISC"
 

@@ -78,7 +78,7 @@ def test_a_few_steps_learn_a_repeated_sequence() -> None:
         value = loss.weighted_cross_entropy(
             hidden, model.head, tokens[:, 1:].reshape(-1), torch.ones(156) / 156
         )
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         optimizers.step(1.0)
         seen.append(float(value.detach()))
     assert seen[0] > 5

@@ -28,7 +28,9 @@ def another(name: str) -> Any:
     if kind is bool:
         return not default
     if kind is int or kind is float:
-        return kind(options()[name].maximum)
+        maximum = options()[name].maximum
+        assert maximum is not None
+        return kind(maximum)
     return ["x"] if get_origin(kind) is list else "x"
 
 
@@ -136,7 +138,7 @@ def test_a_pattern_that_allows_is_left_out(pattern: str, how_far: Trust) -> None
 @pytest.mark.parametrize("name", [n for n in ALL if options()[n].minimum is not None])
 def test_every_number_is_bounded(name: str) -> None:
     option = options()[name]
-    assert option.maximum is not None
+    assert option.minimum is not None and option.maximum is not None
     for value in (10**9, 10**12, 1e300, 10**400, 10**5000, -1e300, float("inf"), float("nan"), -1):
         if isinstance(value, int | float) and not (option.minimum <= value <= option.maximum):
             settings, problems = resolve([Layer("here", {name: value})])

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tarfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,11 +58,16 @@ NO_DEBIAN = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs d
 
 @pytest.mark.parametrize("pack", [tgz, wheel, pytest.param(deb, marks=NO_DEBIAN)])
 def test_only_listed_files_are_unpacked_and_only_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: type
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[Path], Path]
 ) -> None:
     archive = pack(tmp_path)
-    fetched = []
-    monkeypatch.setattr(corpus, "_download", lambda package, scratch: fetched.append(package) or archive)
+    fetched: list[Package] = []
+
+    def download(package: Package, scratch: Path) -> Path:
+        fetched.append(package)
+        return archive
+
+    monkeypatch.setattr(corpus, "_download", download)
     package = replace(PACKAGE, sha256=hashlib.sha256(archive.read_bytes()).hexdigest())
     for _ in range(2):
         folder = unpacked(package, tmp_path / "cache")
@@ -76,11 +82,11 @@ def test_two_runs_may_unpack_the_same_package_at_once(
 ) -> None:
     archive, cache = tgz(tmp_path), tmp_path / "cache"
     package = replace(PACKAGE, sha256=hashlib.sha256(archive.read_bytes()).hexdigest())
-    others = iter([lambda: unpacked(package, cache)])
+    others = iter([cache])
 
     def download(package: Package, scratch: Path) -> Path:
         for other in others:
-            other()
+            unpacked(package, other)
         return archive
 
     monkeypatch.setattr(corpus, "_download", download)

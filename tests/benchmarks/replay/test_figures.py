@@ -29,7 +29,7 @@ def looks() -> list[Look]:
 
 
 def work(keys: int = 60) -> Work:
-    counts = {"calls": 3, "tokens": 32, "wasted_tokens": 8, "answered": 5, "joined": 1}
+    counts: dict[str, float] = {"calls": 3, "tokens": 32, "wasted_tokens": 8, "answered": 5, "joined": 1}
     return Work(looks(), keys=keys, keys_alone=80, goal=100, taken=16, counts=counts, finished=True)
 
 

@@ -75,7 +75,7 @@ async def test_a_large_prompt_does_not_supersede_later_requests(host: Host) -> N
     large = asyncio.create_task(host.post(prompt=LARGE, max_tokens=50, aix=key))
     await until(lambda: host.model._preparing.total() == 1)
     gate = threading.Event()
-    host.runner.before = lambda rows: gate.wait(60)  # type: ignore[assignment,return-value]
+    host.runner.before = lambda rows: gate.wait(60)  # type: ignore[assignment]
     small = asyncio.create_task(host.post(prompt="x", max_tokens=2, aix=key))
     await until(lambda: host.model.engine.active == 1)
     release.set()
@@ -201,7 +201,7 @@ async def test_a_client_that_does_not_read_is_disconnected() -> None:
     async with serving(connections=connections) as host:
         resume = threading.Event()
         # Far from its last token, so that only the cancellation can end it.
-        host.runner.before = lambda rows: resume.wait(60) if host.runner.steps > 100 else None  # type: ignore[assignment,return-value]
+        host.runner.before = lambda rows: resume.wait(60) if host.runner.steps > 100 else None  # type: ignore[assignment]
         reader, writer = await host.connect()
         await until(lambda: len(connections.open) == 1)
         [connection] = connections.open
