@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from aix_lsp.engine.model.loader import load
-from aix_lsp.engine.model.source import EMBEDDED
 from aix_lsp.engine.options import EngineOptions, LoadedModel
+from aix_lsp.models.catalogue import EMBEDDED
 from tests.engine.families import build
 
 
-def load_quietly(**options) -> LoadedModel:
+def load_quietly(**options: Any) -> LoadedModel:
     return load(EngineOptions(threads=1, device="cpu", **options), lambda stage, fraction: None)
 
 
@@ -25,6 +26,6 @@ def saved(folder: Path, case: str) -> Path:
     return folder
 
 
-def change(folder: Path, name: str, **values) -> None:
+def change(folder: Path, name: str, **values: Any) -> None:
     path = folder / name
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))

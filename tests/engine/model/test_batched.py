@@ -12,8 +12,9 @@ from aix_lsp.engine.model.assembled import Assembled
 from aix_lsp.engine.model.graphs import GraphedForward
 from aix_lsp.engine.model.kv import KvPool
 from aix_lsp.engine.model.runner import TorchRunner
-from aix_lsp.engine.step import Row
+from aix_lsp.engine.step import Row, Sampled
 from tests.engine.families import LEAN, VOCAB, assemble, build
+from tests.engine.model.steps import stepped
 
 CPU = torch.device("cpu")
 PAGE = 4
@@ -21,7 +22,7 @@ LENGTHS = (3, 22, 9, 14, 5)
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread() -> None:
     torch.set_num_threads(1)
 
 
@@ -43,7 +44,7 @@ def pages(row: int) -> list[int]:
     return list(range(10)) if row == 0 else [10 + row + 5 * at for at in range(10)]
 
 
-def tops(step: list) -> list[tuple[int, float]]:
+def tops(step: list[list[Sampled]]) -> list[tuple[int, float]]:
     return [pair for sampled in step for one in sampled for pair in one.top]
 
 
@@ -51,24 +52,24 @@ def run(runner: TorchRunner) -> list[tuple[int, float]]:
     """Run a prefill, steps that mix chunks with decoding, and decoding of all rows; returns the likeliest tokens
     of each."""
     texts = prompts()
-    found = tops(runner.step([Row(text[:-2], 0, pages(at), outputs=0) for at, text in enumerate(texts)]))
+    found = tops(stepped(runner, [Row(text[:-2], 0, pages(at), outputs=0) for at, text in enumerate(texts)]))
     mixed = [
         Row(text[-2:] if at % 2 else text[-2:-1], len(text) - 2, pages(at), top_logprobs=4)
         for at, text in enumerate(texts)
     ]
-    found += tops(runner.step(mixed))
+    found += tops(stepped(runner, mixed))
     rows = [Row(text[-1:], len(text) - 1, pages(at), top_logprobs=4) for at, text in enumerate(texts)]
-    found += tops(runner.step(rows))
+    found += tops(stepped(runner, rows))
     for count in (1, 2, 3):
         rows = [
             Row([7 + count], len(text), pages(at), outputs=int(at != 1), top_logprobs=4)
             for at, text in enumerate(texts[:count])
         ]
-        found += tops(runner.step(rows))
+        found += tops(stepped(runner, rows))
     return found
 
 
-def assert_same(found, expected) -> None:
+def assert_same(found: list[tuple[int, float]], expected: list[tuple[int, float]]) -> None:
     assert [token for token, _ in found] == [token for token, _ in expected]
     assert [value for _, value in found] == pytest.approx([value for _, value in expected], abs=1e-4)
 
@@ -77,7 +78,7 @@ CASES = [("gemma2", False), ("gpt_oss", False), ("deepseek_v3", False), ("starco
 
 
 @pytest.mark.parametrize(("case", "lean"), [*CASES, *((case, True) for case in LEAN)])
-def test_batched_rows_equal_single_ones(case, lean):
+def test_batched_rows_equal_single_ones(case: str, lean: bool) -> None:
     found = assembled(case, lean)
     usual = run(TorchRunner(found.forward, pool_of(found, False), found.vocab_size, 128))
     assert_same(
@@ -104,7 +105,7 @@ class Repeating:
 
 
 @pytest.mark.parametrize("case", LEAN)
-def test_recorded_steps_equal_usual_ones(case):
+def test_recorded_steps_equal_usual_ones(case: str) -> None:
     found = assembled(case, lean=True)
     usual = run(TorchRunner(found.forward, pool_of(found, False), found.vocab_size, 128))
     pool = pool_of(found, True)
@@ -119,7 +120,7 @@ def test_recorded_steps_equal_usual_ones(case):
     assert recorder.replayed == 2 * 4
 
 
-def test_recorded_steps_leave_other_pages_alone():
+def test_recorded_steps_leave_other_pages_alone() -> None:
     """Rows that fill up a recorded shape write to the spare page only."""
     found = assembled("llama", lean=True)
     pool = pool_of(found, True)
@@ -133,7 +134,7 @@ def test_recorded_steps_leave_other_pages_alone():
         assert changed == [3 * PAGE, 9 * PAGE, 11 * PAGE]
 
 
-def test_an_abort_comes_before_a_recorded_step():
+def test_an_abort_comes_before_a_recorded_step() -> None:
     found = assembled("llama", lean=True)
     pool = pool_of(found, True)
     recorder = Repeating()

@@ -3,7 +3,9 @@ pages; and greedy generation, alone and batched, with and without the cache."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -17,8 +19,9 @@ from aix_lsp.engine.model.runner import TorchRunner
 from aix_lsp.engine.scheduling.schedule import StepLimits
 from aix_lsp.engine.step import Row
 from aix_lsp.engine.stepper import Signals, Stepper
-from tests.engine.fakes import request
+from tests.engine.fakes import Recorder, request
 from tests.engine.families import FAMILIES, LEAN, RECOMPUTED, VOCAB, assemble, build
+from tests.engine.model.steps import stepped
 
 CPU = torch.device("cpu")
 PAGE_SIZE = 4
@@ -35,14 +38,14 @@ PATHS = (
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
 
 
-def expected_greedy(model) -> list[list[int]]:
+def expected_greedy(model: Any) -> list[list[int]]:
     """The result of transformers' generate for each prompt alone."""
     if model._can_set_attn_implementation():
         model.set_attn_implementation("eager")
@@ -60,7 +63,7 @@ def expected_greedy(model) -> list[list[int]]:
     return answers
 
 
-def expected_logits(model) -> list[torch.Tensor]:
+def expected_logits(model: Any) -> list[torch.Tensor]:
     with torch.inference_mode():
         return [
             model(input_ids=torch.tensor([prompt]), use_cache=False).logits[0].float() for prompt in PROMPTS
@@ -74,7 +77,7 @@ def expected(case: str) -> tuple[list[list[int]], list[torch.Tensor]]:
     return expected_greedy(model), expected_logits(model)
 
 
-def assembled(case: str, lean: bool | None):
+def assembled(case: str, lean: bool | None) -> tuple[Any, list[list[int]], list[torch.Tensor]]:
     """Forward pass, greedy answers and logits of transformers for the prompts."""
     model = build(case)
     if lean is None:
@@ -89,7 +92,7 @@ def scattered_pages(count: int, seed: int) -> list[list[int]]:
 
 
 @pytest.mark.parametrize(("case", "lean"), PATHS, ids=[f"{c}-{m}" for c, m in PATHS])
-def test_logits_and_greedy_equal_transformers(case, lean):
+def test_logits_and_greedy_equal_transformers(case: str, lean: bool | None) -> None:
     found, answers, logits = assembled(case, lean)
     pool = KvPool(found.shapes, 64, PAGE_SIZE, found.cache_dtype, CPU)
     _check_chunked_logits(found, pool, logits)
@@ -99,7 +102,7 @@ def test_logits_and_greedy_equal_transformers(case, lean):
     _check_through_the_engine(runner, answers)
 
 
-def _check_chunked_logits(found, pool: KvPool, logits: list[torch.Tensor]) -> None:
+def _check_chunked_logits(found: Any, pool: KvPool, logits: list[torch.Tensor]) -> None:
     """Chunks of 5 tokens of the first, 7 of the second and 11 of the third prompt side by side."""
     pages = scattered_pages(len(PROMPTS), seed=1)
     done = [0] * len(PROMPTS)
@@ -122,7 +125,7 @@ def _alone(runner: TorchRunner, prompt: tuple[int, ...]) -> list[int]:
     tokens = list(prompt)
     start = 0
     for _ in range(NEW_TOKENS):
-        [[sampled]] = runner.step([Row(tokens[start:], start, pages)])
+        [[sampled]] = stepped(runner, [Row(tokens[start:], start, pages)])
         start = len(tokens)
         tokens.append(sampled.token)
     return tokens[len(prompt) :]
@@ -146,7 +149,7 @@ def _batched(runner: TorchRunner) -> list[list[int]]:
             computed[index] = end
         if not rows:
             return [text[len(prompt) :] for text, prompt in zip(texts, PROMPTS, strict=True)]
-        for index, sampled in zip(owners, runner.step(rows), strict=True):
+        for index, sampled in zip(owners, stepped(runner, rows), strict=True):
             texts[index].extend(one.token for one in sampled)
 
 
@@ -158,14 +161,17 @@ def _check_through_the_engine(runner: TorchRunner, answers: list[list[int]]) -> 
     stepper.scheduler.step_tokens = 16
     alone = [[prompt] for prompt in PROMPTS]
     for wave, reused in ((alone, False), ([PROMPTS], True), (alone, True)):
-        found = []
+        found: list[list[int]] = []
         for prompts in wave:
             requests = [request(prompt, NEW_TOKENS) for prompt in prompts]
             for one in requests:
                 stepper.add(one)
             while stepper.run_once():
                 pass
-            found += [one.sequences[0].output.tokens for one in requests]
+            for one in requests:
+                output = one.sequences[0].output
+                assert isinstance(output, Recorder)
+                found.append(output.tokens)
             assert all(one.finished for one in requests)
             for one, prompt in zip(requests, prompts, strict=True):
                 assert one.sequences[0].reused == (len(prompt) - 1 if reused else 0)
@@ -177,7 +183,7 @@ def _check_through_the_engine(runner: TorchRunner, answers: list[list[int]]) -> 
 @pytest.mark.parametrize(
     ("case", "lean"), [*((case, True) for case in LEAN), ("gemma2", False), ("phi3", False)]
 )
-def test_other_precisions_pass_their_check(case, lean, dtype):
+def test_other_precisions_pass_their_check(case: str, lean: bool, dtype: str) -> None:
     """The check at load time covers chunks, decoding and interleaving, within the tolerance of bfloat16 and int8."""
     model = build(case).to(choose(dtype, CPU, 0).load)
     found = assemble(model, dtype, 256, lean)

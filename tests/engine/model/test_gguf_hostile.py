@@ -73,7 +73,8 @@ VALUES: st.SearchStrategy[tuple[int, Any]] = st.one_of(
 def packed(kind: int, value: Any) -> bytes:
     """A value in GGUF's encoding."""
     if kind == 8:
-        return struct.pack("<Q", len(value.encode())) + value.encode()
+        data = str(value).encode()
+        return struct.pack("<Q", len(data)) + data
     if kind == 9:
         inner, items = value
         return struct.pack("<IQ", inner, len(items)) + b"".join(packed(inner, item) for item in items)

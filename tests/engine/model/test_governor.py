@@ -30,21 +30,21 @@ def machine() -> Machine:
     return machine
 
 
-def test_even_steps_change_nothing(machine):
+def test_even_steps_change_nothing(machine: Machine) -> None:
     machine.steps(100, 0.0013)
     machine.steps(100, 0.05, tokens=256)
     machine.steps(100, 0.0009)
     assert machine.threads == 4
 
 
-def test_single_stalls_are_ignored(machine):
+def test_single_stalls_are_ignored(machine: Machine) -> None:
     for _ in range(30):
         machine.steps(1, 0.1)
         machine.steps(2, 0.001)
     assert machine.threads == 4
 
 
-def test_stalling_falls_back_to_one_thread_and_comes_back(machine):
+def test_stalling_falls_back_to_one_thread_and_comes_back(machine: Machine) -> None:
     machine.steps(3, 0.1)
     assert machine.threads == 1
     machine.now = 4.9
@@ -55,7 +55,7 @@ def test_stalling_falls_back_to_one_thread_and_comes_back(machine):
     assert machine.threads == 4
 
 
-def test_pauses_grow_while_it_stalls_and_shrink_afterwards(machine):
+def test_pauses_grow_while_it_stalls_and_shrink_afterwards(machine: Machine) -> None:
     pauses = []
     for _ in range(7):
         machine.steps(3, 0.1)
@@ -72,7 +72,7 @@ def test_pauses_grow_while_it_stalls_and_shrink_afterwards(machine):
     assert machine.threads == 4
 
 
-def test_steps_on_one_thread_are_no_measure_for_several():
+def test_steps_on_one_thread_are_no_measure_for_several() -> None:
     machine = Machine()
     machine.steps(5, 0.002)
     machine.steps(3, 0.1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -35,30 +37,33 @@ class Fake:
         self.nbytes = plain.weight.nbytes
         self._clock, self._plain, self._fixed, self._each, self._factor = clock, plain, fixed, each, factor
 
-    def __call__(self, rows, out=None):
+    def __call__(self, rows: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         self._clock.now += self._fixed + self._each * len(rows)
         return self._plain(rows) * self._factor
 
-    def add(self, rows, onto):
+    def add(self, rows: torch.Tensor, onto: torch.Tensor) -> None:
         onto.add_(self(rows))
 
 
-@pytest.fixture
-def fakes(monkeypatch):
+class Fakes:
     """Fake kernels by name, in place of the real ones."""
-    clock = Clock()
-    kernels: dict[str, Kernel] = {}
-    monkeypatch.setattr(kernel_choice, "KERNELS", kernels)
 
-    def add(name: str, item_bytes: int, fixed: float, each: float, factor: float = 1.0) -> None:
-        def make(plain):
-            return Fake(clock, plain, fixed, each, factor)
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.kernels: dict[str, Kernel] = {}
 
-        kernels[name] = Kernel(name, "float32", item_bytes, make)
+    def __call__(self, name: str, item_bytes: int, fixed: float, each: float, factor: float = 1.0) -> None:
+        def make(plain: FloatProjection) -> Fake:
+            return Fake(self.clock, plain, fixed, each, factor)
 
-    add.clock = clock
-    add.kernels = kernels
-    return add
+        self.kernels[name] = Kernel(name, "float32", item_bytes, make)
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
+    fakes = Fakes()
+    monkeypatch.setattr(kernel_choice, "KERNELS", fakes.kernels)
+    return fakes
 
 
 def part(width: int = 64) -> FloatProjection:
@@ -67,11 +72,11 @@ def part(width: int = 64) -> FloatProjection:
     return plain
 
 
-def found(fakes, count: int = 1_000_000) -> KernelChoice:
+def found(fakes: Fakes, count: int = 1_000_000) -> KernelChoice:
     return choose(measure([part()], list(fakes.kernels.values()), fakes.clock), count)
 
 
-def test_the_fastest_for_few_rows_and_the_fastest_for_many(fakes):
+def test_the_fastest_for_few_rows_and_the_fastest_for_many(fakes: Fakes) -> None:
     fakes("for few", 1, 0.001, 0.01)
     fakes("for many", 2, 0.05, 0.0001)
     fakes("neither", 1, 0.06, 0.02)
@@ -80,13 +85,13 @@ def test_the_fastest_for_few_rows_and_the_fastest_for_many(fakes):
     assert choice.limit < 16
 
 
-def test_a_kernel_that_is_fastest_at_both_is_used_alone(fakes):
+def test_a_kernel_that_is_fastest_at_both_is_used_alone(fakes: Fakes) -> None:
     fakes("good", 1, 0.001, 0.001)
     fakes("slow", 1, 0.01, 0.01)
     assert found(fakes) == KernelChoice("good", "good", 48)
 
 
-def test_a_wrong_kernel_is_not_chosen_however_fast(fakes):
+def test_a_wrong_kernel_is_not_chosen_however_fast(fakes: Fakes) -> None:
     fakes("wrong", 1, 0.0, 1e-6, factor=1.04)
     fakes("right", 1, 0.1, 0.1)
     measured = measure([part()], list(fakes.kernels.values()), fakes.clock)
@@ -95,8 +100,8 @@ def test_a_wrong_kernel_is_not_chosen_however_fast(fakes):
     assert choose(measured, 1_000_000).few == "right"
 
 
-def test_a_kernel_that_does_not_run_here_is_reported(fakes):
-    def refuse(plain):
+def test_a_kernel_that_does_not_run_here_is_reported(fakes: Fakes) -> None:
+    def refuse(plain: FloatProjection) -> Any:
         raise RuntimeError("needs avx512bw\nand more")
 
     fakes("right", 1, 0.1, 0.1)
@@ -106,13 +111,13 @@ def test_a_kernel_that_does_not_run_here_is_reported(fakes):
     assert choose(measured, 1_000_000).many == "right"
 
 
-def test_if_none_is_right_float32_remains(fakes):
+def test_if_none_is_right_float32_remains(fakes: Fakes) -> None:
     fakes("wrong", 1, 0.0, 0.0, factor=2.0)
     choice = found(fakes)
     assert (choice.few, choice.many) == ("float32", "float32")
 
 
-def test_a_second_set_of_weights_must_fit(fakes):
+def test_a_second_set_of_weights_must_fit(fakes: Fakes) -> None:
     fakes("for few", 1, 0.001, 0.01)
     fakes("for many", 2, 0.05, 0.0001)
     small, large = 60_000_000, 500_000_000
@@ -121,7 +126,7 @@ def test_a_second_set_of_weights_must_fit(fakes):
     assert one.few == one.many == "for few"
 
 
-def test_a_narrow_variant_is_tried_only_if_the_wide_one_is_wrong(fakes):
+def test_a_narrow_variant_is_tried_only_if_the_wide_one_is_wrong(fakes: Fakes) -> None:
     fakes("fake", 1, 0.1, 0.1, factor=1.1)
     fakes("fake, 7 bits", 1, 0.2, 0.2)
     assert found(fakes).few == "fake, 7 bits"
@@ -133,7 +138,7 @@ def test_a_narrow_variant_is_tried_only_if_the_wide_one_is_wrong(fakes):
 class Interrupted(Fake):
     """A kernel that waits instead of computing, as if other programs used the processor."""
 
-    def __call__(self, rows, out=None):
+    def __call__(self, rows: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         threading.Event().wait(0.01)
         return self._plain(rows)
 
@@ -141,7 +146,7 @@ class Interrupted(Fake):
 class Working(Fake):
     """A kernel that computes longer than the other one, and never waits."""
 
-    def __call__(self, rows, out=None):
+    def __call__(self, rows: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         end = time.thread_time() + 0.003
         while time.thread_time() < end:
             pass
@@ -149,17 +154,15 @@ class Working(Fake):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows counts a thread's time in steps of 16 ms")
-def test_time_taken_by_other_programs_does_not_count(fakes):
+def test_time_taken_by_other_programs_does_not_count(fakes: Fakes) -> None:
     torch.set_num_threads(1)
     for name, made in {"interrupted": Interrupted, "working": Working}.items():
-        fakes.kernels[name] = Kernel(
-            name, "float32", 1, lambda plain, made=made: made(Clock(), plain, 0.0, 0.0)
-        )
+        fakes.kernels[name] = Kernel(name, "float32", 1, partial(made, Clock(), fixed=0.0, each=0.0))
     measured = measure([part()], list(fakes.kernels.values()))
     assert choose(measured, 1_000_000) == KernelChoice("interrupted", "interrupted", 48)
 
 
-def test_the_real_kernels_are_measured_on_some_of_the_weights():
+def test_the_real_kernels_are_measured_on_some_of_the_weights() -> None:
     torch.set_num_threads(1)
     parts = [part(96) for _ in range(3)]
     measured = measure(parts, list(KERNELS.values()))
@@ -174,20 +177,20 @@ def test_the_real_kernels_are_measured_on_some_of_the_weights():
         assert float((project(rows[:count]) - expected).norm() / expected.norm()) < 0.02
 
 
-def test_two_kernels_switch_at_their_limit():
-    calls = []
+def test_two_kernels_switch_at_their_limit() -> None:
+    calls: list[tuple[str, int]] = []
 
     class Noting:
         nbytes = 5
 
-        def __init__(self, name):
+        def __init__(self, name: str) -> None:
             self.name = name
 
-        def __call__(self, rows, out=None):
+        def __call__(self, rows: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
             calls.append((self.name, len(rows)))
             return rows
 
-        def add(self, rows, onto):
+        def add(self, rows: torch.Tensor, onto: torch.Tensor) -> None:
             calls.append((self.name, -len(rows)))
 
     both = TwoKernels(Noting("few"), Noting("many"), limit=8)
@@ -198,5 +201,5 @@ def test_two_kernels_switch_at_their_limit():
     assert calls == [("few", 1), ("few", -1), ("few", 8), ("few", -8), ("many", 9), ("many", -9)]
 
 
-def test_a_measurement_without_times_is_not_right():
+def test_a_measurement_without_times_is_not_right() -> None:
     assert not Measured("x", 0.0).right

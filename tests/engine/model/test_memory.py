@@ -11,7 +11,7 @@ from aix_lsp.machine import available_bytes
 GIB = 1024 * MIB
 
 
-def test_available_memory_is_plausible():
+def test_available_memory_is_plausible() -> None:
     found = available_bytes()
     assert found is None or 16 * MIB < found < 1 << 50
 
@@ -35,7 +35,7 @@ def test_available_memory_is_plausible():
         (Budget(0, 80 * GIB, share=0.3, limit=8 * GIB), 65536, 8192, 8192),
     ],
 )
-def test_pool_size(budget, token_bytes, context, megabytes):
+def test_pool_size(budget: Budget, token_bytes: int, context: int, megabytes: float) -> None:
     pages = kv_page_count(budget, token_bytes, 16, context)
     assert pages * token_bytes * 16 / MIB == pytest.approx(megabytes, rel=0.01)
 
@@ -48,7 +48,7 @@ def test_pool_size(budget, token_bytes, context, megabytes):
         (Budget(0, 10 * MIB), "no free memory"),
     ],
 )
-def test_refusals_name_the_setting(budget, said):
+def test_refusals_name_the_setting(budget: Budget, said: str) -> None:
     with pytest.raises(ModelError, match="kvMemoryMb") as caught:
         kv_page_count(budget, 65536, 16, 8192)
     assert said in str(caught.value)

@@ -18,7 +18,7 @@ MISSING = shutil.which("qemu-x86_64") is None or platform.machine() != "x86_64"
 @pytest.mark.skipif(
     MISSING, reason="qemu-x86_64 is not installed here (Debian's qemu-user); see `make test-cpus`"
 )
-def test_kernels_are_right_or_left_out_on_haswell():
+def test_kernels_are_right_or_left_out_on_haswell() -> None:
     tests = [
         f"tests/engine/model/test_quantize.py::{name}"
         for name in (

@@ -10,12 +10,12 @@ import torch
 
 from aix_lsp.engine.model.kernel_choice import MOST_ERROR, KernelChoice, candidates, measure
 from aix_lsp.engine.model.kernels import KERNELS, Bfloat16Projection, Kernel, packs_bfloat16
-from aix_lsp.engine.model.projection import FloatProjection, RmsNorm
+from aix_lsp.engine.model.projection import FloatProjection, Project, RmsNorm
 from aix_lsp.engine.model.quantize import EXTRA, KEPT_ROWS, Int8Weight, TwoRows
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread() -> None:
     torch.set_num_threads(1)
 
 
@@ -55,21 +55,22 @@ def right(kernels: list[Kernel]) -> dict[str, float]:
 HERE = right(list(KERNELS.values()))
 
 
-def made(name: str, plain: FloatProjection):
+def made(name: str, plain: FloatProjection) -> Project:
     return KernelChoice(name, name, 8).make(plain, Int8Weight.of(plain))
 
 
-def test_float32_and_some_int8_kernel_are_right_on_every_cpu():
+def test_float32_and_some_int8_kernel_are_right_on_every_cpu() -> None:
     assert "float32" in HERE
     assert any(KERNELS[name].int8 for name in HERE)
-    assert not torch.backends.mkldnn.is_available() or "int8 int_mm" in HERE
+    has_mkldnn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    assert not has_mkldnn or "int8 int_mm" in HERE
 
 
 @pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("norm", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("count", [1, 2, 7, 33])
-def test_error_of_each_row_is_small(name, norm, bias, count):
+def test_error_of_each_row_is_small(name: str, norm: bool, bias: bool, count: int) -> None:
     plain = seen(matrices(norm=norm, bias=bias))
     expected = FloatProjection(plain.weight, plain.bias, plain.norm)(rows(count))
     project = made(name, plain)
@@ -83,7 +84,7 @@ def test_error_of_each_row_is_small(name, norm, bias, count):
 
 
 @pytest.mark.parametrize("name", [name for name in HERE if KERNELS[name].int8])
-def test_a_row_hardly_depends_on_its_neighbours(name):
+def test_a_row_hardly_depends_on_its_neighbours(name: str) -> None:
     """Far less than int8's own error; otherwise batching would change a request's result."""
     project = made(name, matrices())
     together = project(rows(9)).clone()
@@ -93,14 +94,14 @@ def test_a_row_hardly_depends_on_its_neighbours(name):
 
 @pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("count", [1, 3])
-def test_zeros_stay_zero(name, count):
+def test_zeros_stay_zero(name: str, count: int) -> None:
     for norm in (False, True):
         found = made(name, matrices(norm=norm, bias=False))(torch.zeros(count, 64))
         assert bool((found == 0).all())
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_no_overflow_at_the_largest_codes(name):
+def test_no_overflow_at_the_largest_codes(name: str) -> None:
     """Without VNNI, sums of two products overflow 16 bits unless activations are limited to 7 bits."""
     found = made(name, FloatProjection(torch.ones(48, 64)))(torch.ones(2, 64))
     torch.testing.assert_close(found, torch.full((2, 48), 64.0), rtol=0.005, atol=0)
@@ -108,7 +109,7 @@ def test_no_overflow_at_the_largest_codes(name):
 
 @pytest.mark.parametrize("name", [name for name in HERE if KERNELS[name].int8])
 @pytest.mark.parametrize("count", [1, 5, 9])
-def test_codes_may_lie_anywhere_in_memory(name, count):
+def test_codes_may_lie_anywhere_in_memory(name: str, count: int) -> None:
     """As in a memory-mapped file: `_weight_int8pack_mm` crashes if they are not aligned."""
     plain = matrices()
     weight = Int8Weight.of(plain)
@@ -120,7 +121,7 @@ def test_codes_may_lie_anywhere_in_memory(name, count):
     assert error(project(rows(count)), plain(rows(count))) < 0.01
 
 
-def test_codes_and_scales():
+def test_codes_and_scales() -> None:
     weight = torch.randn(5, 70)
     weight[2] = 0
     made = Int8Weight.of(FloatProjection(weight))
@@ -129,7 +130,7 @@ def test_codes_and_scales():
     assert bool(((made.weight() - weight).abs() <= made.scales[:, None] / 2 + 1e-7).all())
 
 
-def test_the_columns_with_the_largest_inputs_are_the_finest():
+def test_the_columns_with_the_largest_inputs_are_the_finest() -> None:
     plain = seen(matrices(norm=False))
     made = Int8Weight.of(plain)
     assert 5 in made.outliers.tolist()
@@ -142,7 +143,7 @@ def test_the_columns_with_the_largest_inputs_are_the_finest():
 
 @pytest.mark.parametrize("most", [127, 63])
 @pytest.mark.parametrize("count", [1, 4, 12])
-def test_both_rows_add_up_to_the_input(most, count):
+def test_both_rows_add_up_to_the_input(most: int, count: int) -> None:
     """Within half a fine step of the largest: 13 bits, or 12 if codes have 7 bits."""
     weight = Int8Weight.of(matrices(norm=False))
     given = rows(count)
@@ -158,7 +159,7 @@ def test_both_rows_add_up_to_the_input(most, count):
 
 @pytest.mark.skipif(not packs_bfloat16(), reason="this CPU packs no bfloat16 weights")
 @pytest.mark.parametrize("count", [1, 5])
-def test_packed_bfloat16(count):
+def test_packed_bfloat16(count: int) -> None:
     plain = matrices()
     assert plain.bias is not None and plain.norm is not None
     short = FloatProjection(
@@ -171,7 +172,7 @@ def test_packed_bfloat16(count):
     assert error(packed(rows(count).bfloat16(), out), expected) < 0.01
 
 
-def test_no_kernel_that_is_wrong_here_remains():
+def test_no_kernel_that_is_wrong_here_remains() -> None:
     assert all(one < MOST_ERROR for one in HERE.values())
     assert {kernel.dtype for kernel in candidates("int8")} == {"int8"}
     assert candidates("auto", KERNELS) == []

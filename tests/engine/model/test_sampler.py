@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aix_lsp.engine.model.sampler import _draw, sample, uniform
-from aix_lsp.engine.step import Mixture, Row, Sampling
+from aix_lsp.engine.step import Mixture, Row, Sampled, Sampling
 
 VOCAB = 40
 
@@ -20,15 +21,15 @@ def logits(rows: int = 1, seed: int = 0, vocab: int = VOCAB) -> torch.Tensor:
     return torch.randn(rows, vocab, generator=torch.Generator().manual_seed(seed)) * 2
 
 
-def row(outputs: int = 1, **options) -> Row:
+def row(outputs: int = 1, **options: Any) -> Row:
     return Row(tokens=[0] * max(1, outputs), start=0, pages=[0], outputs=outputs, **options)
 
 
-def one(scores: torch.Tensor, **options):
+def one(scores: torch.Tensor, **options: Any) -> Sampled:
     return sample(scores, [row(**options)])[0][0]
 
 
-def test_greedy_takes_the_most_likely_of_each_row_in_order():
+def test_greedy_takes_the_most_likely_of_each_row_in_order() -> None:
     scores = logits(6)
     rows = [row(outputs=2), row(outputs=0), row(outputs=1), row(outputs=3)]
     found = sample(scores, rows)
@@ -36,11 +37,11 @@ def test_greedy_takes_the_most_likely_of_each_row_in_order():
     assert [one.token for part in found for one in part] == scores.argmax(-1).tolist()
 
 
-def test_nothing_to_sample():
+def test_nothing_to_sample() -> None:
     assert sample(torch.empty(0, 0), [row(outputs=0), row(outputs=0)]) == [[], []]
 
 
-def test_logprob_is_of_the_distribution_before_constraints():
+def test_logprob_is_of_the_distribution_before_constraints() -> None:
     scores = logits()
     best = int(scores.argmax())
     found = one(scores, banned=(best,), top_logprobs=3)
@@ -51,7 +52,7 @@ def test_logprob_is_of_the_distribution_before_constraints():
     assert found.top[0][0] == best
 
 
-def test_logprob_is_within_what_is_known_to_be_typed():
+def test_logprob_is_within_what_is_known_to_be_typed() -> None:
     scores = logits()
     assert one(scores, allowed=[7]).logprob == pytest.approx(0, abs=1e-5)
     found = one(scores, allowed=[7, 9, 11])
@@ -60,7 +61,7 @@ def test_logprob_is_within_what_is_known_to_be_typed():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_logits(dtype):
+def test_half_precision_logits(dtype: torch.dtype) -> None:
     scores = logits(3).to(dtype)
     found = sample(scores, [row(), row(), row()])
     assert [part[0].token for part in found] == scores.argmax(-1).tolist()
@@ -68,7 +69,9 @@ def test_half_precision_logits(dtype):
 
 @given(st.sets(st.integers(0, VOCAB - 1), min_size=1), st.sets(st.integers(0, VOCAB - 1)), st.floats(0, 2))
 @settings(max_examples=150)
-def test_only_allowed_tokens_are_sampled_first(allowed, banned, temperature):
+def test_only_allowed_tokens_are_sampled_first(
+    allowed: set[int], banned: set[int], temperature: float
+) -> None:
     found = one(
         logits(seed=len(allowed)),
         allowed=sorted(allowed),
@@ -78,7 +81,7 @@ def test_only_allowed_tokens_are_sampled_first(allowed, banned, temperature):
     assert found.token in (allowed - banned or allowed)
 
 
-def test_allowed_holds_for_the_first_output_only():
+def test_allowed_holds_for_the_first_output_only() -> None:
     scores = logits(2)
     found = sample(scores, [row(outputs=2, allowed=[3, 5])])[0]
     assert found[0].token == max((3, 5), key=lambda token: float(scores[0, token]))
@@ -87,14 +90,16 @@ def test_allowed_holds_for_the_first_output_only():
 
 @given(st.sets(st.integers(0, VOCAB - 1), max_size=VOCAB - 1), st.floats(0, 3), st.integers(0, 2**64))
 @settings(max_examples=150)
-def test_banned_tokens_are_never_sampled(banned, temperature, seed):
+def test_banned_tokens_are_never_sampled(banned: set[int], temperature: float, seed: int) -> None:
     rows = [row(outputs=2, banned=tuple(banned), sampling=Sampling(temperature=temperature, seed=seed))]
     assert all(found.token not in banned for found in sample(logits(2, seed=1), rows)[0])
 
 
 @pytest.mark.parametrize("temperature", [5e-324, 1e-30, 1.0, 3.0])
 @pytest.mark.parametrize("point", [0.0, 0.5, 1 - 2**-53, 1.0])
-def test_the_ends_of_the_distribution_give_tokens_that_may_be_sampled(temperature, point):
+def test_the_ends_of_the_distribution_give_tokens_that_may_be_sampled(
+    temperature: float, point: float
+) -> None:
     scores = torch.tensor([-torch.inf, 2.0, 1.0, -torch.inf])
     assert _draw(scores, Sampling(temperature=temperature), point) in (1, 2)
 
@@ -126,7 +131,7 @@ def kept(sampling: Sampling, scores: torch.Tensor) -> set[int]:
         Sampling(temperature=1.5, top_k=10, top_p=0.8, min_p=0.05),
     ],
 )
-def test_draws_follow_the_filtered_distribution(sampling):
+def test_draws_follow_the_filtered_distribution(sampling: Sampling) -> None:
     scores = logits(seed=3)
     draws = 3000
     rows = [row(sampling=sampling, position_key=at) for at in range(draws)]
@@ -142,7 +147,7 @@ def test_draws_follow_the_filtered_distribution(sampling):
 
 
 @pytest.mark.parametrize("top_p", [0.3, 0.999])
-def test_top_p_over_a_large_vocabulary(top_p):
+def test_top_p_over_a_large_vocabulary(top_p: float) -> None:
     """Both when a few tokens hold the probability mass and when all must be sorted."""
     scores = logits(seed=4, vocab=5000) * 0.5
     sampling = Sampling(temperature=1.0, top_p=top_p)
@@ -151,7 +156,7 @@ def test_top_p_over_a_large_vocabulary(top_p):
     assert {part[0].token for part in sample(scores.expand(300, -1), rows)} <= support
 
 
-def test_a_seed_gives_the_same_tokens_in_any_batch():
+def test_a_seed_gives_the_same_tokens_in_any_batch() -> None:
     scores = logits(8, seed=5)
     sampling = Sampling(temperature=1.0, seed=42)
     together = sample(scores, [row(outputs=8, sampling=sampling)])[0]
@@ -164,14 +169,14 @@ def test_a_seed_gives_the_same_tokens_in_any_batch():
     assert [found.token for found in mixed] == [found.token for found in together[3:5]]
 
 
-def test_seeds_and_positions_differ():
+def test_seeds_and_positions_differ() -> None:
     values = {uniform(seed, position) for seed in range(50) for position in range(50)}
     assert len(values) == 2500
     assert all(0 <= value < 1 for value in values)
     assert abs(sum(values) / 2500 - 0.5) < 0.03
 
 
-def test_mixtures_change_the_probabilities_of_their_outputs_only():
+def test_mixtures_change_the_probabilities_of_their_outputs_only() -> None:
     scores = logits(3)
     before = scores.clone()
     model = scores.softmax(-1)[1]
@@ -188,7 +193,7 @@ def test_mixtures_change_the_probabilities_of_their_outputs_only():
     assert torch.equal(scores, before)
 
 
-def test_the_probabilities_of_an_end_stay_the_models():
+def test_the_probabilities_of_an_end_stay_the_models() -> None:
     scores = logits(2)
     model = scores.softmax(-1)
     mixtures = (Mixture(0.6, (3, 7), (0.9, 0.1)), Mixture(0.5, (3,), (1.0,)))
@@ -205,14 +210,14 @@ def test_the_probabilities_of_an_end_stay_the_models():
     assert one(sure, mixtures=(mixtures[0],), ends=(1,)).token == 1
 
 
-def test_a_mixture_with_a_small_share_does_not_overrule_a_confident_model():
+def test_a_mixture_with_a_small_share_does_not_overrule_a_confident_model() -> None:
     scores = torch.zeros(1, VOCAB)
     scores[0, 5] = 10.0
     assert one(scores, mixtures=(Mixture(0.3, (8,), (1.0,)),)).token == 5
     assert one(scores, mixtures=(Mixture(0.7, (8,), (1.0,)),)).token == 8
 
 
-def test_constraints_hold_against_a_mixture():
+def test_constraints_hold_against_a_mixture() -> None:
     mixture = Mixture(0.9, (4, 9), (0.8, 0.2))
     assert one(logits(), mixtures=(mixture,)).token == 4
     assert one(logits(), mixtures=(mixture,), banned=(4,)).token == 9
@@ -220,7 +225,7 @@ def test_constraints_hold_against_a_mixture():
     assert one(logits(), mixtures=(mixture,), allowed=(9, 11), banned=(9,)).token == 11
 
 
-def test_draws_come_from_the_mixture():
+def test_draws_come_from_the_mixture() -> None:
     mixture = Mixture(0.5, (4,), (1.0,))
     scores = logits()
     drawn = Counter(

@@ -7,13 +7,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from aix_lsp.engine.model.source import EMBEDDED, check_folder, find_folder
+from aix_lsp.engine.model.source import check_folder, find_folder
 from aix_lsp.engine.options import EngineOptions, ModelError
+from aix_lsp.models.catalogue import EMBEDDED
 from tests.models.hub import Hub, serving
 from tests.test_files import device, fifo, folder, sparse, terminal, unix_socket
 
@@ -24,7 +27,7 @@ def ignore(stage: str, fraction: float) -> None:
     pass
 
 
-def test_embedded_is_a_complete_folder():
+def test_embedded_is_a_complete_folder() -> None:
     assert find_folder(EngineOptions(), ignore) == EMBEDDED
     config = json.loads((EMBEDDED / "config.json").read_text())
     assert check_folder(EMBEDDED, "embedded") >= config["vocab_size"] * config["hidden_size"]
@@ -40,14 +43,16 @@ def test_embedded_is_a_complete_folder():
         (__file__, "names the file"),
     ],
 )
-def test_names_that_are_not_a_model(model, said):
+def test_names_that_are_not_a_model(model: str, said: str) -> None:
     with pytest.raises(ModelError, match=r"\bmodel\b") as caught:
         find_folder(EngineOptions(model=model), ignore)
     assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("model", ["acme/coder", "coder", "acme"])
-def test_an_id_is_never_a_folder_of_the_current_one(model, tmp_path, monkeypatch):
+def test_an_id_is_never_a_folder_of_the_current_one(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A project may contain a folder with the name of the user's model."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / model
@@ -92,7 +97,7 @@ GOOD = weights(3, 5)
         ({"config__json": "{}", "model__safetensors__index__json": "nonsense"}, "damaged"),
     ],
 )
-def test_folders_that_cannot_be_loaded(tmp_path, files, said):
+def test_folders_that_cannot_be_loaded(tmp_path: Path, files: dict[str, bytes | str], said: str) -> None:
     with pytest.raises(ModelError, match=r"\bmodel\b") as caught:
         check_folder(write(tmp_path, **files), "mine")
     assert said in str(caught.value)
@@ -105,13 +110,13 @@ NESTED = b'{"w":' * 20_000
     "header",
     [b"[]", b"7", b'{"w": 7}', b'{"w": {"shape": "ab", "data_offsets": [0, 1]}}', NESTED, b'{"w": {}}'],
 )
-def test_invalid_headers(tmp_path, header):
+def test_invalid_headers(tmp_path: Path, header: bytes) -> None:
     content = len(header).to_bytes(8, "little") + header
     with pytest.raises(ModelError, match="damaged"):
         check_folder(write(tmp_path, config__json="{}", model__safetensors=content), "mine")
 
 
-def test_a_header_of_many_gigabytes_is_not_read(tmp_path):
+def test_a_header_of_many_gigabytes_is_not_read(tmp_path: Path) -> None:
     write(tmp_path, config__json="{}", model__safetensors=(1 << 39).to_bytes(8, "little"))
     os.truncate(tmp_path / "model.safetensors", 1 << 40)
     with pytest.raises(ModelError, match="damaged"):
@@ -121,7 +126,7 @@ def test_a_header_of_many_gigabytes_is_not_read(tmp_path):
 @pytest.mark.parametrize(
     "index", ["[" * 100_000, "[]", '{"weight_map": {"w": ["a"]}}', '{"weight_map": 7}', "\0"]
 )
-def test_an_invalid_index(tmp_path, index):
+def test_an_invalid_index(tmp_path: Path, index: str) -> None:
     write(tmp_path, config__json="{}", model__safetensors__index__json=index)
     with pytest.raises(ModelError, match=r"damaged|lacks"):
         check_folder(tmp_path, "mine")
@@ -140,7 +145,9 @@ def test_an_invalid_index(tmp_path, index):
         "chat.jinja",
     ],
 )
-def test_model_files_that_are_not_regular_files(tmp_path, name, make):
+def test_model_files_that_are_not_regular_files(
+    tmp_path: Path, name: str, make: Callable[[Path], object]
+) -> None:
     """The libraries would wait for a pipe forever, and read a device until memory is full."""
     write(tmp_path, config__json="{}", model__safetensors=GOOD)
     (tmp_path / name).unlink(missing_ok=True)
@@ -149,17 +156,17 @@ def test_model_files_that_are_not_regular_files(tmp_path, name, make):
         check_folder(tmp_path, "mine")
 
 
-def test_sizes_are_read_from_headers(tmp_path):
+def test_sizes_are_read_from_headers(tmp_path: Path) -> None:
     assert check_folder(write(tmp_path, config__json="{}", model__safetensors=GOOD), "mine") == 15
 
 
-def test_a_file_that_is_cut_short_is_damaged(tmp_path):
+def test_a_file_that_is_cut_short_is_damaged(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="damaged"):
         check_folder(write(tmp_path, config__json="{}", model__safetensors=GOOD[:-1]), "mine")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Unix permissions")
-def test_unreadable_folder(tmp_path):
+def test_unreadable_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0)
     try:
         with not_root(), pytest.raises(ModelError, match="cannot read"):
@@ -169,7 +176,7 @@ def test_unreadable_folder(tmp_path):
 
 
 @contextlib.contextmanager
-def not_root():
+def not_root() -> Iterator[None]:
     """Give up root's permission to read everything, if the tests run as root."""
     root = os.geteuid() == 0
     if root:
@@ -195,7 +202,7 @@ except ModelError as error:
 """
 
 
-def ask(model: str, home: Path, endpoint: str, offline: bool = False) -> dict:
+def ask(model: str, home: Path, endpoint: str, offline: bool = False) -> dict[str, Any]:
     """The result of a separate process: the hub's library reads its address on import."""
     environment = {**os.environ, "HF_HOME": str(home), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1"}
     environment.pop("HF_HUB_OFFLINE", None)
@@ -207,14 +214,14 @@ def ask(model: str, home: Path, endpoint: str, offline: bool = False) -> dict:
         timeout=60,
         check=True,
     )
-    answer: dict = json.loads(done.stdout)
+    answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 
 NOWHERE = "http://127.0.0.1:9"
 
 
-def test_a_model_is_downloaded_once_and_then_found_without_network(tmp_path):
+def test_a_model_is_downloaded_once_and_then_found_without_network(tmp_path: Path) -> None:
     files = {
         "config.json": b"{}",
         "model.safetensors": weights(300, 500),
@@ -232,7 +239,7 @@ def test_a_model_is_downloaded_once_and_then_found_without_network(tmp_path):
         assert ask(REPOSITORY, home, NOWHERE, offline) == {"files": first["files"], "told": []}
 
 
-def test_a_refusal_by_the_hub(tmp_path):
+def test_a_refusal_by_the_hub(tmp_path: Path) -> None:
     with serving(Hub()) as hub:
         absent = ask("someone/else", tmp_path, hub.url)["error"]
         hub.refusal = 403, {"X-Error-Code": "GatedRepo"}
@@ -241,6 +248,6 @@ def test_a_refusal_by_the_hub(tmp_path):
     assert "cannot download someone/else" in absent and "setting model" in absent
 
 
-def test_no_network(tmp_path):
+def test_no_network(tmp_path: Path) -> None:
     error = ask(REPOSITORY, tmp_path, NOWHERE)["error"]
     assert f"cannot download {REPOSITORY}" in error and "set model to" in error

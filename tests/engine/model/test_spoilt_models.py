@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,7 +65,7 @@ def larger_than_memory(folder: Path) -> None:
         (larger_than_memory, "GB are free"),
     ],
 )
-def test_broken_folders(tmp_path, spoil, said):
+def test_broken_folders(tmp_path: Path, spoil: Callable[[Path], None], said: str) -> None:
     folder = saved(tmp_path, "llama")
     spoil(folder)
     with pytest.raises(ModelError, match=r"\bmodel\b") as caught:
@@ -81,6 +83,6 @@ def test_broken_folders(tmp_path, spoil, said):
         ({"kv_memory_mb": 1 << 30}, "kvMemoryMb"),
     ],
 )
-def test_wrong_settings(options, said):
+def test_wrong_settings(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ModelError, match=said):
         load(EngineOptions(threads=1, **{"device": "cpu", **options}), lambda stage, part: None)
