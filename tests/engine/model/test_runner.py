@@ -159,7 +159,7 @@ def exhaust_device(plan: DevicePlan) -> torch.Tensor:
 def test_memory_running_out(forward: Callable[[DevicePlan], torch.Tensor]) -> None:
     pool = KvPool({0: LayerShape(1, 2, 2)}, 4, PAGE, torch.float32, CPU)
     with pytest.raises(OutOfMemory):
-        TorchRunner(forward, pool, VOCAB, 16).step([Row((1,), 0, (0,))])  # type: ignore[arg-type]
+        TorchRunner(forward, pool, VOCAB, 16).step([Row((1,), 0, (0,))])
 
 
 def test_other_errors_pass(runner: Runner) -> None:
