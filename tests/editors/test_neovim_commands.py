@@ -180,6 +180,7 @@ def test_installs_the_server(tmp_path: Path, fresh_home: Path, monkeypatch: pyte
     wheel = build(tmp_path / "made")
     for name, value in (LENT | {"PATH": path_without_server()}).items():
         monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)  # nothing is imported from the folder that the server is started in
     config = f"""
     vim.opt.runtimepath:prepend(vim.env.AIX_TEST_ROOT .. '/editors/neovim')
     told = {{}}

@@ -24,8 +24,11 @@ def here() -> None:
         pytest.skip(missing)
 
 
-def test_offers_to_install_and_installs(tmp_path: Path, fresh_home: Path) -> None:
+def test_offers_to_install_and_installs(
+    tmp_path: Path, fresh_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wheel = build(tmp_path / "made")
+    monkeypatch.chdir(tmp_path)  # nothing is imported from the folder that the server is started in
     settings = {"aix.server.command": [], "aix.server.package": str(wheel), "aix.server.environment": {}}
     window = Workbench(
         tmp_path,
