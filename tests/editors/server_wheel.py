@@ -1,4 +1,7 @@
-"""A wheel of the server for an editor's own installation, which borrows the libraries of this environment."""
+"""A wheel of the server for an editor's own installation, which borrows the libraries of this environment.
+
+It borrows them by a .pth file: PYTHONPATH is not heeded everywhere (VS Code's extension removes it).
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import os
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from pathlib import Path
 
 from tests.editors.terminal import ROOT
 
-LENT = {"PIP_NO_DEPS": "1", "PYTHONPATH": sysconfig.get_paths()["purelib"]}
+LENT = {"PIP_NO_DEPS": "1"}
 """A real environment and a real pip; only the dependencies come from here, because torch alone takes gigabytes."""
 
 
@@ -19,6 +23,8 @@ def build(folder: Path) -> Path:
     quiet = ["--quiet", "--no-deps", "--wheel-dir", str(folder)]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *quiet, str(ROOT)], check=True, timeout=120)
     [wheel] = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("lent.pth", sysconfig.get_paths()["purelib"] + "\n")
     return wheel
 
 
