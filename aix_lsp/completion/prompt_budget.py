@@ -23,7 +23,7 @@ keystroke costs a token or two, however long the prompt is."""
 SHORTEST = 512
 KEPT_S = 240.0
 """After this long without a request, the engine may have given its cache's memory back (`kvIdleS` is 300)."""
-FIRST = 1024
+FIRST = SHORTEST
 """The longest prompt before our own engine has shown how fast it reads."""
 _ENOUGH = 128
 """With fewer uncached tokens, the measured time is mostly overhead."""

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from aix_lsp.backends.base import BackendError, BackendStatus, ModelInfo, Priority, Usage
-from aix_lsp.completion.prompt import AHEAD, limits
-from aix_lsp.completion.prompt_budget import FIRST, SHORTEST
+from aix_lsp.completion.prompt import limits
+from aix_lsp.completion.prompt_budget import FIRST
 from aix_lsp.completion.service import CompletionService
 from aix_lsp.completion.text import Position
 from aix_lsp.settings import Settings
@@ -184,7 +184,17 @@ async def test_only_the_first_prompt_of_a_fast_backend_is_short(
     assert sizes[0] < size(await generated(editor, backend, FAST))
 
 
-def test_the_first_prompt_is_longer_than_a_slow_backends_but_not_than_one_read_ahead() -> None:
-    model = ModelInfo("m", context_length=16_384)
-    sizes = [limits(Settings(), model, n).prefix_chars for n in (SHORTEST, FIRST, AHEAD * SHORTEST, None)]
-    assert sizes == sorted(sizes)
+@pytest.mark.parametrize("line", range(30, 390, 40))
+async def test_the_second_prompt_of_a_slow_backend_begins_with_the_first(
+    service: CompletionService, backend: ScriptedBackend, line: int
+) -> None:
+    """Wherever in its document: windows begin at round lines."""
+    editor = Editor.at(service, "\n".join((*LINES[:line], "x|", *LINES[line:])))
+    first = await generated(editor, backend, SLOW)
+    await turns()
+    if len(backend.calls) > 1:
+        assert (await backend.called()).request.priority is Priority.BACKGROUND
+    editor.type("q")
+    later = await generated(editor, backend, replace(SLOW, cached_tokens=399))
+    sent, known = later.request.prompt, first.request.prompt
+    assert (sent.prefix, sent.suffix) == (known.prefix, known.suffix)
