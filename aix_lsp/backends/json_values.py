@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from aix_lsp.backends.base import ModelInfo
@@ -32,7 +31,8 @@ def milliseconds(value: Any) -> float:
 
 def logprob(value: Any) -> float | None:
     """The logarithm of a probability, or None; bounded, so that it can be added up and forwarded."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    # Not math.isnan: an integer in JSON may be too large for a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         return None
     return float(min(0, max(_LEAST_LOGPROB, value)))
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aix_lsp.backends.address import parse
@@ -99,6 +99,7 @@ def check(item: Delta | Usage) -> None:
 
 
 @given(anywhere(*EVENTS))
+@example(changed(EVENTS[0], ("choices", 0, "logprobs", "token_logprobs", 0), 10**400))
 def test_an_event_is_read_or_an_error_for_the_user(told: Any) -> None:
     try:
         for item in read_completion(told):
