@@ -54,6 +54,7 @@ class HttpClient:
         self._key = key
         self._silence_s = silence_s
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
         self._moved: dict[str, str] = {}
         """Permanent redirects, by the URL requested."""
 
@@ -105,7 +106,8 @@ class HttpClient:
             response.close()
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, for good: requests in flight, and later ones, raise BackendUnavailable."""
+        self._closed = True
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -164,10 +166,12 @@ class HttpClient:
             except RuntimeError as error:
                 if not session.closed:
                     raise
-                raise BackendUnavailable(f"The connection to {self.address} has been closed.") from error
+                raise self._gone() from error
         raise AssertionError("one of the attempts returns or raises")
 
     def _opened(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise self._gone()
         if self._session is None:
             import aiohttp
 
@@ -178,6 +182,9 @@ class HttpClient:
                 trust_env=not self.address.local,
             )
         return self._session
+
+    def _gone(self) -> BackendUnavailable:
+        return BackendUnavailable(f"The connection to {self.address} has been closed.")
 
     def _connector(self) -> aiohttp.BaseConnector:
         import aiohttp

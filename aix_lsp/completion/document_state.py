@@ -55,6 +55,8 @@ class DocumentState:
         self.debouncer = Debouncer()
         self.latest: DocumentSnapshot | None = None
         """The newest known snapshot; None if the document was not opened."""
+        self.closed = False
+        """Whether the document, or the service, has been closed, so that nothing may start for it."""
         self._changes: deque[Change] = deque(maxlen=_REMEMBERED_CHANGES)
         self._running: list[_Running] = []
         self._typed: Span | None = None
@@ -145,6 +147,11 @@ class DocumentState:
         for running in self._running:
             running.generation.diverged = True
             running.generation.cancel()
+
+    def close(self) -> None:
+        """Cancel everything, for good."""
+        self.closed = True
+        self.cancel_all()
 
     def _since(self, document: DocumentSnapshot) -> list[Change]:
         """The changes since `document`'s version. Raises ContentModified if they are not known."""

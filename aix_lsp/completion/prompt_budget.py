@@ -74,6 +74,11 @@ class ReadAhead:
         if self._task is not None:
             self._task.cancel()
 
+    async def ended(self) -> None:
+        """Wait until nothing is being read any more."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
     async def _read(
         self, backend: Backend, request: GenerateRequest, window: Window, done: Callable[[Window], None]
     ) -> None:

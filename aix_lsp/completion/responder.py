@@ -76,11 +76,8 @@ class Responder:
             changed = answer.take(ref)
             if done:
                 self._telemetry.answered(context, ref, answer.suggestions)
-                if _prefetches(context.settings):
-                    soon = asyncio.get_running_loop().call_soon
-                    if context.request.channel != "popup":
-                        soon(self._prefetch, context, ref, next(iter(answer.suggestions), None), state)
-                    soon(self._cache.read_ahead, context, state)
+                soon = asyncio.get_running_loop().call_soon
+                soon(self._go_on, context, ref, next(iter(answer.suggestions), None), state)
             if done or changed:
                 yield Update(answer.suggestions, done)
                 if done:
@@ -123,6 +120,20 @@ class Responder:
             await pending.wait(min(pending.deadline, self._clock() + _CHECK_EVERY_S))
             pending.check()
         return waited and self._backend.status.state == "ready" and not pending.late
+
+    def _go_on(
+        self,
+        context: CompletionContext,
+        ref: GenerationRef,
+        suggestion: Suggestion | None,
+        state: DocumentState,
+    ) -> None:
+        """Use the time until the next request; `suggestion` is the best one just given."""
+        if state.closed or not _prefetches(context.settings):
+            return
+        if context.request.channel != "popup":
+            self._prefetch(context, ref, suggestion, state)
+        self._cache.read_ahead(context, state)
 
     def _prefetch(
         self,

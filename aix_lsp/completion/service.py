@@ -219,7 +219,7 @@ class CompletionService:
         self._telemetry.check_retention(uri)
         state = self._documents.pop(uri, None)
         if state is not None:
-            state.cancel_all()
+            state.close()
         self._cache.forget(uri)
         self._context_provider.closed(uri, state.latest if state is not None else None)
 
@@ -252,11 +252,13 @@ class CompletionService:
         """End everything that is running, and save the statistics."""
         self._telemetry.check_retention()
         for state in self._documents.values():
-            state.cancel_all()
+            state.close()
         for scan in self._scans:
             scan.cancel()
         await self._privacy.close()
         await self._cache.close()
+        for state in self._documents.values():
+            await state.read_ahead.ended()
         await self._context_provider.close()
         await self._telemetry.close()
 

@@ -101,6 +101,28 @@ async def test_another_program_listens_on_the_port(answer: bytes) -> None:
         await client.close()
 
 
+async def test_a_request_in_flight_does_not_reopen_a_closed_client() -> None:
+    connections, arrived = 0, asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await request_of(reader)
+        arrived.set()
+        await reader.read()
+        writer.close()
+
+    async with raw(handler) as address:
+        client = HttpClient(address)
+        request = asyncio.create_task(client.post(address.completions, {}))
+        await arrived.wait()
+        await client.close()
+        for sent in (request, client.post(address.completions, {})):
+            with pytest.raises(BackendUnavailable, match="closed"):
+                await sent
+        assert connections == 1
+
+
 async def test_a_missing_socket(tmp_path: Path) -> None:
     client = HttpClient(unix(str(tmp_path / "s")))
     with pytest.raises(BackendUnavailable, match="cannot be reached"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Literal
 
@@ -206,3 +207,26 @@ async def test_prefetches_only_after_likely_suggestions_and_only_if_enabled(
     assert len(backend.calls) == 1 + begun
     assert service.statistics()["under_way"] == begun
     await service.close()
+
+
+@pytest.mark.parametrize("what", ["document", "service"])
+async def test_nothing_is_prefetched_for_what_closes_with_the_answer(
+    what: str, service: CompletionService, backend: ScriptedBackend
+) -> None:
+    editor = Editor.at(service, "x = |\n")
+
+    async def close_at_the_end() -> None:
+        async for update in service.suggest(editor.request()):
+            if not update.done:
+                continue
+            if what == "document":
+                service.document_closed(editor.uri)
+            else:
+                await service.close()
+
+    answer = asyncio.create_task(close_at_the_end())
+    call = await backend.called()
+    call.write("foo(1,")
+    call.end("length")
+    await answer
+    await backend.not_called()
