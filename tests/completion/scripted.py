@@ -20,7 +20,8 @@ from aix_lsp.completion.text import Change, DocumentSnapshot, Edit, Position, Te
 from aix_lsp.settings import Settings
 
 URI = "file:///project/a.py"
-SETTINGS = Settings(deadline_ms=60_000, prefetch="never")
+SETTINGS = Settings(deadline_ms=60_000, prefetch="never", wait_ms=0)
+"""No request waits for a pause: how long it would wait depends on how fast this machine runs the test."""
 
 
 class Call:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -11,15 +12,14 @@ import pytest
 from aix_lsp.backends.base import Priority, Usage
 from aix_lsp.completion.request import Suggestion
 from aix_lsp.completion.service import CompletionService
-from aix_lsp.settings import Settings
-from tests.completion.scripted import Call, Editor, ScriptedBackend, texts, turns, under_way
+from tests.completion.scripted import SETTINGS, Call, Editor, ScriptedBackend, texts, turns, under_way
 
 Prefetch = Literal["auto", "always", "never"]
 
 
 @pytest.fixture
 async def service(backend: ScriptedBackend) -> AsyncIterator[CompletionService]:
-    made = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="always"))
+    made = CompletionService(backend, lambda language: replace(SETTINGS, prefetch="always"))
     yield made
     await made.close()
     assert all(call.closed.is_set() for call in backend.calls)
@@ -195,7 +195,7 @@ async def test_prefetches_only_after_likely_suggestions_and_only_if_enabled(
     wanted: Prefetch, url: str, snippets: str, begun: bool
 ) -> None:
     backend = ScriptedBackend()
-    settings = Settings(deadline_ms=60_000, prefetch=wanted, url=url)
+    settings = replace(SETTINGS, prefetch=wanted, url=url)
     service = CompletionService(backend, lambda language: settings)
     editor = Editor.at(service, "x = |\n")
     answer, call = await under_way(editor, backend)

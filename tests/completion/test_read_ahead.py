@@ -13,13 +13,14 @@ from aix_lsp.completion.prompt_budget import FIRST
 from aix_lsp.completion.service import CompletionService
 from aix_lsp.completion.text import Position
 from aix_lsp.settings import Settings
+from tests.completion import scripted
 from tests.completion.scripted import Call, Editor, ScriptedBackend, turns, under_way
 
 LINES = [f"value_{number} = compute({number})" for number in range(400)]
 SOURCE = "\n".join((*LINES[:200], "x|", *LINES[200:]))
 SLOW = Usage(prompt_tokens=400, completion_tokens=3, first_token_ms=4000)
 FAST = Usage(prompt_tokens=400, completion_tokens=3, first_token_ms=4)
-SETTINGS = Settings(deadline_ms=60_000)
+SETTINGS = replace(scripted.SETTINGS, prefetch="auto")
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ async def test_the_prompt_is_the_text_around_the_cursor(
 async def test_the_deadline_returns_the_best_so_far_and_generation_continues(
     backend: ScriptedBackend,
 ) -> None:
-    service = CompletionService(backend, lambda language: Settings(deadline_ms=500, prefetch="never"))
+    service = CompletionService(backend, lambda language: replace(SETTINGS, deadline_ms=500))
     editor = Editor.at(service, "x = |\n")
     answer, call = await under_way(editor, backend)
     call.write("foo")
@@ -186,7 +186,7 @@ async def test_an_explicit_request_gets_in_full_what_was_cut_for_low_confidence(
 
 
 async def test_a_word_cut_by_the_deadline_is_left_out(backend: ScriptedBackend) -> None:
-    service = CompletionService(backend, lambda language: Settings(deadline_ms=500, prefetch="never"))
+    service = CompletionService(backend, lambda language: replace(SETTINGS, deadline_ms=500))
     editor = Editor.at(service, "x = |\n")
     answer, call = await under_way(editor, backend)
     call.write("foo(ba")

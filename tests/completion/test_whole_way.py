@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,13 +14,6 @@ import aix_lsp
 from aix_lsp.completion.service import CompletionService
 from aix_lsp.settings import Settings
 from tests.completion.scripted import Editor, ScriptedBackend, turns, under_way
-
-
-@pytest.fixture
-async def service(backend: ScriptedBackend) -> AsyncIterator[CompletionService]:
-    made = CompletionService(backend, lambda language: Settings(deadline_ms=60_000, prefetch="never"))
-    yield made
-    await made.close()
 
 
 async def given(editor: Editor, backend: ScriptedBackend, written: str, reason: str) -> tuple[str, int]:
