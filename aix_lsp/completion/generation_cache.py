@@ -22,7 +22,7 @@ from aix_lsp.completion.cursor import BEFORE, NEAR_BEFORE, CursorContext, near_a
 from aix_lsp.completion.document_state import MOST_TYPED_AHEAD, DocumentState
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.prompt import Prompt, PromptBuilder, prefetched, varied
-from aix_lsp.completion.prompt_budget import KEPT_S
+from aix_lsp.completion.prompt_budget import kept_s
 from aix_lsp.completion.request import CompletionContext, Mean
 from aix_lsp.fim.window import Window
 
@@ -167,7 +167,7 @@ class GenerationCache:
 
     def _prompt(self, context: CompletionContext, state: DocumentState) -> Prompt:
         now = self._clock()
-        kept = now - state.read_at < KEPT_S
+        kept = now - state.read_at < kept_s(context.settings)
         prompt = self._prompts.build(context, state.window, state.read_ahead, kept=kept)
         if context.request.selected is None:  # otherwise the text is not the document's
             state.has_read(prompt.window, now)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from contextlib import aclosing
 
 from aix_lsp.backends.base import Backend, BackendError, GenerateRequest, Usage
 from aix_lsp.completion.request import Mean
 from aix_lsp.fim.window import Window
+from aix_lsp.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -21,13 +23,13 @@ BEARABLE_MS = 2000.0
 """A prompt that shares nothing with earlier ones, as after a jump, should be processed in this time. After that, each
 keystroke costs a token or two, however long the prompt is."""
 SHORTEST = 512
-KEPT_S = 240.0
-"""After this long without a request, the engine may have given its cache's memory back (`kvIdleS` is 300)."""
 FIRST = SHORTEST
 """The longest prompt before our own engine has shown how fast it reads."""
 _ENOUGH = 128
 """With fewer uncached tokens, the measured time is mostly overhead."""
 _SLACK = 1.25
+_KEPT = 0.8
+"""The share of `kvIdleS` after which a cache is taken for lost: a request must reach the engine before all of it."""
 
 
 class PromptBudget:
@@ -47,6 +49,12 @@ class PromptBudget:
         tokens = (self._tokens_per_ms.value or 0.0) * BEARABLE_MS
         if self.longest is None or not self.longest <= tokens <= 2 * _SLACK * self.longest:
             self.longest = max(SHORTEST, 1 << max(0, int(tokens).bit_length() - 1))
+
+
+def kept_s(settings: Settings) -> float:
+    """How long a backend without requests surely keeps what it has read, in seconds."""
+    idle_s = Settings().kv_idle_s if settings.url else settings.kv_idle_s  # another server's is not known
+    return _KEPT * idle_s if idle_s else math.inf
 
 
 class ReadAhead:

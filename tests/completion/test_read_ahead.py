@@ -130,14 +130,24 @@ async def test_a_window_lost_from_the_cache_is_not_read_again_while_a_user_waits
     assert size(later) < 0.7 * size(ahead)
 
 
-async def test_after_a_long_pause_the_cache_is_assumed_lost(
-    editor: Editor, backend: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("settings", "lost"),
+    [
+        (SETTINGS, False),
+        (replace(SETTINGS, kv_idle_s=1e-9), True),
+        (replace(SETTINGS, kv_idle_s=0.0), False),
+        (replace(SETTINGS, kv_idle_s=1e-9, url="http://127.0.0.1:9", prefetch="always"), False),
+    ],
+    ids=["default", "short", "never", "remote"],
+)
+async def test_after_a_pause_in_which_the_engine_gives_memory_back_the_cache_is_assumed_lost(
+    editor: Editor, backend: ScriptedBackend, lost: bool
 ) -> None:
+    """`kvIdleS` says how long that is, for our own engine; 0 is never."""
     ahead = await has_read(editor, backend)
-    monkeypatch.setattr("aix_lsp.completion.generation_cache.KEPT_S", -1.0)
     editor.type("q")
     later = await generated(editor, backend, SLOW)
-    assert size(later) < 0.7 * size(ahead)
+    assert (size(later) < 0.7 * size(ahead)) == lost
 
 
 async def test_without_an_answer_prompts_stay_short(editor: Editor, backend: ScriptedBackend) -> None:
