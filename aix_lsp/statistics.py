@@ -33,6 +33,7 @@ COUNTS: Final = {
     "kept_characters": "characters accepted",
     "prompt_tokens": "prompt tokens",
     "cached_tokens": "prompt tokens found in the cache",
+    "read_ahead_tokens": "tokens read ahead while the model was idle",
     "completion_tokens": "tokens generated",
     "wasted_tokens": "generated tokens that were not used",
     "saved_tokens": "tokens saved by reuse",

@@ -16,7 +16,7 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 
 from cachetools import TTLCache
 
-from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable
+from aix_lsp.backends.base import Backend, BackendError, BackendUnavailable, Usage
 from aix_lsp.completion.context.provider import ContextProvider
 from aix_lsp.completion.cursor import BEFORE, NEAR_BEFORE, CursorContext, near_after, near_after_forms
 from aix_lsp.completion.document_state import MOST_TYPED_AHEAD, DocumentState
@@ -55,16 +55,19 @@ class GenerationCache:
         backend: Backend,
         clock: Callable[[], float],
         ended: Callable[[Generation], None],
+        has_read_ahead: Callable[[Usage], None],
         context_provider: ContextProvider,
         unreported: Callable[[], tuple[int, int]],
     ) -> None:
-        """`ended` is called with each generation that has ended; for `unreported`, see PromptBuilder."""
+        """`ended` is called with each generation that has ended, `has_read_ahead` with what reading ahead has cost; for
+        `unreported`, see PromptBuilder."""
         self.latency = Mean()
         """Seconds until the first text of a new generation."""
         self._prompts = PromptBuilder(backend, context_provider, unreported)
         self._backend = backend
         self._clock = clock
         self._ended = ended
+        self._has_read_ahead = has_read_ahead
         self._session = secrets.token_hex(4)
         self._numbers = itertools.count(1)
         self._store: ReuseStore[Generation] = ReuseStore(clock)
@@ -136,8 +139,9 @@ class GenerationCache:
         prompt = self._prompts.ahead(context, state.window, state.read_ahead.window)
         if prompt is not None:
 
-            def done(window: Window) -> None:
+            def done(window: Window, usage: Usage) -> None:
                 state.has_read(window, self._clock())
+                self._has_read_ahead(usage)
 
             state.read_ahead.start(self._backend, prompt.request, prompt.window, done)
 

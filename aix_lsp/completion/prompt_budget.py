@@ -70,9 +70,14 @@ class ReadAhead:
         return self._window if self._task is not None and not self._task.done() else None
 
     def start(
-        self, backend: Backend, request: GenerateRequest, window: Window, done: Callable[[Window], None]
+        self,
+        backend: Backend,
+        request: GenerateRequest,
+        window: Window,
+        done: Callable[[Window, Usage], None],
     ) -> None:
-        """Have the backend read `request`, the prompt of `window`, instead of what it is reading; then call `done`."""
+        """Have the backend read `request`, the prompt of `window`, instead of what it is reading; then call `done` with
+        the window and what it cost."""
         self.cancel()
         self._window = window
         self._task = asyncio.create_task(self._read(backend, request, window, done))
@@ -88,17 +93,21 @@ class ReadAhead:
             await asyncio.wait({self._task})
 
     async def _read(
-        self, backend: Backend, request: GenerateRequest, window: Window, done: Callable[[Window], None]
+        self,
+        backend: Backend,
+        request: GenerateRequest,
+        window: Window,
+        done: Callable[[Window, Usage], None],
     ) -> None:
         """Send the request; the one token that it generates is discarded."""
-        read = False
+        usage: Usage | None = None
         try:
             async with aclosing(backend.generate(request)) as events:
                 async for event in events:
-                    read = read or isinstance(event, Usage)
+                    usage = event if isinstance(event, Usage) else usage
         except BackendError as error:
             log.debug("reading ahead failed: %s", error)
         except Exception:
             log.exception("reading ahead failed unexpectedly")
-        if read:
-            done(window)
+        if usage is not None:
+            done(window, usage)

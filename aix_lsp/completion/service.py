@@ -76,6 +76,7 @@ class CompletionService:
             backend,
             self._clock,
             self._telemetry.generated,
+            self._telemetry.has_read_ahead,
             self._context_provider,
             self._telemetry.unreported,
         )

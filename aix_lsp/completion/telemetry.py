@@ -15,6 +15,7 @@ from typing import Any
 from cachetools import LRUCache
 
 from aix_lsp import files, statistics
+from aix_lsp.backends.base import Usage
 from aix_lsp.completion.generation import Generation
 from aix_lsp.completion.generation_cache import GenerationRef
 from aix_lsp.completion.request import CompletionContext, Suggestion
@@ -97,6 +98,10 @@ class Telemetry:
             ) and not generation.answered_a_request:
                 generation.written_off += usage.completion_tokens
                 self._count("wasted_tokens", usage.completion_tokens, language)
+
+    def has_read_ahead(self, usage: Usage) -> None:
+        """Count what the backend has read ahead: apart, since no suggestion came of it, nor is it a generation."""
+        self._count("read_ahead_tokens", usage.prompt_tokens - usage.cached_tokens)
 
     def feedback(self, suggestion_id: str, event: str, accepted_chars: int) -> None:
         """See CompletionService.feedback."""

@@ -150,6 +150,19 @@ async def test_after_a_pause_in_which_the_engine_gives_memory_back_the_cache_is_
     assert (size(later) < 0.7 * size(ahead)) == lost
 
 
+async def test_what_was_read_ahead_is_counted_apart(
+    service: CompletionService, editor: Editor, backend: ScriptedBackend
+) -> None:
+    """The shares that `aix-lsp stats` prints are of the prompts that a suggestion was wanted for."""
+    ahead = await read_ahead(editor, backend)
+    before = service.statistics()
+    ahead.write("y")
+    ahead.end("length", Usage(prompt_tokens=1800, cached_tokens=300, completion_tokens=1))
+    await turns()
+    counted = service.statistics()
+    assert counted == before | {"read_ahead_tokens": 1500}
+
+
 async def test_without_an_answer_prompts_stay_short(editor: Editor, backend: ScriptedBackend) -> None:
     ahead = await read_ahead(editor, backend)
     ahead.fail(BackendError("the queue is full"))
