@@ -72,7 +72,10 @@ def one_stream(model: Any, tokens: int) -> float:
 class Counted:
     """An `Output` that only counts tokens."""
 
-    allowed = None
+    likely = ()
+
+    def allowed(self, drafts: object = ()) -> tuple[()]:
+        return ()
 
     def push(self, sampled: object) -> bool:
         return False

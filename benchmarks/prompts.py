@@ -114,7 +114,7 @@ class Asker:
         """Whether the first line generated greedily is the correct one."""
         healing, written, tokens = Healing(self.vocabulary, laid.typed), b"", list(laid.tokens)
         right = wanted.rstrip().encode()
-        for _ in range(LINE_TOKENS + laid.healed):
+        for _ in range(LINE_TOKENS + len(laid.healed)):
             token = self.choose(self.session.scores(tokens)[0], healing.allowed)
             if token in self.vocabulary.ends:
                 break

@@ -99,7 +99,7 @@ def exact(asker: Asker, laid: TokenPrompt, wanted: str, recall: Recall, weight: 
     """Whether the line's rest, generated greedily, is the correct one."""
     healing, written, tokens = Healing(asker.vocabulary, laid.typed), b"", list(laid.tokens)
     right = wanted.rstrip().encode()
-    for _ in range(LINE_TOKENS + laid.healed):
+    for _ in range(LINE_TOKENS + len(laid.healed)):
         [mixture] = recall.mixtures((), weight)
         token = asker.choose(mixed(asker.session.scores(tokens)[0], mixture), healing.allowed)
         if token in asker.vocabulary.ends:

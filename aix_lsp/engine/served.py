@@ -27,6 +27,7 @@ from aix_lsp.engine.stream import EventStream
 from aix_lsp.engine.text.candidate import CandidateText, stops_for
 from aix_lsp.engine.text.corpus import Corpus
 from aix_lsp.engine.text.encoder import TextEncoder
+from aix_lsp.engine.text.healing import Healing
 from aix_lsp.engine.text.layout import Layout, PromptTooLong, TokenPrompt
 from aix_lsp.engine.text.vocabulary import Vocabulary
 from aix_lsp.fim.family import Template
@@ -222,7 +223,7 @@ class ServedModel:
                 index,
                 list(prompt.tokens),
                 len(prompt.tokens),
-                len(prompt.tokens) + prompt.healed + asked.max_tokens,
+                len(prompt.tokens) + len(prompt.healed) + asked.max_tokens,
                 self._candidate(index, asked, prompt),
                 Sampling(asked.temperature, asked.top_k, asked.top_p, asked.min_p, seed + index),
             )
@@ -243,7 +244,8 @@ class ServedModel:
         at_line_end = not parts.suffix.split("\n", 1)[0].strip()
         stops = stops_for(asked.stop, asked.stop_when, line_head, at_line_end)
         logprobs = asked.logprobs is not None
-        return CandidateText(index, self._vocabulary, prompt.typed, stops, logprobs, asked.confidence)
+        healing = Healing(self._vocabulary, prompt.typed, prompt.healed)
+        return CandidateText(index, self._vocabulary, healing, stops, logprobs, asked.confidence)
 
 
 def _recall_weight(parameters: int) -> float:

@@ -52,8 +52,8 @@ class Row:
     pages: Sequence[int]
     outputs: int = 1
     sampling: Sampling = GREEDY
-    allowed: Sequence[int] | None = None
-    """Token ids allowed for the first output; None for any. Further outputs are unconstrained."""
+    allowed: Sequence[Sequence[int] | None] = ()
+    """Token ids allowed for each output, None for any; empty for no limits."""
     banned: Sequence[int] = ()
     """Token ids that no output may be: special tokens other than the end tokens."""
     top_logprobs: int = 0

@@ -87,10 +87,16 @@ class FakeRunner:
             token = next_token(
                 history[: end - row.outputs + 1 + at], self.vocab_size, row.sampling, row.position_key + at
             )
-            if at == 0 and row.allowed is not None and token not in row.allowed:
-                token = row.allowed[token % len(row.allowed)]
+            allowed = row.allowed[at] if row.allowed else None
+            if allowed is not None:
+                token = within(token, allowed)
             found.append(Sampled(token, -0.5))
         return found
+
+
+def within(token: int, allowed: Sequence[int]) -> int:
+    """The token, or one of the allowed ones instead."""
+    return token if token in allowed else allowed[token % len(allowed)]
 
 
 class Gate:
@@ -110,15 +116,31 @@ class Gate:
 
 
 class Recorder:
-    """An Output that keeps tokens; ends at token `end`."""
+    """An Output that keeps tokens; ends at token `end`. `limits` are the tokens allowed in its first places, and
+    `guesses` what is likely there."""
 
-    def __init__(self, index: int = 0, end: int | None = None) -> None:
+    def __init__(
+        self,
+        index: int = 0,
+        end: int | None = None,
+        limits: Sequence[Sequence[int]] = (),
+        guesses: Sequence[int] = (),
+    ) -> None:
         self.tokens: list[int] = []
-        self.allowed: Sequence[int] | None = None
+        self.limits = limits
+        self._guesses = guesses
         self._index = index
         self._end = end
         self._told = 0
         self._reason: Reason | None = None
+
+    @property
+    def likely(self) -> Sequence[int]:
+        return self._guesses[len(self.tokens) :]
+
+    def allowed(self, drafts: Sequence[int] = ()) -> Sequence[Sequence[int] | None]:
+        left = self.limits[len(self.tokens) :]
+        return [left[at] if at < len(left) else None for at in range(len(drafts) + 1)] if left else ()
 
     def push(self, sampled: Sampled) -> bool:
         if sampled.token == self._end:
@@ -144,6 +166,8 @@ def request(
     end: int | None = None,
     deadline: float = math.inf,
     temperature: float = 0.0,
+    limits: Sequence[Sequence[int]] = (),
+    guesses: Sequence[int] = (),
     **fields: object,
 ) -> Request:
     """A request for `n` candidates of at most `new` tokens after `prompt`."""
@@ -155,7 +179,7 @@ def request(
             list(prompt),
             len(prompt),
             len(prompt) + new,
-            Recorder(index, end),
+            Recorder(index, end, limits, guesses),
             Sampling(temperature=temperature, seed=index),
         )
         for index in range(n)
@@ -165,9 +189,12 @@ def request(
 
 def expected(candidate: Candidate, vocab: int, end: int | None) -> list[int]:
     """The tokens that a candidate must have generated, computed by calling the fake model directly."""
-    history = candidate.tokens[: candidate.prompt_length]
+    assert isinstance(candidate.output, Recorder)
+    history, limits = candidate.tokens[: candidate.prompt_length], candidate.output.limits
     for position in range(candidate.max_length - candidate.prompt_length):
         token = next_token(history, vocab, candidate.sampling, position)
+        if position < len(limits):
+            token = within(token, limits[position])
         if token == end:
             break
         history.append(token)

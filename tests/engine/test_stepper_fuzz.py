@@ -56,7 +56,8 @@ def test_fuzz(seed: int) -> None:
 
 
 def any_request(rng: random.Random, stem: list[int], vocab: int, end: int | None) -> Request:
-    """A random request that may share the start of its prompt with others."""
+    """A random request that may share the start of its prompt with others, and heal its last word."""
+    healed = range(rng.choice((0, 0, 1, 3)))
     return request(
         stem[: rng.randrange(1, 60)] + [rng.randrange(vocab) for _ in range(rng.randrange(4))],
         new=rng.randrange(1, 30),
@@ -66,6 +67,8 @@ def any_request(rng: random.Random, stem: list[int], vocab: int, end: int | None
         priority=rng.randrange(4),
         namespace=rng.choice(("", "b")),
         client=rng.choice("xyz"),
+        limits=[rng.sample(range(vocab), rng.randrange(1, vocab)) for _ in healed],
+        guesses=[rng.randrange(vocab) for _ in healed],
     )
 
 

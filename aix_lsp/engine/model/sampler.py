@@ -83,7 +83,8 @@ class _Output:
 
     @property
     def allowed(self) -> Sequence[int] | None:
-        return self.row.allowed if self.index == 0 else None
+        allowed = self.row.allowed
+        return allowed[self.index] if allowed else None
 
     @property
     def mixture(self) -> Mixture | None:

@@ -1,17 +1,21 @@
 """Decides how many tokens to draft. Pure: knows no models or pages.
 
-Drafts are the tokens that followed the same tokens elsewhere (recall.py). The model verifies them in one step, so they
-change its speed, never the text.
+Drafts are the tokens that followed the same tokens elsewhere (recall.py), and those of the word that token healing has
+the model write again (engine/text/healing.py). The model verifies them in one step, so they change its speed, never the
+text.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence as Seq
 
 from aix_lsp.engine.scheduling.recall import Recall
 
 _SHORTEST = 2
 """Too little of what shorter matches propose is right."""
-_BUCKETS = (0.3, 0.3, 0.3, 0.5, 0.6, 0.7, 0.75, 0.8, 0.8)
-"""Initial estimate of the acceptance per drafted token, by the length of the match."""
+_HEALED = 0
+_BUCKETS = (0.5, 0.3, 0.3, 0.5, 0.6, 0.7, 0.75, 0.8, 0.8)
+"""Initial estimate of the acceptance per drafted token, by the length of the match; the first is for healed words."""
 _LEARN = 0.05
 _PROBE_EVERY = 32
 
@@ -36,11 +40,18 @@ class Drafter:
         if room <= 0 or draft.length < _SHORTEST:
             return [], 0
         length = min(draft.length, len(self._acceptance) - 1)
+        return draft.tokens(min(self._count(length, price), room)), length
+
+    def spell(self, tokens: Seq[int], price: float, room: int) -> Seq[int]:
+        """As many of `tokens`, which healing has made likely, as pay: at most `room`."""
+        return tokens[: min(self._count(_HEALED, price), room)]
+
+    def _count(self, length: int, price: float) -> int:
         count = self._worthwhile(self._acceptance[length], price)
         if count == 0:
             self._asked += 1
             count = int(self._asked % _PROBE_EVERY == 0)
-        return draft.tokens(min(count, room)), length
+        return count
 
     def _worthwhile(self, acceptance: float, price: float) -> int:
         count, likely = 0, acceptance

@@ -40,7 +40,10 @@ class StepLimits:
 
 @dataclass(slots=True)
 class Planned:
-    """One sequence's part in a step: `count` of its own tokens, then `drafts`, found by a match of `match` tokens."""
+    """One sequence's part in a step: `count` of its own tokens, then `drafts`.
+
+    They were found by a match of `match` tokens, 0 if they are what healing removed.
+    """
 
     sequence: Sequence
     count: int
@@ -69,7 +72,7 @@ class Planned:
             sequence.pages,
             1 + len(self.drafts),
             sequence.sampling,
-            sequence.output.allowed,
+            sequence.output.allowed(self.drafts),
             request.banned,
             request.top_logprobs,
             sequence.recalled().mixtures(self.drafts, weight) if weight else (),

@@ -72,13 +72,12 @@ class Scheduler:
 
     def _plan_decodes(self, chosen: list[Sequence], planned: list[Planned], work: Work) -> None:
         decoding = [s for s in chosen if s.pending == 1]
-        price = self._draft_price(len(decoding)) if decoding and self.limits.drafts else 0.0
+        price = self._draft_price(len(decoding)) if decoding else 0.0
         for sequence in decoding:
             if sequence.state is not State.RUNNING:
                 continue
             part = Planned(sequence, 1)
-            if self.limits.drafts and sequence.generated:
-                self._draft(part, price)
+            self._draft(part, price)
             if self._room(sequence, sequence.computed + 1 + len(part.drafts)):
                 planned.append(part)
                 work.add(1 + len(part.drafts), sequence.computed)
@@ -90,9 +89,14 @@ class Scheduler:
         return max(longer - step, 0.0) / 8 * rows / step
 
     def _draft(self, part: Planned, price: float) -> None:
-        sequence = part.sequence
-        room = sequence.max_length - len(sequence.tokens) - 1
-        if room > 0 and sequence.output.allowed is None:
+        """Add drafts to a part that ends with its sequence's last token."""
+        sequence, output = part.sequence, part.sequence.output
+        room = min(sequence.max_length - len(sequence.tokens) - 1, self.limits.drafts)
+        if room <= 0:
+            return
+        if output.likely:
+            part.drafts = self.drafter.spell(output.likely, price, room)
+        elif sequence.generated and not output.allowed():
             part.drafts, part.match = self.drafter.propose(sequence.recalled(), price, room)
 
     def _plan_prefills(self, chosen: list[Sequence], planned: list[Planned], work: Work) -> None:
@@ -101,6 +105,7 @@ class Scheduler:
             return
         seconds = self._step_seconds([part.sequence for part in planned], work, prefilling[0])
         least = min(self.limits.smallest_chunk, self.step_tokens)
+        price = self._draft_price(1 + len(planned))
         for sequence in prefilling:
             if sequence.state is not State.RUNNING:
                 continue
@@ -111,9 +116,13 @@ class Scheduler:
             if count <= 0:
                 break
             least = 0
-            if self._room(sequence, sequence.computed + count):
-                planned.append(Planned(sequence, count))
-                work.add(count, sequence.computed + count // 2)
+            part = Planned(sequence, count)
+            if count == sequence.pending:
+                self._draft(part, price)
+            size = count + len(part.drafts)
+            if self._room(sequence, sequence.computed + size):
+                planned.append(part)
+                work.add(size, sequence.computed + count // 2)
 
     def _has_had_more(self, sequence: Sequence, planned: list[Planned]) -> bool:
         """Whether other clients in the step have used much less: their tokens must not wait for this prefill."""

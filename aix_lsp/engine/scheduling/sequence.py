@@ -23,8 +23,12 @@ class Output(Protocol):
     """Receives a candidate's tokens, and decides by their text when it is complete."""
 
     @property
-    def allowed(self) -> Seq[int] | None:
-        """Token ids allowed next; None for any."""
+    def likely(self) -> Seq[int]:
+        """Tokens that probably come next, if that is known of the text; otherwise empty."""
+        ...
+
+    def allowed(self, drafts: Seq[int] = ()) -> Seq[Seq[int] | None]:
+        """Token ids allowed next, and after each of `drafts`; None for any. Empty if nothing is limited."""
         ...
 
     def push(self, sampled: Sampled) -> bool:

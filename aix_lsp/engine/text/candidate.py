@@ -21,14 +21,14 @@ class CandidateText:
         self,
         index: int,
         vocabulary: Vocabulary,
-        typed: bytes = b"",
+        healing: Healing | None = None,
         stops: Sequence[Stop] = (),
         keep_logprobs: bool = False,
         confidence: ConfidenceThresholds = NO_THRESHOLD,
     ) -> None:
         self._index = index
         self._vocabulary = vocabulary
-        self._healing = Healing(vocabulary, typed)
+        self._healing = healing or Healing(vocabulary)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._stops = stops
         self._gate = ConfidenceGate(confidence) if confidence else None
@@ -40,9 +40,13 @@ class CandidateText:
         self._reason: Reason | None = None
 
     @property
-    def allowed(self) -> Sequence[int] | None:
-        """Token ids allowed next; None for any."""
-        return self._healing.allowed
+    def likely(self) -> Sequence[int]:
+        """See Output."""
+        return self._healing.likely
+
+    def allowed(self, drafts: Sequence[int] = ()) -> Sequence[Sequence[int] | None]:
+        """See Output."""
+        return () if self._healing.allowed is None else self._healing.allowed_after(drafts)
 
     def push(self, sampled: Sampled) -> bool:
         """Take the next token; returns whether the candidate is complete."""

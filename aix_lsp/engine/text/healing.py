@@ -15,21 +15,38 @@ from aix_lsp.engine.text.vocabulary import Vocabulary
 class Healing:
     """The bytes that generated tokens still have to spell."""
 
-    def __init__(self, vocabulary: Vocabulary, typed: bytes = b"") -> None:
+    def __init__(self, vocabulary: Vocabulary, typed: bytes = b"", removed: Sequence[int] = ()) -> None:
+        """`removed` are the tokens of `typed` in the text."""
         self._vocabulary = vocabulary
         self._left = typed
+        self._removed = removed
 
     @property
     def allowed(self) -> Sequence[int] | None:
         """The tokens allowed next, never special ones; None once everything is spelled."""
         return self._vocabulary.spelling(self._left) if self._left else None
 
+    @property
+    def likely(self) -> Sequence[int]:
+        """The tokens that come next unless the model writes the word with others: the removed ones, as far as they have
+        come so far."""
+        return self._removed
+
+    def allowed_after(self, tokens: Sequence[int]) -> list[Sequence[int] | None]:
+        """`allowed` now and after each of `tokens`."""
+        left, found = self._left, [self.allowed]
+        for token in tokens:
+            left = left[len(self._vocabulary.bytes_of(token)) :]
+            found.append(self._vocabulary.spelling(left) if left else None)
+        return found
+
     def accept(self, data: bytes) -> bytes:
         """Take the next token's bytes; returns those that are new text."""
-        left = self._left
+        left, removed = self._left, self._removed
         if not left:
             return data
         self._left = left[len(data) :]
+        self._removed = removed[1:] if removed and self._vocabulary.bytes_of(removed[0]) == data else ()
         return data[len(left) :]
 
 

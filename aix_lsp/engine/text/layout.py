@@ -34,13 +34,13 @@ class PromptTooLong(Exception):
 @dataclass(frozen=True, slots=True)
 class TokenPrompt:
     """A prompt as tokens. `parts` are (part, number of tokens) in order; `typed` are the bytes to be spelled by
-    generated tokens instead of the `healed` tokens removed from the end.
+    generated tokens instead of the `healed` ones, which were removed from the end.
     """
 
     tokens: list[int]
     parts: tuple[tuple[str, int], ...]
     typed: bytes = b""
-    healed: int = 0
+    healed: tuple[int, ...] = ()
     texts: tuple[list[int], ...] = ()
     """Its texts before any cuts; the last one is the text before the cursor, without the healed tokens."""
 
@@ -79,14 +79,12 @@ class Layout:
         pieces = whole = self._pieces(prompt, known)
         if _size(pieces) > room:
             pieces = self._fit(prompt, room, known)
-        size = _size(pieces)
-        typed = self._heal(pieces := list(pieces)) if heal else b""
+        typed, healed = self._heal(pieces := list(pieces)) if heal else (b"", ())
         tokens = list(chain.from_iterable(piece.tokens for piece in pieces))
         parts = tuple((piece.part, len(piece.tokens)) for piece in pieces)
         if not tokens:
             tokens, parts = [min(self._vocabulary.ends, default=0)], (("marker", 1),)
-        healed = max(size - len(tokens), 0)
-        return TokenPrompt(tokens, parts, typed, healed, _texts(whole, healed))
+        return TokenPrompt(tokens, parts, typed, healed, _texts(whole, len(healed)))
 
     def _pieces(self, prompt: FimPrompt, known: Known) -> list[_Piece]:
         if self._template is None:
@@ -137,8 +135,8 @@ class Layout:
             "for it; lower max_tokens (setting maxTokens) or choose a model with a longer context"
         )
 
-    def _heal(self, pieces: list[_Piece]) -> bytes:
-        """Remove the cursor's word from the prompt and return its bytes, if tokens can spell it again."""
+    def _heal(self, pieces: list[_Piece]) -> tuple[bytes, tuple[int, ...]]:
+        """Remove the cursor's word from the prompt and return its bytes and tokens, if tokens can spell it again."""
         at = next((i for i in range(len(pieces) - 1, -1, -1) if pieces[i].encoded), -1)
         last = pieces[at].encoded if pieces else None
         if last is None or pieces[at].part not in _BEFORE_CURSOR:
@@ -147,12 +145,12 @@ class Layout:
         # If a special token follows, only an unfinished word is worth it: moving anything else would cost the KV that
         # follows.
         if last is None or (at < len(pieces) - 1 and not _in_word(last.text)):
-            return b""
+            return b"", ()
         head, typed = self._encoder.typed(last)
         if not typed or len(typed) > _HEALED_BYTES or not can_spell(self._vocabulary, typed):
-            return b""
+            return b"", ()
         pieces[at] = _Piece(pieces[at].part, head)
-        return typed
+        return typed, tuple(last.tokens[len(head) :])
 
 
 def _texts(pieces: list[_Piece], healed: int) -> tuple[list[int], ...]:

@@ -89,7 +89,7 @@ class Completer:
         wanted = None if expected is None else expected.encode() + b"\n"
         recall = self._recall(laid, document)
         logits = self.model.start(laid.tokens)
-        for _ in range(limit + laid.healed):
+        for _ in range(limit + len(laid.healed)):
             token = self._choose(logits, healing, recall)
             if token in self._vocabulary.ends:
                 return Completion(written.decode(errors="replace"), ended=True)
@@ -113,7 +113,7 @@ class Completer:
             (),
             0,
             (),
-            allowed=healing.allowed,
+            allowed=(healing.allowed,),
             banned=self._vocabulary.banned,
             mixtures=recall.mixtures((), 1.0) if recall is not None else (),
             ends=self._ends,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -58,14 +59,18 @@ def reference(model: LoadedModel) -> dict[FimPrompt, str]:
     return told
 
 
-@pytest.fixture(params=[0, 8], ids=["plain", "drafts"])
-def served(model: LoadedModel, request: pytest.FixtureRequest) -> Iterator[ServedModel]:
-    made = ServedModel(
-        model, metrics=EngineMetrics(), limits=StepLimits(drafts=request.param, smallest_chunk=16)
-    )
+@contextmanager
+def serving(model: LoadedModel, drafts: int) -> Iterator[ServedModel]:
+    made = ServedModel(model, metrics=EngineMetrics(), limits=StepLimits(drafts=drafts, smallest_chunk=16))
     made.engine.start()
     yield made
     made.engine.stop()
+
+
+@pytest.fixture(params=[0, 8], ids=["plain", "drafts"])
+def served(model: LoadedModel, request: pytest.FixtureRequest) -> Iterator[ServedModel]:
+    with serving(model, request.param) as made:
+        yield made
 
 
 async def text(served: ServedModel, prompt: FimPrompt, heal: bool = False) -> str:
@@ -84,3 +89,14 @@ async def test_alone_and_again_from_the_cache(served: ServedModel, reference: di
 async def test_all_at_once(served: ServedModel, reference: dict[FimPrompt, str]) -> None:
     found = await asyncio.gather(*(text(served, prompt) for prompt in PROMPTS * 2))
     assert found == [reference[prompt] for prompt in PROMPTS] * 2
+
+
+async def test_a_healed_word_is_drafted_without_changing_the_text(model: LoadedModel) -> None:
+    prompts = [FimPrompt(SOURCE[:end], SOURCE[end + 40 : end + 400]) for end in range(700, 760, 3)]
+    found = {}
+    for drafts in (0, 8):
+        with serving(model, drafts) as made:
+            found[drafts] = [await text(made, prompt, heal=True) for prompt in prompts]
+            accepted = made.engine._stepper.scheduler.drafter.accepted
+            assert (accepted > 0) == (drafts > 0)
+    assert found[0] == found[8]

@@ -54,8 +54,8 @@ def test_logprob_is_of_the_distribution_before_constraints() -> None:
 
 def test_logprob_is_within_what_is_known_to_be_typed() -> None:
     scores = logits()
-    assert one(scores, allowed=[7]).logprob == pytest.approx(0, abs=1e-5)
-    found = one(scores, allowed=[7, 9, 11])
+    assert one(scores, allowed=[[7]]).logprob == pytest.approx(0, abs=1e-5)
+    found = one(scores, allowed=[[7, 9, 11]])
     rest = scores[0, [7, 9, 11]].log_softmax(-1)
     assert found.logprob == pytest.approx(float(rest.max()), abs=1e-5)
 
@@ -74,18 +74,19 @@ def test_only_allowed_tokens_are_sampled_first(
 ) -> None:
     found = one(
         logits(seed=len(allowed)),
-        allowed=sorted(allowed),
+        allowed=[sorted(allowed)],
         banned=tuple(banned),
         sampling=Sampling(temperature=temperature, seed=len(banned)),
     )
     assert found.token in (allowed - banned or allowed)
 
 
-def test_allowed_holds_for_the_first_output_only() -> None:
-    scores = logits(2)
-    found = sample(scores, [row(outputs=2, allowed=[3, 5])])[0]
+def test_each_output_has_allowed_tokens_of_its_own() -> None:
+    scores = logits(3)
+    found = sample(scores, [row(outputs=3, allowed=[[3, 5], [2, 8], None])])[0]
     assert found[0].token == max((3, 5), key=lambda token: float(scores[0, token]))
-    assert found[1].token == int(scores[1].argmax())
+    assert found[1].token == max((2, 8), key=lambda token: float(scores[1, token]))
+    assert found[2].token == int(scores[2].argmax())
 
 
 @given(st.sets(st.integers(0, VOCAB - 1), max_size=VOCAB - 1), st.floats(0, 3), st.integers(0, 2**64))
@@ -221,8 +222,8 @@ def test_constraints_hold_against_a_mixture() -> None:
     mixture = Mixture(0.9, (4, 9), (0.8, 0.2))
     assert one(logits(), mixtures=(mixture,)).token == 4
     assert one(logits(), mixtures=(mixture,), banned=(4,)).token == 9
-    assert one(logits(), mixtures=(mixture,), allowed=(9, 11)).token == 9
-    assert one(logits(), mixtures=(mixture,), allowed=(9, 11), banned=(9,)).token == 11
+    assert one(logits(), mixtures=(mixture,), allowed=[(9, 11)]).token == 9
+    assert one(logits(), mixtures=(mixture,), allowed=[(9, 11)], banned=(9,)).token == 11
 
 
 def test_draws_come_from_the_mixture() -> None:

@@ -1,4 +1,4 @@
-"""The composition of a step: order, budgets, fairness, drafts. Uses a cache whose pages are never written."""
+"""The composition of a step: order, budgets, fairness, recall. Uses a cache whose pages are never written."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Iterable
 import pytest
 
 from aix_lsp.engine.pages.cache import KvCache
-from aix_lsp.engine.scheduling.draft import Drafter
 from aix_lsp.engine.scheduling.ngram_index import NgramIndex
 from aix_lsp.engine.scheduling.order import ClientUsage
-from aix_lsp.engine.scheduling.recall import Recall
 from aix_lsp.engine.scheduling.schedule import StepLimits, StepPlan
 from aix_lsp.engine.scheduling.scheduler import Scheduler
 from aix_lsp.engine.scheduling.sequence import Request, State
@@ -166,34 +164,6 @@ def test_a_step_of_sixteen_decoding_rows_keeps_every_row() -> None:
     assert planned(step(made)) == dict.fromkeys(crowd, 1)
 
 
-def test_drafts_follow_an_earlier_occurrence_and_are_accepted_as_far_as_right() -> None:
-    made = scheduler()
-    one = request([1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2], new=20)
-    made.submit(one)
-    plan = made.plan(0.0)
-    assert plan is not None
-    made.complete(plan, [[Sampled(3, 0.0)]], 1e-3, 0.0)
-    plan = made.plan(0.0)
-    assert plan is not None
-    row = plan.rows[0]
-    assert list(row.tokens[:4]) == [3, 4, 5, 6] and row.outputs == len(row.tokens)
-    told = [4, 5, 99, *range(row.outputs - 3)]
-    made.complete(plan, [[Sampled(token, 0.0) for token in told]], 1e-3, 0.0)
-    assert one.sequences[0].tokens[-4:] == [3, 4, 5, 99]
-    assert one.sequences[0].pending == 1
-    made.check_integrity()
-
-
-def test_no_drafts_when_they_cost_more_than_they_gain() -> None:
-    drafter, recall = Drafter(), Recall([[1, 2, 3, 1, 2]])
-    cheap, _ = drafter.propose(recall, 0.01, 8)
-    dear, _ = drafter.propose(recall, 0.9, 8)
-    assert cheap == [3, 1, 2] and not dear
-    for _ in range(200):
-        drafter.learn(2, 3, 0)
-    assert not drafter.propose(recall, 0.1, 8)[0]
-
-
 def test_debt_decays_by_half() -> None:
     usage = ClientUsage()
     usage.charge("a", 100, 0.0)
@@ -251,22 +221,6 @@ def test_recall_mixes_in_earlier_continuations_on_request() -> None:
     assert plan is not None
     (longer,) = plan.rows[0].mixtures
     assert longer is not None and list(longer.tokens) == [4] and longer.share > mixture.share
-
-
-def test_each_drafted_token_has_its_own_mixture() -> None:
-    made = scheduler()
-    one = request([*range(1, 16), 1, 2], new=20)
-    one.recall_weight = 1.0
-    made.submit(one)
-    plan = made.plan(0.0)
-    assert plan is not None
-    made.complete(plan, [[Sampled(3, 0.0)]], 1e-3, 0.0)
-    plan = made.plan(0.0)
-    assert plan is not None
-    row = plan.rows[0]
-    drafts = list(row.tokens[1:])
-    assert drafts and len(row.mixtures) == row.outputs
-    assert [list(m.tokens) for m in row.mixtures if m is not None][: len(drafts)] == [[d] for d in drafts]
 
 
 def test_recall_searches_the_prompts_texts_in_their_order_around_the_cursor() -> None:

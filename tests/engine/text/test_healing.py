@@ -39,6 +39,28 @@ def test_the_typed_text_is_spelled_and_never_shown(kind: str, typed: bytes, choi
     assert spelled == typed + told
 
 
+@pytest.mark.parametrize("kind", ALL)
+@given(text=WORDS.map(lambda typed: typed.decode("utf-8", "replace")), wrong_from=st.integers(0, 8))
+@settings(max_examples=60)
+def test_the_removed_tokens_are_likely_until_the_model_writes_others(
+    kind: str, text: str, wrong_from: int
+) -> None:
+    encoded, vocabulary = encoder(kind)
+    removed = encoded.tokens(text)
+    pieces = [vocabulary.bytes_of(token) for token in removed]
+    healing = Healing(vocabulary, b"".join(pieces), removed)
+    for at, token in enumerate(removed):
+        assert list(healing.likely) == removed[at:]
+        limits = healing.allowed_after(removed[at:])
+        assert limits[0] == healing.allowed and limits[-1] is None
+        assert all(limit and token in limit for limit, token in zip(limits, removed[at:], strict=False))
+        if at == wrong_from:
+            healing.accept(pieces[at] + b"?")
+            break
+        healing.accept(pieces[at])
+    assert not healing.likely
+
+
 @given(typed=WORDS)
 @settings(max_examples=60)
 def test_every_possible_token_is_allowed(typed: bytes) -> None:

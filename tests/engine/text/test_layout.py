@@ -94,7 +94,7 @@ def test_prompts_fit_and_contain_only_what_was_given(
         prompt = made.lay_out(FimPrompt(prefix, suffix, middle, "a.py", "python", context), room)
         assert 0 < len(prompt.tokens) <= room
         assert sum(length for _, length in prompt.parts) == len(prompt.tokens)
-        if template is SPM and len(prompt.tokens) + prompt.healed < room // 2:
+        if template is SPM and len(prompt.tokens) + len(prompt.healed) < room // 2:
             end = shown(vocabulary, prompt.tokens).rsplit("«<fim_middle>»", 1)[1].encode() + prompt.typed
             import unicodedata
 
