@@ -101,8 +101,9 @@ class Admission:
         if leader.request.priority > sequence.request.priority:
             return False
         common = common_length(leader.tokens[: leader.prompt_length], sequence.tokens)
-        saved = common - max(leader.computed, self._cache.shared(sequence))
-        return saved > self._limits.smallest_chunk
+        least = common - self._limits.smallest_chunk
+        # Most have little in common, and then the tree need not be searched.
+        return leader.computed < least and self._cache.shared(sequence) < least
 
     def _start(self, sequence: Sequence) -> bool:
         """Run a sequence if there is room for its tokens, and for one more page for each running sequence."""
