@@ -19,7 +19,7 @@ from pathlib import Path
 import aiohttp
 
 from aix_lsp.engine.http.body import LARGEST_BODY
-from aix_lsp.engine.http.parameters import BadField, parse, parse_texts
+from aix_lsp.engine.parameters import BadField, parse, parse_texts
 from benchmarks.machine import announce
 from benchmarks.stats import percentile
 from tests.client.own_engine import own_engine, session_for

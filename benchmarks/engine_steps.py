@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from aix_lsp.engine.events import Event
-from aix_lsp.engine.http.parameters import CompletionParameters
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.options import LoadedModel
+from aix_lsp.engine.parameters import CompletionParameters
 from aix_lsp.engine.scheduling.sequence import Request
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.step import Row, Sampled

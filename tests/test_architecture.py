@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,36 @@ def test_imports_run_one_way() -> None:
                 if other != room and floor[other] >= floor[room]
             ]
     assert not upward
+
+
+def modules_imported(file: Path) -> Iterator[str]:
+    """The modules of the package that a file imports, as dotted names below it."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aix_lsp."):
+            module = str(node.module).removeprefix("aix_lsp.")
+            names = (f"{module}.{name.name}" for name in node.names)
+            yield from (name if is_module(name) else module for name in names)
+
+
+def is_module(name: str) -> bool:
+    path = PACKAGE.joinpath(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").exists()
+
+
+@pytest.mark.parametrize("package", sorted({file.parent for file in PACKAGE.rglob("*/*.py")}), ids=str)
+def test_modules_and_folders_import_each_other_in_no_circle(package: Path) -> None:
+    """A folder counts as one, with all that is in it."""
+    depth, inside = len(package.relative_to(PACKAGE).parts), package.relative_to(PACKAGE).parts
+    needs: dict[str, set[str]] = {}
+    for file in package.rglob("*.py"):
+        name = file.relative_to(package).parts[0].removesuffix(".py")
+        found = [other.split(".") for other in modules_imported(file)]
+        needs.setdefault(name, set()).update(
+            other[depth]
+            for other in found
+            if (*other[:depth],) == inside and other[depth:] not in ([], [name])
+        )
+    TopologicalSorter({name: others - {name} for name, others in needs.items()}).prepare()
 
 
 def mapped(section: str, folder: Path) -> dict[Path, set[str]]:
@@ -92,3 +123,16 @@ def test_every_file_named_on_the_map_exists() -> None:
     named = re.findall(r"`([\w.-]+(?:/[\w.-]+)+\.(?:py|lua|toml|md))`", PAGE)
     assert len(named) > 25
     assert not [name for name in named if not any((top / name).exists() for top in (PACKAGE, PACKAGE.parent))]
+
+
+def test_every_name_on_the_map_is_in_the_file_beside_it() -> None:
+    """Such as `settings/table.py` (`deadline_ms`)."""
+    named = re.findall(r"`([\w.-]+(?:/[\w.-]+)+\.py)` \(`(\w+)`", PAGE)
+    assert len(named) >= 5
+    files = {
+        name: next(top / name for top in (PACKAGE, PACKAGE.parent) if (top / name).exists())
+        for name, _ in named
+    }
+    assert not [
+        (file, name) for file, name in named if not re.search(rf"\b{name}\b", files[file].read_text("utf-8"))
+    ]

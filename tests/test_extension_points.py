@@ -82,7 +82,7 @@ import json
 from dataclasses import replace
 from aix_lsp.backends.base import GenerateRequest
 from aix_lsp.backends.dialects import EngineDialect
-from aix_lsp.engine.http.parameters import BadField, parse
+from aix_lsp.engine.parameters import BadField, parse
 from aix_lsp.fim.prompt import FimPrompt
 
 asked = GenerateRequest(FimPrompt(prefix="x"), probe=3)
@@ -235,7 +235,7 @@ def test_a_filter_is_a_function_and_an_entry_in_the_pipeline(package: Path) -> N
 def test_a_request_field_is_one_line_on_each_side_and_its_bounds(package: Path) -> None:
     """The dialect sends it and the engine's parameters contain it, bounded, without changes to either."""
     insert(package / "backends" / "base.py", "    @property\n    def document(", "    probe: int = 0\n\n")
-    parameters = package / "engine" / "http" / "parameters.py"
+    parameters = package / "engine" / "parameters.py"
     insert(parameters, "\n\nclass _ContextFile(", "    probe: int = 0\n")
     insert(parameters, "\n\nclass _Body(", "    probe: Annotated[int, Meta(ge=0, le=9)] | None = None\n")
     assert run(package, "-c", USE_FIELD).startswith("aix.probe: ")

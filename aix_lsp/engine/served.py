@@ -16,9 +16,9 @@ from typing import Any, Protocol, TypeVar
 from aix_lsp.engine.engine import Engine, EngineStopped, check_room
 from aix_lsp.engine.events import Failed, Finished
 from aix_lsp.engine.executor import DaemonThread
-from aix_lsp.engine.http.parameters import CompletionParameters
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.options import LoadedModel, ModelError
+from aix_lsp.engine.parameters import CompletionParameters
 from aix_lsp.engine.scheduling.ngram_index import NgramIndex
 from aix_lsp.engine.scheduling.schedule import StepLimits
 from aix_lsp.engine.scheduling.sequence import Request, Sequence

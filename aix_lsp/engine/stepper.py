@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from aix_lsp.engine.events import Event, Failed, Finished, Reason, Started
 from aix_lsp.engine.metrics import EngineMetrics
-from aix_lsp.engine.pages.cache import KvCache
+from aix_lsp.engine.scheduling.kv_cache import KvCache
 from aix_lsp.engine.scheduling.schedule import BACKGROUND, Progress, StepLimits, StepPlan
 from aix_lsp.engine.scheduling.scheduler import Scheduler
 from aix_lsp.engine.scheduling.sequence import Request, Sequence, State

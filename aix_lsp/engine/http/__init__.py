@@ -1,1 +1,1 @@
-"""The engine's HTTP interface: JSON to validated requests, events to SSE, a private socket."""
+"""The engine's HTTP interface: a request's body to a running request, events to SSE, a private socket."""

@@ -14,8 +14,8 @@ from starlette.types import Receive, Scope, Send
 from aix_lsp.engine.engine import EngineStopped, QueueFull
 from aix_lsp.engine.events import Event, Failed, Finished, Piece, Started, joined
 from aix_lsp.engine.http.body import BadBody, BodyBudget
-from aix_lsp.engine.http.parameters import BadField, CompletionParameters, parse
 from aix_lsp.engine.http.sse import DONE, error_json, frame, send_error, send_events, send_json, watch
+from aix_lsp.engine.parameters import BadField, CompletionParameters, parse
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.stream import EventStream
 from aix_lsp.engine.text.layout import PromptTooLong

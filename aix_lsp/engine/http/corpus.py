@@ -8,8 +8,8 @@ from starlette.types import Receive, Scope, Send
 
 from aix_lsp.engine.engine import EngineStopped
 from aix_lsp.engine.http.body import BadBody, BodyBudget
-from aix_lsp.engine.http.parameters import BadField, parse_texts
 from aix_lsp.engine.http.sse import send_error, send_json
+from aix_lsp.engine.parameters import BadField, parse_texts
 from aix_lsp.engine.served import ServedModel
 
 _MOST_WAITING = 16

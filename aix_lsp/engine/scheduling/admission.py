@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from aix_lsp.engine.pages.cache import KvCache
 from aix_lsp.engine.pages.radix import common_length
+from aix_lsp.engine.scheduling.kv_cache import KvCache
 from aix_lsp.engine.scheduling.order import Order
 from aix_lsp.engine.scheduling.schedule import StepLimits
 from aix_lsp.engine.scheduling.sequence import Request, Sequence, State

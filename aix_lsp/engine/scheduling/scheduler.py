@@ -5,10 +5,10 @@ There is no prefill or decode phase: a sequence's computed tokens catch up with 
 
 from __future__ import annotations
 
-from aix_lsp.engine.pages.cache import KvCache
 from aix_lsp.engine.scheduling.admission import Admission
 from aix_lsp.engine.scheduling.cost import CostModel, Work
 from aix_lsp.engine.scheduling.draft import Drafter
+from aix_lsp.engine.scheduling.kv_cache import KvCache
 from aix_lsp.engine.scheduling.order import ClientUsage, Order
 from aix_lsp.engine.scheduling.schedule import BACKGROUND, Planned, Progress, StepLimits, StepPlan
 from aix_lsp.engine.scheduling.sequence import Request, Sequence, State

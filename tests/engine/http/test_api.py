@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from aix_lsp.engine.http.parameters import CompletionParameters
 from aix_lsp.engine.options import LoadedModel
+from aix_lsp.engine.parameters import CompletionParameters
 from aix_lsp.engine.scheduling.schedule import StepLimits
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.engine.step import Row

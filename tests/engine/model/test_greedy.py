@@ -16,10 +16,10 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from aix_lsp.engine.events import Piece
-from aix_lsp.engine.http.parameters import CompletionParameters
 from aix_lsp.engine.metrics import EngineMetrics
 from aix_lsp.engine.model.loader import load
 from aix_lsp.engine.options import EngineOptions, LoadedModel
+from aix_lsp.engine.parameters import CompletionParameters
 from aix_lsp.engine.scheduling.schedule import StepLimits
 from aix_lsp.engine.served import ServedModel
 from aix_lsp.fim.prompt import FimPrompt

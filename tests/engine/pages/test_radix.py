@@ -6,8 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from aix_lsp.engine.pages.cache import KvCache
 from aix_lsp.engine.pages.radix import RadixTree, common_length
+from aix_lsp.engine.scheduling.kv_cache import KvCache
 from aix_lsp.engine.scheduling.sequence import Sequence
 from tests.engine.fakes import request
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from aix_lsp.engine.pages.cache import KvCache
+from aix_lsp.engine.scheduling.kv_cache import KvCache
 from aix_lsp.engine.scheduling.ngram_index import NgramIndex
 from aix_lsp.engine.scheduling.order import ClientUsage
 from aix_lsp.engine.scheduling.schedule import StepLimits, StepPlan

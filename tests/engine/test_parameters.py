@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aix_lsp.engine.http.parameters import BadField, CompletionParameters, parse, parse_texts
+from aix_lsp.engine.parameters import BadField, CompletionParameters, parse, parse_texts
 from aix_lsp.fim.confidence import ConfidenceThresholds
 from aix_lsp.fim.prompt import ContextFile
 
