@@ -161,7 +161,7 @@ def test_models_lists_the_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     told = json.loads(run(tmp_path, "models", "--json").stdout)
     assert told["models"] == [
         {"id": "embedded", "family": "aix"},
-        {"id": "Qwen/Qwen2.5-Coder-0.5B", "family": "qwen"},
+        {"id": "Qwen/Qwen2.5-Coder-0.5B", "family": "qwen", "store": "Hugging Face", "bytes": 0},
     ]
     assert "embedded" in run(tmp_path, "models").stdout
 

@@ -50,7 +50,10 @@ def _list(models: list[dict[str, object]], known: list[Catalogued]) -> None:
         )
     click.echo("\nModels on this machine:")
     for model in models:
-        click.echo(printable(f"  {model.get('name', model['id']):<44} {_about(model)}"))
+        name = model.get("name", model["id"])
+        click.echo(printable(f"  {name:<44} {_about(model)}"))
+        if name != model["id"]:
+            click.echo(printable(f"    {model['id']}"))
     click.echo("\nFamilies, for the setting fimFamily if the family is not detected:")
     for template in FAMILIES:
         order = "suffix first" if template.order == "spm" else "prefix first"
@@ -59,15 +62,17 @@ def _list(models: list[dict[str, object]], known: list[Catalogued]) -> None:
 
 
 def _about(model: dict[str, object]) -> str:
-    """One line about a model: its family and, for a file, its size and place, and why it cannot be used."""
+    """One line about a model: its family, its size and whose store it is in, or why it cannot be used."""
     family = str(model["family"] or "no fill-in-the-middle")
     if "store" not in model:
         return family
     if "trouble" in model:
         family = f"cannot be used: {model['trouble']}"
-    elif isinstance(parameters := model["parameters"], int) and isinstance(size := model["bytes"], int):
-        family += f", {parameters / 1e9:.1f} G weights in {size / 1e9:.1f} GB"
-    return f"{family} ({model['store']})\n    {model['id']}"
+    elif isinstance(size := model["bytes"], int):
+        weights = model.get("parameters")
+        count = f"{weights / 1e9:.1f} G weights in " if isinstance(weights, int) else ""
+        family += f", {count}{size / 1e9:.1f} GB"
+    return f"{family} ({model['store']})"
 
 
 @command.command("get")

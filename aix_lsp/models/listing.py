@@ -7,14 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aix_lsp.files import read_json
+import msgspec
+
+from aix_lsp.files import read_bytes, read_json
 from aix_lsp.fim.templates import detect
 from aix_lsp.machine import available_bytes
 from aix_lsp.models import stores
-from aix_lsp.models.catalogue import EMBEDDED, Entry, downloaded, entries, hub_cache, is_whole
+from aix_lsp.models.catalogue import EMBEDDED, Entry, downloaded, entries, hub_cache, is_whole, shards
 from aix_lsp.models.fit import Fit, fit, remembered
 
 _LARGEST = 64 << 20
+
+
+class _AddedToken(msgspec.Struct):
+    content: str
+
+
+class _TokenizerFile(msgspec.Struct):
+    """What is read of tokenizer.json; decoding skips its vocabulary, which is most of it."""
+
+    added_tokens: list[_AddedToken] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +133,12 @@ def special_tokens(folder: Path) -> frozenset[str]:
             found |= set(_token_names(read_json(folder / name, _LARGEST)))
         except (OSError, ValueError):
             continue
+    try:  # the only file that names them if transformers 5 saved the tokenizer
+        tokenizer = read_bytes(folder / "tokenizer.json", _LARGEST)
+        added = msgspec.json.decode(tokenizer, type=_TokenizerFile).added_tokens
+        found |= {token.content for token in added}
+    except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
+        pass
     return frozenset(found)
 
 
@@ -129,7 +147,8 @@ def _cached() -> Iterator[dict[str, object]]:
         name = folder.name.removeprefix("models--").replace("--", "/")
         for snapshot in sorted(folder.glob("snapshots/*")):
             if is_whole(snapshot):
-                yield {"id": name, "family": _family(snapshot, name)}
+                size = sum((snapshot / shard).stat().st_size for shard in shards(snapshot))
+                yield {"id": name, "family": _family(snapshot, name), "store": "Hugging Face", "bytes": size}
                 break
 
 

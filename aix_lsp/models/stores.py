@@ -17,6 +17,8 @@ from aix_lsp.fim.templates import detect
 
 _MANIFEST = 1 << 20
 _OLLAMA_MODEL = "application/vnd.ollama.image.model"
+_OLLAMA_SERVICE = Path("/usr/share/ollama/.ollama/models")
+"""Where it is when Ollama runs as a service of its own user, as its installer for Linux sets it up."""
 _LATER_PART = re.compile(r"-(?!0*1-)\d+-of-\d+$")
 
 
@@ -69,8 +71,15 @@ def describe(file: StoredFile) -> dict[str, object]:
 
 
 def _ollama() -> Iterator[StoredFile]:
+    if moved := os.environ.get("OLLAMA_MODELS"):
+        yield from _ollama_in(Path(moved))
+        return
+    yield from _ollama_in(Path.home() / ".ollama" / "models")
+    yield from _ollama_in(_OLLAMA_SERVICE)
+
+
+def _ollama_in(root: Path) -> Iterator[StoredFile]:
     """Ollama's manifests name the blob of each model and tag by its digest."""
-    root = Path(os.environ.get("OLLAMA_MODELS") or Path.home() / ".ollama" / "models")
     manifests = root / "manifests"
     for manifest in _files(manifests, "*"):
         try:
@@ -92,9 +101,13 @@ def _lm_studio() -> Iterator[StoredFile]:
 
 
 def _llama_cpp() -> Iterator[StoredFile]:
-    caches = Path.home() / "Library" / "Caches" if sys.platform == "darwin" else Path.home() / ".cache"
-    root = os.environ.get("LLAMA_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or caches) / "llama.cpp"
-    yield from _plain(Path(root), "llama.cpp")
+    if sys.platform == "darwin":
+        caches = Path.home() / "Library" / "Caches"
+    elif sys.platform == "win32":
+        caches = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    else:
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    yield from _plain(Path(os.environ.get("LLAMA_CACHE") or caches / "llama.cpp"), "llama.cpp")
 
 
 def _hub(hub: Path) -> Iterator[StoredFile]:

@@ -65,7 +65,7 @@ def _ollama(root: Path, name: str, tag: str, blob: str) -> Path:
 
 def _listed() -> dict[str, dict[str, object]]:
     told = json.loads(CliRunner().invoke(command, ["--json"], catch_exceptions=False).output)
-    return {model["name"]: model for model in told["models"] if "store" in model}
+    return {model.get("name", model["id"]): model for model in told["models"] if "store" in model}
 
 
 def test_each_programs_store_is_searched(home: Path) -> None:
@@ -138,3 +138,47 @@ def test_a_manifest_without_folders_has_its_own_name(home: Path) -> None:
     layer = {"mediaType": stores._OLLAMA_MODEL, "digest": "sha256:1"}
     (root / "manifests" / "plain").write_text(json.dumps({"layers": [layer]}))
     assert [file.name for file in stores.find_files(home / "hub")] == ["plain"]
+
+
+def test_a_service_of_ollamas_own_user_is_found(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its installer for Linux sets it up; the user's own models come first."""
+    monkeypatch.setattr(stores, "_OLLAMA_SERVICE", home / "service")
+    _ollama(home / "service", "library/coder", "1b", "ef56")
+    _ollama(home / ".ollama" / "models", "library/mine", "1b", "ab12")
+    assert list(_listed()) == ["mine:1b", "coder:1b"]
+
+
+def test_llama_cpps_cache_is_found_on_every_system(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCALAPPDATA", raising=False)
+    for system, folder in (("darwin", "Library/Caches"), ("win32", "AppData/Local"), ("linux", ".cache")):
+        _file(home / folder / "llama.cpp" / f"{system}.gguf")
+        monkeypatch.setattr(sys, "platform", system)
+        assert [file.name for file in stores.find_files(home / "hub")] == [system]
+
+
+def test_each_model_is_listed_with_its_place_on_a_line_of_its_own(home: Path) -> None:
+    studio = _file(home / ".lmstudio" / "models" / "odd\x1b[31m.gguf")
+    lines = CliRunner().invoke(command, [], catch_exceptions=False).output.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.endswith("(LM Studio)"))
+    assert lines[at].split()[0] == "odd\ufffd[31m"
+    assert lines[at + 1].strip() == str(studio).replace("\x1b", "\ufffd")
+
+
+def test_a_tokenizer_that_transformers_5_saved_names_the_family(home: Path) -> None:
+    """Its tokenizer_config.json names no added tokens."""
+    snapshot = home / "hub" / "models--someone--unknown" / "snapshots" / "1"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    with (snapshot / "model.safetensors").open("wb") as weights:
+        weights.truncate(200_000_000)
+    (snapshot / "tokenizer_config.json").write_text('{"eos_token": "<|endoftext|>"}')
+    added = [{"id": number, "content": token, "special": True} for number, token in enumerate(_QWEN)]
+    for damaged in ("{", "[" * 100_000, '{"added_tokens": [{}]}'):
+        (snapshot / "tokenizer.json").write_text(damaged)
+        assert _listed()["someone/unknown"]["family"] == ""
+    (snapshot / "tokenizer.json").write_text(
+        json.dumps({"added_tokens": added, "model": {"vocab": {"a": 0}}})
+    )
+    assert _listed()["someone/unknown"]["family"] == "qwen"
+    shown = CliRunner().invoke(command, [], catch_exceptions=False).output
+    assert "qwen, 0.2 GB (Hugging Face)\n" in shown
