@@ -180,6 +180,8 @@ class DocumentState:
 def _advance(running: _Running, change: Change) -> None:
     """Apply one change. If it makes the generation useless, mark it as diverged and cancel it."""
     generation = running.generation
+    if generation.diverged:
+        return  # its span is that of an older text
     text = change.after.text
     span = follow(running.span, change.before.text, change.edits)
     if span is not None and _same_place(running, span, text):
@@ -195,8 +197,6 @@ def _advance(running: _Running, change: Change) -> None:
 
 
 def _same_place(running: _Running, span: Span, text: Text) -> bool:
-    if text.clamp(span.start) != span.start or text.clamp(span.end) != span.end:
-        return False  # a "\n" typed after a lone "\r" joins it, and no line is added
     if read_back(text, span.start, NEAR_BEFORE) != running.near_before:
         return False
     return running.near_after in near_after_forms(read(text, span.end, text.line_count, 2 * NEAR_AFTER))

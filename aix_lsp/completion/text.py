@@ -6,7 +6,6 @@ Also follows spans of a text through edits.
 from __future__ import annotations
 
 import io
-import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from aix_lsp.fim.reading import normalise
 _BLOCK_LINES = 512
 """An edit copies one block and the list of blocks; at this size both stay small up to millions of lines."""
 
-_LINE_END = re.compile(r"\r\n|\r|\n")
 _Block = tuple[str, ...]
 
 
@@ -224,10 +222,8 @@ class Span:
 
 def after(position: Position, inserted: str) -> Position:
     """The position after `inserted`, inserted at `position`."""
-    ends = [match.end() for match in _LINE_END.finditer(inserted)]
-    if not ends:
-        return Position(position.line, position.column + len(inserted))
-    return Position(position.line + len(ends), len(inserted) - ends[-1])
+    *above, last = normalise(inserted).split("\n")
+    return Position(position.line + len(above), len(last) + (0 if above else position.column))
 
 
 def typed_in(span: Span, text: Text) -> str:
@@ -237,26 +233,35 @@ def typed_in(span: Span, text: Text) -> str:
 
 def follow(span: Span, before: Text, edits: Iterable[Edit]) -> Span | None:
     """The span after `edits`, applied in order; None if an edit crossed one of its ends."""
-    text = before
-    current: Span | None = span
     for edit in edits:
-        current = _moved(current, shrink(edit, text)) if current else None
-        if current is None:
+        moved = _moved(span, shrink(edit, before))
+        if moved is None:
             return None
-        text = text.replace(edit.start, edit.end, edit.text)
-    return current
+        span, before = moved, before.replace(edit.start, edit.end, edit.text)
+    return span
 
 
 def shrink(edit: Edit, text: Text) -> Edit:
-    """`edit` without the parts it leaves unchanged: a client may replace a whole word to add a character."""
-    if edit.start == edit.end:
-        return edit
-    whole, new = text.slice(edit.start, edit.end), edit.text
-    head = common(whole, new)
-    old, new = whole[head:], new[head:]
+    """`edit` with "\\n" endings, without what it leaves unchanged: a client may replace a word to add a character."""
+    edit = _with_joined_endings(edit, text)
+    whole = normalise(text.slice(edit.start, edit.end))
+    head = common(whole, edit.text)
+    old, new = whole[head:], edit.text[head:]
     tail = common(old[::-1], new[::-1])
     start = after(edit.start, whole[:head])
     return Edit(start, after(start, old[: len(old) - tail]), new[: len(new) - tail])
+
+
+def _with_joined_endings(edit: Edit, text: Text) -> Edit:
+    """`edit` with the "\\r" before it and the "\\n" behind it that become one line ending with what is in between."""
+    start, end, new = text.clamp(edit.start), text.clamp(edit.end), edit.text
+    behind = "\n" if text.line(end.line)[end.column :] == "\n" else ""
+    above = text.line(start.line - 1) if start.line and not start.column else ""
+    if above.endswith("\r") and (new or behind).startswith("\n"):
+        start, new = Position(start.line - 1, len(above) - 1), "\r" + new
+    if behind and new.endswith("\r"):
+        end, new = Position(end.line + 1, 0), new + behind
+    return Edit(start, end, normalise(new))
 
 
 def _moved(span: Span, edit: Edit) -> Span | None:
