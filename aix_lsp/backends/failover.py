@@ -71,7 +71,8 @@ class FailoverBackend(WatchedBackend):
             await self._local.restart()
 
     async def close(self) -> None:
-        """Close all servers' backends."""
+        """Close all servers' backends, for good: the local engine is not started any more."""
+        self._make_local = None
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         for probe in self._probes.values():

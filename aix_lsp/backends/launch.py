@@ -84,9 +84,9 @@ class LocalEngine(WatchedBackend):
 
     async def close(self) -> None:
         """Give up the lease; the engine exits by itself once nobody holds one."""
-        await self._uploader.close()
         self._supervising.cancel()
         await asyncio.gather(self._supervising, return_exceptions=True)
+        await self._uploader.close()  # now that there is no client, no request sends it anything more
         self._board.set(BackendStatus("stopped"))
 
     async def _end(self, pid: int) -> None:

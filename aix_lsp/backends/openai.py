@@ -71,12 +71,14 @@ class OpenAIBackend(WatchedBackend):
         self._search_soon()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, for good: no request and no restart looks for the server again."""
+        client, self._client, self._exchange = self._client, None, None
         if self._search is not None:
             self._search.cancel()
+            await asyncio.gather(self._search, return_exceptions=True)
         await self._uploader.close()
-        if self._client is not None:
-            await self._client.close()
+        if client is not None:
+            await client.close()
         self._board.set(BackendStatus("stopped"))
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Delta | Usage]:
@@ -137,7 +139,9 @@ class OpenAIBackend(WatchedBackend):
             self._search_soon()
 
     def _show(self) -> None:
-        """Publish the server's current state."""
+        """Publish the server's current state, unless this has been closed."""
+        if self._client is None:
+            return
         model = self._exchange.model if self._exchange is not None else None
         if self._health.in_trouble:
             self._board.set(BackendStatus(self._health.state, self._health.message, model=model))

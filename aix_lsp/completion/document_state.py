@@ -149,9 +149,11 @@ class DocumentState:
             running.generation.cancel()
 
     def close(self) -> None:
-        """Cancel everything, for good."""
+        """Cancel everything, for good: a request that still waits for something begins no generation after that."""
         self.closed = True
         self.cancel_all()
+        for pending in self.pending_requests.values():
+            pending.outdate()
 
     def _since(self, document: DocumentSnapshot) -> list[Change]:
         """The changes since `document`'s version. Raises ContentModified if they are not known."""

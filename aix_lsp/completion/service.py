@@ -231,7 +231,7 @@ class CompletionService:
                 other for other, state in self._documents.items() if other not in self._opened and state.idle
             ]
             for other in idle[:-_UNOPENED]:
-                del self._documents[other]
+                self._documents.pop(other).close()
             state = self._documents[uri] = DocumentState()
         return state
 
@@ -256,6 +256,7 @@ class CompletionService:
             state.close()
         for scan in self._scans:
             scan.cancel()
+        await asyncio.gather(*self._scans, return_exceptions=True)
         await self._privacy.close()
         await self._cache.close()
         for state in self._documents.values():

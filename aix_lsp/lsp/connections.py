@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Protocol
 
 from aix_lsp.lsp.framing import BadFrame, FrameParser
@@ -20,6 +21,7 @@ MAX_SILENT = 200
 """The most connections whose client has not sent `initialize`. When one more arrives, the oldest is closed, so that
 many silent connections lock nobody out."""
 FLUSH_S = 2.0
+_LEAVE_S = 10.0
 
 
 class IncomingConnection(Protocol):
@@ -40,6 +42,7 @@ class ConnectionRegistry:
 
     def __init__(self, initialize_within_s: float = INITIALIZE_WITHIN_S) -> None:
         self._initialize_within_s = initialize_within_s
+        self._closed = False
         self._tasks: dict[asyncio.Task[None], Session] = {}
         self._silent: dict[IncomingConnection, None] = {}
         """Connections that may still be silent, oldest first."""
@@ -71,6 +74,8 @@ class ConnectionRegistry:
         if len(self._tasks) >= MAX_CLIENTS:
             logger.error("more than %d clients; a connection was refused", MAX_CLIENTS)
             session.disconnected()
+        elif self._closed:
+            session.disconnected()
         task = asyncio.ensure_future(self._serve(session, outbox))
         self._tasks[task] = session
         task.add_done_callback(self._tasks.pop)
@@ -91,12 +96,14 @@ class ConnectionRegistry:
             session.disconnected()
 
     async def close(self) -> None:
-        """Disconnect all clients and wait until they are gone."""
-        tasks = list(self._tasks)
+        """Disconnect all clients, for good, and wait until they are gone; the port may still be open."""
+        self._closed = True
         for session in self.sessions:
             session.disconnected()
-        if tasks:
-            await asyncio.wait(tasks, timeout=10)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_S):
+                while self._tasks:
+                    await asyncio.wait(list(self._tasks))
 
 
 async def flush(outbox: Outbox) -> None:

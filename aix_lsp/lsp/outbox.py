@@ -115,8 +115,8 @@ class ThreadOutbox:
                 while view:
                     view = view[self._file.write(view) :]
                 self._loop.call_soon_threadsafe(self._note_taken, len(data))
-        except OSError:
-            pass  # the client is gone; the end of standard input ends the session
+        except (OSError, RuntimeError):
+            pass  # the client is gone (the end of standard input ends the session), or the loop has ended before us
         finally:
             self._report_end()
 

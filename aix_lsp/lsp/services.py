@@ -146,7 +146,9 @@ class EnginePool:
     def release(self, settings: Settings) -> None:
         """Release the backend for these settings, once for each lease."""
         key = identity(settings)
-        shared = self._shared[key]
+        shared = self._shared.get(key)
+        if shared is None:
+            return  # the pool has been closed, without waiting any longer for this one
         shared.leases -= 1
         if shared.leases == 0:
             loop = asyncio.get_running_loop()

@@ -289,10 +289,10 @@ class Session:
 
     async def close(self) -> None:
         """Release everything, whatever state the session is in."""
-        background = list(self._background)
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
         await self.protocol.cancel_all()
+        while background := list(self._background):  # a request or a change of status may have started more
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
         self.status.stop()
         await self.services.close()

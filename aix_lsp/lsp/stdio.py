@@ -54,13 +54,14 @@ async def serve(
     writing.lost.add_done_callback(lambda _: session.disconnected())
     ours, log = logging.getLogger("aix_lsp"), ClientLog(session.protocol)
     ours.addHandler(log)
-    on_start(session.disconnected)
-    await _open_reader(MessageReader(session, dependencies.options.max_message_bytes))
-    status = await session.finished
-    ours.removeHandler(log)
-    await session.close()
-    await flush(outbox)
-    return status
+    try:
+        on_start(session.disconnected)
+        await _open_reader(MessageReader(session, dependencies.options.max_message_bytes))
+        return await session.finished
+    finally:
+        ours.removeHandler(log)
+        await session.close()
+        await flush(outbox)
 
 
 class _Writing(asyncio.BaseProtocol):

@@ -122,7 +122,9 @@ class _Connection(ServerConnection):
 async def _listen(connection: ServerConnection, session: Session, max_message_bytes: int) -> None:
     try:
         while True:
-            session.protocol.receive(await connection.recv(decode=False))
+            body = await connection.recv(decode=False)
+            if not session.finished.done():
+                session.protocol.receive(body)
             # The library reads a frame's header, which contains the length, when the frame arrives.
             connection.protocol.max_message_size = first_limit(max_message_bytes, not session.silent)
     except ConnectionClosed as closed:

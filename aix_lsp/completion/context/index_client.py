@@ -41,6 +41,7 @@ class IndexClient:
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
         self._starts = 0
+        self._closed = False
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[SearchResults]] = {}
         self._open: dict[str, list[str]] = {}
@@ -77,15 +78,20 @@ class IndexClient:
             self._waiting.pop(number, None)
 
     async def close(self) -> None:
-        """End the process, and the builders with it."""
-        self._starts = _STARTS
+        """End the process, and the builders with it, for good."""
+        self._closed = True
+        self._end_input()
+        if self._task is not None:
+            # Not awaited itself: if our caller gives up, the task must go on to see the process end.
+            await asyncio.wait({self._task})
+
+    def _end_input(self) -> None:
+        """Tell the process to end."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
-        if self._task is not None:
-            await self._task
 
     def _start(self) -> None:
-        if self._task is None and self._starts < _STARTS:
+        if self._task is None and self._starts < _STARTS and not self._closed:
             self._starts += 1
             self._task = asyncio.create_task(self._run())
             self._task.add_done_callback(self._ended)
@@ -99,6 +105,8 @@ class IndexClient:
             log.warning("other files are not searched: %s", error)
             return
         assert self._process.stdout and self._process.stderr
+        if self._closed:
+            self._end_input()
         for root in self._open:
             self._send_open(root)
         complaints = asyncio.create_task(_log(self._process.stderr))
@@ -106,8 +114,7 @@ class IndexClient:
             async for line in self._process.stdout:
                 self._take(json.loads(line))
         finally:
-            if self._process.stdin is not None:
-                self._process.stdin.close()
+            self._end_input()
             await self._process.wait()
             await complaints
 

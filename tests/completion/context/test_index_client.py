@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from aix_lsp import processes as starting
 from aix_lsp.completion.context.index_client import _STARTS, IndexClient, SearchResults, database
 from tests.completion.context.index.places import BANK, QUERY, write
 
@@ -133,6 +134,33 @@ async def test_folders_are_released(index_client: Watched) -> None:
     assert await index_client.gather(index_client.root, QUERY)
     index_client.close_folders(but=[])
     assert await index_client.gather(index_client.root, QUERY) == []
+
+
+async def test_closing_while_the_searcher_starts(
+    index_client: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, may_start = starting.start_async, asyncio.Event()
+
+    async def start_later(module: str, limit: int) -> asyncio.subprocess.Process:
+        await may_start.wait()
+        return await start(module, limit=limit)
+
+    monkeypatch.setattr(starting, "start_async", start_later)
+    index_client.open(index_client.root, [])
+    closing = asyncio.create_task(index_client.close())
+    await asyncio.sleep(0)
+    may_start.set()
+    await asyncio.wait_for(closing, 60)
+
+
+async def test_closing_twice_and_giving_up_once(index_client: Watched) -> None:
+    """The user stops the indexing, and the session ends before that has been done."""
+    await index_client.opened()
+    stopping, closing = (asyncio.create_task(index_client.close()) for _ in range(2))
+    await asyncio.sleep(0)
+    stopping.cancel()
+    await asyncio.wait_for(closing, 60)
+    assert index_client._process is None
 
 
 def test_the_server_itself_neither_parses_nor_searches() -> None:
