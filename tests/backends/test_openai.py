@@ -175,9 +175,13 @@ async def test_a_stream_without_done_has_ended(server: CompletionsServer) -> Non
 
 
 async def test_a_deadline_ends_a_slow_server(server: CompletionsServer) -> None:
-    server.reply = endless
+    async def begins(_: dict[str, Any]) -> AsyncIterator[bytes]:
+        yield event("word ")
+        await asyncio.Event().wait()
+
+    server.reply = begins
     async with backend(server) as found:
-        text, reason, _ = await collect(found, GenerateRequest(PROMPT, heal=False, deadline_ms=200))
+        text, reason, _ = await collect(found, GenerateRequest(PROMPT, heal=False, deadline_ms=1000))
         assert text.startswith("word")
         assert reason == "length"
         async with asyncio.timeout(60):

@@ -14,7 +14,7 @@ from aix_lsp.lsp.server import build
 from aix_lsp.lsp.session import Dependencies, Session
 from tests.client.wire import framed
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 def _no_settings(params: Any) -> list[None]:

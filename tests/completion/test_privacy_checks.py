@@ -59,6 +59,9 @@ async def test_a_hanging_file_system_forbids_its_files_and_delays_no_others(
     assert checks.known("file:///far/a.py", Settings()) is None
     for _ in range(20):
         assert await checks.reason("file:///far/a.py", Settings()) == SILENT
+    async with asyncio.timeout(60):
+        while not hanging.asked:
+            await asyncio.sleep(0.001)
     assert hanging.asked == ["file:///far/a.py"], "asked once, however often it is waited for"
     monkeypatch.setattr(privacy_checks, "_PATIENCE_S", 60.0)
     assert await checks.reason("file:///near/a.py", Settings()) == ""
@@ -71,6 +74,9 @@ async def test_the_number_of_threads_is_bounded(hanging: Hanging, monkeypatch: p
     checks = PrivacyChecks()
     for number in range(3 * privacy_checks._MOST_AT_ONCE):
         assert await checks.reason(f"file:///far/{number}.py", Settings()) == SILENT
+    async with asyncio.timeout(60):
+        while len(hanging.threads) < privacy_checks._MOST_AT_ONCE:
+            await asyncio.sleep(0.001)
     assert len(hanging.threads) == privacy_checks._MOST_AT_ONCE
     hanging.released.set()
     await checks.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import replace
 
@@ -59,12 +60,19 @@ async def test_the_prompt_is_the_text_around_the_cursor(
     await answer
 
 
+def bring_the_deadline_forward(editor: Editor) -> None:
+    """As if most of a request's time had passed; from the next text on, it waits only for a moment."""
+    [pending] = editor.service._documents[editor.uri].pending_requests.values()
+    pending.deadline = asyncio.get_running_loop().time() + 0.05
+
+
 async def test_the_deadline_returns_the_best_so_far_and_generation_continues(
     backend: ScriptedBackend,
 ) -> None:
-    service = CompletionService(backend, lambda language: replace(SETTINGS, deadline_ms=500))
+    service = CompletionService(backend, lambda language: replace(SETTINGS, deadline_ms=60_000))
     editor = Editor.at(service, "x = |\n")
     answer, call = await under_way(editor, backend)
+    bring_the_deadline_forward(editor)
     call.write("foo")
     updates = await answer
     assert texts(updates)[-1] == "foo"
@@ -186,9 +194,10 @@ async def test_an_explicit_request_gets_in_full_what_was_cut_for_low_confidence(
 
 
 async def test_a_word_cut_by_the_deadline_is_left_out(backend: ScriptedBackend) -> None:
-    service = CompletionService(backend, lambda language: replace(SETTINGS, deadline_ms=500))
+    service = CompletionService(backend, lambda language: replace(SETTINGS, deadline_ms=60_000))
     editor = Editor.at(service, "x = |\n")
     answer, call = await under_way(editor, backend)
+    bring_the_deadline_forward(editor)
     call.write("foo(ba")
     assert texts(await answer)[-1] == "foo("
     editor.type("f")

@@ -10,7 +10,6 @@ from io import FileIO
 import pytest
 
 from aix_lsp.lsp.outbox import ThreadOutbox
-from aix_lsp.lsp.services import EnginePool
 from aix_lsp.settings import Settings
 from tests.client.peer import DirectPeer
 from tests.lsp.scripted import ScriptedBackend, dependencies, echo
@@ -91,7 +90,7 @@ async def test_a_client_that_comes_while_the_server_ends() -> None:
 
 
 async def test_a_session_that_outlasts_the_pool() -> None:
-    pool = EnginePool(lambda settings: ScriptedBackend(echo))
+    pool = dependencies(ScriptedBackend(echo)).pool
     pool.lease(Settings())
     await pool.close()
     pool.release(Settings())
