@@ -16,7 +16,7 @@ from pathlib import Path
 import aix_lsp
 from aix_lsp import files, machine, paths, processes
 from aix_lsp.backends.engine_endpoint import HAS_UNIX_SOCKETS
-from aix_lsp.commands import placing
+from aix_lsp.commands import editor_config
 from aix_lsp.gguf.header import is_gguf
 from aix_lsp.models import catalogue
 from aix_lsp.settings import Problem, Settings
@@ -164,10 +164,10 @@ def _setup_of(editor: str) -> str:
     """How an editor is set up, or can be: by the file that `aix-lsp init --write` would change, if there is one."""
     says = f"run `aix-lsp init {editor}` for instructions"
     try:
-        path = placing.place_of(editor).path
+        path = editor_config.config_file_of(editor).path
         if "aix-lsp" in files.read_text(path, 1 << 20):
             return f"set up in {path}"
-    except placing.CannotPlace:
+    except editor_config.CannotConfigure:
         return says
     except (OSError, UnicodeError):
         pass

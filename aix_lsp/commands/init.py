@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 import aix_lsp
-from aix_lsp.commands import placing
+from aix_lsp.commands import editor_config
 
 _TEXTS = {
     "neovim": "neovim.lua",
@@ -48,9 +48,9 @@ def command(editor: str, write: bool, file: Path | None) -> None:
         click.echo(text, nl=False)
         return
     try:
-        place = placing.place_of(editor)
-        done = placing.write(placing.Place(file, place.merge) if file else place, text)
-    except (placing.CannotPlace, OSError) as error:
+        target = editor_config.config_file_of(editor)
+        done = editor_config.write(editor_config.ConfigFile(file, target.merge) if file else target, text)
+    except (editor_config.CannotConfigure, OSError) as error:
         raise click.ClickException(
             f"nothing was written: {error}. `aix-lsp init {editor}` prints the configuration."
         ) from None

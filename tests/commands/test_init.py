@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import aix_lsp
+from aix_lsp.commands.editor_config import _keys
 from aix_lsp.commands.init import _TEXTS, editor_folder, text_for
-from aix_lsp.commands.placing import _keys
 
 ROOT = Path(aix_lsp.__file__).parents[1]
 SPOKEN = set(

@@ -20,26 +20,26 @@ import platformdirs
 from aix_lsp import files
 
 Merge = Callable[[str, str], str]
-"""Takes a file's text and ours, and returns the new text. Raises `CannotPlace`."""
+"""Takes a file's text and ours, and returns the new text. Raises `CannotConfigure`."""
 
 
 _LARGEST = 16 << 20
 
 
-class CannotPlace(Exception):
-    """The file cannot be changed safely; the message says what to do by hand."""
+class CannotConfigure(Exception):
+    """An editor has no file for this, or it cannot be changed safely; the message says what to do by hand."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A file, and how our text is merged into its content."""
+class ConfigFile:
+    """A file that an editor reads, and how our text is merged into it."""
 
     path: Path
     merge: Merge
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class Written:
     """What was done: `backup` contains the file's old text, `changed` is false if ours was already there."""
 
     path: Path
@@ -47,30 +47,33 @@ class Placed:
     changed: bool
 
 
-def place_of(editor: str) -> Place:
-    """Where `aix-lsp init --write` puts an editor's configuration. Raises `CannotPlace` if the editor has no file."""
+def config_file_of(editor: str) -> ConfigFile:
+    """Where `aix-lsp init --write` puts an editor's configuration. Raises `CannotConfigure` if the editor has no file."""
     home, config = Path.home(), config_folder()
     vim = home / ("vimfiles" if sys.platform == "win32" else ".vim")
     neovim = (Path(os.environ.get("LOCALAPPDATA", home)) if sys.platform == "win32" else config) / "nvim"
     applications = Path(platformdirs.user_config_dir(appauthor=False, roaming=True))
-    places = {
-        "neovim": Place(neovim / "plugin" / "aix-lsp.lua", own_file),
-        "vim-ale": Place(vim / "plugin" / "aix-lsp-ale.vim", own_file),
-        "vim-lsp": Place(vim / "plugin" / "aix-lsp-vim-lsp.vim", own_file),
-        "emacs": Place(_emacs_init(home, config), lisp_block),
-        "helix": Place(
-            (applications if sys.platform == "win32" else config) / "helix" / "languages.toml", sole_toml
+    known = {
+        "neovim": ConfigFile(neovim / "plugin" / "aix-lsp.lua", replace_file),
+        "vim-ale": ConfigFile(vim / "plugin" / "aix-lsp-ale.vim", replace_file),
+        "vim-lsp": ConfigFile(vim / "plugin" / "aix-lsp-vim-lsp.vim", replace_file),
+        "emacs": ConfigFile(_emacs_init(home, config), merge_lisp_block),
+        "helix": ConfigFile(
+            (applications if sys.platform == "win32" else config) / "helix" / "languages.toml",
+            replace_own_toml,
         ),
-        "vscode": Place(applications / "Code" / "User" / "settings.json", json_keys),
-        "coc": Place(vim / "coc-settings.json", json_keys),
-        "kate": Place(applications / "kate" / "lspclient" / "settings.json", json_keys),
-        "sublime": Place(_sublime(applications) / "Packages" / "User" / "LSP.sublime-settings", json_keys),
+        "vscode": ConfigFile(applications / "Code" / "User" / "settings.json", merge_json),
+        "coc": ConfigFile(vim / "coc-settings.json", merge_json),
+        "kate": ConfigFile(applications / "kate" / "lspclient" / "settings.json", merge_json),
+        "sublime": ConfigFile(
+            _sublime(applications) / "Packages" / "User" / "LSP.sublime-settings", merge_json
+        ),
     }
-    if editor not in places:
-        raise CannotPlace(
+    if editor not in known:
+        raise CannotConfigure(
             f"{editor} is configured in its own dialogs: `aix-lsp init {editor}` says what to enter"
         )
-    return places[editor]
+    return known[editor]
 
 
 def config_folder() -> Path:
@@ -78,33 +81,33 @@ def config_folder() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
 
 
-def write(place: Place, text: str) -> Placed:
-    """Merge `text` into the file. Raises `CannotPlace` or `OSError`."""
+def write(file: ConfigFile, text: str) -> Written:
+    """Merge `text` into the file. Raises `CannotConfigure` or `OSError`."""
     try:
-        path = place.path.resolve()  # follows links, as into a repository with the user's configuration
+        path = file.path.resolve()  # follows links, as into a repository with the user's configuration
         before = files.read_bytes(path, _LARGEST).decode("utf-8") if path.exists() else ""
     except UnicodeDecodeError:
-        raise CannotPlace(f"{path} is not UTF-8: add the printed configuration by hand") from None
+        raise CannotConfigure(f"{path} is not UTF-8: add the printed configuration by hand") from None
     except RuntimeError as error:  # of links in a circle
-        raise CannotPlace(str(error)) from None
-    after = place.merge(before, text)
+        raise CannotConfigure(str(error)) from None
+    after = file.merge(before, text)
     if after == before:
-        return Placed(path, None, changed=False)
+        return Written(path, None, changed=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     backup = None
     if before:
-        backup = _free_name(path)
+        backup = _backup_path(path)
         shutil.copy2(path, backup)
     path.write_text(after, encoding="utf-8")
-    return Placed(path, backup, changed=True)
+    return Written(path, backup, changed=True)
 
 
-def own_file(before: str, text: str) -> str:
-    """Merge into a file that is ours alone: replace it."""
+def replace_file(before: str, text: str) -> str:
+    """Replace a file that is ours alone."""
     return text
 
 
-def lisp_block(before: str, text: str) -> str:
+def merge_lisp_block(before: str, text: str) -> str:
     """Merge as a block between two comments; an older block is replaced."""
     begin, end = ";; begin aix-lsp (written by `aix-lsp init`)", ";; end aix-lsp"
     block = f"{begin}\n{text.strip()}\n{end}\n"
@@ -112,31 +115,31 @@ def lisp_block(before: str, text: str) -> str:
     if found:
         _, closed, tail = rest.partition(f"{end}\n")
         if not closed:
-            raise CannotPlace(f"the line {end!r} is missing after {begin!r}: put it back or remove both")
+            raise CannotConfigure(f"the line {end!r} is missing after {begin!r}: put it back or remove both")
         return head + block + tail
     gap = "\n" if before and not before.endswith("\n\n") else ""
     return before + ("\n" if before and not before.endswith("\n") else "") + gap + block
 
 
-def sole_toml(before: str, text: str) -> str:
-    """Merge into a TOML file without other content: its tables for languages cannot be given twice."""
+def replace_own_toml(before: str, text: str) -> str:
+    """Replace a TOML file without other content: its tables for languages cannot be given twice."""
     if before.strip() in ("", text.strip()):
         return text
-    raise CannotPlace(
+    raise CannotConfigure(
         "the file already has languages, which TOML does not let us extend: merge the printed configuration by hand"
     )
 
 
-def json_keys(before: str, text: str) -> str:
-    """Merge keys into a JSON object. Raises `CannotPlace` if it has comments, which would be lost."""
+def merge_json(before: str, text: str) -> str:
+    """Merge keys into a JSON object. Raises `CannotConfigure` if it has comments, which would be lost."""
     try:
         present = json.loads(before) if before.strip() else {}
     except (ValueError, RecursionError):
-        raise CannotPlace(
+        raise CannotConfigure(
             "the file's JSON has comments or errors: add the printed configuration by hand"
         ) from None
     if not isinstance(present, dict):
-        raise CannotPlace("the file contains no JSON object: add the printed configuration by hand")
+        raise CannotConfigure("the file contains no JSON object: add the printed configuration by hand")
     merged = _merged(present, _keys(text))
     return before if merged == present else json.dumps(merged, indent=2, ensure_ascii=False) + "\n"
 
@@ -172,7 +175,7 @@ def _sublime(applications: Path) -> Path:
     return applications / ("sublime-text" if sys.platform.startswith("linux") else "Sublime Text")
 
 
-def _free_name(path: Path) -> Path:
+def _backup_path(path: Path) -> Path:
     name, number = path.with_name(path.name + ".before-aix-lsp"), 1
     while name.exists():
         number += 1
