@@ -48,7 +48,7 @@ class Written:
 
 
 def config_file_of(editor: str) -> ConfigFile:
-    """Where `aix-lsp init --write` puts an editor's configuration. Raises `CannotConfigure` if the editor has no file."""
+    """Where `aix-lsp init --write` puts an editor's configuration. Raises `CannotConfigure` if it has no file."""
     home, config = Path.home(), config_folder()
     vim = home / ("vimfiles" if sys.platform == "win32" else ".vim")
     neovim = (Path(os.environ.get("LOCALAPPDATA", home)) if sys.platform == "win32" else config) / "nvim"
