@@ -8,7 +8,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -48,6 +48,8 @@ class Status:
     message: str = ""
     fraction: float | None = None
     model: str = ""
+    running: str = ""
+    """How our engine computes the model and why, for people; empty unless it is ready."""
 
 
 class StatusReporter:
@@ -128,8 +130,9 @@ class StatusReporter:
 
     def _note(self, status: BackendStatus) -> None:
         fraction = None if status.fraction is None else round(status.fraction, 2)
-        model = status.model.name if status.model else ""
-        was, self.engine = self.engine, Status(_STATES[status.state], status.message, fraction, model)
+        model, running = (status.model.name, status.model.running) if status.model else ("", "")
+        state = _STATES[status.state]
+        was, self.engine = self.engine, Status(state, status.message, fraction, model, running)
         if self.engine.state == "ready" and (was.state, was.model) != ("ready", model):
             self.when_ready(model)
         if self.engine.state == "error":
@@ -157,10 +160,10 @@ class StatusReporter:
         if self.engine.state != "ready":
             return self.engine
         if self._inactive:
-            return Status("inactive", self._inactive, model=self.engine.model)
+            return replace(self.engine, state="inactive", message=self._inactive)
         timer = self._busy_timer
         if self._running and timer is not None and timer.when() <= asyncio.get_running_loop().time():
-            return Status("busy", "", model=self.engine.model)
+            return replace(self.engine, state="busy", message="")
         return self.engine
 
     def _report(self) -> None:

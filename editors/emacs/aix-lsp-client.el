@@ -26,7 +26,7 @@
   :type 'plist)
 
 (defvar aix-lsp-status nil
-  "The server's latest status: a plist of :state :message :model.")
+  "The server's latest status: a plist of :state :message :model :running.")
 
 (defvar aix-lsp-client-functions nil
   "Functions that return the buffer's client, or nil, or `pending' for a later one.

@@ -96,7 +96,7 @@ def test_health_and_statusline(editor: PluginNeovim) -> None:
     editor.api.command("checkhealth aix_lsp")
     report = editor.buffer()
     editor.api.command("bdelete!")
-    assert "ERROR" not in report and "aix-lsp: server" in report, report
+    assert "ERROR" not in report and "aix-lsp: server" in report and "runs as lean, " in report, report
 
 
 def test_a_second_server_is_used_once_it_is_ready(editor: PluginNeovim) -> None:

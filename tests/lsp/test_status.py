@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aix_lsp.backends.base import BackendStatus
+from aix_lsp.backends.base import BackendStatus, ModelInfo
 from tests.client.peer import DirectPeer
 from tests.client.places import STREAM, URI, at
 from tests.lsp.scripted import READY, ScriptedBackend
@@ -35,11 +35,11 @@ async def test_from_loading_to_ready(peer: DirectPeer, backend: ScriptedBackend)
     await started(peer)
     backend.become(LOADING)
     backend.become(BackendStatus("loading", "loading weights", 0.401))
-    backend.become(READY)
+    backend.become(BackendStatus("ready", model=ModelInfo("scripted", running="lean, int8")))
     await peer.wait(lambda: states(peer) == ["loading", "loading", "ready"])
     assert peer.notifications("aix/status")[1:] == [
-        {"state": "loading", "message": "loading weights", "fraction": 0.4, "model": ""},
-        {"state": "ready", "message": "", "fraction": None, "model": "scripted"},
+        {"state": "loading", "message": "loading weights", "fraction": 0.4, "model": "", "running": ""},
+        {"state": "ready", "message": "", "fraction": None, "model": "scripted", "running": "lean, int8"},
     ]
 
 

@@ -76,7 +76,7 @@ def assemble_paged(model: Any, wanted: RunSettings) -> Assembled:
         log.info("the generic path, %s against float32: %s", choice, agreement)
         if not agreement.good:
             raise Unfit(f"computed with {choice} it differs from float32: {agreement}", choice)
-        running = f"generic, {choice}; against float32: {agreement}"
+        running = f"generic, {choice}; compared with float32 on a piece of code: {agreement}"
     size, vocab = weight_bytes(model), reference.vocab_size
     return Assembled(generic, size, probe.shapes, dtype, vocab, wanted.ends, name, running)
 

@@ -67,6 +67,6 @@ def read_prepared(keep: Prepared) -> ReadyModel | None:
 def assembled(findings: Findings, forward: LeanForward) -> Assembled:
     """A quantised model."""
     model, choice = forward.model, findings.config.choice
-    running = f"lean, {choice}; against float32: {findings.agreement}"
+    running = f"lean, {choice}; compared with float32 on a piece of code: {findings.agreement}"
     shapes, dtype, vocab = model.shapes, model.dtype, model.vocab_size
     return Assembled(forward, model.nbytes, shapes, dtype, vocab, findings.ends, choice.dtype, running)

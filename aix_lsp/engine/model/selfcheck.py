@@ -117,7 +117,8 @@ class Agreement:
         return near and (self.same_top >= _LEAST_SAME or self.kl <= _FLAT_KL)
 
     def __str__(self) -> str:
-        return f"KL {self.kl:.4f} nats a token, same top token {self.same_top:.1%}, worst {self.worst:.2f}"
+        same = f"{self.same_top:.1%} of the most likely tokens are the same"
+        return f"{same}, KL {self.kl:.4f} nats a token, worst error {self.worst:.2f}"
 
 
 def sample_tokens(tokenizer: Tokenizer, vocab_size: int) -> list[int]:

@@ -17,6 +17,7 @@ export interface ServerStatus {
   message?: string;
   fraction?: number;
   model?: string | { name?: string } | null;
+  running?: string;
 }
 
 /**

@@ -99,6 +99,9 @@ export class StatusBar implements vscode.Disposable {
   private tooltip(state: string): string {
     const lines = [`aix-lsp: ${state}${this.status.message ? `, ${this.status.message}` : ""}`];
     lines.push(`Model: ${this.model()}`);
+    if (this.status.running) {
+      lines.push(`Runs as: ${this.status.running}`);
+    }
     const median = this.median();
     if (median !== undefined) {
       lines.push(`First text: ${Math.round(median)} ms (median of the last ${this.latencies.length})`);

@@ -52,6 +52,9 @@ local function check_client()
   local status = require('aix_lsp.status').current
   local say = status.state == 'error' and health.error or health.info
   say(('state: %s %s'):format(status.state, status.message or ''))
+  if (status.running or '') ~= '' then
+    health.info(('model: %s, runs as %s'):format(status.model, status.running))
+  end
   for _, message in ipairs(require('aix_lsp.status').messages) do
     health.warn(message)
   end

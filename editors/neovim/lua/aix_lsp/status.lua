@@ -6,6 +6,7 @@ local M = {}
 ---@field message string|nil
 ---@field fraction number|nil how much of the loading is done, 0 to 1
 ---@field model string|nil
+---@field running string|nil how the engine computes the model, and why
 
 ---@type aix_lsp.Status
 M.current = { state = 'off' }
