@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _LEAST_PROMPT = 16
+_LEAVING = "the engine is shutting down; try again"
 _RECALL_WEIGHTS = ((100_000_000, 1.0), (1_000_000_000, 0.5))
 """Recall's default weight for models of up to so many parameters, as far as measured (docs/quality.md)."""
 
@@ -162,14 +163,17 @@ class ServedModel:
         return self.engine.submit(request, asked.stream_key, partial(account.spent, priority=asked.priority))
 
     async def run_on(self, worker: DaemonThread, call: Callable[[], T]) -> T:
-        """Run `call` on another thread and return its result. Raises EngineStopped if the engine stops meanwhile."""
+        """Run `call` on another thread and return its result. Raises EngineStopped if the engine has stopped, or stops
+        meanwhile."""
+        if self._leaving:
+            raise EngineStopped(_LEAVING)
         future = asyncio.wrap_future(worker.submit(call))
         self._pending.add(future)
         try:
             return await future
         except asyncio.CancelledError:
             if self._leaving:
-                raise EngineStopped("the engine is shutting down; try again") from None
+                raise EngineStopped(_LEAVING) from None
             raise
         finally:
             self._pending.discard(future)

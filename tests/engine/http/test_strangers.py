@@ -227,6 +227,8 @@ async def test_requests_waiting_for_tokenisation_are_answered_when_the_engine_st
     await until(lambda: host.model._preparing.total() == 1)
     host.model.leave()
     assert (await large)[0] == 503
+    late = host.post(prompt=LARGE, max_tokens=1)
+    assert (await asyncio.wait_for(late, 60))[0] == 503
     release.set()
 
 
