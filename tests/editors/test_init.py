@@ -9,6 +9,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -76,10 +77,12 @@ def test_neovim_suggests(neovim: Neovim) -> None:
     neovim.keys("i")
     shown = "return #vim.api.nvim_buf_get_extmarks(0, -1, 0, -1, { details = true }) > 0"
 
+    patience = count(2)
+
     def suggested() -> bool:
-        """Request again now and then: a server answers with nothing until it has connected to its engine."""
+        """Request again, ever later: a server answers with nothing until it has connected to its engine."""
         neovim.keys("<Esc>a")
-        until = time.monotonic() + 2
+        until = time.monotonic() + next(patience)
         while not (found := neovim.lua(shown)) and time.monotonic() < until:
             time.sleep(0.02)
         return bool(found)
@@ -104,10 +107,12 @@ def test_emacs_suggests(engine_home: Path, tmp_path: Path) -> None:
         editor.wait_screen(" aix")
         editor.keys("C-n", "C-n", "C-e", "C-b")
 
+        patience = count(2)
+
         def suggested() -> bool:
-            """Request again now and then: a server answers with nothing until it has connected to its engine."""
+            """Request again, ever later: a server answers with nothing until it has connected to its engine."""
             editor.keys("Space")
-            until = time.monotonic() + 2
+            until = time.monotonic() + next(patience)
             while not (found := re.search(r"line in  [^\]\s]", editor.screen())) and time.monotonic() < until:
                 time.sleep(0.05)
             if not found:
