@@ -14,18 +14,12 @@ from dataclasses import replace
 from aix_lsp.backends.base import Delta, GenerateRequest
 from aix_lsp.fim.confidence import ConfidenceGate
 from aix_lsp.fim.prompt import FimPrompt
-from aix_lsp.fim.templates import FAMILIES, Template
+from aix_lsp.fim.templates import END_TOKENS, FAMILIES, Template
 
 # A word's token includes the space before it (" name"), also where several spaces indent a line.
 _WORD_END = re.compile(r" ?\w*\Z")
 _LONGEST = 48
 _LINE_END = re.compile(r"[\r\n]")
-
-_END_TOKENS = (
-    "<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|EOT|>", " <EOT>", "<EOT>", "<eos>",
-    "<end_of_turn>", "<｜end▁of▁sentence｜>",
-)  # fmt: skip
-"""End tokens of various models, which a server that does not know them may send as text."""
 
 
 def markers(template: Template | None) -> tuple[str, ...]:
@@ -38,7 +32,7 @@ def markers(template: Template | None) -> tuple[str, ...]:
     written = {marker.replace("▁<", " <") for marker in found} | {
         marker.replace("▁<", "<") for marker in found
     }
-    return tuple(sorted(written.union(_END_TOKENS)))
+    return tuple(sorted(written.union(END_TOKENS)))
 
 
 def cut_word(prompt: FimPrompt) -> tuple[FimPrompt, str]:

@@ -11,7 +11,17 @@ from collections.abc import Collection
 
 from aix_lsp.fim.family import Segment, Template
 
-__all__ = ["FAMILIES", "Segment", "Template", "detect", "known", "takes_context"]
+__all__ = [
+    "AIX",
+    "END_TOKENS",
+    "FAMILIES",
+    "GENERIC",
+    "Segment",
+    "Template",
+    "detect",
+    "known",
+    "takes_context",
+]
 
 _PIPES_PSM = ("<|fim_prefix|>", "{prefix}", "<|fim_suffix|>", "{suffix}", "<|fim_middle|>", "{middle}")
 _ANGLES_SPM = ("<fim_prefix>", "<fim_suffix>", "{suffix}", "<fim_middle>", "{prefix}")
@@ -227,6 +237,12 @@ FAMILIES: tuple[Template, ...] = (
         reserved=("<|endoftext|>",),
     ),
 )
+AIX, GENERIC = (next(t for t in FAMILIES if t.name == name) for name in ("aix", "generic"))
+END_TOKENS = (
+    "<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|EOT|>", " <EOT>", "<EOT>", "<eos>",
+    "<end_of_turn>", "<｜end▁of▁sentence｜>",
+)  # fmt: skip
+"""End tokens of various models, which a server that does not know them may send as text."""
 
 
 def known() -> list[str]:

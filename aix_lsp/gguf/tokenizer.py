@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from aix_lsp.fim.templates import detect
+from aix_lsp.fim.templates import GENERIC, detect
 from aix_lsp.gguf.header import GgufError, Header, damage
 
 _CONTROL, _USER_DEFINED = 3, 4
@@ -30,8 +30,8 @@ _CUTS: dict[str, tuple[str, ...]] = {
     "deepseek-coder": _DEEPSEEK_CODER,
 }
 
-# Our own markers (`generic`), for a model that has such tokens under other names.
-_MARKERS = {"fim_pre": "<|fim_prefix|>", "fim_suf": "<|fim_suffix|>", "fim_mid": "<|fim_middle|>"}
+# The markers for a model that has such tokens under other names.
+_MARKERS = dict(zip(("fim_pre", "fim_suf", "fim_mid"), GENERIC.markers, strict=True))
 _FORMER_KEYS = {"fim_pre": "prefix", "fim_suf": "suffix", "fim_mid": "middle"}
 
 

@@ -6,20 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aix_lsp.fim.family import Template
-from aix_lsp.fim.templates import detect
+from aix_lsp.fim.templates import AIX, detect
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-END, PREFIX, SUFFIX, MIDDLE, FILE, PAD, REPOSITORY = (
-    "<|endoftext|>",
-    "<|fim_prefix|>",
-    "<|fim_suffix|>",
-    "<|fim_middle|>",
-    "<|file|>",
-    "<|pad|>",
-    "<|repo|>",
-)
+END, PAD = AIX.reserved
+SUFFIX, PREFIX, MIDDLE = AIX.markers
+(REPOSITORY,), FILE = AIX.repository, AIX.file[0]
 SPECIALS = (END, PREFIX, SUFFIX, MIDDLE, FILE, PAD, REPOSITORY)
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import aix_lsp
 from aix_lsp.fim.prompt import ContextFile, FimPrompt
-from aix_lsp.fim.templates import FAMILIES, Template, detect, known
+from aix_lsp.fim.templates import END_TOKENS, FAMILIES, Template, detect, known
 
 PROMPT = FimPrompt(
     prefix="def f():\n    return ",
@@ -245,3 +250,25 @@ def test_small_models_of_a_family_may_get_no_other_files() -> None:
     mellum = next(template for template in FAMILIES if template.name == "mellum")
     assert mellum.context_helps(1)
     assert not next(t for t in FAMILIES if t.name == "starcoder").context_helps(3_000_000_000)
+
+
+def texts(tree: ast.Module) -> Iterator[str]:
+    """All strings of a module, except docstrings."""
+    docstrings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings:
+            yield node.value
+
+
+def test_no_other_module_knows_a_special_token() -> None:
+    tokens = {token for family in FAMILIES for token in (*family.markers, *family.stop, *family.reserved)}
+    telling = [token for token in tokens.union(END_TOKENS) if "|" in token or "｜" in token or "fim" in token]
+    assert len(telling) > 30
+    package = Path(aix_lsp.__file__).parent
+    found = {
+        file.relative_to(package).as_posix()
+        for file in package.rglob("*.py")
+        for text in texts(ast.parse(file.read_text("utf-8")))
+        if any(token in text for token in telling)
+    }
+    assert found == {"fim/templates.py"}
