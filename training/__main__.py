@@ -154,13 +154,15 @@ def evaluate(work: Path, models: tuple[str, ...], quick: bool, ngram: bool) -> N
     """Compare the exported model with others on the held-out packages, and print the table."""
     import torch
 
-    from aix_lsp.training.evaluation.scores import Extent
+    from aix_lsp.training.evaluation.scores import SampleCounts
     from training.evaluate import compare
 
     torch.set_num_threads(1)  # one token at a time: a second thread would only wait
     folders = {"new": work / "model"} | {name: Path(path) for name, path in (m.split("=", 1) for m in models)}
-    extent = Extent(lines=80, other_lines=40, blocks=20, replays=6, pieces=20) if quick else Extent()
-    click.echo(compare(work, folders, extent, ngram))
+    counts = (
+        SampleCounts(lines=80, other_lines=40, blocks=20, replays=6, pieces=20) if quick else SampleCounts()
+    )
+    click.echo(compare(work, folders, counts, ngram))
 
 
 @main.command()

@@ -13,7 +13,7 @@ from aix_lsp.engine.scheduling.recall import SHARES, Shares
 from aix_lsp.training.corpus import Document
 from aix_lsp.training.evaluation import cursors
 from aix_lsp.training.evaluation.completer import NextToken, load_tokenizer
-from aix_lsp.training.evaluation.scores import GROUPS, Extent, Figures
+from aix_lsp.training.evaluation.scores import GROUPS, Figures, SampleCounts
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.vocabulary import Codec
 from training import shares
@@ -28,25 +28,25 @@ _SHARES_CURSORS = {"Python": 300, "TypeScript, JavaScript": 200, "Go, Rust, C, J
 _NGRAM_TOKENS = 25_000_000  # of the documents, drawn at random: what fits in 2 GB of memory
 
 
-def compare(work: Path, folders: dict[str, Path], extent: Extent, ngram: bool) -> str:
+def compare(work: Path, folders: dict[str, Path], counts: SampleCounts, ngram: bool) -> str:
     """Evaluate each model that has no figures yet; write the figures and return the table.
 
     Figures are in `<work>/figures/<name>.json`, or in `figures-quick`; delete a file to have it measured again.
     """
-    place = work / ("figures" if extent == Extent() else "figures-quick")
+    place = work / ("figures" if counts == SampleCounts() else "figures-quick")
     place.mkdir(exist_ok=True)
     documents = load(work / "heldout.jsonl")
     found: list[Figures] = []
     for name, model, recall in _models(work, folders, ngram):
         file = place / f"{name}.json"
-        found.append(_figures(file, name, model, documents, extent, recall))
+        found.append(_figures(file, name, model, documents, counts, recall))
     shown = table(found)
     (place / "table.md").write_text(shown)
     return shown
 
 
 def _figures(
-    file: Path, name: str, model: _Loader, documents: Sequence[Document], extent: Extent, recall: bool
+    file: Path, name: str, model: _Loader, documents: Sequence[Document], counts: SampleCounts, recall: bool
 ) -> Figures:
     """A model's figures from its file; missing ones are measured and written, group by group."""
     known: Figures = json.loads(file.read_text()) if file.exists() else {}
@@ -56,7 +56,7 @@ def _figures(
     def keep(figures: Figures) -> None:
         file.write_text(json.dumps({**figures, "model": name}, indent=1))
 
-    evaluate(model(), documents, extent, recall, known, keep)
+    evaluate(model(), documents, counts, recall, known, keep)
     measured: Figures = json.loads(file.read_text())
     return measured
 

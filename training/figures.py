@@ -15,7 +15,7 @@ from aix_lsp.training.corpus import Document
 from aix_lsp.training.evaluation import cursors, scores
 from aix_lsp.training.evaluation.completer import Completer, NextToken
 from aix_lsp.training.evaluation.cursors import Cursor
-from aix_lsp.training.evaluation.scores import GROUPS, Answer, Extent, Figures, mean
+from aix_lsp.training.evaluation.scores import GROUPS, Figures, Prediction, SampleCounts, mean
 from training.completer import RecallCompleter
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ _PAIR = re.compile(r"[(\[{]([^()\[\]{}\n]{3,60})[)\]}]")
 def evaluate(
     model: NextToken,
     documents: Sequence[Document],
-    extent: Extent | None = None,
+    counts: SampleCounts | None = None,
     recall: bool = False,
     known: Figures | None = None,
     keep: Callable[[Figures], None] = lambda figures: None,
@@ -36,7 +36,7 @@ def evaluate(
 
     `known` are the figures of an interrupted evaluation; `keep` is called with the figures so far after each group.
     """
-    extent = extent or Extent()
+    counts = counts or SampleCounts()
     completer = RecallCompleter(model, documents if recall else None)
     figures = {**(known or {}), "model": model.name}
     for number, (group, languages) in enumerate(GROUPS.items()):
@@ -44,21 +44,21 @@ def evaluate(
         if not held or group in figures:
             continue
         started = time.monotonic()
-        figures[group] = _group(completer, held, extent, extent.other_lines if number else extent.lines)
+        figures[group] = _group(completer, held, counts, counts.other_lines if number else counts.lines)
         log.info("%s, %s: %.0f s", model.name, group, time.monotonic() - started)
         keep(figures)
     return figures
 
 
-def _group(completer: RecallCompleter, held: Sequence[Document], extent: Extent, count: int) -> Figures:
+def _group(completer: RecallCompleter, held: Sequence[Document], counts: SampleCounts, count: int) -> Figures:
     places = cursors.lines(held, count)
     inside = in_brackets(held, count // 2)
-    with_suffix = scores.answers(completer, places)
-    blocks = scores.answers(completer, cursors.blocks(held, extent.blocks))
+    with_suffix = scores.predictions(completer, places)
+    blocks = scores.predictions(completer, cursors.blocks(held, counts.blocks))
     parsed = [found for a in (*with_suffix, *blocks) if (found := parses(a)) is not None]
     kinds = ("mid-word", "after a sign", "line start")
     return {
-        "bits per byte": scores.bits_per_byte(completer, held, extent.pieces),
+        "bits per byte": scores.bits_per_byte(completer, held, counts.pieces),
         "line exact": mean(a.exact for a in with_suffix),
         **{
             f"line exact, {kind}": mean(a.exact for a in with_suffix if a.cursor.kind == kind)
@@ -79,20 +79,20 @@ def _group(completer: RecallCompleter, held: Sequence[Document], extent: Extent,
         "block ended": mean(ended_correctly(a) for a in blocks),
         "block repeats": mean(repeats(a) for a in blocks),
         "parses": mean(map(float, parsed)),
-        "keystrokes saved": scores.keystrokes_saved(completer, cursors.lines(held, extent.replays, seed=7)),
+        "keystrokes saved": scores.keystrokes_saved(completer, cursors.lines(held, counts.replays, seed=7)),
         "samples": [_sample(a) for a in (*with_suffix[:24], *blocks[:12])],
     }
 
 
-def _sample(answer: scores.Answer) -> Figures:
-    start = answer.cursor.start
-    text = answer.cursor.document.text
+def _sample(prediction: scores.Prediction) -> Figures:
+    start = prediction.cursor.start
+    text = prediction.cursor.document.text
     return {
-        "path": answer.cursor.document.path,
+        "path": prediction.cursor.document.path,
         "before": text[max(0, start - 200) : start],
-        "wanted": answer.cursor.wanted,
-        "written": answer.completion.text,
-        "ended": answer.completion.ended,
+        "wanted": prediction.cursor.wanted,
+        "written": prediction.completion.text,
+        "ended": prediction.completion.ended,
     }
 
 
@@ -116,30 +116,32 @@ def _shown(name: str, value: float) -> str:
     return f"{value:.3f}" if name.startswith("bits per byte") else f"{value:.1%}"
 
 
-def similarity(answer: Answer) -> float:
+def similarity(prediction: Prediction) -> float:
     """Edit similarity, 0 to 1: the ratio of matching characters (Ratcliff and Obershelp 1988)."""
-    return difflib.SequenceMatcher(None, answer.completion.text, answer.cursor.wanted, autojunk=False).ratio()
+    return difflib.SequenceMatcher(
+        None, prediction.completion.text, prediction.cursor.wanted, autojunk=False
+    ).ratio()
 
 
-def ended_correctly(answer: Answer) -> bool:
+def ended_correctly(prediction: Prediction) -> bool:
     """Whether the model ended by itself, on the line where the middle ends."""
-    lines = answer.cursor.wanted.strip().count("\n")
-    return answer.completion.ended and answer.completion.text.strip().count("\n") == lines
+    lines = prediction.cursor.wanted.strip().count("\n")
+    return prediction.completion.ended and prediction.completion.text.strip().count("\n") == lines
 
 
-def repeats(answer: Answer) -> bool:
+def repeats(prediction: Prediction) -> bool:
     """Whether a line occurs several times in a row."""
-    lines = [line.strip() for line in answer.completion.text.split("\n") if line.strip()]
+    lines = [line.strip() for line in prediction.completion.text.split("\n") if line.strip()]
     return any(len(set(lines[at : at + _REPEATS])) == 1 for at in range(len(lines) - _REPEATS + 1))
 
 
-def parses(answer: Answer) -> bool | None:
+def parses(prediction: Prediction) -> bool | None:
     """Whether the Python file parses with the suggestion in it; None if that means nothing."""
-    document = answer.cursor.document
+    document = prediction.cursor.document
     if document.language != "python" or not _parses(document.text):
         return None
-    start, end = answer.cursor.start, answer.cursor.end
-    return _parses(document.text[:start] + answer.completion.text + document.text[end:])
+    start, end = prediction.cursor.start, prediction.cursor.end
+    return _parses(document.text[:start] + prediction.completion.text + document.text[end:])
 
 
 def _parses(text: str) -> bool:
@@ -160,7 +162,7 @@ def exact_lines(
         done = completer.complete(
             prompt, scores.LINE_TOKENS, line=True, heal=heal, expected=cursor.wanted, document=cursor.document
         )
-        right.append(Answer(cursor, done).exact)
+        right.append(Prediction(cursor, done).exact)
     return mean(right)
 
 

@@ -20,7 +20,7 @@ from aix_lsp.privacy.policy import Privacy
 from aix_lsp.settings import Settings
 from aix_lsp.training import corpus, workers
 from aix_lsp.training.corpus import Document, DuplicateFilter
-from aix_lsp.training.evaluation.scores import Extent, Figures, evaluate
+from aix_lsp.training.evaluation.scores import Figures, SampleCounts, evaluate
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.export import export_checkpoint, model_folder, read_model
 from aix_lsp.training.loop import Inputs, Progress
@@ -37,7 +37,7 @@ _FEW_TOKENS = 500_000  # below this, smaller batches give the optimizers enough 
 _RANK = 16
 _LOW_RANK_BACKWARD = 0.25  # through the upper half of the layers, without the gradients of weights
 _LARGE = 50_000_000  # parameters: pretrained on much more than a user's code, such a model should change less
-_EXTENT = Extent(lines=60, other_lines=60, blocks=15, replays=4, pieces=30)
+_SAMPLE_COUNTS = SampleCounts(lines=60, other_lines=60, blocks=15, replays=4, pieces=30)
 
 
 class CannotTrain(Exception):
@@ -143,7 +143,7 @@ class Adaptation:
 
     def evaluate(self, folder: Path) -> Figures:
         """A model's figures on the files kept out of training."""
-        return evaluate(TransformerModel(folder, folder.name), self.material.held_out, _EXTENT)
+        return evaluate(TransformerModel(folder, folder.name), self.material.held_out, _SAMPLE_COUNTS)
 
     def run(self, progress: Progress | None = None) -> Path:
         """Train, write the model, and return its folder."""

@@ -14,7 +14,7 @@ from aix_lsp.commands.train import command
 from aix_lsp.settings import Settings
 from aix_lsp.training import adapt, export
 from aix_lsp.training.checkpoint import Checkpoint
-from aix_lsp.training.evaluation.scores import Extent
+from aix_lsp.training.evaluation.scores import SampleCounts
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.model import Llama, Shape
 from tests.privacy.heldout import heldout
@@ -162,7 +162,9 @@ def test_the_result_knows_the_code_better(
     tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Clearly better on unseen files of the project, and more so than on other text: it has learned this code."""
-    monkeypatch.setattr(adapt, "_EXTENT", Extent(lines=3, other_lines=3, blocks=1, replays=0, pieces=4))
+    monkeypatch.setattr(
+        adapt, "_SAMPLE_COUNTS", SampleCounts(lines=3, other_lines=3, blocks=1, replays=0, pieces=4)
+    )
     write_package(tmp_path / "code", files=12)
     out = tmp_path / "out"
     result = _train("--source", tmp_path / "code", "--model", base, "--out", out, "--passes", 8)

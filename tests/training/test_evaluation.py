@@ -17,7 +17,7 @@ from aix_lsp.training.corpus import Document
 from aix_lsp.training.evaluation import cursors, scores
 from aix_lsp.training.evaluation.completer import Completer, Completion, Logits, load_tokenizer
 from aix_lsp.training.evaluation.cursors import Cursor
-from aix_lsp.training.evaluation.scores import Extent, evaluate
+from aix_lsp.training.evaluation.scores import SampleCounts, evaluate
 from aix_lsp.training.evaluation.transformer import TransformerModel
 from aix_lsp.training.model import Llama, Shape
 from tests.training.code import write_package
@@ -92,11 +92,11 @@ def _cursor(start: str, end: str, kind: cursors.Kind = "after a sign") -> Cursor
 @pytest.mark.parametrize("start", ["def ", "def to", "    res", "for value", "result += v"])
 def test_a_model_that_knows_the_text_is_always_right(tokenizer: Any, start: str) -> None:
     completer, cursor = Completer(Reciter(tokenizer, _TEXT)), _cursor(start, "\n")
-    (answer,) = scores.answers(completer, [cursor])
-    assert answer.exact
-    assert figures.similarity(answer) == 1
-    assert figures.parses(answer)
-    assert not answer.completion.ended  # the model went on, and the line's end stopped it
+    (prediction,) = scores.predictions(completer, [cursor])
+    assert prediction.exact
+    assert figures.similarity(prediction) == 1
+    assert figures.parses(prediction)
+    assert not prediction.completion.ended  # the model went on, and the line's end stopped it
     assert figures.exact_lines(completer, [cursor], suffix=False) == 1
     assert figures.ended_lines(completer, [cursor]) == 0
 
@@ -132,9 +132,9 @@ def test_a_model_that_says_nothing_saves_nothing(tokenizer: Any) -> None:
 def test_ends_and_repeats(text: str, ended: bool, right: bool, repeats: bool) -> None:
     document = Document("p", "python", "a.py", "if x:\n    a()\n    b()\n")
     cursor = Cursor(document, "block", 5, len(document.text) - 1)
-    answer = scores.Answer(cursor, Completion(text, ended))
-    assert figures.ended_correctly(answer) is right
-    assert figures.repeats(answer) is repeats
+    prediction = scores.Prediction(cursor, Completion(text, ended))
+    assert figures.ended_correctly(prediction) is right
+    assert figures.repeats(prediction) is repeats
 
 
 def test_cursors_are_in_code_and_reproducible(tmp_path: Path) -> None:
@@ -193,16 +193,16 @@ def test_a_report_has_a_row_per_figure_and_a_column_per_model(tokenizer: Any, tm
     write_package(tmp_path, files=4)
     documents = [Document("p", "python", p.name, p.read_text()) for p in sorted(tmp_path.iterdir())]
     ids = [i for d in documents for i in tokenizer(d.text, add_special_tokens=False).input_ids]
-    extent = Extent(lines=6, other_lines=6, blocks=2, replays=1, pieces=2)
-    measured = figures.evaluate(NgramModel(ids, tokenizer), documents, extent)
+    counts = SampleCounts(lines=6, other_lines=6, blocks=2, replays=1, pieces=2)
+    measured = figures.evaluate(NgramModel(ids, tokenizer), documents, counts)
     kept: list[int] = []
     again = figures.evaluate(
-        NgramModel(ids[:9], tokenizer), documents, extent, known=measured, keep=lambda f: kept.append(len(f))
+        NgramModel(ids[:9], tokenizer), documents, counts, known=measured, keep=lambda f: kept.append(len(f))
     )
     assert again == measured and not kept  # nothing is measured twice
     partly = {name: measured[name] for name in list(measured)[:-1]}
     figures.evaluate(
-        NgramModel(ids, tokenizer), documents, extent, known=partly, keep=lambda f: kept.append(len(f))
+        NgramModel(ids, tokenizer), documents, counts, known=partly, keep=lambda f: kept.append(len(f))
     )
     assert kept == [len(measured)]
     shown = figures.table([measured, {"model": "absent"}]).splitlines()
@@ -210,7 +210,7 @@ def test_a_report_has_a_row_per_figure_and_a_column_per_model(tokenizer: Any, tm
     bits = next(line for line in shown if line.startswith("| bits per byte"))
     assert 0 < float(bits.split("|")[2]) < 4
     assert bits.split("|")[3].strip() == "–"
-    shown_to_users = evaluate(NgramModel(ids, tokenizer), documents, extent)
+    shown_to_users = evaluate(NgramModel(ids, tokenizer), documents, counts)
     assert shown_to_users == {
         "Python": {name: measured["Python"][name] for name in shown_to_users["Python"]}
     }  # `aix-lsp train` measures the same on less data

@@ -21,7 +21,7 @@ Figures = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class SampleCounts:
     """The number of samples for each figure of a group of languages."""
 
     lines: int = 300
@@ -40,25 +40,25 @@ GROUPS = {
 }
 
 
-def evaluate(model: NextToken, documents: Sequence[Document], extent: Extent) -> Figures:
+def evaluate(model: NextToken, documents: Sequence[Document], counts: SampleCounts) -> Figures:
     """One model's figures, by group of languages and name; groups without documents are left out."""
     completer, figures = Completer(model), {}
     for number, (group, languages) in enumerate(GROUPS.items()):
         if held := cursors.of_language(documents, *languages):
-            places = cursors.lines(held, extent.other_lines if number else extent.lines)
-            blocks = cursors.blocks(held, extent.blocks)
-            replays = cursors.lines(held, extent.replays, seed=7)
+            places = cursors.lines(held, counts.other_lines if number else counts.lines)
+            blocks = cursors.blocks(held, counts.blocks)
+            replays = cursors.lines(held, counts.replays, seed=7)
             figures[group] = {
-                "bits per byte": bits_per_byte(completer, held, extent.pieces),
-                "line exact": mean(answer.exact for answer in answers(completer, places)),
+                "bits per byte": bits_per_byte(completer, held, counts.pieces),
+                "line exact": mean(each.exact for each in predictions(completer, places)),
                 "keystrokes saved": keystrokes_saved(completer, replays),
-                "block exact": mean(answer.exact for answer in answers(completer, blocks)),
+                "block exact": mean(each.exact for each in predictions(completer, blocks)),
             }
     return figures
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Prediction:
     """A completion at a cursor."""
 
     cursor: Cursor
@@ -70,14 +70,14 @@ class Answer:
         return self.completion.text.rstrip() == self.cursor.wanted.rstrip()
 
 
-def answers(completer: Completer, places: Iterable[Cursor]) -> list[Answer]:
+def predictions(completer: Completer, places: Iterable[Cursor]) -> list[Prediction]:
     """The model's completions at the cursors, as an editor would get them."""
     found = []
     for cursor in places:
         line = cursor.kind != "block"
         limit = LINE_TOKENS if line else BLOCK_TOKENS
         found.append(
-            Answer(cursor, completer.complete(cursor.prompt(), limit, line, document=cursor.document))
+            Prediction(cursor, completer.complete(cursor.prompt(), limit, line, document=cursor.document))
         )
     return found
 
