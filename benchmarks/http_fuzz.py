@@ -109,7 +109,7 @@ class Exchange:
 
 
 @dataclass
-class Tally:
+class Results:
     """The results so far."""
 
     statuses: dict[int, int] = field(default_factory=dict)
@@ -182,7 +182,7 @@ def _request(draw: random.Random, method: str, path: str, body: bytes) -> Exchan
     return Exchange(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body, True, leave)
 
 
-async def exchange(engine: OwnEngine, sent: Exchange, tally: Tally) -> None:
+async def exchange(engine: OwnEngine, sent: Exchange, results: Results) -> None:
     """Send a request on a new connection, and judge the answer."""
     reader, writer = await asyncio.open_unix_connection(engine.url.removeprefix("unix:"))
     answer = b""
@@ -195,20 +195,20 @@ async def exchange(engine: OwnEngine, sent: Exchange, tally: Tally) -> None:
                 answer = await reader.read(-1 if sent.leave_after is None else sent.leave_after)
     except OSError as error:
         if isinstance(error, TimeoutError) or sent.whole:
-            tally.wrong.append(f"{type(error).__name__} at {sent.data[:500]!r}")
+            results.wrong.append(f"{type(error).__name__} at {sent.data[:500]!r}")
     finally:
         writer.close()
-    for problem in _problems(sent, answer, tally):
-        tally.wrong.append(f"{problem} at {sent.data[:2000]!r}: {answer[:500]!r}")
+    for problem in _problems(sent, answer, results):
+        results.wrong.append(f"{problem} at {sent.data[:2000]!r}: {answer[:500]!r}")
 
 
-def _problems(sent: Exchange, answer: bytes, tally: Tally) -> list[str]:
+def _problems(sent: Exchange, answer: bytes, results: Results) -> list[str]:
     found = _STATUS.match(answer)
     if found is None:
-        tally.unanswered += 1
+        results.unanswered += 1
         return ["no answer"] if sent.whole and sent.leave_after is None else []
     status = int(found[1])
-    tally.statuses[status] = tally.statuses.get(status, 0) + 1
+    results.statuses[status] = results.statuses.get(status, 0) + 1
     problems = [f"status {status}"] if status >= 500 else []
     if sent.leave_after is not None or not sent.whole:
         return problems
@@ -223,30 +223,30 @@ def _problems(sent: Exchange, answer: bytes, tally: Tally) -> list[str]:
     return problems
 
 
-async def fuzz(engine: OwnEngine, seed: int, requests: int, parallel: int) -> Tally:
+async def fuzz(engine: OwnEngine, seed: int, requests: int, parallel: int) -> Results:
     """Run `requests` exchanges, while `/health` is requested continuously."""
-    tally = Tally()
+    results = Results()
     draws = iter([random.Random(f"{seed}:{number}") for number in range(requests)])
 
     async def one() -> None:
         for draw in draws:
-            await exchange(engine, make(draw), tally)
+            await exchange(engine, make(draw), results)
 
     async def health() -> None:
         while True:
             began = time.perf_counter()
             async with engine.session.get("/health") as answer:
                 if answer.status != 200:
-                    tally.wrong.append(f"/health answers {answer.status}")
-            tally.slowest_health_ms = max(tally.slowest_health_ms, 1e3 * (time.perf_counter() - began))
+                    results.wrong.append(f"/health answers {answer.status}")
+            results.slowest_health_ms = max(results.slowest_health_ms, 1e3 * (time.perf_counter() - began))
             await asyncio.sleep(0.01)
 
     asking = asyncio.create_task(health())
     await asyncio.gather(*(one() for _ in range(parallel)))
     asking.cancel()
     if (await engine.settled())['aix_pool_pages{state="held"}']:
-        tally.wrong.append("pages are held at the end")
-    return tally
+        results.wrong.append("pages are held at the end")
+    return results
 
 
 async def measure(seed: int, requests: int, parallel: int, args: list[str]) -> list[str]:
@@ -254,21 +254,21 @@ async def measure(seed: int, requests: int, parallel: int, args: list[str]) -> l
     async with own_engine("--kv-memory-mb", "64", *args) as engine:
         warm = await fuzz(engine, seed, requests // 4, parallel)
         before = engine.memory_mib()
-        tally = await fuzz(engine, seed + 1, requests - requests // 4, parallel)
+        results = await fuzz(engine, seed + 1, requests - requests // 4, parallel)
         after = engine.memory_mib()
         began = time.perf_counter()
         engine.process.terminate()
         status, ended = await engine.process.wait(), time.perf_counter() - began
-    wrong = warm.wrong + tally.wrong
+    wrong = warm.wrong + results.wrong
     if requests >= _ENOUGH and after > before * (1 + GROWTH):
         wrong.append(f"memory grew from {before:.0f} to {after:.0f} MiB")
     if status != 0:
         wrong.append(f"the engine ended with status {status}")
     print(f"{requests} requests, {parallel} at a time, seed {seed}")
-    for code in sorted({**warm.statuses, **tally.statuses}):
-        print(f"  {code}: {warm.statuses.get(code, 0) + tally.statuses.get(code, 0)}")
-    print(f"  no answer (broken, or the client left): {warm.unanswered + tally.unanswered}")
-    print(f"  slowest /health meanwhile: {max(warm.slowest_health_ms, tally.slowest_health_ms):.0f} ms")
+    for code in sorted({**warm.statuses, **results.statuses}):
+        print(f"  {code}: {warm.statuses.get(code, 0) + results.statuses.get(code, 0)}")
+    print(f"  no answer (broken, or the client left): {warm.unanswered + results.unanswered}")
+    print(f"  slowest /health meanwhile: {max(warm.slowest_health_ms, results.slowest_health_ms):.0f} ms")
     print(
         f"  memory: {before:.0f} MiB after a quarter, {after:.0f} at the end; left {ended:.1f} s after SIGTERM"
     )

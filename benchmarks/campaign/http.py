@@ -19,12 +19,12 @@ async def run(order: Order) -> Outcome:
         seed = order.seed
         while outcome.tried < order.count and not order.expired:
             many = min(_ROUND, order.count - outcome.tried)
-            tally = await fuzz(engine, seed, many, AT_ONCE)
-            for wrong in tally.wrong:
+            results = await fuzz(engine, seed, many, AT_ONCE)
+            for wrong in results.wrong:
                 outcome.find(seed, wrong[:600])
-            for status, count in tally.statuses.items():
+            for status, count in results.statuses.items():
                 statuses[status] = statuses.get(status, 0) + count
-            slowest = max(slowest, tally.slowest_health_ms)
+            slowest = max(slowest, results.slowest_health_ms)
             outcome.tried += many
             outcome.memory.append(engine.memory_mib())
             seed += 1

@@ -19,7 +19,7 @@ from benchmarks.replay import report
 from benchmarks.replay.ablation import PATIENCE_S, UNHURRIED, Ablation, Result, ablate, names, rows, sides
 from benchmarks.replay.bare import bare
 from benchmarks.replay.corpus import DEBIAN, LANGUAGES, Unreachable, chosen, default_cache
-from benchmarks.replay.figures import Tally, tally
+from benchmarks.replay.figures import Totals, totals_of
 from benchmarks.replay.person import Work
 from benchmarks.replay.run import Conditions, Unit, compare, units
 from benchmarks.replay.server import server
@@ -30,18 +30,18 @@ QUICK = {"files": 30, "minutes": 4.0}
 
 
 class Results:
-    """The tallies of all files so far."""
+    """The totals of all files so far."""
 
     def __init__(self, names: Sequence[str], looks: TextIO | None) -> None:
         self.names = names
         self.units: list[Unit] = []
-        self.tallies: list[list[Tally]] = []
+        self.totals: list[list[Totals]] = []
         self._looks = looks
 
     def add(self, unit: Unit, work: list[Work]) -> None:
         """Add the work of each side on one unit."""
         self.units.append(unit)
-        self.tallies.append([tally(each) for each in work])
+        self.totals.append([totals_of(each) for each in work])
         saved = (f"{1 - each.keys / each.keys_alone:.0%}" for each in work)
         pair = f" with {unit.neighbour.path}" if unit.neighbour else ""
         print(f"  {unit.source.name}{pair}: {', '.join(saved)}", file=sys.stderr)
@@ -53,11 +53,11 @@ class Results:
                     line = {"side": name, "file": unit.source.name, **asdict(look)}
                     print(json.dumps(line), file=self._looks)
 
-    def of(self, language: str = "", pairs: bool | None = None) -> dict[str, list[Tally]]:
-        """The tallies of each side, for one language, or for units with or without a neighbour."""
+    def of(self, language: str = "", pairs: bool | None = None) -> dict[str, list[Totals]]:
+        """The totals of each side, for one language, or for units with or without a neighbour."""
         rows = [
             row
-            for unit, row in zip(self.units, self.tallies, strict=True)
+            for unit, row in zip(self.units, self.totals, strict=True)
             if language in ("", unit.plan.language) and pairs in (None, unit.neighbour is not None)
         ]
         return {name: [row[index] for row in rows] for index, name in enumerate(self.names)}
@@ -190,12 +190,12 @@ def main() -> int:
     print("\n".join(report.table(results.of())))
     parts = {language: results.of(language) for language in options.languages}
     parts["with a neighbour"] = results.of(pairs=True)
-    for label, tallies in parts.items():
-        if tallies["ours"]:
-            print("\n".join([f"{label}:", *report.table(tallies, report.BY_LANGUAGE)]))
+    for label, totals in parts.items():
+        if totals["ours"]:
+            print("\n".join([f"{label}:", *report.table(totals, report.BY_LANGUAGE)]))
     if options.json:
         found = {"all": results.of()} | parts
-        figures = {label: report.as_json(tallies) for label, tallies in found.items() if tallies["ours"]}
+        figures = {label: report.as_json(totals) for label, totals in found.items() if totals["ours"]}
         names = [unit.source.name for unit in results.units]
         options.json.write_text(json.dumps({"files": names, "figures": figures}, indent=1))
     return 0

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.replay import altered, report
 from benchmarks.replay.bare import bare
-from benchmarks.replay.figures import tally
+from benchmarks.replay.figures import totals_of
 from benchmarks.replay.person import Work
 from benchmarks.replay.run import Conditions, Unit, type_unit
 from benchmarks.replay.server import Altered, Server
@@ -117,10 +117,10 @@ class Ablation:
     def table(self) -> list[str]:
         """The table in Markdown; empty before there are results."""
         columns = dict(zip(self.rows, zip(*self.results, strict=True), strict=True)) if self.results else {}
-        tallies = {row.name: [tally(each.work) for each in column] for row, column in columns.items()}
+        totals = {row.name: [totals_of(each.work) for each in column] for row, column in columns.items()}
         typed = {row.name: sum(each.typed for each in column) for row, column in columns.items()}
         against = {row.name: row.against for row in columns}
-        return list(report.ablation(tallies, against, typed, len(self.units)))
+        return list(report.ablation(totals, against, typed, len(self.units)))
 
 
 async def ablate(

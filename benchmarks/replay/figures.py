@@ -21,22 +21,22 @@ DRAWS = 400
 
 
 @dataclass
-class Tally:
+class Totals:
     """Sums over the work on some files, and the times of all answers."""
 
     sums: Counter[str] = field(default_factory=Counter)
     first_ms: list[float] = field(default_factory=list)
     final_ms: list[float] = field(default_factory=list)
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: Totals) -> None:
         self.sums.update(other.sums)
         self.first_ms += other.first_ms
         self.final_ms += other.final_ms
 
 
-def tally(work: Work) -> Tally:
+def totals_of(work: Work) -> Totals:
     """The sums of one file."""
-    found = Tally()
+    found = Totals()
     found.sums.update({"keys": work.keys, "alone": work.keys_alone, "goal": work.goal, "taken": work.taken})
     found.sums.update({name: int(value) for name, value in work.counts.items()})
     found.sums["asks"] = len(work.looks)
@@ -46,7 +46,7 @@ def tally(work: Work) -> Tally:
     return found
 
 
-def _count(look: Look, found: Tally) -> None:
+def _count(look: Look, found: Totals) -> None:
     sums = found.sums
     if look.offer.text:
         sums["offered"] += 1
@@ -76,15 +76,15 @@ def _accepted(looks: Sequence[Look]) -> int:
     return accepted
 
 
-def total(tallies: Sequence[Tally]) -> Tally:
-    """The sum of all tallies."""
-    whole = Tally()
-    for each in tallies:
+def combined(totals: Sequence[Totals]) -> Totals:
+    """The sum of all totals."""
+    whole = Totals()
+    for each in totals:
         whole.add(each)
     return whole
 
 
-Figure = Callable[[Tally], float]
+Figure = Callable[[Totals], float]
 
 
 @dataclass(frozen=True)
@@ -151,27 +151,27 @@ class Estimate:
     high: float
 
 
-def estimates(tallies: Sequence[Tally], seed: int = 1) -> dict[str, Estimate]:
+def estimates(totals: Sequence[Totals], seed: int = 1) -> dict[str, Estimate]:
     """Every measure of one side."""
-    draws = [total([tallies[i] for i in chosen]) for chosen in _draws(len(tallies), seed)]
-    whole = total(tallies)
+    draws = [combined([totals[i] for i in chosen]) for chosen in _draws(len(totals), seed)]
+    whole = combined(totals)
     return {m.name: _estimate(m.figure(whole), [m.figure(draw) for draw in draws]) for m in MEASURES}
 
 
-def ratios(ours: Sequence[Tally], theirs: Sequence[Tally], seed: int = 1) -> dict[str, Estimate]:
+def ratios(ours: Sequence[Totals], theirs: Sequence[Totals], seed: int = 1) -> dict[str, Estimate]:
     """The ratio of every measure between two sides with the same files."""
     pairs = [
-        (total([ours[i] for i in chosen]), total([theirs[i] for i in chosen]))
+        (combined([ours[i] for i in chosen]), combined([theirs[i] for i in chosen]))
         for chosen in _draws(len(ours), seed)
     ]
-    whole = total(ours), total(theirs)
+    whole = combined(ours), combined(theirs)
     return {
         m.name: _estimate(_ratio(m, *whole), [_ratio(m, mine, other) for mine, other in pairs])
         for m in MEASURES
     }
 
 
-def _ratio(measure: Measure, ours: Tally, theirs: Tally) -> float:
+def _ratio(measure: Measure, ours: Totals, theirs: Totals) -> float:
     other = measure.figure(theirs)
     return measure.figure(ours) / other if other else math.nan
 

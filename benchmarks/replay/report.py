@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.replay.figures import MEASURES, Estimate, Measure, Tally, estimates, ratios
+from benchmarks.replay.figures import MEASURES, Estimate, Measure, Totals, estimates, ratios
 
-Tallies = Mapping[str, Sequence[Tally]]
-"""The tallies of each side, with files in the same order."""
+TotalsBySide = Mapping[str, Sequence[Totals]]
+"""The totals of each side, with files in the same order."""
 
 BY_LANGUAGE = ("saved", "kept", "accepted", "tokens", "doubled", "brackets", "parses")
 """Measures reported for each language."""
@@ -18,12 +18,12 @@ BY_LANGUAGE = ("saved", "kept", "accepted", "tokens", "doubled", "brackets", "pa
 _WIDTH = 28
 
 
-def table(sides: Tallies, names: Sequence[str] = ()) -> list[str]:
+def table(sides: TotalsBySide, names: Sequence[str] = ()) -> list[str]:
     """A row for each measure (or those in `names`): each side, and its ratio to the first."""
     first, *others = sides
     heads = [*sides, *(f"{first} ÷ {other}" for other in others)]
     rows = [f"{'':38}" + "".join(f"{head[: _WIDTH - 2]:>{_WIDTH}}" for head in heads)]
-    found = {name: estimates(tallies) for name, tallies in sides.items()}
+    found = {name: estimates(totals) for name, totals in sides.items()}
     against = [ratios(sides[first], sides[other]) for other in others]
     for measure in MEASURES:
         if not names or measure.name in names:
@@ -45,7 +45,7 @@ _ABLATED = ("accepted", "reused", "doubled", "brackets", "parses")
 
 
 def ablation(
-    tallies: Tallies, against: Mapping[str, str], typed: Mapping[str, int], files: int
+    totals: TotalsBySide, against: Mapping[str, str], typed: Mapping[str, int], files: int
 ) -> Iterator[str]:
     """A Markdown table with a row for each side: its figures, and the ratio of its reference's figures to them.
 
@@ -56,8 +56,8 @@ def ablation(
     heads += [known["tokens"].label, "ours ÷ it", *(known[name].label for name in _ABLATED)]
     yield f"| {' | '.join(heads)} |"
     yield "|" + "---|" * len(heads)
-    for name, each in tallies.items():
-        found, base = estimates(each), tallies[against[name]]
+    for name, each in totals.items():
+        found, base = estimates(each), totals[against[name]]
         ratio = ratios(base, each) if base is not each and typed[name] else None
         cells = [name, str(typed[name])]
         for measure in ("saved", "tokens"):
@@ -69,13 +69,13 @@ def ablation(
         yield f"| {' | '.join(cells)} |"
 
 
-def as_json(sides: Tallies) -> dict[str, Any]:
+def as_json(sides: TotalsBySide) -> dict[str, Any]:
     """Figures, ratios to the first side, and the underlying sums."""
     first, *others = sides
     return {
-        "sides": {name: _plain(estimates(tallies)) for name, tallies in sides.items()},
+        "sides": {name: _plain(estimates(totals)) for name, totals in sides.items()},
         "ratios": {other: _plain(ratios(sides[first], sides[other])) for other in others},
-        "files": {name: [dict(tally.sums) for tally in tallies] for name, tallies in sides.items()},
+        "files": {name: [dict(each.sums) for each in totals] for name, totals in sides.items()},
     }
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from benchmarks.replay.acceptance import Acceptance
-from benchmarks.replay.figures import MEASURES, Tally, estimates, ratios, tally, total
+from benchmarks.replay.figures import MEASURES, Totals, combined, estimates, ratios, totals_of
 from benchmarks.replay.flaws import Flaws
 from benchmarks.replay.person import Look, Work
 from benchmarks.replay.report import as_json, table
@@ -33,12 +33,12 @@ def work(keys: int = 60) -> Work:
     return Work(looks(), keys=keys, keys_alone=80, goal=100, taken=16, counts=counts, finished=True)
 
 
-def values(found: Tally) -> dict[str, float]:
+def values(found: Totals) -> dict[str, float]:
     return {measure.name: measure.figure(found) for measure in MEASURES}
 
 
 def test_every_figure_of_a_known_run() -> None:
-    assert values(tally(work())) == pytest.approx(
+    assert values(totals_of(work())) == pytest.approx(
         {
             "saved": 0.25,
             "kept": 0.16,
@@ -69,17 +69,17 @@ def test_every_figure_of_a_known_run() -> None:
 
 def test_nothing_shown_gives_no_figure_and_no_error() -> None:
     empty = Work(keys=10, keys_alone=10, goal=10)
-    found = values(tally(empty))
+    found = values(totals_of(empty))
     assert found["saved"] == 0
     assert math.isnan(found["accepted"])
-    sides = {"ours": [tally(empty)] * 2, "bare": [tally(work())] * 2}
+    sides = {"ours": [totals_of(empty)] * 2, "bare": [totals_of(work())] * 2}
     assert "–" in "\n".join(table(sides))
     assert as_json(sides)["sides"]["ours"]["accepted"]["value"] is None
 
 
 def test_intervals_hold_the_value_and_shrink_with_files() -> None:
     def width(count: int) -> float:
-        found = estimates([tally(work(keys)) for keys in (40, 80) * count])["saved"]
+        found = estimates([totals_of(work(keys)) for keys in (40, 80) * count])["saved"]
         assert found.low <= found.value <= found.high
         return found.high - found.low
 
@@ -87,12 +87,15 @@ def test_intervals_hold_the_value_and_shrink_with_files() -> None:
 
 
 def test_a_ratio_is_paired() -> None:
-    ours, theirs = [tally(work(keys)) for keys in (20, 40, 60)], [tally(work(keys)) for keys in (50, 60, 70)]
+    ours, theirs = (
+        [totals_of(work(keys)) for keys in (20, 40, 60)],
+        [totals_of(work(keys)) for keys in (50, 60, 70)],
+    )
     found = ratios(ours, theirs)["saved"]
     assert (found.value, found.low, found.high) == pytest.approx((2, 2, 2))
 
 
 def test_a_total_is_the_sum() -> None:
-    whole = total([tally(work()), tally(work())])
+    whole = combined([totals_of(work()), totals_of(work())])
     assert whole.sums["taken"] == 32
     assert len(whole.first_ms) == 10

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.replay.bare import bare
 from benchmarks.replay.corpus import SourceFile, candidates, packages
-from benchmarks.replay.figures import tally
+from benchmarks.replay.figures import totals_of
 from benchmarks.replay.person import Work
 from benchmarks.replay.run import Conditions, Unit, compare, units
 from benchmarks.replay.server import Server
@@ -57,7 +57,7 @@ async def test_both_sides_end_with_the_file_as_it_was(tmp_path: Path, engine_hom
     for work in works:
         assert work.finished
         assert work.looks
-        found = tally(work)
+        found = totals_of(work)
         assert found.sums["calls"] > 0
         assert found.sums["tokens"] > 0
         assert work.keys <= work.keys_alone
@@ -75,7 +75,7 @@ async def test_both_sides_use_a_remote_server(tmp_path: Path) -> None:
         await compare([unit], [ours, other], conditions, lambda _, works: done.append(works))
         generated = (await engine.settled())["aix_generated_tokens_total"]
     [works] = done
-    counted = [tally(work).sums["tokens"] for work in works]
+    counted = [totals_of(work).sums["tokens"] for work in works]
     assert all(work.finished for work in works) and all(counted)
     assert not engine_pids(tmp_path / "home")
     assert generated >= sum(counted)
