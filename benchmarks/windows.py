@@ -1,4 +1,4 @@
-"""What a larger window and recall are worth to a model, on packages that the embedded model was not trained on.
+"""Measures what a larger window and recall are worth to a model, on packages that the embedded model never saw.
 
 python -m benchmarks.windows MODEL --cursors 60 --prefix 1000 4000 --weights 0 0.5 --json FILE
 

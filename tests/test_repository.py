@@ -5,6 +5,7 @@ build refuses dead links.
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,13 @@ def test_files_and_functions_are_short() -> None:
                 if count > 40:
                     long.append(f"{file}: {node.name} has {count} lines")
     assert not long
+
+
+def test_a_module_begins_with_what_it_does() -> None:
+    """As a statement: a docstring that begins with a question word only names its topic."""
+    question = re.compile(r"(?:What|Which|How|Where|Whether|When|Who)\b")
+    first = {file: ast.get_docstring(ast.parse(file.read_text("utf-8"))) for file in SOURCES}
+    assert not [str(file) for file, docstring in first.items() if docstring and question.match(docstring)]
 
 
 def checked(version: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Which workspace folder contains a path: the innermost, however both are spelt, and without blocking."""
+"""The innermost workspace folder that contains a path is found, however both are spelt, and without blocking."""
 
 from __future__ import annotations
 

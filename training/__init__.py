@@ -1,1 +1,1 @@
-"""How the embedded model was made: its training data, the recipe, and the commands that repeat both."""
+"""The embedded model's training data and recipe, and the commands that repeat both."""

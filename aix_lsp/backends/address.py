@@ -1,4 +1,4 @@
-"""Where a completions server is: a Unix socket or an HTTP base address, and the URLs of its endpoints."""
+"""The address of a completions server: a Unix socket or an HTTP base address, and the URLs of its endpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which certificate authorities a server's certificate is checked against, by the environment's variables."""
+"""Finds the certificate authorities to check a server's certificate against, by the environment's variables."""
 
 from __future__ import annotations
 

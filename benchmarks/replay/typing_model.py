@@ -1,4 +1,4 @@
-"""How a person types: the time between keys, and the slips. Pure and deterministic for a seed.
+"""Simulates a person's typing: the time between keys, and the slips. Pure and deterministic for a seed.
 
 Each draw depends only on the place in the text, so that two servers under comparison meet the same person at every key,
 whatever was accepted before. Medians are based on Dhakal et al., "Observations on Typing from 136 Million Keystrokes"

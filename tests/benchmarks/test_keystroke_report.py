@@ -1,4 +1,4 @@
-"""Which requests and tokens count as warm, reused and computed."""
+"""The report counts requests and tokens as warm, reused and computed."""
 
 from __future__ import annotations
 

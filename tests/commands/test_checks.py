@@ -1,4 +1,4 @@
-"""What `aix-lsp doctor` says about the editors that it finds."""
+"""`aix-lsp doctor` checks the editors that it finds."""
 
 from __future__ import annotations
 

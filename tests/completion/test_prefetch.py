@@ -1,4 +1,4 @@
-"""What follows an accept is prefetched, cancelled if the user does something else, and counts as waste until used."""
+"""The text after an accept is prefetched, cancelled if the user does something else, and counts as waste until used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a block ends, for cursors and languages of all kinds, however the text is split."""
+"""The end of a block is found for cursors and languages of all kinds, however the text is split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an unlikely generation ends: the probability of each piece, the text shown, and the reason for the end."""
+"""An unlikely generation is cut off: the probability of each piece, the text shown, and the reason for the end."""
 
 from __future__ import annotations
 

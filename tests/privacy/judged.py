@@ -1,4 +1,4 @@
-"""What the policy says of a file that it has not been asked about before."""
+"""Asks a new policy about a file."""
 
 from __future__ import annotations
 

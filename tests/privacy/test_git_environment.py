@@ -1,4 +1,4 @@
-"""Which repository a file belongs to: that of the folders around it, whatever the environment says."""
+"""A file belongs to the repository of the folders around it, whatever the environment says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How child processes are started: their environment, folder and module path name nothing in an open project."""
+"""The environment, folder and module path of child processes name nothing in an open project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may set what: every setting from every source; a less trusted source can only restrict."""
+"""Every setting from every source: a less trusted source can only restrict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of a suggestion a simulated person accepts: a table of cases."""
+"""A simulated person accepts as much of a suggestion as is right: a table of cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of the snippets found are chosen, which are left out as repetitions, and which stay from prompt to prompt."""
+"""Snippets are chosen by rank; repetitions are left out, and what still fits stays from prompt to prompt."""
 
 from __future__ import annotations
 

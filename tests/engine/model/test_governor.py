@@ -1,4 +1,4 @@
-"""When steps stall on several threads, a single one is used for a while."""
+"""A single thread is used for a while when steps stall on several."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a model's files come from, and the errors if they are not available."""
+"""A model's files are found in every place that may have them; if they are in none, an error says why."""
 
 from __future__ import annotations
 

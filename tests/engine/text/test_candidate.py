@@ -1,4 +1,4 @@
-"""Where a candidate ends: its tokens one by one, the text sent, the reason, and surplus tokens."""
+"""A candidate ends at the right token: the text sent, the reason, and surplus tokens."""
 
 from __future__ import annotations
 

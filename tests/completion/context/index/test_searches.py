@@ -1,4 +1,4 @@
-"""What each source finds in small workspaces of several languages."""
+"""Each source finds what it should in small workspaces of several languages."""
 
 from __future__ import annotations
 
