@@ -102,15 +102,18 @@ def test_a_client_that_reads_only_when_the_loop_has_ended(monkeypatch: pytest.Mo
     monkeypatch.setattr(threading, "excepthook", failures.append)
     reading, writing = os.pipe()
 
-    async def give_up() -> threading.Thread:
-        outbox = ThreadOutbox(FileIO(writing, "w"))
+    async def give_up(file: FileIO) -> threading.Thread:
+        outbox = ThreadOutbox(file)
         outbox.write(b"x" * (1 << 20))
         outbox.abort()
         [thread] = [each for each in threading.enumerate() if each.name == "stdout"]
         return thread
 
-    thread = asyncio.run(give_up())
-    with FileIO(reading, "r") as file:
-        while thread.is_alive():
-            file.read(1 << 16)
+    with FileIO(reading, "r") as unread, FileIO(writing, "w") as file:
+        thread = asyncio.run(give_up(file))
+        left = 1 << 20
+        while left:
+            left -= len(unread.read(left))
+        thread.join(60)
+    assert not thread.is_alive()
     assert not failures
