@@ -101,7 +101,7 @@ class ServedModel:
         stops = [known[stop] for stop in template.stop if stop in known] if template else []
         markers = [known[marker] for marker in template.markers] if template else []
         ends = model.eos_token_ids.union(stops)
-        self._vocabulary = Vocabulary(tokenizer, model.runner.vocab_size, ends, markers)
+        self._vocabulary = Vocabulary(tokenizer, model.runner.vocab_size, ends, markers, known)
         self._encoder = TextEncoder(tokenizer, self._vocabulary)
         self._takes_context = template is not None and template.takes_context
         self._recall = _recall_weight(model.parameters)

@@ -76,12 +76,7 @@ class TinyVocabulary(Vocabulary):
     """Only the pieces given."""
 
     def __init__(self, *pieces: bytes) -> None:
-        self.size = len(pieces)
-        self.ends = frozenset()
-        self._table = list(pieces)
-        self._sorted, self._tokens = map(
-            list, zip(*sorted((p, i) for i, p in enumerate(pieces)), strict=True)
-        )
+        self._keep(list(pieces))
 
 
 @pytest.mark.parametrize(
