@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 import torch
 
+from aix_lsp.engine.model import kernels
 from aix_lsp.engine.model.kernel_choice import MOST_ERROR, KernelChoice, candidates, measure
 from aix_lsp.engine.model.kernels import KERNELS, Bfloat16Projection, Kernel, packs_bfloat16
 from aix_lsp.engine.model.projection import FloatProjection, Project, RmsNorm
@@ -119,6 +120,19 @@ def test_codes_may_lie_anywhere_in_memory(name: str, count: int) -> None:
     assert codes.data_ptr() % 64 == 8
     project = KernelChoice(name, name, 8).make(plain, dataclasses.replace(weight, codes=codes))
     assert error(project(rows(count)), plain(rows(count))) < 0.01
+
+
+@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("count", [1, 3, KEPT_ROWS + 1])
+def test_packing_in_pieces_changes_no_bit(name: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, given = seen(matrices()), rows(count)
+    found = []
+    for rows_at_once in (48, 20):
+        monkeypatch.setattr(kernels, "_PIECE", rows_at_once)
+        project, onto = made(name, plain), torch.ones(count, 48)
+        project.add(given, onto)
+        found.append((project(given), onto))
+    assert all(map(torch.equal, *found))
 
 
 def test_codes_and_scales() -> None:
