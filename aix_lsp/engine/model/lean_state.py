@@ -19,6 +19,7 @@ from aix_lsp.engine.model.attention import Form
 from aix_lsp.engine.model.kernel_choice import KernelChoice
 from aix_lsp.engine.model.kernels import FLOAT32
 from aix_lsp.engine.model.lean import PROJECTIONS, Dimensions, LeanLayer, LeanModel
+from aix_lsp.engine.model.memory import mapped_apart
 from aix_lsp.engine.model.projection import FloatProjection, Project, RmsNorm
 from aix_lsp.engine.model.quantize import Int8Weight
 
@@ -95,7 +96,7 @@ def restore(state: LeanState) -> LeanModel:
     cannot be made."""
     config, kept = state.config, state.kept
     # Packing releases Python's lock, so two threads take half the time.
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+    with mapped_apart(), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         head = pool.submit(_project, state, "head", config.choice.head)
         made = [
             {name: pool.submit(_project, state, f"{number}.{name}", config.choice) for name in PROJECTIONS}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import subprocess
+import sys
+
 import pytest
 
 from aix_lsp.engine.model.memory import MIB, Budget, kv_page_count
@@ -9,6 +13,38 @@ from aix_lsp.engine.options import ModelError
 from aix_lsp.machine import available_bytes
 
 GIB = 1024 * MIB
+
+
+MAPPED = """
+import ctypes
+from aix_lsp.engine.model.memory import MIB, mapped_apart
+
+class Mallinfo(ctypes.Structure):
+    _fields_ = [("sizes", ctypes.c_size_t * 10)]
+
+libc = ctypes.CDLL(None)
+libc.mallinfo2.restype = Mallinfo
+libc.malloc.restype = ctypes.c_void_p
+
+def mapped():
+    before = libc.mallinfo2().sizes[3]
+    libc.malloc(ctypes.c_size_t(8 * MIB))
+    return libc.mallinfo2().sizes[3] - before
+
+with mapped_apart():
+    within = mapped()
+print(within, mapped())
+"""
+"""Prints how many of its own mappings an allocation takes within the context, and after it."""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc"
+)
+def test_allocations_are_mapped_apart_within_the_context_only() -> None:
+    # In a process of its own, whose heap has no room left by other tests.
+    ran = subprocess.run([sys.executable, "-c", MAPPED], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["1", "0"]
 
 
 def test_available_memory_is_plausible() -> None:
