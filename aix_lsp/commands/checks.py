@@ -138,10 +138,12 @@ def model(settings: Settings) -> Finding:
             return Finding("model", f"{folder} is incomplete", "Install aix-lsp again.", True)
     elif folder is None:
         return Finding("model", f"{settings.model} (a Hugging Face id)")
-    elif folder.is_file() and is_gguf(folder):
+    elif folder.is_file() and (folder.suffix == ".gguf" or is_gguf(folder)):
+        # What may be wrong with it, the engine says.
         return Finding("model", f"{folder} ({folder.stat().st_size / (1 << 20):.0f} MiB)")
     elif not folder.is_dir():
-        return Finding("model", f"{folder} is not a folder", "Set model to a folder that exists.", True)
+        remedy = "Set model to a folder or a GGUF file that exists."
+        return Finding("model", f"{folder} is neither a folder nor a GGUF file", remedy, True)
     missing = [name for name in ("config.json", "tokenizer_config.json") if not (folder / name).exists()]
     if missing:
         return Finding(

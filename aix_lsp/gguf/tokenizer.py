@@ -91,8 +91,11 @@ def _byte_level(header: Header) -> Any:
     every = names(header)
     renamed = _renamed(header, every)
     vocabulary = {renamed.get(name, name): number for number, name in enumerate(every)}
-    merges = [tuple(merge.split(" ", 1)) for merge in header.metadata.get("tokenizer.ggml.merges", [])]
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    merges = header.metadata.get("tokenizer.ggml.merges")
+    if not isinstance(merges, list) or not merges:
+        raise GgufError("its tokenizer has no merges")  # it would cut all text into single bytes
+    pairs = [tuple(merge.split(" ", 1)) for merge in merges]
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=pairs))
     cuts = [pre_tokenizers.Split(Regex(cut), behavior="isolated") for cut in _CUTS[pre]]
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]

@@ -35,5 +35,13 @@ def test_no_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_missing_model_folder(tmp_path: Path) -> None:
     finding = checks.model(Settings(model=str(tmp_path / "gone")))
-    assert finding.fatal and "is not a folder" in finding.found
+    assert finding.fatal and "is neither a folder nor a GGUF file" in finding.found
     assert not checks.model(Settings(model="Qwen/Qwen2.5-Coder-0.5B")).remedy
+
+
+def test_what_is_wrong_with_a_gguf_file_is_left_to_the_engine(tmp_path: Path) -> None:
+    """Its message names the fault; "not a folder" would mislead."""
+    file = tmp_path / "damaged.gguf"
+    file.write_bytes(b"PK")
+    assert not checks.model(Settings(model=str(file))).remedy
+    assert checks.model(Settings(model=str(file.rename(tmp_path / "other.zip")))).fatal

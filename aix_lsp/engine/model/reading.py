@@ -71,9 +71,9 @@ def read_model(
         raise _unreadable("weights", options, error) from error
     missing = sorted(report["missing_keys"])
     if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ModelError(
-            f"the weights of {options.model} lack {missing[0]} and {len(missing) - 1} more; download it "
-            "again or change the setting model"
+            f"the weights of {options.model} lack {missing[0]}{more}; download it again or change the setting model"
         )
     return model.to(device).eval()
 

@@ -66,7 +66,8 @@ def write_model(
 def _add_tokenizer(writer: gguf.GGUFWriter, size: int, fim: dict[str, int]) -> None:
     letters = [chr(0x21 + number) for number in range(94)]
     writer.add_tokenizer_model("gpt2")
-    writer.add_token_list([*letters, *(f"<{n}>" for n in range(size - 94))][:size])
+    writer.add_token_list([*[*letters, *(f"<{n}>" for n in range(size - 94))][: size - 1], "!!"])
+    writer.add_token_merges(["! !"])
     writer.add_token_types([gguf.TokenType.NORMAL] * size)
     for key, number in fim.items():
         writer.add_uint32(f"tokenizer.ggml.{key}_token_id", number)
@@ -100,6 +101,8 @@ def damage(file: Path, what: str) -> None:
         file.write_bytes(data.replace(b"\x05\0\0\0\0\0\0\0llama", b"\x05\0\0\0\0\0\0\0mamba", 1))
     elif what == "no tokenizer":
         file.write_bytes(data.replace(b"tokenizer.ggml.tokens", b"tokenizer.ggml.nothin"))
+    elif what == "no merges":
+        file.write_bytes(data.replace(b"tokenizer.ggml.merges", b"tokenizer.ggml.nothin"))
     elif what == "an unknown cut":
         file.write_bytes(data.replace(b"gpt-2", b"gpt-9"))
     elif what == "a tensor less":

@@ -241,8 +241,9 @@ def _logits_after(folder: Path, tokens: list[int]) -> torch.Tensor:
         ("an unknown type", "number 99"),
         ("another architecture", r"architecture \(mamba\)"),
         ("no tokenizer", "no tokenizer"),
+        ("no merges", "no merges"),
         ("an unknown cut", r"pre-tokenizer \(gpt-9\)"),
-        ("a tensor less", "lack model.layers.1.mlp.up_proj.weight"),
+        ("a tensor less", "lack model.layers.1.mlp.up_proj.weight;"),
     ],
 )
 def test_unsupported_files_are_reported_in_one_line(
