@@ -1,12 +1,22 @@
-"""This computer: how much memory is free, and whether it runs on battery."""
+"""This computer: its CPU, how much memory is free, and whether it runs on battery."""
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 from cachetools.func import ttl_cache
 
 _CGROUP = Path("/sys/fs/cgroup")
+
+
+def cpu_name() -> str:
+    """The CPU's name, or at least its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
 def available_bytes() -> int | None:

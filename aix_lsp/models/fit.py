@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aix_lsp import paths
 from aix_lsp.files import read_json, write_whole
+from aix_lsp.machine import cpu_name
 from aix_lsp.models.catalogue import Entry
 
 _FILE = "speed.json"
@@ -93,4 +93,4 @@ def remembered() -> Speed | None:
 
 
 def _machine() -> list[object]:
-    return [platform.machine(), platform.processor(), os.cpu_count()]
+    return [cpu_name(), os.cpu_count()]

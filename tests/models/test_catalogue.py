@@ -73,6 +73,13 @@ def test_measurements_of_the_largest_model_are_kept(home: Path) -> None:
         assert fit.remembered() is None
 
 
+def test_a_measurement_on_another_cpu_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home folder may be shared, or move to another computer with as many cores."""
+    fit.remember(Speed(1000, {1: 1.0}))
+    monkeypatch.setattr("aix_lsp.models.fit.cpu_name", lambda: "another CPU")
+    assert fit.remembered() is None
+
+
 def test_the_listing_says_what_fits(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aix_lsp.models.listing.available_bytes", lambda: 8 * 10**9)
     shown = CliRunner().invoke(command, [], catch_exceptions=False).output

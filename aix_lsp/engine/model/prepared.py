@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import platform
 import shutil
 import stat
 import tempfile
@@ -30,6 +29,7 @@ import aix_lsp
 from aix_lsp import files, paths
 from aix_lsp.engine.model.lean_state import LeanConfig, LeanState
 from aix_lsp.engine.model.threads import Threads
+from aix_lsp.machine import cpu_name
 
 log = logging.getLogger(__name__)
 
@@ -148,20 +148,12 @@ def machine() -> dict[str, Any]:
     """What the kernels' correctness and speed depend on: the CPU and its instructions, its cores, torch."""
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return {
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "flags": sorted(name for name, there in capabilities.items() if there),
         "cores": os.cpu_count(),
         "torch": torch.__version__,
     }
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _prune(root: Path) -> None:

@@ -17,7 +17,7 @@ from aix_lsp.engine.model.attention import Form
 from aix_lsp.engine.model.kernel_choice import ALL_FLOAT32
 from aix_lsp.engine.model.lean import Dimensions
 from aix_lsp.engine.model.lean_state import LeanConfig, LeanState
-from aix_lsp.engine.model.prepared import _FILES, Findings, Prepared
+from aix_lsp.engine.model.prepared import _FILES, Findings, Prepared, prepared
 from aix_lsp.engine.model.threads import Threads
 from tests.test_files import HOSTILE
 
@@ -100,3 +100,27 @@ def test_thread_counts_are_saved_whatever_else_is_in_the_folder(kept: Prepared) 
     (kept.folder / "findings.json").write_text("[]")
     kept.note_threads(Threads(1, 2))
     assert kept.read() is None
+
+
+@pytest.mark.parametrize(
+    ("place", "other"),
+    [
+        ("aix_lsp.engine.model.prepared.cpu_name", lambda: "another CPU"),
+        ("torch.backends.cpu.get_cpu_capability", lambda: "ANOTHER"),
+        ("torch.cpu.get_capabilities", lambda: {"another": True}),
+        ("os.cpu_count", lambda: 1000),
+        ("torch.__version__", "0.0"),
+        ("importlib.metadata.version", lambda name: "0.0"),
+        ("aix_lsp.__version__", "0.0"),
+    ],
+)
+def test_another_cpu_or_version_is_another_preparation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, other: object
+) -> None:
+    """Which kernels are correct and fast was found out on the former."""
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"weights")
+    before = prepared([weights]).folder
+    assert prepared([weights]).folder == before
+    monkeypatch.setattr(place, other, raising=False)
+    assert prepared([weights]).folder != before
