@@ -6,7 +6,7 @@ Notebooks are assembled in open_documents.py.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lsprotocol import types
@@ -126,53 +126,49 @@ def _ending(line: str) -> str:
 
 
 class DocumentRouter:
-    """Passes documents and their edits to the completion service that is responsible for each.
+    """Passes documents and their edits to the completion service that is responsible for each. Keeps no document.
 
     A notebook counts as one document per language; its cells do not count.
     """
 
     def __init__(self, service_for: Callable[[str], ConfiguredService | None]) -> None:
         self._service_for = service_for
-        self._documents: dict[str, DocumentSnapshot] = {}
-        self._services: dict[str, ConfiguredService] = {}
+        self._services: dict[str, ConfiguredService | None] = {}
+        """By the URI of each document; None for a document without a service."""
 
     def __len__(self) -> int:
-        return len(self._documents)
+        return len(self._services)
 
     def opened(self, document: DocumentSnapshot) -> None:
         """Register a document; one with the same URI is replaced."""
         self.closed(document.uri)
-        self._documents[document.uri] = document
         self._bind(document)
 
     def changed(self, change: Change) -> None:
         """Pass an edit to the document's service, at once."""
-        self._documents[change.after.uri] = change.after
         bound = self._services.get(change.after.uri)
         if bound is not None:
             bound.service.document_changed(change)
 
     def closed(self, uri: str) -> None:
         """Remove a document."""
-        self._documents.pop(uri, None)
         bound = self._services.pop(uri, None)
         if bound is not None:
             bound.service.document_closed(uri)
 
-    def rebind(self) -> None:
-        """Move each document to the service that is responsible after a change of settings."""
-        for document in list(self._documents.values()):
-            bound = self._services.get(document.uri)
-            if self._service_for(document.uri) is not bound:
-                if bound is not None:
-                    bound.service.document_closed(document.uri)
-                    del self._services[document.uri]
-                self._bind(document)
+    def rebind(self, documents: Iterable[DocumentSnapshot]) -> None:
+        """Move those that are registered to the service that is responsible after a change of settings."""
+        for document in documents:
+            if document.uri in self._services:
+                bound = self._services[document.uri]
+                if self._service_for(document.uri) is not bound:
+                    if bound is not None:
+                        bound.service.document_closed(document.uri)
+                    self._bind(document)
 
     def _bind(self, document: DocumentSnapshot) -> None:
-        configured = self._service_for(document.uri)
+        configured = self._services[document.uri] = self._service_for(document.uri)
         if configured is not None:
-            self._services[document.uri] = configured
             configured.service.document_opened(document)
 
 

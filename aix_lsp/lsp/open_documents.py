@@ -111,6 +111,10 @@ class Notebooks:
     def has_cell(self, uri: str) -> bool:
         return uri in self._of_cell
 
+    def documents(self) -> list[DocumentSnapshot]:
+        """The text of each notebook in each of its languages, as the completion services know it."""
+        return [view.document for notebook in self._notebooks.values() for view in notebook.views.values()]
+
     def open(self, uri: str, cells: Sequence[str]) -> None:
         """Open a notebook with these cells, which are in the document store."""
         if uri in self._notebooks:
@@ -238,6 +242,10 @@ class OpenDocuments:
         self._edited_at.pop(uri, None)
         if self.store.close(uri) is not None:
             self.router.closed(uri)
+
+    def rebind(self) -> None:
+        """Move each document to the service that is responsible after a change of settings."""
+        self.router.rebind([*self.store, *self.notebooks.documents()])
 
     def rename_paths(self) -> list[DocumentSnapshot]:
         """Update all paths after the workspace folders have changed; returns the documents whose path is different."""

@@ -201,7 +201,7 @@ class Session:
             self._log_level = level
             logs.set_level(level)
         self.services.apply(settings)
-        self.documents.router.rebind()
+        self.documents.rebind()
         if (configured := self.services.get("")) is not None:
             self.status.follow(configured.backend)
         self.started.set()
@@ -238,7 +238,7 @@ class Session:
     def give_up_loading(self) -> None:
         """Release the engines and suggest nothing until they are started again."""
         self.services.clear()
-        self.documents.router.rebind()
+        self.documents.rebind()
         self.status.stop("loading was cancelled; the command aix.restartEngine resumes it")
 
     def give_up_indexing(self) -> None:

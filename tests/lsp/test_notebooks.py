@@ -151,6 +151,9 @@ class FollowingService:
         self.service = self
         self.seen: dict[str, Text] = {}
 
+    def texts(self) -> dict[str, str]:
+        return {uri: str(text) for uri, text in self.seen.items()}
+
     def document_opened(self, document: DocumentSnapshot) -> None:
         self.seen[document.uri] = document.text
 
@@ -172,9 +175,10 @@ class FollowingService:
 @given(st.lists(st.tuples(languages, sources), max_size=4), st.lists(steps, max_size=8))
 def test_views_always_match_the_cells(start: list[tuple[str, str]], actions: list[Any]) -> None:
     """After any actions, each cell is in its view at the offset that the view gives, and the service is in sync."""
-    service = FollowingService()
-    store = DocumentStore(Workspace())
-    books = Notebooks(store, DocumentRouter(lambda uri: service))  # type: ignore[arg-type,return-value]
+    service, other = FollowingService(), FollowingService()
+    responsible, store = [service], DocumentStore(Workspace())
+    router = DocumentRouter(lambda uri: responsible[0])  # type: ignore[arg-type,return-value]
+    books = Notebooks(store, router)
     names = [f"cell{n}" for n in range(len(start))]
     for name, (language, source) in zip(names, start, strict=True):
         store.open(name, language, 1, source)
@@ -202,7 +206,10 @@ def test_views_always_match_the_cells(start: list[tuple[str, str]], actions: lis
             found = requested.whole.text.line(requested.into_whole(Position(line, 0)).line)
             assert found.rstrip("\r\n") == expected
         if requested.whole is not document:
-            assert str(requested.whole.text) == str(assemble(requested.whole, cells).document.text)
-            assert str(service.seen[requested.whole.uri]) == str(requested.whole.text)
+            expected = str(assemble(requested.whole, cells).document.text)
+            assert str(requested.whole.text) == service.texts()[requested.whole.uri] == expected
+    known, responsible[0] = service.texts(), other
+    router.rebind([*store, *books.documents()])
+    assert (service.texts(), other.texts()) == ({}, known)
     books.close(BOOK)
-    assert not service.seen
+    assert not other.seen
