@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from functools import partial
 from io import FileIO
+from typing import Any
 
 import pytest
 
 from aix_lsp.lsp.outbox import ThreadOutbox
+from aix_lsp.lsp.session import Session
 from aix_lsp.settings import Settings
 from tests.client.peer import DirectPeer
 from tests.lsp.scripted import ScriptedBackend, dependencies, echo
@@ -45,17 +48,19 @@ async def test_a_request_that_starts_work_while_the_work_before_ends(peer: Direc
             for _ in range(10):
                 await asyncio.sleep(0)
 
-    async def answer() -> None:
-        await ending.wait()
-        peer.session.start()
-
-    peer.session.protocol.requests["test/start"] = lambda params: answer()
+    # The protocol remembers the types of handlers, and so the handlers, for good.
+    peer.session.protocol.requests["test/start"] = partial(_start_when, peer.session, ending)
     await peer.ask("initialize", {"processId": None, "capabilities": {}})
     peer.session.run_soon(lasting())
     peer.request("test/start")
     await asyncio.sleep(0)
     await peer.session.close()
     assert not peer.session._background and not list(peer.session.services)
+
+
+async def _start_when(session: Session, due: asyncio.Event, params: Any) -> None:
+    await due.wait()
+    session.start()
 
 
 async def test_messages_that_come_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
