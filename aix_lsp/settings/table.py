@@ -61,9 +61,9 @@ class EngineOptions:
 
     model: str = engine_option(
         "embedded",
-        'The model: "embedded", a name that `aix-lsp models` lists, a Hugging Face id, or the path of a folder or a '
-        "GGUF file, which is absolute or begins with `~` or `.`. A relative path is resolved against the file that "
-        "sets it.",
+        'The model: "embedded", a name from the catalogue that `aix-lsp models` lists, a Hugging Face id, or the '
+        "path of a folder or a GGUF file, which is absolute or begins with `~` or `.`. A relative path is resolved "
+        "against the file that sets it.",
         group="Model and engine",
         folder=True,
     )

@@ -98,7 +98,10 @@ def _folder(name: str) -> Path | None:
 
 
 def _no_folder(name: str) -> ModelError:
-    return ModelError(f"there is no folder {name}; set model to an existing folder or a Hugging Face id")
+    return ModelError(
+        f"there is no folder or file {name}; set model to a folder, a GGUF file (`aix-lsp models` shows the paths of "
+        "those on this computer), a name from its catalogue, or a Hugging Face id"
+    )
 
 
 def check_folder(folder: Path, name: str) -> int:

@@ -36,10 +36,11 @@ def test_embedded_is_a_complete_folder() -> None:
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        ("/no/such/folder", "there is no folder /no/such/folder"),
+        ("/no/such/folder", "there is no folder or file /no/such/folder"),
         ("./nor-here", "there is no folder"),
         ("not an id", "there is no folder"),
         ("a/b/c", "there is no folder"),
+        ("qwen2.5-coder:0.5b", "a GGUF file (`aix-lsp models` shows the paths"),  # Ollama's name
         (__file__, "names the file"),
     ],
 )
