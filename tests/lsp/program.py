@@ -18,9 +18,11 @@ from aix_lsp.lsp import main, stdio
 from aix_lsp.lsp.options import LspOptions
 from tests.lsp.scripted import ScriptedBackend, echo, dependencies
 
+PATIENT = {{"deadlineMs": 60_000}}  # which even a busy machine meets
+
 {extra}
 main.default_dependencies = lambda options: dependencies(
-    connect=lambda settings: ScriptedBackend(echo), transport="stdio", settings=options.settings
+    connect=lambda settings: ScriptedBackend(echo), transport="stdio", settings=PATIENT
 )
 sys.exit(main.run(LspOptions(parent_pid={parent_pid})))
 """
