@@ -6,19 +6,28 @@ import pytest
 
 from aix_lsp.engine.scheduling.draft import Drafter
 from aix_lsp.engine.scheduling.recall import Recall
+from aix_lsp.engine.scheduling.schedule import StepPlan
+from aix_lsp.engine.scheduling.scheduler import Scheduler
+from aix_lsp.engine.scheduling.sequence import Request
 from aix_lsp.engine.step import Sampled
 from tests.engine.scheduling.test_scheduler import request, scheduler, step
+
+
+def second_plan(made: Scheduler, one: Request) -> StepPlan:
+    """The step after the one in which a request's prompt is computed and token 3 comes out."""
+    made.submit(one)
+    first = made.plan(0.0)
+    assert first is not None
+    made.complete(first, [[Sampled(3, 0.0)]], 1e-3, 0.0)
+    second = made.plan(0.0)
+    assert second is not None
+    return second
 
 
 def test_drafts_follow_an_earlier_occurrence_and_are_accepted_as_far_as_right() -> None:
     made = scheduler()
     one = request([1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2], new=20)
-    made.submit(one)
-    plan = made.plan(0.0)
-    assert plan is not None
-    made.complete(plan, [[Sampled(3, 0.0)]], 1e-3, 0.0)
-    plan = made.plan(0.0)
-    assert plan is not None
+    plan = second_plan(made, one)
     row = plan.rows[0]
     assert list(row.tokens[:4]) == [3, 4, 5, 6] and row.outputs == len(row.tokens)
     told = [4, 5, 99, *range(row.outputs - 3)]
@@ -42,13 +51,7 @@ def test_each_drafted_token_has_its_own_mixture() -> None:
     made = scheduler()
     one = request([*range(1, 16), 1, 2], new=20)
     one.recall_weight = 1.0
-    made.submit(one)
-    plan = made.plan(0.0)
-    assert plan is not None
-    made.complete(plan, [[Sampled(3, 0.0)]], 1e-3, 0.0)
-    plan = made.plan(0.0)
-    assert plan is not None
-    row = plan.rows[0]
+    row = second_plan(made, one).rows[0]
     drafts = list(row.tokens[1:])
     assert drafts and len(row.mixtures) == row.outputs
     assert [list(m.tokens) for m in row.mixtures if m is not None][: len(drafts)] == [[d] for d in drafts]
